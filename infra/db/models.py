@@ -1,0 +1,164 @@
+"""Postgres, as SQLAlchemy 2 typed models: what must be queried, explained and joined.
+
+Invariant: every row that a stream writes carries the id that makes writing it twice the same as once.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB, datetime: DateTime(timezone=True)}  # noqa: RUF012 (SQLAlchemy's own form)
+
+
+class Run(Base):
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    phase: Mapped[str] = mapped_column(String(32))
+    """One of the selector's phases: eval_before, preppo, train, drain, eval_after, finished."""
+    settings: Mapped[dict[str, Any]]
+    train_started_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+
+
+class Prompt(Base):
+    __tablename__ = "prompts"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Content hash: the same prompt ingested twice is one row."""
+    domain: Mapped[str] = mapped_column(String(64), index=True)
+    split: Mapped[str] = mapped_column(String(16))
+    """`train` or `heldout`."""
+    origin: Mapped[str] = mapped_column(String(16))
+    """`original` or `new` (Pre-PPO selects among the new)."""
+    messages: Mapped[list[Any]]
+    question: Mapped[dict[str, Any]]
+    """A `streams.messages.Question`."""
+    source: Mapped[str] = mapped_column(Text, default="")
+    quarantined: Mapped[str | None] = mapped_column(Text)
+    """Why a suspicious prompt is kept out until someone looks; NULL where it is not."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Group(Base):
+    """The dispatch outbox and the state of admission: committed before its ticket is produced."""
+
+    __tablename__ = "groups"
+    __table_args__ = (Index("ix_groups_run_outcome", "run_id", "outcome"),)
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    group_id: Mapped[str] = mapped_column(String(128), unique=True)
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"))
+    purpose: Mapped[str] = mapped_column(String(16))
+    samples: Mapped[int] = mapped_column(Integer)
+    label: Mapped[str] = mapped_column(String(32), default="")
+    """Which measurement an eval or assess group belongs to: `before`, `after`, `v12`, `preppo`."""
+    dispatched_version: Mapped[int] = mapped_column(Integer)
+    ticket: Mapped[bytes]
+    """The encoded PromptTicket, to be produced again where delivery was not confirmed."""
+    confirmed: Mapped[bool] = mapped_column(default=False)
+    dispatched_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    deadline: Mapped[datetime]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    closed_lineage: Mapped[int | None] = mapped_column(Integer)
+    closed_ordinal: Mapped[int | None] = mapped_column(BigInteger)
+    closed_version: Mapped[int | None] = mapped_column(Integer)
+    staleness: Mapped[int | None] = mapped_column(Integer)
+    mean_score: Mapped[float | None] = mapped_column(Float)
+    closed_at: Mapped[datetime | None]
+
+
+class Score(Base):
+    """One row a scored rollout and scorer: the statistics move only for rows that were inserted."""
+
+    __tablename__ = "scores"
+    __table_args__ = (
+        Index("ix_scores_prompt", "prompt_id"),
+        Index("ix_scores_group", "group_id"),
+        Index("ix_scores_run_label", "run_id", "purpose"),
+    )
+
+    rollout_id: Mapped[str] = mapped_column(String(160), primary_key=True)
+    route: Mapped[str] = mapped_column(String(16), primary_key=True)
+    scorer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    scorer_version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(64))
+    group_id: Mapped[str] = mapped_column(String(128))
+    prompt_id: Mapped[str] = mapped_column(String(64))
+    domain: Mapped[str] = mapped_column(String(64))
+    purpose: Mapped[str] = mapped_column(String(16))
+    policy_version: Mapped[int] = mapped_column(Integer)
+    score: Mapped[float | None] = mapped_column(Float)
+    status: Mapped[str] = mapped_column(String(16))
+    why: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    response_tokens: Mapped[int] = mapped_column(Integer)
+    seconds: Mapped[float] = mapped_column(Float)
+    scored_at: Mapped[datetime]
+
+
+class PromptStats(Base):
+    """Running statistics of a prompt on one route (Welford's M2)."""
+
+    __tablename__ = "prompt_stats"
+
+    prompt_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    route: Mapped[str] = mapped_column(String(16), primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    mean: Mapped[float] = mapped_column(Float)
+    m2: Mapped[float] = mapped_column(Float)
+    passes: Mapped[int] = mapped_column(Integer)
+    """Scores above 0.5."""
+    decayed_mean: Mapped[float] = mapped_column(Float)
+    last: Mapped[float] = mapped_column(Float)
+    last_version: Mapped[int] = mapped_column(Integer)
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Selection(Base):
+    """One row a prompt and selection round: in or out, and why."""
+
+    __tablename__ = "selections"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    round: Mapped[int] = mapped_column(Integer, primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), primary_key=True)
+    selected: Mapped[bool]
+    why: Mapped[str] = mapped_column(Text)
+    normalised: Mapped[float | None] = mapped_column(Float)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Evaluation(Base):
+    """Held-out results of one policy version: one row a domain, and `overall`."""
+
+    __tablename__ = "evaluations"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    label: Mapped[str] = mapped_column(String(32), primary_key=True)
+    domain: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    prompts: Mapped[int] = mapped_column(Integer)
+    samples: Mapped[int] = mapped_column(Integer)
+    mean: Mapped[float] = mapped_column(Float)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StreamOffset(Base):
+    """Where a Postgres sink stands; written in the transaction that wrote its rows."""
+
+    __tablename__ = "stream_offsets"
+
+    consumer_group: Mapped[str] = mapped_column(String(128), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(255), primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    next_offset: Mapped[int] = mapped_column(BigInteger)

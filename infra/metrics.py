@@ -1,0 +1,62 @@
+"""Prometheus metrics of every process: prefix `rewardstream_`, base units, no ids as labels.
+
+Defined in one place so that a dashboard has one list to draw from; each process serves those it moves.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SCORES = tuple(step / 10 for step in range(11))
+
+messages_total = Counter("rewardstream_messages", "Records processed.", ["stage", "topic"])
+dead_letters_total = Counter("rewardstream_dead_letters", "Records set aside.", ["stage", "reason"])
+end_to_end_seconds = Histogram(
+    "rewardstream_end_to_end_seconds", "From dispatch to the end of the stage.", ["stage"], buckets=_SECONDS
+)
+consumer_lag_messages = Gauge("rewardstream_consumer_lag_messages", "Records not yet read.", ["stage", "topic"])
+consumer_lag_seconds = Gauge("rewardstream_consumer_lag_seconds", "Age of the oldest record in work.", ["stage"])
+
+rollouts_total = Counter("rewardstream_rollouts", "Rollouts published.", ["domain", "finish_reason"])
+generated_tokens_total = Counter("rewardstream_generated_tokens", "Tokens sampled by the engine.")
+engine_running = Gauge("rewardstream_engine_running", "Continuations in the engine.")
+engine_policy_version = Gauge("rewardstream_engine_policy_version", "Version that the engine holds.")
+weight_swap_seconds = Histogram("rewardstream_weight_swap_seconds", "Loading new weights.", buckets=_SECONDS)
+
+scorer_requests_total = Counter("rewardstream_scorer_requests", "Verdicts.", ["scorer", "status"])
+scorer_seconds = Histogram("rewardstream_scorer_seconds", "Seconds a verdict.", ["scorer"], buckets=_SECONDS)
+score = Histogram("rewardstream_score", "Scores.", ["route", "domain"], buckets=_SCORES)
+judge_uncovered_mass = Histogram("rewardstream_judge_uncovered_mass", "Mass on neither YES nor NO.", buckets=_SCORES)
+canary_false_positives_total = Counter("rewardstream_canary_false_positives", "Canaries called right.")
+canaries_total = Counter("rewardstream_canaries", "Canaries judged.")
+verifier_kills_total = Counter("rewardstream_verifier_kills", "Verifier processes killed.", ["reason"])
+
+admission_slots = Gauge("rewardstream_admission_slots", "Slots of the admission window.", ["state"])
+groups_dispatched_total = Counter("rewardstream_groups_dispatched", "Groups dispatched.", ["purpose", "domain"])
+groups_closed_total = Counter("rewardstream_groups_closed", "Groups by outcome.", ["outcome", "reason"])
+run_phase = Gauge("rewardstream_run_phase", "1 for the phase the run is in.", ["phase"])
+heldout_score = Gauge("rewardstream_heldout_score", "Mean held-out score.", ["label", "domain"])
+
+policy_version = Gauge("rewardstream_policy_version", "The learner's version.")
+learner_tokens_total = Counter("rewardstream_learner_tokens", "Tokens trained on.", ["kind"])
+learner_step_seconds = Histogram("rewardstream_learner_step_seconds", "Step by phase.", ["phase"], buckets=_SECONDS)
+staleness_versions = Histogram(
+    "rewardstream_staleness_versions", "Versions between a token and its step.", buckets=(0, 1, 2, 3, 4, 6, 8, 16)
+)
+learner_reward = Gauge("rewardstream_learner_reward", "Mean score of the last step.", ["domain"])
+learner_loss = Gauge("rewardstream_learner_loss", "Loss of the last step.", ["kind"])
+learner_entropy = Gauge("rewardstream_learner_entropy", "Mean token entropy of the last step, nats.")
+learner_clip_share = Gauge("rewardstream_learner_clip_share", "Share of tokens clipped in the last step.")
+learner_gradient_norm = Gauge("rewardstream_learner_gradient_norm", "Before clipping.", ["model"])
+learner_logprob_difference = Gauge(
+    "rewardstream_learner_logprob_difference", "Engine against learner, on tokens of the held version.", ["kind"]
+)
+response_tokens = Histogram(
+    "rewardstream_response_tokens", "Response length.", ["domain"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+restarts_total = Counter("rewardstream_restarts", "Processes restarted by the local stack.", ["service"])
+
+
+def serve(host: str, port: int) -> None:
+    """Start the endpoint; port 0 starts none. Raises OSError where the port is taken."""
+    if port:
+        start_http_server(port, addr=host)

@@ -1,0 +1,271 @@
+"""The one settings tree: every option of every process, with its default, unit and reason.
+
+Invariant: a tree that loads is consistent; combinations that cannot work fail here, not in a running process.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class BrokerKind(StrEnum):
+    AUTO = "auto"
+    """cluster where bootstrap_servers is given, else kafka where KAFKA_HOME is set, else embedded."""
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+    CLUSTER = "cluster"
+
+
+class BrokerSettings(Section):
+    kind: BrokerKind = BrokerKind.AUTO
+    bootstrap_servers: str = ""
+    kafka_home: Path | None = None
+    """A folder with libs/ as in the official archive; the environment's KAFKA_HOME where unset."""
+    session_timeout_seconds: Seconds = 10.0
+    """A dead member is noticed after this. The embedded broker's joins take half of it, so it is short."""
+    request_timeout_seconds: Seconds = 30.0
+    """Above the broker's own replication timeout, below any deadline of a group."""
+    max_message_bytes: Annotated[int, Field(gt=0)] = 8 * 2**20
+    """A group's longest rollout with reference and prompt: 32k tokens are 256 KiB of arrays; 8 MiB is ample."""
+
+
+class TopicSettings(Section):
+    prefix: str = ""
+    """Set to the run's id by the local stack, so that runs on one broker stay apart."""
+    partitions: Annotated[int, Field(ge=1)] = 4
+    """Upper bound of the replicas of one stage."""
+    replication: Annotated[int, Field(ge=1)] = 1
+    retention_hours: Annotated[float, Field(gt=0)] = 24 * 14
+    """Replay and rescoring reach back this far."""
+
+
+class DatabaseSettings(Section):
+    url: str = ""
+    """postgresql+psycopg://...; empty starts the embedded server."""
+    connect_timeout_seconds: Seconds = 10.0
+
+
+class ModelSettings(Section):
+    path: str = "smollm2-135m-instruct"
+    """A folder that transformers loads, or the name of the demo's wheel."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """bfloat16 matrix products are twice as fast on CPUs with avx512_bf16, and at worst equal elsewhere."""
+
+
+class EngineSettings(Section):
+    kind: Literal["hf", "vllm"] = "hf"
+    max_running: Annotated[int, Field(ge=1)] = 96
+    """Samples decoded together. More rows cost little until the matrix products saturate the cores."""
+    max_model_tokens: Annotated[int, Field(ge=16)] = 1024
+    threads: Annotated[int, Field(ge=0)] = 1
+    """Torch threads of this process; 0 leaves torch's default. Two processes that spin on the same cores
+    slow each other three to tenfold, so the local stack gives each its share."""
+    vllm_args: dict[str, str | int | float | bool] = {}
+    """Passed to vLLM as they are."""
+
+
+class SamplingSettings(Section):
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_new_tokens: Annotated[int, Field(ge=1)] = 32
+    max_new_tokens_by_domain: dict[str, Annotated[int, Field(ge=1)]] = {}
+
+
+class RolloutSettings(Section):
+    engine: EngineSettings = EngineSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    poll_policy_seconds: Seconds = 0.5
+    """How soon a new version is seen; far below a step's length."""
+
+
+class RouterSettings(Section):
+    shadow_share: Share = 0.0
+    """Share of RTV rollouts that GenRM scores too, for calibration."""
+    batch: Annotated[int, Field(ge=1)] = 64
+    within_seconds: Seconds = 0.05
+
+
+class RtvSettings(Section):
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Killable verifier processes; one does 200 verdicts a second."""
+    timeout_seconds: Seconds = 5.0
+    """Per verdict; the process is killed after it. A mathematics verdict takes 4 ms."""
+    batch: Annotated[int, Field(ge=1)] = 64
+    within_seconds: Seconds = 0.05
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """For infra_error, with exponential backoff, before the score is published as None."""
+
+
+class GenRMSettings(Section):
+    backend: Literal["hf", "openai"] = "hf"
+    model: str = "smollm2-135m-instruct"
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    endpoint: str = ""
+    """Base URL of an OpenAI-compatible server, with /v1."""
+    api_key: str = ""
+    threads: Annotated[int, Field(ge=0)] = 1
+    batch: Annotated[int, Field(ge=1)] = 32
+    within_seconds: Seconds = 0.1
+    """Waiting fills the judge's batch; short beside a batch's seconds."""
+    timeout_seconds: Seconds = 60.0
+    attempts: Annotated[int, Field(ge=1)] = 5
+    backoff_seconds: Seconds = 0.5
+    uncovered_mass_alarm: Share = 0.5
+    """YES/NO mass missing above this makes the verdict suspicious; it is counted, not dropped."""
+    canary_every: Annotated[int, Field(ge=0)] = 32
+    """A canary batch after so many batches; 0 turns it off."""
+
+
+class DifficultySettings(Section):
+    batch: Annotated[int, Field(ge=1)] = 128
+    within_seconds: Seconds = 0.2
+    decay: Share = 0.9
+    """Weight of the past in the exponentially decayed mean, per score."""
+
+
+class AdmissionSettings(Section):
+    staleness: Annotated[int, Field(ge=0)] = 1
+    """S: versions a group may lag behind the step that trains on it."""
+    groups_per_step: Annotated[int, Field(ge=1)] = 8
+    """P: groups in a training batch."""
+    window_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """f: window W = max(1, floor(f * (S+1) * P)) anchored at the oldest open group."""
+    deadline_seconds: Seconds = 300.0
+    """A group older than this is expired, so that one straggler wedges nothing."""
+
+
+class PrePPOSettings(Section):
+    """Pre-PPO prompt selection (arXiv 2503.22230, section 3.2)."""
+
+    enabled: bool = True
+    keep_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The lowest-scoring share of the new prompts; 10 % was best in the paper."""
+    samples: Annotated[int, Field(ge=1)] = 5
+    """k: responses of the initial policy per new prompt."""
+    normalise: Literal["rank", "zscore"] = "rank"
+    every_versions: Annotated[int, Field(ge=0)] = 0
+    """Select again after so many versions; 0 selects once."""
+
+
+class SelectorSettings(Section):
+    admission: AdmissionSettings = AdmissionSettings()
+    preppo: PrePPOSettings = PrePPOSettings()
+    group_size: Annotated[int, Field(ge=2)] = 8
+    domain_shares: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Relative weight of each domain in dispatch; missing domains weigh 1."""
+    eval_samples: Annotated[int, Field(ge=1)] = 4
+    eval_at_start: bool = True
+    eval_at_end: bool = True
+    eval_every_versions: Annotated[int, Field(ge=0)] = 0
+    max_steps: Annotated[int, Field(ge=0)] = 0
+    """Training ends at this version; 0 means no bound."""
+    max_train_seconds: Annotated[float, Field(ge=0)] = 0
+    """Dispatch for training ends after so long; 0 means no bound."""
+    poll_seconds: Seconds = 0.2
+
+
+class ValueSettings(Section):
+    kind: Literal["none", "head", "model"] = "model"
+    """`model`: a value model of its own; `head`: a scalar head on the policy's last hidden state, detached;
+    `none`: group-normalised advantages, no values."""
+    path: str = ""
+    """Starts from this folder; empty means the policy's. The paper starts from the reward model."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-6
+    clip: Annotated[float, Field(ge=0)] = 0.2
+    """Value clipping range; 0 turns it off."""
+    coefficient: Annotated[float, Field(ge=0)] = 1.0
+
+
+class LearnerSettings(Section):
+    advantage: Literal["gae", "group"] = "gae"
+    gamma: Share = 1.0
+    lambda_policy: Share = 0.95
+    lambda_value: Share = 1.0
+    """VC-PPO (2503.01491): 1.0 for the critic."""
+    group_std_floor: Annotated[float, Field(ge=0)] = 0.05
+    """Added to the group's standard deviation when advantages are normalised."""
+    zero_variance_std: Annotated[float, Field(ge=0)] = 0.01
+    """Groups whose scores spread less are filtered: they carry no gradient."""
+    filter_zero_variance: bool = True
+    value: ValueSettings = ValueSettings()
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup_steps: Annotated[int, Field(ge=0)] = 3
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    minibatches: Annotated[int, Field(ge=1)] = 2
+    clip_low: Annotated[float, Field(gt=0)] = 0.2
+    clip_high: Annotated[float, Field(gt=0)] = 0.28
+    """Clip-higher (DAPO 2503.14476)."""
+    autocast: bool = True
+    """bfloat16 matrix products over float32 weights."""
+    threads: Annotated[int, Field(ge=0)] = 1
+    row_tokens: Annotated[int, Field(ge=64)] = 1024
+    """Tokens in one packed row; a group longer than this makes a row of its own."""
+    max_staleness: Annotated[int, Field(ge=0)] = 4
+    """Hard check: groups whose oldest token is older are dropped as stale and counted."""
+    batch_wait_seconds: Seconds = 5.0
+    """A short batch is trained on when nothing is in flight for this long, as at the end of a run."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 5
+    """Versions between full checkpoints; work after the last is redone from the log after a crash."""
+    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
+    keep_versions: Annotated[int, Field(ge=2)] = 3
+
+
+class MetricsSettings(Section):
+    port: Annotated[int, Field(ge=0, le=65535)] = 9464
+    """0 turns the endpoint off. The local stack gives every process its own."""
+    host: str = "127.0.0.1"
+
+
+class RunSettings(Section):
+    id: str = ""
+    """Empty: made from the clock."""
+    folder: Path = Path("runs")
+    prepared: Path = Path("runs/prepared")
+    """Where SFT and judge are kept by content hash."""
+    seed: int = 0
+
+
+class DataSettings(Section):
+    prompts: Path | None = None
+    """JSONL or Parquet to ingest; empty in the demo, which makes its own."""
+    heldout: Path | None = None
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    run: RunSettings = RunSettings()
+    data: DataSettings = DataSettings()
+    broker: BrokerSettings = BrokerSettings()
+    topics: TopicSettings = TopicSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    model: ModelSettings = ModelSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    router: RouterSettings = RouterSettings()
+    rtv: RtvSettings = RtvSettings()
+    genrm: GenRMSettings = GenRMSettings()
+    difficulty: DifficultySettings = DifficultySettings()
+    selector: SelectorSettings = SelectorSettings()
+    learner: LearnerSettings = LearnerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.learner.advantage == "gae" and self.learner.value.kind == "none":
+            raise ValueError("learner.advantage = 'gae' needs values: set learner.value.kind to 'model' or 'head'")
+        if self.genrm.backend == "openai" and not self.genrm.endpoint:
+            raise ValueError("genrm.backend = 'openai' needs genrm.endpoint, the server's base URL with /v1")
+        if self.broker.kind is BrokerKind.CLUSTER and not self.broker.bootstrap_servers:
+            raise ValueError("broker.kind = 'cluster' needs broker.bootstrap_servers")
+        return self

@@ -1,0 +1,63 @@
+"""Bytes and headers of a record. A record that does not decode raises `DecodeError` and loses nothing: the
+caller sends the untouched bytes to the dead letters.
+
+Headers: `schema` (the struct's name), `schema_version`, and on rollouts `route`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from streams import messages
+from streams.messages import SCHEMA_VERSION
+
+Header = tuple[str, bytes]
+M = TypeVar("M", bound=msgspec.Struct)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: dict[type, msgspec.msgpack.Decoder[msgspec.Struct]] = {}
+
+
+class DecodeError(ValueError):
+    """The bytes are not the message that was expected; the text says which field and why."""
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    return _encoder.encode(message)
+
+
+def headers_of(message: msgspec.Struct, **extra: str) -> list[Header]:
+    fixed = {"schema": type(message).__name__, "schema_version": str(SCHEMA_VERSION)}
+    return [(name, value.encode()) for name, value in (fixed | extra).items()]
+
+
+def header(headers: Iterable[Header] | Mapping[str, bytes] | None, name: str) -> str | None:
+    """The header's value, or None where it is missing."""
+    pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+    return next((value.decode("utf-8", "replace") for key, value in pairs if key == name), None)
+
+
+def decode(raw: bytes | None, kind: type[M]) -> M:
+    """Raises DecodeError."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    if raw is None:
+        raise DecodeError(f"expected a {kind.__name__}, got a record without a value")
+    try:
+        message = decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(f"not a {kind.__name__}: {error}") from error
+    if not isinstance(message, kind):  # the decoder is typed; this narrows for the type checker
+        raise DecodeError(f"not a {kind.__name__}: {type(message).__name__}")
+    return message
+
+
+def decode_by_schema(raw: bytes | None, headers: Iterable[Header] | None) -> msgspec.Struct:
+    """For topics with more than one schema; the `schema` header names the struct. Raises DecodeError."""
+    name = header(headers, "schema")
+    kind = getattr(messages, name, None) if name else None
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        raise DecodeError(f"unknown schema in headers: {name!r}")
+    return decode(raw, kind)

@@ -1,0 +1,231 @@
+"""The messages of the loop: what flows on each topic, as typed MessagePack structs.
+
+Invariant: changes are additive. A field is added with a default, never renamed, re-typed or removed, so that
+every message ever written stays readable. Token ids and log-probabilities travel as raw little-endian int32
+and float32 bytes (`streams.arrays`), which keeps decoding flat in their number.
+
+Identity is deterministic: a group is `{run_id}:{seq}`, a rollout `{group_id}/{index}`. Whoever produces a
+rollout twice produces the same id, and every consumer keeps the first one it reads in its partition.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class Purpose(StrEnum):
+    """Why a group is generated."""
+
+    TRAIN = "train"
+    ASSESS = "assess"
+    """Difficulty measurement for Pre-PPO; never trained on."""
+    EVAL = "eval"
+    """Held-out measurement; never trained on."""
+
+
+class Route(StrEnum):
+    """Which scorer judges a rollout."""
+
+    RTV = "rtv"
+    GENRM = "genrm"
+
+
+class Source(StrEnum):
+    """Who made a segment. Only policy segments carry loss."""
+
+    PROMPT = "prompt"
+    POLICY = "policy"
+    ENVIRONMENT = "environment"
+
+
+class Status(StrEnum):
+    """What a scorer found. `score` is None exactly for `INFRA_ERROR`."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    JUDGED = "judged"
+    """A graded score in [0, 1], as from a judge or a rubric."""
+    UNPARSEABLE = "unparseable"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    INFRA_ERROR = "infra_error"
+
+
+class Outcome(StrEnum):
+    """How a group ended. Every dispatched group ends in exactly one."""
+
+    TRAINED = "trained"
+    FILTERED = "filtered"
+    """Complete but not trained on; the reason says why: zero_variance, or measured (assess and eval groups)."""
+    STALE = "stale"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the scorer is asked, whole: a rollout can be scored again years later from this alone."""
+
+    prompt: str
+    """The last user turn, as text."""
+    verifier: str | None = None
+    """Name of an RTV verifier; None sends the rollout to GenRM."""
+    ground_truth: str | None = None
+    references: tuple[str, ...] = ()
+    """Best-of-N references, best first, for prompts without ground truth."""
+    options: dict[str, Any] = {}
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """The distribution that is sampled from; behaviour log-probabilities are of this distribution."""
+
+    temperature: float
+    """0 means greedy; the log-probabilities are then those at temperature 1."""
+    max_new_tokens: int
+    top_p: float = 1.0
+    seed: int = 0
+
+
+class PromptTicket(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `prompts`: one group to generate."""
+
+    run_id: str
+    group_id: str
+    seq: int
+    """Position in the run's dispatch order, contiguous from 0 over all purposes."""
+    prompt_id: str
+    domain: str
+    purpose: Purpose
+    samples: int
+    messages: tuple[dict[str, str], ...]
+    """Chat turns, each with `role` and `content`."""
+    question: Question
+    sampling: Sampling
+    deadline: float
+    """Unix seconds after which the group is expired."""
+    dispatched_at: float
+    min_version: int = 0
+    """Policy version that the worker must hold before it starts this group."""
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    source: Source
+    token_ids: bytes
+    """int32 little-endian."""
+    logprobs: bytes = b""
+    """float32 little-endian, one a token, of the sampled distribution; empty unless the policy made it."""
+
+
+class VersionSpan(msgspec.Struct, frozen=True):
+    """`tokens` consecutive policy tokens made by `version` of `lineage`."""
+
+    lineage: int
+    version: int
+    tokens: int
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Unix seconds."""
+
+    dispatched: float
+    started: float
+    finished: float
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """Topics `rollouts`, `rtv.requests`, `genrm.requests`: one sample of a group."""
+
+    run_id: str
+    group_id: str
+    rollout_id: str
+    seq: int
+    prompt_id: str
+    domain: str
+    purpose: Purpose
+    index: int
+    group_size: int
+    segments: tuple[Segment, ...]
+    spans: tuple[VersionSpan, ...]
+    """Cover the policy tokens in order."""
+    finish_reason: str
+    """`stop` (end token) or `length`."""
+    text: str
+    """The policy's text, special tokens skipped."""
+    question: Question
+    sampling: Sampling
+    timings: Timings
+    deadline: float
+    engine: str = ""
+
+
+class ScoredTrajectory(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `scored`: self-contained, a learner trains from it without a join."""
+
+    rollout: Rollout
+    score: float | None
+    """In [0, 1]; None exactly when status is infra_error."""
+    status: Status
+    why: str
+    route: Route
+    scorer: str
+    scorer_version: str
+    seconds: float
+    scored_at: float
+    details: dict[str, Any] = {}
+
+
+class GroupClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `groups.closed`, written by the learner only: frees the group's admission slot."""
+
+    run_id: str
+    group_id: str
+    seq: int
+    purpose: Purpose
+    outcome: Outcome
+    reason: str
+    lineage: int
+    ordinal: int
+    """Counts the closings of the surviving history; a resumed learner continues from its checkpoint's count,
+    so a later lineage overrides the earlier ones from its first ordinal on."""
+    version: int
+    """The version the learner held when it closed the group (for `trained`: the version the step made)."""
+    staleness: int | None
+    """Versions between the oldest token and the step; None where the group was not trained."""
+    mean_score: float | None
+    closed_at: float
+
+
+class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `groups.closed`: the learner (re)started. Closings of earlier lineages with an ordinal at or above
+    `ordinal` are abandoned: their updates are not in the surviving model.
+    """
+
+    run_id: str
+    lineage: int
+    version: int
+    ordinal: int
+    started_at: float
+
+
+class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `policy.versions`: announced after the files are on disk. The newest announcement wins."""
+
+    run_id: str
+    lineage: int
+    version: int
+    uri: str
+    """A folder that transformers and vLLM load."""
+    sha256: str
+    """Of `model.safetensors`."""
+    step: int
+    announced_at: float
+
+
+def group_id(run_id: str, seq: int) -> str:
+    return f"{run_id}:{seq}"
+
+
+def rollout_id(group: str, index: int) -> str:
+    return f"{group}/{index}"

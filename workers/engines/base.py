@@ -1,0 +1,82 @@
+"""The one interface to whatever generates: requests in, tokens out, weights swapped between two steps.
+
+Invariants that every engine keeps (tests/unit/engines/contract.py):
+- The log-probabilities of a generation are those of the distribution its tokens were sampled from.
+- `load_weights` drops no running request: their tokens so far stay, later ones come from the new weights, and
+  `spans` says which version made which.
+- A generation ends with the end token (`stop`, the token included) or at `max_new_tokens` (`length`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from streams.messages import Sampling, VersionSpan
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prompt, `samples` continuations; `key` names the request in its results."""
+
+    key: str
+    prompt_token_ids: tuple[int, ...]
+    samples: int
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One finished continuation of request `key`."""
+
+    key: str
+    index: int
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    spans: tuple[VersionSpan, ...]
+    finish_reason: str
+    started: float
+    finished: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightVersion:
+    """Which weights an engine holds."""
+
+    lineage: int
+    version: int
+
+
+class Engine(Protocol):
+    name: str
+
+    @property
+    def weights(self) -> WeightVersion: ...
+
+    @property
+    def running(self) -> int:
+        """Continuations submitted and not yet returned."""
+        ...
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Queue a request; `step` works on it. Raises ValueError where it cannot fit the model's context."""
+        ...
+
+    def step(self) -> list[Generation]:
+        """Advance every running continuation by at least one token; returns those that finished."""
+        ...
+
+    def load_weights(self, folder: Path, version: WeightVersion) -> None:
+        """Swap weights in place, between two steps. Raises OSError or ValueError and keeps the old weights where
+        the folder does not load.
+        """
+        ...
+
+    def encode_chat(self, messages: tuple[dict[str, str], ...]) -> tuple[int, ...]:
+        """The chat template with the assistant's header, as token ids."""
+        ...
+
+    def decode(self, token_ids: tuple[int, ...]) -> str:
+        """Text without special tokens."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,34 @@
+"""The one interface to RTV verifiers: a question and a response in, a verdict out, in a killable process.
+
+Invariant: a verifier is a pure function of its arguments. It raises only on its own defects, which the pool
+turns into `infra_error`; a response that cannot be judged is `unparseable` with score 0.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streams.messages import Question, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`score` is in [0, 1], and None exactly for infra_error."""
+
+    score: float | None
+    status: Status
+    why: str
+    scorer: str
+    version: str
+    seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Verifier(Protocol):
+    """Entry points of `rewardstream.verifiers` name classes of this shape; they take no arguments."""
+
+    name: str
+    version: str
+    policy: str
+    """Which answers count, in a sentence or three, for the user."""
+
+    def verify(self, question: Question, response: str) -> Verdict: ...
