@@ -1,0 +1,86 @@
+"""One packed row of several prefix groups: each prefix once, its suffixes after it, no padding.
+
+Invariant: a suffix token sees its own group's prefix and the earlier tokens of its own suffix, nothing else, and
+stands at the position it would have in a row of its own. Hidden states therefore equal those of separate passes,
+up to rounding. The judge scores the candidates of one question this way; the learner trains on groups so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixGroup:
+    """Token ids that all suffixes continue, and the suffixes. The prefix must not be empty."""
+
+    prefix: Sequence[int]
+    suffixes: Sequence[Sequence[int]]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the group in a packed row."""
+        return len(self.prefix) + sum(len(suffix) for suffix in self.suffixes)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRow:
+    """A row of L tokens. The logits that predict a suffix's first token stand at its group's `prefix_last`."""
+
+    input_ids: Tensor
+    """int64 [L]."""
+    position_ids: Tensor
+    """int64 [L]; restarted at 0 for each group, and after the prefix for each suffix."""
+    mask: Tensor
+    """bool [L, L]; row i is True where token i attends."""
+    suffix_slices: list[list[slice]]
+    """[group][suffix]: where it stands in the row."""
+    prefix_last: list[int]
+    """[group]: index of the prefix's last token."""
+
+
+def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
+    """Raises ValueError where there is no group or a prefix is empty."""
+    if not groups:
+        raise ValueError("pack needs at least one group")
+    ids: list[int] = []
+    positions: list[int] = []
+    owners: list[tuple[int, int]] = []  # (group, segment) of each token; segment 0 is the prefix
+    slices: list[list[slice]] = []
+    prefix_last: list[int] = []
+    for number, group in enumerate(groups):
+        if not group.prefix:
+            raise ValueError(f"group {number} has an empty prefix; its suffixes would have nothing to continue")
+        slices.append([])
+        for segment, tokens in enumerate((group.prefix, *group.suffixes)):
+            start = len(group.prefix) if segment else 0
+            where = slice(len(ids), len(ids) + len(tokens))
+            ids.extend(tokens)
+            positions.extend(range(start, start + len(tokens)))
+            owners.extend([(number, segment)] * len(tokens))
+            if segment:
+                slices[-1].append(where)
+            else:
+                prefix_last.append(where.stop - 1)
+    return PackedRow(
+        input_ids=torch.tensor(ids, dtype=torch.long),
+        position_ids=torch.tensor(positions, dtype=torch.long),
+        mask=_tree_mask(torch.tensor(owners, dtype=torch.long)),
+        suffix_slices=slices,
+        prefix_last=prefix_last,
+    )
+
+
+def attention_mask(row: PackedRow) -> Tensor:
+    """The mask as Hugging Face models with sdpa take it: bool [1, 1, L, L]."""
+    return row.mask[None, None]
+
+
+def _tree_mask(owners: Tensor) -> Tensor:
+    """`owners` is int64 [L, 2]: group and segment of each token."""
+    group, segment = owners.unbind(dim=1)
+    same_group = group[:, None] == group[None, :]
+    visible = (segment[None, :] == 0) | (segment[:, None] == segment[None, :])
+    return (same_group & visible).tril()
