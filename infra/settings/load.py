@@ -1,0 +1,174 @@
+"""One tree from all layers: defaults < KAFKA_HOME < recipe < environment < command line.
+
+Invariant: every value of a loaded tree has a source, and a tree that does not load names each wrong key and value
+with its path, its place and what would be right.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from infra.settings.sources import (
+    InvalidSettingsError,
+    Layer,
+    Option,
+    environment_layer,
+    file_layer,
+    find_recipe,
+    flatten,
+    kafka_home_layer,
+    nearest,
+    option_layer,
+)
+from infra.settings.tree import Settings
+
+DEFAULT = "default"
+
+_SECRETS = ("genrm.api_key",)
+_URL = "database.url"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    settings: Settings
+    sources: dict[str, str]
+    """Dotted path of every leaf -> where its value was given."""
+
+
+def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:
+    """Every layer, merged and checked. `recipe` is a TOML file or the name of a packaged one; a run's settings.json
+    is already resolved, so the environment does not change it again. Raises InvalidSettingsError.
+    """
+    file = find_recipe(recipe) if recipe else None
+    layers = [file_layer(file)] if file else []
+    if file is None or file.suffix != ".json":
+        layers = [kafka_home_layer(), *layers, environment_layer()]
+    return resolve([*layers, option_layer(options)])
+
+
+def resolve(layers: Iterable[Layer]) -> Resolved:
+    """Later layers win, value by value. Raises InvalidSettingsError."""
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for layer in layers:
+        values = _merge(values, layer.values)
+        places |= layer.places
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidSettingsError(_explain(error, places)) from error
+    given = {path for path, _ in flatten(values)}
+    return Resolved(settings, {path: _source(path, places, given) for path, _ in leaves(settings)})
+
+
+def leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting as (dotted path, value); tables with entries are walked into, empty ones are leaves."""
+    for name in type(section).model_fields:
+        value, path = getattr(section, name), f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            yield from leaves(value, f"{path}.")
+        elif isinstance(value, dict) and value:
+            yield from ((f"{path}.{key}", entry) for key, entry in value.items())
+        else:
+            yield path, value
+
+
+def described(resolved: Resolved) -> list[tuple[str, Any, str]]:
+    """What `--dry-run` shows: (path, JSON value, source) of every leaf; secrets are masked."""
+    dumped = resolved.settings.model_dump(mode="json")
+    return [(path, _shown(path, _at(dumped, path)), resolved.sources[path]) for path, _ in leaves(resolved.settings)]
+
+
+def described_text(resolved: Resolved) -> str:
+    rows = [(f"{path} = {json.dumps(value)}", source) for path, value, source in described(resolved)]
+    width = max(len(assignment) for assignment, _ in rows)
+    return "\n".join(f"{assignment:<{width}}  # {source}" for assignment, source in rows)
+
+
+def write_resolved(settings: Settings, path: Path) -> None:
+    """The file that `load` reads back to the same tree."""
+    path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _source(path: str, places: dict[str, str], given: set[str]) -> str:
+    """A leaf that no layer holds is a default; one inside an inline or JSON table has its table's place."""
+    if path not in given and not any(path.startswith(f"{leaf}.") for leaf in given):
+        return DEFAULT
+    return nearest(path, places) or DEFAULT
+
+
+def _explain(error: ValidationError, places: dict[str, str]) -> str:
+    return "\n".join(dict.fromkeys(_explain_one(details, places) for details in error.errors(include_url=False)))
+
+
+def _explain_one(details: ErrorDetails, places: dict[str, str]) -> str:
+    path = ".".join(str(part) for part in details["loc"])
+    if not path:
+        return details["msg"].removeprefix("Value error, ")
+    place = nearest(path, places) or next(
+        (where for name, where in places.items() if name.startswith(f"{path}.")), None
+    )
+    head = f"{path} ({place})" if place else path
+    if details["type"] == "extra_forbidden":
+        return f"{head}: no such setting; {_suggest(path)}"
+    message = details["msg"][:1].lower() + details["msg"][1:]
+    return f"{head}: {message}; got {details['input']!r}"
+
+
+def _suggest(path: str) -> str:
+    """Close matches over the whole tree, else what is allowed beside it."""
+    tree = Settings()
+    known = [name for name, _ in leaves(tree)]
+    known += [name for name, _ in _sections(tree)]
+    last = path.rpartition(".")[2]
+    same_name = [name for name in known if name.rpartition(".")[2] == last]
+    close = [name for name in difflib.get_close_matches(path, known, 3, 0.75) if not path.startswith(f"{name}.")]
+    if matches := list(dict.fromkeys(same_name[:3] + close)):
+        return f"did you mean {' or '.join(matches)}?"
+    parent = path.rpartition(".")[0]
+    section = dict(_sections(tree)).get(parent, tree)
+    return f"allowed {'in ' + parent if parent else 'at the top'}: {', '.join(type(section).model_fields)}"
+
+
+def _sections(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, BaseModel]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield f"{prefix}{name}", value
+            yield from _sections(value, f"{prefix}{name}.")
+
+
+def _at(values: Any, path: str) -> Any:
+    """Keys of tables may hold dots themselves, so the longest key that fits is taken."""
+    if not path:
+        return values
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        key = ".".join(parts[:length])
+        if isinstance(values, dict) and key in values:
+            return _at(values[key], ".".join(parts[length:]))
+    raise KeyError(path)
+
+
+def _shown(path: str, value: Any) -> Any:
+    if path in _SECRETS and value:
+        return "***"
+    if path == _URL and "@" in str(value):
+        scheme, _, rest = str(value).partition("://")
+        credentials, _, host = rest.rpartition("@")
+        return f"{scheme}://{credentials.partition(':')[0]}:***@{host}"
+    return value

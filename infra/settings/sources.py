@@ -1,0 +1,186 @@
+"""Where settings come from: a recipe, the environment, the command line, each as a layer of values that knows
+the place of every value.
+
+Invariant: a layer holds exactly what its place says, unknown names included, so that the check of the merged tree
+can refuse them with their place.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+
+from infra.settings.tree import Settings
+
+ENV_PREFIX = "REWARDSTREAM_"
+ENV_DELIMITER = "__"
+
+T = TypeVar("T")
+
+_KEY = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
+_TABLE_LINE = re.compile(rf"^\s*\[+\s*({_DOTTED})\s*\]+")
+_KEY_LINE = re.compile(rf"^\s*({_DOTTED})\s*=")
+
+
+class InvalidSettingsError(ValueError):
+    """Settings that do not load; the text has a line for each problem: path, place, what is wrong, what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    values: dict[str, Any]
+    """Nested as the tree is."""
+    places: dict[str, str]
+    """Dotted path -> where its value was given: `FILE:LINE`, an environment variable, an option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One value of the command line; `name` is what the user typed, for the place."""
+
+    path: str
+    value: Any
+    name: str
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf as (dotted path, value); an empty table is a leaf."""
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def nearest(path: str, entries: Mapping[str, T]) -> T | None:
+    """The entry of the path itself, else of the closest section above it."""
+    while path not in entries and "." in path:
+        path = path.rpartition(".")[0]
+    return entries.get(path)
+
+
+def nest(values: dict[str, Any], path: str, value: Any) -> None:
+    """Put `value` at the dotted path. Raises InvalidSettingsError where a part of the path holds a plain value."""
+    *sections, last = path.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InvalidSettingsError(f"{path}: {section} is a value, not a section")
+    values[last] = value
+
+
+def recipe_names() -> list[str]:
+    return sorted(item.name.removesuffix(".toml") for item in _recipes().iterdir() if item.name.endswith(".toml"))
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """A file, or the name of a recipe that comes with the package. Raises InvalidSettingsError."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    packaged = Path(str(_recipes())) / f"{name_or_path}.toml"
+    if packaged.is_file():
+        return packaged
+    raise InvalidSettingsError(
+        f"{name_or_path}: no such file, and no recipe of that name ({', '.join(recipe_names())})"
+    )
+
+
+def file_layer(path: Path) -> Layer:
+    """A TOML recipe, or a run's settings.json. Raises InvalidSettingsError where it does not read or parse."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingsError(f"{path}: cannot be read: {error}") from error
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise InvalidSettingsError(f"{path}: does not parse: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidSettingsError(f"{path}: holds a {type(values).__name__}, expected the tree of settings")
+    lines = {} if path.suffix == ".json" else toml_lines(text)
+    places = {name: str(path) for name, _ in flatten(values) if nearest(name, lines) is None}
+    return Layer(values, places | {name: f"{path}:{line}" for name, line in lines.items()})
+
+
+def toml_lines(text: str) -> dict[str, int]:
+    """Dotted path of each table and key -> its first line. Keys of inline tables are found by their table's line."""
+    lines: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _TABLE_LINE.match(line):
+            table = _plain(header[1])
+            lines.setdefault(table, number)
+        elif key := _KEY_LINE.match(line):
+            lines.setdefault(f"{table}.{_plain(key[1])}" if table else _plain(key[1]), number)
+    return lines
+
+
+def environment_layer() -> Layer:
+    """`REWARDSTREAM_LEARNER__LEARNING_RATE=...`; sections and tables as JSON too. Raises InvalidSettingsError."""
+    names = sorted(name for name in os.environ if name.startswith(ENV_PREFIX))
+    try:
+        values = EnvSettingsSource(_Environment)()
+    except SettingsError as error:
+        raise InvalidSettingsError(f"environment: {error}; sections and tables are JSON") from error
+    places: dict[str, str] = {}
+    for name in names:
+        section, *rest = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
+        if section not in Settings.model_fields:
+            nest(values, ".".join((section, *rest)), os.environ[name])
+        places[".".join((section, *rest))] = f"environment {name}"
+    return Layer(values, places)
+
+
+def kafka_home_layer() -> Layer:
+    """The broker's own variable, below recipe and options: what `broker.kind = "auto"` looks at."""
+    home = os.environ.get("KAFKA_HOME")
+    if not home:
+        return Layer({}, {})
+    return Layer({"broker": {"kafka_home": home}}, {"broker.kafka_home": "environment KAFKA_HOME"})
+
+
+def option_layer(options: Iterable[Option]) -> Layer:
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for option in options:
+        nest(values, option.path, option.value)
+        places[option.path] = f"option {option.name}"
+    return Layer(values, places)
+
+
+def parse_assignment(text: str) -> Option:
+    """`learner.learning_rate=1e-5`; a value that begins with { or [ is JSON. Raises InvalidSettingsError."""
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise InvalidSettingsError(f"--set {text}: expected PATH=VALUE, as in --set learner.learning_rate=1e-5")
+    parsed: Any = value.strip()
+    if parsed.startswith(("{", "[")):
+        try:
+            parsed = json.loads(parsed)
+        except ValueError as error:
+            raise InvalidSettingsError(f"--set {text}: not JSON: {error}") from error
+    return Option(path.strip(), parsed, f"--set {text}")
+
+
+class _Environment(Settings, BaseSettings):
+    """The tree as pydantic-settings reads it from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER)
+
+
+def _recipes() -> Any:
+    return resources.files("infra") / "recipes"
+
+
+def _plain(dotted: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in re.findall(_KEY, dotted))
