@@ -1,0 +1,73 @@
+"""An engine whose first use tells what is wrong: the URL, without its password, and what to do."""
+
+import math
+
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+_DRIVER = "postgresql+psycopg"
+
+
+class DatabaseUnavailableError(RuntimeError):
+    """Postgres cannot be reached with this URL; the text names the URL without its password."""
+
+
+class DatabaseUrlError(ValueError):
+    """The URL is not one of Postgres."""
+
+
+def parse_url(url: str) -> URL:
+    """`postgresql://` and `postgres://` mean the psycopg 3 driver. Raises DatabaseUrlError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None  # the text may hold a password, so the message below does not repeat it
+    if parsed is None or parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise DatabaseUrlError(
+            "database.url is not a Postgres URL: write postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE "
+            "(special characters in the password are percent-encoded), or leave it empty for the embedded server"
+        )
+    return parsed.set(drivername=_DRIVER)
+
+
+def shown(url: str) -> str:
+    """The URL without its password. Raises DatabaseUrlError."""
+    return parse_url(url).render_as_string(hide_password=True)
+
+
+def make_engine(url: str, connect_timeout_seconds: float = 10.0) -> Engine:
+    """An engine that connects on first use. Pre-ping replaces connections that a restarted server dropped.
+
+    Raises DatabaseUrlError.
+    """
+    return create_engine(
+        parse_url(url),
+        connect_args={"connect_timeout": max(2, math.ceil(connect_timeout_seconds))},  # libpq rounds 1 up to 2
+        pool_pre_ping=True,
+    )
+
+
+def check(engine: Engine) -> None:
+    """Raises DatabaseUnavailableError where the server does not answer."""
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except OperationalError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        reason = "; ".join(line.strip(" \t?.") for line in str(error.orig).splitlines() if line.strip())
+        raise DatabaseUnavailableError(
+            f"no database at {where}: {reason}. Start Postgres there, correct database.url "
+            "(--database-url), or leave it empty for the embedded server"
+        ) from error
+
+
+def connect(url: str, connect_timeout_seconds: float = 10.0) -> Engine:
+    """An engine that has answered once. Raises DatabaseUrlError, DatabaseUnavailableError."""
+    engine = make_engine(url, connect_timeout_seconds)
+    try:
+        check(engine)
+    except DatabaseUnavailableError:
+        engine.dispose()
+        raise
+    return engine
