@@ -1,0 +1,74 @@
+"""Exit codes, and which errors are the user's to mend.
+
+Invariant: an error that a user can do something about ends in one message without a traceback and in its own exit
+code; any other is a defect and keeps its traceback.
+"""
+
+import errno
+from collections.abc import Iterator
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    FAILED = 1
+    """The command ran and the answer is no: a failed run, an audit with violations."""
+    USAGE = 2
+    """Wrong options or settings."""
+    UNREACHABLE = 3
+    """A broker, a database, a model, a file or a port that is needed is not there."""
+    DISK_FULL = 74
+    """EX_IOERR of sysexits.h."""
+    INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """An expected failure; the text says what was wrong, where, and what to do."""
+
+    def __init__(self, text: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+_EXPECTED = {
+    "infra.settings.sources.InvalidSettingsError": ExitCode.USAGE,
+    "infra.db.engine.DatabaseUrlError": ExitCode.USAGE,
+    "streams.admin.TopicMismatchError": ExitCode.USAGE,
+    "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
+    "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,
+    "streams.clients.connect.BrokerUnavailableError": ExitCode.UNREACHABLE,
+    "streams.clients.producing.DeliveryError": ExitCode.UNREACHABLE,
+    "streams.clients.reading.OffsetsLostError": ExitCode.UNREACHABLE,
+    "workers.model_files.ModelFilesError": ExitCode.UNREACHABLE,
+    "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
+}
+"""By qualified name: naming an error must not import the modules of all parts."""
+
+_DISK_FULL_TEXTS = ("No space left on device", "DiskFull")
+
+
+def explain(error: BaseException) -> tuple[ExitCode, str] | None:
+    """Exit code and message; None for a defect. A full disk is found below whatever wraps it."""
+    if isinstance(error, CommandError):
+        return error.code, str(error)
+    if any(_is_disk_full(cause) for cause in _causes(error)):
+        return ExitCode.DISK_FULL, f"the disk is full: {error}. Free space there, or set run.folder to another disk"
+    for kind in type(error).__mro__:
+        code = _EXPECTED.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return code, str(error)
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(text in str(error) for text in _DISK_FULL_TEXTS)

@@ -1,0 +1,56 @@
+"""The options that every command with settings shares, and how they become a tree."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.settings.load import Resolved, described, described_text, load
+from infra.settings.sources import Option, parse_assignment
+
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe", "--settings-file", help="A TOML recipe, the name of a packaged one, or a run's settings.json."
+    ),
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Set any value of the tree.")]
+BootstrapServers = Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT[,HOST:PORT...].")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE.")]
+Seed = Annotated[int | None, typer.Option(help="Of sampling, selection and prompts.")]
+RunFolder = Annotated[Path | None, typer.Option(help="Where runs are kept.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the settings and where each comes from; start nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Dedicated:
+    """An option of its own for a value of the tree; None where it was not given."""
+
+    name: str
+    path: str
+    value: Any
+
+
+def resolve(recipe: str | None, assignments: list[str] | None, *dedicated: Dedicated) -> Resolved:
+    """Dedicated options win over `--set`. Raises InvalidSettingsError."""
+    options = [parse_assignment(text) for text in assignments or []]
+    options += [Option(item.path, item.value, item.name) for item in dedicated if item.value is not None]
+    return load(recipe, options)
+
+
+def connections(bootstrap_servers: str | None, database_url: str | None) -> tuple[Dedicated, Dedicated]:
+    return (
+        Dedicated("--bootstrap-servers", "broker.bootstrap_servers", bootstrap_servers),
+        Dedicated("--database-url", "database.url", database_url),
+    )
+
+
+def print_dry_run(resolved: Resolved, *, as_json: bool = False) -> None:
+    if as_json:
+        rows = {path: {"value": value, "source": source} for path, value, source in described(resolved)}
+        print(json.dumps(rows, indent=2))
+    else:
+        print(described_text(resolved))

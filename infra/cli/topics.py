@@ -1,0 +1,54 @@
+"""`rewardstream topics`: the run's topics on a broker."""
+
+import json
+
+import typer
+
+from infra.cli.errors import CommandError, ExitCode
+from infra.cli.options import AsJson, BootstrapServers, Recipe, Set, connections, resolve
+from infra.settings.tree import Settings
+
+app = typer.Typer(no_args_is_help=True, help="The topics on the broker.")
+
+
+@app.command()
+def create(*, recipe: Recipe = None, assignments: Set = None, bootstrap_servers: BootstrapServers = None) -> None:
+    """Create what is missing, with partitions and retention from the settings; a topic that differs is an error."""
+    from streams.admin import create_topics, topic_specs
+
+    settings = _settings(recipe, assignments, bootstrap_servers)
+    specs = topic_specs(settings)
+    create_topics(settings.broker, settings.broker.bootstrap_servers, specs, settings.topics.replication)
+    for spec in specs:
+        print(f"{spec.name}: {spec.partitions} partitions")
+
+
+@app.command("list")
+def list_(
+    *,
+    recipe: Recipe = None,
+    assignments: Set = None,
+    bootstrap_servers: BootstrapServers = None,
+    as_json: AsJson = False,
+) -> None:
+    """The topics of the prefix in the settings, with their partitions."""
+    from streams.admin import list_topics
+
+    settings = _settings(recipe, assignments, bootstrap_servers)
+    topics = list_topics(settings.broker, settings.broker.bootstrap_servers, settings.topics.prefix)
+    if as_json:
+        print(json.dumps(topics))
+        return
+    for name, partitions in topics.items():
+        print(f"{name}: {partitions} partitions")
+
+
+def _settings(recipe: str | None, assignments: list[str] | None, bootstrap_servers: str | None) -> Settings:
+    settings = resolve(recipe, assignments, *connections(bootstrap_servers, None)).settings
+    if not settings.broker.bootstrap_servers:
+        raise CommandError(
+            "no broker named: give --bootstrap-servers HOST:PORT, or --settings-file runs/latest/settings.json for a "
+            "run that is up",
+            ExitCode.USAGE,
+        )
+    return settings
