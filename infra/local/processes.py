@@ -1,0 +1,242 @@
+"""Child processes that end with their parent.
+
+Invariant: a child, and what it starts in its process group, never outlives this process, not even its SIGKILL
+(PR_SET_PDEATHSIG on Linux, and the guardian everywhere), and every child that ended is reaped.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from infra.local import guardian
+
+LOOPBACK = "127.0.0.1"
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_POLL_SECONDS = 0.02
+
+
+class LocalStackError(RuntimeError):
+    """A part of the local stack cannot start or go on; the message says which, where, and what to do."""
+
+
+class PortTakenError(LocalStackError):
+    def __init__(self, port: int, what: str) -> None:
+        self.port = port
+        super().__init__(
+            f"port {port} on {LOOPBACK}, wanted for {what}, is taken by another process: "
+            f"stop that process (`ss -ltnp 'sport = :{port}'` names it) or choose another port"
+        )
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a listener can bind the loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as listeners do: TIME_WAIT is no user
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A loopback port that could be bound just now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def claim_port(port: int, what: str) -> int:
+    """The port itself, or a free one for 0. Raises PortTakenError."""
+    if port and not port_is_free(port):
+        raise PortTakenError(port, what)
+    return port or free_port()
+
+
+@dataclass
+class Child:
+    """A started process, leader of its own session and process group."""
+
+    name: str
+    log: Path
+    process: "subprocess.Popen[bytes]"
+    started: float = field(default_factory=time.monotonic)
+    """On time.monotonic()'s clock."""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs. Once it ended, nothing of its group is left."""
+        if self.process.returncode is None and self.process.poll() is not None:
+            guardian.kill_group(self.pid, signal.SIGKILL)
+            _GUARD.forget(self.pid)
+        return self.process.returncode
+
+    @property
+    def alive(self) -> bool:
+        return self.poll() is None
+
+    def wait(self, timeout: float) -> int | None:
+        """As poll, after at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self.poll() is None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return self.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """To the process only: a service decides itself when its helpers end."""
+        if self.alive:
+            self.process.send_signal(number)
+
+    def terminate(self, grace: float, number: signal.Signals = signal.SIGTERM) -> int:
+        """End the process and all its descendants: the signal first, SIGKILL after `grace` seconds. Its exit code."""
+        descendants = _descendants(self.pid) if self.alive else []
+        self.send(number)
+        if self.wait(grace) is None:
+            guardian.kill_group(self.pid, signal.SIGKILL)
+            self.process.wait()
+            self.poll()
+        for process in descendants:  # those that left the group, as Postgres's backends do
+            _kill(process)
+        code = self.process.returncode
+        _GUARD.forget(self.pid)
+        return int(code)
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The log's last lines, for an error message."""
+        return log_tail(self.log, lines)
+
+
+def log_tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a text file; says so where there are none."""
+    tail_bytes = 16384
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - tail_bytes))
+            text = log.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return f"({path} does not exist)"
+    return "\n".join(text.splitlines()[-lines:]) or f"({path} is empty)"
+
+
+def spawn(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: int | None = None,
+    group: int | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> Child:
+    """Start a program with its output appended to `log`; `death_signal` ends it when this process dies.
+
+    Linux takes the thread that calls for the parent: it must live as long as the child may.
+    `env` is laid over this process's environment; `user` and `group` are ids to run as.
+    Raises LocalStackError where the program cannot be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                user=user,
+                group=group,
+                extra_groups=None if user is None else [],
+                start_new_session=True,
+                preexec_fn=_die_with_parent(os.getpid(), death_signal),  # noqa: PLW1509 (two system calls, no locks)
+            )
+        except OSError as error:
+            raise LocalStackError(f"{name}: cannot start {argv[0]}: {error.strerror or error}") from error
+    _GUARD.watch(process.pid, death_signal)
+    return Child(name=name, log=log, process=process)
+
+
+def _die_with_parent(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+    if _LIBC is None:
+        return None
+    prctl, getppid = _LIBC.prctl, os.getppid  # looked up before the fork: between fork and exec nothing is imported
+
+    def set_signal() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if getppid() != parent:  # the parent died before the signal was set
+            os._exit(1)
+
+    return set_signal
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()  # psutil compares start times: a reused id is not hit
+    except psutil.NoSuchProcess:
+        return
+
+
+class _Guard:
+    """The guardian of this process: started with the first child, replaced where someone killed it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: dict[int, int] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def watch(self, group: int, number: signal.Signals) -> None:
+        with self._lock:
+            self._groups[group] = int(number)
+            self._tell(f"+{group} {int(number)}\n")
+
+    def forget(self, group: int) -> None:
+        with self._lock:
+            if self._groups.pop(group, None) is not None:
+                self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self._restart()
+            return
+        try:
+            self._write(self._process, line)
+        except BrokenPipeError:
+            self._process.wait()
+            self._restart()
+
+    def _restart(self) -> None:
+        argv = [sys.executable, "-I", "-S", str(Path(guardian.__file__)), str(os.getpid())]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
+        for group, number in self._groups.items():
+            self._write(self._process, f"+{group} {number}\n")
+
+    @staticmethod
+    def _write(process: "subprocess.Popen[bytes]", line: str) -> None:
+        assert process.stdin is not None
+        process.stdin.write(line.encode())
+        process.stdin.flush()
+
+
+_GUARD = _Guard()
