@@ -1,0 +1,176 @@
+"""From groups to what a step trains on: packed rows of token ids, targets, behaviour log-probabilities.
+
+Invariants:
+- Token ids and behaviour log-probabilities come from the message untouched; no text is tokenised.
+- Only policy segments are targets. The first segment of a trajectory is its prompt, shared by the group.
+- A group lies in one row, its prompt once (`workers.shared_prefix`); rows are filled up to a token budget.
+
+Shapes: L tokens of a row, N targets of a row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streams.arrays import unpack_logprobs, unpack_tokens
+from streams.messages import ScoredTrajectory, Source
+from trainer.groups import OpenGroup
+from workers.shared_prefix import PackedRow, PrefixGroup, pack
+
+
+class TrajectoryError(ValueError):
+    """A trajectory whose segments cannot be trained on; the text names the rollout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One response as arrays: `tokens` after the prompt, and which of them the policy made."""
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    by_policy: tuple[bool, ...]
+    logprobs: tuple[float, ...]
+    """One a policy token, in order."""
+    versions: tuple[int, ...]
+    """One a policy token."""
+    score: float
+    temperature: float
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """A packed row and its N targets."""
+
+    packed: PackedRow
+    predictors_N: Tensor
+    """int64: where in the row the logits of each target stand."""
+    targets_N: Tensor
+    """int64 token ids."""
+    behaviour_N: Tensor
+    """float32: the engine's log-probabilities."""
+    temperature_N: Tensor
+    """float32, never 0."""
+    versions_N: Tensor
+    """int64: the policy version that made the token."""
+    trajectory_N: Tensor
+    """int64: index of the token's trajectory in the batch."""
+    step_N: Tensor
+    """int64: position of the token among its trajectory's policy tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    rows: list[TrainingRow]
+    trajectories: list[Trajectory]
+    groups: list[list[int]]
+    """Indices of each group's trajectories."""
+
+    @property
+    def targets(self) -> int:
+        return sum(len(row.targets_N) for row in self.rows)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens computed, prompts included once a group."""
+        return sum(len(row.packed.input_ids) for row in self.rows)
+
+
+def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
+    """Raises TrajectoryError."""
+    rollout = scored.rollout
+    name = rollout.rollout_id
+    if scored.score is None:
+        raise TrajectoryError(f"{name}: no score")
+    if not rollout.segments or rollout.segments[0].source is not Source.PROMPT:
+        raise TrajectoryError(f"{name}: the first segment is not the prompt")
+    tokens: list[int] = []
+    by_policy: list[bool] = []
+    logprobs: list[float] = []
+    for segment in rollout.segments[1:]:
+        ids = unpack_tokens(segment.token_ids)
+        made = segment.source is Source.POLICY
+        if made:
+            values = unpack_logprobs(segment.logprobs)
+            if len(values) != len(ids):
+                raise TrajectoryError(f"{name}: {len(ids)} policy tokens but {len(values)} log-probabilities")
+            logprobs.extend(values.tolist())
+        tokens.extend(ids.tolist())
+        by_policy.extend([made] * len(ids))
+    versions = [span.version for span in rollout.spans for _ in range(span.tokens)]
+    if len(versions) != len(logprobs):
+        raise TrajectoryError(f"{name}: spans cover {len(versions)} tokens, the policy made {len(logprobs)}")
+    if not logprobs or not np.isfinite(logprobs).all():
+        raise TrajectoryError(f"{name}: no policy tokens, or log-probabilities that are not finite")
+    prompt = tuple(unpack_tokens(rollout.segments[0].token_ids).tolist())
+    if not prompt:
+        raise TrajectoryError(f"{name}: the prompt has no tokens")
+    temperature = rollout.sampling.temperature or 1.0
+    return Trajectory(
+        prompt=prompt,
+        tokens=tuple(tokens),
+        by_policy=tuple(by_policy),
+        logprobs=tuple(logprobs),
+        versions=tuple(versions),
+        score=scored.score,
+        temperature=temperature,
+        domain=rollout.domain,
+    )
+
+
+def build_batch(groups: Sequence[OpenGroup], row_tokens: int) -> TrainingBatch:
+    """Rows hold whole groups in the given order; a group longer than `row_tokens` gets a row of its own.
+
+    Raises TrajectoryError.
+    """
+    members = [[trajectory_of(scored) for scored in group.trajectories()] for group in groups]
+    return pack_batch(members, row_tokens)
+
+
+def pack_batch(members: Sequence[Sequence[Trajectory]], row_tokens: int) -> TrainingBatch:
+    """`members` are the trajectories of each group; all of a group share one prompt."""
+    trajectories = [trajectory for group in members for trajectory in group]
+    starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
+    prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]
+    rows = [
+        _row([prefixes[i] for i in chosen], [list(members[i]) for i in chosen], [starts[i] for i in chosen])
+        for chosen in _fill([prefix.tokens for prefix in prefixes], row_tokens)
+    ]
+    groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
+    return TrainingBatch(rows, trajectories, groups)
+
+
+def _fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
+    rows: list[list[int]] = []
+    room = 0
+    for index, size in enumerate(sizes):
+        if not rows or size > room:
+            rows.append([])
+            room = budget
+        rows[-1].append(index)
+        room -= size
+    return rows
+
+
+def _row(prefixes: list[PrefixGroup], members: list[list[Trajectory]], starts: list[int]) -> TrainingRow:
+    packed = pack(prefixes)
+    predictors: list[int] = []
+    owners: list[tuple[Trajectory, int]] = []
+    for group, slices, last, start in zip(members, packed.suffix_slices, packed.prefix_last, starts, strict=True):
+        for number, (trajectory, where) in enumerate(zip(group, slices, strict=True)):
+            made = [i for i, policy in enumerate(trajectory.by_policy) if policy]
+            predictors.extend(where.start + i - 1 if i else last for i in made)
+            owners.append((trajectory, start + number))
+    return TrainingRow(
+        packed=packed,
+        predictors_N=torch.tensor(predictors),
+        targets_N=torch.tensor([t for o, _ in owners for t, made in zip(o.tokens, o.by_policy, strict=True) if made]),
+        behaviour_N=torch.tensor([p for o, _ in owners for p in o.logprobs], dtype=torch.float32),
+        temperature_N=torch.tensor([o.temperature for o, _ in owners for _ in o.logprobs], dtype=torch.float32),
+        versions_N=torch.tensor([v for o, _ in owners for v in o.versions]),
+        trajectory_N=torch.tensor([index for o, index in owners for _ in o.logprobs]),
+        step_N=torch.tensor([step for o, _ in owners for step in range(len(o.logprobs))]),
+    )

@@ -1,0 +1,93 @@
+"""The learner's checkpoint: weights, optimizers, random state, history and log positions as one atomic unit.
+
+Invariant: restoring a checkpoint and reading the log from its `offsets`, skipping the groups in `closed`, sees every
+group that the surviving history has not closed, and none that it has. The model part is a Hugging Face folder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from streams.records import TopicPartition
+from trainer.folders import atomic_folder, keep_newest
+from trainer.ppo import PPO
+from trainer.seqset import SeqSet
+
+_STATE_FILE = "learner.pt"
+_PATTERN = "v*"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be restored; the text names the folder and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a resumed learner needs to know of the run so far."""
+
+    lineage: int
+    version: int
+    ordinal: int
+    """Closings in the surviving history."""
+    offsets: dict[TopicPartition, int]
+    closed: SeqSet
+
+
+def save(folder: Path, ppo: PPO, history: History, template: Path, keep: int) -> Path:
+    """Write `folder/vNNNNNN`. Raises OSError."""
+    target = folder / f"v{history.version:06d}"
+    with atomic_folder(target) as temporary:
+        ppo.policy.save_pretrained(temporary)
+        for path in template.glob("*token*"):
+            (temporary / path.name).write_bytes(path.read_bytes())
+        torch.save(_state(ppo, history), temporary / _STATE_FILE)
+    keep_newest(folder, _PATTERN, keep)
+    return target
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint."""
+    return max((path for path in folder.glob(_PATTERN) if (path / _STATE_FILE).is_file()), default=None)
+
+
+def restore(path: Path, ppo: PPO) -> History:
+    """Put the state into `ppo`, whose policy was loaded from `path`. Raises CheckpointError."""
+    try:
+        state: Mapping[str, Any] = torch.load(path / _STATE_FILE, weights_only=True)
+        ppo.policy_optimizer.load_state_dict(state["policy_optimizer"])
+        if ppo.value is not None and ppo.value_optimizer is not None:
+            ppo.value.load_state_dict(state["value"])
+            ppo.value_optimizer.load_state_dict(state["value_optimizer"])
+        torch.set_rng_state(state["rng"])
+        offsets = {TopicPartition(topic, number): offset for topic, number, offset in state["offsets"]}
+    except (KeyError, RuntimeError, ValueError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: {error}; it was written with other learner settings or is damaged: restore the settings "
+            "(learner.value.kind among them), or remove the folder to go on from the one before"
+        ) from error
+    return History(
+        lineage=state["lineage"],
+        version=state["version"],
+        ordinal=state["ordinal"],
+        offsets=offsets,
+        closed=SeqSet.of(state["closed_low"], state["closed_above"]),
+    )
+
+
+def _state(ppo: PPO, history: History) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "policy_optimizer": ppo.policy_optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+        "lineage": history.lineage,
+        "version": history.version,
+        "ordinal": history.ordinal,
+        "offsets": [(at.topic, at.partition, offset) for at, offset in history.offsets.items()],
+        "closed_low": history.closed.low,
+        "closed_above": sorted(history.closed.above),
+    }
+    if ppo.value is not None and ppo.value_optimizer is not None:
+        state |= {"value": ppo.value.state_dict(), "value_optimizer": ppo.value_optimizer.state_dict()}
+    return state

@@ -1,0 +1,46 @@
+"""Folders that are whole or absent: written beside their place, synced, renamed into it.
+
+Invariant: a reader that sees the folder sees all of it, also after a power cut.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `target` at the end of a block that raises nothing. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
+    """Remove all but the `count` last folders by name; returns those removed."""
+    folders = sorted(path for path in parent.glob(pattern) if path.is_dir())
+    removed = folders[: max(0, len(folders) - count)]
+    for folder in removed:
+        shutil.rmtree(folder)
+    return removed
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""Policy and value models over packed rows: Hugging Face causal language models, float32 masters.
+
+Invariant: logits exist only where a target is predicted; log-probabilities and values are float32 whatever the
+matrix products ran in. Shapes: L tokens of a row, N targets, D hidden, V vocabulary.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from trainer.batch import TrainingRow
+from workers.shared_prefix import attention_mask
+
+VALUE_HEAD_FILE = "value_head.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutput:
+    logprobs_N: Tensor
+    entropy_N: Tensor
+    """Detached, nats."""
+    hidden_ND: Tensor
+    """Last hidden states at the predicting positions, float32."""
+
+
+def autocast(*, enabled: bool) -> AbstractContextManager[Any]:
+    """bfloat16 matrix products on the CPU, or what the weights are in."""
+    return torch.autocast("cpu", dtype=torch.bfloat16) if enabled else nullcontext()
+
+
+def load_causal_lm(folder: Path) -> Any:
+    """A causal language model in float32 with gradients. Raises OSError or ValueError where it does not load."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    model.config.use_cache = False
+    return model.train()
+
+
+def hidden_states(model: Any, row: TrainingRow) -> Tensor:
+    """Last hidden states [N, D] where the row's targets are predicted."""
+    output = model.base_model(
+        input_ids=row.packed.input_ids[None],
+        position_ids=row.packed.position_ids[None],
+        attention_mask=attention_mask(row.packed),
+        use_cache=False,
+    )
+    states: Tensor = output.last_hidden_state[0, row.predictors_N]
+    return states
+
+
+def policy_forward(model: Any, row: TrainingRow) -> PolicyOutput:
+    """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature)."""
+    states_ND = hidden_states(model, row)
+    logits_NV = model.get_output_embeddings()(states_ND).float() / row.temperature_N[:, None]
+    all_logprobs_NV = torch.log_softmax(logits_NV, dim=-1)
+    logprobs_N = all_logprobs_NV.gather(1, row.targets_N[:, None])[:, 0]
+    with torch.no_grad():
+        entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(dim=-1)
+    return PolicyOutput(logprobs_N, entropy_N, states_ND.float())
+
+
+class ValueModel(nn.Module):
+    """V(state before a token): a scalar head on hidden states, on a trunk of its own where `trunk` is given."""
+
+    def __init__(self, hidden_size: int, trunk: Any | None) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = nn.Linear(hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
+        """Values [N], float32. The policy's hidden states are used, detached, where there is no trunk."""
+        if self.trunk is not None:
+            states_ND = hidden_states(self.trunk, row)
+        elif policy_hidden_ND is not None:
+            states_ND = policy_hidden_ND.detach()
+        else:
+            raise ValueError("a value head without a trunk needs the policy's hidden states")
+        with torch.autocast("cpu", enabled=False):
+            values: Tensor = self.head(states_ND.float())[:, 0]
+        return values

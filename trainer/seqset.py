@@ -1,0 +1,32 @@
+"""A set of integers that fills from below: every member under `low` is in, `above` holds the rest.
+
+Invariant: `low` is the smallest integer not in the set, so the memory is that of the gaps, not of the run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class SeqSet:
+    low: int = 0
+    above: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, low: int, above: Iterable[int]) -> "SeqSet":
+        """Rebuild a stored set."""
+        result = cls(low)
+        for seq in above:
+            result.add(seq)
+        return result
+
+    def __contains__(self, seq: int) -> bool:
+        return seq < self.low or seq in self.above
+
+    def add(self, seq: int) -> None:
+        if seq in self:
+            return
+        self.above.add(seq)
+        while self.low in self.above:
+            self.above.remove(self.low)
+            self.low += 1

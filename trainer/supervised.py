@@ -1,0 +1,103 @@
+"""Full fine-tuning by cross-entropy at chosen positions of packed rows: what SFT and the judge's fit share.
+
+Invariant: float32 master weights; matrix products in bfloat16 under autocast; logits exist only at the positions that
+carry loss, so the vocabulary costs nothing elsewhere.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from workers.shared_prefix import PackedRow, attention_mask
+
+Progress = Callable[[int, int, float], None]
+"""Called after each step with (steps done, steps in all, loss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """The optimiser of a short supervised fit."""
+
+    steps: int
+    learning_rate: float
+    warmup_steps: int = 3
+    """AdamW's second moments are noise in the first steps."""
+    final_share: float = 0.1
+    """The learning rate falls along a half cosine to this share of its peak."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    autocast: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimiser step: a packed row of L tokens, and N positions in it with the token each should predict."""
+
+    row: PackedRow
+    positions: list[int]
+    targets: list[int]
+
+
+def load_masters(folder: Path) -> Any:
+    """A causal language model in float32. Raises OSError or ValueError where the folder does not load."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    model.config.use_cache = False
+    return model
+
+
+def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
+    """float32 [N, vocabulary]: what follows each of the N positions of the row."""
+    hidden = model.base_model(
+        input_ids=row.input_ids[None],
+        position_ids=row.position_ids[None],
+        attention_mask=attention_mask(row),
+        use_cache=False,
+    ).last_hidden_state[0]
+    logits: Tensor = model.get_output_embeddings()(hidden[torch.tensor(positions)])
+    return logits.float()
+
+
+def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Progress | None = None) -> list[float]:
+    """Train in place; returns the mean loss of each step. Raises FloatingPointError where a loss is not finite."""
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    model.train()
+    losses: list[float] = []
+    for number, step in enumerate(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * schedule(number, settings)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.autocast):
+            logits = logits_at(model, step.row, step.positions)
+        loss = functional.cross_entropy(logits, torch.tensor(step.targets))
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"loss {loss.item()} at step {number + 1}; lower the learning rate")
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.item())
+        if progress:
+            progress(number + 1, settings.steps, losses[-1])
+    model.eval()
+    return losses
+
+
+def schedule(step: int, settings: FitSettings) -> float:
+    """Share of the peak learning rate at `step`, counted from 0: linear warm-up, then a half cosine."""
+    warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
+    done = min(1.0, step / max(1, settings.steps))
+    return warm * (settings.final_share + (1 - settings.final_share) * 0.5 * (1 + math.cos(math.pi * done)))
