@@ -4,7 +4,6 @@ Invariant: when start() returns, `bootstrap` answered a metadata request; after 
 """
 
 import importlib.util
-import logging
 import os
 import socket
 import time
@@ -17,14 +16,12 @@ from kafka.errors import KafkaError
 from infra.local.kafka_server import KafkaServer
 from infra.local.processes import LOOPBACK, Child, LocalStackError, claim_port, spawn
 from infra.settings.tree import BrokerKind, BrokerSettings
-
-log = logging.getLogger(__name__)
+from streams.clients.connect import BrokerUnavailableError, make_admin
 
 _EMBEDDED_START_SECONDS = 15.0
 """It answers in tenths of a second."""
 _KAFKA_START_SECONDS = 60.0
 """It answers after four seconds on two idle cores; torch may be loading beside it."""
-_CLUSTER_SECONDS = 15.0
 _GRACE_SECONDS = 4.0
 """Of the ten in which a stack stops. Kafka flushes its log in two; what was acknowledged is kept anyway."""
 _PROBE_SECONDS = 2.0
@@ -42,7 +39,7 @@ class Broker(Protocol):
     bootstrap: str
 
     def start(self) -> None:
-        """Raises BrokerError, PortTakenError."""
+        """Raises LocalStackError, BrokerUnavailableError."""
         ...
 
     def stop(self) -> None: ...
@@ -65,7 +62,7 @@ def open_broker(settings: BrokerSettings, folder: Path, log_file: Path | None = 
     kind = resolve_kind(settings)
     log_file = log_file or folder / "broker.log"
     if kind is BrokerKind.CLUSTER:
-        return ClusterBroker(settings.bootstrap_servers)
+        return ClusterBroker(settings)
     if kind is BrokerKind.EMBEDDED:
         return EmbeddedBroker(log_file)
     home = _kafka_home(settings)
@@ -148,53 +145,37 @@ class ClusterBroker:
     kind = BrokerKind.CLUSTER
     durable = True
 
-    def __init__(self, bootstrap: str, timeout: float = _CLUSTER_SECONDS) -> None:
-        self.bootstrap = bootstrap
-        self._timeout = timeout
+    def __init__(self, settings: BrokerSettings) -> None:
+        self.bootstrap = settings.bootstrap_servers
+        self._settings = settings
 
     def start(self) -> None:
-        deadline = time.monotonic() + self._timeout
-        while (reason := probe(self.bootstrap)) is not None:
-            if time.monotonic() > deadline:
-                raise BrokerError(
-                    f"no Kafka broker answers at {self.bootstrap} within {self._timeout:g} s: {reason}\n"
-                    "start that cluster, correct broker.bootstrap_servers, or leave it empty for a local broker"
-                )
-            time.sleep(0.2)
+        """Raises BrokerUnavailableError."""
+        make_admin(self._settings, self.bootstrap).close()
 
     def stop(self) -> None:
         """Nothing: whoever started the cluster stops it."""
 
     @property
     def alive(self) -> bool:
-        return probe(self.bootstrap) is None
+        try:
+            self.start()
+        except BrokerUnavailableError:
+            return False
+        return True
 
 
-def probe(bootstrap: str, timeout: float = _PROBE_SECONDS) -> str | None:
-    """None where the broker answers a metadata request, else why not.
+def probe(bootstrap: str) -> str | None:
+    """None where a local broker answers a metadata request, else why not.
 
     A plain connection comes first: the client's own retries log an error each.
     """
-    reason = "broker.bootstrap_servers names no host:port"
-    for address in filter(None, (part.strip() for part in bootstrap.split(","))):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            return f"{address!r} is not host:port"
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=timeout).close()
-        except OSError as error:
-            reason = f"{address}: {error.strerror or error}"
-            continue
-        return _metadata_failure(bootstrap, timeout)
-    return reason
-
-
-def _metadata_failure(bootstrap: str, timeout: float) -> str | None:
+    host, _, port = bootstrap.rpartition(":")
     try:
-        client = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=int(timeout * 1000))
-    except KafkaError as error:
-        return f"{type(error).__name__}: {error}"
-    client.close()
+        socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()
+        KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=int(_PROBE_SECONDS * 1000)).close()
+    except (OSError, KafkaError) as error:
+        return str(error) or type(error).__name__
     return None
 
 

@@ -17,9 +17,9 @@ from typing import Protocol
 
 import psutil
 import psycopg
-from sqlalchemy import URL, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL
 
+from infra.db.engine import DatabaseUnavailableError, connect, parse_url
 from infra.local.folders import FolderLock
 from infra.local.processes import Child, LocalStackError, spawn
 from infra.settings.tree import DatabaseSettings
@@ -52,7 +52,7 @@ class Database(Protocol):
     url: str
 
     def start(self) -> str:
-        """Its SQLAlchemy URL, once it answers. Raises PostgresError."""
+        """Its SQLAlchemy URL, once it answers. Raises LocalStackError, DatabaseUnavailableError."""
         ...
 
     def stop(self) -> None: ...
@@ -62,7 +62,7 @@ class Database(Protocol):
 
 
 def open_database(settings: DatabaseSettings, folder: Path, log_file: Path | None = None) -> Database:
-    """External where settings.url is given, else embedded with its data in `folder`."""
+    """External where settings.url is given, else embedded with its data in `folder`. Raises DatabaseUrlError."""
     if settings.url:
         return ExternalPostgres(settings.url, settings.connect_timeout_seconds)
     return EmbeddedPostgres(folder, log_file)
@@ -72,18 +72,12 @@ class ExternalPostgres:
     kind = "external"
 
     def __init__(self, url: str, connect_timeout: float = 10.0) -> None:
-        self.url = _normalised(url)
+        self.url = parse_url(url).render_as_string(hide_password=False)
         self._timeout = connect_timeout
 
     def start(self) -> str:
-        try:
-            _query(self.url, self._timeout)
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise PostgresError(
-                f"the database {hidden(self.url)} does not answer: {reason}\n"
-                "start that server, correct database.url, or leave it empty for the embedded server"
-            ) from error
+        """Raises DatabaseUnavailableError."""
+        connect(self.url, self._timeout).dispose()
         return self.url
 
     def stop(self) -> None:
@@ -92,8 +86,8 @@ class ExternalPostgres:
     @property
     def alive(self) -> bool:
         try:
-            _query(self.url, self._timeout)
-        except SQLAlchemyError:
+            self.start()
+        except DatabaseUnavailableError:
             return False
         return True
 
@@ -218,32 +212,6 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
         query = {"host": str(self._sockets)}
         return URL.create(DRIVER, username=_NAME, database=_NAME, query=query).render_as_string(hide_password=False)
-
-
-def hidden(url: str) -> str:
-    """The URL without its password."""
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def _normalised(url: str) -> str:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise PostgresError(
-            "database.url is no URL; it looks like postgresql+psycopg://user:password@host:5432/database"
-        ) from error
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise PostgresError(f"database.url names {parsed.drivername!r}; only postgresql+psycopg:// is supported")
-    return parsed.set(drivername=DRIVER).render_as_string(hide_password=False)
-
-
-def _query(url: str, timeout: float) -> None:
-    engine = create_engine(url, connect_args={"connect_timeout": max(1, round(timeout))})
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-    finally:
-        engine.dispose()
 
 
 def _binary(name: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,18 +103,9 @@ class Child:
             self.process.send_signal(number)
 
     def terminate(self, grace: float, number: signal.Signals = signal.SIGTERM) -> int:
-        """End the process and all its descendants: the signal first, SIGKILL after `grace` seconds. Its exit code."""
-        descendants = _descendants(self.pid) if self.alive else []
-        self.send(number)
-        if self.wait(grace) is None:
-            guardian.kill_group(self.pid, signal.SIGKILL)
-            self.process.wait()
-            self.poll()
-        for process in descendants:  # those that left the group, as Postgres's backends do
-            _kill(process)
-        code = self.process.returncode
-        _GUARD.forget(self.pid)
-        return int(code)
+        """As the function `terminate`, of this one; its exit code."""
+        terminate([self], grace, number)
+        return int(self.process.returncode)
 
     def log_tail(self, lines: int = 15) -> str:
         """The log's last lines, for an error message."""
@@ -132,42 +124,61 @@ def log_tail(path: Path, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:]) or f"({path} is empty)"
 
 
+def terminate(children: Sequence[Child], grace: float, number: signal.Signals = signal.SIGTERM) -> None:
+    """End processes in parallel, with all their descendants: the signal first, SIGKILL after `grace` seconds."""
+    descendants = [process for child in children if child.alive for process in _descendants(child.pid)]
+    for child in children:
+        child.send(number)
+    deadline = time.monotonic() + grace
+    while any(child.alive for child in children) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    for child in children:
+        if child.alive:
+            guardian.kill_group(child.pid, signal.SIGKILL)
+            child.process.wait()
+            child.poll()
+    for process in descendants:  # those that left the group, as Postgres's backends do
+        _kill(process)
+
+
 def spawn(
     name: str,
     argv: Sequence[str],
     *,
     log: Path,
     env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
     user: int | None = None,
     group: int | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> Child:
     """Start a program with its output appended to `log`; `death_signal` ends it when this process dies.
 
-    Linux takes the thread that calls for the parent: it must live as long as the child may.
     `env` is laid over this process's environment; `user` and `group` are ids to run as.
-    Raises LocalStackError where the program cannot be started.
+    Raises LocalStackError where the program cannot be started, OSError where the log cannot be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        try:
+
+    def start() -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
-                cwd=cwd,
                 user=user,
                 group=group,
                 extra_groups=None if user is None else [],
                 start_new_session=True,
                 preexec_fn=_die_with_parent(os.getpid(), death_signal),  # noqa: PLW1509 (two system calls, no locks)
             )
-        except OSError as error:
-            raise LocalStackError(f"{name}: cannot start {argv[0]}: {error.strerror or error}") from error
-    _GUARD.watch(process.pid, death_signal)
+        _GUARD.watch(process.pid, death_signal)
+        return process
+
+    try:
+        process = _SPAWNER.submit(start).result()
+    except (FileNotFoundError, PermissionError) as error:
+        raise LocalStackError(f"{name}: cannot start {argv[0]} ({error.strerror}: {error.filename})") from error
     return Child(name=name, log=log, process=process)
 
 
@@ -240,3 +251,5 @@ class _Guard:
 
 
 _GUARD = _Guard()
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+"""Linux takes the thread that forks for the parent of PR_SET_PDEATHSIG: this one lives as long as the process."""
