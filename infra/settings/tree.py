@@ -32,6 +32,8 @@ class BrokerSettings(Section):
     """A folder with libs/ as in the official archive; the environment's KAFKA_HOME where unset."""
     session_timeout_seconds: Seconds = 10.0
     """A dead member is noticed after this. The embedded broker's joins take half of it, so it is short."""
+    connect_timeout_seconds: Seconds = 10.0
+    """A client that meets no broker for so long gives up and says so; a local broker is up in four."""
     request_timeout_seconds: Seconds = 30.0
     """Above the broker's own replication timeout, below any deadline of a group."""
     max_message_bytes: Annotated[int, Field(gt=0)] = 8 * 2**20
@@ -99,6 +101,8 @@ class RtvSettings(Section):
     """Killable verifier processes; one does 200 verdicts a second."""
     timeout_seconds: Seconds = 5.0
     """Per verdict; the process is killed after it. A mathematics verdict takes 4 ms."""
+    memory_mib: Annotated[int, Field(ge=512)] = 1024
+    """Address space of one verifier process: its imports take 0.3 GiB, a mathematics verdict a few MiB."""
     batch: Annotated[int, Field(ge=1)] = 64
     within_seconds: Seconds = 0.05
     attempts: Annotated[int, Field(ge=1)] = 3

@@ -1,0 +1,22 @@
+"""kafka-python, with the options that the promise needs: producers, group consumers and log readers."""
+
+from streams.clients.connect import BrokerUnavailableError, make_admin, require_broker
+from streams.clients.consuming import make_consumer, record_of
+from streams.clients.producing import Delivery, DeliveryError, confirm, make_producer, publish, send
+from streams.clients.reading import LogReader, OffsetsLostError
+
+__all__ = [
+    "BrokerUnavailableError",
+    "Delivery",
+    "DeliveryError",
+    "LogReader",
+    "OffsetsLostError",
+    "confirm",
+    "make_admin",
+    "make_consumer",
+    "make_producer",
+    "publish",
+    "record_of",
+    "require_broker",
+    "send",
+]

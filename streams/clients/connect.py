@@ -1,0 +1,84 @@
+"""Reaching a broker. A broker that is not there is one error, raised in time, that names the address."""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, UnrecognizedBrokerVersion
+
+from infra.settings.tree import BrokerSettings
+
+C = TypeVar("C")
+
+_RETRY_SECONDS = 0.2
+"""A local broker opens its port within seconds of its start; asking five times a second costs nothing."""
+
+
+class BrokerUnavailableError(ConnectionError):
+    """No Kafka broker answers at the bootstrap addresses."""
+
+    def __init__(self, bootstrap: str, seconds: float, reason: str) -> None:
+        super().__init__(
+            f"no Kafka broker answers at {bootstrap} within {seconds:g} s ({reason}): start it, or correct "
+            "broker.bootstrap_servers (--bootstrap-servers)"
+        )
+
+
+def require_broker(settings: BrokerSettings, bootstrap: str) -> None:
+    """Wait until one bootstrap address accepts a connection. Raises BrokerUnavailableError after
+    `broker.connect_timeout_seconds`.
+    """
+    limit = settings.connect_timeout_seconds
+    deadline = time.monotonic() + limit
+    while True:
+        failures = [_refusal(address, deadline) for address in _addresses(bootstrap)]
+        if not failures:
+            raise BrokerUnavailableError(bootstrap, 0, "the list of addresses is empty")
+        if None in failures:
+            return
+        if time.monotonic() + _RETRY_SECONDS >= deadline:
+            raise BrokerUnavailableError(bootstrap, limit, "; ".join(str(failure) for failure in failures))
+        time.sleep(_RETRY_SECONDS)
+
+
+def common_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
+    """What every kafka-python client of this project is given."""
+    return {
+        "bootstrap_servers": bootstrap.split(","),
+        "bootstrap_timeout_ms": int(settings.connect_timeout_seconds * 1000),
+        "request_timeout_ms": int(settings.request_timeout_seconds * 1000),
+        "receive_message_max_bytes": max(100_000_000, 2 * settings.max_message_bytes),
+    }
+
+
+def connected(settings: BrokerSettings, bootstrap: str, make: Callable[[], C]) -> C:
+    """`make()`, a client's constructor, against a broker that is there. Raises BrokerUnavailableError."""
+    require_broker(settings, bootstrap)
+    try:
+        return make()
+    except (KafkaTimeoutError, KafkaConnectionError, UnrecognizedBrokerVersion) as error:
+        raise BrokerUnavailableError(bootstrap, settings.connect_timeout_seconds, str(error)) from error
+
+
+def make_admin(settings: BrokerSettings, bootstrap: str) -> KafkaAdminClient:
+    """Raises BrokerUnavailableError. The caller closes it."""
+    return connected(settings, bootstrap, lambda: KafkaAdminClient(**common_options(settings, bootstrap)))
+
+
+def _addresses(bootstrap: str) -> list[tuple[str, int]]:
+    pairs = [item.strip().rpartition(":") for item in bootstrap.split(",") if item.strip()]
+    try:
+        return [(host.strip("[]"), int(port)) for host, _, port in pairs]
+    except ValueError as error:
+        raise ValueError(f"broker.bootstrap_servers: {bootstrap!r} is not HOST:PORT[,HOST:PORT...]") from error
+
+
+def _refusal(address: tuple[str, int], deadline: float) -> OSError | None:
+    left = max(deadline - time.monotonic(), _RETRY_SECONDS)
+    try:
+        socket.create_connection(address, timeout=left).close()
+    except OSError as error:
+        return error
+    return None

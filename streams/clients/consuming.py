@@ -1,0 +1,45 @@
+"""Reading in a consumer group: the group's member commits what it has finished, never what it has read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kafka import KafkaConsumer
+
+from infra.settings.tree import BrokerSettings
+from streams.clients.connect import common_options, connected
+from streams.records import Record
+
+_HEARTBEATS = 3
+"""Heartbeats in a session timeout, as Kafka's documentation advises."""
+
+
+def make_consumer(settings: BrokerSettings, bootstrap: str, group: str, topics: Sequence[str]) -> KafkaConsumer:
+    """Subscribed, from the earliest record where the group has no offset; nothing is committed by itself.
+    Raises BrokerUnavailableError. The caller closes it.
+    """
+    session_ms = int(settings.session_timeout_seconds * 1000)
+    options = reader_options(settings, bootstrap) | {
+        "group_id": group,
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": session_ms // _HEARTBEATS,
+    }
+    consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**options))
+    consumer.subscribe(topics=list(topics))
+    return consumer
+
+
+def reader_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
+    return common_options(settings, bootstrap) | {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "max_partition_fetch_bytes": settings.max_message_bytes,
+        "fetch_max_bytes": max(50 * 2**20, settings.max_message_bytes),
+        "allow_auto_create_topics": False,
+    }
+
+
+def record_of(raw: Any) -> Record:
+    """From kafka-python's ConsumerRecord."""
+    return Record(
+        raw.topic, raw.partition, raw.offset, raw.timestamp / 1000, raw.key, raw.value, tuple(raw.headers or ())
+    )

@@ -1,0 +1,77 @@
+"""Writing to the log. Nothing counts as written until its delivery is confirmed."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from infra.settings.tree import BrokerSettings
+from streams.clients.connect import common_options, connected
+from streams.codec import encode, headers_of
+from streams.records import Output
+
+_LINGER_MS = 5
+"""Fills batches when many records are sent at once; far below any latency that matters here."""
+_DELIVERY_REQUESTS = 4
+"""A delivery fails after the time of so many requests: a broker's restart fits, a dead one is noticed."""
+
+
+class DeliveryError(RuntimeError):
+    """Records that the broker did not acknowledge; they may or may not be in the log."""
+
+
+class Delivery(Protocol):
+    """kafka-python's future of one record."""
+
+    def get(self, timeout: float | None = None) -> Any: ...
+
+
+def make_producer(settings: BrokerSettings, bootstrap: str) -> KafkaProducer:
+    """Idempotent, acknowledged by all in-sync replicas. Raises BrokerUnavailableError. The caller closes it."""
+    request_ms = int(settings.request_timeout_seconds * 1000)
+    options = common_options(settings, bootstrap) | {
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": _LINGER_MS,
+        "max_request_size": settings.max_message_bytes,
+        "max_block_ms": request_ms,
+        "delivery_timeout_ms": _DELIVERY_REQUESTS * request_ms,
+        "allow_auto_create_topics": False,
+    }
+    return connected(settings, bootstrap, lambda: KafkaProducer(**options))
+
+
+def publish(producer: KafkaProducer, topic: str, message: msgspec.Struct, key: str, **headers: str) -> Delivery:
+    """Send a message with its schema headers; `confirm` its delivery."""
+    return send(producer, Output(topic, key.encode(), encode(message), tuple(headers_of(message, **headers))))
+
+
+def send(producer: KafkaProducer, output: Output) -> Delivery:
+    """Send bytes as they are. Raises DeliveryError where the record cannot even be queued."""
+    try:
+        delivery: Delivery = producer.send(
+            output.topic, value=output.value, key=output.key, headers=list(output.headers)
+        )
+    except KafkaError as error:
+        raise DeliveryError(f"topic {output.topic!r}: {error!r}") from error
+    return delivery
+
+
+def confirm(producer: KafkaProducer, deliveries: Iterable[Delivery], timeout: float) -> None:
+    """Flush and wait until each delivery is acknowledged. Raises DeliveryError if any is not within `timeout` s."""
+    deliveries = list(deliveries)
+    failures: list[KafkaError] = []
+    try:
+        producer.flush(timeout=timeout)
+    except KafkaError as error:
+        raise DeliveryError(f"{len(deliveries)} records not acknowledged in {timeout:g} s: {error!r}") from error
+    for delivery in deliveries:
+        try:
+            delivery.get(timeout=0)
+        except KafkaError as error:
+            failures.append(error)
+    if failures:
+        count = f"{len(failures)} of {len(deliveries)}"
+        raise DeliveryError(f"{count} records not acknowledged; the first: {failures[0]!r}")

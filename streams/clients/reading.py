@@ -1,0 +1,129 @@
+"""Reading the log without a group: all partitions of some topics, at positions that the reader's owner keeps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from kafka import KafkaConsumer
+from kafka import TopicPartition as KafkaTopicPartition
+
+from infra.settings.tree import BrokerSettings
+from streams.clients.connect import connected
+from streams.clients.consuming import reader_options, record_of
+from streams.records import Record, TopicPartition
+
+_POLL_SECONDS = 0.5
+
+
+class OffsetsLostError(RuntimeError):
+    """The log no longer holds, or does not yet hold, the offset that reading should start from."""
+
+
+class LogReader:
+    """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on.
+
+    `start` gives the first offset by partition; partitions that it does not name are read from the beginning.
+    Not thread-safe. Raises BrokerUnavailableError, LookupError where a topic does not exist, OffsetsLostError.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        bootstrap: str,
+        topics: Sequence[str],
+        start: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        self._timeout_ms = int(settings.request_timeout_seconds * 1000)
+        self._consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**reader_options(settings, bootstrap)))
+        try:
+            self._partitions = [partition for topic in topics for partition in self._partitions_of(topic)]
+            self._consumer.assign(self._partitions)
+            self._consumer.seek_to_beginning(*self._partitions)
+            self.seek(start or {})
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def poll(self, timeout: float = _POLL_SECONDS, max_records: int = 500) -> list[Record]:
+        """Whatever has arrived, at most `max_records`; empty after `timeout` seconds without any."""
+        batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
+        return [record_of(raw) for batch in batches.values() for raw in batch]
+
+    def read_to_end(self) -> Iterator[Record]:
+        """Every record up to the ends of the partitions as they are now, and perhaps a few that arrive meanwhile."""
+        for _ in range(2):  # the second time the fetches have shown the ends, see end_offsets
+            ends = self.end_offsets()
+            while any(position < ends[partition] for partition, position in self.positions().items()):
+                yield from self.poll()
+
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Raises OffsetsLostError where the log does not reach from its beginning to an offset."""
+        if not offsets:
+            return
+        wanted = {KafkaTopicPartition(*partition): offset for partition, offset in offsets.items()}
+        first = self._consumer.beginning_offsets(list(wanted), timeout_ms=self._timeout_ms)
+        last = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
+        for partition, offset in wanted.items():
+            end = last[partition] if offset <= last[partition] else self._fetched_end(partition, last[partition])
+            if not first[partition] <= offset <= end:
+                raise OffsetsLostError(
+                    f"{partition.topic}[{partition.partition}]: offset {offset} is not in the log, which holds "
+                    f"{first[partition]} to {end}: retention passed it, or the broker lost its log; "
+                    "start from another checkpoint or a new run"
+                )
+        for partition, offset in wanted.items():
+            self._consumer.seek(partition, offset)
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """The offset that comes next, by partition."""
+        return {
+            TopicPartition(*partition): self._consumer.position(partition, timeout_ms=self._timeout_ms)
+            for partition in self._partitions
+        }
+
+    def end_offsets(self) -> dict[TopicPartition, int]:
+        """The offset that the next record written will have, by partition.
+
+        The embedded broker lists its last batch's first offset plus one, which is too low where batches hold more
+        than one record; what its fetches say is right. So an end is exact once the partition's last batch was read.
+        """
+        listed = self._consumer.end_offsets(self._partitions, timeout_ms=self._timeout_ms)
+        return {
+            TopicPartition(*partition): max(listed[partition], self._consumer.highwater(partition) or 0)
+            for partition in self._partitions
+        }
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records written and not yet returned, by partition; a lower bound where end_offsets is one."""
+        positions = self.positions()
+        return {partition: max(0, end - positions[partition]) for partition, end in self.end_offsets().items()}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _partitions_of(self, topic: str) -> list[KafkaTopicPartition]:
+        numbers = self._consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
+        return [KafkaTopicPartition(topic, number) for number in sorted(numbers)]
+
+    def _fetched_end(self, partition: KafkaTopicPartition, listed: int) -> int:
+        """The end as a fetch of the last batch shows it; moves the partition's position."""
+        if listed == 0:
+            return 0
+        others = [other for other in self._partitions if other != partition]
+        self._consumer.pause(*others)
+        try:
+            self._consumer.seek(partition, listed - 1)
+            self._consumer.poll(timeout_ms=self._timeout_ms, max_records=1)
+            return max(listed, self._consumer.highwater(partition) or 0)
+        finally:
+            self._consumer.resume(*others)
