@@ -1,0 +1,130 @@
+"""From the log to groups that may be trained on: tickets and verdicts in, endings and batches out.
+
+Invariant: a group leaves `book` only through `closed`, whose record is in the log before the next poll; what was
+taken into a batch and not yet closed is still open, so a crash reads it again.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from infra import metrics
+from infra.settings.tree import LearnerSettings
+from streams.clients import LogReader
+from streams.codec import DecodeError, decode
+from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
+from streams.records import Record, TopicPartition
+from trainer.batch import Trajectory, TrajectoryError, trajectory_of
+from trainer.curriculum.admission import Admission, Limits
+from trainer.groups import Ending, GroupBook, OpenGroup, ending_of
+from trainer.seqset import SeqSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenGroup:
+    """A trainable group with its decoded trajectories."""
+
+    group: OpenGroup
+    trajectories: list[Trajectory]
+
+
+@dataclass(slots=True)
+class Intake:
+    """Pure bookkeeping: the caller reads the log and publishes the endings."""
+
+    run_id: str
+    settings: LearnerSettings
+    limits: Limits
+    prompts_topic: str
+    closed: SeqSet
+    book: GroupBook = field(init=False)
+    admission: Admission = field(init=False)
+    taken: list[TakenGroup] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.book = GroupBook(self.closed)
+        self.admission = Admission(self.limits, self.closed.low)
+        for seq in self.closed.above:
+            self.admission.closed(seq)
+
+    def add(self, record: Record) -> None:
+        """Raises DecodeError; the caller sets the record aside."""
+        if record.topic == self.prompts_topic:
+            ticket = decode(record.value, PromptTicket)
+            if ticket.run_id == self.run_id:
+                self.book.add_ticket(ticket, record.source, record.offset)
+                self.admission.dispatched(ticket.seq, train=ticket.purpose is Purpose.TRAIN)
+            return
+        scored = decode(record.value, ScoredTrajectory)
+        if scored.rollout.run_id == self.run_id:
+            self.book.add_scored(scored, record.source, record.offset)
+            self.admission.dispatched(scored.rollout.seq, train=scored.rollout.purpose is Purpose.TRAIN)
+
+    def endings(self, version: int, now: float, *, caught_up: bool) -> Iterator[tuple[OpenGroup, Ending]]:
+        """Groups that end without being trained on."""
+        held = {taken.group.seq for taken in self.taken}
+        for group in list(self.book.open.values()):
+            if group.seq in held:
+                continue
+            ending = ending_of(
+                group,
+                version=version,
+                now=now,
+                caught_up=caught_up,
+                max_staleness=self.settings.max_staleness,
+                zero_variance_std=self.settings.zero_variance_std if self.settings.filter_zero_variance else None,
+            )
+            if ending is not None:
+                yield group, ending
+
+    def take(self, room: int) -> Iterator[tuple[OpenGroup, Ending]]:
+        """Fill `taken` with up to `room` complete groups inside the window, oldest first.
+
+        Yields groups whose trajectories cannot be trained on, to be closed as failed.
+        """
+        while room > 0:
+            ready = (seq for seq in self.admission.window if seq in self.book.open and self.book.open[seq].complete)
+            seq = next(ready, None)
+            if seq is None:
+                return
+            group = self.book.open[seq]
+            self.admission.take(seq)
+            try:
+                self.taken.append(TakenGroup(group, [trajectory_of(scored) for scored in group.trajectories()]))
+                room -= 1
+            except TrajectoryError as error:
+                yield group, Ending(Outcome.FAILED, str(error))
+
+    def close(self, group: OpenGroup) -> None:
+        self.book.close(group)
+        self.admission.closed(group.seq)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a train group is open that no batch holds yet."""
+        held = {taken.group.seq for taken in self.taken}
+        return any(g.purpose is Purpose.TRAIN and g.seq not in held for g in self.book.open.values())
+
+    def overdue(self, now: float) -> bool:
+        return any(not group.complete and now > group.deadline for group in self.book.open.values())
+
+
+def drain(reader: LogReader, intake: Intake, timeout: float) -> tuple[list[tuple[Record, DecodeError]], int]:
+    """Read what has arrived; returns records that did not decode, and how many were read."""
+    broken: list[tuple[Record, DecodeError]] = []
+    records = reader.poll(timeout)
+    for record in records:
+        try:
+            intake.add(record)
+        except DecodeError as error:
+            log.warning("%s[%d]@%d set aside: %s", record.topic, record.partition, record.offset, error)
+            broken.append((record, error))
+        metrics.messages_total.labels("learner", record.topic).inc()
+    return broken, len(records)
+
+
+def resume_offsets(reader: LogReader, intake: Intake) -> dict[TopicPartition, int]:
+    """Where a learner that restores this moment must start to read."""
+    return intake.book.watermarks(reader.positions())

@@ -1,0 +1,274 @@
+"""The asynchronous learner: reads prompts and verdicts, trains, announces versions, closes every group.
+
+Invariants:
+- It is the only writer of `groups.closed` and `policy.versions`; each group it reads of ends in one outcome.
+- Order of a step: weights on disk, announcement acknowledged, groups closed, checkpoint. A crash between any two
+  is redone from the last checkpoint, under a new lineage that overrides what came after it.
+- It reads by its own offsets, which lie in its checkpoint; the broker keeps none for it.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+
+from infra import metrics
+from infra.settings.tree import Settings
+from streams.clients import LogReader, confirm, make_producer, publish
+from streams.codec import DecodeError, decode_by_schema
+from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
+from streams.records import Record
+from streams.topics import Topic, topic_name
+from trainer import checkpoint
+from trainer.batch import pack_batch
+from trainer.checkpoint import History
+from trainer.curriculum.admission import Limits
+from trainer.groups import OpenGroup
+from trainer.intake import Intake, drain, resume_offsets
+from trainer.models import ValueModel, load_causal_lm
+from trainer.ppo import PPO
+from trainer.publish import Publisher
+from trainer.seqset import SeqSet
+from trainer.steplog import STEPS_FILE, record_step
+from workers.model_files import resolve_model
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+"""A full batch is noticed within this; far below a step's seconds."""
+
+
+@dataclass(slots=True)
+class Position:
+    """Where the learner stands in its history."""
+
+    lineage: int
+    version: int
+    ordinal: int
+
+
+class Learner:
+    """One learner process. `run` returns only by exception: KeyboardInterrupt asks it to stop."""
+
+    def __init__(self, settings: Settings, bootstrap: str) -> None:
+        self._settings = settings
+        self._folder = settings.run.folder / settings.run.id
+        prefix = settings.topics.prefix
+        self._topics = {topic: topic_name(prefix, topic) for topic in Topic}
+        self._producer = make_producer(settings.broker, bootstrap)
+        template = resolve_model(settings.model.path, settings.run.prepared)
+        saved = checkpoint.latest(self._folder / "checkpoints")
+        self._ppo = build_ppo(settings, saved or template, template)
+        history = checkpoint.restore(saved, self._ppo) if saved else History(0, 0, 0, {}, SeqSet())
+        before = newest_announcement(settings, bootstrap)
+        lineage = before.lineage + 1 if before else history.lineage
+        self._at = Position(lineage, history.version, history.ordinal)
+        self._publisher = Publisher(
+            folder=self._folder / "versions",
+            template=template,
+            run_id=settings.run.id,
+            dtype=getattr(torch, settings.model.dtype),
+            keep=settings.learner.keep_versions,
+        )
+        self._intake = Intake(
+            run_id=settings.run.id,
+            settings=settings.learner,
+            limits=limits_of(settings),
+            prompts_topic=self._topics[Topic.PROMPTS],
+            closed=history.closed,
+        )
+        topics = [self._topics[Topic.PROMPTS], self._topics[Topic.SCORED]]
+        self._reader = LogReader(settings.broker, bootstrap, topics, start=history.offsets)
+        self._checkpointed = history.version
+        self._stepping = False
+        self._progress_at = time.monotonic()
+        log.info("lineage=%d version=%d resumed_from=%s", lineage, history.version, saved)
+
+    def run(self) -> None:
+        """Raises KeyboardInterrupt after a last checkpoint, where the state is between two steps."""
+        self._start_lineage()
+        try:
+            while True:
+                self._read()
+                if self._batch_is_due():
+                    self._step()
+        except KeyboardInterrupt:
+            if not self._stepping and self._at.version > self._checkpointed:
+                self._save_checkpoint()
+            raise
+        finally:
+            self._reader.close()
+            self._producer.close(timeout=1)
+
+    def _start_lineage(self) -> None:
+        at = self._at
+        started = LineageStarted(
+            run_id=self._settings.run.id,
+            lineage=at.lineage,
+            version=at.version,
+            ordinal=at.ordinal,
+            started_at=time.time(),
+        )
+        self._send(Topic.GROUPS_CLOSED, [started], self._settings.run.id)
+        self._announce()
+
+    def _read(self) -> None:
+        broken, count = drain(self._reader, self._intake, _POLL_SECONDS)
+        self._set_aside(broken)
+        if count:
+            self._progress_at = time.monotonic()
+        now = time.time()
+        caught_up = self._intake.overdue(now) and not any(self._reader.lag().values())
+        ended = list(self._intake.endings(self._at.version, now, caught_up=caught_up))
+        room = self._settings.selector.admission.groups_per_step - len(self._intake.taken)
+        ended.extend(self._intake.take(room))
+        self._close([(group, ending.outcome, ending.reason, None) for group, ending in ended])
+
+    def _batch_is_due(self) -> bool:
+        """Enough groups, or nothing in flight that could complete the batch."""
+        taken = len(self._intake.taken)
+        if taken >= self._settings.selector.admission.groups_per_step:
+            return True
+        idle = time.monotonic() - self._progress_at
+        return taken > 0 and not self._intake.waiting and idle > self._settings.learner.batch_wait_seconds
+
+    def _step(self) -> None:
+        started = time.monotonic()
+        taken = self._intake.taken
+        staleness = [member.group.staleness(self._at.version) for member in taken]
+        batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens)
+        self._stepping = True
+        report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
+        self._at.version += 1
+        trained = time.monotonic()
+        self._announce()
+        report.seconds["publish"] = time.monotonic() - trained
+        self._close([(m.group, Outcome.TRAINED, "", age) for m, age in zip(taken, staleness, strict=True)])
+        self._intake.taken = []
+        self._stepping = False
+        if self._at.version % self._settings.learner.checkpoint_every == 0:
+            clock = time.monotonic()
+            self._save_checkpoint()
+            report.seconds["checkpoint"] = time.monotonic() - clock
+        report.seconds["total"] = time.monotonic() - started
+        self._progress_at = time.monotonic()
+        record_step(
+            self._folder / STEPS_FILE,
+            lineage=self._at.lineage,
+            version=self._at.version,
+            batch=batch,
+            report=report,
+            staleness=staleness,
+        )
+        log.info(
+            "version=%d targets=%d seconds=%.2f loss=%.4f",
+            self._at.version,
+            report.targets,
+            report.seconds["total"],
+            report.policy_loss,
+        )
+
+    def _announce(self) -> None:
+        version = self._publisher.publish(self._ppo.policy, self._at.lineage, self._at.version)
+        self._send(Topic.POLICY_VERSIONS, [version], self._settings.run.id)
+        metrics.policy_version.set(self._at.version)
+
+    def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
+        if not ended:
+            return
+        messages = [self._closing(*entry) for entry in ended]
+        for message in messages:
+            metrics.groups_closed_total.labels(message.outcome, reason_label(message)).inc()
+        self._send(Topic.GROUPS_CLOSED, messages)
+        for group, *_ in ended:
+            self._intake.close(group)
+        self._progress_at = time.monotonic()
+
+    def _closing(self, group: OpenGroup, outcome: Outcome, reason: str, staleness: int | None) -> GroupClosed:
+        closing = GroupClosed(
+            run_id=self._settings.run.id,
+            group_id=group.group_id,
+            seq=group.seq,
+            purpose=group.purpose,
+            outcome=outcome,
+            reason=reason,
+            lineage=self._at.lineage,
+            ordinal=self._at.ordinal,
+            version=self._at.version,
+            staleness=staleness,
+            mean_score=group.mean_score,
+            closed_at=time.time(),
+        )
+        self._at.ordinal += 1
+        return closing
+
+    def _save_checkpoint(self) -> None:
+        history = History(
+            lineage=self._at.lineage,
+            version=self._at.version,
+            ordinal=self._at.ordinal,
+            offsets=resume_offsets(self._reader, self._intake),
+            closed=self._intake.book.closed,
+        )
+        template = self._publisher.template
+        checkpoint.save(
+            self._folder / "checkpoints", self._ppo, history, template, self._settings.learner.keep_checkpoints
+        )
+        self._checkpointed = self._at.version
+
+    def _send(self, topic: Topic, messages: Sequence[msgspec.Struct], key: str | None = None) -> None:
+        name = self._topics[topic]
+        deliveries = [
+            publish(self._producer, name, message, key or getattr(message, "group_id", "")) for message in messages
+        ]
+        confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
+
+    def _set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
+        raise NotImplementedError
+
+
+def limits_of(settings: Settings) -> Limits:
+    admission = settings.selector.admission
+    return Limits(admission.staleness, admission.groups_per_step, admission.window_share)
+
+
+def reason_label(closing: GroupClosed) -> str:
+    """A label of few values: free text stays out of Prometheus."""
+    return closing.reason if closing.outcome is Outcome.FILTERED else ""
+
+
+def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
+    """Models in float32 from their folders. Raises OSError or ValueError where one does not load."""
+    learner = settings.learner
+    if learner.threads:
+        torch.set_num_threads(learner.threads)
+    torch.manual_seed(settings.run.seed)
+    policy = load_causal_lm(policy_folder)
+    if learner.value.kind == "none":
+        return PPO(policy, None, learner)
+    trunk = None
+    if learner.value.kind == "model":
+        folder = resolve_model(learner.value.path, settings.run.prepared) if learner.value.path else template
+        trunk = load_causal_lm(folder).base_model
+    return PPO(policy, ValueModel(policy.config.hidden_size, trunk), learner)
+
+
+def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:
+    """The last announcement of this run in the log."""
+    topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
+    newest: PolicyVersion | None = None
+    with LogReader(settings.broker, bootstrap, [topic]) as reader:
+        for record in reader.read_to_end():
+            message = decode_by_schema(record.value, record.headers)
+            if isinstance(message, PolicyVersion) and message.run_id == settings.run.id:
+                newest = message
+    return newest
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Runs until interrupted."""
+    Learner(settings, bootstrap).run()
