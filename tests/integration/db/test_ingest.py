@@ -1,0 +1,72 @@
+"""Datasets into Postgres: once is the same as twice, and a prompt never changes its split."""
+
+import json
+
+import msgspec
+import pytest
+from sqlalchemy import func, select, update
+
+from infra.db.models import Prompt
+from trainer.dataset import Defaults
+from trainer.ingest import ingest, rejected_path
+
+ROWS = [{"domain": "qa", "prompt": f"Question {number}?", "ground_truth": str(number)} for number in range(5)]
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    path = tmp_path / "data.jsonl"
+
+    def write(rows):
+        path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+        return path
+
+    return write
+
+
+def count(engine):
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(Prompt))
+
+
+def test_twice_is_once(engine, dataset):
+    path = dataset([*ROWS, ROWS[0]])
+    first, second = ingest(engine, path, Defaults()), ingest(engine, path, Defaults())
+    assert (first.new, first.known, first.by_domain) == (5, 1, {"qa": 6})
+    assert (second.new, second.known, second.rejected) == (0, 6, [])
+    assert count(engine) == 5
+
+
+def test_bad_rows_are_set_aside_with_their_line(engine, dataset):
+    path = dataset([ROWS[0], "{broken", {"domain": "qa"}, ROWS[1]])
+    report = ingest(engine, path, Defaults(), rejected_path(path))
+    assert (report.accepted, count(engine)) == (2, 2)
+    assert [rejection.line for rejection in report.rejected] == [2, 3]
+    assert report.rejected_file == str(path.with_name("data.rejected.jsonl"))
+    kept = [json.loads(line) for line in rejected_path(path).read_text().splitlines()]
+    assert [(row["line"], row["row"]) for row in kept] == [(2, "{broken"), (3, '{"domain": "qa"}')]
+
+
+def test_a_prompt_keeps_its_split(engine, dataset):
+    path = dataset(ROWS)
+    ingest(engine, path, Defaults(split="heldout"))
+    report = ingest(engine, path, Defaults(split="train"))
+    assert report.accepted == 0
+    assert "already in split 'heldout'" in report.rejected[0].reason
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(Prompt.split))) == {"heldout"}
+
+
+def test_references_picked_later_stay(engine, dataset):
+    path = dataset(ROWS)
+    ingest(engine, path, Defaults())
+    with engine.begin() as connection:
+        question = connection.scalar(select(Prompt.question).limit(1))
+        question |= {"references": ["the best of eight"]}
+        connection.execute(update(Prompt).values(question=question))
+    ingest(engine, path, Defaults())
+    with engine.connect() as connection:
+        questions = list(connection.scalars(select(Prompt.question)))
+    assert all(question["references"] == ["the best of eight"] for question in questions)
+    assert {question["prompt"] for question in questions} == {f"Question {number}?" for number in range(5)}
+    assert msgspec.json.encode(questions)

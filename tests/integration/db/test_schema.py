@@ -1,0 +1,52 @@
+"""The migrations make what the models say, and a database that is not there is named."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
+
+from infra.db.engine import DatabaseUnavailableError, DatabaseUrlError, connect, make_engine, shown
+from infra.db.migrate import alembic_config, current, head, upgrade
+from infra.db.models import Base
+
+
+def test_models_and_migrations_do_not_drift(engine):
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_upgrade_again_changes_nothing(empty_database):
+    engine = make_engine(empty_database)
+    assert current(engine) is None
+    assert upgrade(empty_database) == upgrade(empty_database) == current(engine) == head()
+    engine.dispose()
+
+
+def test_downgrade_leaves_no_table(engine):
+    from alembic import command
+
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+
+
+def test_a_database_that_is_not_there_is_named_without_its_password():
+    with pytest.raises(DatabaseUnavailableError) as raised:
+        connect("postgresql://user:geheim@127.0.0.1:1/rewards", connect_timeout_seconds=2)
+    message = str(raised.value)
+    assert "postgresql+psycopg://user:***@127.0.0.1:1/rewards" in message
+    assert "refused" in message
+    assert "--database-url" in message
+    assert "geheim" not in message
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "not a url", "mysql://u:geheim@h/d", ""])
+def test_a_url_that_is_not_postgres_is_refused(url):
+    with pytest.raises(DatabaseUrlError, match=r"postgresql\+psycopg://") as raised:
+        connect(url)
+    assert "geheim" not in str(raised.value)
+
+
+def test_the_password_is_hidden_where_a_url_is_shown():
+    assert shown("postgres://u:geheim@h:5/d") == "postgresql+psycopg://u:***@h:5/d"

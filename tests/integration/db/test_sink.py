@@ -1,0 +1,163 @@
+"""The sink: delivered twice, in parts, or by two replicas at once has the effect of once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, fields, replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, select
+
+from infra.db.models import PromptStats, Score, StreamOffset
+from infra.db.sink import ScoredRecord, ScoreSink
+from infra.db.statistics import Running
+
+GROUP = "difficulty"
+
+
+def record(number, score, prompt="p0", partition=0, offset=None):
+    return ScoredRecord(
+        topic="scored",
+        partition=partition,
+        offset=number if offset is None else offset,
+        rollout_id=f"r:{number}/0",
+        route="rtv",
+        scorer="exact",
+        scorer_version="1",
+        run_id="r",
+        group_id=f"r:{number}",
+        prompt_id=prompt,
+        domain="qa",
+        purpose="train",
+        policy_version=number,
+        score=score,
+        status="infra_error" if score is None else "correct",
+        why="",
+        text="text",
+        response_tokens=1,
+        seconds=0.1,
+        scored_at=1.7e9,
+    )
+
+
+def statistics_of(engine):
+    names = [field.name for field in fields(Running)]
+    with engine.connect() as connection:
+        rows = connection.execute(select(PromptStats.prompt_id, *(getattr(PromptStats, name) for name in names)))
+        return {row[0]: Running(*row[1:]) for row in rows}
+
+
+def rows_of(engine):
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(Score))
+
+
+@pytest.fixture
+def sink(engine):
+    return ScoreSink(engine, decay=0.9, consumer_group=GROUP)
+
+
+def test_an_infra_error_is_kept_and_moves_no_statistics(engine, sink):
+    assert sink.write([record(0, None), record(1, 1.0)]) == 2
+    assert statistics_of(engine) == {"p0": Running().add(1.0, 1, 0.9)}
+
+
+def test_offsets_only_move_forward(sink):
+    sink.write([record(0, 1.0, offset=7), record(1, 1.0, partition=1, offset=3)])
+    sink.write([record(2, 1.0, offset=2)])
+    assert sink.next_offsets() == {("scored", 0): 8, ("scored", 1): 4}
+    assert ScoreSink(sink._engine, 0.9, "another").next_offsets() == {}
+
+
+def test_another_version_of_the_scorer_is_another_row(engine, sink):
+    assert sink.write([record(0, 1.0)]) == 1
+    assert sink.write([replace(record(0, 0.0), scorer_version="2")]) == 1
+    assert statistics_of(engine)["p0"].count == 2
+
+
+def test_what_fails_leaves_nothing_behind(engine, sink):
+    class BrokenSink(ScoreSink):
+        def _move_offsets(self, connection, records):
+            raise RuntimeError("the connection is gone")
+
+    with pytest.raises(RuntimeError):
+        BrokenSink(engine, 0.9, GROUP).write([record(0, 1.0)])
+    assert (rows_of(engine), statistics_of(engine), sink.next_offsets()) == (0, {}, {})
+
+
+def test_text_with_nul_is_stored(engine, sink):
+    sink.write([replace(record(0, 1.0), text="a\x00b")])
+    with engine.connect() as connection:
+        assert connection.scalar(select(Score.text)) == "a\N{REPLACEMENT CHARACTER}b"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"score": float("nan")}, r"r:0/0: score nan is not in \[0, 1\]"),
+        ({"score": 1.5}, "score 1.5"),
+        ({"domain": "d" * 65}, "domain is longer than 64"),
+        ({"domain": "a\x00"}, "contains NUL"),
+    ],
+)
+def test_a_record_that_cannot_be_stored_is_refused(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        ScoredRecord(**asdict(record(0, 1.0)) | change)
+
+
+SCORES = [0.0, 1.0, 0.5, None, 0.75, 1.0, 0.25, 0.0]
+RECORDS = [record(number, score, prompt=f"p{number % 2}") for number, score in enumerate(SCORES)]
+
+
+@st.composite
+def redeliveries(draw):
+    """Batches as a log delivers them to a sink that crashes: each starts at or before the end of what was read."""
+    stops = [*sorted(draw(st.sets(st.integers(1, len(RECORDS) - 1)))), len(RECORDS)]
+    starts = [draw(st.integers(0, done)) for done in [0, *stops[:-1]]]
+    return [RECORDS[start:stop] for start, stop in zip(starts, stops, strict=True)]
+
+
+@given(redeliveries())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_redelivery_after_crashes_counts_once(engine, sink, batches):
+    clear(engine)
+    sink.write(RECORDS)
+    once = statistics_of(engine)
+    clear(engine)
+    inserted = sum(sink.write(batch) for batch in batches)
+    assert (inserted, statistics_of(engine)) == (len(RECORDS), once)
+
+
+@given(st.permutations(RECORDS), st.permutations(RECORDS))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_gives_the_same_counts_and_moments(engine, sink, first, second):
+    """The decayed mean and the last score depend on the order by definition; nothing else does."""
+    clear(engine)
+    sink.write(first[:5])
+    sink.write(second)
+    for prompt, found in statistics_of(engine).items():
+        scores = [r.score for r in RECORDS if r.prompt_id == prompt and r.score is not None]
+        expected = Running()
+        for score in scores:
+            expected = expected.add(score, 0, 0.9)
+        assert (found.count, found.passes) == (expected.count, expected.passes)
+        assert (found.mean, found.m2) == (pytest.approx(expected.mean), pytest.approx(expected.m2))
+
+
+def test_replicas_at_once_count_once_and_do_not_deadlock(engine):
+    prompts = [record(number, (number % 3) / 2, prompt=f"p{number % 5}") for number in range(60)]
+
+    def deliver(records):
+        for start in range(0, len(records), 6):
+            ScoreSink(engine, 0.9, GROUP).write(records[start : start + 6])
+
+    with ThreadPoolExecutor() as replicas:
+        for done in [replicas.submit(deliver, order) for order in (prompts, prompts[::-1], prompts[30:])]:
+            done.result()
+    assert sum(value.count for value in statistics_of(engine).values()) == rows_of(engine) == 60
+
+
+def clear(engine):
+    with engine.begin() as connection:
+        for table in (Score, PromptStats, StreamOffset):
+            connection.execute(delete(table))

@@ -1,0 +1,129 @@
+"""Rows of every format become prompts; a broken row is named with its line, and the rest go on."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from streams.messages import Question
+from trainer.dataset import DatasetError, Defaults, PromptRow, Rejection, RowError, parse_row, read_dataset
+
+DEFAULTS = Defaults(verifiers=("math", "exact"))
+OWN = {"domain": "qa", "prompt": "Capital of France?", "ground_truth": "Paris"}
+VERL = {
+    "data_source": "openai/gsm8k",
+    "prompt": [{"role": "user", "content": "2 + 2?"}],
+    "ability": "math",
+    "reward_model": {"style": "rule", "ground_truth": "4"},
+    "extra_info": {"split": "train", "index": 7},
+}
+TRL = {"prompt": [{"role": "user", "content": "x^2 = 4, x > 0?"}], "solution": "$2$"}
+
+
+def test_own_format():
+    row = parse_row(
+        OWN
+        | {"references": ["Paris, France"], "options": {"k": 1}, "split": "heldout", "origin": "new", "source": "s"},
+        DEFAULTS,
+    )
+    question = Question(
+        prompt="Capital of France?", ground_truth="Paris", references=("Paris, France",), options={"k": 1}
+    )
+    assert (row.question, row.domain, row.split, row.origin, row.source) == (question, "qa", "heldout", "new", "s")
+    assert row.messages == ({"role": "user", "content": "Capital of France?"},)
+
+
+def test_verl_rule_goes_to_a_verifier_and_model_to_the_judge():
+    rule = parse_row(VERL, DEFAULTS)
+    model = parse_row(VERL | {"reward_model": {"style": "model", "ground_truth": "4"}}, DEFAULTS)
+    assert (rule.question.verifier, rule.question.ground_truth, rule.domain) == ("math", "4", "math")
+    assert (rule.split, rule.source) == ("train", "openai/gsm8k:7")
+    assert (model.question.verifier, model.question.ground_truth) == (None, "4")
+
+
+def test_trl_solution_is_verified_as_mathematics():
+    row = parse_row(TRL, DEFAULTS)
+    assert (row.question.verifier, row.question.ground_truth, row.domain) == ("math", "$2$", "mathematics")
+
+
+def test_the_id_follows_the_content_only():
+    base = parse_row(OWN, DEFAULTS)
+    same = parse_row(OWN | {"id": "x", "source": "y", "references": ["later"], "split": "test"}, DEFAULTS)
+    assert base.id == same.id
+    assert base.id != parse_row(OWN | {"ground_truth": "paris"}, DEFAULTS).id
+    assert base.id != parse_row(OWN | {"verifier": "exact"}, DEFAULTS).id
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ([1], "expected an object with columns, got list"),
+        ({"domain": "qa"}, "no prompt"),
+        (OWN | {"prompt": ""}, "a turn has a role"),
+        (OWN | {"prompt": "   "}, "a turn has a role"),
+        (OWN | {"prompt": [{"role": "robot", "content": "x"}]}, "a turn has a role"),
+        (OWN | {"prompt": ["hello"]}, "a turn has a role"),
+        (OWN | {"prompt": [{"role": "assistant", "content": "x"}]}, "the last turn is the user's"),
+        (OWN | {"domain": None}, "domain is a name"),
+        (OWN | {"domain": "d" * 65}, "domain is a name"),
+        (OWN | {"verifier": "nope"}, "unknown verifier 'nope': installed are math, exact"),
+        (OWN | {"ground_truth": ["a"]}, r"wrong type.*ground_truth"),
+        (OWN | {"references": "one text"}, r"wrong type.*references"),
+        (OWN | {"options": "{"}, "options is a text that is not JSON"),
+        (OWN | {"split": "dev"}, "split is 'dev'"),
+        (OWN | {"origin": "old"}, "origin is 'old'"),
+        (OWN | {"prompt": "a\x00b"}, "NUL"),
+        (OWN | {"ground_truth": "\ud800"}, "cannot be kept as JSON"),
+        (OWN | {"options": {"x": float}}, "cannot be kept as JSON"),
+        (VERL | {"reward_model": "rule"}, "reward_model and extra_info are objects"),
+        (VERL | {"reward_model": {"style": "magic"}}, "reward_model.style is 'magic'"),
+        (VERL | {"ability": "code"}, "code with test cases needs a verifier"),
+    ],
+)
+def test_a_broken_row_says_why(row, reason):
+    with pytest.raises(RowError, match=reason):
+        parse_row(row, DEFAULTS)
+
+
+def test_a_written_escape_is_not_a_nul():
+    assert parse_row(OWN | {"prompt": r"What is \u0000?"}, DEFAULTS).question.prompt == r"What is \u0000?"
+
+
+def test_jsonl_reports_the_line_and_goes_on(tmp_path):
+    path = tmp_path / "data.jsonl"
+    good = json.dumps(OWN).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + good + b"\n\nnot json\n\xff\xfe\n" + b"[" * 100_000 + b"\n" + good + b"\r\n")
+    found = dict(read_dataset(path, DEFAULTS))
+    assert {line for line, row in found.items() if isinstance(row, PromptRow)} == {1, 6}
+    rejected = {line: row for line, row in found.items() if isinstance(row, Rejection)}
+    assert set(rejected) == {3, 4, 5}
+    assert str(rejected[3]).startswith(f"{path}:3: not JSON")
+    assert "not UTF-8" in rejected[4].reason
+    assert rejected[3].row == "not json"
+
+
+def test_parquet_of_verl_unchanged(tmp_path):
+    path = tmp_path / "verl.parquet"
+    broken = VERL | {"prompt": None}
+    pq.write_table(pa.Table.from_pylist([VERL, broken, VERL]), path)
+    found = dict(read_dataset(path, DEFAULTS))
+    assert found[1] == parse_row(VERL, DEFAULTS)
+    assert isinstance(found[2], Rejection)
+    assert isinstance(found[3], PromptRow)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("missing.jsonl", None, "no dataset at"),
+        ("data.csv", b"a,b", "unknown kind of file '.csv'"),
+        ("broken.parquet", b"PAR1 no", "not a readable Parquet file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path, name, content, reason):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DatasetError, match=reason):
+        list(read_dataset(path, DEFAULTS))

@@ -1,0 +1,267 @@
+"""Rows of a dataset file as prompts: JSONL and Parquet; the project's own columns, verl's and TRL's, unchanged.
+
+Invariant: a row is either a PromptRow or a Rejection with file, line and reason; no row stops the others.
+
+Formats, told apart row by row by their columns
+    own     domain, messages or prompt; optional verifier, ground_truth, references, options, split, origin, source, id
+    verl    data_source, prompt, ability, reward_model {style, ground_truth}, extra_info
+    TRL     prompt, solution; optional domain (mathematics otherwise)
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.messages import Question
+
+_ROLES = ("system", "user", "assistant")
+_SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout", "validation": "heldout", "val": "heldout"}
+_ORIGINS = ("original", "new")
+_MATH = ("math", "mathematics")
+_MAX_DOMAIN = 64
+"""The width of the database's column."""
+
+
+class DatasetError(ValueError):
+    """The file as a whole cannot be read; the text names it and says what to do."""
+
+
+class RowError(ValueError):
+    """Why one row is no prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    id: str
+    """Hash of what is asked and how it is judged; references are not part of it, they may be picked later."""
+    domain: str
+    messages: tuple[dict[str, str], ...]
+    question: Question
+    split: str
+    origin: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    file: str
+    line: int
+    """Line of a JSONL file, row of a Parquet file; from 1."""
+    reason: str
+    row: str
+    """The row's beginning, as it was."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """For rows that do not say it themselves."""
+
+    split: str = "train"
+    origin: str = "original"
+    verifiers: tuple[str, ...] | None = None
+    """Names that may be asked for; None means any."""
+
+
+def read_dataset(path: Path, defaults: Defaults) -> Iterator[tuple[int, PromptRow | Rejection]]:
+    """Line or row number, from 1, with what stands there. Raises DatasetError where the file is not there, or is
+    neither JSONL nor Parquet.
+    """
+    for line, raw, shown in _raw_rows(path):
+        try:
+            row = parse_row(raw() if callable(raw) else raw, defaults, where=f"{path.name}:{line}")
+        except RowError as error:
+            yield line, Rejection(str(path), line, str(error), shown[:1000])
+        else:
+            yield line, row
+
+
+def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
+    """Raises RowError."""
+    if not isinstance(raw, Mapping):
+        raise RowError(f"expected an object with columns, got {type(raw).__name__}")
+    fields = _common_columns(raw)
+    messages = _messages(fields.get("messages") or fields.get("prompt"))
+    question = _question(fields, messages, defaults.verifiers)
+    return PromptRow(
+        id=prompt_id(messages, question),
+        domain=_domain(fields),
+        messages=messages,
+        question=question,
+        split=_choice(fields, "split", _SPLITS, defaults.split),
+        origin=_choice(fields, "origin", {name: name for name in _ORIGINS}, defaults.origin),
+        source=str(fields.get("source") or fields.get("id") or where),
+    )
+
+
+def prompt_id(messages: tuple[dict[str, str], ...], question: Question) -> str:
+    """64 hexadecimal digits; the same question in the same form has the same id in every dataset."""
+    what = [messages, question.verifier, question.ground_truth, question.options]
+    canonical = json.dumps(what, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _raw_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
+    """Number, the row or a function that decodes it, the row as text."""
+    if not path.is_file():
+        raise DatasetError(f"no dataset at {path}: give a .jsonl or .parquet file")
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path)
+    elif path.suffix in (".jsonl", ".json", ".ndjson"):
+        yield from _jsonl_rows(path)
+    else:
+        raise DatasetError(f"{path}: unknown kind of file {path.suffix!r}: give .jsonl or .parquet")
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, start=1):
+            stripped = raw.removeprefix(b"\xef\xbb\xbf").strip() if line == 1 else raw.strip()
+            if stripped:
+                yield line, _JsonLine(stripped), stripped.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class _JsonLine:
+    raw: bytes
+
+    def __call__(self) -> Any:
+        try:
+            return json.loads(self.raw.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise RowError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise RowError(f"not JSON: {error}") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=1024):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row, repr(row)
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def _common_columns(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of verl and TRL under the project's own names."""
+    if "reward_model" in raw:
+        return _from_verl(raw)
+    if "solution" in raw and "ground_truth" not in raw:
+        columns = {"domain": "mathematics", "verifier": "math", "ground_truth": raw["solution"]}
+        return columns | {name: value for name, value in raw.items() if value is not None}
+    return dict(raw)
+
+
+def _from_verl(raw: Mapping[str, Any]) -> dict[str, Any]:
+    reward, extra = raw["reward_model"], raw.get("extra_info") or {}
+    if not isinstance(reward, Mapping) or not isinstance(extra, Mapping):
+        raise RowError("reward_model and extra_info are objects in verl's format")
+    style, truth = reward.get("style"), reward.get("ground_truth")
+    ability = str(raw.get("ability") or "").lower()
+    if style not in ("rule", "model"):
+        raise RowError(f"reward_model.style is {style!r}: expected 'rule' (a verifier) or 'model' (the judge)")
+    if style == "rule" and ability in ("code", "coding"):
+        raise RowError("code with test cases needs a verifier that runs it: name one in a column `verifier`")
+    rule = "math" if ability in _MATH else "exact"
+    return {
+        "domain": raw.get("domain") or raw.get("ability") or raw.get("data_source"),
+        "prompt": raw.get("prompt"),
+        "verifier": raw.get("verifier") or (rule if style == "rule" else None),
+        "ground_truth": truth,
+        "split": raw.get("split") or extra.get("split"),
+        "origin": raw.get("origin"),
+        "source": ":".join(str(part) for part in (raw.get("data_source"), extra.get("index")) if part is not None),
+    }
+
+
+def _messages(value: Any) -> tuple[dict[str, str], ...]:
+    """A text is one user turn. The last turn is the user's."""
+    if isinstance(value, str):
+        value = [{"role": "user", "content": value}]
+    if not isinstance(value, list) or not value:
+        raise RowError("no prompt: expected `messages` (a list of turns) or `prompt` (a text or a list of turns)")
+    turns = []
+    for turn in value:
+        role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else (None, None)
+        if role not in _ROLES or not isinstance(content, str) or not content.strip():
+            raise RowError(f"a turn has a role of {_ROLES} and a text as content, got {turn!r:.200}")
+        turns.append({"role": str(role), "content": content})
+    if turns[-1]["role"] != "user":
+        raise RowError(f"the last turn is the user's, got {turns[-1]['role']!r}")
+    return tuple(turns)
+
+
+def _question(
+    fields: Mapping[str, Any], messages: tuple[dict[str, str], ...], verifiers: tuple[str, ...] | None
+) -> Question:
+    verifier, truth = fields.get("verifier"), fields.get("ground_truth")
+    if verifier is not None and verifiers is not None and verifier not in verifiers:
+        raise RowError(f"unknown verifier {verifier!r}: installed are {', '.join(verifiers)}")
+    if isinstance(truth, int | float) and not isinstance(truth, bool):
+        truth = str(truth)
+    plain = {
+        "prompt": messages[-1]["content"],
+        "verifier": verifier or None,
+        "ground_truth": truth,
+        "references": fields.get("references") or [],
+        "options": _options(fields.get("options")),
+    }
+    try:
+        question = msgspec.convert(plain, Question)
+    except msgspec.ValidationError as error:
+        raise RowError(f"a column has the wrong type: {error}") from error
+    _require_storable([messages, plain, fields.get("source"), fields.get("id")])
+    return question
+
+
+def _options(value: Any) -> Any:
+    """Parquet keeps free-form options as JSON text, and gives absent keys of a struct as None."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise RowError(f"options is a text that is not JSON: {error}") from error
+    if isinstance(value, Mapping):
+        return {name: item for name, item in value.items() if item is not None}
+    return {} if value is None else value
+
+
+def _require_storable(value: Any) -> None:
+    """Postgres keeps no NUL in text, and UTF-8 no half of a surrogate pair."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise RowError(f"cannot be kept as JSON: {error}") from error
+    if "\\u0000" in text.replace("\\\\", ""):  # an escaped backslash before u0000 is plain text
+        raise RowError("contains a NUL character, which Postgres cannot keep")
+
+
+def _domain(fields: Mapping[str, Any]) -> str:
+    domain = fields.get("domain")
+    if not isinstance(domain, str) or not domain.strip() or len(domain) > _MAX_DOMAIN or "\x00" in domain:
+        raise RowError(f"domain is a name of 1 to {_MAX_DOMAIN} characters, got {domain!r:.200}")
+    return domain.strip()
+
+
+def _choice(fields: Mapping[str, Any], name: str, allowed: Mapping[str, str], default: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str) or value not in allowed:
+        raise RowError(f"{name} is {value!r:.100}: expected one of {', '.join(allowed)}")
+    return allowed[value]
