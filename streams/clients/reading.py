@@ -1,5 +1,6 @@
 """Reading the log without a group: all partitions of some topics, at positions that the reader's owner keeps."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -8,7 +9,7 @@ from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaTopicPartition
 
 from infra.settings.tree import BrokerSettings
-from streams.clients.connect import connected
+from streams.clients.connect import BrokerUnavailableError, connected
 from streams.clients.consuming import reader_options, record_of
 from streams.records import Record, TopicPartition
 
@@ -33,13 +34,14 @@ class LogReader:
         topics: Sequence[str],
         start: Mapping[TopicPartition, int] | None = None,
     ) -> None:
+        self._fetched: dict[KafkaTopicPartition, int] = {}
         self._timeout_ms = int(settings.request_timeout_seconds * 1000)
         self._consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**reader_options(settings, bootstrap)))
         try:
             self._partitions = [partition for topic in topics for partition in self._partitions_of(topic)]
             self._consumer.assign(self._partitions)
             self._consumer.seek_to_beginning(*self._partitions)
-            self.seek(start or {})
+            self._start_at(settings, bootstrap, start or {})
         except BaseException:
             self._consumer.close()
             raise
@@ -56,24 +58,6 @@ class LogReader:
             while any(position < ends[partition] for partition, position in self.positions().items()):
                 yield from self.poll()
 
-    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Raises OffsetsLostError where the log does not reach from its beginning to an offset."""
-        if not offsets:
-            return
-        wanted = {KafkaTopicPartition(*partition): offset for partition, offset in offsets.items()}
-        first = self._consumer.beginning_offsets(list(wanted), timeout_ms=self._timeout_ms)
-        last = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
-        for partition, offset in wanted.items():
-            end = last[partition] if offset <= last[partition] else self._fetched_end(partition, last[partition])
-            if not first[partition] <= offset <= end:
-                raise OffsetsLostError(
-                    f"{partition.topic}[{partition.partition}]: offset {offset} is not in the log, which holds "
-                    f"{first[partition]} to {end}: retention passed it, or the broker lost its log; "
-                    "start from another checkpoint or a new run"
-                )
-        for partition, offset in wanted.items():
-            self._consumer.seek(partition, offset)
-
     def positions(self) -> dict[TopicPartition, int]:
         """The offset that comes next, by partition."""
         return {
@@ -89,7 +73,9 @@ class LogReader:
         """
         listed = self._consumer.end_offsets(self._partitions, timeout_ms=self._timeout_ms)
         return {
-            TopicPartition(*partition): max(listed[partition], self._consumer.highwater(partition) or 0)
+            TopicPartition(*partition): max(
+                listed[partition], self._consumer.highwater(partition) or 0, self._fetched.get(partition, 0)
+            )
             for partition in self._partitions
         }
 
@@ -115,15 +101,42 @@ class LogReader:
             raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
         return [KafkaTopicPartition(topic, number) for number in sorted(numbers)]
 
-    def _fetched_end(self, partition: KafkaTopicPartition, listed: int) -> int:
-        """The end as a fetch of the last batch shows it; moves the partition's position."""
-        if listed == 0:
-            return 0
-        others = [other for other in self._partitions if other != partition]
-        self._consumer.pause(*others)
-        try:
-            self._consumer.seek(partition, listed - 1)
-            self._consumer.poll(timeout_ms=self._timeout_ms, max_records=1)
-            return max(listed, self._consumer.highwater(partition) or 0)
-        finally:
-            self._consumer.resume(*others)
+    def _start_at(self, settings: BrokerSettings, bootstrap: str, start: Mapping[TopicPartition, int]) -> None:
+        wanted = {KafkaTopicPartition(*partition): offset for partition, offset in start.items()}
+        if not wanted:
+            return
+        first = self._consumer.beginning_offsets(list(wanted), timeout_ms=self._timeout_ms)
+        last = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
+        doubtful = {partition: last[partition] for partition, offset in wanted.items() if offset >= last[partition]}
+        self._fetched = _fetched_ends(settings, bootstrap, doubtful)
+        last.update(self._fetched)
+        for partition, offset in wanted.items():
+            if not first[partition] <= offset <= last[partition]:
+                raise OffsetsLostError(
+                    f"{partition.topic}[{partition.partition}]: offset {offset} is not in the log, which holds "
+                    f"{first[partition]} to {last[partition]}: retention passed it, or the broker lost its log; "
+                    "start from another checkpoint or a new run"
+                )
+            self._consumer.seek(partition, offset)
+
+
+def _fetched_ends(
+    settings: BrokerSettings, bootstrap: str, listed: Mapping[KafkaTopicPartition, int]
+) -> dict[KafkaTopicPartition, int]:
+    """The ends as a fetch of each last batch shows them, see LogReader.end_offsets."""
+    open_ends = {partition: end for partition, end in listed.items() if end > 0}
+    if not open_ends:
+        return {}
+    consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**reader_options(settings, bootstrap)))
+    try:
+        consumer.assign(list(open_ends))
+        for partition, end in open_ends.items():
+            consumer.seek(partition, end - 1)
+        deadline = time.monotonic() + settings.request_timeout_seconds
+        while any(consumer.highwater(partition) is None for partition in open_ends):
+            if time.monotonic() > deadline:
+                raise BrokerUnavailableError(bootstrap, settings.request_timeout_seconds, "a fetch got no answer")
+            consumer.poll(timeout_ms=100)
+        return {partition: max(end, consumer.highwater(partition)) for partition, end in open_ends.items()}
+    finally:
+        consumer.close()
