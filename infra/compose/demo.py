@@ -1,0 +1,171 @@
+"""`make compose-demo`: the stack as containers from nothing to trained groups, and down again.
+
+Invariant: what was started is taken down however it ends, and the exit code is 0 only if Prometheus counted the groups
+and every container was healthy then. Needs a Docker engine and a Python of 3.11, nothing installed.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = Path(__file__).with_name("docker-compose.yml")
+PROJECT = "rewardstream"
+SERVICES = ("router", "rtv", "genrm", "difficulty", "selector", "rollout", "learner")
+"""Kafka, Postgres and the one-shot services come with them; Grafana only shows, so the demo does without."""
+TRAINED = 'sum(rewardstream_groups_closed_total{outcome="trained"})'
+PROGRESS = {
+    "phase": "rewardstream_run_phase == 1",
+    "version": "max(rewardstream_policy_version)",
+    "rollouts": "sum(rewardstream_rollouts_total)",
+    "closed": "sum(rewardstream_groups_closed_total)",
+    "trained": TRAINED,
+}
+POLL_SECONDS = 5.0
+"""Prometheus scrapes as often."""
+
+
+class StackError(RuntimeError):
+    """The stack cannot get to its goal; the text names the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    service: str
+    state: str
+    """created, running, restarting, exited, dead."""
+    status: str
+    """As `docker ps` words it: `Up 2 minutes (healthy)`, `Exited (1) 3 seconds ago`."""
+
+    @property
+    def failed(self) -> bool:
+        """Ended with an error and is not started again, or answers its health check no more."""
+        ended = self.state in {"exited", "dead"} and not self.status.startswith("Exited (0)")
+        return ended or "(unhealthy)" in self.status
+
+    @property
+    def ready(self) -> bool:
+        return "(healthy)" in self.status or self.status.startswith("Exited (0)")
+
+
+def compose_command() -> list[str]:
+    """The plugin where there is one, else docker-compose. Raises StackError."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        try:
+            subprocess.run([*command, "version"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return [*command, "--project-name", PROJECT, "--file", str(FILE)]
+    raise StackError("neither `docker compose` nor `docker-compose` runs here: install one of them")
+
+
+def containers() -> list[Container]:
+    output = subprocess.run(
+        ["docker", "ps", "--all", "--filter", f"label=com.docker.compose.project={PROJECT}", "--format", "{{json .}}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return parse_containers(output)
+
+
+def parse_containers(output: str) -> list[Container]:
+    """From one JSON object a line, as `docker ps --format '{{json .}}'` prints them."""
+    found = []
+    for line in output.splitlines():
+        row = json.loads(line)
+        labels = dict(label.partition("=")[::2] for label in row["Labels"].split(","))
+        found.append(Container(labels["com.docker.compose.service"], row["State"], row["Status"]))
+    return sorted(found, key=lambda container: container.service)
+
+
+def query(prometheus: str, expression: str) -> list[tuple[dict[str, str], float]]:
+    """(labels, value) of each series; empty where Prometheus does not answer yet."""
+    url = f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+    try:
+        with urllib.request.urlopen(url, timeout=POLL_SECONDS) as response:  # noqa: S310 (an http URL of our own)
+            rows = json.load(response)["data"]["result"]
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return []
+    return [(row["metric"], float(row["value"][1])) for row in rows]
+
+
+def progress(prometheus: str) -> dict[str, str]:
+    shown = {}
+    for name, expression in PROGRESS.items():
+        for labels, value in query(prometheus, expression):
+            shown[name] = labels["phase"] if name == "phase" else f"{value:g}"
+    return shown
+
+
+def wait(prometheus: str, groups: int, limit: float, say: Callable[[str], None]) -> None:
+    """Until so many groups are trained and every container is well. Raises StackError."""
+    deadline, last = time.monotonic() + limit, ""
+    while time.monotonic() < deadline:
+        stack = containers()
+        if failed := [container for container in stack if container.failed]:
+            raise StackError("; ".join(f"{container.service}: {container.status}" for container in failed))
+        line = "  ".join(f"{name} {value}" for name, value in progress(prometheus).items())
+        if line != last:
+            say(line or "waiting for the first metrics")
+            last = line
+        trained = sum(value for _, value in query(prometheus, TRAINED))
+        if trained >= groups and all(container.ready for container in stack):
+            return
+        time.sleep(POLL_SECONDS)
+    states = ", ".join(f"{container.service}: {container.status}" for container in containers())
+    raise StackError(f"{groups} groups were not trained within {limit:g} s ({states})")
+
+
+def run(compose: Sequence[str], groups: int, limit: float) -> None:
+    """Raises StackError, CalledProcessError."""
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {text}", flush=True)
+
+    prometheus = f"http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT', '9090')}"
+    subprocess.run([*compose, "build"], check=True)
+    say("image built")
+    subprocess.run([*compose, "up", "--detach", "prometheus", *SERVICES], check=True)
+    say(f"started; metrics at {prometheus}")
+    wait(prometheus, groups, limit, say)
+    for container in containers():
+        say(f"{container.service}: {container.status}")
+    say(f"{groups} or more groups trained")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--groups", type=int, default=1, help="trained groups to wait for (default: 1)")
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds to wait at most (default: 1800)")
+    parser.add_argument("--keep", action="store_true", help="leave the stack running")
+    parser.add_argument("--keep-data", action="store_true", help="leave the volumes: the next start resumes the run")
+    options = parser.parse_args()
+    try:
+        compose = compose_command()
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    try:
+        run(compose, options.groups, options.limit)
+    except (StackError, subprocess.CalledProcessError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        subprocess.run([*compose, "logs", "--tail", "20"], check=False)
+        return 1
+    finally:
+        if not options.keep:
+            subprocess.run([*compose, "down", *([] if options.keep_data else ["--volumes"])], check=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
