@@ -14,7 +14,8 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from infra.local.kafka_server import KafkaServer
-from infra.local.processes import LOOPBACK, Child, LocalStackError, claim_port, spawn
+from infra.local.ports import LOOPBACK, claim_port
+from infra.local.processes import Child, LocalStackError, spawn
 from infra.settings.tree import BrokerKind, BrokerSettings
 from streams.clients.connect import BrokerUnavailableError, make_admin
 
@@ -124,10 +125,13 @@ class LocalKafka:
         self._child: Child | None = None
 
     def start(self) -> None:
-        port = claim_port(self._port, "Kafka")
-        self.bootstrap = f"{LOOPBACK}:{port}"
-        self._child = self._server.launch(port)
+        self._port = claim_port(self._port, "Kafka")
+        self.bootstrap = f"{LOOPBACK}:{self._port}"
+        self._child = self._server.launch(self._port)
         _await_child(self, self._child, _KAFKA_START_SECONDS)
+
+    restart = start
+    """After its death: on the same port and data, so that clients only reconnect."""
 
     def stop(self) -> None:
         if self._child is not None:

@@ -21,7 +21,9 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Raises LocalStackError where another process holds the folder."""
+        """Raises LocalStackError where another process holds the folder. Twice is as once."""
+        if self._file is not None:
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("a+", encoding="utf-8")
         try:

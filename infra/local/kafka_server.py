@@ -12,7 +12,8 @@ import subprocess
 from pathlib import Path
 
 from infra.local.folders import FolderLock
-from infra.local.processes import LOOPBACK, Child, LocalStackError, free_port, spawn
+from infra.local.ports import LOOPBACK, free_port
+from infra.local.processes import Child, LocalStackError, spawn
 
 _FORMAT_SECONDS = 60
 """It takes two."""

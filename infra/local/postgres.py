@@ -103,30 +103,35 @@ class EmbeddedPostgres:
         self._log = log_file or self.folder.with_name(self.folder.name + ".log")
         self._lock = FolderLock(self.folder, "the embedded Postgres")
         self._child: Child | None = None
-        self._sockets: Path | None = None
+        self._sockets = self.folder
         self._user, self._group = _identity()
 
     def start(self) -> str:
         self._lock.acquire()
         try:
-            self._await_leftover()
             if not (self.folder / "PG_VERSION").exists():
                 self._initialise()
             self._check_version()
-            self._launch()
-            self.url = self._connect()
+            self._sockets = self._socket_folder()
+            self.restart()
         except BaseException:
             self.stop()
             raise
         return self.url
 
+    def restart(self) -> None:
+        """Start the server, also after its death: on the same data and socket, so that clients only reconnect."""
+        self._await_leftover()
+        self._child = self._launch(self._sockets)
+        self.url = self._connect(self._sockets, self._child)
+
     def stop(self) -> None:
         if self._child is not None:
             self._child.terminate(_FAST_SHUTDOWN_SECONDS, signal.SIGINT)
             self._child = None
-        if self._sockets is not None and self._sockets != self.folder:
+        if self._sockets != self.folder:
             shutil.rmtree(self._sockets, ignore_errors=True)
-        self._sockets = None
+            self._sockets = self.folder
         self._lock.release()
 
     @property
@@ -176,13 +181,10 @@ class EmbeddedPostgres:
                 "move the folder away (a new one is made), or set database.url to a server that reads it"
             )
 
-    def _launch(self) -> None:
-        self._sockets = self._socket_folder()
-        argv = [_binary("postgres"), "-D", str(self.folder), "-k", str(self._sockets), "-h", ""]
+    def _launch(self, sockets: Path) -> Child:
+        argv = [_binary("postgres"), "-D", str(self.folder), "-k", str(sockets), "-h", ""]
         argv += ["-c", "unix_socket_permissions=0700", "-c", "log_checkpoints=off", "-c", "jit=off"]
-        self._child = spawn(
-            "postgres", argv, log=self._log, user=self._user, group=self._group, death_signal=signal.SIGINT
-        )
+        return spawn("postgres", argv, log=self._log, user=self._user, group=self._group, death_signal=signal.SIGINT)
 
     def _socket_folder(self) -> Path:
         if len(os.fsencode(self.folder / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES:
@@ -192,26 +194,28 @@ class EmbeddedPostgres:
             os.chown(folder, self._user, self._group)
         return folder
 
-    def _connect(self) -> str:
+    def _connect(self, sockets: Path, child: Child) -> str:
         """Wait for the server, make the database, and give its URL."""
         deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                with psycopg.connect(
-                    host=str(self._sockets), user=_NAME, dbname="postgres", autocommit=True
-                ) as session:
-                    if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,)).fetchone() is None:
-                        session.execute(f"CREATE DATABASE {_NAME}")
-                break
-            except psycopg.OperationalError as error:
-                if not self.alive or time.monotonic() > deadline:
-                    tail = self._child.log_tail() if self._child else ""
-                    raise PostgresError(
-                        f"the embedded Postgres in {self.folder} did not start: {error}\n{tail}"
-                    ) from error
-                time.sleep(0.05)
-        query = {"host": str(self._sockets)}
+        while (reason := _make_database(sockets)) is not None:
+            if not child.alive or time.monotonic() > deadline:
+                raise PostgresError(
+                    f"the embedded Postgres in {self.folder} did not start: {reason}\n{child.log_tail()}"
+                )
+            time.sleep(0.05)
+        query = {"host": str(sockets)}
         return URL.create(DRIVER, username=_NAME, database=_NAME, query=query).render_as_string(hide_password=False)
+
+
+def _make_database(sockets: Path) -> str | None:
+    """None once the server has the database, else why it does not answer."""
+    try:
+        with psycopg.connect(host=str(sockets), user=_NAME, dbname="postgres", autocommit=True) as session:
+            if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,)).fetchone() is None:
+                session.execute(f"CREATE DATABASE {_NAME}")
+    except psycopg.OperationalError as error:
+        return str(error)
+    return None
 
 
 def _binary(name: str) -> str:

@@ -7,7 +7,6 @@ Invariant: a child, and what it starts in its process group, never outlives this
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ import psutil
 
 from infra.local import guardian
 
-LOOPBACK = "127.0.0.1"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _POLL_SECONDS = 0.02
@@ -29,40 +27,6 @@ _POLL_SECONDS = 0.02
 
 class LocalStackError(RuntimeError):
     """A part of the local stack cannot start or go on; the message says which, where, and what to do."""
-
-
-class PortTakenError(LocalStackError):
-    def __init__(self, port: int, what: str) -> None:
-        self.port = port
-        super().__init__(
-            f"port {port} on {LOOPBACK}, wanted for {what}, is taken by another process: "
-            f"stop that process (`ss -ltnp 'sport = :{port}'` names it) or choose another port"
-        )
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a listener can bind the loopback port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as listeners do: TIME_WAIT is no user
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    """A loopback port that could be bound just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def claim_port(port: int, what: str) -> int:
-    """The port itself, or a free one for 0. Raises PortTakenError."""
-    if port and not port_is_free(port):
-        raise PortTakenError(port, what)
-    return port or free_port()
 
 
 @dataclass

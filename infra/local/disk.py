@@ -1,0 +1,26 @@
+"""Whether the disk under a folder is full."""
+
+import errno
+import shutil
+from pathlib import Path
+
+NEARLY_FULL_BYTES = 16 * 2**20
+"""Postgres and Kafka die before the last byte: a segment of Postgres's log is 16 MiB."""
+EXIT_CODE = 74
+"""EX_IOERR of sysexits.h: a service that met a full disk ends with it."""
+
+
+def is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
+
+
+def is_disk_full(error: OSError) -> bool:
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def explain(folder: Path) -> str:
+    free = shutil.disk_usage(folder).free / 2**20
+    return (
+        f"the disk under {folder} is full ({free:.0f} MiB free): free space there, "
+        "or set run.folder to another disk, and start again"
+    )

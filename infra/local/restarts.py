@@ -1,0 +1,40 @@
+"""When something that died is started again, and when it is given up. Pure: times are handed in.
+
+Invariant: the wait doubles with each short life and starts over after a long one.
+"""
+
+from dataclasses import dataclass
+
+FIRST_SECONDS = 0.5
+"""A killed process is back before its consumer group noticed (a session is ten seconds)."""
+LONGEST_SECONDS = 10.0
+LONG_LIFE_SECONDS = 60.0
+"""A service that lived so long had started properly: its next death is a new event."""
+SHORT_LIVES = 6
+"""So many short lives in a row are a defect or a missing part, which no restart mends. Six leave a service 25 s of
+waits and its own starts for a part that comes back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestartPolicy:
+    first_seconds: float = FIRST_SECONDS
+    longest_seconds: float = LONGEST_SECONDS
+    long_life_seconds: float = LONG_LIFE_SECONDS
+    short_lives: int = SHORT_LIVES
+
+
+class Restarts:
+    """The deaths of one service."""
+
+    def __init__(self, policy: RestartPolicy) -> None:
+        self._policy = policy
+        self._short_lives = 0
+
+    def after_death(self, life_seconds: float) -> float | None:
+        """Seconds to wait before the next start; None where it is given up."""
+        if life_seconds >= self._policy.long_life_seconds:
+            self._short_lives = 0
+        self._short_lives += 1
+        if self._short_lives >= self._policy.short_lives:
+            return None
+        return min(self._policy.longest_seconds, self._policy.first_seconds * 2.0 ** (self._short_lives - 1))

@@ -1,0 +1,266 @@
+"""Keeps the services of a run alive until the run ends.
+
+Invariant: a service that dies is started again with growing waits, or the whole run ends with the reason; once it
+ended, no service and nothing that a service started is left.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from infra import metrics
+from infra.local import disk
+from infra.local.meter import Meter, Usage
+from infra.local.ports import free_port, port_is_free
+from infra.local.processes import Child, LocalStackError, log_tail, spawn, terminate
+from infra.local.restarts import RestartPolicy, Restarts
+from infra.local.services import SELECTOR, ServiceSpec
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
+_SELECTOR_GRACE_SECONDS = 1.5
+"""It commits one row at a time; what it had not confirmed is dispatched again at the next start."""
+_GRACE_SECONDS = 5.0
+"""Services drain for at most so long. With the selector's and the broker's this stays below ten seconds."""
+_MISCONFIGURED = 2
+"""Exit code of a service that refuses its settings: no restart mends them."""
+
+
+class ServiceStatus(StrEnum):
+    RUNNING = "running"
+    WAITING = "waiting"
+    """Died; started again after its wait."""
+    STOPPED = "stopped"
+
+
+class Outcome(StrEnum):
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DISK_FULL = "disk_full"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    outcome: Outcome
+    message: str
+
+    @property
+    def exit_code(self) -> int:
+        return {Outcome.FINISHED: 0, Outcome.STOPPED: 130, Outcome.FAILED: 1, Outcome.DISK_FULL: disk.EXIT_CODE}[
+            self.outcome
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceState:
+    """What the live screen shows of a service."""
+
+    name: str
+    status: ServiceStatus
+    pid: int | None
+    restarts: int
+    metrics_port: int
+    usage: Usage
+    last_exit: int | None
+    """Of its last death; negative for a signal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """A part that all services stand on: the broker or the database."""
+
+    name: str
+    alive: Callable[[], bool]
+    log: Path
+    restart: Callable[[], None] | None = None
+    """None where its state is lost with it, so that the run cannot go on."""
+
+
+@dataclass
+class _Service:
+    spec: ServiceSpec
+    restarts: Restarts
+    port: int
+    child: Child | None = None
+    count: int = 0
+    start_at: float = 0.0
+    last_exit: int | None = None
+
+
+@dataclass
+class _Part:
+    foundation: Foundation
+    restarts: Restarts
+    started: float = field(default_factory=time.monotonic)
+    start_at: float | None = None
+    """Set while it is dead."""
+
+
+class Supervisor:
+    """Runs in a thread of its own from start() until the run ends."""
+
+    def __init__(
+        self,
+        specs: Sequence[ServiceSpec],
+        *,
+        folder: Path,
+        foundations: Sequence[Foundation] = (),
+        policy: RestartPolicy | None = None,
+        finished: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`folder` is the run's: logs go to its logs/. `finished` confirms that a selector that ended with 0 was done
+        and not just asked to stop.
+        """
+        policy = policy or RestartPolicy()
+        self._folder = folder
+        self._services = [_Service(spec, Restarts(policy), free_port()) for spec in specs]
+        self._parts = [_Part(part, Restarts(policy)) for part in foundations]
+        self._finished = finished
+        self._meter = Meter()
+        self._asked = threading.Event()
+        self._ended = threading.Event()
+        self._end: RunEnd | None = None
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> RunEnd | None:
+        """How the run ended; None where it has not within `timeout` seconds."""
+        self._ended.wait(timeout)
+        return self._end
+
+    def stop(self) -> RunEnd:
+        """End the run, if it has not ended; returns when no service is left."""
+        self._asked.set()
+        self._ended.wait()
+        assert self._end is not None
+        return self._end
+
+    def snapshot(self) -> tuple[ServiceState, ...]:
+        """Usage is measured from one call to the next."""
+        children = {service.spec.name: service.child for service in self._services}
+        pids = {name: child.pid for name, child in children.items() if child is not None and child.alive}
+        usage = self._meter.sample(set(pids.values()))
+        return tuple(self._state(service, pids.get(service.spec.name), usage) for service in self._services)
+
+    def _state(self, service: _Service, pid: int | None, usage: dict[int, Usage]) -> ServiceState:
+        dead = ServiceStatus.STOPPED if self._ended.is_set() or self._asked.is_set() else ServiceStatus.WAITING
+        return ServiceState(
+            name=service.spec.name,
+            status=dead if pid is None else ServiceStatus.RUNNING,
+            pid=pid,
+            restarts=service.count,
+            metrics_port=service.port,
+            usage=Usage() if pid is None else usage[pid],
+            last_exit=service.last_exit,
+        )
+
+    def _supervise(self) -> None:
+        end: RunEnd | None = None
+        try:
+            while end is None and not self._asked.is_set():
+                end = self._step()
+                self._asked.wait(0 if end else _POLL_SECONDS)
+        except Exception as error:
+            log.exception("supervisor")
+            full = disk.is_full(self._folder) or (isinstance(error, OSError) and disk.is_disk_full(error))
+            end = self._full() if full else _failed(f"the supervisor failed: {error}")
+        finally:
+            self._stop_services()
+            self._end = end or RunEnd(outcome=Outcome.STOPPED, message="stopped on request")
+            self._ended.set()
+
+    def _step(self) -> RunEnd | None:
+        """One look at everything."""
+        for part in self._parts:
+            if not part.foundation.alive() and (end := self._mend(part)):
+                return end
+        if any(part.start_at is not None for part in self._parts):
+            return None  # whoever starts now would only die of the missing part
+        for service in self._services:
+            if service.child is None:
+                if time.monotonic() >= service.start_at:
+                    self._launch(service)
+            elif (code := service.child.poll()) is not None and (end := self._died(service, service.child, code)):
+                return end
+        return None
+
+    def _launch(self, service: _Service) -> None:
+        if not port_is_free(service.port):
+            service.port = free_port()
+        argv = service.spec.argv(service.port)
+        service.child = spawn(service.spec.name, argv, log=self._log_of(service), env=service.spec.env)
+
+    def _log_of(self, service: _Service) -> Path:
+        return self._folder / "logs" / f"{service.spec.name}.log"
+
+    def _died(self, service: _Service, child: Child, code: int) -> RunEnd | None:
+        name, service.child, service.last_exit = service.spec.name, None, code
+        if name == SELECTOR and code == 0 and self._finished():
+            return RunEnd(outcome=Outcome.FINISHED, message="the run is finished")
+        if code == disk.EXIT_CODE:
+            return self._full()
+        if code == _MISCONFIGURED:
+            return _failed(f"{name} refuses its settings; the end of {child.log}:\n{child.log_tail()}")
+        wait = service.restarts.after_death(time.monotonic() - child.started)
+        if wait is None:
+            return self._given_up(name, f"keeps dying ({describe_exit(code)})", child.log)
+        log.warning("%s died (%s); it starts again in %.1f s", name, describe_exit(code), wait)
+        service.start_at = time.monotonic() + wait
+        service.count += 1
+        metrics.restarts_total.labels(service=name).inc()
+        return None
+
+    def _mend(self, part: _Part) -> RunEnd | None:
+        """Start the broker or the database again where its state outlived it."""
+        name, restart, now = part.foundation.name, part.foundation.restart, time.monotonic()
+        if restart is None:
+            return self._given_up(name, "died, and what it held is lost with it", part.foundation.log)
+        if part.start_at is None:
+            wait = part.restarts.after_death(now - part.started)
+            if wait is None:
+                return self._given_up(name, "keeps dying", part.foundation.log)
+            log.warning("%s died; it starts again in %.1f s", name, wait)
+            part.start_at = now + wait
+        elif now >= part.start_at:
+            self._restart(part, restart)
+        return None
+
+    @staticmethod
+    def _restart(part: _Part, restart: Callable[[], None]) -> None:
+        metrics.restarts_total.labels(service=part.foundation.name).inc()
+        part.start_at = None
+        try:
+            restart()
+        except LocalStackError as error:
+            log.warning("%s", error)
+        part.started = time.monotonic()
+
+    def _given_up(self, name: str, why: str, path: Path) -> RunEnd:
+        if disk.is_full(self._folder):
+            return self._full()
+        return _failed(f"{name} {why}: the run ends; the end of {path}:\n{log_tail(path)}")
+
+    def _full(self) -> RunEnd:
+        return RunEnd(outcome=Outcome.DISK_FULL, message=disk.explain(self._folder))
+
+    def _stop_services(self) -> None:
+        """The selector first, so that nothing new is dispatched; then all others together."""
+        children = [service.child for service in self._services if service.child is not None]
+        terminate([child for child in children if child.name == SELECTOR], _SELECTOR_GRACE_SECONDS)
+        terminate([child for child in children if child.name != SELECTOR], _GRACE_SECONDS)
+
+
+def describe_exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _failed(message: str) -> RunEnd:
+    return RunEnd(outcome=Outcome.FAILED, message=message)
