@@ -1,0 +1,175 @@
+"""What Postgres knows of a run, read once for summary and report.
+
+Invariant: reads only, and one row a rollout: a shadow score of another route never counts beside the one that the
+rollout was rewarded by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Executable, select
+from sqlalchemy.orm import Session
+
+from infra.db.models import Group, Prompt, Run, Score, Selection
+
+BEFORE, AFTER = "before", "after"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    seq: int
+    prompt_id: str
+    domain: str
+    purpose: str
+    label: str
+    outcome: str | None
+    reason: str | None
+    staleness: int | None
+    version: int | None
+    mean_score: float | None
+    dispatched_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One scored rollout; `score` is None where the scorer could not answer."""
+
+    rollout_id: str
+    prompt_id: str
+    domain: str
+    purpose: str
+    label: str
+    outcome: str | None
+    score: float | None
+    status: str
+    why: str
+    text: str
+    tokens: int
+    scorer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionRow:
+    round: int
+    prompt_id: str
+    domain: str
+    origin: str
+    selected: bool
+    why: str
+    normalised: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    run_id: str
+    phase: str
+    created_at: datetime
+    train_started_at: datetime | None
+    finished_at: datetime | None
+    groups: tuple[GroupRow, ...]
+    responses: tuple[Response, ...]
+    selections: tuple[SelectionRow, ...]
+    prompts: dict[str, str]
+    """Prompt id -> its last user turn, of the prompts that the run used."""
+
+
+def collect(engine: Engine, run_id: str) -> RunRecord:
+    """Raises LookupError where the database holds no such run."""
+    with Session(engine) as session:
+        run = session.get(Run, run_id)
+        if run is None:
+            raise LookupError(f"run {run_id!r} is not in this database")
+        groups = tuple(GroupRow(*row) for row in session.execute(_groups(run_id)))
+        responses = _primary(session.execute(_scores(run_id)).all())
+        selections = tuple(SelectionRow(*row) for row in session.execute(_selections(run_id)))
+        used = {group.prompt_id for group in groups}
+        questions = {
+            row.id: row.question for row in session.execute(select(Prompt.id, Prompt.question)) if row.id in used
+        }
+    return RunRecord(
+        run_id=run_id,
+        phase=run.phase,
+        created_at=run.created_at,
+        train_started_at=run.train_started_at,
+        finished_at=run.finished_at,
+        groups=groups,
+        responses=responses,
+        selections=selections,
+        prompts={prompt: str(question["prompt"]) for prompt, question in questions.items()},
+    )
+
+
+def _groups(run_id: str) -> Executable:
+    return (
+        select(
+            Group.seq,
+            Group.prompt_id,
+            Prompt.domain,
+            Group.purpose,
+            Group.label,
+            Group.outcome,
+            Group.reason,
+            Group.staleness,
+            Group.closed_version,
+            Group.mean_score,
+            Group.dispatched_at,
+            Group.closed_at,
+        )
+        .join(Prompt, Prompt.id == Group.prompt_id)
+        .where(Group.run_id == run_id)
+        .order_by(Group.seq)
+    )
+
+
+def _scores(run_id: str) -> Executable:
+    return (
+        select(Score, Group.label, Group.outcome, Prompt.question)
+        .join(Group, Group.group_id == Score.group_id)
+        .join(Prompt, Prompt.id == Score.prompt_id)
+        .where(Score.run_id == run_id)
+        .order_by(Score.rollout_id, Score.scored_at)
+    )
+
+
+def _selections(run_id: str) -> Executable:
+    return (
+        select(
+            Selection.round,
+            Selection.prompt_id,
+            Prompt.domain,
+            Prompt.origin,
+            Selection.selected,
+            Selection.why,
+            Selection.normalised,
+        )
+        .join(Prompt, Prompt.id == Selection.prompt_id)
+        .where(Selection.run_id == run_id)
+        .order_by(Selection.round, Selection.prompt_id)
+    )
+
+
+def _primary(rows: Sequence[Any]) -> tuple[Response, ...]:
+    """The first score of each rollout by the scorer its question asks for."""
+    first: dict[str, Response] = {}
+    for score, label, outcome, question in rows:
+        route = "rtv" if question.get("verifier") else "genrm"
+        if score.route != route or score.rollout_id in first:
+            continue
+        first[score.rollout_id] = Response(
+            rollout_id=score.rollout_id,
+            prompt_id=score.prompt_id,
+            domain=score.domain,
+            purpose=score.purpose,
+            label=label,
+            outcome=outcome,
+            score=score.score,
+            status=score.status,
+            why=score.why,
+            text=score.text,
+            tokens=score.response_tokens,
+            scorer=f"{score.scorer} {score.scorer_version}",
+        )
+    return tuple(first.values())

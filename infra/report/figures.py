@@ -1,0 +1,192 @@
+"""The report's curves, as PNG bytes drawn off screen. Each returns None where there is nothing to draw."""
+
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from infra.report.collect import GroupRow
+from infra.report.history import by_version, rates
+from infra.report.statistics import running_mean
+
+REWARD_WINDOW_STEPS = 8
+"""A step has two or three prompts of a domain; single steps are noise."""
+_RATE_WINDOW_SECONDS = 15.0
+_DPI = 160
+_INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
+_COLOURS = ("#2f6fde", "#e07b39", "#2a9d6f", "#8e5bd0", "#c2395b", "#6b7280", "#b58900", "#0e9aa7")
+_OUTCOME_COLOURS = {
+    "trained": "#2a9d6f",
+    "filtered": "#9aa5b1",
+    "stale": "#e0a839",
+    "expired": "#e07b39",
+    "failed": "#c2395b",
+    "open": "#cbd2d9",
+}
+_BEFORE, _AFTER = "#9aa5b1", "#2f6fde"
+
+Groups = Sequence[GroupRow]
+History = Sequence[Mapping[str, Any]]
+
+
+def colour_of(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]
+
+
+def heldout(results: Mapping[str, Any]) -> bytes | None:
+    """Before and after by domain, with the difference and its interval beside them."""
+    rows = [("overall", results["overall"]), *results["by_domain"].items()]
+    rows = [(name, row) for name, row in rows if row["delta_ci95"] is not None]
+    if not rows:
+        return None
+    figure = Figure(figsize=(10, 0.62 * len(rows) + 1.2), layout="constrained")
+    scores, deltas = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    places = range(len(rows), 0, -1)
+    for place, (_, row) in zip(places, rows, strict=True):
+        scores.plot([row["before"], row["after"]], [place, place], color=_GRID, linewidth=5, zorder=1)
+        low, high = row["delta_ci95"]
+        certain = _OUTCOME_COLOURS["trained"] if low > 0 else _MUTED
+        deltas.plot([low, high], [place, place], color=certain, linewidth=3, solid_capstyle="butt")
+        deltas.plot(row["delta"], place, "o", color=certain, markersize=7)
+    for label, colour in (("base", None), ("before", _BEFORE), ("after", _AFTER)):
+        points = [(row[label], place) for place, (_, row) in zip(places, rows, strict=True) if row[label] is not None]
+        if points:
+            face = colour or "white"
+            scores.plot(
+                *zip(*points, strict=True),
+                "o",
+                markerfacecolor=face,
+                markeredgecolor=colour or _BEFORE,
+                markersize=9,
+                label=label,
+            )
+    scores.set_yticks(list(places), [name for name, _ in rows])
+    scores.set_xlim(-0.02, 1.02)
+    scores.set_title("mean held-out score", loc="left")
+    scores.legend(loc="lower right", frameon=False, ncols=3, bbox_to_anchor=(1, 1))
+    deltas.axvline(0, color=_INK, linewidth=1)
+    deltas.set_title("after - before, 95 % interval", loc="left")
+    return _png(figure, scores, deltas)
+
+
+def reward(groups: Groups) -> bytes | None:
+    """Mean score of the training groups by domain, running mean over eight steps."""
+    by_domain: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for group in groups:
+        if group.purpose == "train" and group.mean_score is not None and group.version is not None:
+            by_domain[group.domain][group.version].append(group.mean_score)
+    if not by_domain:
+        return None
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for index, domain in enumerate(sorted(by_domain)):
+        steps = sorted(by_domain[domain])
+        means = [fmean(by_domain[domain][step]) for step in steps]
+        axes.plot(steps, means, ".", color=colour_of(index), alpha=0.25, markersize=4)
+        axes.plot(steps, running_mean(means, REWARD_WINDOW_STEPS), color=colour_of(index), label=domain)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("policy version")
+    axes.set_title(f"training reward (mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
+    axes.legend(frameon=False, ncols=4, loc="upper left")
+    return _png(figure, axes)
+
+
+def learner(history: History) -> bytes | None:
+    """Entropy, losses, gradient norms and clip share by version."""
+    entropy = by_version(history, "entropy")
+    if not entropy:
+        return None
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    top, bottom = figure.subplots(2, 2, sharex=True)
+    _line(top[0], "token entropy, nats", {"": entropy})
+    _line(top[1], "share of tokens clipped", {"": by_version(history, "clip_share")})
+    _line(bottom[0], "loss", _by_key(by_version(history, "loss")))
+    _line(bottom[1], "gradient norm before clipping", _by_key(by_version(history, "gradient_norm")))
+    for axes in bottom:
+        axes.set_xlabel("policy version")
+    return _png(figure, *top, *bottom)
+
+
+def throughput(history: History) -> bytes | None:
+    """Tokens a second, generated and trained on, over the run."""
+    series = {
+        "generated": rates(history, "generated_tokens", _RATE_WINDOW_SECONDS),
+        "trained on": rates(history, "learner_tokens", _RATE_WINDOW_SECONDS),
+    }
+    if not any(series.values()):
+        return None
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    axes = figure.subplots()
+    for index, (label, points) in enumerate(series.items()):
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds since the start")
+    axes.set_title("tokens a second", loc="left")
+    axes.legend(frameon=False, ncols=2, loc="upper left")
+    return _png(figure, axes)
+
+
+def outcomes(groups: Groups) -> bytes | None:
+    """Groups by purpose and outcome, and the staleness of those trained on."""
+    if not groups:
+        return None
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for group in groups:
+        counts[group.purpose][group.outcome or "open"] += 1
+    figure = Figure(figsize=(10, 2.6), layout="constrained")
+    bars, staleness = figure.subplots(1, 2, width_ratios=(3, 2))
+    for purpose, by_outcome in sorted(counts.items(), reverse=True):
+        left = 0
+        for outcome, colour in _OUTCOME_COLOURS.items():
+            if number := by_outcome.get(outcome, 0):
+                bars.barh(purpose, number, left=left, color=colour, height=0.6)
+                left += number
+    for outcome, colour in _OUTCOME_COLOURS.items():
+        if any(outcome in by_outcome for by_outcome in counts.values()):
+            bars.barh([0], [0], color=colour, label=outcome)
+    bars.set_title("groups by outcome", loc="left")
+    bars.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), fontsize=8)
+    ages = [group.staleness for group in groups if group.outcome == "trained" and group.staleness is not None]
+    if ages:
+        staleness.bar(range(max(ages) + 1), [ages.count(age) for age in range(max(ages) + 1)], color=colour_of(0))
+        staleness.set_xticks(range(max(ages) + 1))
+    staleness.set_title("staleness of trained groups, versions", loc="left")
+    return _png(figure, bars, staleness)
+
+
+def _line(axes: Axes, title: str, series: Mapping[str, Mapping[int, float]]) -> None:
+    for index, (label, values) in enumerate(sorted(series.items())):
+        points = [(version, value) for version, value in sorted(values.items()) if value is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label or None)
+    axes.set_title(title, loc="left", fontsize=9)
+    if any(series):
+        axes.legend(frameon=False, fontsize=8)
+
+
+def _by_key(values: Mapping[int, Mapping[str, float]]) -> dict[str, dict[int, float]]:
+    """{version: {key: value}} -> {key: {version: value}}."""
+    turned: dict[str, dict[int, float]] = defaultdict(dict)
+    for version, entries in values.items():
+        for key, value in entries.items():
+            turned[key][version] = value
+    return dict(turned)
+
+
+def _png(figure: Figure, *all_axes: Axes) -> bytes:
+    for axes in all_axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(_GRID)
+        axes.tick_params(colors=_MUTED, labelsize=8, length=0)
+        axes.grid(color=_GRID, linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.title.set_color(_INK)
+        axes.xaxis.label.set_color(_MUTED)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

@@ -1,0 +1,152 @@
+"""`summary.json`: a run in numbers, from what was collected. Pure.
+
+Invariant: a difference is only ever taken over prompts that were measured on both sides.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import fmean
+from typing import Any
+
+from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
+from infra.report.history import increase
+from infra.report.statistics import bootstrap_interval, percentiles
+
+SCORED_OUTCOMES = ("trained", "filtered", "stale", "expired", "failed")
+
+Scores = dict[str, float]
+"""Prompt id -> mean score of its samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What the command knows and Postgres does not."""
+
+    wall_seconds: float
+    prepare_seconds: float
+    broker: str
+    seed: int
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """By service."""
+    base_scores: Mapping[str, float] = field(default_factory=dict)
+    """Prompt id -> mean score of the model as shipped; empty where it was not measured."""
+    prepare_report: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+
+
+def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: RunFacts) -> dict[str, Any]:
+    """The content of summary.json."""
+    phases = phase_seconds(record, facts.prepare_seconds)
+    train_seconds = phases["train"]
+    trained = [response for response in record.responses if response.purpose == "train"]
+    outcomes = Counter(group.outcome or "open" for group in record.groups)
+    return {
+        "run": record.run_id,
+        "finished": record.phase == "finished",
+        "heldout": heldout(record.responses, facts.base_scores),
+        "groups": {outcome: outcomes.pop(outcome, 0) for outcome in SCORED_OUTCOMES} | dict(outcomes),
+        "groups_by_purpose": _by_purpose(record.groups),
+        "filtered_by_reason": dict(Counter(str(g.reason) for g in record.groups if g.outcome == "filtered")),
+        "staleness": percentiles(
+            [group.staleness for group in record.groups if group.outcome == "trained" and group.staleness is not None]
+        ),
+        "policy_versions": max(
+            (group.version or 0 for group in record.groups if group.outcome == "trained"), default=0
+        ),
+        "wall_seconds": round(facts.wall_seconds, 1),
+        "phase_seconds": {name: round(seconds, 1) for name, seconds in phases.items()},
+        "learner_tokens_per_second": _rate(increase(history, "learner_tokens"), train_seconds),
+        "learner_response_tokens_per_second": _rate(
+            sum(response.tokens for response in trained if response.outcome == "trained"), train_seconds
+        ),
+        "rollouts_per_second": _rate(len(trained), train_seconds),
+        "restarts": sum(facts.restarts.values()),
+        "restarts_by_service": dict(facts.restarts),
+        "broker": facts.broker,
+        "seed": facts.seed,
+        "prepare": dict(facts.prepare_report),
+        "audit": dict(facts.audit),
+    }
+
+
+def heldout(responses: Sequence[Response], base: Mapping[str, float]) -> dict[str, Any]:
+    """`overall` and `by_domain`, each {base, before, after, delta, delta_ci95, prompts}."""
+    before, after = prompt_scores(responses, BEFORE), prompt_scores(responses, AFTER)
+    domains: dict[str, list[str]] = defaultdict(list)
+    for response in responses:
+        if response.label in (BEFORE, AFTER) and response.prompt_id not in domains[response.domain]:
+            domains[response.domain].append(response.prompt_id)
+    return {
+        "overall": _comparison(domains, before, after, base),
+        "by_domain": {
+            domain: _comparison({domain: prompts}, before, after, base) for domain, prompts in sorted(domains.items())
+        },
+    }
+
+
+def prompt_scores(responses: Sequence[Response], label: str) -> Scores:
+    """Mean over the samples that have a score."""
+    scores: dict[str, list[float]] = defaultdict(list)
+    for response in responses:
+        if response.label == label and response.score is not None:
+            scores[response.prompt_id].append(response.score)
+    return {prompt: fmean(values) for prompt, values in scores.items()}
+
+
+def phase_seconds(record: RunRecord, prepare_seconds: float) -> dict[str, float]:
+    """prepare, evaluate (all held-out measurements), assess (Pre-PPO), train."""
+    return {
+        "prepare": prepare_seconds,
+        "evaluate": sum(
+            _span([group for group in record.groups if group.purpose == "eval" and group.label == label])
+            for label in {group.label for group in record.groups if group.purpose == "eval"}
+        ),
+        "assess": _span([group for group in record.groups if group.purpose == "assess"]),
+        "train": _span([group for group in record.groups if group.purpose == "train"], record.train_started_at),
+    }
+
+
+def _comparison(
+    domains: Mapping[str, Sequence[str]], before: Scores, after: Scores, base: Mapping[str, float]
+) -> dict[str, Any]:
+    prompts = [prompt for prompts in domains.values() for prompt in prompts]
+    differences = {
+        domain: [after[prompt] - before[prompt] for prompt in members if prompt in before and prompt in after]
+        for domain, members in domains.items()
+    }
+    paired = [difference for values in differences.values() for difference in values]
+    return {
+        "base": _mean([base[prompt] for prompt in prompts if prompt in base]),
+        "before": _mean([before[prompt] for prompt in prompts if prompt in before]),
+        "after": _mean([after[prompt] for prompt in prompts if prompt in after]),
+        "delta": _mean(paired),
+        "delta_ci95": [round(bound, 4) for bound in bootstrap_interval(differences)] if paired else None,
+        "prompts": len(paired),
+    }
+
+
+def _by_purpose(groups: Sequence[GroupRow]) -> dict[str, dict[str, int]]:
+    purposes = sorted({group.purpose for group in groups})
+    return {
+        purpose: dict(Counter(group.outcome or "open" for group in groups if group.purpose == purpose))
+        for purpose in purposes
+    }
+
+
+def _span(groups: Sequence[GroupRow], started: datetime | None = None) -> float:
+    """From the first dispatch, or `started`, to the last closing."""
+    closings = [group.closed_at for group in groups if group.closed_at is not None]
+    if not closings:
+        return 0.0
+    start = started or min(group.dispatched_at for group in groups)
+    return max(0.0, (max(closings) - start).total_seconds())
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(fmean(values), 4) if values else None
+
+
+def _rate(count: float, seconds: float) -> float | None:
+    return round(count / seconds, 2) if seconds > 0 else None

@@ -1,0 +1,94 @@
+"""What the processes say of themselves: their /metrics, parsed.
+
+Invariant: scraping never fails and never waits long. A process that does not answer keeps its last values, so that
+no counter falls but by a restart, and is named as silent.
+"""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+_PREFIX = "rewardstream_"
+_TIMEOUT_SECONDS = 1.0
+"""The endpoint answers in milliseconds; a process that holds the interpreter longer is shown as silent."""
+
+Labels = tuple[tuple[str, str], ...]
+Metrics = dict[tuple[str, Labels], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All processes at one time."""
+
+    at: float
+    """Unix seconds."""
+    services: Mapping[str, Metrics] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
+
+    def total(self, name: str, **labels: str) -> float:
+        """Sum over processes and over the labels that are not named: for counters."""
+        return sum(value for found, value in self._matching(name, labels))
+
+    def largest(self, name: str, **labels: str) -> float | None:
+        """Every process serves every unlabelled gauge, at 0 where it does not move it: the largest is meant."""
+        return max((value for _, value in self._matching(name, labels)), default=None)
+
+    def by(self, name: str, label: str, **labels: str) -> dict[str, float]:
+        """Sums by the value of one label."""
+        sums: dict[str, float] = {}
+        for found, value in self._matching(name, labels):
+            key = dict(found).get(label, "")
+            sums[key] = sums.get(key, 0.0) + value
+        return sums
+
+    def _matching(self, name: str, labels: Mapping[str, str]) -> list[tuple[Labels, float]]:
+        wanted = labels.items()
+        return [
+            (found, value)
+            for metrics in self.services.values()
+            for (metric, found), value in metrics.items()
+            if metric == name and wanted <= dict(found).items()
+        ]
+
+
+def parse(text: str) -> Metrics:
+    """Samples of this project without histogram buckets, which nobody draws and which are most of the text."""
+    lines = [line for line in text.splitlines() if line.startswith(_PREFIX) and "_bucket{" not in line]
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families("\n".join(lines) + "\n")
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+
+
+class Scraper:
+    """Scrapes the endpoints side by side; `endpoints` names them by service."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Metrics] = {}
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="scrape")
+
+    def scrape(self, endpoints: Mapping[str, str]) -> Snapshot:
+        """`endpoints`: service -> URL of its /metrics."""
+        answers = dict(zip(endpoints, self._pool.map(_fetch, endpoints.values()), strict=True))
+        self._last |= {name: parse(text) for name, text in answers.items() if text is not None}
+        silent = frozenset(name for name, text in answers.items() if text is None)
+        return Snapshot(at=time.time(), services=dict(self._last), silent=silent)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _fetch(url: str) -> str | None:
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 (own loopback endpoints)
+            body: bytes = response.read()
+    except (urllib.error.URLError, OSError, ValueError):
+        return None  # it is starting, restarting or busy: the caller shows it as silent
+    return body.decode("utf-8", "replace")
