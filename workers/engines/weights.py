@@ -1,0 +1,63 @@
+"""New weights into a running model: all of a folder's safetensors, or none.
+
+Invariant: nothing is written before every tensor was found with the right shape, so that a folder which does not fit
+leaves the old weights whole.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from workers.model_files import WEIGHTS_FILE
+
+
+def load_in_place(model: torch.nn.Module, folder: Path) -> None:
+    """Copy the folder's tensors into the model's own, casting to their type.
+
+    Raises OSError where a file cannot be read, ValueError where a tensor is missing or has another shape.
+    """
+    with torch.inference_mode():
+        for target, source in _matched(model, _read(folder), folder):
+            target.copy_(source)
+
+
+def _read(folder: Path) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {}
+    for file in _files(folder):
+        try:
+            tensors |= load_file(file)
+        except SafetensorError as error:
+            raise ValueError(f"{file} is no safetensors file: {error}") from error
+    return tensors
+
+
+def _files(folder: Path) -> list[Path]:
+    """One file, or the shards that the index names."""
+    index = folder / f"{WEIGHTS_FILE}.index.json"
+    if not index.is_file():
+        return [folder / WEIGHTS_FILE]
+    shards: dict[str, str] = json.loads(index.read_text())["weight_map"]
+    return [folder / name for name in sorted(set(shards.values()))]
+
+
+def _matched(
+    model: torch.nn.Module, tensors: dict[str, torch.Tensor], folder: Path
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each tensor of the model once, with the folder's; tied tensors are found under any of their names."""
+    names: dict[int, list[str]] = {}
+    own = model.state_dict(keep_vars=True)
+    for name, tensor in own.items():
+        names.setdefault(tensor.data_ptr(), []).append(name)
+    pairs = []
+    for tied in names.values():
+        found = [name for name in tied if name in tensors]
+        if not found:
+            raise ValueError(f"{folder} holds no tensor {tied[0]}; it is not a version of this model")
+        name = found[0]
+        if tensors[name].shape != own[name].shape:
+            raise ValueError(f"{folder}: {name} is {tuple(tensors[name].shape)}, not {tuple(own[name].shape)}")
+        pairs.append((own[name], tensors[name]))
+    return pairs
