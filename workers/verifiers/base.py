@@ -2,6 +2,10 @@
 
 Invariant: a verifier is a pure function of its arguments. It raises only on its own defects, which the pool
 turns into `infra_error`; a response that cannot be judged is `unparseable` with score 0.
+
+To add one: write a class of the shape of `Verifier` below, in any installed package; name it in that package's
+pyproject.toml under `[project.entry-points."rewardstream.verifiers"]` as `mine = "package.module:Class"`; install it.
+A prompt whose `verifier` is `mine` is then judged by it. Change `version` whenever a verdict may change.
 """
 
 from dataclasses import dataclass, field

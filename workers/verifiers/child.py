@@ -1,0 +1,127 @@
+"""The parent's end of one verifier process: start it, ask it, kill it.
+
+Invariant: a Child that `start` returned has said that it is ready; its imports are paid for.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Self
+
+import msgspec
+
+from workers.verifiers.base import Verdict
+from workers.verifiers.wire import LENGTH, Reply, body_length, decode_reply, verdict_of
+
+START_SECONDS = 60.0
+"""Imports take 1.5 s on a quiet core; a machine that swaps needs many times that."""
+REAP_SECONDS = 5.0
+"""A killed process is gone in milliseconds; longer means that the kernel holds it, and waiting does not help."""
+POLL_SECONDS = 0.002
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class DiedError(RuntimeError):
+    """The process ended without an answer; `code` is its exit status, negative for a signal."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(f"a verifier process ended in its job: {ending(code)}")
+        self.code = code
+
+
+class NotStartedError(RuntimeError):
+    """No process could be started; its own log lines say why."""
+
+
+def ending(code: int | None) -> str:
+    if code is None:
+        return "its connection closed or carried nonsense"
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+class Child:
+    def __init__(
+        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._spent = False
+
+    @classmethod
+    async def start(cls, memory_bytes: int) -> Self:
+        """Raises NotStartedError. Called in the loop's own thread: the parent-death signal is bound to a thread."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = _launch(theirs, memory_bytes)
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        child = cls(process, reader, writer)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await child._read()
+        except (TimeoutError, DiedError) as error:
+            child.kill()
+            raise NotStartedError(f"a verifier process did not start: {ending(await child.reap())}") from error
+        except BaseException:
+            child.kill()
+            raise
+        return child
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return not self._spent and self._process.poll() is None
+
+    async def ask(self, data: bytes) -> Verdict:
+        """`data` is a framed Job. Raises DiedError."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as error:
+            raise DiedError(await self.reap()) from error
+        reply = await self._read()
+        self._spent = reply.spent
+        return verdict_of(reply)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._writer.close()
+
+    async def reap(self) -> int | None:
+        """The exit status, or None where the process is still there after REAP_SECONDS."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REAP_SECONDS):
+                while self._process.poll() is None:  # noqa: ASYNC110  a child watcher would bind us to one loop
+                    await asyncio.sleep(POLL_SECONDS)
+        return self._process.returncode
+
+    async def _read(self) -> Reply:
+        try:
+            header = await self._reader.readexactly(LENGTH.size)
+            return decode_reply(await self._reader.readexactly(body_length(header)))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise DiedError(await self.reap()) from error
+        except (msgspec.DecodeError, ValueError) as error:  # it speaks nonsense: something else wrote to its socket
+            self.kill()
+            raise DiedError(None) from error
+
+
+def _launch(connection: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
+    """By vfork and exec, never a bare fork: the parent may hold threads and gigabytes of weights."""
+    arguments = [str(connection.fileno()), str(memory_bytes), str(os.getpid())]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "workers.verifiers.process", *arguments],
+        pass_fds=[connection.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
+    )

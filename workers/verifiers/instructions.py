@@ -1,0 +1,80 @@
+"""Instruction following: IFEval's, IFBench's and our own checkers, all of which must pass, after the vetoes.
+
+Invariant: a response is judged strictly as it stands after the reasoning block. A prompt whose options are wrong, or
+a checker whose data is not installed, is infra_error: never a reward.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streams.messages import Question, Status
+from workers.verifiers.base import Verdict
+from workers.verifiers.benchmarks import REGISTRY, ArgumentsError, follows
+from workers.verifiers.checkers import CHECKERS
+from workers.verifiers.text import after_reasoning, words
+from workers.verifiers.vetoes import veto
+
+NLTK_HELP = (
+    "NLTK data is not installed: python -m nltk.downloader punkt punkt_tab averaged_perceptron_tagger_eng stopwords"
+)
+
+
+class InstructionVerifier:
+    """Options: `instruction_id_list`, `kwargs` (one mapping an instruction, None values left out), and those of
+    `workers.verifiers.vetoes`.
+    """
+
+    name = "instructions"
+    version = "1"
+    policy = (
+        "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
+        "strict sense; a text without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
+        "where the options forbid_echo, forbid_repeats and min_words ask for it."
+    )
+
+    def verify(self, question: Question, response: str) -> Verdict:
+        ids = question.options.get("instruction_id_list") or ()
+        text = after_reasoning(response)
+        try:
+            given = _arguments(question, ids)
+            if not words(text):
+                return self._verdict(0.0, Status.UNPARSEABLE, "the answer holds no word")
+            vetoed = veto(question.options, question.prompt, text)
+            if vetoed:
+                return self._verdict(0.0, Status.WRONG, vetoed)
+            failed = [name for name, own in zip(ids, given, strict=True) if not _follows(name, own, question, text)]
+        except ArgumentsError as error:
+            return self._verdict(None, Status.INFRA_ERROR, str(error))
+        except LookupError as error:
+            return self._verdict(None, Status.INFRA_ERROR, f"{NLTK_HELP} ({str(error).strip().splitlines()[0]})")
+        if failed:
+            return self._verdict(0.0, Status.WRONG, f"not followed: {', '.join(failed)}")
+        return self._verdict(1.0, Status.CORRECT, f"followed: {', '.join(ids)}")
+
+    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
+        return Verdict(score, status, why, self.name, self.version)
+
+
+def _arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """One mapping an instruction. Raises ArgumentsError."""
+    given = question.options.get("kwargs") or [{}] * len(ids)
+    if not ids or len(ids) != len(given):
+        raise ArgumentsError(
+            f"options need instruction_id_list and as many kwargs; {len(ids)} ids, {len(given)} kwargs"
+        )
+    unknown = [name for name in ids if name not in CHECKERS and name not in REGISTRY]
+    if unknown:
+        raise ArgumentsError(f"unknown instructions: {', '.join(unknown)}")
+    # The data sets' columns hold every argument of every instruction, None where it does not apply.
+    return [{key: value for key, value in own.items() if value is not None} for own in given]
+
+
+def _follows(name: str, arguments: Mapping[str, Any], question: Question, text: str) -> bool:
+    """Raises ArgumentsError, and LookupError where NLTK's data is missing."""
+    checker = CHECKERS.get(name)
+    if checker is None:
+        return follows(name, arguments, question.prompt, text)
+    try:
+        return checker(text, **arguments)
+    except (TypeError, ValueError) as error:
+        raise ArgumentsError(f"{name} with kwargs {dict(arguments)}: {error}") from error

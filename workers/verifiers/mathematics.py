@@ -1,0 +1,68 @@
+"""Mathematics: the response's final answers against the ground truth, by value.
+
+Invariant: right means that every final answer after the reasoning equals the ground truth. What is empty, hedged,
+contradictory or beyond the limits scores 0 without being computed.
+"""
+
+import re
+
+from streams.messages import Question, Status
+from workers.verifiers.answers import NoAnswerError, final_answers
+from workers.verifiers.base import Verdict
+from workers.verifiers.expressions import Expression, LimitError, read, same
+from workers.verifiers.text import after_reasoning
+
+_WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+class MathVerifier:
+    """Option `whole_answer`: the response must be the number and nothing else."""
+
+    name = "math"
+    version = "1"
+    policy = (
+        "Only what stands after the reasoning block counts. Every \\boxed{}, `#### x` and `the answer is x` must agree "
+        "and equal the ground truth by value; without any of them the whole text must give one value. Hedged, empty or "
+        "contradictory answers are wrong. With whole_answer the response must be the number and nothing else."
+    )
+
+    def verify(self, question: Question, response: str) -> Verdict:
+        gold = self._gold(question.ground_truth)
+        if gold is None:
+            why = f"the ground truth {question.ground_truth!r} is no mathematical expression; correct the prompt"
+            return self._verdict(None, Status.INFRA_ERROR, why)
+        text = after_reasoning(response)
+        try:
+            if question.options.get("whole_answer"):
+                if not _WHOLE.fullmatch(text.replace("\N{MINUS SIGN}", "-")):
+                    return self._verdict(0.0, Status.UNPARSEABLE, "the answer is not just a number")
+                answers = [text.replace("\N{MINUS SIGN}", "-")]
+            else:
+                answers = final_answers(text)
+            return self._compare(gold, answers)
+        except (NoAnswerError, LimitError) as error:
+            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
+        except RecursionError:
+            return self._verdict(0.0, Status.UNPARSEABLE, "the answer nests too deeply")
+
+    def _compare(self, gold: Expression, answers: list[str]) -> Verdict:
+        """Raises LimitError."""
+        for answer in dict.fromkeys(answers):
+            value = read(answer)
+            if value is None:
+                return self._verdict(0.0, Status.UNPARSEABLE, f"{answer[:80]!r} is no mathematical expression")
+            if not same(gold, value):
+                return self._verdict(0.0, Status.WRONG, f"{answer[:80]!r} is not the ground truth")
+        return self._verdict(1.0, Status.CORRECT, f"{answers[-1][:80]!r} equals the ground truth")
+
+    def _gold(self, text: str | None) -> Expression | None:
+        """The last final answer of a worked solution, or the text itself."""
+        if text is None or not text.strip():
+            return None
+        try:
+            return read(final_answers(text)[-1] if "\\boxed" in text or "####" in text else text)
+        except (NoAnswerError, LimitError):
+            return None
+
+    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
+        return Verdict(score, status, why, self.name, self.version)

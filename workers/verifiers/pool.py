@@ -1,0 +1,111 @@
+"""The killable pool: verdicts from processes that are killed and replaced when they hang, die or fill up.
+
+Invariant: `verify` returns a verdict in bounded time whatever the response does to the process that judges it, and
+every process holds at most one job. No thread and no signal handler is used, so the pool works in any event loop,
+also one outside the main thread. It belongs to the loop that first uses it.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+
+from infra.metrics import verifier_kills_total
+from infra.settings.tree import RtvSettings
+from streams.messages import Question, Status
+from workers.verifiers.base import Verdict
+from workers.verifiers.child import Child, DiedError, NotStartedError, ending
+from workers.verifiers.wire import Job, frame
+
+log = logging.getLogger(__name__)
+
+DEATHS = 2
+"""A process that somebody killed says nothing about its job, so the job gets a second one; two deaths do."""
+
+
+class VerifierPool:
+    """`settings.workers` processes; callers beyond that wait for an idle one, in order."""
+
+    def __init__(self, settings: RtvSettings) -> None:
+        self._settings = settings
+        self._slots: asyncio.Queue[Child | None] = asyncio.Queue()
+        for _ in range(settings.workers):
+            self._slots.put_nowait(None)
+        self._children: set[Child] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start every process now rather than at its first job. Raises NotStartedError."""
+        for slot in [await self._slots.get() for _ in range(self._settings.workers)]:
+            self._slots.put_nowait(slot or await self._spawn())
+
+    async def verify(self, question: Question, response: str) -> Verdict:
+        """The verdict of `question.verifier`; what goes wrong is a status. Raises ValueError where none is named."""
+        name = question.verifier
+        if name is None:
+            raise ValueError("the question names no verifier; it belongs to GenRM")
+        started = time.perf_counter()
+        try:
+            data = frame(Job(name, question, response))
+        except ValueError as error:
+            return Verdict(0.0, Status.UNPARSEABLE, str(error), name, "")
+        try:
+            return await self._judge(data)
+        except TimeoutError:
+            verifier_kills_total.labels("timeout").inc()
+            score, status, why = 0.0, Status.TIMEOUT, f"no verdict in {self._settings.timeout_seconds} s"
+        except NotStartedError as error:
+            score, status, why = None, Status.INFRA_ERROR, str(error)
+        except DiedError as error:
+            killed = error.code == -signal.SIGKILL
+            score, status = (0.0, Status.OOM) if killed else (None, Status.INFRA_ERROR)
+            why = f"{DEATHS} verifier processes died of it: {ending(error.code)}"
+        log.warning("verifier %s: %s: %s", name, status, why)
+        return Verdict(score, status, why, name, "", time.perf_counter() - started)
+
+    async def close(self) -> None:
+        """Kill every process; jobs in flight end as infra_error."""
+        self._closed = True
+        for child in tuple(self._children):
+            child.kill()
+            await child.reap()
+        self._children.clear()
+
+    async def _judge(self, data: bytes) -> Verdict:
+        """Raises TimeoutError, NotStartedError, DiedError."""
+        for _ in range(DEATHS - 1):
+            try:
+                return await self._ask(data)
+            except DiedError as error:
+                log.warning("%s; the job is given to another", error)
+        return await self._ask(data)
+
+    async def _ask(self, data: bytes) -> Verdict:
+        child = await self._slots.get()
+        keep = None
+        try:
+            if child is None or not child.alive:
+                child = await self._spawn()
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                verdict = await child.ask(data)
+            keep = child if child.alive else None
+        except DiedError:
+            if self._closed:
+                raise NotStartedError("the verifier pool was closed") from None
+            verifier_kills_total.labels("death").inc()
+            raise
+        finally:  # also on cancellation: a process whose answer nobody awaits would answer the next job with it
+            if child is not None and keep is None:
+                child.kill()
+                await child.reap()
+                self._children.discard(child)
+            self._slots.put_nowait(keep)
+        return verdict
+
+    async def _spawn(self) -> Child:
+        """Raises NotStartedError."""
+        if self._closed:
+            raise NotStartedError("the verifier pool was closed")
+        child = await Child.start(self._settings.memory_mib * 2**20)
+        self._children.add(child)
+        return child

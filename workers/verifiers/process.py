@@ -1,0 +1,87 @@
+"""One killable verifier process: reads jobs from a socket, answers each with a verdict. Started by the pool only.
+
+Invariant: it never outlives its parent (parent-death signal, and end of file on the socket) and never takes more
+address space than its limit. It holds no credentials and needs none.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+
+from streams.messages import Status
+from workers.verifiers.registry import UnknownVerifierError, load_verifier, verifier_names
+from workers.verifiers.wire import LENGTH, READY, Job, Reply, body_length, decode_job, frame
+
+PR_SET_PDEATHSIG = 1
+RECURSION_LIMIT = 3000
+"""Deep enough for the grammar of mathematics at the nesting that the verifier admits; far below the C stack's end."""
+
+
+def main(descriptor: int, memory_bytes: int, parent: int) -> None:
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    for name in verifier_names():
+        load_verifier(name)
+    with socket.socket(fileno=descriptor) as connection:
+        connection.sendall(frame(READY))
+        while (body := _read_frame(connection)) is not None:
+            reply = answer(decode_job(body))
+            connection.sendall(frame(reply))
+            if reply.spent:
+                return
+
+
+def answer(job: Job) -> Reply:
+    """The verifier's verdict; its defects and the limits of this process are statuses."""
+    started = time.perf_counter()
+    scorer, version = job.verifier, ""
+    try:
+        verifier = load_verifier(job.verifier)
+        scorer, version = verifier.name, verifier.version
+        verdict = verifier.verify(job.question, job.response)
+        reply = Reply(
+            verdict.score, verdict.status, verdict.why, scorer, version, time.perf_counter() - started, verdict.details
+        )
+        frame(reply)  # a verdict that cannot travel is the verifier's defect
+    except MemoryError:
+        why = "the process's memory limit was reached"
+        return Reply(0.0, Status.OOM, why, scorer, version, time.perf_counter() - started, spent=True)
+    except UnknownVerifierError as error:
+        return Reply(None, Status.INFRA_ERROR, str(error), scorer, version, time.perf_counter() - started)
+    except Exception as error:  # noqa: BLE001  whatever a verifier raises is its own defect, reported as such
+        why = f"{type(error).__name__} in verifier {scorer!r}: {error}"
+        return Reply(None, Status.INFRA_ERROR, why[:500], scorer, version, time.perf_counter() - started)
+    return reply
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the signal was asked for
+        sys.exit(0)
+
+
+def _read_frame(connection: socket.socket) -> bytes | None:
+    """None at the end of the stream."""
+    header = _read_exactly(connection, LENGTH.size)
+    return None if header is None else _read_exactly(connection, body_length(header))
+
+
+def _read_exactly(connection: socket.socket, size: int) -> bytes | None:
+    chunks = bytearray()
+    while len(chunks) < size:
+        chunk = connection.recv(size - len(chunks))
+        if not chunk:
+            return None
+        chunks += chunk
+    return bytes(chunks)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

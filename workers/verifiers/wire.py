@@ -1,0 +1,73 @@
+"""What the pool and its processes say to each other: a frame is four bytes of length (big-endian) and MessagePack.
+
+Invariant: a frame is at most MAX_FRAME bytes, so that neither side can make the other allocate without bound.
+"""
+
+import struct
+from typing import Any
+
+import msgspec
+
+from streams.messages import Question, Status
+from workers.verifiers.base import Verdict
+
+LENGTH = struct.Struct(">I")
+MAX_FRAME = 16 * 2**20
+"""Twice the largest record that the broker takes (broker.max_message_bytes)."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    verifier: str
+    question: Question
+    response: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A verdict; or, as the first frame of a process, that it is ready."""
+
+    score: float | None
+    status: Status
+    why: str
+    scorer: str
+    version: str
+    seconds: float
+    details: dict[str, Any] = {}
+    spent: bool = False
+    """The process ends after this reply: its memory is used up."""
+
+
+READY = Reply(None, Status.INFRA_ERROR, "ready", "", "", 0.0)
+
+_encoder = msgspec.msgpack.Encoder()
+_jobs = msgspec.msgpack.Decoder(Job)
+_replies = msgspec.msgpack.Decoder(Reply)
+
+
+def frame(message: msgspec.Struct) -> bytes:
+    """Raises ValueError above MAX_FRAME."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"{type(message).__name__} of {len(body)} bytes is larger than a frame ({MAX_FRAME})")
+    return LENGTH.pack(len(body)) + body
+
+
+def body_length(header: bytes) -> int:
+    """Raises ValueError above MAX_FRAME."""
+    (length,) = LENGTH.unpack(header)
+    if length > MAX_FRAME:
+        raise ValueError(f"a frame of {length} bytes is larger than {MAX_FRAME}")
+    return int(length)
+
+
+def decode_job(body: bytes) -> Job:
+    return _jobs.decode(body)
+
+
+def decode_reply(body: bytes) -> Reply:
+    return _replies.decode(body)
+
+
+def verdict_of(reply: Reply) -> Verdict:
+    return Verdict(
+        reply.score, reply.status, reply.why, reply.scorer, reply.version, reply.seconds, details=dict(reply.details)
+    )
