@@ -1,0 +1,44 @@
+"""Watching a stack that this process owns, until its run ends."""
+
+import time
+
+from infra.cli.errors import CommandError, ExitCode
+from infra.db.engine import connect
+from infra.local.stack import Stack
+from infra.local.supervisor import RunEnd
+from infra.report.history import HistoryWriter
+from infra.screen import state
+from infra.screen.monitor import TICK_SECONDS, Monitor, Watched
+
+
+def broker_text(stack: Stack) -> str:
+    """The broker's kind, and what its death would mean."""
+    where = f"{stack.broker.kind} at {stack.broker.bootstrap}"
+    return where if stack.broker.durable else f"{where} (keeps all in memory: its death ends the run)"
+
+
+def watch(stack: Stack, started: float, *, screen: bool | None) -> RunEnd:
+    """Start the services and show the run until it ends. `screen`: None decides by the terminal."""
+    supervisor = stack.start_services()
+    run = Watched(stack.run_id, stack.settings.topics.prefix, broker_text(stack), started)
+    database = stack.settings.database
+    engine = connect(database.url, database.connect_timeout_seconds)
+    try:
+        with HistoryWriter(stack.folder) as keep, Monitor(run, engine, keep=keep, live=screen) as monitor:
+            while True:
+                begun = time.monotonic()
+                services = supervisor.snapshot()
+                state.write(stack.folder, state.record(run.broker, started, services))
+                monitor.tick(services)
+                end = stack.wait(max(0.0, TICK_SECONDS - (time.monotonic() - begun)))
+                if end is not None:
+                    monitor.tick(supervisor.snapshot())
+                    return end
+    finally:
+        engine.dispose()
+
+
+def require_finished(end: RunEnd) -> None:
+    """Raises CommandError, with the exit code of how the run ended."""
+    if end.exit_code:
+        raise CommandError(end.message, ExitCode(end.exit_code))

@@ -1,0 +1,118 @@
+"""Watches a run: scrapes, keeps the time series, and shows it live or as plain lines.
+
+Invariant: watching never ends a run. A database or a process that does not answer leaves the last values standing.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from infra.report import history
+from infra.screen import facts as run_facts
+from infra.screen.facts import RunFactsNow
+from infra.screen.render import line, screen
+from infra.screen.scrape import Scraper, Snapshot
+from infra.screen.state import ServiceLike
+from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
+
+TICK_SECONDS = 2.0
+"""Scraping seven processes costs some 20 ms; every two seconds that is one hundredth of a core."""
+PLAIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The run that is watched; `started`: Unix seconds."""
+
+    run_id: str
+    prefix: str
+    broker: str
+    started: float
+
+
+class Monitor:
+    """`tick` every TICK_SECONDS. `keep` writes the time series; None leaves them."""
+
+    def __init__(
+        self, run: Watched, engine: Engine, *, keep: history.HistoryWriter | None = None, live: bool | None = None
+    ) -> None:
+        self._run = run
+        self._engine = engine
+        self._keep = keep
+        self._scraper = Scraper()
+        self._before = Snapshot(at=run.started)
+        self._facts = RunFactsNow()
+        self._rewards = Rewards()
+        self._plain_at = 0.0
+        is_live = sys.stdout.isatty() if live is None else live
+        self._live = Live(console=Console(), auto_refresh=False, transient=True) if is_live else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self._scraper.close()
+
+    def tick(self, services: Sequence[ServiceLike]) -> View:
+        """Raises OSError where the time series cannot be written."""
+        snapshot = self._scraper.scrape(
+            {service.name: f"http://127.0.0.1:{service.metrics_port}/metrics" for service in services}
+        )
+        with contextlib.suppress(SQLAlchemyError):  # the supervisor says where the database is gone
+            self._facts = run_facts.read(self._engine, self._run.run_id)
+        view = self._view(services, snapshot)
+        if self._keep is not None:
+            self._keep.append(history.row(snapshot, self._run.started, self._facts.phase))
+        self._before = snapshot
+        self._show(view)
+        return view
+
+    def _view(self, services: Sequence[ServiceLike], now: Snapshot) -> View:
+        before = self._before
+        generated, trained = token_rates(now, before)
+        return View(
+            run_id=self._run.run_id,
+            broker=self._run.broker,
+            elapsed=now.at - self._run.started,
+            phase=self._facts.phase,
+            version=int(now.largest("rewardstream_policy_version") or 0),
+            generated_rate=generated,
+            trained_rate=trained,
+            processes=[_process_row(service, now, before, self._facts) for service in services],
+            topics=topic_rows(now, before, self._run.prefix),
+            domains=domain_rows(self._rewards.update(now), self._facts.heldout),
+            outcomes=self._facts.outcomes,
+            reasons=self._facts.reasons,
+            staleness=self._facts.staleness,
+        )
+
+    def _show(self, view: View) -> None:
+        if self._live is not None:
+            self._live.update(screen(view), refresh=True)
+        elif time.monotonic() - self._plain_at >= PLAIN_SECONDS:
+            self._plain_at = time.monotonic()
+            print(line(view), flush=True)
+
+
+def _process_row(service: ServiceLike, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> ProcessRow:
+    return ProcessRow(
+        name=service.name,
+        state=str(service.status),
+        pid=service.pid,
+        restarts=service.restarts,
+        cpu_cores=service.usage.cpu_cores,
+        memory_bytes=service.usage.memory_bytes,
+        doing=doing(service.name, now, before, facts) if service.pid else "",
+    )
