@@ -50,7 +50,10 @@ class Group(Base):
     """The dispatch outbox and the state of admission: committed before its ticket is produced."""
 
     __tablename__ = "groups"
-    __table_args__ = (Index("ix_groups_run_outcome", "run_id", "outcome"),)
+    __table_args__ = (
+        Index("ix_groups_run_outcome", "run_id", "outcome"),
+        Index("ix_groups_run_label", "run_id", "label"),
+    )
 
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -61,6 +64,8 @@ class Group(Base):
     label: Mapped[str] = mapped_column(String(32), default="")
     """Which measurement an eval or assess group belongs to: `before`, `after`, `v12`, `preppo`."""
     dispatched_version: Mapped[int] = mapped_column(Integer)
+    dispatched_lineage: Mapped[int] = mapped_column(Integer)
+    """The newest announced (lineage, version) when the group was dispatched."""
     ticket: Mapped[bytes]
     """The encoded PromptTicket, to be produced again where delivery was not confirmed."""
     confirmed: Mapped[bool] = mapped_column(default=False)

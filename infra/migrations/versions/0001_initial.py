@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("samples", sa.Integer(), nullable=False),
         sa.Column("label", sa.String(length=32), nullable=False),
         sa.Column("dispatched_version", sa.Integer(), nullable=False),
+        sa.Column("dispatched_lineage", sa.Integer(), nullable=False),
         sa.Column("ticket", sa.LargeBinary(), nullable=False),
         sa.Column("confirmed", sa.Boolean(), nullable=False),
         sa.Column("dispatched_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -122,6 +123,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "seq"),
         sa.UniqueConstraint("group_id"),
     )
+    op.create_index("ix_groups_run_label", "groups", ["run_id", "label"], unique=False)
     op.create_index("ix_groups_run_outcome", "groups", ["run_id", "outcome"], unique=False)
     op.create_table(
         "selections",
@@ -144,6 +146,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("selections")
     op.drop_index("ix_groups_run_outcome", table_name="groups")
+    op.drop_index("ix_groups_run_label", table_name="groups")
     op.drop_table("groups")
     op.drop_table("stream_offsets")
     op.drop_index("ix_scores_run_label", table_name="scores")

@@ -1,0 +1,147 @@
+"""Pre-PPO prompt selection as a pure function (arXiv 2503.22230, section 3.2).
+
+The paper: score every new prompt with the reward model, normalise within its domain, keep the lowest-scoring share
+of the new prompts, add the original ones unfiltered. Ours: k responses of the initial policy a prompt, both
+normalisations, and the guard below.
+
+Invariant: every prompt gets exactly one decision, with a reason that a user can read.
+
+Guard: a low score may also mean a wrong reference. Where a prompt has a ground truth, nearly all responses agree
+with each other, and they are scored as wrong, the prompt is quarantined until someone looks.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+from typing import Literal
+
+AGREEMENT = 0.8
+"""Share of equal responses from which a prompt is suspicious: 4 of 5, so that one slip hides nothing."""
+_MIN_RESPONSES = 3
+"""Two equal answers are a coincidence too often."""
+_WRONG_BELOW = 0.5
+
+Normalise = Literal["rank", "zscore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A prompt as the selection sees it."""
+
+    prompt_id: str
+    domain: str
+    origin: str
+    """`original` or `new`."""
+    scores: tuple[float, ...] = ()
+    """Of its responses, in [0, 1]; empty where it was not measured."""
+    answers: tuple[str, ...] = ()
+    """The responses' texts, in the order of the scores; empty where the texts play no part."""
+    has_truth: bool = False
+    quarantined: str | None = None
+    """Why it was quarantined earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    prompt_id: str
+    selected: bool
+    why: str
+    normalised: float | None = None
+    """Within the domain: the mean rank in (0, 1), or the z-score. None for prompts that were not ranked."""
+    quarantine: bool = False
+    """Newly suspicious."""
+
+
+def select(candidates: Sequence[Candidate], keep_share: float, normalise: Normalise = "rank") -> list[Decision]:
+    """`keep_share` in (0, 1] of the measured new prompts is kept, rounded up. Ties are broken by id, which is a
+    hash. The decisions are in the order of the candidates.
+    """
+    suspicious = {item.prompt_id: why for item in candidates if (why := suspicion(item)) is not None}
+    ranked = [item for item in candidates if _is_ranked(item) and item.prompt_id not in suspicious]
+    means = {item.prompt_id: fmean(item.scores) for item in ranked}
+    normalised = normalise_within_domains({item.prompt_id: item.domain for item in ranked}, means, normalise)
+    order = sorted(normalised, key=lambda prompt_id: (normalised[prompt_id], prompt_id))
+    place = {prompt_id: index for index, prompt_id in enumerate(order)}
+    kept = math.ceil(keep_share * len(order) - 1e-9)  # 0.1 * 30 is 3.0000000000000004
+
+    def decide(item: Candidate) -> Decision:
+        if item.quarantined is not None:
+            return Decision(item.prompt_id, False, f"out: quarantined: {item.quarantined}")
+        if item.prompt_id in suspicious:
+            return Decision(item.prompt_id, False, f"out: {suspicious[item.prompt_id]}", quarantine=True)
+        if item.origin != "new":
+            return Decision(item.prompt_id, True, "in: an original prompt; the original set is not filtered")
+        if item.prompt_id not in place:
+            return Decision(item.prompt_id, False, "out: new and not measured: none of its responses has a score")
+        selected = place[item.prompt_id] < kept
+        why = (
+            f"{'in' if selected else 'out'}: new, mean score {means[item.prompt_id]:.3f} of {len(item.scores)} "
+            f"responses, {normalise} {normalised[item.prompt_id]:.3f} in {item.domain}, place "
+            f"{place[item.prompt_id] + 1} of {len(order)} from the lowest; the lowest {kept} ({keep_share:.0%}) are in"
+        )
+        return Decision(item.prompt_id, selected, why, normalised[item.prompt_id])
+
+    return [decide(item) for item in candidates]
+
+
+def select_all(candidates: Sequence[Candidate]) -> list[Decision]:
+    """Where Pre-PPO is off: everything that is not quarantined."""
+    return [
+        Decision(item.prompt_id, True, "in: Pre-PPO selection is off (selector.preppo.enabled)")
+        if item.quarantined is None
+        else Decision(item.prompt_id, False, f"out: quarantined: {item.quarantined}")
+        for item in candidates
+    ]
+
+
+def normalise_within_domains(
+    domains: Mapping[str, str], means: Mapping[str, float], normalise: Normalise
+) -> dict[str, float]:
+    """By prompt id. `rank`: the mean rank of equal scores, minus a half, over the domain's number of prompts, so in
+    (0, 1). `zscore`: (mean - domain mean) / domain standard deviation; 0 where all are equal.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for prompt_id in means:
+        members[domains[prompt_id]].append(prompt_id)
+    normaliser = _ranks if normalise == "rank" else _zscores
+    return {
+        prompt_id: value
+        for prompt_ids in members.values()
+        for prompt_id, value in zip(prompt_ids, normaliser([means[key] for key in prompt_ids]), strict=True)
+    }
+
+
+def suspicion(item: Candidate) -> str | None:
+    """Why the prompt looks broken, or None."""
+    if item.origin != "new" or item.quarantined is not None or not item.has_truth:
+        return None
+    if len(item.answers) < _MIN_RESPONSES or len(item.answers) != len(item.scores):
+        return None
+    plain = [" ".join(answer.casefold().split()).strip(" .!") for answer in item.answers]
+    answer, count = Counter(plain).most_common(1)[0]
+    scores = [score for text, score in zip(plain, item.scores, strict=True) if text == answer]
+    if not answer or count < AGREEMENT * len(plain) or fmean(scores) >= _WRONG_BELOW:
+        return None
+    return (
+        f"suspicious: {count} of {len(plain)} responses agree on {answer[:80]!r} and score {fmean(scores):.2f} "
+        "against the reference; check the reference"
+    )
+
+
+def _is_ranked(item: Candidate) -> bool:
+    return item.origin == "new" and item.quarantined is None and bool(item.scores)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    smaller: dict[float, int] = {}
+    for index, value in enumerate(sorted(values)):
+        smaller.setdefault(value, index)
+    equal = Counter(values)
+    return [(smaller[value] + equal[value] / 2) / len(values) for value in values]
+
+
+def _zscores(values: Sequence[float]) -> list[float]:
+    mean, deviation = fmean(values), pstdev(values)
+    return [(value - mean) / deviation if deviation > 0 else 0.0 for value in values]
