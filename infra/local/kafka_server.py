@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.local.folders import FolderLock
 from infra.local.ports import LOOPBACK, free_port
-from infra.local.processes import Child, LocalStackError, spawn
+from infra.local.processes import Child, LocalStackError, run_to_end, spawn
 
 _FORMAT_SECONDS = 60
 """It takes two."""
@@ -21,6 +21,8 @@ _JAVA_MAJOR = 17
 _NODE_ID = 1
 _INTERNAL_PARTITIONS = 4
 """Of the offsets topic: a run has fewer than ten consumer groups, and each partition costs files and start time."""
+_BROKER_SESSION_MS = 4000
+"""After a kill the node's own controller holds the dead broker's registration for so long (Kafka's default: 9 s)."""
 
 _LOG4J2 = """\
 Configuration:
@@ -101,6 +103,7 @@ class KafkaServer:
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
             "auto.create.topics.enable": "false",
+            "broker.session.timeout.ms": _BROKER_SESSION_MS,
             "message.max.bytes": self._max_message_bytes,
             "replica.fetch.max.bytes": self._max_message_bytes,
         }
@@ -111,11 +114,7 @@ class KafkaServer:
         if cluster_id.startswith("-"):  # the tool would read it as an option
             cluster_id = "A" + cluster_id[1:]
         argv = [java, *options, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
-        result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_FORMAT_SECONDS)
-        if result.returncode:
-            raise LocalStackError(
-                f"Kafka's storage in {self._folder} could not be formatted: {(result.stderr or result.stdout).strip()}"
-            )
+        run_to_end(f"formatting Kafka's storage in {self._folder}", argv, log=self._log, timeout=_FORMAT_SECONDS)
 
 
 def find_java() -> str:

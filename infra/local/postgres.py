@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from importlib.util import find_spec
@@ -21,7 +20,7 @@ from sqlalchemy import URL
 
 from infra.db.engine import DatabaseUnavailableError, connect, parse_url
 from infra.local.folders import FolderLock
-from infra.local.processes import Child, LocalStackError, spawn
+from infra.local.processes import Child, LocalStackError, run_to_end, spawn
 from infra.settings.tree import DatabaseSettings
 
 log = logging.getLogger(__name__)
@@ -32,6 +31,8 @@ _NAME = "rewardstream"
 """Of the role and of the database."""
 _START_SECONDS = 30.0
 """It takes one second; recovery after a crash of a loaded machine takes longer."""
+_INITDB_SECONDS = 60.0
+"""It takes one."""
 _FAST_SHUTDOWN_SECONDS = 4.0
 """SIGINT ends sessions and writes a checkpoint, in tenths of a second for a run's data."""
 _LEFTOVER_SECONDS = 10.0
@@ -156,12 +157,14 @@ class EmbeddedPostgres:
         self._open_to_user(new)
         argv = [_binary("initdb"), "--pgdata", str(new), "--username", _NAME, "--auth", "trust"]
         argv += ["--encoding", "UTF8", "--no-locale", "--no-instructions"]
-        groups: list[int] | None = None if self._user is None else []
-        result = subprocess.run(
-            argv, capture_output=True, text=True, check=False, user=self._user, group=self._group, extra_groups=groups
+        run_to_end(
+            f"initdb for {self.folder}",
+            argv,
+            log=self._log,
+            timeout=_INITDB_SECONDS,
+            user=self._user,
+            group=self._group,
         )
-        if result.returncode:
-            raise PostgresError(f"initdb failed for {self.folder}: {(result.stderr or result.stdout).strip()}")
         new.rename(self.folder)
 
     def _open_to_user(self, folder: Path) -> None:

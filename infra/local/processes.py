@@ -146,6 +146,26 @@ def spawn(
     return Child(name=name, log=log, process=process)
 
 
+def run_to_end(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log: Path,
+    timeout: float,
+    user: int | None = None,
+    group: int | None = None,
+) -> None:
+    """Run a program as `spawn` does and wait for it. Raises LocalStackError where it fails or takes too long."""
+    child = spawn(name, argv, log=log, user=user, group=group)
+    try:
+        code = child.wait(timeout)
+    finally:
+        child.terminate(0)
+    if code != 0:
+        why = f"did not end within {timeout:g} s" if code is None else f"failed with exit code {code}"
+        raise LocalStackError(f"{name} {why}; the end of {log}:\n{child.log_tail()}")
+
+
 def _die_with_parent(parent: int, number: signal.Signals) -> Callable[[], None] | None:
     if _LIBC is None:
         return None

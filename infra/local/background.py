@@ -1,0 +1,121 @@
+"""`up`, `down` and `status`: a stack that outlives the command which started it.
+
+Invariant: one stack in the background for each folder of runs; `down` returns when nothing of it is left.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil
+
+from infra.local.ports import LOOPBACK
+from infra.local.processes import LocalStackError, log_tail
+from infra.local.run_folder import write_settings
+from infra.local.state import ServiceLine, StackState, read_state
+from infra.settings.tree import Settings
+
+_START_SECONDS = 90.0
+"""Kafka's start on a loaded machine, a new database and its schema."""
+_STOP_SECONDS = 15.0
+"""A stack stops within ten."""
+_SCRAPE_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceHealth:
+    service: ServiceLine
+    healthy: bool
+    """It runs and its metrics answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackStatus:
+    state: StackState
+    running: bool
+    services: tuple[ServiceHealth, ...]
+
+    @property
+    def healthy(self) -> bool:
+        return self.running and all(service.healthy for service in self.services)
+
+
+def up(settings: Settings) -> StackState:
+    """Start a stack in the background and return once its services are started. Raises LocalStackError."""
+    runs = settings.run.folder
+    if (state := read_state(runs)) is not None and state.process is not None:
+        raise LocalStackError(
+            f"the stack of run {state.run_id} is up already (process {state.pid}): "
+            "`rewardstream status` shows it, `rewardstream down` stops it"
+        )
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".up-", dir=runs) as folder:
+        return _launch(runs, write_settings(settings, Path(folder)))
+
+
+def _launch(runs: Path, settings_file: Path) -> StackState:
+    log_file = runs / "stack.log"
+    with log_file.open("wb") as output:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "infra.local.daemon", str(settings_file.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if (state := read_state(runs)) is not None and state.pid == daemon.pid and state.process is not None:
+            return state
+        if daemon.poll() is not None:
+            raise LocalStackError(f"the stack did not start; the end of {log_file}:\n{log_tail(log_file)}")
+        time.sleep(_POLL_SECONDS)
+    daemon.terminate()
+    daemon.wait()
+    raise LocalStackError(
+        f"the stack is not up after {_START_SECONDS:g} s; its log is {log_file}:\n{log_tail(log_file)}"
+    )
+
+
+def down(runs: Path) -> StackState | None:
+    """Stop the stack; its last state, None where none was up."""
+    state = read_state(runs)
+    process = state.process if state else None
+    if process is None:
+        return None
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        process.kill()  # its children follow it, see infra.local.processes
+        process.wait(_STOP_SECONDS)
+    return read_state(runs)
+
+
+def status(runs: Path) -> StackStatus | None:
+    """None where no stack was ever started in this folder of runs."""
+    state = read_state(runs)
+    if state is None:
+        return None
+    running = state.process is not None
+    with ThreadPoolExecutor(max(1, len(state.services))) as pool:
+        health = list(pool.map(_answers, state.services)) if running else [False] * len(state.services)
+    services = tuple(
+        ServiceHealth(service=service, healthy=healthy) for service, healthy in zip(state.services, health, strict=True)
+    )
+    return StackStatus(state=state, running=running, services=services)
+
+
+def _answers(service: ServiceLine) -> bool:
+    try:
+        with urlopen(f"http://{LOOPBACK}:{service.metrics_port}/metrics", timeout=_SCRAPE_SECONDS) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False

@@ -1,0 +1,78 @@
+"""The process of a stack in the background: `python -m infra.local.daemon SETTINGS_FILE`.
+
+Invariant: the state file says what runs as long as this process lives, and why it ended after that.
+"""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from infra.db.engine import shown
+from infra.local.services import CommandTable, service_specs
+from infra.local.stack import Stack
+from infra.local.state import ServiceLine, StackState, write_state
+from infra.local.supervisor import Outcome, RunEnd, ServiceState
+from infra.settings.load import load
+from infra.settings.tree import Settings
+
+_REPORT_SECONDS = 1.0
+
+
+def run(settings: Settings, commands: CommandTable = service_specs) -> int:
+    """Until the run ends or SIGTERM; the exit code of the run's end."""
+    runs = settings.run.folder
+    signal.signal(signal.SIGTERM, _interrupt)
+    with Stack(settings, commands) as stack:
+        supervisor = stack.start_services()
+        end: RunEnd | None = None
+        try:
+            while end is None:
+                write_state(runs, describe(stack, supervisor.snapshot()))
+                end = supervisor.wait(_REPORT_SECONDS)
+        except KeyboardInterrupt:
+            end = supervisor.stop()
+        write_state(runs, describe(stack, supervisor.snapshot(), end))
+    logging.getLogger(__name__).info("%s", end.message)
+    return 0 if end.outcome is Outcome.STOPPED else end.exit_code
+
+
+def describe(stack: Stack, services: tuple[ServiceState, ...], end: RunEnd | None = None) -> StackState:
+    return StackState(
+        pid=os.getpid(),
+        created=psutil.Process().create_time(),
+        run_id=stack.run_id,
+        folder=str(stack.folder),
+        broker=str(stack.broker.kind),
+        bootstrap=stack.broker.bootstrap,
+        database=shown(stack.database.url),
+        services=tuple(_line(service) for service in services),
+        ended=end.message if end else "",
+        exit_code=end.exit_code if end else None,
+    )
+
+
+def _line(service: ServiceState) -> ServiceLine:
+    return ServiceLine(
+        name=service.name,
+        status=str(service.status),
+        pid=service.pid,
+        restarts=service.restarts,
+        metrics_port=service.metrics_port,
+        cpu_cores=round(service.usage.cpu_cores, 2),
+        memory_bytes=service.usage.memory_bytes,
+    )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough: a second would cut the stop short
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s stack %(levelname)s: %(message)s")
+    sys.exit(run(load(str(Path(sys.argv[1]))).settings))

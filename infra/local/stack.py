@@ -1,0 +1,149 @@
+"""One run's local stack: broker, Postgres, topics, schema, and the services under their supervisor.
+
+Invariant: the run's settings.json names what really runs (run id, broker, database), and after stop() no process of
+the stack is left. The data of Kafka and of the embedded Postgres stay, for the runs that follow.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import text
+
+from infra.db.engine import DatabaseUnavailableError, connect
+from infra.db.migrate import upgrade
+from infra.local import run_folder
+from infra.local.broker import Broker, LocalKafka, open_broker
+from infra.local.postgres import Database, EmbeddedPostgres, open_database
+from infra.local.services import CommandTable, service_specs
+from infra.local.supervisor import Foundation, RunEnd, Supervisor
+from infra.settings.tree import BrokerKind, Settings
+from streams.admin import create_topics, topic_specs
+
+_FINISHED = "finished"
+"""The selector's last phase, in runs.phase."""
+
+
+class Stack:
+    """`with Stack(settings) as stack:` has broker, database, topics and schema up; start_services() adds the rest.
+
+    `settings` is then the resolved tree of the run: run.id, topics.prefix, broker.bootstrap_servers and database.url
+    filled in.
+    """
+
+    def __init__(self, settings: Settings, commands: CommandTable = service_specs) -> None:
+        """Makes the run's folder, starts nothing. Raises LocalStackError, DatabaseUrlError."""
+        run_id, self.folder = run_folder.make(settings)
+        self.logs = self.folder / "logs"
+        root = settings.run.folder
+        self.broker = open_broker(settings.broker, root / "kafka", self.logs / "broker.log")
+        self.database = open_database(settings.database, root / "postgres", self.logs / "postgres.log")
+        self.settings = _update(
+            settings, run={"id": run_id}, topics={"prefix": run_id}, broker={"kind": self.broker.kind}
+        )
+        self.supervisor: Supervisor | None = None
+        self._commands = commands
+
+    @property
+    def run_id(self) -> str:
+        return self.settings.run.id
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / "settings.json"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Broker, Postgres, schema, topics. Raises LocalStackError, BrokerUnavailableError, DatabaseUnavailableError,
+        TopicMismatchError.
+        """
+        self.broker.start()
+        url = self.database.start()
+        self.settings = _update(
+            self.settings,
+            broker={"bootstrap_servers": self.broker.bootstrap},
+            database={"url": url},
+        )
+        run_folder.write_settings(self.settings, self.folder)
+        upgrade(url, self.settings.database.connect_timeout_seconds)
+        specs = topic_specs(self.settings)
+        create_topics(self.settings.broker, self.broker.bootstrap, specs, self.settings.topics.replication)
+
+    def start_services(self) -> Supervisor:
+        """Starts every service; the caller waits on the supervisor or calls `wait`."""
+        self.supervisor = Supervisor(
+            self._commands(self.settings, self.settings_file),
+            folder=self.folder,
+            foundations=self._foundations(),
+            finished=self.finished,
+        )
+        self.supervisor.start()
+        return self.supervisor
+
+    def wait(self, timeout: float | None = None) -> RunEnd | None:
+        """How the run ended; None where it has not within `timeout` seconds."""
+        assert self.supervisor is not None, "start_services() comes first"
+        return self.supervisor.wait(timeout)
+
+    def stop(self) -> None:
+        """Services first, then what they stand on. Twice is as once."""
+        try:
+            if self.supervisor is not None:
+                self.supervisor.stop()
+        finally:
+            with ThreadPoolExecutor(2) as pool:
+                stops = [pool.submit(part.stop) for part in (self.broker, self.database)]
+            for stopped in stops:
+                stopped.result()
+
+    def finished(self) -> bool:
+        """Whether the selector wrote the run's last phase; False where the database does not answer just now."""
+        database = self.settings.database
+        try:
+            engine = connect(database.url, database.connect_timeout_seconds)
+        except DatabaseUnavailableError:
+            return False
+        try:
+            with engine.connect() as connection:
+                phase = connection.scalar(text("SELECT phase FROM runs WHERE id = :id"), {"id": self.run_id})
+        finally:
+            engine.dispose()
+        return bool(phase == _FINISHED)
+
+    def _foundations(self) -> list[Foundation]:
+        """What this stack started itself; an outside cluster or database comes back by itself."""
+        parts: list[Foundation] = []
+        broker, database = self.broker, self.database
+        if broker.kind is not BrokerKind.CLUSTER:
+            restart = broker.restart if isinstance(broker, LocalKafka) else None
+            alive = partial(_alive, broker)
+            parts.append(Foundation(name="broker", alive=alive, log=self.logs / "broker.log", restart=restart))
+        if isinstance(database, EmbeddedPostgres):
+            alive, log = partial(_alive, database), self.logs / "postgres.log"
+            parts.append(Foundation(name="postgres", alive=alive, log=log, restart=database.restart))
+        return parts
+
+
+def _alive(part: Broker | Database) -> bool:
+    return part.alive
+
+
+def _update(settings: Settings, **sections: dict[str, Any]) -> Settings:
+    values = settings.model_dump()
+    for name, changes in sections.items():
+        values[name] |= changes
+    return Settings.model_validate(values)
