@@ -1,0 +1,40 @@
+# make demo    train a small model in ten minutes, from nothing, and write its report
+# make test    all tests
+# ARGS passes options on: make demo ARGS="--seed 1", make test ARGS="tests/unit -k settings"
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+ARGS ?=
+
+.PHONY: demo test bench lint clean compose-demo
+
+demo: $(INSTALLED)
+	@$(BIN)/rewardstream demo $(ARGS)
+
+test: $(INSTALLED)
+	@$(BIN)/pytest $(ARGS)
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+compose-demo:
+	@$(PYTHON) infra/compose/demo.py $(ARGS)
+
+# Runs stay: they are the user's results.
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made once; again only where what is installed has changed.
+$(INSTALLED): pyproject.toml infra/requirements/lock.txt infra/install.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: Rewardstream needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Install one and name it: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) infra/install.py
