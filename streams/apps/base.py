@@ -1,0 +1,168 @@
+"""One stage as a Faust app: batches of raw records in, outputs out, nothing committed before they are acknowledged.
+
+Invariant: a record counts as done when every output of its batch was acknowledged by the broker. A batch that
+fails is never acknowledged: the failure is reported to the process, which exits, and the records are read again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mode.supervisors import CrashingSupervisor
+
+from infra import metrics
+from infra.settings.tree import Settings
+from streams.apps.driver import GuardedConsumer, StageApp
+from streams.dead_letters import reason_of
+from streams.records import Output, Record
+from streams.topics import Topic, topic_name
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[list[Record]], Awaitable[list[Output]]]
+
+_COMMIT_SECONDS = 1.0
+"""What is done twice after a crash is bounded by what a stage does in this time."""
+_LINGER_SECONDS = 0.005
+"""Faust counts the producer's linger in seconds. A batch's outputs are sent at once, so a few milliseconds fill it."""
+_BUFFERED_BATCHES = 2
+"""Records are large; one batch in work and one waiting keep a stage busy."""
+_POLL_MARGIN_SECONDS = 60.0
+"""Beyond the longest batch, before the group believes that the consumer has stopped reading."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    name: str
+    source: Topic
+    batch: int
+    within_seconds: float
+    batch_limit_seconds: float
+    """A batch that takes longer has hung; above the scorer's own timeouts and retries."""
+
+
+def group_of(settings: Settings, stage: str) -> str:
+    """The consumer group of a stage, which is also the Faust app's id."""
+    return f"{settings.topics.prefix or settings.run.id or 'rewardstream'}.{stage}"
+
+
+def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
+    broker = settings.broker
+    return StageApp(
+        group_of(settings, stage.name),
+        broker=";".join(f"kafka://{address.strip()}" for address in bootstrap.split(",")),
+        autodiscover=False,
+        store="memory://",
+        web_enabled=False,
+        cython_optimizations=True,
+        agent_supervisor=CrashingSupervisor,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        stream_buffer_maxsize=_BUFFERED_BATCHES * stage.batch,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        broker_session_timeout=broker.session_timeout_seconds,
+        broker_heartbeat_interval=broker.session_timeout_seconds / 3,
+        broker_request_timeout=max(broker.request_timeout_seconds, broker.session_timeout_seconds),
+        broker_rebalance_timeout=broker.request_timeout_seconds,
+        broker_max_poll_interval=stage.batch_limit_seconds + _POLL_MARGIN_SECONDS,
+        broker_commit_interval=_COMMIT_SECONDS,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=broker.max_message_bytes,
+        producer_acks=-1,
+        producer_linger=_LINGER_SECONDS,
+        producer_max_request_size=broker.max_message_bytes,
+        producer_request_timeout=broker.request_timeout_seconds,
+        worker_redirect_stdouts=False,
+    )
+
+
+class BatchAgent:
+    """The one agent of a stage. `failure` resolves with the exception that ended it."""
+
+    def __init__(self, app: StageApp, settings: Settings, stage: Stage, handler: Handler) -> None:
+        self._app = app
+        self._stage = stage
+        self._handler = handler
+        self._dead_letters = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        name = topic_name(settings.topics.prefix, stage.source)
+        self._topic = app.topic(name, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes)
+        app.agent(self._topic, name=stage.name, concurrency=1)(self._run)
+
+    @property
+    def consumer(self) -> GuardedConsumer:
+        consumer = self._app.consumer
+        assert isinstance(consumer, GuardedConsumer)
+        return consumer
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is in work."""
+        return not self._idle.is_set()
+
+    async def drain(self) -> None:
+        """Begin no batch any more; returns when the one in work is done, which it never is after a failure."""
+        self._draining = True
+        await self._idle.wait()
+
+    async def _run(self, stream: Any) -> None:
+        async for events in stream.noack_take(self._stage.batch, self._stage.within_seconds):
+            if self._draining:
+                await _for_ever()
+            self._idle.clear()
+            try:
+                async with asyncio.timeout(self._stage.batch_limit_seconds):
+                    await self._work(events)
+            except Exception as error:  # noqa: BLE001 (handed to the process, which logs it and exits)
+                self.failure.set_result(error)
+                # Faust acknowledges what an agent leaves behind, so a failed agent waits for the process to end.
+                await _for_ever()
+            for event in events:
+                await stream.ack(event)
+            self._idle.set()
+
+    async def _work(self, events: list[Any]) -> None:
+        records = [_record_of(event.message) for event in events]
+        outputs = await self._handler(records)
+        await asyncio.gather(*[self._deliver(output) for output in outputs])
+        for record in records:
+            self.consumer.ledger.done(record.source, record.offset)
+        self._count(records, outputs)
+
+    async def _deliver(self, output: Output) -> None:
+        """Returns when the broker acknowledged it."""
+        delivery = await self._app.producer.send(
+            output.topic, output.key, output.value, None, None, list(output.headers)
+        )
+        await delivery
+
+    def _count(self, records: list[Record], outputs: list[Output]) -> None:
+        for topic, count in Counter(record.topic for record in records).items():
+            metrics.messages_total.labels(self._stage.name, topic).inc(count)
+        for output in outputs:
+            if output.topic == self._dead_letters:
+                metrics.dead_letters_total.labels(self._stage.name, reason_of(output)).inc()
+
+
+def _record_of(message: Any) -> Record:
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp,
+        message.key,
+        message.value,
+        tuple(message.headers or ()),
+    )
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()

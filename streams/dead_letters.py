@@ -1,0 +1,111 @@
+"""Records that could not be processed: kept untouched, with where they came from and why, and put back on demand.
+
+Invariant: key, value and headers of the record survive unchanged; what is said about it are headers with the
+prefix `dead_letter.`. A record that is put back and fails again keeps its first failure's time and counts up.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kafka import KafkaProducer
+
+from streams.clients import LogReader, confirm, send
+from streams.codec import Header, header
+from streams.records import Output, Record
+
+_PREFIX = "dead_letter."
+_KEPT = (f"{_PREFIX}attempts", f"{_PREFIX}first_failed_at")
+"""Travel with a record that is put back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    id: str
+    """`PARTITION:OFFSET` in the dead-letter topic."""
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    attempts: int
+    error_class: str
+    reason: str
+    first_failed_at: float
+    """Unix seconds."""
+    record: Record
+    """The untouched key, value and headers."""
+
+
+def dead_letter(record: Record, error: Exception, stage: str, topic: str, now: float | None = None) -> Output:
+    """The output that sets `record` aside on the dead-letter topic `topic`."""
+    now = time.time() if now is None else now
+    about = {
+        "stage": stage,
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "attempts": str(int(header(record.headers, f"{_PREFIX}attempts") or 0) + 1),
+        "error_class": type(error).__name__,
+        "reason": str(error),
+        "first_failed_at": header(record.headers, f"{_PREFIX}first_failed_at") or repr(now),
+    }
+    headers = [pair for pair in record.headers if not pair[0].startswith(_PREFIX)]
+    headers += [(_PREFIX + name, value.encode()) for name, value in about.items()]
+    return Output(topic, record.key, record.value, tuple(headers))
+
+
+def reason_of(output: Output) -> str:
+    """The error class of a dead letter, short enough for a metric's label."""
+    return header(output.headers, f"{_PREFIX}error_class") or "unknown"
+
+
+def list_dead_letters(reader: LogReader) -> list[DeadLetter]:
+    """Every dead letter in the topic that `reader` reads from the beginning, oldest first in each partition."""
+    return [parse(record) for record in reader.read_to_end()]
+
+
+def parse(record: Record) -> DeadLetter:
+    """Of a record of the dead-letter topic. One that lacks a header shows it as `unknown`, -1 or 0."""
+    about = {name: value.decode("utf-8", "replace") for name, value in record.headers if name.startswith(_PREFIX)}
+    return DeadLetter(
+        id=f"{record.partition}:{record.offset}",
+        stage=about.get(f"{_PREFIX}stage", "unknown"),
+        topic=about.get(f"{_PREFIX}topic", "unknown"),
+        partition=int(about.get(f"{_PREFIX}partition", -1)),
+        offset=int(about.get(f"{_PREFIX}offset", -1)),
+        attempts=int(about.get(f"{_PREFIX}attempts", 0)),
+        error_class=about.get(f"{_PREFIX}error_class", "unknown"),
+        reason=about.get(f"{_PREFIX}reason", ""),
+        first_failed_at=float(about.get(f"{_PREFIX}first_failed_at", 0)),
+        record=record,
+    )
+
+
+def choose(letters: Iterable[DeadLetter], ids: Iterable[str]) -> list[DeadLetter]:
+    """Raises LookupError, which names the ids that do not exist."""
+    by_id: Mapping[str, DeadLetter] = {letter.id: letter for letter in letters}
+    wanted = list(ids)
+    unknown = [name for name in wanted if name not in by_id]
+    if unknown:
+        raise LookupError(f"no dead letter {', '.join(unknown)}: `rewardstream dead-letters list` shows what there is")
+    return [by_id[name] for name in wanted]
+
+
+def put_back(letter: DeadLetter) -> Output:
+    """The record as it was, for the topic it came from, with the count of its attempts. Raises ValueError."""
+    if letter.topic == "unknown":
+        raise ValueError(f"dead letter {letter.id} does not say which topic it came from")
+    headers: list[Header] = [
+        pair for pair in letter.record.headers if pair[0] in _KEPT or not pair[0].startswith(_PREFIX)
+    ]
+    return Output(letter.topic, letter.record.key, letter.record.value, tuple(headers))
+
+
+def replay(producer: KafkaProducer, letters: Iterable[DeadLetter], timeout: float) -> int:
+    """Put the letters back where they came from; returns how many. Raises DeliveryError, ValueError.
+
+    The letters stay in their topic. What was processed meanwhile is dropped downstream by its id.
+    """
+    deliveries = [send(producer, output) for output in [put_back(letter) for letter in letters]]
+    confirm(producer, deliveries, timeout)
+    return len(deliveries)

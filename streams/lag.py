@@ -1,0 +1,56 @@
+"""How far a stage is behind, and whether it has silently stopped.
+
+Consumers of this kind have been seen to stop without an error, mostly around rebalances. Nothing but the log
+itself tells: records lie unread and the committed offsets stand still.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from infra import metrics
+from streams.records import TopicPartition
+
+
+class StalledError(RuntimeError):
+    """Records wait, and nothing is committed: the process has to be started again."""
+
+
+@dataclass
+class LagWatchdog:
+    """Raises once lag has been there for `patience_seconds` (and, while a batch is in work, `batch_seconds` more)
+    without any committable offset moving.
+    """
+
+    patience_seconds: float
+    batch_seconds: float
+    _positions: Mapping[TopicPartition, int] = field(default_factory=dict)
+    _moved_at: float | None = None
+
+    def observe(self, now: float, positions: Mapping[TopicPartition, int], lag: int, *, busy: bool) -> None:
+        """`positions`: the next offset to commit by partition; `now`: time.monotonic(). Raises StalledError."""
+        if self._moved_at is None or lag == 0 or positions != self._positions:
+            self._positions, self._moved_at = dict(positions), now
+            return
+        stalled = now - self._moved_at
+        if stalled > self.patience_seconds + (self.batch_seconds if busy else 0):
+            raise StalledError(
+                f"{lag} records wait and nothing was committed for {stalled:.0f} s; next offsets: "
+                + ", ".join(f"{topic}[{number}]@{offset}" for (topic, number), offset in sorted(positions.items()))
+            )
+
+
+def lag_of(positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """Records not yet done, by partition."""
+    return {partition: max(0, ends.get(partition, position) - position) for partition, position in positions.items()}
+
+
+def publish_lag(stage: str, lag: Mapping[TopicPartition, int], oldest: float | None) -> None:
+    """`oldest`: Unix seconds at which the oldest record in work was produced, None where none is."""
+    by_topic: Counter[str] = Counter()
+    for (topic, _), records in lag.items():
+        by_topic[topic] += records
+    for topic, records in by_topic.items():
+        metrics.consumer_lag_messages.labels(stage, topic).set(records)
+    metrics.consumer_lag_seconds.labels(stage).set(0 if oldest is None else max(0.0, time.time() - oldest))
