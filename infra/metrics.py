@@ -17,6 +17,7 @@ consumer_lag_messages = Gauge("rewardstream_consumer_lag_messages", "Records not
 consumer_lag_seconds = Gauge("rewardstream_consumer_lag_seconds", "Age of the oldest record in work.", ["stage"])
 
 rollouts_total = Counter("rewardstream_rollouts", "Rollouts published.", ["domain", "finish_reason"])
+tickets_skipped_total = Counter("rewardstream_tickets_skipped", "Tickets not generated.", ["reason"])
 generated_tokens_total = Counter("rewardstream_generated_tokens", "Tokens sampled by the engine.")
 engine_running = Gauge("rewardstream_engine_running", "Continuations in the engine.")
 engine_policy_version = Gauge("rewardstream_engine_policy_version", "Version that the engine holds.")

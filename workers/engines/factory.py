@@ -1,0 +1,27 @@
+"""The engine that settings ask for."""
+
+from pathlib import Path
+
+from infra.settings.tree import EngineSettings
+from workers.engines.base import Engine
+
+
+def make_engine(settings: EngineSettings, folder: Path, dtype: str) -> Engine:
+    """Over the model in `folder`, holding no announced version yet. Raises OSError or ValueError."""
+    if settings.kind == "vllm":
+        from workers.engines.vllm import VllmEngine
+
+        return VllmEngine(
+            folder,
+            max_running=settings.max_running,
+            max_model_tokens=settings.max_model_tokens,
+            dtype=dtype,
+            arguments=settings.vllm_args,
+        )
+    import torch
+
+    from workers.engines.hf import HfEngine
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return HfEngine(folder, max_running=settings.max_running, max_model_tokens=settings.max_model_tokens, dtype=dtype)

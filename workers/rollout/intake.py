@@ -1,0 +1,99 @@
+"""Tickets from the log, in a consumer group, no more than can be worked on soon.
+
+Invariant: an offset is committed only for a partition that this member holds, and only up to its watermark.
+"""
+
+import logging
+from collections.abc import Iterable
+from queue import SimpleQueue
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata
+from kafka import TopicPartition as KafkaTopicPartition
+from kafka.errors import KafkaError
+
+from streams.clients import record_of
+from streams.lag import lag_of, publish_lag
+from streams.records import Record, TopicPartition
+from workers.rollout.offsets import OffsetTracker, Place
+
+log = logging.getLogger(__name__)
+
+STAGE = "rollout"
+
+
+class _Revocations(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
+    """Called on the consumer's own thread: only notes what was revoked."""
+
+    def __init__(self, revoked: SimpleQueue[set[TopicPartition]]) -> None:
+        self._revoked = revoked
+
+    def on_partitions_revoked(self, revoked: Iterable[KafkaTopicPartition]) -> None:
+        self._revoked.put({TopicPartition(*partition) for partition in revoked})
+
+    def on_partitions_assigned(self, assigned: Iterable[KafkaTopicPartition]) -> None:
+        """Reading goes on at what is committed; nothing to prepare."""
+
+
+class TicketIntake:
+    """Owns the consumer's subscription; not thread-safe."""
+
+    def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
+        self._consumer = consumer
+        self._revoked: SimpleQueue[set[TopicPartition]] = SimpleQueue()
+        self._offsets = OffsetTracker()
+        consumer.subscribe(topics=[topic], listener=_Revocations(self._revoked))
+
+    def poll(self, room: int, timeout: float) -> list[Record]:
+        """At most `room` records. Without room none are read, but the member stays in its group."""
+        held = self._consumer.assignment()
+        if room > 0:
+            self._consumer.resume(*held)
+        else:
+            self._consumer.pause(*held)
+        batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max(room, 1))
+        self._forget_revoked()
+        records = [record_of(raw) for batch in batches.values() for raw in batch]
+        for record in records:
+            self._offsets.read(Place(record.source, record.offset))
+        return records
+
+    def done(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self._offsets.done(place)
+
+    def commit(self, *, wait_seconds: float | None = None) -> None:
+        """Commit what moved; in the background, or within `wait_seconds`. A commit that fails is repeated work, never
+        lost work, so it is logged.
+        """
+        self._forget_revoked()
+        held = {TopicPartition(*partition) for partition in self._consumer.assignment()}
+        moved = {source: offset for source, offset in self._offsets.committable().items() if source in held}
+        if not moved:
+            return
+        offsets = {KafkaTopicPartition(*source): OffsetAndMetadata(offset, "", -1) for source, offset in moved.items()}
+        if wait_seconds is None:
+            self._consumer.commit_async(offsets, callback=_log_failure)
+        else:
+            try:
+                self._consumer.commit(offsets, timeout_ms=int(wait_seconds * 1000))
+            except KafkaError as error:
+                _log_failure(offsets, error)
+        self._offsets.committed(moved)
+
+    def measure(self, oldest: float | None) -> None:
+        """Set the lag metrics; `oldest` is when the oldest record in work was produced."""
+        ends = {TopicPartition(*held): self._consumer.highwater(held) for held in self._consumer.assignment()}
+        known = {source: end for source, end in ends.items() if end is not None}
+        watermarks = self._offsets.watermarks()
+        publish_lag(
+            STAGE, lag_of({source: watermarks.get(source, end) for source, end in known.items()}, known), oldest
+        )
+
+    def _forget_revoked(self) -> None:
+        while not self._revoked.empty():
+            self._offsets.revoke(self._revoked.get())
+
+
+def _log_failure(offsets: object, response: object) -> None:
+    if isinstance(response, Exception):
+        log.warning("commit of %s failed, those tickets may be read again: %r", offsets, response)

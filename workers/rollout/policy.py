@@ -1,0 +1,87 @@
+"""Following the learner: the newest announced version, loaded once its file is what was announced.
+
+Invariant: the engine holds old weights or announced ones, whole: a file whose digest differs is never loaded. Only the
+newest announcement counts, by its place in the log, so that a resumed learner's lower version replaces a higher one.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from infra import metrics
+from streams.clients import LogReader
+from streams.codec import DecodeError, decode
+from streams.messages import PolicyVersion
+from streams.records import Record
+from workers.engines.base import Engine, WeightVersion
+from workers.model_files import WEIGHTS_FILE, file_sha256
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 5.0
+"""A file that is not there yet may be on its way over a network file system."""
+
+
+class PolicyFollower:
+    def __init__(
+        self, reader: LogReader, engine: Engine, run_id: str, set_aside: Callable[[Record, Exception], None]
+    ) -> None:
+        self._reader = reader
+        self._engine = engine
+        self._run_id = run_id
+        self._set_aside = set_aside
+        self._wanted: PolicyVersion | None = None
+        self._try_at = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether any announced version was loaded."""
+        return self._engine.weights.version >= 0
+
+    def follow(self) -> None:
+        """Read what was announced; load the newest where it is not loaded yet."""
+        for record in self._reader.poll(timeout=0):
+            self._read(record)
+        if self._wanted is not None and time.monotonic() >= self._try_at:
+            self._load(self._wanted)
+
+    def _read(self, record: Record) -> None:
+        try:
+            announced = decode(record.value, PolicyVersion)
+        except DecodeError as error:
+            self._set_aside(record, error)
+            return
+        if announced.run_id == self._run_id:
+            self._wanted = announced
+            self._try_at = 0.0
+
+    def _load(self, wanted: PolicyVersion) -> None:
+        started = time.monotonic()
+        version = WeightVersion(wanted.lineage, wanted.version)
+        try:
+            load_announced(self._engine, wanted, version)
+        except (OSError, ValueError) as error:
+            self._try_at = time.monotonic() + _RETRY_SECONDS
+            log.error(  # noqa: TRY400 (the cause is in the text)
+                "version %d of lineage %d is not loaded, %s stays: %s; next attempt in %g s",
+                version.version, version.lineage, self._engine.weights, error, _RETRY_SECONDS,
+            )  # fmt: skip
+            return
+        self._wanted = None
+        seconds = time.monotonic() - started
+        metrics.weight_swap_seconds.observe(seconds)
+        metrics.engine_policy_version.set(version.version)
+        log.info("loaded version=%d lineage=%d seconds=%.2f", version.version, version.lineage, seconds)
+
+
+def load_announced(engine: Engine, announced: PolicyVersion, version: WeightVersion) -> None:
+    """Raises OSError or ValueError, the engine's weights then being the old ones."""
+    folder = Path(announced.uri)
+    found = file_sha256(folder / WEIGHTS_FILE)
+    if found != announced.sha256:
+        raise ValueError(
+            f"{folder / WEIGHTS_FILE} has sha256 {found[:12]}..., announced was {announced.sha256[:12]}...: the file "
+            "is damaged or another one"
+        )
+    engine.load_weights(folder, version)

@@ -1,0 +1,180 @@
+"""The rollout worker: tickets in, rollouts out, under the newest policy version.
+
+Invariant: a ticket's offset is committed only after every rollout of its group, and every earlier ticket of its
+partition, is acknowledged by the broker. A worker that is killed leaves its tickets to be read again; the ids of what
+it had published already make the repetition harmless.
+"""
+
+import logging
+import time
+from contextlib import ExitStack
+
+from kafka import KafkaConsumer, KafkaProducer
+
+from infra import metrics
+from infra.settings.tree import Settings
+from streams.clients import LogReader, confirm, make_consumer, make_producer, publish, send
+from streams.codec import DecodeError, decode
+from streams.dead_letters import dead_letter, reason_of
+from streams.messages import PromptTicket
+from streams.records import Record
+from streams.routing import route_of
+from streams.topics import Topic, topic_name
+from workers.engines.base import Engine, Generation
+from workers.engines.factory import make_engine
+from workers.model_files import resolve_model
+from workers.rollout.building import request_of, rollout_of
+from workers.rollout.deliveries import Deliveries, Sent
+from workers.rollout.intake import STAGE, TicketIntake
+from workers.rollout.offsets import Place
+from workers.rollout.policy import PolicyFollower
+from workers.rollout.tickets import TicketBook
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.1
+"""How long an idle worker waits for a ticket before it looks for a new version again."""
+_COMMIT_SECONDS = 0.5
+"""What a crash may repeat of work that is already acknowledged; far below a group's seconds."""
+_DRAIN_SECONDS = 1.2
+"""Four times in the five seconds that a stop may take: acknowledgements, the commit, closing consumer and producer."""
+_QUEUED_PER_SLOT = 2
+"""Samples taken in for each slot of the engine: one set generates, one waits, the rest is left to other workers."""
+
+
+class RolloutWorker:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        consumer: KafkaConsumer,
+        producer: KafkaProducer,
+        versions: LogReader,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._producer = producer
+        self._intake = TicketIntake(consumer, topic_name(settings.topics.prefix, Topic.PROMPTS))
+        self._policy = PolicyFollower(versions, engine, settings.run.id, self._set_aside)
+        self._dead_letters_topic = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
+        self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
+        self._book = TicketBook()
+        self._deliveries = Deliveries()
+        self._capacity = _QUEUED_PER_SLOT * settings.rollout.engine.max_running
+        self._follow_at = 0.0
+        self._commit_at = 0.0
+
+    def run(self) -> None:
+        """Until an exception ends it."""
+        while True:
+            self.turn()
+
+    def turn(self) -> None:
+        """One round: versions, tickets, one step of the engine, what came out of it."""
+        now = time.monotonic()
+        if now >= self._follow_at:
+            self._policy.follow()
+            self._follow_at = now + self._settings.rollout.poll_policy_seconds
+        self._take_in()
+        self._start()
+        if self._engine.running:
+            for generation in self._engine.step():
+                self._publish(generation)
+        self._settle()
+        if now >= self._commit_at:
+            self._intake.commit()
+            self._intake.measure(self._book.oldest())
+            metrics.engine_running.set(self._engine.running)
+            self._commit_at = now + _COMMIT_SECONDS
+
+    def drain(self) -> None:
+        """Before a stop: commit what is acknowledged within a bounded time; unfinished groups are read again."""
+        self._producer.flush(timeout=_DRAIN_SECONDS)
+        self._settle()
+        self._intake.commit(wait_seconds=_DRAIN_SECONDS)
+
+    def _take_in(self) -> None:
+        version = self._engine.weights.version
+        room = self._capacity - self._book.load(version)
+        idle = not self._engine.running and not self._deliveries
+        for record in self._intake.poll(room, _IDLE_SECONDS if idle else 0):
+            metrics.messages_total.labels(STAGE, record.topic).inc()
+            if not self._accept(record):
+                self._intake.done([Place(record.source, record.offset)])
+
+    def _accept(self, record: Record) -> bool:
+        """False where nothing is left to do for the record."""
+        try:
+            ticket = decode(record.value, PromptTicket)
+        except DecodeError as error:
+            self._set_aside(record, error)
+            return False
+        if ticket.run_id != self._settings.run.id:
+            metrics.tickets_skipped_total.labels("other_run").inc()
+            return False
+        if not self._book.add(ticket, record):
+            metrics.tickets_skipped_total.labels("duplicate").inc()
+            return False
+        return True
+
+    def _start(self) -> None:
+        for ticket in self._book.overdue(time.time()):
+            metrics.tickets_skipped_total.labels("overdue").inc()
+            log.warning("group %s is past its deadline, not generated", ticket.group_id)
+            self._intake.done(self._book.drop(ticket.group_id))
+        if not self._policy.ready:
+            return
+        for ticket in self._book.startable(self._engine.weights.version):
+            prompt = self._engine.encode_chat(ticket.messages)
+            try:
+                self._engine.submit(request_of(ticket, prompt))
+            except ValueError as error:
+                self._set_aside(self._book.group(ticket.group_id).record, error)
+                self._intake.done(self._book.drop(ticket.group_id))
+            else:
+                self._book.start(ticket.group_id, prompt)
+
+    def _publish(self, generation: Generation) -> None:
+        group = self._book.group(generation.key)
+        text = self._engine.decode(generation.token_ids)
+        rollout = rollout_of(group.ticket, group.prompt_token_ids, generation, text, self._engine.name)
+        delivery = publish(
+            self._producer, self._rollouts_topic, rollout, rollout.group_id, route=str(route_of(rollout.question))
+        )
+        self._deliveries.add(Sent(generation.key, generation.index, delivery))
+        metrics.rollouts_total.labels(rollout.domain, rollout.finish_reason).inc()
+        metrics.generated_tokens_total.inc(len(generation.token_ids))
+        metrics.end_to_end_seconds.labels(STAGE).observe(max(0.0, time.time() - group.ticket.dispatched_at))
+
+    def _settle(self) -> None:
+        for sent in self._deliveries.acknowledged():
+            self._intake.done(self._book.acknowledge(sent.group_id, sent.index))
+
+    def _set_aside(self, record: Record, error: Exception) -> None:
+        letter = dead_letter(record, error, STAGE, self._dead_letters_topic)
+        log.error("%s[%d]@%d to the dead letters: %s", record.topic, record.partition, record.offset, error)
+        confirm(self._producer, [send(self._producer, letter)], self._settings.broker.request_timeout_seconds)
+        metrics.dead_letters_total.labels(STAGE, reason_of(letter)).inc()
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Runs until interrupted. Raises BrokerUnavailableError, ModelFilesError, DeliveryError."""
+    prefix = settings.topics.prefix
+    with ExitStack() as stack:
+        producer = make_producer(settings.broker, bootstrap)
+        stack.callback(producer.close, timeout=_DRAIN_SECONDS)
+        versions = LogReader(settings.broker, bootstrap, [topic_name(prefix, Topic.POLICY_VERSIONS)])
+        stack.enter_context(versions)
+        folder = resolve_model(settings.model.path, settings.run.prepared)
+        engine = make_engine(settings.rollout.engine, folder, settings.model.dtype)
+        stack.callback(engine.close)
+        group = f"{settings.run.id}.{STAGE}"
+        consumer = make_consumer(settings.broker, bootstrap, group, [topic_name(prefix, Topic.PROMPTS)])
+        stack.callback(consumer.close, autocommit=False, timeout_ms=int(_DRAIN_SECONDS * 1000))
+        worker = RolloutWorker(settings, engine, consumer, producer, versions)
+        log.info("engine=%s model=%s group=%s", engine.name, folder, group)
+        try:
+            worker.run()
+        except KeyboardInterrupt:
+            worker.drain()
+            raise
