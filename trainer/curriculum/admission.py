@@ -38,6 +38,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import floor
 
+from infra.settings.tree import AdmissionSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -50,6 +52,10 @@ class Limits:
     def __post_init__(self) -> None:
         if self.staleness < 0 or self.groups_per_step < 1 or not 0 < self.window_share <= 1:
             raise ValueError(f"admission needs staleness >= 0, groups_per_step >= 1, 0 < window_share <= 1: {self}")
+
+    @classmethod
+    def of(cls, settings: AdmissionSettings) -> "Limits":
+        return cls(settings.staleness, settings.groups_per_step, settings.window_share)
 
     @property
     def slots(self) -> int:

@@ -39,6 +39,8 @@ class Candidate:
     answers: tuple[str, ...] = ()
     """The responses' texts, in the order of the scores; empty where the texts play no part."""
     has_truth: bool = False
+    basis: str = ""
+    """What the scores are, for the reason; empty means one score a response."""
     quarantined: str | None = None
     """Why it was quarantined earlier."""
 
@@ -76,10 +78,11 @@ def select(candidates: Sequence[Candidate], keep_share: float, normalise: Normal
         if item.prompt_id not in place:
             return Decision(item.prompt_id, False, "out: new and not measured: none of its responses has a score")
         selected = place[item.prompt_id] < kept
+        basis = item.basis or f"{len(item.scores)} responses"
         why = (
-            f"{'in' if selected else 'out'}: new, mean score {means[item.prompt_id]:.3f} of {len(item.scores)} "
-            f"responses, {normalise} {normalised[item.prompt_id]:.3f} in {item.domain}, place "
-            f"{place[item.prompt_id] + 1} of {len(order)} from the lowest; the lowest {kept} ({keep_share:.0%}) are in"
+            f"{'in' if selected else 'out'}: new, mean score {means[item.prompt_id]:.3f} of {basis}, {normalise} "
+            f"{normalised[item.prompt_id]:.3f} in {item.domain}, place {place[item.prompt_id] + 1} of {len(order)} "
+            f"from the lowest; the lowest {kept} ({keep_share:.0%}) are in"
         )
         return Decision(item.prompt_id, selected, why, normalised[item.prompt_id])
 

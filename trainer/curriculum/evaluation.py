@@ -1,0 +1,77 @@
+"""Held-out results from the scores: one row a domain, and one over all prompts."""
+
+import logging
+from collections import defaultdict
+from statistics import fmean
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from infra import metrics
+from infra.db.models import Evaluation, Group
+from streams.messages import Purpose
+from trainer.curriculum.tally import primary_scores
+
+log = logging.getLogger(__name__)
+
+OVERALL = "overall"
+
+
+def evaluate(connection: Connection, run_id: str, label: str, version: int) -> dict[str, float]:
+    """Mean over prompts of the mean over a prompt's scored samples, by domain and overall; written, and shown as
+    metrics. Rollouts that no scorer could answer do not count; prompts without any score neither.
+    """
+    by_prompt: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in connection.execute(primary_scores(run_id, label)):
+        if row.score is not None:
+            by_prompt[row.domain, row.prompt_id].append(row.score)
+    by_domain: dict[str, list[list[float]]] = defaultdict(list)
+    for (domain, _), scores in by_prompt.items():
+        by_domain[domain].append(scores)
+        by_domain[OVERALL].append(scores)
+    rows = [
+        {
+            "run_id": run_id,
+            "label": label,
+            "domain": domain,
+            "version": version,
+            "prompts": len(prompts),
+            "samples": sum(len(scores) for scores in prompts),
+            "mean": fmean(fmean(scores) for scores in prompts),
+        }
+        for domain, prompts in sorted(by_domain.items())
+    ]
+    if not rows:
+        log.error("evaluation %s: no held-out rollout has a score", label)
+        return {}
+    statement = insert(Evaluation)
+    written = {name: statement.excluded[name] for name in ("version", "prompts", "samples", "mean")}
+    keys = ["run_id", "label", "domain"]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=written), rows)
+    show(connection, run_id)
+    means = {str(row["domain"]): float(str(row["mean"])) for row in rows}
+    log.info("evaluation %s version=%d %s", label, version, " ".join(f"{k}={v:.3f}" for k, v in means.items()))
+    return means
+
+
+def show(connection: Connection, run_id: str) -> None:
+    """The run's results as metrics."""
+    query = select(Evaluation.label, Evaluation.domain, Evaluation.mean).where(Evaluation.run_id == run_id)
+    for label, domain, mean in connection.execute(query):
+        metrics.heldout_score.labels(label, domain).set(mean)
+
+
+def exists(connection: Connection, run_id: str, label: str) -> bool:
+    query = select(Evaluation.label).where(Evaluation.run_id == run_id, Evaluation.label == label).limit(1)
+    return connection.scalar(query) is not None
+
+
+def pending_labels(connection: Connection, run_id: str) -> list[str]:
+    """Evaluations beside training (`v12`) that were dispatched and have no result yet."""
+    done = select(Evaluation.label).where(Evaluation.run_id == run_id)
+    query = (
+        select(Group.label)
+        .where(Group.run_id == run_id, Group.purpose == Purpose.EVAL, Group.label.like("v%"), Group.label.not_in(done))
+        .group_by(Group.label)
+    )
+    return sorted(connection.scalars(query))

@@ -1,0 +1,62 @@
+"""Groups that are measured, not trained on: a set of prompts under one label, until every verdict is stored.
+
+Invariant: each prompt is dispatched once under the label, however often the selector restarts.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streams.messages import Purpose
+from trainer.curriculum import tally
+from trainer.curriculum.context import Context
+from trainer.curriculum.dispatch import Order
+
+_ENGINE_FILLS = 4
+"""Rollouts in flight, in fillings of one engine: enough for it never to wait for tickets, and far from the deadline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    label: str
+    purpose: Purpose
+    samples: int
+    prompts: Sequence[str]
+    min_version: int = 0
+
+
+@dataclass(slots=True)
+class Measurement:
+    plan: Plan
+    _left: deque[str] | None = field(default=None)
+    """Prompts without a group; read from the database at first."""
+
+    def advance(self, context: Context) -> bool:
+        """Dispatch what fits in flight; returns whether all is dispatched, closed and scored."""
+        plan, run_id = self.plan, context.run_id
+        with context.session.transaction() as connection:
+            if self._left is None:
+                done = tally.dispatched_prompts(connection, run_id, plan.label)
+                self._left = deque(prompt for prompt in plan.prompts if prompt not in done)
+            open_ = tally.open_groups(connection, run_id, label=plan.label)
+            if not self._left and not open_:
+                return tally.unscored_groups(connection, run_id, plan.label) == 0
+        room = max(0, self._in_flight(context) - open_)
+        batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
+        context.dispatcher.dispatch(self._order(context), batch)
+        return False
+
+    def _in_flight(self, context: Context) -> int:
+        """Groups."""
+        return math.ceil(_ENGINE_FILLS * context.settings.rollout.engine.max_running / self.plan.samples)
+
+    def _order(self, context: Context) -> Order:
+        return Order(
+            purpose=self.plan.purpose,
+            label=self.plan.label,
+            samples=self.plan.samples,
+            min_version=self.plan.min_version,
+            version=context.watch.version,
+            lineage=context.watch.lineage,
+        )

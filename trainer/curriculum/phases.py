@@ -1,0 +1,161 @@
+"""The run's phases, one after the other: eval_before, preppo, train, drain, eval_after, finished.
+
+Invariant: what a phase has done is in Postgres, so a selector that restarts in it goes on with it: groups that were
+dispatched are not dispatched again, results are written once.
+
+The last evaluation is of the surviving model. A learner that resumes from a version below the one evaluated takes
+steps back; the run then returns to drain, and its last evaluation is dispatched anew. The groups of the one left
+behind keep their outcomes under the label `after@LINEAGE`.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, select, update
+
+from infra.db.models import Group
+from infra.settings.tree import SelectorSettings
+from streams.messages import Purpose
+from trainer.curriculum import evaluation, runs, selection, tally
+from trainer.curriculum.context import Context
+from trainer.curriculum.measurement import Measurement, Plan
+from trainer.curriculum.pool import heldout_prompts, train_prompts
+from trainer.curriculum.runs import Phase
+from trainer.curriculum.training import Training
+
+log = logging.getLogger(__name__)
+
+BEFORE, AFTER = "before", "after"
+
+
+@dataclass(slots=True)
+class Phases:
+    """Call `advance` again and again; it returns whether the run is finished."""
+
+    context: Context
+    phase: Phase
+    waits_for: str | None = None
+    """The label whose verdicts the phase waits for, if any."""
+    _measurement: Measurement | None = None
+    _training: Training = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._training = Training(self.context)
+        runs.show_phase(self.phase)
+
+    def advance(self) -> bool:
+        """One round. Raises DeliveryError, OperationalError, NoPromptsError; nothing is lost by any of them."""
+        match self.phase:
+            case Phase.EVAL_BEFORE:
+                self._eval_before()
+            case Phase.PREPPO:
+                self._preppo()
+            case Phase.TRAIN:
+                if self._training.advance():
+                    self._enter(Phase.DRAIN)
+            case Phase.DRAIN:
+                self._drain()
+            case Phase.EVAL_AFTER:
+                self._eval_after()
+            case Phase.FINISHED:
+                return True
+        return False
+
+    def _eval_before(self) -> None:
+        if not self._settings.eval_at_start or self._measured(lambda: self._heldout(BEFORE, 0)):
+            self._enter(Phase.PREPPO)
+
+    def _preppo(self) -> None:
+        if self._settings.preppo.enabled and not self._measured(self._new_prompts):
+            return
+        context = self.context
+        with context.session.transaction() as connection:
+            if selection.latest_round(connection, context.run_id) is None:
+                version = context.watch.version
+                selection.select_round(connection, context.run_id, self._settings.preppo, 0, version)
+        self._enter(Phase.TRAIN)
+
+    def _drain(self) -> None:
+        """No dispatch; every group closes, and evaluations beside training are finished with what they have."""
+        context = self.context
+        with context.session.transaction() as connection:
+            if tally.open_groups(connection, context.run_id):
+                return
+            for label in evaluation.pending_labels(connection, context.run_id):
+                self.waits_for = label
+                if tally.unscored_groups(connection, context.run_id, label):
+                    return
+                evaluation.evaluate(connection, context.run_id, label, _version_of(connection, context.run_id, label))
+        self._enter(Phase.EVAL_AFTER)
+
+    def _eval_after(self) -> None:
+        context = self.context
+        if not self._settings.eval_at_end:
+            self._enter(Phase.FINISHED)
+        elif self._left_behind():
+            log.warning("the learner took back the evaluated version: the last evaluation is repeated")
+            self._measurement = None
+            self._enter(Phase.DRAIN)
+        elif self._measured(lambda: self._heldout(AFTER, context.watch.version)):
+            self._enter(Phase.FINISHED)
+
+    def _measured(self, plan: Callable[[], Plan]) -> bool:
+        """Advance the phase's measurement; True once its results are written."""
+        context = self.context
+        if self._measurement is None:
+            self._measurement = Measurement(plan())
+            self.waits_for = self._measurement.plan.label
+        if not self._measurement.advance(context):
+            return False
+        done = self._measurement.plan
+        self._measurement = None
+        if done.purpose is Purpose.EVAL and done.prompts:
+            with context.session.transaction() as connection:
+                evaluation.evaluate(connection, context.run_id, done.label, done.min_version)
+        return True
+
+    def _heldout(self, label: str, version: int) -> Plan:
+        with self.context.session.transaction() as connection:
+            prompts = [prompt.id for prompt in heldout_prompts(connection)]
+        if not prompts:
+            log.warning("no held-out prompts: evaluation %r is skipped", label)
+        samples = self._settings.eval_samples
+        return Plan(label=label, purpose=Purpose.EVAL, samples=samples, prompts=prompts, min_version=version)
+
+    def _new_prompts(self) -> Plan:
+        with self.context.session.transaction() as connection:
+            prompts = [p.id for p in train_prompts(connection) if p.origin == "new" and p.quarantined is None]
+        samples = self._settings.preppo.samples
+        return Plan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
+
+    def _left_behind(self) -> bool:
+        """Relabels the groups of a last evaluation whose version a later lineage took back."""
+        context = self.context
+        of_label = (Group.run_id == context.run_id, Group.label == AFTER)
+        with context.session.transaction() as connection:
+            seen = connection.execute(
+                select(Group.dispatched_lineage, Group.dispatched_version).where(*of_label).distinct()
+            ).all()
+            gone = {lineage for lineage, version in seen if context.lineages.rewound(lineage, version)}
+            for lineage in gone:
+                left = update(Group).where(*of_label, Group.dispatched_lineage == lineage)
+                connection.execute(left.values(label=f"{AFTER}@{lineage}"))
+        return bool(gone)
+
+    def _enter(self, phase: Phase) -> None:
+        with self.context.session.transaction() as connection:
+            runs.enter(connection, self.context.run_id, phase)
+        log.info("phase %s -> %s at version %d", self.phase, phase, self.context.watch.version)
+        self.phase = phase
+        self.waits_for = None
+        runs.show_phase(phase)
+
+    @property
+    def _settings(self) -> SelectorSettings:
+        return self.context.settings.selector
+
+
+def _version_of(connection: Connection, run_id: str, label: str) -> int:
+    query = select(func.min(Group.dispatched_version)).where(Group.run_id == run_id, Group.label == label)
+    return connection.scalar(query) or 0

@@ -1,0 +1,65 @@
+"""The prompts that a run draws from, as light rows; what a ticket needs is fetched when it is made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, or_, select
+
+from infra.db.models import Prompt
+from streams.messages import Question
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPrompt:
+    id: str
+    domain: str
+    origin: str
+    quarantined: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a ticket carries of a prompt."""
+
+    id: str
+    domain: str
+    messages: tuple[dict[str, str], ...]
+    question: Question
+
+
+_HAS_SCORER = or_(
+    Prompt.question["verifier"].astext.is_not(None),
+    Prompt.question["ground_truth"].astext.is_not(None),
+    Prompt.question["references"][0].astext.is_not(None),
+)
+"""Neither a verifier, nor a ground truth, nor a reference: nothing could score it."""
+
+
+def train_prompts(connection: Connection) -> list[PoolPrompt]:
+    """Prompts of split `train` that can be scored, quarantined ones included; by id."""
+    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined)
+    rows = connection.execute(query.where(Prompt.split == "train", _HAS_SCORER).order_by(Prompt.id))
+    return [PoolPrompt(*row) for row in rows]
+
+
+def heldout_prompts(connection: Connection) -> list[PoolPrompt]:
+    """Prompts of split `heldout` that can be scored and are not quarantined; by id."""
+    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined)
+    conditions = (Prompt.split == "heldout", Prompt.quarantined.is_(None), _HAS_SCORER)
+    return [PoolPrompt(*row) for row in connection.execute(query.where(*conditions).order_by(Prompt.id))]
+
+
+def without_scorer(connection: Connection) -> int:
+    """Prompts that are left out: writing prompts whose references were not picked yet."""
+    return len(connection.execute(select(Prompt.id).where(~_HAS_SCORER)).all())
+
+
+def asked(connection: Connection, prompt_ids: Sequence[str]) -> list[Asked]:
+    """In the order of the ids."""
+    query = select(Prompt.id, Prompt.domain, Prompt.messages, Prompt.question).where(Prompt.id.in_(prompt_ids))
+    found = {
+        row.id: Asked(row.id, row.domain, tuple(row.messages), msgspec.convert(row.question, Question))
+        for row in connection.execute(query)
+    }
+    return [found[prompt_id] for prompt_id in prompt_ids]

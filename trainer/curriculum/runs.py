@@ -1,0 +1,68 @@
+"""The run's row: its phase, and when training began.
+
+Invariant: a phase is entered in one transaction, so a selector that restarts goes on in it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from infra import metrics
+from infra.db.models import Run
+from infra.settings.tree import Settings
+
+
+class Phase(StrEnum):
+    """In this order, but for drain: a learner that rewinds under the last evaluation goes back to it."""
+
+    EVAL_BEFORE = "eval_before"
+    PREPPO = "preppo"
+    TRAIN = "train"
+    DRAIN = "drain"
+    EVAL_AFTER = "eval_after"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    phase: Phase
+    train_started_at: datetime | None
+
+
+def open_run(connection: Connection, settings: Settings) -> RunState:
+    """The run's state; the row is made where it is missing."""
+    connection.execute(
+        insert(Run)
+        .values(id=settings.run.id, phase=Phase.EVAL_BEFORE, settings=without_secrets(settings))
+        .on_conflict_do_nothing()
+    )
+    return read_run(connection, settings.run.id)
+
+
+def read_run(connection: Connection, run_id: str) -> RunState:
+    phase, started = connection.execute(select(Run.phase, Run.train_started_at).where(Run.id == run_id)).one()
+    return RunState(Phase(phase), started)
+
+
+def enter(connection: Connection, run_id: str, phase: Phase) -> None:
+    """Training's start is stamped the first time, the run's end every time."""
+    values: dict[str, Any] = {"phase": phase}
+    if phase is Phase.TRAIN:
+        values["train_started_at"] = func.coalesce(Run.train_started_at, func.now())
+    if phase is Phase.FINISHED:
+        values["finished_at"] = func.now()
+    connection.execute(update(Run).where(Run.id == run_id).values(values))
+
+
+def show_phase(phase: Phase) -> None:
+    for each in Phase:
+        metrics.run_phase.labels(each).set(each is phase)
+
+
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """As JSON, without what may hold a password."""
+    return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})

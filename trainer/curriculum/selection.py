@@ -1,0 +1,133 @@
+"""Selection rounds in the database: the candidates' statistics in, one decision a prompt out.
+
+Round 0 stands on the responses of the initial policy (groups labelled `preppo`). Later rounds stand on the decayed
+means of the running statistics, so that what training has taught since counts.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, insert, select, update
+
+from infra.db.models import Prompt, PromptStats, Selection
+from infra.settings.tree import PrePPOSettings
+from trainer.curriculum import preppo
+from trainer.curriculum.pool import PoolPrompt, train_prompts
+from trainer.curriculum.preppo import Candidate, Decision
+from trainer.curriculum.tally import PRIMARY_ROUTE, primary_scores
+
+log = logging.getLogger(__name__)
+
+LABEL = "preppo"
+_BATCH = 5000
+"""Rows an INSERT: a million prompts are two hundred round trips."""
+
+
+def latest_round(connection: Connection, run_id: str) -> tuple[int, int] | None:
+    """(round, version) of the run's last selection."""
+    row = connection.execute(
+        select(Selection.round, Selection.version)
+        .where(Selection.run_id == run_id)
+        .order_by(Selection.round.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.round, row.version)
+
+
+def selected(connection: Connection, run_id: str, round_: int) -> dict[str, list[str]]:
+    """Ids of the prompts in training, by domain."""
+    rows = connection.execute(
+        select(Prompt.domain, Prompt.id)
+        .join(Selection, Selection.prompt_id == Prompt.id)
+        .where(Selection.run_id == run_id, Selection.round == round_, Selection.selected)
+    )
+    by_domain: dict[str, list[str]] = defaultdict(list)
+    for domain, prompt_id in rows:
+        by_domain[domain].append(prompt_id)
+    return dict(by_domain)
+
+
+def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, round_: int, version: int) -> None:
+    """Decide on every prompt of split `train` and write the round; newly suspicious prompts are quarantined."""
+    prompts = train_prompts(connection)
+    if settings.enabled:
+        measured = _assessed(connection, run_id) if round_ == 0 else _running(connection)
+        candidates = [measured.get(prompt.id) or _bare(prompt) for prompt in prompts]
+        decisions = preppo.select(candidates, settings.keep_share, settings.normalise)
+    else:
+        decisions = preppo.select_all([_bare(prompt) for prompt in prompts])
+    _write(connection, run_id, round_, version, decisions)
+    log.info(
+        "selection round=%d version=%d prompts=%d in=%d quarantined=%d",
+        round_,
+        version,
+        len(decisions),
+        sum(decision.selected for decision in decisions),
+        sum(decision.quarantine for decision in decisions),
+    )
+
+
+def _bare(prompt: PoolPrompt) -> Candidate:
+    return Candidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined)
+
+
+def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
+    """From the responses of the initial policy to each new prompt."""
+    responses: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for row in connection.execute(primary_scores(run_id, LABEL)):
+        if row.score is not None:
+            responses[row.prompt_id].append((row.score, row.text))
+    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, Prompt.question)
+    return {
+        row.id: Candidate(
+            row.id,
+            row.domain,
+            row.origin,
+            scores=tuple(score for score, _ in responses[row.id]),
+            answers=tuple(text for _, text in responses[row.id]),
+            has_truth=row.question.get("ground_truth") is not None,
+            quarantined=row.quarantined,
+        )
+        for row in connection.execute(query.where(Prompt.id.in_(list(responses))))
+    }
+
+
+def _running(connection: Connection) -> dict[str, Candidate]:
+    """From the running statistics of the prompt's own route; the texts play no part."""
+    route = and_(PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
+    statistics = (PromptStats.decayed_mean, PromptStats.count, PromptStats.last_version)
+    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, *statistics)
+    rows = connection.execute(query.join(PromptStats, route).where(Prompt.split == "train", Prompt.origin == "new"))
+    return {
+        row.id: Candidate(
+            row.id,
+            row.domain,
+            row.origin,
+            scores=(row.decayed_mean,),
+            basis=f"{row.count} scores, decayed, the last at version {row.last_version}",
+            quarantined=row.quarantined,
+        )
+        for row in rows
+    }
+
+
+def _write(connection: Connection, run_id: str, round_: int, version: int, decisions: Sequence[Decision]) -> None:
+    rows = [
+        {
+            "run_id": run_id,
+            "round": round_,
+            "prompt_id": decision.prompt_id,
+            "selected": decision.selected,
+            "why": decision.why,
+            "normalised": decision.normalised,
+            "version": version,
+        }
+        for decision in decisions
+    ]
+    for start in range(0, len(rows), _BATCH):
+        connection.execute(insert(Selection), rows[start : start + _BATCH])
+    for decision in decisions:
+        if decision.quarantine:
+            reason = decision.why.removeprefix("out: ")
+            connection.execute(update(Prompt).where(Prompt.id == decision.prompt_id).values(quarantined=reason))

@@ -1,0 +1,68 @@
+"""The selector's one database connection, and the proof that it is the run's only selector.
+
+Invariant: every write of a selector goes through the connection that holds the run's advisory lock. A connection
+that breaks loses both, and the process ends: two selectors never dispatch at once.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+_SPACE = 0x52535F53
+"""First half of the lock's key, "RS_S": apart from locks of other kinds."""
+_WAIT = "20s"
+"""A killed predecessor's session ends within seconds, as soon as the server notices its socket."""
+
+
+class AnotherSelectorError(RuntimeError):
+    """A selector of the same run is alive."""
+
+
+class Session:
+    """Raises AnotherSelectorError; DatabaseUnavailableError is the engine's to raise, before."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self.run_id = run_id
+        self._connection = engine.connect()
+        try:
+            self._lock()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._connection.begin():
+            yield self._connection
+
+    def close(self) -> None:
+        """Ends the database session, and with it the lock: a pooled connection would keep it."""
+        self._connection.invalidate()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        key = zlib.crc32(self.run_id.encode()) - 2**31  # the key's halves are signed
+        try:
+            with self.transaction() as connection:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT}'"))
+                connection.execute(text("SELECT pg_advisory_lock(:space, :key)"), {"space": _SPACE, "key": key})
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
+                raise
+            raise AnotherSelectorError(
+                f"another selector of run {self.run_id!r} holds its lock in the database: one run has one selector; "
+                "stop the other one, or give this run another run.id"
+            ) from error

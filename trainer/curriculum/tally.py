@@ -1,0 +1,82 @@
+"""Counts over the run's groups: what phases decide on. All from Postgres, so that a restart decides alike."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, and_, case, func, select
+
+from infra.db.models import Group, Prompt, Score
+from streams.messages import Outcome, Purpose, Route
+
+PRIMARY_ROUTE = case((Prompt.question["verifier"].astext.is_not(None), Route.RTV.value), else_=Route.GENRM.value)
+"""`streams.routing.route_of` in SQL: shadow scores of another route count nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oldest:
+    """The open group whose deadline came first."""
+
+    group_id: str
+    deadline: datetime
+
+
+def open_groups(connection: Connection, run_id: str, purpose: Purpose | None = None, label: str | None = None) -> int:
+    query = select(func.count()).select_from(Group).where(Group.run_id == run_id, Group.outcome.is_(None))
+    if purpose is not None:
+        query = query.where(Group.purpose == purpose)
+    if label is not None:
+        query = query.where(Group.label == label)
+    return connection.scalar(query) or 0
+
+
+def oldest_open(connection: Connection, run_id: str) -> Oldest | None:
+    row = connection.execute(
+        select(Group.group_id, Group.deadline)
+        .where(Group.run_id == run_id, Group.outcome.is_(None))
+        .order_by(Group.deadline, Group.seq)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else Oldest(row.group_id, row.deadline)
+
+
+def trained_on_by_domain(connection: Connection, run_id: str) -> dict[str, int]:
+    """Train groups dispatched so far."""
+    rows = connection.execute(
+        select(Prompt.domain, func.count())
+        .join(Group, Group.prompt_id == Prompt.id)
+        .where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
+        .group_by(Prompt.domain)
+    )
+    return {domain: count for domain, count in rows}  # noqa: C416 (a Row is no pair to dict's type)
+
+
+def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[str]:
+    return set(connection.scalars(select(Group.prompt_id).where(Group.run_id == run_id, Group.label == label)))
+
+
+def unscored_groups(connection: Connection, run_id: str, label: str) -> int:
+    """Measured groups of the label whose verdicts are not all in the database yet."""
+    scored = primary_scores(run_id, label).subquery()
+    counts = select(scored.c.group_id, func.count().label("rows")).group_by(scored.c.group_id).subquery()
+    query = (
+        select(func.count())
+        .select_from(Group)
+        .outerjoin(counts, counts.c.group_id == Group.group_id)
+        .where(Group.run_id == run_id, Group.label == label, Group.outcome == Outcome.FILTERED)
+        .where(func.coalesce(counts.c.rows, 0) < Group.samples)
+    )
+    return connection.scalar(query) or 0
+
+
+def primary_scores(run_id: str, label: str) -> Select[str, str, str, str, float | None, str]:
+    """One row a rollout of the label's groups: (rollout_id, group_id, prompt_id, domain, score, text), the first
+    verdict of the question's own route.
+    """
+    return (
+        select(Score.rollout_id, Score.group_id, Prompt.id.label("prompt_id"), Prompt.domain, Score.score, Score.text)
+        .join(Group, and_(Group.group_id == Score.group_id, Group.run_id == run_id, Group.label == label))
+        .join(Prompt, Prompt.id == Group.prompt_id)
+        .where(Score.route == PRIMARY_ROUTE)
+        .distinct(Score.rollout_id)
+        .order_by(Score.rollout_id, Score.scored_at)
+    )

@@ -1,0 +1,136 @@
+"""The training phase: keeps the admission slots full until the run has its steps or its time.
+
+Invariant: at most `Limits.slots` train groups are open. The count is read from the database, so it holds over
+restarts of the selector, and after a learner that resumed reopened groups.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, select
+
+from infra import metrics
+from infra.db.models import Run
+from streams.messages import Purpose
+from trainer.curriculum import evaluation, selection, tally
+from trainer.curriculum.admission import Limits
+from trainer.curriculum.context import Context
+from trainer.curriculum.dispatch import Order
+from trainer.curriculum.measurement import Measurement, Plan
+from trainer.curriculum.pool import heldout_prompts
+from trainer.curriculum.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Training:
+    context: Context
+    _schedule: Schedule | None = None
+    _round: int = -1
+    _evaluating: Measurement | None = None
+    _evaluated: set[str] = field(default_factory=set)
+
+    def advance(self) -> bool:
+        """Dispatch what the window admits; returns whether training has ended."""
+        context = self.context
+        with context.session.transaction() as connection:
+            if self._ended(connection):
+                return True
+            self._reselect(connection)
+            schedule = self._current_schedule(connection)
+            open_ = tally.open_groups(connection, context.run_id, Purpose.TRAIN)
+        room = self._room(open_)
+        context.dispatcher.dispatch(self._order(), [schedule.next() for _ in range(room)])
+        self._evaluate()
+        return False
+
+    def _ended(self, connection: Connection) -> bool:
+        settings = self.context.settings.selector
+        if settings.max_steps and self.context.watch.version >= settings.max_steps:
+            log.info("training ends at version %d", self.context.watch.version)
+            return True
+        limit = settings.max_train_seconds
+        if limit and _seconds_trained(connection, self.context.run_id) >= limit:
+            log.info("training ends after %.0f s at version %d", limit, self.context.watch.version)
+            return True
+        return False
+
+    def _room(self, open_: int) -> int:
+        """Groups to dispatch now. Near the last step no more than that step still needs: the rest would be wasted."""
+        settings = self.context.settings.selector
+        limits = Limits.of(settings.admission)
+        free = max(0, limits.slots - open_)
+        metrics.admission_slots.labels("open").set(open_)
+        metrics.admission_slots.labels("free").set(free)
+        if settings.max_steps:
+            needed = (settings.max_steps - self.context.watch.version) * limits.groups_per_step
+            free = min(free, max(0, needed - open_))
+        return free
+
+    def _current_schedule(self, connection: Connection) -> Schedule:
+        context = self.context
+        latest = selection.latest_round(connection, context.run_id)
+        round_ = latest[0] if latest else -1
+        if self._schedule is None or round_ != self._round:
+            self._round = round_
+            self._schedule = Schedule(
+                seed=context.settings.run.seed,
+                shares=context.settings.selector.domain_shares,
+                prompts=selection.selected(connection, context.run_id, round_),
+                dispatched=tally.trained_on_by_domain(connection, context.run_id),
+            )
+        return self._schedule
+
+    def _reselect(self, connection: Connection) -> None:
+        every = self.context.settings.selector.preppo.every_versions
+        latest = selection.latest_round(connection, self.context.run_id)
+        version = self.context.watch.version
+        if every and latest is not None and version >= latest[1] + every:
+            preppo = self.context.settings.selector.preppo
+            selection.select_round(connection, self.context.run_id, preppo, latest[0] + 1, version)
+
+    def _evaluate(self) -> None:
+        """Held-out prompts every N versions, beside training; one evaluation at a time."""
+        if self._evaluating is None:
+            self._evaluating = self._due()
+        if self._evaluating is None or not self._evaluating.advance(self.context):
+            return
+        plan = self._evaluating.plan
+        with self.context.session.transaction() as connection:
+            evaluation.evaluate(connection, self.context.run_id, plan.label, plan.min_version)
+        self._evaluated.add(plan.label)
+        self._evaluating = None
+
+    def _due(self) -> Measurement | None:
+        context, settings = self.context, self.context.settings.selector
+        every, version = settings.eval_every_versions, self.context.watch.version
+        if not every or version < every:
+            return None
+        at = version - version % every
+        label = f"v{at}"
+        if label in self._evaluated:
+            return None
+        with context.session.transaction() as connection:
+            if evaluation.exists(connection, context.run_id, label):
+                self._evaluated.add(label)
+                return None
+            prompts = [prompt.id for prompt in heldout_prompts(connection)]
+        return Measurement(
+            Plan(label=label, purpose=Purpose.EVAL, samples=settings.eval_samples, prompts=prompts, min_version=at)
+        )
+
+    def _order(self) -> Order:
+        return Order(
+            purpose=Purpose.TRAIN,
+            label="",
+            samples=self.context.settings.selector.group_size,
+            version=self.context.watch.version,
+            lineage=self.context.watch.lineage,
+        )
+
+
+def _seconds_trained(connection: Connection, run_id: str) -> float:
+    """By the database's clock, which stamped the start."""
+    elapsed = func.extract("epoch", func.now() - Run.train_started_at)
+    return float(connection.scalar(select(elapsed).where(Run.id == run_id)) or 0)

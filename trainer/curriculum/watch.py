@@ -1,0 +1,73 @@
+"""Follows the learner: `groups.closed` and `policy.versions`, from the beginning of the log.
+
+Invariant: each record is returned once, in its partition's order. What does not decode is a defect of the only
+writer of these topics, and is logged as an error with its place; the audit names the group that it leaves open.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+from infra import metrics
+from infra.settings.tree import Settings
+from streams.clients import LogReader
+from streams.codec import DecodeError, decode_by_schema
+from streams.messages import GroupClosed, LineageStarted, PolicyVersion
+from streams.records import Record
+from streams.topics import Topic, topic_name
+
+log = logging.getLogger(__name__)
+
+Closing = GroupClosed | LineageStarted
+
+
+@dataclass(slots=True)
+class Watch:
+    """`newest` is the last announcement read; None before the learner's first."""
+
+    run_id: str
+    reader: LogReader
+    newest: PolicyVersion | None = None
+    _pending: list[Closing] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, settings: Settings, bootstrap: str) -> "Watch":
+        """Raises BrokerUnavailableError; LookupError where the topics do not exist."""
+        topics = [topic_name(settings.topics.prefix, topic) for topic in (Topic.GROUPS_CLOSED, Topic.POLICY_VERSIONS)]
+        return cls(settings.run.id, LogReader(settings.broker, bootstrap, topics))
+
+    def catch_up(self) -> list[Closing]:
+        """Everything up to the log's end as it is now."""
+        for record in self.reader.read_to_end():
+            self._take(record)
+        return self._drain()
+
+    def poll(self, timeout: float) -> list[Closing]:
+        """What has arrived; waits up to `timeout` seconds for something."""
+        for record in self.reader.poll(timeout):
+            self._take(record)
+        return self._drain()
+
+    @property
+    def version(self) -> int:
+        return self.newest.version if self.newest else 0
+
+    @property
+    def lineage(self) -> int:
+        return self.newest.lineage if self.newest else 0
+
+    def _drain(self) -> list[Closing]:
+        pending, self._pending = self._pending, []
+        return pending
+
+    def _take(self, record: Record) -> None:
+        metrics.messages_total.labels("selector", record.topic).inc()
+        try:
+            message = decode_by_schema(record.value, record.headers)
+        except DecodeError:
+            log.exception("unreadable record %s[%d]@%d", record.topic, record.partition, record.offset)
+            return
+        if isinstance(message, PolicyVersion) and message.run_id == self.run_id:
+            self.newest = message
+            metrics.policy_version.set(message.version)
+        elif isinstance(message, GroupClosed | LineageStarted) and message.run_id == self.run_id:
+            self._pending.append(message)
