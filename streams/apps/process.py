@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from infra.settings.tree import Settings
 from streams.apps.base import BatchAgent, Handler, Stage, build_app
@@ -78,9 +79,9 @@ async def _drain(app: StageApp, agent: BatchAgent) -> None:
 
 async def _until_stopped(app: StageApp, agent: BatchAgent, stage: Stage, stopping: asyncio.Event) -> None:
     watchdog = LagWatchdog(_STALL_SECONDS, stage.batch_limit_seconds)
-    stop: asyncio.Future[object] = asyncio.ensure_future(stopping.wait())
+    either: set[asyncio.Future[Any]] = {asyncio.ensure_future(stopping.wait()), agent.failure}
     while True:
-        await asyncio.wait({stop, agent.failure}, timeout=_OBSERVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=_OBSERVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if agent.failure.done():
             raise agent.failure.result()
         if app.crashed:
