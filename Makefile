@@ -17,7 +17,7 @@ test: $(INSTALLED)
 	@$(BIN)/pytest $(ARGS)
 
 bench: $(INSTALLED)
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -23,7 +23,15 @@ _PACKAGE = re.compile(
     r"(?:satisfies the requirement|No matching distribution found for|Failed to build|building wheel for|/simple/)"
     r"\s*'?([A-Za-z0-9][A-Za-z0-9._-]*)"
 )
-_NETWORK = ("Max retries exceeded", "ConnectionError", "name resolution", "timed out", "SSLError", "HTTP error")
+_NETWORK = (
+    "versions: none",
+    "Max retries exceeded",
+    "ConnectionError",
+    "name resolution",
+    "timed out",
+    "SSLError",
+    "HTTP error",
+)
 
 
 def main() -> None:
@@ -92,11 +100,13 @@ def explain(what: str, output: str) -> str:
     tail = "\n".join(f"  {line}" for line in output.strip().splitlines()[-6:])
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     if any(sign in output for sign in _NETWORK):
-        hint = "The package index did not answer: check the network, a proxy (HTTPS_PROXY) and pip's index settings"
+        hint = (
+            "No package index answered: check the network, a proxy (HTTPS_PROXY) and pip's settings (pip config list)"
+        )
     elif "No space left" in output:
         hint = f"The disk is full: {VENV} takes 3 GB, and more with GPU builds"
     else:
-        hint = f"The package index has no such package for Python {python}: name one that has it in PIP_INDEX_URL"
+        hint = f"The package index has no such version for Python {python}: name one that has it in PIP_INDEX_URL"
     return f"error: installing {what} failed at {package}:\n{tail}\n{hint}; then run the same command again"
 
 
