@@ -107,6 +107,8 @@ class RtvSettings(Section):
     within_seconds: Seconds = 0.05
     attempts: Annotated[int, Field(ge=1)] = 3
     """For infra_error, with exponential backoff, before the score is published as None."""
+    backoff_seconds: Seconds = 0.5
+    """A verifier process that died is replaced in less."""
 
 
 class GenRMSettings(Section):

@@ -1,0 +1,41 @@
+"""Difficulty: scored trajectories into Postgres, where the selector reads their statistics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from infra.db.engine import connect
+from infra.db.sink import ScoreSink
+from infra.settings.tree import Settings
+from streams.apps.base import Handler, Stage, group_of
+from streams.apps.process import run_stage
+from streams.services.difficulty import Difficulty
+from streams.topics import Topic, topic_name
+
+_BATCH_LIMIT_SECONDS = 120.0
+"""One transaction of at most a batch of rows, behind whatever else the database does."""
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError, DatabaseUnavailableError."""
+    stage = Stage(
+        name="difficulty",
+        source=Topic.SCORED,
+        batch=settings.difficulty.batch,
+        within_seconds=settings.difficulty.within_seconds,
+        batch_limit_seconds=_BATCH_LIMIT_SECONDS,
+    )
+
+    @asynccontextmanager
+    async def handler() -> AsyncIterator[Handler]:
+        engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
+        try:
+            difficulty = Difficulty(
+                stage=stage.name,
+                sink=ScoreSink(engine, settings.difficulty.decay, group_of(settings, stage.name)),
+                dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
+            )
+            yield difficulty.handle
+        finally:
+            engine.dispose()
+
+    run_stage(settings, bootstrap, stage, handler)

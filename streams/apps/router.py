@@ -1,0 +1,41 @@
+"""The router: rollouts to the topic of their scorer, by header, body untouched."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from infra.settings.tree import Settings
+from streams.apps.base import Handler, Stage
+from streams.apps.process import run_stage
+from streams.messages import Route
+from streams.services.routing import Routing
+from streams.topics import Topic, topic_name
+
+_BATCH_LIMIT_SECONDS = 120.0
+"""Nothing but deliveries, each of which the producer gives up earlier."""
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError."""
+    stage = Stage(
+        name="router",
+        source=Topic.ROLLOUTS,
+        batch=settings.router.batch,
+        within_seconds=settings.router.within_seconds,
+        batch_limit_seconds=_BATCH_LIMIT_SECONDS,
+    )
+    prefix = settings.topics.prefix
+    routing = Routing(
+        stage=stage.name,
+        topics={
+            Route.RTV: topic_name(prefix, Topic.RTV_REQUESTS),
+            Route.GENRM: topic_name(prefix, Topic.GENRM_REQUESTS),
+        },
+        dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+        shadow_share=settings.router.shadow_share,
+    )
+
+    @asynccontextmanager
+    async def handler() -> AsyncIterator[Handler]:
+        yield routing.handle
+
+    run_stage(settings, bootstrap, stage, handler)

@@ -1,0 +1,48 @@
+"""RTV: rollouts whose prompt names a verifier, scored in killable processes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from infra.settings.tree import Settings
+from streams.apps.base import Handler, Stage
+from streams.apps.process import run_stage
+from streams.messages import Route
+from streams.services.scorers import VerifierScorer
+from streams.services.scoring import Retry, Scoring
+from streams.topics import Topic, topic_name
+from workers.verifiers.pool import VerifierPool
+
+_MARGIN_SECONDS = 60.0
+"""Beyond the verdicts' own time: processes that start again, deliveries."""
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError."""
+    rtv, prefix = settings.rtv, settings.topics.prefix
+    verdict_seconds = rtv.timeout_seconds + rtv.backoff_seconds * 2**rtv.attempts
+    stage = Stage(
+        name="rtv",
+        source=Topic.RTV_REQUESTS,
+        batch=rtv.batch,
+        within_seconds=rtv.within_seconds,
+        batch_limit_seconds=rtv.attempts * verdict_seconds * rtv.batch / rtv.workers + _MARGIN_SECONDS,
+    )
+
+    @asynccontextmanager
+    async def handler() -> AsyncIterator[Handler]:
+        pool = VerifierPool(rtv)
+        try:
+            await pool.start()
+            scoring = Scoring(
+                stage=stage.name,
+                route=Route.RTV,
+                scorer=VerifierScorer(pool),
+                retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
+                scored=topic_name(prefix, Topic.SCORED),
+                dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+            )
+            yield scoring.handle
+        finally:
+            await pool.close()
+
+    run_stage(settings, bootstrap, stage, handler)
