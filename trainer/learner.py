@@ -18,8 +18,9 @@ import torch
 
 from infra import metrics
 from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, make_producer, publish
+from streams.clients import LogReader, confirm, make_producer, publish, send
 from streams.codec import DecodeError, decode_by_schema
+from streams.dead_letters import dead_letter, reason_of
 from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.records import Record
 from streams.topics import Topic, topic_name
@@ -228,7 +229,14 @@ class Learner:
         confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
 
     def _set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
-        raise NotImplementedError
+        if not broken:
+            return
+        topic = self._topics[Topic.DEAD_LETTERS]
+        outputs = [dead_letter(record, error, "learner", topic) for record, error in broken]
+        deliveries = [send(self._producer, output) for output in outputs]
+        confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
+        for output in outputs:
+            metrics.dead_letters_total.labels("learner", reason_of(output)).inc()
 
 
 def limits_of(settings: Settings) -> Limits:
