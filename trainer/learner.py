@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import torch
 
 from infra import metrics
@@ -114,7 +113,7 @@ class Learner:
             ordinal=at.ordinal,
             started_at=time.time(),
         )
-        self._send(Topic.GROUPS_CLOSED, [started], self._settings.run.id)
+        self._send(Topic.GROUPS_CLOSED, [started])
         self._announce()
 
     def _read(self) -> None:
@@ -175,7 +174,7 @@ class Learner:
 
     def _announce(self) -> None:
         version = self._publisher.publish(self._ppo.policy, self._at.lineage, self._at.version)
-        self._send(Topic.POLICY_VERSIONS, [version], self._settings.run.id)
+        self._send(Topic.POLICY_VERSIONS, [version])
         metrics.policy_version.set(self._at.version)
 
     def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
@@ -221,11 +220,9 @@ class Learner:
         )
         self._checkpointed = self._at.version
 
-    def _send(self, topic: Topic, messages: Sequence[msgspec.Struct], key: str | None = None) -> None:
-        name = self._topics[topic]
-        deliveries = [
-            publish(self._producer, name, message, key or getattr(message, "group_id", "")) for message in messages
-        ]
+    def _send(self, topic: Topic, messages: Sequence[GroupClosed | LineageStarted | PolicyVersion]) -> None:
+        """Acknowledged by the broker when this returns."""
+        deliveries = [publish(self._producer, self._topics[topic], message, key_of(message)) for message in messages]
         confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
 
     def _set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
@@ -237,6 +234,11 @@ class Learner:
         confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
         for output in outputs:
             metrics.dead_letters_total.labels("learner", reason_of(output)).inc()
+
+
+def key_of(message: GroupClosed | LineageStarted | PolicyVersion) -> str:
+    """A group's records stay in one partition; what concerns the run has the run's key."""
+    return message.group_id if isinstance(message, GroupClosed) else message.run_id
 
 
 def limits_of(settings: Settings) -> Limits:
