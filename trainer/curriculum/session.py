@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 _SPACE = 0x52535F53
 """First half of the lock's key, "RS_S": apart from locks of other kinds."""
-_WAIT = "20s"
+_WAIT_SECONDS = 20.0
 """A killed predecessor's session ends within seconds, as soon as the server notices its socket."""
 
 
@@ -24,10 +24,11 @@ class AnotherSelectorError(RuntimeError):
 
 
 class Session:
-    """Raises AnotherSelectorError; DatabaseUnavailableError is the engine's to raise, before."""
+    """Raises AnotherSelectorError after `wait_seconds`."""
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
+    def __init__(self, engine: Engine, run_id: str, wait_seconds: float = _WAIT_SECONDS) -> None:
         self.run_id = run_id
+        self._wait_ms = int(wait_seconds * 1000)
         self._connection = engine.connect()
         try:
             self._lock()
@@ -57,7 +58,7 @@ class Session:
         key = zlib.crc32(self.run_id.encode()) - 2**31  # the key's halves are signed
         try:
             with self.transaction() as connection:
-                connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT}'"))
+                connection.execute(text(f"SET LOCAL lock_timeout = {self._wait_ms}"))
                 connection.execute(text("SELECT pg_advisory_lock(:space, :key)"), {"space": _SPACE, "key": key})
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available

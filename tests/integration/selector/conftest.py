@@ -1,0 +1,275 @@
+"""A broker and a database, and for each test a run of its own with a peer: the other end of the selector's topics."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+from sqlalchemy import Engine, select
+
+from infra.db.models import Group
+from infra.db.sink import ScoredRecord, ScoreSink
+from infra.local.broker import open_broker
+from infra.settings.tree import BrokerSettings, Settings
+from streams.admin import create_topics, topic_specs
+from streams.clients import LogReader, confirm, make_producer, publish
+from streams.codec import decode
+from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion, PromptTicket, Purpose
+from streams.topics import Topic, topic_name
+from trainer.curriculum import selector
+from trainer.curriculum.context import Context
+from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.history import Lineages
+from trainer.curriculum.phases import Phases
+from trainer.curriculum.session import Session
+from trainer.curriculum.watch import Watch
+from trainer.dataset import Defaults, parse_row
+from trainer.ingest import ingest_rows
+
+_runs = count()
+_CONFIRM_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="broker-") as folder:
+        broker = open_broker(BrokerSettings(), Path(folder))
+        broker.start()
+        yield broker.bootstrap
+        broker.stop()
+
+
+@dataclass
+class Peer:
+    """Scores and closes what the selector dispatches, as scorers, difficulty and learner do together.
+
+    It reads and writes the real topics and tables; only the work between them is left out.
+    """
+
+    settings: Settings
+    engine: Engine
+    producer: KafkaProducer
+    reader: LogReader
+    lineage: int = 1
+    version: int = 0
+    ordinal: int = 0
+    open: dict[int, PromptTicket] = field(default_factory=dict)
+    read: list[PromptTicket] = field(default_factory=list)
+    """Every ticket in the log, twice if it was produced twice."""
+    closed: set[int] = field(default_factory=set)
+    most_open: int = 0
+    score_of: Callable[[PromptTicket, int], float] = field(default=lambda _ticket, _sample: 0.5)
+
+    def topic(self, topic: Topic) -> str:
+        return topic_name(self.settings.topics.prefix, topic)
+
+    def start_lineage(self, *, version: int = 0, ordinal: int = 0, reopened: dict[int, PromptTicket] | None = None):
+        """`reopened`: the tickets whose closings this lineage takes back."""
+        self.version, self.ordinal = version, ordinal
+        start = LineageStarted(
+            run_id=self.settings.run.id, lineage=self.lineage, version=version, ordinal=ordinal, started_at=time.time()
+        )
+        self.send(Topic.GROUPS_CLOSED, start, self.settings.run.id)
+        self.announce()
+        self.open |= reopened or {}
+        self.closed -= set(reopened or {})
+
+    def announce(self):
+        message = PolicyVersion(
+            run_id=self.settings.run.id,
+            lineage=self.lineage,
+            version=self.version,
+            uri="",
+            sha256="",
+            step=self.version,
+            announced_at=time.time(),
+        )
+        self.send(Topic.POLICY_VERSIONS, message, self.settings.run.id)
+
+    def work(self):
+        """Everything that can be done with what was dispatched: measure, or train in batches of P."""
+        self.receive()
+        for ticket in [t for t in self.open.values() if t.purpose is not Purpose.TRAIN]:
+            self.score(ticket)
+            self.close(ticket, Outcome.FILTERED, "measured")
+        size = self.settings.selector.admission.groups_per_step
+        while len(waiting := sorted(self.open)) >= size:
+            self.train([self.open[seq] for seq in waiting[:size]])
+
+    def finish_short(self):
+        """The short batch at the end."""
+        if self.open:
+            self.train(list(self.open.values()))
+
+    def train(self, tickets):
+        for ticket in tickets:
+            self.score(ticket)
+        self.version += 1
+        self.announce()
+        for ticket in tickets:
+            self.close(ticket, Outcome.TRAINED, "")
+
+    def receive(self):
+        for record in self.reader.read_to_end():
+            ticket = decode(record.value, PromptTicket)
+            self.read.append(ticket)
+            if ticket.seq not in self.closed:
+                self.open[ticket.seq] = ticket
+        self.most_open = max(self.most_open, sum(t.purpose is Purpose.TRAIN for t in self.open.values()))
+
+    def score(self, ticket):
+        sink = ScoreSink(self.engine, 0.9, "difficulty")
+        route = "rtv" if ticket.question.verifier else "genrm"
+        sink.write(
+            [
+                ScoredRecord(
+                    topic="scored",
+                    partition=0,
+                    offset=0,
+                    rollout_id=f"{ticket.group_id}/{sample}",
+                    route=route,
+                    scorer="peer",
+                    scorer_version="1",
+                    run_id=ticket.run_id,
+                    group_id=ticket.group_id,
+                    prompt_id=ticket.prompt_id,
+                    domain=ticket.domain,
+                    purpose=ticket.purpose,
+                    policy_version=self.version,
+                    score=self.score_of(ticket, sample),
+                    status="judged",
+                    why="",
+                    text=f"answer {sample}",
+                    response_tokens=1,
+                    seconds=0.0,
+                    scored_at=time.time(),
+                )
+                for sample in range(ticket.samples)
+            ]
+        )
+
+    def close(self, ticket, outcome, reason):
+        closing = GroupClosed(
+            run_id=ticket.run_id,
+            group_id=ticket.group_id,
+            seq=ticket.seq,
+            purpose=ticket.purpose,
+            outcome=outcome,
+            reason=reason,
+            lineage=self.lineage,
+            ordinal=self.ordinal,
+            version=self.version,
+            staleness=0 if outcome is Outcome.TRAINED else None,
+            mean_score=0.5,
+            closed_at=time.time(),
+        )
+        self.ordinal += 1
+        self.send(Topic.GROUPS_CLOSED, closing, ticket.group_id)
+        del self.open[ticket.seq]
+        self.closed.add(ticket.seq)
+
+    def send(self, topic, message, key):
+        confirm(self.producer, [publish(self.producer, self.topic(topic), message, key)], _CONFIRM_SECONDS)
+
+
+@dataclass
+class Loop:
+    """One run: its settings, its database, its peer, and a selector that can be killed between rounds."""
+
+    settings: Settings
+    engine: Engine
+    bootstrap: str
+    peer: Peer
+    _session: Session | None = None
+    _watch: Watch | None = None
+
+    def start(self, dispatcher: type[Dispatcher] = Dispatcher) -> tuple[Context, Phases]:
+        """A selector process's state, as its main makes it."""
+        self.kill()
+        self._session = Session(self.engine, self.settings.run.id)
+        self._watch = Watch.open(self.settings, self.bootstrap)
+        outbox = dispatcher(self.settings, self._session, self.peer.producer)
+        context = Context(self.settings, self._session, self._watch, outbox, Lineages())
+        return context, selector.resume(context)
+
+    def round(self, context: Context, phases: Phases) -> bool:
+        """One turn of the selector's loop; returns whether the run is finished."""
+        if phases.advance():
+            return True
+        selector._apply(context, context.watch.catch_up())
+        return False
+
+    def kill(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        if self._watch is not None:
+            self._watch.reader.close()
+        self._session = self._watch = None
+
+    def groups(self, **equal) -> list[Group]:
+        with self.engine.connect() as connection:
+            query = select(Group.__table__).where(Group.run_id == self.settings.run.id).order_by(Group.seq)
+            rows = connection.execute(query).all()
+        return [row for row in rows if all(getattr(row, name) == value for name, value in equal.items())]
+
+
+@pytest.fixture
+def make_loop(engine: Engine, bootstrap: str) -> Iterator[Callable[..., Loop]]:
+    loops: list[Loop] = []
+
+    def make(**selector_settings) -> Loop:
+        run_id = f"selector-{next(_runs)}"
+        settings = Settings.model_validate(
+            {
+                "run": {"id": run_id},
+                "topics": {"prefix": run_id, "partitions": 2},
+                "database": {"url": engine.url.render_as_string(hide_password=False)},
+                "broker": {"bootstrap_servers": bootstrap},
+                "selector": SMALL | selector_settings,
+            }
+        )
+        create_topics(settings.broker, bootstrap, topic_specs(settings))
+        producer = make_producer(settings.broker, bootstrap)
+        reader = LogReader(settings.broker, bootstrap, [topic_name(run_id, Topic.PROMPTS)])
+        loop = Loop(settings, engine, bootstrap, Peer(settings, engine, producer, reader))
+        loops.append(loop)
+        return loop
+
+    yield make
+    for loop in loops:
+        loop.kill()
+        loop.peer.producer.close(timeout=1)
+        loop.peer.reader.close()
+
+
+SMALL = {
+    "admission": {"staleness": 1, "groups_per_step": 2, "window_share": 0.5},
+    "preppo": {"samples": 3, "keep_share": 0.5},
+    "group_size": 2,
+    "eval_samples": 2,
+    "max_steps": 3,
+}
+
+
+@pytest.fixture
+def prompts(engine: Engine) -> dict[str, str]:
+    """Two domains, each with 2 original, 4 new and 2 held-out prompts; id -> the prompt's text."""
+    rows = [
+        {
+            "domain": domain,
+            "prompt": f"{domain} {number}?",
+            "verifier": verifier,
+            "ground_truth": str(number),
+            "split": "heldout" if number >= 6 else "train",
+            "origin": "original" if number < 2 else "new",
+        }
+        for domain, verifier in (("mathematics", "exact"), ("knowledge", None))
+        for number in range(8)
+    ]
+    parsed = [parse_row(row, Defaults()) for row in rows]
+    ingest_rows(engine, parsed)
+    return {row.id: row.question.prompt for row in parsed}
