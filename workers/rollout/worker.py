@@ -7,7 +7,8 @@ it had published already make the repetition harmless.
 
 import logging
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from kafka import KafkaConsumer, KafkaProducer
 
@@ -64,11 +65,6 @@ class RolloutWorker:
         self._follow_at = 0.0
         self._commit_at = 0.0
 
-    def run(self) -> None:
-        """Until an exception ends it."""
-        while True:
-            self.turn()
-
     def turn(self) -> None:
         """One round: versions, tickets, one step of the engine, what came out of it."""
         now = time.monotonic()
@@ -86,6 +82,16 @@ class RolloutWorker:
             self._intake.measure(self._book.oldest())
             metrics.engine_running.set(self._engine.running)
             self._commit_at = now + _COMMIT_SECONDS
+
+    @property
+    def groups(self) -> int:
+        """In work: read and not yet wholly acknowledged."""
+        return len(self._book)
+
+    @property
+    def generating(self) -> int:
+        """Samples in the engine."""
+        return self._engine.running
 
     def drain(self) -> None:
         """Before a stop: commit what is acknowledged within a bounded time; unfinished groups are read again."""
@@ -157,8 +163,12 @@ class RolloutWorker:
         metrics.dead_letters_total.labels(STAGE, reason_of(letter)).inc()
 
 
-def main(settings: Settings, bootstrap: str) -> None:
-    """Runs until interrupted. Raises BrokerUnavailableError, ModelFilesError, DeliveryError."""
+@contextmanager
+def open_worker(settings: Settings, bootstrap: str) -> Iterator[RolloutWorker]:
+    """A worker with its model and its clients, which are closed in bounded time.
+
+    Raises BrokerUnavailableError, LookupError where topics are missing, ModelFilesError.
+    """
     prefix = settings.topics.prefix
     with ExitStack() as stack:
         producer = make_producer(settings.broker, bootstrap)
@@ -171,10 +181,16 @@ def main(settings: Settings, bootstrap: str) -> None:
         group = f"{settings.run.id}.{STAGE}"
         consumer = make_consumer(settings.broker, bootstrap, group, [topic_name(prefix, Topic.PROMPTS)])
         stack.callback(consumer.close, autocommit=False, timeout_ms=int(_DRAIN_SECONDS * 1000))
-        worker = RolloutWorker(settings, engine, consumer, producer, versions)
         log.info("engine=%s model=%s group=%s", engine.name, folder, group)
+        yield RolloutWorker(settings, engine, consumer, producer, versions)
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Runs until interrupted. Raises what `open_worker` raises, and DeliveryError."""
+    with open_worker(settings, bootstrap) as worker:
         try:
-            worker.run()
+            while True:
+                worker.turn()
         except KeyboardInterrupt:
             worker.drain()
             raise

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import save_tiny_model
+from tiny_model import save_tiny_model
 
 
 @pytest.fixture(scope="session")

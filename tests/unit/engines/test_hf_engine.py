@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract import FIRST, MAX_RUNNING, EngineContract
-from tiny import CONTEXT
+from engine_contract import FIRST, MAX_RUNNING, EngineContract
+from tiny_model import CONTEXT
 
 from workers.engines.base import Engine
 from workers.engines.hf import HfEngine

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import CONTEXT, END
+from tiny_model import CONTEXT, END
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from streams.messages import Sampling, VersionSpan

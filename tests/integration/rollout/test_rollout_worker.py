@@ -1,0 +1,151 @@
+"""The rollout worker between a real broker's topics, on a tiny real model."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from rollout_loop import Loop, read_until, rollouts_of
+
+from streams.arrays import unpack_logprobs, unpack_tokens
+from streams.codec import header
+from streams.dead_letters import parse
+from streams.messages import Rollout, VersionSpan, rollout_id
+from streams.topics import Topic
+from workers.rollout.intake import STAGE
+from workers.rollout.worker import RolloutWorker, open_worker
+
+
+def ids(loop: Loop, seqs: range, samples: int) -> set[str]:
+    return {rollout_id(f"{loop.settings.run.id}:{seq}", index) for seq in seqs for index in range(samples)}
+
+
+def committed(loop: Loop) -> dict[int, int]:
+    """By partition of the prompts, as the next member of the group would start."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=loop.bootstrap, group_id=f"{loop.settings.run.id}.{STAGE}", enable_auto_commit=False
+    )
+    topic = loop.topic(Topic.PROMPTS)
+    offsets = {number: consumer.committed(TopicPartition(topic, number)) or 0 for number in range(2)}
+    consumer.close()
+    return offsets
+
+
+def written(loop: Loop) -> dict[int, int]:
+    with loop.read(Topic.PROMPTS) as reader:
+        list(reader.read_to_end())
+        return {source.partition: end for source, end in reader.end_offsets().items()}
+
+
+def test_every_ticket_becomes_its_rollouts_and_is_then_committed(loop: Loop, folders: list[Path]) -> None:
+    tickets = [loop.ticket(seq, samples=3) for seq in range(8)]
+    loop.dispatch(*tickets, tickets[0])
+    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        for _ in range(20):
+            worker.turn()
+        assert reader.poll(timeout=0.2) == []  # no version was announced yet
+        loop.announce(folders[1], 0)
+        records = read_until(reader, lambda got: len(got) >= 24, worker.turn)
+        worker.drain()
+        found = rollouts_of(records)
+        assert len(records) == 24
+        assert set(found) == ids(loop, range(8), 3)
+        assert committed(loop) == written(loop)
+    for record in records:
+        rollout = found[next(name for name in found if name.encode().startswith(record.key or b"?"))]
+        assert header(record.headers, "route") == ("rtv" if rollout.question.verifier else "genrm")
+    for rollout in found.values():
+        _check(rollout)
+        assert rollout.spans == (VersionSpan(0, 0, len(unpack_tokens(rollout.segments[1].token_ids))),)
+
+
+def _check(rollout: Rollout) -> None:
+    prompt, policy = rollout.segments
+    tokens, logprobs = unpack_tokens(policy.token_ids), unpack_logprobs(policy.logprobs)
+    assert len(unpack_tokens(prompt.token_ids)) > 0
+    assert len(tokens) == len(logprobs) == sum(span.tokens for span in rollout.spans)
+    assert (logprobs <= 0).all()
+    assert (rollout.finish_reason == "stop") == (tokens[-1] == 2)
+    assert rollout.timings.dispatched <= rollout.timings.started <= rollout.timings.finished
+
+
+def test_a_new_version_takes_over_running_groups(loop: Loop, folders: list[Path]) -> None:
+    loop.announce(folders[0], 4)
+    loop.announce(folders[1], 5)
+    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.dispatch(*(loop.ticket(seq, samples=4, new=120) for seq in range(4)))
+        read_until(reader, lambda _: worker.generating > 0, worker.turn)
+        for _ in range(20):
+            worker.turn()
+        loop.announce(folders[2], 3, lineage=1)  # a resumed learner announces a lower version
+        records = read_until(reader, lambda got: len(rollouts_of(got)) == 16, worker.turn)
+    crossing = 0
+    for rollout in rollouts_of(records).values():
+        _check(rollout)
+        held = [(span.lineage, span.version) for span in rollout.spans]
+        assert held in ([(0, 5)], [(0, 5), (1, 3)], [(1, 3)])  # version 4 was never the newest
+        crossing += len(held) == 2
+    assert crossing > 0
+
+
+def test_tickets_that_cannot_be_generated_are_accounted_for(loop: Loop, folders: list[Path]) -> None:
+    loop.announce(folders[0], 1)
+    loop.producer.send(loop.topic(Topic.PROMPTS), key=b"k", value=b"\xc1 not a ticket").get(timeout=20)
+    long = loop.ticket(1, messages=({"role": "user", "content": "x" * 300},))
+    loop.dispatch(long, loop.ticket(2, deadline=1.0), loop.ticket(3, run_id="another"), loop.ticket(4))
+    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        records = read_until(reader, lambda got: len(rollouts_of(got)) >= 2, worker.turn)
+        with loop.read(Topic.DEAD_LETTERS) as letters:
+            dead = read_until(letters, lambda got: len(got) >= 2, worker.turn)
+        _turn_until_idle(worker)
+        worker.drain()
+        assert committed(loop) == written(loop)
+    assert set(rollouts_of(records)) == ids(loop, range(4, 5), 2)
+    by_class = {parse(record).error_class: parse(record) for record in dead}
+    assert by_class["DecodeError"].record.value == b"\xc1 not a ticket"
+    assert "max_model_tokens" in by_class["ValueError"].reason
+
+
+def _turn_until_idle(worker: RolloutWorker) -> None:
+    while worker.groups:
+        worker.turn()
+
+
+def test_weights_that_differ_from_their_announcement_are_not_loaded(
+    loop: Loop, folders: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    loop.announce(folders[0], 1)
+    loop.announce(folders[1], 2, sha256="0" * 64)
+    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.dispatch(loop.ticket(0), loop.ticket(1, min_version=3))
+        while "sha256" not in caplog.text:
+            worker.turn()
+        loop.announce(folders[0], 2)
+        first = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+        assert set(rollouts_of(first)) == ids(loop, range(1), 2)
+        assert {span.version for rollout in rollouts_of(first).values() for span in rollout.spans} == {2}
+        loop.announce(folders[2], 3)
+        later = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+        assert set(rollouts_of(later)) == ids(loop, range(1, 2), 2)
+        assert {span.version for rollout in rollouts_of(later).values() for span in rollout.spans} == {3}
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_in_order(loop: Loop, folders: list[Path]) -> None:
+    loop.announce(folders[0], 0)
+    loop.dispatch(*(loop.ticket(seq, samples=4, new=200) for seq in range(16)))
+    with loop.read(Topic.ROLLOUTS) as reader:
+        child = loop.start()
+        records = read_until(reader, lambda got: len(got) > 0)
+        child.kill()
+        assert child.wait(timeout=20) == -signal.SIGKILL
+        assert len(rollouts_of(records)) < 64  # it was in the middle
+        child = loop.start()
+        records += read_until(reader, lambda got: len(rollouts_of(records + got)) == 64)
+        found = rollouts_of(records)
+        assert set(found) == ids(loop, range(16), 4)
+        for rollout in found.values():
+            _check(rollout)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=20) == 0
+        assert committed(loop) == written(loop)

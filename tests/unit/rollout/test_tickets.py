@@ -1,0 +1,89 @@
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from streams.messages import PromptTicket, Purpose, Question, Sampling
+from streams.records import Record, TopicPartition
+from workers.rollout.offsets import Place
+from workers.rollout.tickets import TicketBook
+
+SOURCE = TopicPartition("prompts", 0)
+
+
+def ticket(seq: int, **changes: Any) -> PromptTicket:
+    fields: dict[str, Any] = {
+        "run_id": "r",
+        "group_id": f"r:{seq}",
+        "seq": seq,
+        "prompt_id": "p",
+        "domain": "d",
+        "purpose": Purpose.TRAIN,
+        "samples": 2,
+        "messages": (),
+        "question": Question(prompt=""),
+        "sampling": Sampling(temperature=1.0, max_new_tokens=4),
+        "deadline": 100.0,
+        "dispatched_at": 0.0,
+    }
+    return PromptTicket(**(fields | changes))
+
+
+def record(offset: int) -> Record:
+    return Record("prompts", 0, offset, float(offset), b"", b"")
+
+
+@given(st.data(), st.lists(st.integers(0, 3), min_size=1, max_size=12))
+def test_every_place_comes_back_once_and_only_when_its_group_is_over(data: st.DataObject, seqs: list[int]) -> None:
+    book = TicketBook()
+    waiting: dict[int, set[int]] = {}
+    returned: list[int] = []
+    for offset, seq in enumerate(seqs):
+        if book.add(ticket(seq), record(offset)):
+            waiting.setdefault(seq, {0, 1})
+        else:
+            returned.append(offset)  # finished before: done at once
+        acknowledge = data.draw(st.sampled_from([None, *((s, i) for s, left in waiting.items() for i in sorted(left))]))
+        if acknowledge is not None:
+            ended, index = acknowledge
+            places = list(book.acknowledge(f"r:{ended}", index))
+            waiting[ended].discard(index)
+            assert bool(places) == (not waiting[ended])
+            returned += [place.offset for place in places]
+            waiting = {each: left for each, left in waiting.items() if left}
+    for seq in waiting:
+        returned += [place.offset for place in book.drop(f"r:{seq}")]
+    assert sorted(returned) == list(range(len(seqs)))
+    assert len(book) == 0
+
+
+def test_a_duplicate_in_flight_adds_a_place_and_no_work() -> None:
+    book = TicketBook()
+    assert book.add(ticket(0), record(3))
+    assert book.add(ticket(0), record(7))
+    assert [each.seq for each in book.startable(0)] == [0]
+    assert book.load(0) == 2
+    assert book.acknowledge("r:0", 1) == ()
+    assert set(book.acknowledge("r:0", 0)) == {Place(SOURCE, 3), Place(SOURCE, 7)}
+    assert not book.add(ticket(0), record(9))
+
+
+def test_a_ticket_waits_for_its_version_and_weighs_nothing_until_then() -> None:
+    book = TicketBook()
+    book.add(ticket(0, min_version=2), record(0))
+    book.add(ticket(1), record(1))
+    assert [each.seq for each in book.startable(1)] == [1]
+    assert book.load(1) == 2
+    assert [each.seq for each in book.startable(2)] == [0, 1]
+    book.start("r:0", (5,))
+    assert [each.seq for each in book.startable(2)] == [1]
+    assert book.oldest() == 0.0
+
+
+def test_only_tickets_not_started_become_overdue() -> None:
+    book = TicketBook()
+    for seq in range(2):
+        book.add(ticket(seq, min_version=9), record(seq))
+    book.start("r:0", (5,))
+    assert book.overdue(99.0) == []
+    assert [each.seq for each in book.overdue(100.0)] == [1]
