@@ -71,6 +71,7 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
         broker_rebalance_timeout=broker.request_timeout_seconds,
         broker_max_poll_interval=stage.batch_limit_seconds + _POLL_MARGIN_SECONDS,
         broker_commit_interval=_COMMIT_SECONDS,
+        consumer_group_instance_id=broker.group_instance_id or None,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=broker.max_message_bytes,
         producer_acks=-1,

@@ -20,6 +20,7 @@ def make_consumer(settings: BrokerSettings, bootstrap: str, group: str, topics: 
     session_ms = int(settings.session_timeout_seconds * 1000)
     options = reader_options(settings, bootstrap) | {
         "group_id": group,
+        "group_instance_id": settings.group_instance_id or None,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": session_ms // _HEARTBEATS,
     }

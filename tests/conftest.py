@@ -1,0 +1,45 @@
+"""A broker of each kind for the session, and for each test settings with topics of its own."""
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from infra.local.broker import open_broker
+from infra.settings.tree import BrokerSettings, Settings
+from streams.admin import create_topics, topic_specs
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def bootstrap(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an embedded broker, and of Apache Kafka where KAFKA_HOME is set."""
+    if request.param == "kafka" and "KAFKA_HOME" not in os.environ:
+        pytest.skip("KAFKA_HOME is not set")
+    # Not below pytest's own folder, which is kept after the run: a broker's log is large.
+    with TemporaryDirectory(prefix="rewardstream-broker-") as folder:
+        broker = open_broker(BrokerSettings(kind=request.param), Path(folder))
+        broker.start()
+        yield broker.bootstrap
+        broker.stop()
+
+
+@pytest.fixture
+def topic_settings(bootstrap: str) -> Settings:
+    """Settings of a run of its own, whose topics exist."""
+    name = f"t{next(_numbers)}-{time.time_ns()}"
+    settings = Settings.model_validate(
+        {
+            "run": {"id": name},
+            "topics": {"prefix": name, "partitions": 2},
+            # The shortest session that Kafka allows: the embedded broker joins a group in half of it.
+            "broker": {"kind": "cluster", "bootstrap_servers": bootstrap, "session_timeout_seconds": 6},
+        }
+    )
+    create_topics(settings.broker, bootstrap, topic_specs(settings))
+    return settings

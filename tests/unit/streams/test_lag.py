@@ -1,0 +1,49 @@
+import pytest
+
+from infra import metrics
+from streams.lag import LagWatchdog, StalledError, lag_of, publish_lag
+from streams.records import TopicPartition
+
+P = TopicPartition("t", 0)
+
+
+@pytest.fixture
+def watchdog() -> LagWatchdog:
+    return LagWatchdog(patience_seconds=10, batch_seconds=30)
+
+
+def test_lag_that_waits_while_commits_stand_still_is_a_stall(watchdog: LagWatchdog) -> None:
+    watchdog.observe(0, {P: 5}, 3, busy=False)
+    watchdog.observe(10, {P: 5}, 4, busy=False)
+    with pytest.raises(StalledError, match=r"4 records wait .* 11 s.*t\[0\]@5"):
+        watchdog.observe(11, {P: 5}, 4, busy=False)
+
+
+def test_a_batch_in_work_has_its_own_time(watchdog: LagWatchdog) -> None:
+    watchdog.observe(0, {P: 5}, 3, busy=True)
+    watchdog.observe(40, {P: 5}, 3, busy=True)
+    with pytest.raises(StalledError):
+        watchdog.observe(41, {P: 5}, 3, busy=True)
+
+
+@pytest.mark.parametrize(("positions", "lag"), [({P: 6}, 900), ({P: 5}, 0), ({}, 3)])
+def test_progress_no_lag_and_a_rebalance_begin_the_count_again(watchdog: LagWatchdog, positions, lag) -> None:
+    watchdog.observe(0, {P: 5}, 3, busy=False)
+    watchdog.observe(9, positions, lag, busy=False)
+    watchdog.observe(19, positions, lag, busy=False)
+    watchdog.observe(19.5, {P: 5}, 0, busy=False)
+
+
+def test_a_stage_that_is_never_assigned_anything_is_left_alone(watchdog: LagWatchdog) -> None:
+    for now in range(0, 1000, 5):
+        watchdog.observe(now, {}, 0, busy=False)
+
+
+def test_lag_is_never_negative_where_the_end_is_not_known_yet() -> None:
+    assert lag_of({P: 5, TopicPartition("t", 1): 2}, {P: 3}) == {P: 0, TopicPartition("t", 1): 0}
+
+
+def test_lag_is_published_by_topic() -> None:
+    publish_lag("stage-x", {P: 2, TopicPartition("t", 1): 3}, None)
+    assert metrics.consumer_lag_messages.labels("stage-x", "t")._value.get() == 5
+    assert metrics.consumer_lag_seconds.labels("stage-x")._value.get() == 0
