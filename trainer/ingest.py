@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.db.models import Prompt
+from infra.db.models import Prompt, RunPrompt
 from trainer.dataset import Defaults, PromptRow, Rejection, read_dataset
 
 T = TypeVar("T")
@@ -40,28 +40,33 @@ class IngestReport:
         return self.new + self.known
 
 
-def ingest(engine: Engine, path: Path, defaults: Defaults, rejected_to: Path | None = None) -> IngestReport:
+def ingest(
+    engine: Engine, path: Path, defaults: Defaults, rejected_to: Path | None = None, run_id: str | None = None
+) -> IngestReport:
     """Read `path` into `prompts`. Bad rows are reported, and written to `rejected_to` where one is given; the rest
-    go in. Raises DatasetError where the file cannot be read at all; what was read before that stays.
+    go in. With `run_id`, that run draws from what it was given so, and from nothing else. Raises DatasetError
+    where the file cannot be read at all; what was read before that stays.
     """
     report = IngestReport(str(path))
     for chunk in _chunks(read_dataset(path, defaults)):
         report.rejected += [row for _, row in chunk if isinstance(row, Rejection)]
         prompts = [(line, row) for line, row in chunk if isinstance(row, PromptRow)]
         with engine.begin() as connection:
-            _upsert(connection, report, prompts)
+            _link(connection, run_id, _upsert(connection, report, prompts))
     if rejected_to is not None and report.rejected:
         write_rejected(rejected_to, report.rejected)
         report.rejected_file = str(rejected_to)
     return report
 
 
-def ingest_rows(engine: Engine, rows: Iterable[PromptRow], name: str = "rows") -> IngestReport:
+def ingest_rows(
+    engine: Engine, rows: Iterable[PromptRow], name: str = "rows", run_id: str | None = None
+) -> IngestReport:
     """As `ingest`, for rows that are already there."""
     report = IngestReport(name)
     for chunk in _chunks(enumerate(rows, start=1)):
         with engine.begin() as connection:
-            _upsert(connection, report, chunk)
+            _link(connection, run_id, _upsert(connection, report, chunk))
     return report
 
 
@@ -83,9 +88,8 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[int, PromptRow]]) -> None:
-    if not rows:
-        return
+def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[int, PromptRow]]) -> list[str]:
+    """Ids of the accepted prompts."""
     known = _existing(connection, {row.id for _, row in rows})
     values: dict[str, dict[str, Any]] = {}
     for line, row in rows:
@@ -111,6 +115,13 @@ def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[i
             ),
             [values[key] for key in sorted(values)],
         )
+    return sorted(values)
+
+
+def _link(connection: Connection, run_id: str | None, prompt_ids: Sequence[str]) -> None:
+    if run_id is not None and prompt_ids:
+        rows = [{"run_id": run_id, "prompt_id": prompt_id} for prompt_id in prompt_ids]
+        connection.execute(insert(RunPrompt).on_conflict_do_nothing(), rows)
 
 
 def _existing(connection: Connection, ids: set[str]) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -46,6 +46,15 @@ class Prompt(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class RunPrompt(Base):
+    """Which prompts a run draws from. A run without a row here draws from all."""
+
+    __tablename__ = "run_prompts"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), primary_key=True)
+
+
 class Group(Base):
     """The dispatch outbox and the state of admission: committed before its ticket is produced."""
 

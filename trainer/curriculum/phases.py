@@ -117,7 +117,7 @@ class Phases:
 
     def _heldout(self, label: str, version: int) -> Plan:
         with self.context.session.transaction() as connection:
-            prompts = [prompt.id for prompt in heldout_prompts(connection)]
+            prompts = [prompt.id for prompt in heldout_prompts(connection, self.context.run_id)]
         if not prompts:
             log.warning("no held-out prompts: evaluation %r is skipped", label)
         samples = self._settings.eval_samples
@@ -125,7 +125,11 @@ class Phases:
 
     def _new_prompts(self) -> Plan:
         with self.context.session.transaction() as connection:
-            prompts = [p.id for p in train_prompts(connection) if p.origin == "new" and p.quarantined is None]
+            prompts = [
+                p.id
+                for p in train_prompts(connection, self.context.run_id)
+                if p.origin == "new" and p.quarantined is None
+            ]
         samples = self._settings.preppo.samples
         return Plan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
 

@@ -1,12 +1,15 @@
-"""The prompts that a run draws from, as light rows; what a ticket needs is fetched when it is made."""
+"""The prompts that a run draws from, as light rows; what a ticket needs is fetched when it is made.
+
+A run that was given prompts of its own (`run_prompts`) draws from them, any other run from the whole table.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
-from infra.db.models import Prompt
+from infra.db.models import Prompt, RunPrompt
 from streams.messages import Question
 
 
@@ -36,23 +39,27 @@ _HAS_SCORER = or_(
 """Neither a verifier, nor a ground truth, nor a reference: nothing could score it."""
 
 
-def train_prompts(connection: Connection) -> list[PoolPrompt]:
+def train_prompts(connection: Connection, run_id: str) -> list[PoolPrompt]:
     """Prompts of split `train` that can be scored, quarantined ones included; by id."""
-    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined)
-    rows = connection.execute(query.where(Prompt.split == "train", _HAS_SCORER).order_by(Prompt.id))
-    return [PoolPrompt(*row) for row in rows]
+    return _pool(connection, run_id, Prompt.split == "train", _HAS_SCORER)
 
 
-def heldout_prompts(connection: Connection) -> list[PoolPrompt]:
+def heldout_prompts(connection: Connection, run_id: str) -> list[PoolPrompt]:
     """Prompts of split `heldout` that can be scored and are not quarantined; by id."""
-    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined)
-    conditions = (Prompt.split == "heldout", Prompt.quarantined.is_(None), _HAS_SCORER)
-    return [PoolPrompt(*row) for row in connection.execute(query.where(*conditions).order_by(Prompt.id))]
+    return _pool(connection, run_id, Prompt.split == "heldout", Prompt.quarantined.is_(None), _HAS_SCORER)
 
 
-def without_scorer(connection: Connection) -> int:
-    """Prompts that are left out: writing prompts whose references were not picked yet."""
-    return len(connection.execute(select(Prompt.id).where(~_HAS_SCORER)).all())
+def without_scorer(connection: Connection, run_id: str) -> int:
+    """How many prompts are left out: open-ended ones whose references were not picked yet."""
+    return len(_pool(connection, run_id, ~_HAS_SCORER))
+
+
+def _pool(connection: Connection, run_id: str, *conditions: ColumnElement[bool]) -> list[PoolPrompt]:
+    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined).where(*conditions).order_by(Prompt.id)
+    own = select(RunPrompt.prompt_id).where(RunPrompt.run_id == run_id)
+    if connection.scalar(select(exists(own))):
+        query = query.where(Prompt.id.in_(own))
+    return [PoolPrompt(*row) for row in connection.execute(query)]
 
 
 def asked(connection: Connection, prompt_ids: Sequence[str]) -> list[Asked]:

@@ -50,7 +50,7 @@ def selected(connection: Connection, run_id: str, round_: int) -> dict[str, list
 
 def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, round_: int, version: int) -> None:
     """Decide on every prompt of split `train` and write the round; newly suspicious prompts are quarantined."""
-    prompts = train_prompts(connection)
+    prompts = train_prompts(connection, run_id)
     if settings.enabled:
         measured = _assessed(connection, run_id) if round_ == 0 else _running(connection)
         candidates = [measured.get(prompt.id) or _bare(prompt) for prompt in prompts]

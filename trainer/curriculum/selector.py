@@ -58,7 +58,7 @@ def resume(context: Context) -> Phases:
     with context.session.transaction() as connection:
         state = runs.open_run(connection, context.settings)
         evaluation.show(connection, context.run_id)
-        left_out = pool.without_scorer(connection)
+        left_out = pool.without_scorer(connection, context.run_id)
     if left_out:
         log.warning(
             "%d prompts are left out: they have no verifier, ground truth or reference; pick references with "

@@ -115,7 +115,7 @@ class Training:
             if evaluation.exists(connection, context.run_id, label):
                 self._evaluated.add(label)
                 return None
-            prompts = [prompt.id for prompt in heldout_prompts(connection)]
+            prompts = [prompt.id for prompt in heldout_prompts(connection, context.run_id)]
         return Measurement(
             Plan(label=label, purpose=Purpose.EVAL, samples=settings.eval_samples, prompts=prompts, min_version=at)
         )

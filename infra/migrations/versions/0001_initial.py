@@ -1,4 +1,4 @@
-"""The first schema: runs, prompts, groups, scores, statistics, selections, evaluations, offsets."""
+"""The first schema."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -126,6 +126,13 @@ def upgrade() -> None:
     op.create_index("ix_groups_run_label", "groups", ["run_id", "label"], unique=False)
     op.create_index("ix_groups_run_outcome", "groups", ["run_id", "outcome"], unique=False)
     op.create_table(
+        "run_prompts",
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("prompt_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["prompt_id"], ["prompts.id"]),
+        sa.PrimaryKeyConstraint("run_id", "prompt_id"),
+    )
+    op.create_table(
         "selections",
         sa.Column("run_id", sa.String(length=64), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
@@ -145,6 +152,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("selections")
+    op.drop_table("run_prompts")
     op.drop_index("ix_groups_run_outcome", table_name="groups")
     op.drop_index("ix_groups_run_label", table_name="groups")
     op.drop_table("groups")

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from infra.db.models import Prompt
+from trainer.curriculum.pool import train_prompts
 from trainer.dataset import Defaults
 from trainer.ingest import ingest, rejected_path
 
@@ -55,6 +56,15 @@ def test_a_prompt_keeps_its_split(engine, dataset):
     assert "already in split 'heldout'" in report.rejected[0].reason
     with engine.connect() as connection:
         assert set(connection.scalars(select(Prompt.split))) == {"heldout"}
+
+
+def test_a_run_draws_from_what_it_was_given(engine, dataset):
+    ingest(engine, dataset(ROWS[:2]), Defaults(), run_id="own")
+    ingest(engine, dataset(ROWS[2:]), Defaults())
+    ingest(engine, dataset(ROWS[1:3]), Defaults(), run_id="own")
+    with engine.connect() as connection:
+        own, other = train_prompts(connection, "own"), train_prompts(connection, "other")
+    assert (len(own), len(other)) == (3, 5)
 
 
 def test_references_picked_later_stay(engine, dataset):
