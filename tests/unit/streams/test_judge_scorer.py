@@ -1,0 +1,83 @@
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from examples import ROLLOUT
+
+from infra import metrics
+from infra.settings.tree import GenRMSettings
+from streams.messages import Question, Rollout, Status
+from streams.services.scorers import JudgeScorer
+from workers.judges.base import Judgement, JudgeRequest, JudgeUnavailableError
+from workers.judges.canary import canary_requests
+
+
+class LengthJudge:
+    """Longer answers are better; it is down where the question says so."""
+
+    name, version = "length", "3"
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement]:
+        self.calls.append([request.response for request in requests])
+        if any(request.question.prompt == "down" for request in requests):
+            raise JudgeUnavailableError("endpoint down")
+        return [Judgement(min(1.0, len(r.response) / 10), 0.75, "its length") for r in requests]
+
+    def close(self) -> None:
+        pass
+
+
+def asked(text: str, prompt: str = "p") -> Rollout:
+    return msgspec.structs.replace(ROLLOUT, text=text, question=Question(prompt=prompt, ground_truth="gold"))
+
+
+def scorer(judge: LengthJudge, **settings: object) -> JudgeScorer:
+    return JudgeScorer(judge, GenRMSettings(**{"canary_every": 0} | settings), canary_requests)
+
+
+def test_a_batch_is_one_call_and_answers_keep_their_order() -> None:
+    judge = LengthJudge()
+    verdicts = asyncio.run(scorer(judge).score([asked("a"), asked("abcde"), asked("abcdefghijkl")]))
+    assert [verdict.score for verdict in verdicts] == [0.1, 0.5, 1.0]
+    assert {(verdict.status, verdict.scorer, verdict.version) for verdict in verdicts} == {
+        (Status.JUDGED, "length", "3")
+    }
+    assert judge.calls == [["a", "abcde", "abcdefghijkl"]]
+
+
+@pytest.mark.parametrize(("alarm", "suspicious"), [(0.5, True), (0.9, False)])
+def test_uncovered_mass_is_kept_and_marked_above_the_alarm(alarm, suspicious) -> None:
+    [verdict] = asyncio.run(scorer(LengthJudge(), uncovered_mass_alarm=alarm).score([asked("abc")]))
+    assert verdict.details["uncovered"] == 0.75
+    assert verdict.details.get("suspicious", False) is suspicious
+    assert verdict.score == 0.3
+
+
+def test_a_judge_that_is_down_is_an_infra_error_for_the_whole_call() -> None:
+    verdicts = asyncio.run(scorer(LengthJudge()).score([asked("a"), asked("b", prompt="down")]))
+    assert [(verdict.score, verdict.status) for verdict in verdicts] == [(None, Status.INFRA_ERROR)] * 2
+    assert "endpoint down" in verdicts[0].why
+
+
+def test_canaries_are_judged_after_every_nth_batch_and_counted() -> None:
+    judge = LengthJudge()
+    under_test = scorer(judge, canary_every=2)
+    canaries, fooled = metrics.canaries_total._value.get(), metrics.canary_false_positives_total._value.get()
+    for _ in range(4):
+        asyncio.run(under_test.score([asked("abc")]))
+    sample = JudgeRequest(asked("abc").question, "abc")
+    expected = [request.response for request in canary_requests(sample)]
+    assert [call for call in judge.calls if call != ["abc"]] == [expected, expected]
+    assert metrics.canaries_total._value.get() - canaries == 2 * len(expected)
+    assert metrics.canary_false_positives_total._value.get() - fooled == 2 * sum(len(text) > 5 for text in expected)
+
+
+def test_a_question_without_anything_to_judge_against_is_unfit() -> None:
+    bare = msgspec.structs.replace(ROLLOUT, question=Question(prompt="Why?"))
+    assert "neither" in (scorer(LengthJudge()).unfit(bare) or "")
+    for question in (Question(prompt="?", ground_truth=""), Question(prompt="?", references=("so",))):
+        assert scorer(LengthJudge()).unfit(msgspec.structs.replace(ROLLOUT, question=question)) is None

@@ -1,0 +1,25 @@
+from infra.settings.tree import Settings
+from streams.admin import topic_specs
+from streams.topics import Topic, topic_name
+
+
+def test_every_topic_has_a_spec_with_its_prefix() -> None:
+    settings = Settings.model_validate({"topics": {"prefix": "r7", "partitions": 6, "retention_hours": 2}})
+    specs = {spec.name: spec for spec in topic_specs(settings)}
+    assert set(specs) == {f"r7.{topic}" for topic in Topic}
+    assert specs["r7.scored"].partitions == 6
+    assert specs["r7.scored"].config["retention.ms"] == str(2 * 3_600_000)
+    assert specs["r7.scored"].config["cleanup.policy"] == "delete"
+
+
+def test_versions_are_one_compacted_partition_that_never_expires() -> None:
+    specs = {spec.name: spec for spec in topic_specs(Settings())}
+    versions = specs[topic_name("", Topic.POLICY_VERSIONS)]
+    assert (versions.partitions, versions.config["cleanup.policy"]) == (1, "compact")
+    assert "retention.ms" not in versions.config
+
+
+def test_dead_letters_outlive_their_sources() -> None:
+    specs = {spec.name: spec for spec in topic_specs(Settings())}
+    retention = {name: int(spec.config.get("retention.ms", 0)) for name, spec in specs.items()}
+    assert retention["dead-letters"] > max(time for name, time in retention.items() if name != "dead-letters")
