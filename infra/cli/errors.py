@@ -34,6 +34,10 @@ _EXPECTED = {
     "infra.settings.sources.InvalidSettingsError": ExitCode.USAGE,
     "infra.db.engine.DatabaseUrlError": ExitCode.USAGE,
     "streams.admin.TopicMismatchError": ExitCode.USAGE,
+    "infra.local.disk.DiskFullError": ExitCode.DISK_FULL,
+    "workers.verifiers.registry.UnknownVerifierError": ExitCode.USAGE,
+    "trainer.dataset.DatasetError": ExitCode.USAGE,
+    "trainer.sft.ExamplesError": ExitCode.USAGE,
     "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
     "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,
     "streams.clients.connect.BrokerUnavailableError": ExitCode.UNREACHABLE,
@@ -51,13 +55,17 @@ def explain(error: BaseException) -> tuple[ExitCode, str] | None:
     """Exit code and message; None for a defect. A full disk is found below whatever wraps it."""
     if isinstance(error, CommandError):
         return error.code, str(error)
+    code = _expected(error)
+    if code is ExitCode.DISK_FULL:
+        return code, str(error)
     if any(_is_disk_full(cause) for cause in _causes(error)):
         return ExitCode.DISK_FULL, f"the disk is full: {error}. Free space there, or set run.folder to another disk"
-    for kind in type(error).__mro__:
-        code = _EXPECTED.get(f"{kind.__module__}.{kind.__qualname__}")
-        if code is not None:
-            return code, str(error)
-    return None
+    return None if code is None else (code, str(error))
+
+
+def _expected(error: BaseException) -> ExitCode | None:
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,9 +5,8 @@ import sys
 
 import typer
 
-from infra.cli import database, topics
+from infra.cli import audit, database, dead_letters, demo, prompts, report, score, serve, stack, topics, training
 from infra.cli.errors import ExitCode, explain
-from infra.cli.serve import serve
 
 app = typer.Typer(
     name="rewardstream",
@@ -16,9 +15,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reinforcement learning for language models over a durable log.",
 )
-app.command()(serve)
+app.command()(demo.demo)
+app.command()(training.train)
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(stack.status)
+app.command()(stack.top)
+app.command()(report.report)
+app.command()(audit.audit)
+app.command()(score.score)
+app.command()(training.sft)
+app.add_typer(prompts.app, name="prompts")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(database.app, name="db")
+app.command()(serve.serve)
 
 
 @app.command()
@@ -42,3 +53,7 @@ def main() -> None:
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

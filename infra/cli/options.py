@@ -22,6 +22,8 @@ DatabaseUrl = Annotated[str | None, typer.Option(help="postgresql+psycopg://USER
 Seed = Annotated[int | None, typer.Option(help="Of sampling, selection and prompts.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Where runs are kept.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the settings and where each comes from; start nothing.")]
+NoScreen = Annotated[bool, typer.Option("--no-screen", help="A plain line every ten seconds, as without a terminal.")]
+Minutes = Annotated[float | None, typer.Option(min=0.1, help="Training lasts so long; the recipe says it otherwise.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -41,33 +41,67 @@ def find_run(name: str, root: Path) -> RunPlace:
 
 @contextmanager
 def engine_of(run: RunPlace, root: Path) -> Iterator[Engine]:
-    """The run's database: as it is reachable, else the embedded server is started for as long as this lasts."""
+    """The run's database."""
+    with open_engine(run.settings.database, root) as engine:
+        yield engine
+
+
+@contextmanager
+def open_engine(database: DatabaseSettings, root: Path) -> Iterator[Engine]:
+    """The server that the settings name; where they name none, or the embedded one of a run that has ended, the
+    embedded server of this folder of runs: the one that is up, else one that lasts as long as this.
+
+    Raises DatabaseUnavailableError, DatabaseUrlError, LocalStackError.
+    """
     from infra.db.engine import DatabaseUnavailableError, connect
+    from infra.db.migrate import upgrade_engine
+
+    if database.url and not _is_embedded(database.url):
+        with _disposed(connect(database.url, database.connect_timeout_seconds)) as engine:
+            yield engine
+        return
+    try:
+        engine = connect(database.url or _newest_url(root), database.connect_timeout_seconds)
+    except DatabaseUnavailableError:
+        with _started(root) as url, _disposed(connect(url)) as engine:
+            upgrade_engine(engine)
+            yield engine
+        return
+    with _disposed(engine):
+        yield engine
+
+
+@contextmanager
+def _started(root: Path) -> Iterator[str]:
     from infra.local.postgres import open_database
 
-    database = run.settings.database
+    server = open_database(DatabaseSettings(), root / "postgres")
     try:
-        engine = connect(database.url, database.connect_timeout_seconds)
-    except DatabaseUnavailableError:
-        if not _is_embedded(run.settings):
-            raise
-        server = open_database(DatabaseSettings(), root / "postgres", run.folder / "logs" / "postgres.log")
-        engine = connect(server.start(), database.connect_timeout_seconds)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-            server.stop()
-        return
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[Engine]:
     try:
         yield engine
     finally:
         engine.dispose()
 
 
-def _is_embedded(settings: Settings) -> bool:
+def _newest_url(root: Path) -> str:
+    """Where the embedded server of the newest run listened. Raises DatabaseUnavailableError where there is no run."""
+    from infra.db.engine import DatabaseUnavailableError
+
+    if not (root / "latest" / "settings.json").is_file():
+        raise DatabaseUnavailableError(f"no run in {root}")
+    return find_run("latest", root).settings.database.url
+
+
+def _is_embedded(url: str) -> bool:
     """The embedded server listens on a Unix socket only."""
     from infra.db.engine import parse_url
 
-    url = parse_url(settings.database.url)
-    return not url.host and str(url.query.get("host", "")).startswith("/")
+    parsed = parse_url(url)
+    return not parsed.host and str(parsed.query.get("host", "")).startswith("/")

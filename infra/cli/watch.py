@@ -4,10 +4,11 @@ import time
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.db.engine import connect
+from infra.local.daemon import describe
 from infra.local.stack import Stack
+from infra.local.state import write_state
 from infra.local.supervisor import RunEnd
 from infra.report.history import HistoryWriter
-from infra.screen import state
 from infra.screen.monitor import TICK_SECONDS, Monitor, Watched
 
 
@@ -20,22 +21,25 @@ def broker_text(stack: Stack) -> str:
 def watch(stack: Stack, started: float, *, screen: bool | None) -> RunEnd:
     """Start the services and show the run until it ends. `screen`: None decides by the terminal."""
     supervisor = stack.start_services()
+    runs = stack.settings.run.folder
     run = Watched(stack.run_id, stack.settings.topics.prefix, broker_text(stack), started)
     database = stack.settings.database
     engine = connect(database.url, database.connect_timeout_seconds)
+    end: RunEnd | None = None
     try:
         with HistoryWriter(stack.folder) as keep, Monitor(run, engine, keep=keep, live=screen) as monitor:
-            while True:
+            while end is None:
                 begun = time.monotonic()
-                services = supervisor.snapshot()
-                state.write(stack.folder, state.record(run.broker, started, services))
-                monitor.tick(services)
-                end = stack.wait(max(0.0, TICK_SECONDS - (time.monotonic() - begun)))
-                if end is not None:
-                    monitor.tick(supervisor.snapshot())
-                    return end
+                state = describe(stack, supervisor.snapshot())
+                write_state(runs, state)
+                monitor.tick(state.services)
+                end = stack.wait(max(0.1, TICK_SECONDS - (time.monotonic() - begun)))
+            state = describe(stack, supervisor.snapshot(), end)
+            monitor.tick(state.services)
+            write_state(runs, state)
     finally:
         engine.dispose()
+    return end
 
 
 def require_finished(end: RunEnd) -> None:

@@ -15,12 +15,12 @@ from rich.live import Live
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from infra.local.state import ServiceLine
 from infra.report import history
 from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
 from infra.screen.scrape import Scraper, Snapshot
-from infra.screen.state import ServiceLike
 from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
 
 TICK_SECONDS = 2.0
@@ -65,7 +65,7 @@ class Monitor:
             self._live.stop()
         self._scraper.close()
 
-    def tick(self, services: Sequence[ServiceLike]) -> View:
+    def tick(self, services: Sequence[ServiceLine]) -> View:
         """Raises OSError where the time series cannot be written."""
         snapshot = self._scraper.scrape(
             {service.name: f"http://127.0.0.1:{service.metrics_port}/metrics" for service in services}
@@ -79,7 +79,7 @@ class Monitor:
         self._show(view)
         return view
 
-    def _view(self, services: Sequence[ServiceLike], now: Snapshot) -> View:
+    def _view(self, services: Sequence[ServiceLine], now: Snapshot) -> View:
         before = self._before
         generated, trained = token_rates(now, before)
         return View(
@@ -106,13 +106,13 @@ class Monitor:
             print(line(view), flush=True)
 
 
-def _process_row(service: ServiceLike, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> ProcessRow:
+def _process_row(service: ServiceLine, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> ProcessRow:
     return ProcessRow(
         name=service.name,
-        state=str(service.status),
+        state=service.status,
         pid=service.pid,
         restarts=service.restarts,
-        cpu_cores=service.usage.cpu_cores,
-        memory_bytes=service.usage.memory_bytes,
+        cpu_cores=service.cpu_cores,
+        memory_bytes=service.memory_bytes,
         doing=doing(service.name, now, before, facts) if service.pid else "",
     )

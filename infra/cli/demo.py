@@ -1,0 +1,76 @@
+"""`rewardstream demo`: from nothing to a trained model and its report, in one command."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import psutil
+import typer
+
+from infra.cli.interrupts import interrupt_once
+from infra.cli.options import (
+    BootstrapServers,
+    DatabaseUrl,
+    Dedicated,
+    DryRun,
+    Minutes,
+    NoScreen,
+    RunFolder,
+    Seed,
+    Set,
+    connections,
+    print_dry_run,
+    resolve,
+)
+from infra.settings.tree import Settings
+
+if TYPE_CHECKING:
+    from infra.demo.prepare import Prepared
+
+
+def demo(
+    *,
+    recipe: Annotated[str, typer.Option(help="A TOML recipe, or the name of a packaged one.")] = "demo",
+    seed: Seed = None,
+    minutes: Minutes = None,
+    no_screen: NoScreen = False,
+    assignments: Set = None,
+    bootstrap_servers: BootstrapServers = None,
+    database_url: DatabaseUrl = None,
+    run_folder: RunFolder = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train a small model on this machine in ten minutes, with every part real, and report what it learned."""
+    resolved = resolve(
+        recipe,
+        assignments,
+        *connections(bootstrap_servers, database_url),
+        Dedicated("--seed", "run.seed", seed),
+        Dedicated("--minutes", "selector.max_train_seconds", None if minutes is None else minutes * 60),
+        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+    )
+    if dry_run:
+        print_dry_run(resolved)
+        return
+    with interrupt_once():
+        run(resolved.settings, screen=False if no_screen else None)
+
+
+def run(settings: Settings, *, screen: bool | None) -> None:
+    """Raises CommandError where the run fails, KeyboardInterrupt where it was stopped."""
+    started = psutil.Process().create_time()
+    from infra.cli.running import Preparation, execute
+    from infra.demo.prepare import prepare
+
+    print("preparing: SFT and judge are trained once and kept", flush=True)
+    prepared = prepare(settings)
+    preparation = Preparation(seconds=time.time() - started, base_scores=prepared.base_scores, report=prepared.report)
+    execute(with_prepared(settings, prepared), preparation, started, screen=screen)
+
+
+def with_prepared(settings: Settings, prepared: "Prepared") -> Settings:
+    """The run's policy, judge and prompts."""
+    tree = settings.model_dump()
+    tree["model"]["path"] = str(prepared.policy)
+    tree["genrm"]["model"] = str(prepared.judge)
+    tree["data"] |= {"prompts": prepared.prompts, "heldout": prepared.heldout}
+    return Settings.model_validate(tree)

@@ -1,0 +1,182 @@
+"""`rewardstream prompts`: what a run can draw from, and why it does."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from sqlalchemy import Engine, select
+
+from infra.cli.errors import CommandError, ExitCode
+from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
+from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_engine
+from infra.settings.tree import Settings
+
+if TYPE_CHECKING:
+    from trainer.ingest import IngestReport
+
+app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select.")
+
+_SHOWN_REJECTIONS = 5
+
+
+@app.command()
+def ingest(
+    *,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="JSONL or Parquet; else data.prompts and data.heldout.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of rows that do not say it: train or heldout.")] = "train",
+    recipe: Recipe = None,
+    assignments: Set = None,
+    database_url: DatabaseUrl = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Read dataset files into Postgres. Twice is as once; bad rows are set aside and reported with their line."""
+    settings = resolve(recipe, assignments, *connections(None, database_url)).settings
+    with open_engine(settings.database, runs) as engine:
+        reports = [ingest_file(engine, path, split) for path in files or []] or ingest_splits(engine, settings)
+    if not reports:
+        raise CommandError("nothing to ingest: name files, or set data.prompts and data.heldout", ExitCode.USAGE)
+    if as_json:
+        print(json.dumps([asdict(report) for report in reports], indent=2))
+    if not any(report.accepted for report in reports):
+        raise CommandError("no row was accepted", ExitCode.FAILED)
+
+
+@app.command("list")
+def list_(
+    *,
+    domain: Annotated[str | None, typer.Option(help="Only this domain.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    recipe: Recipe = None,
+    assignments: Set = None,
+    database_url: DatabaseUrl = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """The prompts in the database, with their running statistics."""
+    from infra.db.models import Prompt
+
+    settings = resolve(recipe, assignments, *connections(None, database_url)).settings
+    query = select(Prompt.id, Prompt.domain, Prompt.split, Prompt.origin, Prompt.quarantined, Prompt.question)
+    if domain is not None:
+        query = query.where(Prompt.domain == domain)
+    if split is not None:
+        query = query.where(Prompt.split == split)
+    with open_engine(settings.database, runs) as engine, engine.connect() as connection:
+        rows = connection.execute(query.order_by(Prompt.domain, Prompt.id).limit(limit)).all()
+    for row in rows:
+        text = str(row.question["prompt"])
+        if as_json:
+            print(json.dumps({**row._mapping, "question": row.question}))  # noqa: SLF001 (SQLAlchemy's public name)
+        else:
+            print(f"{row.id[:12]}  {row.domain:<14} {row.split:<8} {row.origin:<9} {_one_line(text)}")
+
+
+@app.command()
+def explain(
+    *,
+    prompt_id: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+    run: RunName = "latest",
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Why a prompt is in or out, and how it was scored."""
+    place = find_run(run, runs)
+    with engine_of(place, runs) as engine:
+        story = _story(engine, place.run_id, prompt_id)
+    if as_json:
+        print(json.dumps(story, indent=2, default=str))
+        return
+    for name, value in story.items():
+        lines = value if isinstance(value, list) else [value]
+        print(f"{name}: {lines[0] if lines else '-'}")
+        for line in lines[1:]:
+            print(f"{'':{len(name) + 2}}{line}")
+
+
+@app.command("select")
+def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
+    """Decide anew which prompts the run trains on, from the statistics as they are now."""
+    from trainer.curriculum.selection import latest_round, select_round, selected
+
+    place = find_run(run, runs)
+    with engine_of(place, runs) as engine, engine.begin() as connection:
+        last = latest_round(connection, place.run_id)
+        round_, version = (0, 0) if last is None else (last[0] + 1, last[1])
+        select_round(connection, place.run_id, place.settings.selector.preppo, round_, version)
+        by_domain = selected(connection, place.run_id, round_)
+    print(f"round {round_} of run {place.run_id}")
+    for domain, prompts in sorted(by_domain.items()):
+        print(f"{domain}: {len(prompts)} in")
+
+
+def ingest_splits(engine: Engine, settings: Settings) -> "list[IngestReport]":
+    """`data.prompts` and `data.heldout`, where they are set. Raises DatasetError."""
+    files = ((settings.data.prompts, "train"), (settings.data.heldout, "heldout"))
+    run_id = settings.run.id or None
+    return [ingest_file(engine, path, split, run_id) for path, split in files if path is not None]
+
+
+def ingest_file(engine: Engine, path: Path, split: str, run_id: str | None = None) -> "IngestReport":
+    """With `run_id`, that run draws from what it was given so. Raises DatasetError."""
+    from trainer.dataset import Defaults
+    from trainer.ingest import ingest as read_in
+    from trainer.ingest import rejected_path
+    from workers.verifiers.registry import verifier_names
+
+    if split not in ("train", "heldout"):
+        raise CommandError(f"--split {split}: allowed are train and heldout", ExitCode.USAGE)
+    defaults = Defaults(split=split, verifiers=tuple(verifier_names()))
+    report = read_in(engine, path, defaults, rejected_path(path), run_id)
+    domains = ", ".join(f"{domain} {count}" for domain, count in sorted(report.by_domain.items()))
+    typer.echo(f"{path}: {report.new} new, {report.known} known ({domains})", err=True)
+    for rejection in report.rejected[:_SHOWN_REJECTIONS]:
+        typer.echo(f"  set aside {rejection}", err=True)
+    if report.rejected:
+        typer.echo(f"  {len(report.rejected)} rows set aside, all in {report.rejected_file}", err=True)
+    return report
+
+
+def _story(engine: Engine, run_id: str, prefix: str) -> dict[str, Any]:
+    """Raises CommandError where no prompt, or more than one, begins so."""
+    from infra.db.models import Group, Prompt, PromptStats, Selection
+
+    with engine.connect() as connection:
+        found = connection.execute(select(Prompt).where(Prompt.id.startswith(prefix, autoescape=True)).limit(2)).all()
+        if len(found) != 1:
+            what = "no prompt begins" if not found else "more than one prompt begins"
+            raise CommandError(f"{what} with {prefix!r}: `rewardstream prompts list` shows ids", ExitCode.UNREACHABLE)
+        prompt = found[0]
+        chosen = select(Selection).where(Selection.run_id == run_id, Selection.prompt_id == prompt.id)
+        selections = connection.execute(chosen.order_by(Selection.round)).all()
+        stats = connection.execute(select(PromptStats).where(PromptStats.prompt_id == prompt.id)).all()
+        used = select(Group).where(Group.run_id == run_id, Group.prompt_id == prompt.id)
+        groups = connection.execute(used.order_by(Group.seq)).all()
+    return {
+        "id": prompt.id,
+        "prompt": prompt.question["prompt"],
+        "domain": f"{prompt.domain}, split {prompt.split}, origin {prompt.origin}",
+        "source": prompt.source,
+        "quarantined": prompt.quarantined or "no",
+        "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in selections],
+        "statistics": [
+            f"{row.route}: {row.count} scores, mean {row.mean:.3f}, decayed {row.decayed_mean:.3f}, "
+            f"{row.passes} passed, last at version {row.last_version}"
+            for row in stats
+        ],
+        "groups": [
+            f"{row.group_id} {row.purpose} {row.label}: {row.outcome or 'open'} {row.reason or ''}"
+            f"{'' if row.mean_score is None else f', mean {row.mean_score:.3f}'}"
+            for row in groups
+        ],
+    }
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 90 else f"{line[:87]}..."

@@ -1,0 +1,75 @@
+"""A whole run in this process: stack, prompts, services, audit, report.
+
+Invariant: however it ends, nothing that it started is left running.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from infra.cli.audit import audit_run
+from infra.cli.prompts import ingest_splits
+from infra.cli.table import print_summary
+from infra.cli.watch import broker_text, require_finished, watch
+from infra.db.engine import connect
+from infra.local.stack import Stack
+from infra.report.build import finish, write_facts, write_report
+from infra.report.collect import RunRecord, collect
+from infra.report.summary import RunFacts
+from infra.settings.tree import Settings
+
+AUDIT_NAME = "audit.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What came before the run."""
+
+    seconds: float = 0.0
+    base_scores: Mapping[str, float] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+def execute(settings: Settings, preparation: Preparation, started: float, *, screen: bool | None) -> None:
+    """From the prompts to the report; `started`: Unix seconds of the command's start. Raises CommandError where the
+    run fails, KeyboardInterrupt where it was stopped, and what starting a stack raises.
+    """
+    with Stack(settings) as stack:
+        folder = stack.folder
+        print(f"run {stack.run_id} in {folder}", flush=True)
+        facts = _facts(stack, preparation)
+        write_facts(folder, facts)
+        record, facts = _run_to_end(stack, facts, started, screen=screen)
+    summary = write_report(folder, record, replace(facts, wall_seconds=time.time() - started))
+    wall_seconds = time.time() - started
+    finish(folder, summary, facts, wall_seconds)
+    print_summary(summary | {"wall_seconds": wall_seconds}, folder)
+
+
+def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool | None) -> tuple[RunRecord, RunFacts]:
+    """The audit reads the log, so it comes while the broker is there."""
+    database = stack.settings.database
+    engine = connect(database.url, database.connect_timeout_seconds)
+    try:
+        ingest_splits(engine, stack.settings)
+        require_finished(watch(stack, started, screen=screen))
+        assert stack.supervisor is not None
+        restarts = {service.name: service.restarts for service in stack.supervisor.snapshot() if service.restarts}
+        audit = audit_run(stack.settings, engine)
+        (stack.folder / AUDIT_NAME).write_text(json.dumps(audit, indent=2) + "\n", encoding="utf-8")
+        return collect(engine, stack.run_id), replace(facts, restarts=restarts, audit=audit)
+    finally:
+        engine.dispose()
+
+
+def _facts(stack: Stack, preparation: Preparation) -> RunFacts:
+    return RunFacts(
+        wall_seconds=preparation.seconds,
+        prepare_seconds=preparation.seconds,
+        broker=broker_text(stack),
+        seed=stack.settings.run.seed,
+        base_scores=dict(preparation.base_scores),
+        prepare_report=dict(preparation.report),
+    )

@@ -1,0 +1,173 @@
+"""`rewardstream up | down | status | top`: a stack in the background."""
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import typer
+from sqlalchemy import Engine
+
+from infra.cli.errors import CommandError, ExitCode
+from infra.cli.options import (
+    AsJson,
+    BootstrapServers,
+    DatabaseUrl,
+    Dedicated,
+    DryRun,
+    Recipe,
+    RunFolder,
+    Seed,
+    Set,
+    connections,
+    print_dry_run,
+    resolve,
+)
+from infra.cli.runs import RUNS, RunsFolder, engine_of, find_run, open_engine
+from infra.settings.tree import Settings
+
+if TYPE_CHECKING:
+    from infra.cli.runs import RunPlace
+    from infra.local.background import StackStatus
+
+
+def up(
+    *,
+    recipe: Recipe = None,
+    seed: Seed = None,
+    assignments: Set = None,
+    bootstrap_servers: BootstrapServers = None,
+    database_url: DatabaseUrl = None,
+    run_folder: RunFolder = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Start broker, Postgres and all services in the background; prompts of data.prompts are ingested first."""
+    resolved = resolve(
+        recipe,
+        assignments,
+        *connections(bootstrap_servers, database_url),
+        Dedicated("--seed", "run.seed", seed),
+        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+    )
+    if dry_run:
+        print_dry_run(resolved)
+        return
+    from infra.local.background import up as start
+
+    settings = resolved.settings
+    require_models(settings)
+    _ingest(settings)
+    state = start(settings)
+    print(f"run {state.run_id} is up: {state.broker} broker at {state.bootstrap}, database {state.database}")
+    print("`rewardstream top` watches it, `rewardstream down` stops it")
+
+
+def down(*, runs: RunsFolder = RUNS) -> None:
+    """Stop the stack in the background."""
+    from infra.local.background import down as stop
+
+    state = stop(runs)
+    print("nothing was up" if state is None else f"run {state.run_id} is down")
+
+
+def status(*, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
+    """What runs. Exit code 0 where all is well, 1 where a part is not, 3 where nothing is up."""
+    from infra.local.background import status as look
+
+    found = look(runs)
+    if found is None:
+        raise CommandError(
+            f"no stack was started in {runs.resolve()}: `rewardstream up` starts one", ExitCode.UNREACHABLE
+        )
+    _print_status(found, as_json=as_json)
+    if not found.healthy:
+        raise typer.Exit(ExitCode.FAILED if found.running else ExitCode.UNREACHABLE)
+
+
+def top(
+    *, runs: RunsFolder = RUNS, once: bool = typer.Option(False, "--once", help="One plain line, then end.")
+) -> None:
+    """Watch the run that is up, from another terminal."""
+    from infra.local.state import read_state
+
+    state = read_state(runs)
+    if state is None or state.process is None:
+        raise CommandError(f"nothing is up in {runs.resolve()}: `rewardstream up` starts a stack", ExitCode.UNREACHABLE)
+    place = find_run(state.run_id, runs)
+    with engine_of(place, runs) as engine:
+        _watch(place, engine, once=once)
+
+
+def require_models(settings: Settings) -> None:
+    """Before anything starts: a model that is not there is one message, not six restarts. Raises ModelFilesError."""
+    from workers.model_files import DEMO_MODEL, resolve_model
+
+    paths = {"model.path": settings.model.path}
+    if settings.genrm.backend == "hf":
+        paths["genrm.model"] = settings.genrm.model
+    if settings.learner.value.path:
+        paths["learner.value.path"] = settings.learner.value.path
+    for setting, path in paths.items():
+        if path != DEMO_MODEL:
+            resolve_model(path, settings.run.prepared, setting=setting)
+
+
+def _ingest(settings: Settings) -> None:
+    from infra.cli.prompts import ingest_splits
+
+    if settings.data.prompts is not None or settings.data.heldout is not None:
+        with open_engine(settings.database, settings.run.folder) as engine:
+            ingest_splits(engine, settings)
+
+
+def _watch(place: "RunPlace", engine: Engine, *, once: bool) -> None:
+    from infra.local.state import read_state
+    from infra.screen.monitor import TICK_SECONDS, Monitor, Watched
+
+    root = place.folder.parent
+    settings = place.settings
+    started = (place.folder / "logs").stat().st_ctime
+    broker = f"{settings.broker.kind} at {settings.broker.bootstrap_servers}"
+    watched = Watched(place.run_id, settings.topics.prefix, broker, started)
+    with Monitor(watched, engine, live=False if once else None) as monitor:
+        while (state := read_state(root)) is not None and state.process is not None and state.run_id == place.run_id:
+            monitor.tick(state.services)
+            if once:
+                return
+            time.sleep(TICK_SECONDS)
+
+
+def _print_status(found: "StackStatus", *, as_json: bool) -> None:
+    state = found.state
+    if as_json:
+        services = [
+            {
+                "name": entry.service.name,
+                "status": entry.service.status,
+                "healthy": entry.healthy,
+                "pid": entry.service.pid,
+                "restarts": entry.service.restarts,
+                "metrics_port": entry.service.metrics_port,
+            }
+            for entry in found.services
+        ]
+        print(
+            json.dumps(
+                {
+                    "run": state.run_id,
+                    "running": found.running,
+                    "healthy": found.healthy,
+                    "broker": state.broker,
+                    "bootstrap": state.bootstrap,
+                    "database": state.database,
+                    "ended": state.ended or None,
+                    "services": services,
+                },
+                indent=2,
+            )
+        )
+        return
+    print(f"run {state.run_id}: {'up' if found.running else 'not running'} {state.ended}".rstrip())
+    for entry in found.services:
+        service = entry.service
+        mark = "ok" if entry.healthy else service.status if not found.running else f"{service.status}, no answer"
+        print(f"{service.name:<12} {mark:<20} pid {service.pid or '-'}  restarts {service.restarts}")

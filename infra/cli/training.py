@@ -1,0 +1,105 @@
+"""`rewardstream train` and `sft`: one's own model on one's own data."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from infra.cli.errors import CommandError, ExitCode
+from infra.cli.interrupts import interrupt_once
+from infra.cli.options import (
+    BootstrapServers,
+    DatabaseUrl,
+    Dedicated,
+    DryRun,
+    Minutes,
+    NoScreen,
+    Recipe,
+    RunFolder,
+    Seed,
+    Set,
+    connections,
+    print_dry_run,
+    resolve,
+)
+
+Prompts = Annotated[Path | None, typer.Option(help="Prompts to train on: JSONL or Parquet.")]
+Heldout = Annotated[Path | None, typer.Option(help="Prompts to measure on, which share nothing with training.")]
+Model = Annotated[str | None, typer.Option(help="Folder of the policy, as transformers loads it.")]
+
+
+def train(
+    *,
+    recipe: Recipe = None,
+    prompts: Prompts = None,
+    heldout: Heldout = None,
+    model: Model = None,
+    seed: Seed = None,
+    minutes: Minutes = None,
+    no_screen: NoScreen = False,
+    assignments: Set = None,
+    bootstrap_servers: BootstrapServers = None,
+    database_url: DatabaseUrl = None,
+    run_folder: RunFolder = None,
+    dry_run: DryRun = False,
+) -> None:
+    """A whole run on one's own prompts and model: ingest, train, measure, audit, report."""
+    resolved = resolve(
+        recipe,
+        assignments,
+        *connections(bootstrap_servers, database_url),
+        Dedicated("--prompts", "data.prompts", prompts and str(prompts)),
+        Dedicated("--heldout", "data.heldout", heldout and str(heldout)),
+        Dedicated("--model", "model.path", model),
+        Dedicated("--seed", "run.seed", seed),
+        Dedicated("--minutes", "selector.max_train_seconds", None if minutes is None else minutes * 60),
+        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+    )
+    if dry_run:
+        print_dry_run(resolved)
+        return
+    settings = resolved.settings
+    if settings.data.prompts is None:
+        raise CommandError("nothing to train on: give --prompts FILE, or data.prompts in a recipe", ExitCode.USAGE)
+    started = psutil.Process().create_time()
+    from infra.cli.running import Preparation, execute
+    from infra.cli.stack import require_models
+
+    require_models(settings)
+    with interrupt_once():
+        execute(settings, Preparation(), started, screen=False if no_screen else None)
+
+
+def sft(
+    *,
+    examples: Annotated[Path, typer.Argument(help="JSONL of {prompt or messages, response}.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the tuned model.")],
+    model: Model = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 24,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the cosine.")] = 6e-5,
+    batch: Annotated[int, typer.Option(min=1, help="Examples in a step.")] = 16,
+    seed: Seed = None,
+    recipe: Recipe = None,
+    assignments: Set = None,
+) -> None:
+    """Fine-tune a model on prompts with responses: the warm start that gives PPO a signal to follow."""
+    dedicated = (Dedicated("--model", "model.path", model), Dedicated("--seed", "run.seed", seed))
+    settings = resolve(recipe, assignments, *dedicated).settings
+    from trainer.sft import SftSettings, read_examples, run_sft
+    from trainer.supervised import FitSettings
+    from workers.model_files import resolve_model
+
+    if not examples.is_file():
+        raise CommandError(f"no examples at {examples.resolve()}: give a JSONL file", ExitCode.UNREACHABLE)
+    read = read_examples(examples)
+    folder = resolve_model(settings.model.path, settings.run.prepared)
+    fit = FitSettings(steps=steps, learning_rate=learning_rate)
+    report = run_sft(folder, read, out, SftSettings(fit=fit, batch=batch, seed=settings.run.seed), _progress)
+    print(json.dumps(asdict(report), indent=2))
+
+
+def _progress(done: int, total: int, loss: float) -> None:
+    typer.echo(f"step {done} of {total}: loss {loss:.4f}", err=True)
