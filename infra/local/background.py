@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from infra.local.run_folder import write_settings
 from infra.local.state import ServiceLine, StackState, read_state
 from infra.settings.tree import Settings
 
+DAEMON = (sys.executable, "-m", "infra.local.daemon")
 _START_SECONDS = 90.0
 """Kafka's start on a loaded machine, a new database and its schema."""
 _STOP_SECONDS = 15.0
@@ -47,8 +49,11 @@ class StackStatus:
         return self.running and all(service.healthy for service in self.services)
 
 
-def up(settings: Settings) -> StackState:
-    """Start a stack in the background and return once its services are started. Raises LocalStackError."""
+def up(settings: Settings, daemon: Sequence[str] = DAEMON) -> StackState:
+    """Start a stack in the background and return once its services are started. Raises LocalStackError.
+
+    `daemon` is the program, which is given the settings' file.
+    """
     runs = settings.run.folder
     if (state := read_state(runs)) is not None and state.process is not None:
         raise LocalStackError(
@@ -57,14 +62,14 @@ def up(settings: Settings) -> StackState:
         )
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".up-", dir=runs) as folder:
-        return _launch(runs, write_settings(settings, Path(folder)))
+        return _launch(runs, [*daemon, str(write_settings(settings, Path(folder)).absolute())])
 
 
-def _launch(runs: Path, settings_file: Path) -> StackState:
+def _launch(runs: Path, argv: list[str]) -> StackState:
     log_file = runs / "stack.log"
     with log_file.open("wb") as output:
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "infra.local.daemon", str(settings_file.absolute())],
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

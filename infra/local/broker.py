@@ -23,7 +23,7 @@ _EMBEDDED_START_SECONDS = 15.0
 """It answers in tenths of a second."""
 _KAFKA_START_SECONDS = 60.0
 """It answers after four seconds on two idle cores; torch may be loading beside it."""
-_GRACE_SECONDS = 4.0
+_GRACE_SECONDS = 3.0
 """Of the ten in which a stack stops. Kafka flushes its log in two; what was acknowledged is kept anyway."""
 _PROBE_SECONDS = 2.0
 

@@ -13,12 +13,15 @@ from types import FrameType
 import psutil
 
 from infra.db.engine import shown
+from infra.local.disk import is_disk_full
 from infra.local.services import CommandTable, service_specs
 from infra.local.stack import Stack
 from infra.local.state import ServiceLine, StackState, write_state
 from infra.local.supervisor import Outcome, RunEnd, ServiceState
 from infra.settings.load import load
 from infra.settings.tree import Settings
+
+log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 1.0
 
@@ -32,13 +35,23 @@ def run(settings: Settings, commands: CommandTable = service_specs) -> int:
         end: RunEnd | None = None
         try:
             while end is None:
-                write_state(runs, describe(stack, supervisor.snapshot()))
+                _report(runs, describe(stack, supervisor.snapshot()))
                 end = supervisor.wait(_REPORT_SECONDS)
         except KeyboardInterrupt:
             end = supervisor.stop()
-        write_state(runs, describe(stack, supervisor.snapshot(), end))
-    logging.getLogger(__name__).info("%s", end.message)
+        log.info("%s", end.message)
+        _report(runs, describe(stack, supervisor.snapshot(), end))
     return 0 if end.outcome is Outcome.STOPPED else end.exit_code
+
+
+def _report(runs: Path, state: StackState) -> None:
+    """A full disk is the supervisor's to judge: the file then stays as it was."""
+    try:
+        write_state(runs, state)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        log.warning("the state is not written: %s", error)
 
 
 def describe(stack: Stack, services: tuple[ServiceState, ...], end: RunEnd | None = None) -> StackState:

@@ -10,6 +10,17 @@ EXIT_CODE = 74
 """EX_IOERR of sysexits.h: a service that met a full disk ends with it."""
 
 
+class DiskFullError(OSError):
+    """ENOSPC under a folder; the text names it."""
+
+    def __init__(self, folder: Path, reason: object) -> None:
+        super().__init__(errno.ENOSPC, explain(folder))
+        self.add_note(f"first noticed as: {reason}")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 def is_full(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
 

@@ -33,7 +33,7 @@ _START_SECONDS = 30.0
 """It takes one second; recovery after a crash of a loaded machine takes longer."""
 _INITDB_SECONDS = 60.0
 """It takes one."""
-_FAST_SHUTDOWN_SECONDS = 4.0
+_FAST_SHUTDOWN_SECONDS = 3.0
 """SIGINT ends sessions and writes a checkpoint, in tenths of a second for a run's data."""
 _LEFTOVER_SECONDS = 10.0
 """A server whose supervisor was killed shuts down by itself within the guardian's grace."""

@@ -4,6 +4,7 @@ Invariant: a child, and what it starts in its process group, never outlives this
 (PR_SET_PDEATHSIG on Linux, and the guardian everywhere), and every child that ended is reaped.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -23,6 +24,8 @@ from infra.local import guardian
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _POLL_SECONDS = 0.02
+_KILL_SECONDS = 1.0
+"""SIGKILL takes effect in milliseconds, unless the process waits for a disk that hangs."""
 
 
 class LocalStackError(RuntimeError):
@@ -101,8 +104,7 @@ def terminate(children: Sequence[Child], grace: float, number: signal.Signals = 
             guardian.kill_group(child.pid, signal.SIGKILL)
             child.process.wait()
             child.poll()
-    for process in descendants:  # those that left the group, as Postgres's backends do
-        _kill(process)
+    _kill(descendants)  # some left the group, as Postgres's backends do
 
 
 def spawn(
@@ -186,11 +188,21 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _kill(process: psutil.Process) -> None:
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    """Returns when they are gone; they are not ours to reap, so a zombie counts as gone."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()  # psutil compares start times: a reused id is not hit
+    deadline = time.monotonic() + _KILL_SECONDS
+    while any(_runs(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+
+
+def _runs(process: psutil.Process) -> bool:
     try:
-        process.kill()  # psutil compares start times: a reused id is not hit
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
-        return
+        return False
 
 
 class _Guard:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from infra.db.engine import DatabaseUnavailableError, connect
 from infra.db.migrate import upgrade
-from infra.local import run_folder
+from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
 from infra.local.postgres import Database, EmbeddedPostgres, open_database
 from infra.local.services import CommandTable, service_specs
@@ -57,8 +57,10 @@ class Stack:
     def __enter__(self) -> Self:
         try:
             self.start()
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, Exception) and disk.is_full(self.folder):
+                raise disk.DiskFullError(self.folder, error) from error
             raise
         return self
 
@@ -69,7 +71,7 @@ class Stack:
 
     def start(self) -> None:
         """Broker, Postgres, schema, topics. Raises LocalStackError, BrokerUnavailableError, DatabaseUnavailableError,
-        TopicMismatchError.
+        TopicMismatchError; entered by `with`, DiskFullError where that is the reason.
         """
         self.broker.start()
         url = self.database.start()

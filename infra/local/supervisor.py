@@ -23,7 +23,7 @@ from infra.local.services import SELECTOR, ServiceSpec
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
-_SELECTOR_GRACE_SECONDS = 1.5
+_SELECTOR_GRACE_SECONDS = 1.0
 """It commits one row at a time; what it had not confirmed is dispatched again at the next start."""
 _GRACE_SECONDS = 5.0
 """Services drain for at most so long. With the selector's and the broker's this stays below ten seconds."""

@@ -1,0 +1,215 @@
+"""The supervisor on real processes: what dies comes back, what cannot ends the run, and nothing is left."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+from supervised import (
+    CRASH,
+    FAMILY,
+    FILL,
+    IDLE,
+    LEAVE,
+    REFUSE,
+    STUBBORN,
+    await_true,
+    pid_of,
+    ready_file,
+    spec,
+    survivors,
+    tree_of,
+)
+
+from infra.local import broker, postgres
+from infra.local import supervisor as supervisor_module
+from infra.local.restarts import RestartPolicy
+from infra.local.supervisor import Foundation, Outcome, RunEnd, ServiceStatus, Supervisor
+
+QUICK = RestartPolicy(first_seconds=0.02, longest_seconds=0.1, short_lives=4)
+PATIENT = RestartPolicy(first_seconds=0.02, longest_seconds=0.1, short_lives=1000)
+
+Supervise = Callable[..., Supervisor]
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    started: list[Supervisor] = []
+
+    def start(behaviours: dict[str, str], **options: object) -> Supervisor:
+        specs = [spec(name, behaviour, tmp_path) for name, behaviour in behaviours.items()]
+        supervisor = Supervisor(specs, **({"folder": tmp_path, "policy": PATIENT} | options))  # type: ignore[arg-type]
+        supervisor.start()
+        started.append(supervisor)
+        return supervisor
+
+    yield start
+    for supervisor in started:
+        supervisor.stop()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def end_of(supervisor: Supervisor) -> RunEnd:
+    return await_true(lambda: supervisor.wait(1))
+
+
+def test_a_killed_service_comes_back_and_is_counted(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise({"router": IDLE, "learner": IDLE})
+    first, other = pid_of(tmp_path, "router"), pid_of(tmp_path, "learner")
+    ready_file(tmp_path, "router").unlink()
+    os.kill(first, signal.SIGKILL)
+    second = pid_of(tmp_path, "router")
+    assert second != first
+    router, learner = supervisor.snapshot()
+    assert (router.name, router.pid, router.restarts, router.last_exit) == ("router", second, 1, -9)
+    assert (learner.pid, learner.restarts, learner.status) == (other, 0, ServiceStatus.RUNNING)
+    assert router.usage.memory_bytes > 2**20
+
+
+def test_a_service_that_was_asked_to_end_comes_back_too(supervise: Supervise, tmp_path: Path) -> None:
+    supervise({"learner": IDLE})
+    first = pid_of(tmp_path, "learner")
+    ready_file(tmp_path, "learner").unlink()
+    os.kill(first, signal.SIGTERM)
+    assert pid_of(tmp_path, "learner") != first
+
+
+def test_a_service_that_keeps_dying_ends_the_run_with_its_log(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise({"router": IDLE, "learner": CRASH}, policy=QUICK)
+    end = end_of(supervisor)
+    assert (end.outcome, end.exit_code) == (Outcome.FAILED, 1)
+    assert end.message.startswith("learner keeps dying (exit code 1)")
+    assert end.message.count("no luck") == QUICK.short_lives
+    assert {state.status for state in supervisor.snapshot()} == {ServiceStatus.STOPPED}
+
+
+def test_a_service_that_refuses_its_settings_is_not_started_again(supervise: Supervise) -> None:
+    supervisor = supervise({"learner": REFUSE})
+    end = end_of(supervisor)
+    assert end.exit_code == 1
+    assert "learner refuses its settings" in end.message
+    assert "learner.gamma: wrong" in end.message
+    assert supervisor.snapshot()[0].restarts == 0
+
+
+def test_the_selectors_end_is_the_runs(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise({"selector": LEAVE, "learner": IDLE})
+    learner = tree_of(pid_of(tmp_path, "learner"))
+    (tmp_path / "leave").touch()
+    end = end_of(supervisor)
+    assert (end.outcome, end.exit_code) == (Outcome.FINISHED, 0)
+    assert survivors(learner) == []
+
+
+def test_a_selector_that_was_only_asked_to_end_comes_back(supervise: Supervise, tmp_path: Path) -> None:
+    done = Event()
+    supervisor = supervise({"selector": LEAVE}, finished=done.is_set)
+    first = pid_of(tmp_path, "selector")
+    ready_file(tmp_path, "selector").unlink()
+    os.kill(first, signal.SIGTERM)
+    assert pid_of(tmp_path, "selector") != first
+    done.set()
+    (tmp_path / "leave").touch()
+    assert end_of(supervisor).outcome is Outcome.FINISHED
+
+
+def test_stop_kills_the_stubborn_and_every_descendant(
+    supervise: Supervise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_GRACE_SECONDS", 0.5)
+    supervisor = supervise({"selector": IDLE, "rtv": FAMILY, "learner": STUBBORN})
+    processes = [one for name in ("selector", "rtv", "learner") for one in tree_of(pid_of(tmp_path, name))]
+    assert len(processes) == 5
+    end = supervisor.stop()
+    assert (end.outcome, end.exit_code) == (Outcome.STOPPED, 130)
+    assert survivors(processes) == []
+
+
+def test_a_dead_services_helpers_die_with_it(supervise: Supervise, tmp_path: Path) -> None:
+    supervise({"rtv": FAMILY})
+    leader, *helpers = tree_of(pid_of(tmp_path, "rtv"))
+    in_group = [one for one in helpers if os.getpgid(one.pid) == leader.pid]
+    assert in_group
+    leader.kill()
+    await_true(lambda: not survivors(in_group))
+
+
+def test_the_whole_stop_fits_into_ten_seconds() -> None:
+    foundations = max(broker._GRACE_SECONDS, postgres._FAST_SHUTDOWN_SECONDS)
+    assert supervisor_module._SELECTOR_GRACE_SECONDS + supervisor_module._GRACE_SECONDS + foundations <= 9
+
+
+def test_a_lost_broker_that_kept_nothing_ends_the_run(supervise: Supervise, tmp_path: Path) -> None:
+    alive = Event()
+    alive.set()
+    log = tmp_path / "broker.log"
+    log.write_text("out of memory\n")
+    supervisor = supervise({"router": IDLE}, foundations=[Foundation(name="broker", alive=alive.is_set, log=log)])
+    router = tree_of(pid_of(tmp_path, "router"))
+    alive.clear()
+    end = end_of(supervisor)
+    assert end.exit_code == 1
+    assert "broker died, and what it held is lost with it" in end.message
+    assert "out of memory" in end.message
+    assert survivors(router) == []
+
+
+def test_a_durable_broker_is_started_again(supervise: Supervise, tmp_path: Path) -> None:
+    alive = Event()
+    part = Foundation(name="broker", alive=alive.is_set, log=tmp_path / "broker.log", restart=alive.set)
+    supervisor = supervise({"router": IDLE}, foundations=[part])
+    pid_of(tmp_path, "router")
+    assert alive.is_set()
+    assert supervisor.wait(0) is None
+
+
+def test_a_full_disk_ends_the_run_with_the_folders_name(small_disk: Path, tmp_path: Path) -> None:
+    supervisor = Supervisor([spec("learner", FILL, small_disk), spec("router", IDLE, tmp_path)], folder=small_disk)
+    supervisor.start()
+    end = end_of(supervisor)
+    assert (end.outcome, end.exit_code) == (Outcome.DISK_FULL, 74)
+    assert end.message.startswith(f"the disk under {small_disk} is full")
+    assert supervisor.snapshot()[0].restarts == 0
+
+
+def test_a_crash_loop_on_a_full_disk_is_called_a_full_disk(small_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "ballast").write_bytes(bytes(2**21))
+    supervisor = Supervisor([spec("router", IDLE, small_disk)], folder=small_disk, policy=QUICK)
+    supervisor.start()
+    assert end_of(supervisor).exit_code == 74
+
+
+def test_a_taken_metrics_port_is_replaced_at_the_next_start(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise({"router": IDLE}, policy=RestartPolicy(first_seconds=1))
+    first = pid_of(tmp_path, "router")
+    port = supervisor.snapshot()[0].metrics_port
+    ready_file(tmp_path, "router").unlink()
+    os.kill(first, signal.SIGKILL)
+    await_true(lambda: supervisor.snapshot()[0].status is ServiceStatus.WAITING)
+    with socket.create_server(("127.0.0.1", port)):
+        pid_of(tmp_path, "router")
+        assert supervisor.snapshot()[0].metrics_port != port
+
+
+def test_usage_counts_a_services_busy_cores(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise({"router": IDLE})
+    pid_of(tmp_path, "router")
+    supervisor.snapshot()
+    usage = supervisor.snapshot()[0].usage
+    assert 0 <= usage.cpu_cores < os.cpu_count() * 1.5  # type: ignore[operator]
