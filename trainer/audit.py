@@ -1,0 +1,119 @@
+"""The promise, checked for one run: every dispatched group ended in exactly one outcome, no group trained twice,
+nothing that was acknowledged is lost. The log and Postgres are the witnesses, `trainer.audit_rules` the law.
+
+The embedded broker keeps nothing over its end, so the report is stored in the run's folder before the broker stops,
+and says so when it is shown later.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from infra.settings.tree import Settings
+from streams.clients import LogReader
+from trainer.audit_evidence import audit_topics, gather
+from trainer.audit_rules import Evidence, Violation, violations_of
+
+AUDIT_FILE = "audit.json"
+FROM_LOG = "the log and Postgres"
+STORED = "stored when the run ended; the log it was taken from is no longer there"
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    run_id: str
+    violations: list[Violation]
+    finished: bool
+    """Whether the run had ended; an open group is a violation only then."""
+    groups: dict[str, dict[str, int]]
+    """Surviving outcomes by purpose; `open` where there is none."""
+    counts: dict[str, int]
+    """Records and rows that were checked, copies that were dropped, lineages, closings taken back."""
+    dead_letters: dict[str, int]
+    """By stage and error class."""
+    audited_at: float
+    """Unix seconds."""
+    source: str = FROM_LOG
+
+    @property
+    def sound(self) -> bool:
+        return not self.violations
+
+    def as_dict(self) -> dict[str, Any]:
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def audit(run_id: str, engine: Engine, reader: LogReader) -> AuditReport:
+    """`reader` reads `audit_topics` from the beginning. Raises LookupError where the database holds no such run."""
+    log, database = gather(run_id, engine, reader)
+    return report_on(Evidence(run_id, log, database))
+
+
+def audit_run(settings: Settings, bootstrap: str, engine: Engine) -> AuditReport:
+    """Raises BrokerUnavailableError; LookupError where the broker has no topics, or the database no row, of the run:
+    its log is gone, see `load`.
+    """
+    with open_reader(settings, bootstrap) as reader:
+        return audit(settings.run.id, engine, reader)
+
+
+@contextmanager
+def open_reader(settings: Settings, bootstrap: str) -> Iterator[LogReader]:
+    with LogReader(settings.broker, bootstrap, audit_topics(settings.topics.prefix)) as reader:
+        yield reader
+
+
+def report_on(evidence: Evidence) -> AuditReport:
+    log, database = evidence.log, evidence.database
+    groups: dict[str, Counter[str]] = {}
+    for seq, row in sorted(database.after.items()):
+        closings = evidence.surviving.get(seq)
+        groups.setdefault(row.purpose, Counter())[closings[-1].outcome if closings else "open"] += 1
+    surviving = sum(len(closings) for closings in evidence.surviving.values())
+    return AuditReport(
+        run_id=evidence.run_id,
+        violations=violations_of(evidence),
+        finished=evidence.finished,
+        groups={purpose: {str(name): count for name, count in found.items()} for purpose, found in groups.items()},
+        counts={
+            "groups": len(database.after),
+            "tickets": sum(ticket.copies for ticket in log.tickets.values()),
+            "tickets_repeated": sum(ticket.copies - 1 for ticket in log.tickets.values()),
+            "rollouts": sum(len(group.rollouts) for group in log.groups.values()),
+            "rollouts_repeated": sum(group.rollouts.total() - len(group.rollouts) for group in log.groups.values()),
+            "verdicts": sum(group.copies for group in log.groups.values()),
+            "infra_errors": sum(not scored for group in log.groups.values() for scored in group.verdicts.values()),
+            "score_rows": sum(database.scores.values()),
+            "closings": len(log.closings),
+            "closings_taken_back": len(log.closings) - surviving,
+            "lineages": len(evidence.lineages.starts),
+            "dead_letters": log.dead_letters.total(),
+        },
+        dead_letters=dict(log.dead_letters),
+        audited_at=time.time(),
+    )
+
+
+def save(report: AuditReport, folder: Path) -> Path:
+    """Into the run's folder."""
+    file = folder / AUDIT_FILE
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    return file
+
+
+def load(folder: Path) -> AuditReport:
+    """A stored report, which says that it is one. Raises FileNotFoundError, or ValueError where it is damaged."""
+    file = folder / AUDIT_FILE
+    try:
+        report = msgspec.json.decode(file.read_bytes(), type=AuditReport)
+    except msgspec.DecodeError as error:
+        raise ValueError(
+            f"{file} is not an audit report: {error}; audit the run again while its broker is up"
+        ) from error
+    return msgspec.structs.replace(report, source=STORED)

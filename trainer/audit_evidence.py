@@ -1,0 +1,223 @@
+"""What the audit looks at: a run's log and its rows, reduced to what its rules need.
+
+Invariant: rows are read before the log and again after it, so that a run that is still going is judged by what must
+be there already: a ticket that was confirmed before the log was read is in the log, a ticket in the log has its row
+by the time that the log was read.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine, func, select
+
+from infra.db.models import Group, Run, Score, StreamOffset
+from streams.clients import LogReader
+from streams.codec import DecodeError, decode_by_schema
+from streams.dead_letters import parse
+from streams.messages import (
+    GroupClosed,
+    LineageStarted,
+    PromptTicket,
+    Purpose,
+    Rollout,
+    ScoredTrajectory,
+    Status,
+)
+from streams.records import Record
+from streams.routing import route_of
+from streams.topics import Topic, topic_name
+
+READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)
+"""The requests' topics repeat the rollouts."""
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+VerdictKey = tuple[int, str, str, str]
+"""Sample index, route, scorer, scorer's version."""
+
+
+@dataclass(slots=True)
+class TicketSeen:
+    group_id: str
+    purpose: Purpose
+    samples: int
+    digests: set[bytes] = field(default_factory=set)
+    """Of the bytes; one, however often the ticket was produced."""
+    copies: int = 0
+
+
+@dataclass(slots=True)
+class GroupLog:
+    """What the log holds of one group beside its ticket and its end."""
+
+    rollouts: Counter[int] = field(default_factory=Counter)
+    """Copies by sample index."""
+    verdicts: dict[int, bool] = field(default_factory=dict)
+    """On the question's own route, by sample index: whether the first one has a score."""
+    stored: set[VerdictKey] = field(default_factory=set)
+    """Verdicts that the sink says it has written."""
+    copies: int = 0
+    """Records of `scored`."""
+
+
+@dataclass(slots=True)
+class LogEvidence:
+    tickets: dict[int, TicketSeen] = field(default_factory=dict)
+    groups: dict[str, GroupLog] = field(default_factory=lambda: defaultdict(GroupLog))
+    closings: list[GroupClosed] = field(default_factory=list)
+    starts: list[LineageStarted] = field(default_factory=list)
+    bad_verdicts: list[tuple[str, str]] = field(default_factory=list)
+    """(group, what is wrong): a score for an infra_error, or none for another status."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """(place in the log, error) of records that do not decode and are not in the dead letters."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By stage and error class."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    seq: int
+    group_id: str
+    purpose: str
+    samples: int
+    confirmed: bool
+    digest: bytes
+    outcome: str | None
+    closed_lineage: int | None
+    closed_ordinal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEvidence:
+    phase: str
+    finished_at: datetime | None
+    before: dict[int, GroupRow]
+    """Groups before the log was read."""
+    after: dict[int, GroupRow]
+    scores: dict[str, int]
+    """Rows of `scores` by group."""
+    bad_scores: list[tuple[str, str]]
+    """As LogEvidence.bad_verdicts."""
+
+
+def gather(run_id: str, engine: Engine, reader: LogReader) -> tuple[LogEvidence, DatabaseEvidence]:
+    """Raises LookupError where the database holds no such run."""
+    before, sunk = _group_rows(engine, run_id), _sink_offsets(engine)
+    log = read_log(run_id, reader.read_to_end(), sunk)
+    after = _group_rows(engine, run_id)
+    with engine.connect() as connection:
+        run = connection.execute(select(Run.phase, Run.finished_at).where(Run.id == run_id)).one_or_none()
+        if run is None:
+            raise LookupError(f"run {run_id!r} is not in this database")
+        counts = connection.execute(
+            select(Score.group_id, func.count()).where(Score.run_id == run_id).group_by(Score.group_id)
+        )
+        scores = {group: count for group, count in counts}  # noqa: C416 (a Row is no pair to dict's type)
+        wrong = (Score.score.is_(None)) != (Score.status == Status.INFRA_ERROR.value)
+        rows = connection.execute(
+            select(Score.group_id, Score.rollout_id, Score.status, Score.score).where(Score.run_id == run_id, wrong)
+        )
+        bad = [(row.group_id, f"row of {row.rollout_id}: {row.status} with score {row.score}") for row in rows]
+    return log, DatabaseEvidence(run.phase, run.finished_at, before, after, scores, bad)
+
+
+def audit_topics(prefix: str) -> list[str]:
+    """Names of the topics that the audit reads, for its LogReader."""
+    return [topic_name(prefix, topic) for topic in READ]
+
+
+def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[tuple[str, int], int]) -> LogEvidence:
+    """`sunk`: the sink's next offset by topic and partition; verdicts below it must be in Postgres, unless they were
+    set aside.
+    """
+    log = LogEvidence()
+    set_aside: set[Place] = set()
+    unread: dict[Place, str] = {}
+    written: list[tuple[Place, str, VerdictKey]] = []
+    for record in records:
+        place = (record.topic, record.partition, record.offset)
+        if record.topic.endswith(Topic.DEAD_LETTERS):
+            letter = parse(record)
+            set_aside.add((letter.topic, letter.partition, letter.offset))
+            log.dead_letters[f"{letter.stage}/{letter.error_class}"] += 1
+            continue
+        try:
+            message = decode_by_schema(record.value, record.headers)
+        except DecodeError as error:
+            unread[place] = str(error)
+            continue
+        if _run_of(message) == run_id:
+            _take(log, record, message)
+            if isinstance(message, ScoredTrajectory) and record.offset < sunk.get(place[:2], 0):
+                written.append((place, message.rollout.group_id, _key(message)))
+    for place, group, key in written:
+        if place not in set_aside:
+            log.groups[group].stored.add(key)
+    log.unreadable = [(f"{p[0]}[{p[1]}]@{p[2]}", why) for p, why in unread.items() if p not in set_aside]
+    return log
+
+
+def _run_of(message: object) -> str | None:
+    scored = message.rollout if isinstance(message, ScoredTrajectory) else message
+    return getattr(scored, "run_id", None)
+
+
+def _take(log: LogEvidence, record: Record, message: object) -> None:
+    match message:
+        case PromptTicket():
+            seen = log.tickets.setdefault(message.seq, TicketSeen(message.group_id, message.purpose, message.samples))
+            seen.digests.add(digest(record.value or b""))
+            seen.copies += 1
+        case Rollout():
+            log.groups[message.group_id].rollouts[message.index] += 1
+        case GroupClosed():
+            log.closings.append(message)
+        case LineageStarted():
+            log.starts.append(message)
+        case ScoredTrajectory():
+            _take_verdict(log, message)
+
+
+def _take_verdict(log: LogEvidence, scored: ScoredTrajectory) -> None:
+    rollout = scored.rollout
+    group = log.groups[rollout.group_id]
+    group.copies += 1
+    if (scored.score is None) != (scored.status is Status.INFRA_ERROR):
+        what = f"verdict on {rollout.rollout_id}: {scored.status} with score {scored.score}"
+        log.bad_verdicts.append((rollout.group_id, what))
+    if scored.route is route_of(rollout.question):
+        group.verdicts.setdefault(rollout.index, scored.score is not None)
+
+
+def _key(scored: ScoredTrajectory) -> VerdictKey:
+    return scored.rollout.index, scored.route, scored.scorer, scored.scorer_version
+
+
+def digest(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=16).digest()
+
+
+def _group_rows(engine: Engine, run_id: str) -> dict[int, GroupRow]:
+    query = select(
+        Group.seq,
+        Group.group_id,
+        Group.purpose,
+        Group.samples,
+        Group.confirmed,
+        Group.ticket,
+        Group.outcome,
+        Group.closed_lineage,
+        Group.closed_ordinal,
+    ).where(Group.run_id == run_id)
+    with engine.connect() as connection:
+        return {row.seq: GroupRow(*row[:5], digest(row.ticket), *row[6:]) for row in connection.execute(query)}
+
+
+def _sink_offsets(engine: Engine) -> dict[tuple[str, int], int]:
+    query = select(StreamOffset.topic, StreamOffset.partition, func.max(StreamOffset.next_offset))
+    with engine.connect() as connection:
+        rows = connection.execute(query.group_by(StreamOffset.topic, StreamOffset.partition))
+        return {(topic, partition): offset for topic, partition, offset in rows}
