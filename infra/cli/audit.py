@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-from sqlalchemy import Engine
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, BootstrapServers, connections, resolve
 from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run
 from infra.settings.tree import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 FILE_NAME = "audit.json"
 
@@ -44,8 +45,10 @@ def audit(
         raise CommandError(f"{len(result['violations'])} violations in run {place.run_id}", ExitCode.FAILED)
 
 
-def audit_run(settings: Settings, engine: Engine) -> dict[str, Any]:
+def audit_run(settings: Settings, engine: "Engine") -> dict[str, Any]:
     """As JSON. Raises BrokerUnavailableError."""
+    import msgspec
+
     from trainer.audit import audit as check
 
     result: dict[str, Any] = msgspec.to_builtins(check(settings, settings.broker.bootstrap_servers, engine))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Engine, select
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
@@ -14,6 +13,8 @@ from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from trainer.ingest import IngestReport
 
 app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select.")
@@ -59,6 +60,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """The prompts in the database, with their running statistics."""
+    from sqlalchemy import select
+
     from infra.db.models import Prompt
 
     settings = resolve(recipe, assignments, *connections(None, database_url)).settings
@@ -115,14 +118,14 @@ def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
         print(f"{domain}: {len(prompts)} in")
 
 
-def ingest_splits(engine: Engine, settings: Settings) -> "list[IngestReport]":
+def ingest_splits(engine: "Engine", settings: Settings) -> "list[IngestReport]":
     """`data.prompts` and `data.heldout`, where they are set. Raises DatasetError."""
     files = ((settings.data.prompts, "train"), (settings.data.heldout, "heldout"))
     run_id = settings.run.id or None
     return [ingest_file(engine, path, split, run_id) for path, split in files if path is not None]
 
 
-def ingest_file(engine: Engine, path: Path, split: str, run_id: str | None = None) -> "IngestReport":
+def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = None) -> "IngestReport":
     """With `run_id`, that run draws from what it was given so. Raises DatasetError."""
     from trainer.dataset import Defaults
     from trainer.ingest import ingest as read_in
@@ -142,8 +145,10 @@ def ingest_file(engine: Engine, path: Path, split: str, run_id: str | None = Non
     return report
 
 
-def _story(engine: Engine, run_id: str, prefix: str) -> dict[str, Any]:
+def _story(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
     """Raises CommandError where no prompt, or more than one, begins so."""
+    from sqlalchemy import select
+
     from infra.db.models import Group, Prompt, PromptStats, Selection
 
     with engine.connect() as connection:

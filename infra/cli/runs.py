@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import Engine
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.settings.load import load
 from infra.settings.tree import DatabaseSettings, Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 RunName = Annotated[str, typer.Option("--run", help="A run's id, or `latest`.")]
 RunsFolder = Annotated[Path, typer.Option("--run-folder", help="Where runs are kept.")]
@@ -40,14 +42,14 @@ def find_run(name: str, root: Path) -> RunPlace:
 
 
 @contextmanager
-def engine_of(run: RunPlace, root: Path) -> Iterator[Engine]:
+def engine_of(run: RunPlace, root: Path) -> Iterator["Engine"]:
     """The run's database."""
     with open_engine(run.settings.database, root) as engine:
         yield engine
 
 
 @contextmanager
-def open_engine(database: DatabaseSettings, root: Path) -> Iterator[Engine]:
+def open_engine(database: DatabaseSettings, root: Path) -> Iterator["Engine"]:
     """The server that the settings name; where they name none, or the embedded one of a run that has ended, the
     embedded server of this folder of runs: the one that is up, else one that lasts as long as this.
 
@@ -83,7 +85,7 @@ def _started(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _disposed(engine: Engine) -> Iterator[Engine]:
+def _disposed(engine: "Engine") -> Iterator["Engine"]:
     try:
         yield engine
     finally:

@@ -5,7 +5,6 @@ import time
 from typing import TYPE_CHECKING
 
 import typer
-from sqlalchemy import Engine
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import (
@@ -26,6 +25,8 @@ from infra.cli.runs import RUNS, RunsFolder, engine_of, find_run, open_engine
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from infra.cli.runs import RunPlace
     from infra.local.background import StackStatus
 
@@ -119,7 +120,7 @@ def _ingest(settings: Settings) -> None:
             ingest_splits(engine, settings)
 
 
-def _watch(place: "RunPlace", engine: Engine, *, once: bool) -> None:
+def _watch(place: "RunPlace", engine: "Engine", *, once: bool) -> None:
     from infra.local.state import read_state
     from infra.screen.monitor import TICK_SECONDS, Monitor, Watched
 
