@@ -43,6 +43,9 @@ class Step:
     row: PackedRow
     positions: list[int]
     targets: list[int]
+    weights: list[float] | None = None
+    """Of each position's loss, whose weighted mean counts; None means all alike. A soft label is its position twice,
+    with the two tokens and their probabilities as weights."""
 
 
 def load_masters(folder: Path) -> Any:
@@ -82,7 +85,7 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Prog
             group["lr"] = settings.learning_rate * schedule(number, settings)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.autocast):
             logits = logits_at(model, step.row, step.positions)
-        loss = functional.cross_entropy(logits, torch.tensor(step.targets))
+        loss = _weighted_mean(functional.cross_entropy(logits, torch.tensor(step.targets), reduction="none"), step)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"loss {loss.item()} at step {number + 1}; lower the learning rate")
         loss.backward()  # type: ignore[no-untyped-call]
@@ -94,6 +97,13 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Prog
             progress(number + 1, settings.steps, losses[-1])
     model.eval()
     return losses
+
+
+def _weighted_mean(losses: Tensor, step: Step) -> Tensor:
+    if step.weights is None:
+        return losses.mean()
+    weights = torch.tensor(step.weights)
+    return (losses * weights).sum() / weights.sum()
 
 
 def schedule(step: int, settings: FitSettings) -> float:

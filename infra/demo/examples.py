@@ -1,0 +1,51 @@
+"""SFT examples of the demo: prompts of the SFT split with answers in the wanted form.
+
+The examples become the model's style, so every sentence is written by hand and none is used twice for one prompt.
+"""
+
+import random
+from collections.abc import Iterator
+
+from infra.demo.numbers import number_tasks
+from infra.demo.splits import SEED, Split, facts, load, topics
+from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, Task, instruction, knowledge, writing
+from trainer.sft import Example
+
+_NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, "sequence": 12}
+"""At most so many examples of each."""
+
+
+def sft_examples() -> list[Example]:
+    pairs = [*_numbers(), *_facts(), *_sentences()]
+    random.Random(SEED).shuffle(pairs)
+    return [Example(({"role": "user", "content": task.prompt},), answer) for task, answer in pairs]
+
+
+def sft_tasks() -> list[Task]:
+    """For the proof that nothing held out was trained on."""
+    return [task for task, _ in (*_numbers(), *_facts(), *_sentences())]
+
+
+def _numbers() -> Iterator[tuple[Task, str]]:
+    for kind, most in _NUMBER_KINDS.items():
+        for task in number_tasks(Split.SFT, kind)[:most]:
+            yield task, task.ground_truth or ""
+
+
+def _facts() -> Iterator[tuple[Task, str]]:
+    for fact in facts()[Split.SFT]:
+        yield knowledge(fact), fact.answer
+
+
+def _sentences() -> Iterator[tuple[Task, str]]:
+    written = load("sentences.json")
+    plain = [kind for kind in CORE_FORMATS if kind != "question"]
+    for number, topic in enumerate(topics()[Split.SFT]):
+        entry = written[topic.name]
+        for kind in list(WRITING_PROMPTS)[number % 2 :: 2]:
+            yield writing(topic, kind), entry[kind]
+        if number % 2:
+            yield instruction(topic, "question"), entry["question"]
+        for place, kind in enumerate(plain):
+            sentence = entry["short"][(number + place) % 2]
+            yield instruction(topic, kind), FORMATS[kind].apply(sentence)

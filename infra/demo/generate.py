@@ -1,0 +1,66 @@
+"""Samples of a model for the demo's tasks, through the engine that the demo itself uses.
+
+Invariant: a pure function of weights, tasks and seed; each task has a stream of its own, so that adding a task changes
+no other's samples.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.demo.tasks import Task
+from streams.messages import Sampling
+from workers.engines.base import GenerationRequest
+
+MAX_NEW_TOKENS = {"mathematics": 8, "instructions": 28, "knowledge": 10, "writing": 32}
+"""Twice what a right answer needs; an answer cut off here is wrong."""
+_RUNNING = 96
+_CONTEXT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    text: str
+    finished: bool
+    """Ended with the end token."""
+    mean_logprob: float
+    """Nats a token, of the distribution it was sampled from."""
+
+
+def sample(
+    folder: Path,
+    tasks: Sequence[Task],
+    samples: int,
+    *,
+    seed: int,
+    max_new_tokens: Mapping[str, int],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Sample]]:
+    """`samples` continuations of each task at temperature 1; no prompt may come twice.
+
+    Raises OSError or ValueError where the model does not load, ValueError on a prompt that comes twice.
+    """
+    from workers.engines.hf import HfEngine
+
+    engine = HfEngine(folder, max_running=_RUNNING, max_model_tokens=_CONTEXT)
+    found: list[list[Sample | None]] = [[None] * samples for _ in tasks]
+    place = {task.prompt: number for number, task in enumerate(tasks)}
+    if len(place) < len(tasks):
+        raise ValueError("a prompt comes twice; its samples would be the same ones")
+    for task in tasks:
+        sampling = Sampling(temperature=1.0, max_new_tokens=max_new_tokens[task.domain], seed=seed)
+        prompt = engine.encode_chat(({"role": "user", "content": task.prompt},))
+        engine.submit(GenerationRequest(task.prompt, prompt, samples, sampling))
+    done, total = 0, len(tasks) * samples
+    while engine.running:
+        for generation in engine.step():
+            found[place[generation.key]][generation.index] = Sample(
+                text=engine.decode(generation.token_ids),
+                finished=generation.finish_reason == "stop",
+                mean_logprob=sum(generation.logprobs) / len(generation.logprobs),
+            )
+            done += 1
+        if progress:
+            progress(done, total)
+    engine.close()
+    return [[one for one in row if one is not None] for row in found]

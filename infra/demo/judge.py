@@ -1,0 +1,102 @@
+"""The demo's judge: fitted on triples of the training splits, measured on questions it has not seen.
+
+Invariant: what is measured shares no fact and no topic with what is trained on; probes of the measurement are others
+than those of the fit.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.demo.generate import Sample
+from infra.demo.measure import rate
+from infra.demo.references import ranked
+from infra.demo.splits import SEED, Fact
+from infra.demo.tasks import Task, knowledge
+from infra.demo.triples import UNSEEN_PROBES, knowledge_groups, writing_groups
+from streams.messages import Question
+from trainer.reward_models.genrm import Triple, TripleGroup, judge_triples
+from trainer.reward_models.measures import accuracy, auc, expected_calibration_error, false_positive_rate
+from workers.judges.base import JudgeRequest
+from workers.judges.canary import canary_requests
+
+Scores = Sequence[Sequence[float]]
+_CANARY_QUESTIONS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Facts and writing tasks of one side, training or held out, with the policy's own samples."""
+
+    facts: Sequence[Fact]
+    answers: Mapping[str, Sequence[Sample]]
+    """By prompt."""
+    writing: Sequence[Task]
+    texts: Sequence[Sequence[Sample]]
+
+
+def training_groups(material: Material) -> list[TripleGroup]:
+    rng = random.Random(SEED)
+    groups = knowledge_groups(material.facts, material.answers, rng)
+    return groups + writing_groups(material.writing, material.texts, rng)
+
+
+def measures(judge: Path, heldout: Material) -> dict[str, float]:
+    """AUC, accuracy and calibration on form-balanced triples and on the policy's own answers, canaries, and how often
+    the judge orders two sentences as the rubric does when it reads them beside the best one.
+    """
+    found: dict[str, float] = {}
+    rng = random.Random(SEED + 1)
+    balanced = knowledge_groups(heldout.facts, heldout.answers, rng, UNSEEN_PROBES)
+    found |= _graded("knowledge", balanced, judge_triples(judge, balanced))
+    own = [_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in heldout.facts]
+    found |= _graded("own_answers", own, judge_triples(judge, own))
+    canaries = [_canaries(fact) for fact in heldout.facts[:_CANARY_QUESTIONS]]
+    fooled = [score for row in judge_triples(judge, canaries) for score in row]
+    found["canary_false_positive_rate"] = false_positive_rate(fooled)
+    writing = [_beside_the_best(task, row) for task, row in zip(heldout.writing, heldout.texts, strict=True)]
+    found["writing_auc"] = _order(writing, judge_triples(judge, writing))
+    return found
+
+
+def _graded(name: str, groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
+    flat = [score for row in scores for score in row]
+    labels = [one.right > 0.5 for group in groups for one in group.triples]
+    return {
+        f"{name}_auc": auc(flat, labels),
+        f"{name}_accuracy": accuracy(flat, labels),
+        f"{name}_ece": expected_calibration_error(flat, labels),
+        f"{name}_false_positive_rate": false_positive_rate(
+            [s for s, right in zip(flat, labels, strict=True) if not right]
+        ),
+    }
+
+
+def _order(groups: Sequence[TripleGroup], scores: Scores) -> float:
+    """AUC within the groups: a pair of candidates whose rubric scores differ is ordered the same way, ties half."""
+    won = pairs = 0.0
+    for group, row in zip(groups, scores, strict=True):
+        for better, high in zip(group.triples, row, strict=True):
+            for worse, low in zip(group.triples, row, strict=True):
+                if better.right > worse.right:
+                    won += 1.0 if high > low else 0.5 * (high == low)
+                    pairs += 1
+    return won / pairs
+
+
+def _own_answers(task: Task, samples: Sequence[Sample]) -> TripleGroup:
+    triples = tuple(Triple(one.text, 1.0 if rate(task, one.text) > 0 else 0.0) for one in samples)
+    return TripleGroup(Question(prompt=task.prompt, ground_truth=task.ground_truth), triples)
+
+
+def _beside_the_best(task: Task, samples: Sequence[Sample]) -> TripleGroup:
+    """`right` is the rubric's score here: only its order counts."""
+    triples = tuple(Triple(one.text, rate(task, one.text)) for one in samples if one.finished)
+    return TripleGroup(Question(prompt=task.prompt, references=tuple(ranked(task, samples))), triples)
+
+
+def _canaries(fact: Fact) -> TripleGroup:
+    asked = Question(prompt=knowledge(fact).prompt, ground_truth=fact.answer)
+    responses = [request.response for request in canary_requests(JudgeRequest(asked, ""))]
+    return TripleGroup(asked, tuple(Triple(text, 0.0) for text in (*responses, *UNSEEN_PROBES)))

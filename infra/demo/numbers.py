@@ -1,0 +1,75 @@
+"""Number tasks of one split, drawn without replacement from every task the split allows.
+
+Arithmetic is drawn through reasoning-gym's chain_sum generator, so that the demo's sums are those of a public task.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
+from infra.demo import tasks
+from infra.demo.splits import SEED, Split, pair_split
+from infra.demo.tasks import Task
+
+LARGEST = 99
+_DRAWN = 4000
+"""Draws of chain_sum: one-digit operands give 100 ordered pairs, so each is drawn many times over."""
+
+
+def number_tasks(split: Split, kind: str) -> list[Task]:
+    """Every task of the kind that the split allows, shuffled by the fixed seed. Raises KeyError on an unknown kind."""
+    found = list(_KINDS[kind](split))
+    random.Random(f"{SEED}:{kind}").shuffle(found)
+    return found
+
+
+def _compare(split: Split, make: Callable[[int, int], Task]) -> Iterator[Task]:
+    rng = random.Random(SEED)
+    for first in range(1, LARGEST + 1):
+        for second in rng.sample(range(1, LARGEST + 1), 12):
+            if first != second and pair_split(first, second) is split:
+                yield make(first, second)
+
+
+@cache
+def _chain_sums(digits: int) -> tuple[tuple[int, str, int], ...]:
+    from reasoning_gym import create_dataset
+
+    drawn = create_dataset(
+        "chain_sum", seed=SEED, size=_DRAWN, min_terms=2, max_terms=2, min_digits=digits, max_digits=digits
+    )
+    expressions = {entry["metadata"]["expression"] for entry in drawn}
+    found = [expression.split() for expression in sorted(expressions)]
+    return tuple((int(first), sign, int(second)) for first, sign, second in found)
+
+
+def _arithmetic(split: Split, digits: int, sign: str) -> Iterator[Task]:
+    make = tasks.total if sign == "+" else tasks.difference
+    for first, drawn_sign, second in _chain_sums(digits):
+        if drawn_sign == sign and first >= second * (sign == "-") and pair_split(first, second) is split:
+            yield make(first, second)
+
+
+_KINDS: dict[str, Callable[[Split], Iterable[Task]]] = {
+    "larger": lambda split: _compare(split, tasks.larger),
+    "smaller": lambda split: _compare(split, tasks.smaller),
+    "next": lambda split: (tasks.following(n) for n in range(1, LARGEST) if pair_split(n, n + 1) is split),
+    "previous": lambda split: (tasks.preceding(n) for n in range(2, LARGEST + 1) if pair_split(n - 1, n) is split),
+    "digits": lambda split: (tasks.digits(n) for n in range(1, LARGEST + 1) if pair_split(n, n) is split),
+    "sequence": lambda split: (
+        tasks.sequence(start, step)
+        for step in (1, 2, 5, 10)
+        for start in range(step, LARGEST - 3 * step, max(1, step // 2))
+        if pair_split(start + 2 * step, start + 3 * step) is split
+    ),
+    "sum": lambda split: _arithmetic(split, 1, "+"),
+    "difference": lambda split: _arithmetic(split, 1, "-"),
+    "long_sum": lambda split: _arithmetic(split, 2, "+"),
+    "long_difference": lambda split: _arithmetic(split, 2, "-"),
+    "story": lambda split: (
+        tasks.story(first, second)
+        for first in range(1, 20)
+        for second in range(1, 10)
+        if pair_split(first, second) is split
+    ),
+}

@@ -1,0 +1,92 @@
+"""Pieces of preparation kept by the content they were made from.
+
+Invariant: a piece's folder is complete or absent, and its name is the hash of everything that decides its content. It
+is made beside its place and renamed into it; an interrupt or an error leaves nothing half-made.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.folders import atomic_folder
+
+REPORT = "report.json"
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    folder: Path
+    made: bool
+    """False where it was there already."""
+    seconds: float
+    """What making it took, now or then."""
+    cpu_seconds: float
+    report: dict[str, Any]
+    """What its maker returned."""
+
+
+def piece(root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path], dict[str, Any]]) -> Piece:
+    """The folder `root/name-hash`, made by `make(folder)` where it is not there. What `make` returns is its report.
+
+    Two processes that ask for one piece make it once. Raises what `make` raises, and OSError.
+    """
+    target = root / f"{name}-{content_hash(inputs)}"
+    if not (target / REPORT).is_file():
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f".{name}.lock"):
+            if not (target / REPORT).is_file():
+                _make(target, make)
+                return _read(target, made=True)
+    return _read(target, made=False)
+
+
+def content_hash(inputs: Mapping[str, Any]) -> str:
+    """Of JSON-like values. Raises TypeError on anything else."""
+    canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS]
+
+
+def model_hash(folder: Path) -> str:
+    """Of everything in the folder that decides what the model and its tokenizer do."""
+    found = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in {".safetensors", ".json", ".jinja", ".model"} and path.name != REPORT:
+            found.update(path.name.encode())
+            with path.open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()[:_DIGITS]
+
+
+def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
+    for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed: we hold the lock
+        shutil.rmtree(left, ignore_errors=True)
+    started, cpu = time.monotonic(), time.process_time()
+    with atomic_folder(target) as folder:
+        made = make(folder)
+        costs = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu}
+        (folder / REPORT).write_text(json.dumps(costs | {"report": made}, indent=2), encoding="utf-8")
+
+
+def _read(target: Path, *, made: bool) -> Piece:
+    written = json.loads((target / REPORT).read_text(encoding="utf-8"))
+    return Piece(target, made, written["seconds"], written["cpu_seconds"], written["report"])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Between processes; the kernel drops the lock of a holder that dies."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,226 @@
+"""What `make demo` needs before its first run: policy, judge, references, prompts, and the shipped model's scores.
+
+Invariant: each piece is kept by the hash of what it was made from, so a second run makes nothing, an interrupted one
+goes on where it stopped, and no run's seed changes any of them.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from infra.demo import judge as judging
+from infra.demo import measure
+from infra.demo.examples import sft_examples
+from infra.demo.generate import Sample, sample
+from infra.demo.judge import Material
+from infra.demo.pieces import Piece, model_hash, piece
+from infra.demo.prompts import build_prompts, heldout_row, heldout_tasks, new_tasks, original_tasks
+from infra.demo.references import SAMPLES, ranked
+from infra.demo.splits import SEED, Fact, Split, facts
+from infra.demo.tasks import WRITING, Task, knowledge
+from infra.settings.tree import Settings
+from trainer.dataset import Defaults, parse_row
+from trainer.reward_models.genrm import JudgeFitSettings, fit_judge
+from trainer.sft import SftSettings, run_sft
+from trainer.supervised import FitSettings
+from workers.model_files import resolve_model
+
+CODE = 1
+"""Part of every hash: raise it when code changes what a piece holds."""
+SFT = SftSettings(fit=FitSettings(steps=24, learning_rate=6e-5), batch=16)
+"""Enough to know the forms and no more: half that leaves PPO without a signal, twice leaves it little to improve."""
+JUDGE = JudgeFitSettings(fit=FitSettings(steps=36, learning_rate=7e-5), groups=11)
+"""About 80 triples a step; fewer steps leave near misses (goose for geese) called right."""
+_JUDGE_FACTS = 240
+_ANSWERS = 4
+"""Own samples a fact."""
+_HELDOUT_WRITING = 24
+
+Progress = Callable[[str, int, int], None]
+"""(what is being made, steps done, steps in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    policy: Path
+    """After SFT: what PPO starts from."""
+    judge: Path
+    base_model: Path
+    """As shipped."""
+    prompts: Path
+    """JSONL to ingest, split train."""
+    heldout: Path
+    """JSONL to ingest, split heldout."""
+    report: dict[str, Any]
+    """`seconds` and `cpu_seconds` by piece, `made` (pieces made now), `sft`, `judge` (its measures), `base`."""
+    base_scores: dict[str, list[float]]
+    """Prompt id to the shipped model's scores, `selector.eval_samples` of them."""
+
+
+def prepare(settings: Settings, progress: Progress | None = None) -> Prepared:
+    """Make what is missing under `run.prepared`. Uses all cores: nothing else runs yet.
+
+    Raises ModelFilesError where the base model cannot be had, OSError where the disk is full or not writable.
+    """
+    tell: Progress = progress or (lambda _what, _done, _total: None)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        return _Preparation(settings, tell).run()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Preparation:
+    def __init__(self, settings: Settings, tell: Progress) -> None:
+        self._settings = settings
+        self._root = settings.run.prepared
+        self._limits = settings.rollout.sampling.max_new_tokens_by_domain
+        self._tell = tell
+        self._pieces: dict[str, Piece] = {}
+
+    def run(self) -> Prepared:
+        self._tell("model", 0, 1)
+        base = resolve_model(self._settings.model.path, self._root)
+        base_hash = model_hash(base)
+        self._tell("model", 1, 1)
+        policy = self._policy(base, base_hash)
+        samples = self._samples(policy)
+        judge = self._judge(base, base_hash, samples)
+        prompts = self._prompts(samples)
+        scores = self._base_scores(base, base_hash)
+        return Prepared(
+            policy=policy.folder,
+            judge=judge.folder,
+            base_model=base,
+            prompts=prompts.folder / "train.jsonl",
+            heldout=prompts.folder / "heldout.jsonl",
+            report=self._report(scores),
+            base_scores=json.loads((scores.folder / "scores.json").read_text(encoding="utf-8")),
+        )
+
+    def _policy(self, base: Path, base_hash: str) -> Piece:
+        examples = sft_examples()
+        inputs = {"base": base_hash, "examples": [asdict(example) for example in examples], "settings": asdict(SFT)}
+        return self._piece(
+            "sft", inputs, lambda folder: asdict(run_sft(base, examples, folder, SFT, self._step("sft")))
+        )
+
+    def _samples(self, policy: Piece) -> Piece:
+        """The SFT model's samples: what references are picked from, and what the judge is fitted and measured on."""
+        asked = {
+            "facts": ([knowledge(fact) for fact in _judge_facts()], _ANSWERS),
+            "heldout_facts": ([knowledge(fact) for fact in facts()[Split.HELDOUT]], _ANSWERS),
+            "writing": (_writing([*original_tasks(), *new_tasks()]), SAMPLES),
+            "heldout_writing": (_writing(heldout_tasks())[:_HELDOUT_WRITING], SAMPLES),
+        }
+        inputs = {
+            "policy": policy.folder.name,
+            "asked": {name: [[task.prompt for task in tasks], count] for name, (tasks, count) in asked.items()},
+            "limits": self._limits,
+        }
+
+        def make(folder: Path) -> dict[str, Any]:
+            for name, (tasks, count) in asked.items():
+                found = self._sample(policy.folder, tasks, count, name)
+                (folder / f"{name}.json").write_bytes(msgspec.json.encode(found))
+            return {"samples": sum(len(tasks) * count for tasks, count in asked.values())}
+
+        return self._piece("samples", inputs, make)
+
+    def _judge(self, base: Path, base_hash: str, samples: Piece) -> Piece:
+        training = Material(
+            _judge_facts(),
+            _by_prompt([knowledge(fact) for fact in _judge_facts()], _read(samples, "facts")),
+            _writing([*original_tasks(), *new_tasks()]),
+            _read(samples, "writing"),
+        )
+        held = facts()[Split.HELDOUT]
+        heldout = Material(
+            held,
+            _by_prompt([knowledge(fact) for fact in held], _read(samples, "heldout_facts")),
+            _writing(heldout_tasks())[:_HELDOUT_WRITING],
+            _read(samples, "heldout_writing"),
+        )
+        groups = judging.training_groups(training)
+        inputs = {"base": base_hash, "groups": msgspec.to_builtins(groups), "settings": asdict(JUDGE)}
+
+        def make(folder: Path) -> dict[str, Any]:
+            fitted = fit_judge(base, groups, folder, JUDGE, self._step("judge"))
+            return {"fit": asdict(fitted), "measures": judging.measures(folder, heldout)}
+
+        return self._piece("judge", inputs, make)
+
+    def _prompts(self, samples: Piece) -> Piece:
+        tasks = _writing([*original_tasks(), *new_tasks()])
+        pairs = zip(tasks, _read(samples, "writing"), strict=True)
+        train, heldout = build_prompts({task.prompt: ranked(task, row) for task, row in pairs})
+
+        def make(folder: Path) -> dict[str, Any]:
+            for name, rows in (("train", train), ("heldout", heldout)):
+                lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+            return {"train": len(train), "heldout": len(heldout)}
+
+        return self._piece("prompts", {"train": train, "heldout": heldout}, make)
+
+    def _base_scores(self, base: Path, base_hash: str) -> Piece:
+        tasks = heldout_tasks()
+        rows = [heldout_row(task) for task in tasks]
+        ids = [parse_row(row, Defaults()).id for row in rows]
+        count = self._settings.selector.eval_samples
+        inputs = {"base": base_hash, "rows": rows, "samples": count, "limits": self._limits}
+
+        def make(folder: Path) -> dict[str, Any]:
+            scores = measure.scores(tasks, self._sample(base, tasks, count, "base"))
+            (folder / "scores.json").write_text(json.dumps(dict(zip(ids, scores, strict=True))), encoding="utf-8")
+            return measure.domain_means(tasks, scores)
+
+        return self._piece("base", inputs, make)
+
+    def _piece(self, name: str, inputs: dict[str, Any], make: Callable[[Path], dict[str, Any]]) -> Piece:
+        self._tell(name, 0, 1)
+        self._pieces[name] = piece(self._root, name, inputs | {"code": CODE}, make)
+        self._tell(name, 1, 1)
+        return self._pieces[name]
+
+    def _sample(self, folder: Path, tasks: Sequence[Task], count: int, name: str) -> list[list[Sample]]:
+        return sample(
+            folder, tasks, count, seed=SEED, max_new_tokens=self._limits, progress=lambda d, n: self._tell(name, d, n)
+        )
+
+    def _step(self, name: str) -> Callable[[int, int, float], None]:
+        return lambda done, total, _loss: self._tell(name, done, total)
+
+    def _report(self, scores: Piece) -> dict[str, Any]:
+        return {
+            "seconds": {name: found.seconds for name, found in self._pieces.items()},
+            "cpu_seconds": {name: found.cpu_seconds for name, found in self._pieces.items()},
+            "made": [name for name, found in self._pieces.items() if found.made],
+            "sft": self._pieces["sft"].report,
+            "judge": self._pieces["judge"].report["measures"],
+            "prompts": self._pieces["prompts"].report,
+            "base": scores.report,
+        }
+
+
+def _judge_facts() -> Sequence[Fact]:
+    return (*facts()[Split.TRAIN], *facts()[Split.NEW])[:_JUDGE_FACTS]
+
+
+def _writing(tasks: Sequence[Task]) -> list[Task]:
+    return [task for task in tasks if task.domain == WRITING]
+
+
+def _by_prompt(tasks: Sequence[Task], samples: Sequence[Sequence[Sample]]) -> dict[str, Sequence[Sample]]:
+    return {task.prompt: row for task, row in zip(tasks, samples, strict=True)}
+
+
+def _read(samples: Piece, name: str) -> list[list[Sample]]:
+    return msgspec.json.decode((samples.folder / f"{name}.json").read_bytes(), type=list[list[Sample]])

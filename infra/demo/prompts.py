@@ -1,0 +1,157 @@
+"""The demo's prompts: the original set, new candidates for Pre-PPO, and the held-out ones, as tasks and as rows.
+
+Invariant: fixed by `splits.SEED` and the data alone, so that runs with different seeds compare on the same prompts.
+Training pays knowledge and writing by the judge (GenRM); held out, every domain is measured by a verifier.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, zip_longest
+from typing import Any
+
+from infra.demo.measure import VERIFIERS
+from infra.demo.numbers import number_tasks
+from infra.demo.splits import SEED, Fact, Split, facts, topics
+from infra.demo.tasks import (
+    CORE_FORMATS,
+    INSTRUCTIONS,
+    MATHEMATICS,
+    WRITING_PROMPTS,
+    Task,
+    instruction,
+    knowledge,
+    writing,
+)
+
+Row = dict[str, Any]
+
+_CORE_FACTS = frozenset(
+    {"capital", "continent", "opposite", "plural", "past", "comparative", "colour", "kind", "group", "language"}
+)
+"""Kinds that a 135M model half knows. The others are candidates for Pre-PPO only."""
+_CORE_NUMBERS = {"next": 18, "sequence": 18, "sum": 14, "digits": 6}
+_NEW_NUMBERS = {
+    "next": 10, "sequence": 10, "digits": 8, "larger": 8, "smaller": 8, "story": 10, "difference": 8, "long_sum": 6,
+}  # fmt: skip
+_HELDOUT_NUMBERS = {"next": 16, "sequence": 16, "sum": 10, "digits": 6}
+_NEW_FORMATS = dict.fromkeys(CORE_FORMATS, 10) | {"honestly": 8, "capitals": 6, "five_words": 8}
+_ORIGINAL = {"instructions": 60, "knowledge": 60, "writing": 48}
+_NEW_KNOWLEDGE, _NEW_WRITING, _BROKEN = 64, 32, 6
+HELDOUT = 48
+"""Prompts a domain: with 4 samples each, a standard error near 0.04."""
+SOURCE_BROKEN = "deliberately wrong reference"
+
+
+def original_tasks() -> list[Task]:
+    return [
+        *_numbers(Split.TRAIN, _CORE_NUMBERS),
+        *_instructions(Split.TRAIN, CORE_FORMATS, _ORIGINAL["instructions"]),
+        *_knowledge(Split.TRAIN, _CORE_FACTS, _ORIGINAL["knowledge"]),
+        *_writing(Split.TRAIN, _ORIGINAL["writing"]),
+    ]
+
+
+def new_tasks() -> list[Task]:
+    """Candidates: most like the originals, some trivial, some beyond the model, some with a wrong reference."""
+    every_kind = frozenset(fact.kind for fact in facts()[Split.NEW])
+    sound = [
+        *_numbers(Split.NEW, _NEW_NUMBERS),
+        *chain.from_iterable(_instructions(Split.NEW, (kind,), count) for kind, count in _NEW_FORMATS.items()),
+        *_knowledge(Split.NEW, every_kind, _NEW_KNOWLEDGE + _BROKEN),
+        *_writing(Split.NEW, _NEW_WRITING),
+    ]
+    return [*_broken(sound), *sound]
+
+
+def heldout_tasks() -> list[Task]:
+    return [
+        *_numbers(Split.HELDOUT, _HELDOUT_NUMBERS),
+        *_instructions(Split.HELDOUT, CORE_FORMATS, HELDOUT),
+        *_knowledge(Split.HELDOUT, _CORE_FACTS, HELDOUT),
+        *_writing(Split.HELDOUT, HELDOUT),
+    ]
+
+
+def build_prompts(references: Mapping[str, Sequence[str]]) -> tuple[list[Row], list[Row]]:
+    """Rows to ingest: for training, and held out. `references` maps each writing prompt of the training set to its
+    best-of-N, best first. Raises KeyError where one is missing.
+    """
+    train = [_training_row(task, "original", references) for task in original_tasks()]
+    train += [_training_row(task, "new", references) for task in new_tasks()]
+    return train, [heldout_row(task) for task in heldout_tasks()]
+
+
+def _training_row(task: Task, origin: str, references: Mapping[str, Sequence[str]]) -> Row:
+    by_verifier = task.domain in {MATHEMATICS, INSTRUCTIONS}
+    row = _row(task, "train", origin)
+    if by_verifier:
+        row |= {"verifier": VERIFIERS[task.domain], "options": task.options}
+    elif task.ground_truth is None:
+        row |= {"references": list(references[task.prompt])}
+    return row
+
+
+def heldout_row(task: Task) -> Row:
+    return _row(task, "heldout", "original") | {"verifier": VERIFIERS[task.domain], "options": task.options}
+
+
+def _row(task: Task, split: str, origin: str) -> Row:
+    return {
+        "domain": task.domain,
+        "messages": [{"role": "user", "content": task.prompt}],
+        "ground_truth": task.ground_truth,
+        "split": split,
+        "origin": origin,
+        "source": f"demo/{task.kind}: {task.source}",
+    }
+
+
+def _numbers(split: Split, counts: Mapping[str, int]) -> Iterable[Task]:
+    for kind, count in counts.items():
+        yield from number_tasks(split, kind)[:count]
+
+
+def _instructions(split: Split, kinds: Sequence[str], count: int) -> list[Task]:
+    """The kinds in turn, each over the split's topics in an order of its own."""
+    decks = [[instruction(topic, kind) for topic in _shuffled(topics()[split], f"{split}:{kind}")] for kind in kinds]
+    return _dealt(decks, count)
+
+
+def _knowledge(split: Split, kinds: frozenset[str], count: int) -> list[Task]:
+    """A fact of each kind in turn, so that no kind fills the set."""
+    decks: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts()[split]:
+        if fact.kind in kinds:
+            decks[fact.kind].append(fact)
+    return [knowledge(fact) for fact in _dealt([decks[kind] for kind in sorted(decks)], count)]
+
+
+def _writing(split: Split, count: int) -> list[Task]:
+    decks = [
+        [writing(topic, kind) for topic in _shuffled(topics()[split], f"{split}:{kind}")] for kind in WRITING_PROMPTS
+    ]
+    return _dealt(decks, count)
+
+
+def _broken(sound: list[Task]) -> list[Task]:
+    """Prompts whose reference is wrong: a model that knows better agrees with itself and never with the reference.
+    They replace the sound task of the same prompt.
+    """
+    found = []
+    for task in [task for task in sound if task.kind in {"digits", "continent", "plural"}][::3][:_BROKEN]:
+        sound.remove(task)
+        wrong = {"digits": "7", "continent": "Antarctica"}.get(task.kind, f"{task.ground_truth}es")
+        found.append(replace(task, ground_truth=wrong, source=SOURCE_BROKEN))
+    return found
+
+
+def _shuffled(items: Sequence[Any], stream: str) -> list[Any]:
+    return random.Random(f"{SEED}:{stream}").sample(list(items), len(items))
+
+
+def _dealt(decks: Sequence[Sequence[Any]], count: int) -> list[Any]:
+    """One from each deck in turn until there are `count`."""
+    turns = chain.from_iterable(zip_longest(*decks))
+    return [item for item in turns if item is not None][:count]

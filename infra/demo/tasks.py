@@ -1,0 +1,250 @@
+"""The demo's task templates: from a fact, a topic or a pair of numbers to one prompt with what scores it.
+
+Invariant: a task names in `keys` everything it draws on, so that splits can be proved disjoint.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.demo.splits import Fact, Topic
+
+MATHEMATICS, INSTRUCTIONS, KNOWLEDGE, WRITING = "mathematics", "instructions", "knowledge", "writing"
+DOMAINS = (MATHEMATICS, INSTRUCTIONS, KNOWLEDGE, WRITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    domain: str
+    kind: str
+    prompt: str
+    keys: frozenset[str]
+    """`pair:3:4`, `topic:rivers`, `word:france`: what this prompt shares with others."""
+    ground_truth: str | None = None
+    topic: Topic | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of the verifier that measures the task."""
+    source: str = "hand-written"
+
+
+def pair_key(first: int, second: int) -> str:
+    low, high = sorted((first, second))
+    return f"pair:{low}:{high}"
+
+
+# Knowledge
+
+_FACT_PROMPTS = {
+    "capital": "What is the capital of {}?",
+    "continent": "Which continent is {} in?",
+    "opposite": "What is the opposite of {}?",
+    "plural": "What is the plural of {}?",
+    "past": "What is the past tense of {}?",
+    "comparative": "What is the comparative form of {}?",
+    "colour": "What colour is {}?",
+    "young": "What is a young {} called?",
+    "kind": "Is a {} a fish, a bird, an insect, a reptile or a mammal?",
+    "group": "To which group of things does the word {} belong?",
+    "feminine": "What is the female form of {}?",
+    "next_day": "Which day comes right after {}?",
+    "next_month": "Which month comes right after {}?",
+    "language": "Which language do most people speak in {}?",
+}
+FACT_KINDS = tuple(_FACT_PROMPTS)
+_CLASSES = frozenset({"kind", "group"})
+"""Answered as well by the plural: fruit, fruits."""
+
+
+def knowledge(fact: Fact) -> Task:
+    return Task(
+        domain=KNOWLEDGE,
+        kind=fact.kind,
+        prompt=f"{_FACT_PROMPTS[fact.kind].format(fact.subject)} Answer with one word.",
+        keys=frozenset({f"word:{fact.subject.lower()}"}),
+        ground_truth=fact.answer,
+        options={"ignore_articles": True} | ({"accept": [f"{fact.answer}s"]} if fact.kind in _CLASSES else {}),
+        source="countryinfo" if fact.kind in {"capital", "continent"} else "hand-written",
+    )
+
+
+# Mathematics
+
+_NUMBER = "Answer with just the number."
+_WHOLE = {"whole_answer": True}
+_NAMES = ("Tom", "Anna", "Ben", "Maria", "Sam", "Lucy", "Omar", "Nina")
+_THINGS = ("apples", "books", "coins", "pencils", "cards", "eggs", "stamps", "balls")
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def in_words(number: int) -> str:
+    """English for 0..99."""
+    if number < len(_ONES):
+        return _ONES[number]
+    tens, ones = divmod(number, 10)
+    return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
+
+
+def _number_task(kind: str, prompt: str, pair: tuple[int, int], answer: int, source: str = "generated") -> Task:
+    return Task(
+        MATHEMATICS, kind, f"{prompt} {_NUMBER}", frozenset({pair_key(*pair)}), str(answer), None, _WHOLE, source
+    )
+
+
+def larger(first: int, second: int) -> Task:
+    return _number_task("larger", f"Which number is larger, {first} or {second}?", (first, second), max(first, second))
+
+
+def smaller(first: int, second: int) -> Task:
+    return _number_task(
+        "smaller", f"Which number is smaller, {first} or {second}?", (first, second), min(first, second)
+    )
+
+
+def following(number: int) -> Task:
+    return _number_task("next", f"What number comes right after {number}?", (number, number + 1), number + 1)
+
+
+def preceding(number: int) -> Task:
+    return _number_task("previous", f"What number comes right before {number}?", (number - 1, number), number - 1)
+
+
+def digits(number: int) -> Task:
+    return _number_task("digits", f"Write the number {in_words(number)} in digits.", (number, number), number)
+
+
+def total(first: int, second: int) -> Task:
+    return _number_task(
+        "sum", f"What is {first} + {second}?", (first, second), first + second, "reasoning-gym chain_sum"
+    )
+
+
+def difference(first: int, second: int) -> Task:
+    return _number_task(
+        "difference", f"What is {first} - {second}?", (first, second), first - second, "reasoning-gym chain_sum"
+    )
+
+
+def sequence(start: int, step: int) -> Task:
+    shown = [start + step * place for place in range(4)]
+    prompt = f"Continue the list with one more number: {', '.join(map(str, shown[:3]))}."
+    return _number_task("sequence", prompt, (shown[2], shown[3]), shown[3])
+
+
+def story(first: int, second: int) -> Task:
+    name, things = _NAMES[first % len(_NAMES)], _THINGS[second % len(_THINGS)]
+    prompt = f"{name} has {first} {things} and gets {second} more. How many {things} does {name} have now?"
+    return _number_task("story", prompt, (first, second), first + second)
+
+
+# Instructions
+
+ENDING = "That is all."
+_SHORT = "Write one short sentence about {}."
+_VETOES = {"forbid_echo": True, "forbid_repeats": True, "min_words": 3}
+"""Without them the policy learns to copy the prompt: it is paid for what it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """An instruction: how it is asked, its checker with arguments, how a plain sentence is made to follow it."""
+
+    prompt: str
+    checker: str
+    arguments: dict[str, Any]
+    apply: Callable[[str], str]
+    allow: tuple[str, ...] = ()
+    """Phrases of the prompt that the answer must repeat."""
+
+
+FORMATS: dict[str, Format] = {
+    "lowercase": Format(f"{_SHORT} Use only lowercase letters.", "rewardstream:lowercase", {}, str.lower),
+    "quotes": Format(
+        f"{_SHORT} Put the whole answer in double quotes.", "startend:quotation", {}, lambda text: f'"{text}"'
+    ),
+    "ending": Format(
+        f"{_SHORT} End your answer with the words: {ENDING}",
+        "rewardstream:ends_with",
+        {"text": ENDING},
+        lambda text: f"{text} {ENDING}",
+        (ENDING,),
+    ),
+    "exclamation": Format(
+        f"{_SHORT} End it with an exclamation mark.",
+        "rewardstream:ends_with",
+        {"text": "!"},
+        lambda text: text.removesuffix(".") + "!",
+    ),
+    "question": Format("Ask one short question about {}.", "rewardstream:one_question", {}, lambda text: text),
+    "honestly": Format(
+        f"{_SHORT} Begin your answer with the word Honestly.",
+        "rewardstream:starts_with",
+        {"text": "Honestly"},
+        lambda text: f"Honestly, {text[0].lower()}{text[1:]}",
+    ),
+    "capitals": Format(f"{_SHORT} Use only capital letters.", "rewardstream:uppercase", {}, str.upper),
+    "five_words": Format(
+        "Describe {} in exactly five words.", "rewardstream:word_count", {"exactly": 5}, lambda text: text
+    ),
+}
+CORE_FORMATS = ("lowercase", "quotes", "ending", "exclamation", "question")
+"""Kinds that a 135M model learns: between never and always right after SFT. The rest are for Pre-PPO to judge."""
+
+
+def instruction(topic: Topic, kind: str) -> Task:
+    form = FORMATS[kind]
+    return Task(
+        domain=INSTRUCTIONS,
+        kind=kind,
+        prompt=form.prompt.format(topic.name),
+        keys=frozenset({f"topic:{topic.name}"}),
+        topic=topic,
+        options=_VETOES
+        | {
+            "instruction_id_list": [form.checker, "keywords:existence"],
+            "kwargs": [form.arguments, {"keywords": [topic.stem]}],
+            "allow_phrases": [topic.name, *form.allow],
+        },
+    )
+
+
+# Writing
+
+WRITING_PROMPTS = {
+    "vivid": "Describe {0} in one vivid sentence.",
+    "reason": "Write one sentence about {0} that gives a reason.",
+    "story": "Write the first sentence of a story about {0}.",
+    "friend": "Tell a friend in one sentence why {0} {1} to you.",
+}
+
+
+def writing(topic: Topic, kind: str) -> Task:
+    return Task(
+        domain=WRITING,
+        kind=kind,
+        prompt=WRITING_PROMPTS[kind].format(topic.name, topic.verb),
+        keys=frozenset({f"topic:{topic.name}"}),
+        topic=topic,
+        options={"topic": topic.name},
+    )
