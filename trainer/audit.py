@@ -16,13 +16,15 @@ import msgspec
 from sqlalchemy import Engine
 
 from infra.settings.tree import Settings
-from streams.clients import LogReader
-from trainer.audit_evidence import audit_topics, gather
+from streams.clients import BrokerUnavailableError, LogReader
+from trainer.audit_evidence import audit_topics, gather, outcomes_by_purpose
 from trainer.audit_rules import Evidence, Violation, violations_of
 
 AUDIT_FILE = "audit.json"
 FROM_LOG = "the log and Postgres"
-STORED = "stored when the run ended; the log it was taken from is no longer there"
+STORED = "stored when the run ended, from its log, which is no longer there; Postgres was checked again now"
+_CONNECT_SECONDS = 2.0
+"""A broker that runs answers in tenths; one that ended with its run should not be waited for."""
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +58,39 @@ def audit(run_id: str, engine: Engine, reader: LogReader) -> AuditReport:
 
 
 def audit_run(settings: Settings, bootstrap: str, engine: Engine) -> AuditReport:
-    """Raises BrokerUnavailableError; LookupError where the broker has no topics, or the database no row, of the run:
-    its log is gone, see `load`.
+    """From the log and Postgres. Raises BrokerUnavailableError; LookupError where the broker has no topics, or the
+    database no row, of the run.
     """
     with open_reader(settings, bootstrap) as reader:
         return audit(settings.run.id, engine, reader)
+
+
+def audit_or_stored(settings: Settings, bootstrap: str, engine: Engine, folder: Path) -> AuditReport:
+    """As `audit_run`; where the run's log is gone, the report stored in `folder`, with Postgres checked again. Raises
+    what `audit_run` does where there is none.
+    """
+    broker = settings.broker.model_copy(update={"connect_timeout_seconds": _CONNECT_SECONDS})
+    try:
+        return audit_run(settings.model_copy(update={"broker": broker}), bootstrap, engine)
+    except (BrokerUnavailableError, LookupError):
+        if not (folder / AUDIT_FILE).is_file():
+            raise
+    return recheck(load(folder), engine)
+
+
+def recheck(report: AuditReport, engine: Engine) -> AuditReport:
+    """A stored report, with a violation for each number of groups that Postgres no longer holds as it was."""
+    now = outcomes_by_purpose(engine, report.run_id)
+    changed = [
+        Violation(
+            kind="database_changed",
+            group=report.run_id,
+            detail=f"{purpose} groups by outcome are {now.get(purpose, {})}, were {report.groups.get(purpose, {})}",
+        )
+        for purpose in sorted({*now, *report.groups})
+        if now.get(purpose, {}) != report.groups.get(purpose, {})
+    ]
+    return msgspec.structs.replace(report, violations=[*report.violations, *changed], source=STORED)
 
 
 @contextmanager
@@ -108,12 +138,11 @@ def save(report: AuditReport, folder: Path) -> Path:
 
 
 def load(folder: Path) -> AuditReport:
-    """A stored report, which says that it is one. Raises FileNotFoundError, or ValueError where it is damaged."""
+    """A stored report. Raises FileNotFoundError, or ValueError where it is damaged."""
     file = folder / AUDIT_FILE
     try:
-        report = msgspec.json.decode(file.read_bytes(), type=AuditReport)
+        return msgspec.json.decode(file.read_bytes(), type=AuditReport)
     except msgspec.DecodeError as error:
         raise ValueError(
             f"{file} is not an audit report: {error}; audit the run again while its broker is up"
         ) from error
-    return msgspec.structs.replace(report, source=STORED)

@@ -200,6 +200,17 @@ def digest(raw: bytes) -> bytes:
     return hashlib.blake2b(raw, digest_size=16).digest()
 
 
+def outcomes_by_purpose(engine: Engine, run_id: str) -> dict[str, dict[str, int]]:
+    """Groups in Postgres; `open` where there is no outcome."""
+    outcome = func.coalesce(Group.outcome, "open")
+    query = select(Group.purpose, outcome, func.count()).where(Group.run_id == run_id)
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    with engine.connect() as connection:
+        for purpose, name, count in connection.execute(query.group_by(Group.purpose, outcome)):
+            found[purpose][name] = count
+    return dict(found)
+
+
 def _group_rows(engine: Engine, run_id: str) -> dict[int, GroupRow]:
     query = select(
         Group.seq,

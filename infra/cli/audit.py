@@ -4,16 +4,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, BootstrapServers, connections, resolve
-from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run
+from infra.cli.runs import RUNS, RunName, RunPlace, RunsFolder, engine_of, find_run
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from trainer.audit import AuditReport
 
-FILE_NAME = "audit.json"
+_MOST_VIOLATIONS = 50
 
 
 def audit(
@@ -25,49 +24,53 @@ def audit(
 ) -> None:
     """Prove that every group of a run ended in one outcome and trained at most once, or name those that did not.
 
-    Where the run's broker kept nothing over its end, the audit that was made at the end of the run is shown.
+    Where the log is gone with its broker, the report that was stored at the end of the run is shown, and says so.
     """
-    from streams.clients import BrokerUnavailableError
-
     place = find_run(run, runs)
-    file = str(place.folder / "settings.json")
-    settings = resolve(file, None, *connections(bootstrap_servers, None)).settings
+    settings = resolve(str(place.folder / "settings.json"), None, *connections(bootstrap_servers, None)).settings
+    report = _audit(place, settings, runs)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        _print(report)
+    if not report.sound:
+        raise CommandError(f"{len(report.violations)} violations in run {place.run_id}", ExitCode.FAILED)
+
+
+def _audit(place: RunPlace, settings: Settings, runs: Path) -> "AuditReport":
+    """Raises CommandError where neither the log nor a stored report is there."""
+    from streams.clients import BrokerUnavailableError
+    from trainer.audit import audit_or_stored
+
     try:
         with engine_of(place, runs) as engine:
-            result = audit_run(settings, engine)
-    except BrokerUnavailableError as error:
-        result = _kept(place.folder, error)
-    if as_json:
-        print(json.dumps(result, indent=2))
-    else:
-        _print(result)
-    if result["violations"]:
-        raise CommandError(f"{len(result['violations'])} violations in run {place.run_id}", ExitCode.FAILED)
+            return audit_or_stored(settings, settings.broker.bootstrap_servers, engine, place.folder)
+    except (BrokerUnavailableError, LookupError) as error:
+        raise CommandError(
+            f"run {place.run_id} cannot be audited: {error.args[0]}. No audit was stored when it ended",
+            ExitCode.UNREACHABLE,
+        ) from error
 
 
-def audit_run(settings: Settings, engine: "Engine") -> dict[str, Any]:
-    """As JSON. Raises BrokerUnavailableError."""
-    import msgspec
-
-    from trainer.audit import audit as check
-
-    result: dict[str, Any] = msgspec.to_builtins(check(settings, settings.broker.bootstrap_servers, engine))
-    return result
-
-
-def _kept(folder: Path, error: Exception) -> dict[str, Any]:
-    file = folder / FILE_NAME
-    if not file.is_file():
-        raise error
-    result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return result
+def _print(report: "AuditReport") -> None:
+    rows: dict[str, Any] = {
+        "run": f"{report.run_id}, {'finished' if report.finished else 'not finished'}",
+        "from": report.source,
+        "groups": {purpose: dict(outcomes) for purpose, outcomes in report.groups.items()},
+        "checked": report.counts,
+        "dead letters": report.dead_letters or "none",
+    }
+    for name, value in rows.items():
+        print(f"{name}: {_inline(value)}")
+    for violation in report.violations[:_MOST_VIOLATIONS]:
+        print(f"violation: {violation.kind} {violation.group}: {violation.detail}")
+    print(f"{len(report.violations) or 'no'} violation{'' if len(report.violations) == 1 else 's'}")
 
 
-def _print(result: dict[str, Any]) -> None:
-    for name, value in result.items():
-        if name != "violations":
-            print(f"{name}: {value}")
-    for violation in result["violations"]:
-        print(f"violation: {violation}")
-    if not result["violations"]:
-        print("no violation")
+def _inline(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    parts = (
+        f"{name} ({_inline(count)})" if isinstance(count, dict) else f"{name} {count}" for name, count in value.items()
+    )
+    return ", ".join(parts)

@@ -3,13 +3,11 @@
 Invariant: however it ends, nothing that it started is left running.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from infra.cli.audit import audit_run
 from infra.cli.prompts import ingest_splits
 from infra.cli.table import print_summary
 from infra.cli.watch import broker_text, require_finished, watch
@@ -19,8 +17,7 @@ from infra.report.build import finish, write_facts, write_report
 from infra.report.collect import RunRecord, collect
 from infra.report.summary import RunFacts
 from infra.settings.tree import Settings
-
-AUDIT_NAME = "audit.json"
+from trainer.audit import audit_run, save
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +54,7 @@ def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool |
         require_finished(watch(stack, started, screen=screen))
         assert stack.supervisor is not None
         restarts = {service.name: service.restarts for service in stack.supervisor.snapshot() if service.restarts}
-        audit = audit_run(stack.settings, engine)
-        (stack.folder / AUDIT_NAME).write_text(json.dumps(audit, indent=2) + "\n", encoding="utf-8")
+        audit = audit_run(stack.settings, engine, stack.folder)
         return collect(engine, stack.run_id), replace(facts, restarts=restarts, audit=audit)
     finally:
         engine.dispose()
