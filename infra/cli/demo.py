@@ -1,6 +1,7 @@
 """`rewardstream demo`: from nothing to a trained model and its report, in one command."""
 
 import time
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import psutil
@@ -58,12 +59,14 @@ def demo(
 def run(settings: Settings, *, screen: bool | None) -> None:
     """Raises CommandError where the run fails, KeyboardInterrupt where it was stopped."""
     started = psutil.Process().create_time()
+    from infra.cli.progress import Steps
     from infra.cli.running import Preparation, execute
     from infra.demo.prepare import prepare
 
     print("preparing: SFT and judge are trained once and kept", flush=True)
-    prepared = prepare(settings)
-    preparation = Preparation(seconds=time.time() - started, base_scores=prepared.base_scores, report=prepared.report)
+    prepared = prepare(settings, Steps())
+    base = {prompt: fmean(scores) for prompt, scores in prepared.base_scores.items() if scores}
+    preparation = Preparation(seconds=time.time() - started, base_scores=base, report=prepared.report)
     execute(with_prepared(settings, prepared), preparation, started, screen=screen)
 
 

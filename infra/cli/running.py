@@ -54,8 +54,9 @@ def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool |
         require_finished(watch(stack, started, screen=screen))
         assert stack.supervisor is not None
         restarts = {service.name: service.restarts for service in stack.supervisor.snapshot() if service.restarts}
-        audit = audit_run(stack.settings, engine, stack.folder)
-        return collect(engine, stack.run_id), replace(facts, restarts=restarts, audit=audit)
+        report = audit_run(stack.settings, stack.broker.bootstrap, engine)
+        save(report, stack.folder)
+        return collect(engine, stack.run_id), replace(facts, restarts=restarts, audit=report.as_dict())
     finally:
         engine.dispose()
 
