@@ -1,0 +1,385 @@
+"""Each kind of violation, made by hand in an otherwise sound history, is caught and names its group."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from streams.codec import encode, headers_of
+from streams.dead_letters import dead_letter
+from streams.messages import (
+    GroupClosed,
+    LineageStarted,
+    Outcome,
+    PromptTicket,
+    Purpose,
+    Question,
+    Rollout,
+    Route,
+    Sampling,
+    ScoredTrajectory,
+    Status,
+    Timings,
+)
+from streams.records import Record
+from trainer.audit import load, report_on, save
+from trainer.audit_evidence import DatabaseEvidence, GroupRow, digest, read_log
+from trainer.audit_rules import Evidence
+
+RUN = "run"
+END = 1000.0
+SAMPLES = 2
+SINK = {("scored", 0): 1000}
+
+
+def ticket(seq, purpose=Purpose.TRAIN, **changes):
+    made = PromptTicket(
+        run_id=RUN,
+        group_id=f"{RUN}:{seq}",
+        seq=seq,
+        prompt_id="p",
+        domain="qa",
+        purpose=purpose,
+        samples=SAMPLES,
+        messages=({"role": "user", "content": "?"},),
+        question=Question(prompt="?", ground_truth="!"),
+        sampling=Sampling(temperature=1.0, max_new_tokens=1),
+        deadline=0.0,
+        dispatched_at=0.0,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def rollout(seq, index):
+    of = ticket(seq)
+    return Rollout(
+        run_id=RUN,
+        group_id=of.group_id,
+        rollout_id=f"{of.group_id}/{index}",
+        seq=seq,
+        prompt_id="p",
+        domain="qa",
+        purpose=of.purpose,
+        index=index,
+        group_size=SAMPLES,
+        segments=(),
+        spans=(),
+        finish_reason="stop",
+        text="",
+        question=of.question,
+        sampling=of.sampling,
+        timings=Timings(dispatched=0.0, started=0.0, finished=0.0),
+        deadline=0.0,
+    )
+
+
+def verdict(seq, index, score=1.0, status=Status.JUDGED, route=Route.GENRM):
+    return ScoredTrajectory(
+        rollout=rollout(seq, index),
+        score=score,
+        status=status,
+        why="",
+        route=route,
+        scorer="judge",
+        scorer_version="1",
+        seconds=0.0,
+        scored_at=0.0,
+    )
+
+
+def closed(seq, ordinal, outcome=Outcome.TRAINED, lineage=1):
+    return GroupClosed(
+        run_id=RUN,
+        group_id=f"{RUN}:{seq}",
+        seq=seq,
+        purpose=Purpose.TRAIN,
+        outcome=outcome,
+        reason="",
+        lineage=lineage,
+        ordinal=ordinal,
+        version=1,
+        staleness=0,
+        mean_score=None,
+        closed_at=0.0,
+    )
+
+
+def started(lineage, ordinal, at=0.0):
+    return LineageStarted(run_id=RUN, lineage=lineage, version=0, ordinal=ordinal, started_at=at)
+
+
+TOPICS = {
+    PromptTicket: "prompts",
+    Rollout: "rollouts",
+    ScoredTrajectory: "scored",
+    GroupClosed: "groups.closed",
+    LineageStarted: "groups.closed",
+}
+
+
+class History:
+    """A sound run: group 0 is measured, 1 to 3 trained, 2 twice, since the learner resumed; 4 expired half done."""
+
+    def __init__(self):
+        self.messages = [
+            started(1, 0),
+            *(ticket(seq, Purpose.EVAL if seq == 0 else Purpose.TRAIN) for seq in range(5)),
+            ticket(3),
+            *(rollout(seq, index) for seq in range(4) for index in range(SAMPLES)),
+            rollout(1, 0),
+            *(verdict(seq, index) for seq in range(4) for index in range(SAMPLES)),
+            verdict(1, 0, 0.0),
+            verdict(1, 0, route=Route.RTV),
+            rollout(4, 0),
+            verdict(4, 0, None, Status.INFRA_ERROR),
+            closed(0, 0, Outcome.FILTERED),
+            closed(1, 1),
+            closed(2, 2),
+            started(2, 2),
+            closed(2, 2, lineage=2),
+            closed(3, 3, lineage=2),
+            closed(4, 4, Outcome.EXPIRED, lineage=2),
+        ]
+        self.extra = []
+        self.rows = {
+            seq: GroupRow(seq, f"{RUN}:{seq}", "eval" if seq == 0 else "train", SAMPLES, True, b"", *end)
+            for seq, end in enumerate(
+                [("filtered", 1, 0), ("trained", 1, 1), ("trained", 2, 2), ("trained", 2, 3), ("expired", 2, 4)]
+            )
+        }
+        for seq, row in self.rows.items():
+            purpose = Purpose.EVAL if seq == 0 else Purpose.TRAIN
+            self.rows[seq] = replace(row, digest=digest(encode(ticket(seq, purpose))))
+        self.scores = {f"{RUN}:0": 2, f"{RUN}:1": 3, f"{RUN}:2": 2, f"{RUN}:3": 2, f"{RUN}:4": 1}
+        self.bad_scores = []
+        self.finished = True
+
+    def drop(self, kind, **fields):
+        def matches(message):
+            plain = message.rollout if isinstance(message, ScoredTrajectory) else message
+            return isinstance(message, kind) and all(getattr(plain, k) == v for k, v in fields.items())
+
+        kept = [message for message in self.messages if not matches(message)]
+        assert len(kept) < len(self.messages)
+        self.messages = kept
+
+    def row(self, seq, **changes):
+        self.rows[seq] = replace(self.rows[seq], **changes)
+
+    def evidence(self):
+        records = [
+            Record(TOPICS[type(m)], 0, offset, 0.0, b"k", encode(m), tuple(headers_of(m)))
+            for offset, m in enumerate(self.messages)
+        ]
+        end = datetime.fromtimestamp(END, UTC) if self.finished else None
+        phase = "finished" if self.finished else "train"
+        database = DatabaseEvidence(phase, end, dict(self.rows), dict(self.rows), self.scores, self.bad_scores)
+        return Evidence(RUN, read_log(RUN, records + self.extra, SINK), database)
+
+    def violations(self):
+        return {(violation.kind, violation.group) for violation in report_on(self.evidence()).violations}
+
+
+def test_a_sound_history_has_no_violation_and_is_counted():
+    report = report_on(History().evidence())
+    assert report.violations == []
+    assert report.sound
+    assert report.groups == {"eval": {"filtered": 1}, "train": {"trained": 3, "expired": 1}}
+    assert report.counts == {
+        "groups": 5,
+        "tickets": 6,
+        "tickets_repeated": 1,
+        "rollouts": 9,
+        "rollouts_repeated": 1,
+        "verdicts": 11,
+        "infra_errors": 1,
+        "score_rows": 10,
+        "closings": 6,
+        "closings_taken_back": 1,
+        "lineages": 2,
+        "dead_letters": 0,
+    }
+
+
+def never_closed(history):
+    history.drop(GroupClosed, seq=4)
+    history.row(4, outcome=None, closed_lineage=None, closed_ordinal=None)
+
+
+def trained_twice(history):
+    history.messages.append(closed(1, 5, lineage=2))
+
+
+def closed_twice(history):
+    history.messages.append(closed(3, 5, Outcome.STALE, lineage=2))
+
+
+def closing_lost(history):
+    """Group 3's ordinal is used by nobody."""
+    history.drop(GroupClosed, seq=3)
+    history.messages.append(closed(3, 7, lineage=2))
+    history.row(3, closed_ordinal=7)
+
+
+def ordinal_reused(history):
+    history.drop(GroupClosed, seq=4)
+    history.messages.append(closed(4, 3, Outcome.EXPIRED, lineage=2))
+    history.row(4, closed_ordinal=3)
+
+
+def ticket_without_row(history):
+    history.messages.append(ticket(5))
+
+
+def rollout_without_row(history):
+    history.messages.append(rollout(9, 0))
+
+
+def closing_without_row(history):
+    history.messages.append(closed(5, 5, lineage=2))
+
+
+def seq_gap(history):
+    history.messages.append(ticket(6))
+    history.messages.append(closed(6, 5, Outcome.EXPIRED, lineage=2))
+    made = replace(history.rows[4], seq=6, group_id=f"{RUN}:6", closed_ordinal=5, digest=digest(encode(ticket(6))))
+    history.rows[6] = made
+
+
+def ticket_lost(history):
+    history.drop(PromptTicket, seq=4)
+
+
+def ticket_differs(history):
+    history.messages.append(ticket(4, samples=3))
+
+
+def incomplete(history):
+    history.drop(ScoredTrajectory, rollout_id=f"{RUN}:3/1")
+
+
+def incomplete_for_a_shadow_score(history):
+    """Only the question's own route counts."""
+    history.drop(ScoredTrajectory, rollout_id=f"{RUN}:3/1")
+    history.messages.append(verdict(3, 1, route=Route.RTV))
+
+
+def incomplete_for_an_infra_error(history):
+    history.drop(ScoredTrajectory, rollout_id=f"{RUN}:2/0")
+    history.messages.append(verdict(2, 0, None, Status.INFRA_ERROR))
+
+
+def zero_for_infra_error(history):
+    history.messages.append(verdict(4, 1, 0.0, Status.INFRA_ERROR))
+    history.scores[f"{RUN}:4"] += 1
+
+
+def zero_for_infra_error_in_postgres(history):
+    history.bad_scores.append((f"{RUN}:4", "infra_error with score 0.0"))
+
+
+def no_score_for_a_verdict(history):
+    history.messages.append(verdict(4, 1, None, Status.WRONG))
+    history.scores[f"{RUN}:4"] += 1
+
+
+def scores_lost(history):
+    history.scores[f"{RUN}:2"] = 1
+
+
+def outcome_differs(history):
+    history.row(1, outcome="stale")
+
+
+def outcome_without_a_closing(history):
+    history.row(3, closed_ordinal=9)
+
+
+def outcome_abandoned(history):
+    history.row(2, closed_lineage=1)
+
+
+def unreadable(history):
+    history.extra.append(Record("scored", 1, 7, 0.0, b"k", b"\xc1", (("schema", b"ScoredTrajectory"),)))
+
+
+@pytest.mark.parametrize(
+    ("break_", "kind", "group"),
+    [
+        (never_closed, "never_closed", 4),
+        (trained_twice, "trained_twice", 1),
+        (closed_twice, "closed_twice", 3),
+        (closing_lost, "closing_lost", 4),
+        (ordinal_reused, "ordinal_reused", 4),
+        (ticket_without_row, "ticket_without_row", 5),
+        (rollout_without_row, "rollout_without_row", 9),
+        (closing_without_row, "closing_without_row", 5),
+        (seq_gap, "seq_gap", 5),
+        (ticket_lost, "ticket_lost", 4),
+        (ticket_differs, "ticket_differs", 4),
+        (incomplete, "incomplete", 3),
+        (incomplete_for_a_shadow_score, "incomplete", 3),
+        (incomplete_for_an_infra_error, "incomplete", 2),
+        (zero_for_infra_error, "score_of_infra_error", 4),
+        (zero_for_infra_error_in_postgres, "score_of_infra_error", 4),
+        (no_score_for_a_verdict, "score_of_infra_error", 4),
+        (scores_lost, "scores_lost", 2),
+        (outcome_differs, "outcome_differs", 1),
+        (outcome_without_a_closing, "outcome_differs", 3),
+        (outcome_abandoned, "outcome_abandoned", 2),
+    ],
+)
+def test_a_violation_is_caught_and_names_its_group(break_, kind, group):
+    history = History()
+    break_(history)
+    assert history.violations() == {(kind, f"{RUN}:{group}")}
+
+
+def test_an_unreadable_record_is_a_violation_unless_it_was_set_aside():
+    history = History()
+    unreadable(history)
+    assert history.violations() == {("unreadable", "scored[1]@7")}
+    letter = dead_letter(history.extra[0], ValueError("x"), "difficulty", "dead-letters")
+    history.extra.append(Record("dead-letters", 0, 0, 0.0, letter.key, letter.value, letter.headers))
+    report = report_on(history.evidence())
+    assert (report.violations, report.dead_letters) == ([], {"difficulty/ValueError": 1})
+
+
+def test_verdicts_that_the_sink_has_not_reached_are_not_missed():
+    history = History()
+    history.messages += [rollout(4, 1), *[rollout(0, 0)] * 1000, verdict(4, 1)]
+    assert history.violations() == set()
+
+
+def test_open_groups_of_a_run_that_goes_on_are_no_violation():
+    history = History()
+    history.finished = False
+    never_closed(history)
+    report = report_on(history.evidence())
+    assert (report.violations, report.finished) == ([], False)
+    assert report.groups["train"] == {"trained": 3, "open": 1}
+
+
+def test_a_learner_that_was_started_after_the_end_changes_nothing():
+    history = History()
+    history.messages += [started(3, 0, at=END + 1), closed(1, 0, lineage=3)]
+    assert history.violations() == set()
+
+
+def test_another_run_s_records_are_left_out():
+    history = History()
+    history.messages.append(ticket(7, run_id="other"))
+    assert history.violations() == set()
+
+
+def test_a_report_is_kept_and_read_again(tmp_path):
+    report = report_on(History().evidence())
+    save(report, tmp_path)
+    assert load(tmp_path) == report
+
+
+def test_a_damaged_report_is_named(tmp_path):
+    (tmp_path / "audit.json").write_text("{")
+    with pytest.raises(ValueError, match=r"audit.json is not an audit report"):
+        load(tmp_path)
