@@ -1,0 +1,80 @@
+"""A stage that is killed in the tests: it copies records, and holds one back while told to.
+
+    python loss_app.py MODE SETTINGS_JSON HELD
+
+MODE `stage` is the stage as it runs in production (batches, one after another); the held record hangs its batch.
+MODES `guarded` and `unguarded` finish records out of order, the held one never: with our driver, and with Faust's.
+HELD is the value that is held back; nothing is where it is empty.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import faust
+
+from infra.settings.tree import Settings
+from streams.apps import base
+from streams.apps.base import Handler, Stage, build_app
+from streams.apps.driver import GuardedConsumer
+from streams.apps.process import run_stage
+from streams.records import Output, Record, TopicPartition
+from streams.topics import Topic, topic_name
+
+BATCH = 4
+
+
+def stage_of(mode: str) -> Stage:
+    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, within_seconds=0.05, batch_limit_seconds=60)
+
+
+def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
+    @asynccontextmanager
+    async def handler() -> AsyncIterator[Handler]:
+        async def copy(records: list[Record]) -> list[Output]:
+            if held in [record.value for record in records]:
+                print("holding", flush=True)
+                await asyncio.Event().wait()
+            return [Output(target, record.key, record.value, record.headers) for record in records]
+
+        yield copy
+
+    run_stage(settings, settings.broker.bootstrap_servers, stage_of("stage"), handler)
+
+
+async def run_out_of_order(settings: Settings, mode: str, target: str, held: bytes) -> None:
+    if mode == "unguarded":
+        base.StageApp = faust.App
+    app = build_app(settings, settings.broker.bootstrap_servers, stage_of(mode))
+    source = app.topic(topic_name(settings.topics.prefix, Topic.ROLLOUTS), key_serializer="raw", value_serializer="raw")
+
+    @app.agent(source, name=mode)
+    async def copy(stream: faust.Stream[bytes]) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            if message.value == held:
+                continue
+            await (await app.producer.send(target, message.key, message.value, None, None, None))
+            if isinstance(app.consumer, GuardedConsumer):
+                app.consumer.ledger.done(TopicPartition(message.topic, message.partition), message.offset)
+            event.ack()
+
+    await app.start()
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    mode, settings_json, held = sys.argv[1:]
+    settings = Settings.model_validate_json(settings_json)
+    target = f"{topic_name(settings.topics.prefix, Topic.SCORED)}"
+    if mode == "stage":
+        run_as_stage(settings, target, held.encode())
+    else:
+        asyncio.run(run_out_of_order(settings, mode, target, held.encode()))
+
+
+if __name__ == "__main__":
+    main()
