@@ -27,7 +27,7 @@ from trainer import checkpoint
 from trainer.batch import pack_batch
 from trainer.checkpoint import History
 from trainer.curriculum.admission import Limits
-from trainer.groups import OpenGroup
+from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, drain, resume_offsets
 from trainer.models import ValueModel, load_causal_lm
 from trainer.ppo import PPO
@@ -123,9 +123,11 @@ class Learner:
             self._progress_at = time.monotonic()
         now = time.time()
         caught_up = self._intake.overdue(now) and not any(self._reader.lag().values())
-        ended = list(self._intake.endings(self._at.version, now, caught_up=caught_up))
+        self._end(list(self._intake.endings(self._at.version, now, caught_up=caught_up)))
         room = self._settings.selector.admission.groups_per_step - len(self._intake.taken)
-        ended.extend(self._intake.take(room))
+        self._end(list(self._intake.take(room)))
+
+    def _end(self, ended: Sequence[tuple[OpenGroup, Ending]]) -> None:
         self._close([(group, ending.outcome, ending.reason, None) for group, ending in ended])
 
     def _batch_is_due(self) -> bool:

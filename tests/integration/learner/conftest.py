@@ -1,0 +1,67 @@
+"""A learner's settings on the session's broker, with a tiny policy and topics of its own."""
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "trainer"))
+
+from learner_loop import LearnerLoop
+
+from infra.settings.tree import Settings
+from streams.admin import create_topics, topic_specs
+from streams.clients import make_producer
+
+_runs = count()
+
+
+@pytest.fixture(scope="session")
+def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=97,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+    )
+    folder = tmp_path_factory.mktemp("tiny-policy")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def loop(bootstrap: str, tiny_policy: Path, tmp_path: Path) -> Iterator[LearnerLoop]:
+    name = f"learner{next(_runs)}-{time.time_ns()}"
+    tree = {
+        "run": {"id": name, "folder": str(tmp_path), "prepared": str(tmp_path / "prepared")},
+        "topics": {"prefix": name, "partitions": 2},
+        "broker": {"kind": "cluster", "bootstrap_servers": bootstrap},
+        "model": {"path": str(tiny_policy), "dtype": "float32"},
+        "selector": {"admission": {"groups_per_step": 2, "staleness": 1, "window_share": 1.0}},
+        "learner": {
+            "advantage": "group",
+            "value": {"kind": "none"},
+            "checkpoint_every": 2,
+            "batch_wait_seconds": 0.5,
+            "max_staleness": 2,
+        },
+    }
+    settings = Settings.model_validate(tree)
+    create_topics(settings.broker, bootstrap, topic_specs(settings))
+    producer = make_producer(settings.broker, bootstrap)
+    loop = LearnerLoop(settings, bootstrap, producer, tmp_path)
+    yield loop
+    for child in loop.children:
+        child.kill()
+        child.wait()
+    producer.close()
