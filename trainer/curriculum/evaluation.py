@@ -4,12 +4,12 @@ import logging
 from collections import defaultdict
 from statistics import fmean
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from infra import metrics
 from infra.db.models import Evaluation, Group
-from streams.messages import Purpose
+from streams.messages import Outcome, Purpose
 from trainer.curriculum.tally import primary_scores
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ def evaluate(connection: Connection, run_id: str, label: str, version: int) -> d
         }
         for domain, prompts in sorted(by_domain.items())
     ]
+    missing = _unmeasured(connection, run_id, label)
+    if missing:
+        log.warning("evaluation %s lacks %s: their prompts count with fewer samples, or not at all", label, missing)
     if not rows:
         log.error("evaluation %s: no held-out rollout has a score", label)
         return {}
@@ -52,6 +55,15 @@ def evaluate(connection: Connection, run_id: str, label: str, version: int) -> d
     means = {str(row["domain"]): float(str(row["mean"])) for row in rows}
     log.info("evaluation %s version=%d %s", label, version, " ".join(f"{k}={v:.3f}" for k, v in means.items()))
     return means
+
+
+def _unmeasured(connection: Connection, run_id: str, label: str) -> str:
+    """Groups that ended otherwise, as text: `2 expired, 1 failed`."""
+    query = select(Group.outcome, func.count()).where(
+        Group.run_id == run_id, Group.label == label, Group.outcome != Outcome.FILTERED
+    )
+    rows = connection.execute(query.group_by(Group.outcome).order_by(Group.outcome))
+    return ", ".join(f"{count} {outcome}" for outcome, count in rows)
 
 
 def show(connection: Connection, run_id: str) -> None:

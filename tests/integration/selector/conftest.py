@@ -18,7 +18,19 @@ from infra.settings.tree import BrokerSettings, Settings
 from streams.admin import create_topics, topic_specs
 from streams.clients import LogReader, confirm, make_producer, publish
 from streams.codec import decode
-from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion, PromptTicket, Purpose
+from streams.messages import (
+    GroupClosed,
+    LineageStarted,
+    Outcome,
+    PolicyVersion,
+    PromptTicket,
+    Purpose,
+    Rollout,
+    ScoredTrajectory,
+    Status,
+    Timings,
+)
+from streams.routing import route_of
 from streams.topics import Topic, topic_name
 from trainer.curriculum import selector
 from trainer.curriculum.context import Context
@@ -122,34 +134,45 @@ class Peer:
         self.most_open = max(self.most_open, sum(t.purpose is Purpose.TRAIN for t in self.open.values()))
 
     def score(self, ticket):
-        sink = ScoreSink(self.engine, 0.9, "difficulty")
-        route = "rtv" if ticket.question.verifier else "genrm"
-        sink.write(
-            [
-                ScoredRecord(
-                    topic="scored",
-                    partition=0,
-                    offset=0,
-                    rollout_id=f"{ticket.group_id}/{sample}",
-                    route=route,
-                    scorer="peer",
-                    scorer_version="1",
-                    run_id=ticket.run_id,
-                    group_id=ticket.group_id,
-                    prompt_id=ticket.prompt_id,
-                    domain=ticket.domain,
-                    purpose=ticket.purpose,
-                    policy_version=self.version,
-                    score=self.score_of(ticket, sample),
-                    status="judged",
-                    why="",
-                    text=f"answer {sample}",
-                    response_tokens=1,
-                    seconds=0.0,
-                    scored_at=time.time(),
-                )
-                for sample in range(ticket.samples)
-            ]
+        """Rollouts and verdicts into the log, and the verdicts' rows into Postgres."""
+        verdicts = [self.verdict(ticket, sample) for sample in range(ticket.samples)]
+        for verdict in verdicts:
+            self.send(Topic.ROLLOUTS, verdict.rollout, ticket.group_id)
+        places = [self.send(Topic.SCORED, verdict, ticket.group_id) for verdict in verdicts]
+        ScoreSink(self.engine, 0.9, "difficulty").write(
+            [row_of(place, verdict, self.version) for place, verdict in zip(places, verdicts, strict=True)]
+        )
+
+    def verdict(self, ticket, sample):
+        rollout = Rollout(
+            run_id=ticket.run_id,
+            group_id=ticket.group_id,
+            rollout_id=f"{ticket.group_id}/{sample}",
+            seq=ticket.seq,
+            prompt_id=ticket.prompt_id,
+            domain=ticket.domain,
+            purpose=ticket.purpose,
+            index=sample,
+            group_size=ticket.samples,
+            segments=(),
+            spans=(),
+            finish_reason="stop",
+            text=f"answer {sample}",
+            question=ticket.question,
+            sampling=ticket.sampling,
+            timings=Timings(dispatched=ticket.dispatched_at, started=time.time(), finished=time.time()),
+            deadline=ticket.deadline,
+        )
+        return ScoredTrajectory(
+            rollout=rollout,
+            score=self.score_of(ticket, sample),
+            status=Status.JUDGED,
+            why="",
+            route=route_of(ticket.question),
+            scorer="peer",
+            scorer_version="1",
+            seconds=0.0,
+            scored_at=time.time(),
         )
 
     def close(self, ticket, outcome, reason):
@@ -173,7 +196,35 @@ class Peer:
         self.closed.add(ticket.seq)
 
     def send(self, topic, message, key):
-        confirm(self.producer, [publish(self.producer, self.topic(topic), message, key)], _CONFIRM_SECONDS)
+        delivery = publish(self.producer, self.topic(topic), message, key)
+        confirm(self.producer, [delivery], _CONFIRM_SECONDS)
+        return delivery.get()
+
+
+def row_of(place, verdict, version) -> ScoredRecord:
+    rollout = verdict.rollout
+    return ScoredRecord(
+        topic=place.topic,
+        partition=place.partition,
+        offset=place.offset,
+        rollout_id=rollout.rollout_id,
+        route=verdict.route,
+        scorer=verdict.scorer,
+        scorer_version=verdict.scorer_version,
+        run_id=rollout.run_id,
+        group_id=rollout.group_id,
+        prompt_id=rollout.prompt_id,
+        domain=rollout.domain,
+        purpose=rollout.purpose,
+        policy_version=version,
+        score=verdict.score,
+        status=verdict.status,
+        why="",
+        text=rollout.text,
+        response_tokens=1,
+        seconds=0.0,
+        scored_at=verdict.scored_at,
+    )
 
 
 @dataclass

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from infra.db.models import Evaluation, Group, Prompt, Run, Selection
+from infra.settings.tree import TopicSettings
 from streams.clients import DeliveryError
-from streams.messages import Purpose
+from streams.messages import Outcome, Purpose
+from trainer.audit import audit_or_stored, audit_run, save
 from trainer.curriculum import runs
 from trainer.curriculum.dispatch import Dispatcher
 from trainer.curriculum.runs import Phase
@@ -87,6 +89,30 @@ def test_a_run_from_start_to_end(make_loop, engine, prompts, restart):
     assert run.phase == "finished"
     assert run.finished_at is not None
     assert "url" not in run.settings["database"]
+
+    report = audit_run(loop.settings, loop.bootstrap, engine)
+    assert report.violations == []
+    assert report.finished
+    assert report.groups == {"eval": {"filtered": 8}, "assess": {"filtered": 8}, "train": {"trained": 6}}
+    assert report.counts["verdicts"] == report.counts["score_rows"] == 8 * 2 + 8 * 3 + 6 * 2
+
+
+def test_an_audit_is_stored_and_postgres_is_checked_again(make_loop, engine, prompts, tmp_path):
+    loop = make_loop(eval_at_start=False)
+    loop.peer.start_lineage()
+    play(loop)
+    gone = loop.settings.model_copy(update={"topics": TopicSettings(prefix="of-another-run")})
+    with pytest.raises(LookupError):
+        audit_or_stored(gone, loop.bootstrap, engine, tmp_path)
+    save(audit_run(loop.settings, loop.bootstrap, engine), tmp_path)
+    stored = audit_or_stored(gone, loop.bootstrap, engine, tmp_path)
+    assert stored.sound
+    assert "Postgres was checked again" in stored.source
+    with engine.begin() as connection:
+        connection.execute(update(Group).where(Group.purpose == "train", Group.seq > 0).values(outcome=None))
+    assert [(v.kind, v.group) for v in audit_or_stored(gone, loop.bootstrap, engine, tmp_path).violations] == [
+        ("database_changed", loop.settings.run.id)
+    ]
 
 
 def test_tickets_carry_the_question_and_the_domain_s_sampling(make_loop, prompts):
@@ -172,6 +198,9 @@ def test_an_evaluation_of_a_version_that_was_taken_back_is_repeated(make_loop, e
     assert labels == {"after@1": 4, "after": 4}
     assert {group.dispatched_lineage for group in loop.groups(label="after")} == {2}
     assert {row.label for row in rows(engine, select(Evaluation.label))} == {"after"}
+    report = audit_run(loop.settings, loop.bootstrap, engine)
+    assert report.violations == []
+    assert report.counts["closings_taken_back"] > 0
 
 
 def test_evaluations_and_selections_beside_training(make_loop, engine, prompts):
@@ -184,6 +213,22 @@ def test_evaluations_and_selections_beside_training(make_loop, engine, prompts):
     assert set(rounds) == {(0, 0), (1, 2)}
     later = rows(engine, select(Selection.why).where(Selection.round == 1, Selection.normalised.is_not(None)))
     assert all("scores, decayed" in row.why for row in later)
+
+
+def test_an_evaluation_that_lost_groups_says_so(make_loop, engine, prompts, caplog):
+    loop = make_loop()
+    loop.peer.start_lineage()
+    context, phases = loop.start()
+    loop.round(context, phases)
+    loop.peer.receive()
+    loop.peer.close(min(loop.peer.open.values(), key=lambda ticket: ticket.seq), Outcome.EXPIRED, "deadline")
+    play(loop)
+    assert "evaluation before lacks 1 expired" in caplog.text
+    results = rows(
+        engine, select(Evaluation.prompts).where(Evaluation.label == "before", Evaluation.domain == "overall")
+    )
+    assert [row.prompts for row in results] == [3]
+    assert audit_run(loop.settings, loop.bootstrap, engine).sound
 
 
 def test_training_ends_after_its_time(make_loop, engine, prompts):
