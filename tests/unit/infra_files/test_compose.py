@@ -17,7 +17,7 @@ from infra.settings.tree import MetricsSettings, Settings
 
 FOLDER = Path(demo.__file__).parent
 ROOT = FOLDER.parents[1]
-ONE_SHOT = {"init"}
+ONE_SHOT = {"prepare", "init"}
 DRAIN_SECONDS = 5
 """What a process of the loop takes at most to stop in order."""
 
