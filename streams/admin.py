@@ -47,6 +47,20 @@ def create_topics(broker: BrokerSettings, bootstrap: str, specs: Iterable[TopicS
     _check(wanted, found)
 
 
+def require_topics(settings: Settings, bootstrap: str) -> None:
+    """Raises LookupError, which names the topics of the run that do not exist. The embedded broker makes a topic of
+    any name that is written to, so a wrong prefix would show nowhere else.
+    """
+    prefix = settings.topics.prefix
+    found = list_topics(settings.broker, bootstrap, prefix)
+    missing = [name for topic in Topic if (name := topic_name(prefix, topic)) not in found]
+    if missing:
+        raise LookupError(
+            f"no topic {', '.join(missing)} at {bootstrap}: correct topics.prefix, or create them with "
+            "`rewardstream topics create`"
+        )
+
+
 def list_topics(broker: BrokerSettings, bootstrap: str, prefix: str = "") -> dict[str, int]:
     """Partitions by name, of the topics that belong to `prefix`. Raises BrokerUnavailableError."""
     admin = make_admin(broker, bootstrap)

@@ -14,9 +14,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from infra.settings.tree import Settings
+from streams.admin import require_topics
 from streams.apps.base import BatchAgent, Handler, Stage, build_app
 from streams.apps.driver import StageApp
-from streams.clients import require_broker
 from streams.lag import LagWatchdog, lag_of, publish_lag
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ class StageCrashedError(RuntimeError):
 
 def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_handler: HandlerFactory) -> None:
     """Serve until SIGTERM or SIGINT; a failure ends the process with exit code 1. Raises BrokerUnavailableError,
-    and what opening the handler raises.
+    LookupError where a topic does not exist, and what opening the handler raises.
     """
-    require_broker(settings.broker, bootstrap)
+    require_topics(settings, bootstrap)
     asyncio.run(_serve(settings, bootstrap, stage, open_handler))
 
 
