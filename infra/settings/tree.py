@@ -119,6 +119,8 @@ class GenRMSettings(Section):
     backend: Literal["hf", "openai"] = "hf"
     model: str = "smollm2-135m-instruct"
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    prompt: Literal["auto", "short", "rubric"] = "auto"
+    """`short` for a judge fitted on it, `rubric` for a large one that was not; auto: short on hf, rubric on openai."""
     endpoint: str = ""
     """Base URL of an OpenAI-compatible server, with /v1."""
     api_key: str = ""

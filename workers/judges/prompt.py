@@ -67,7 +67,7 @@ def judge_prompt(request: JudgeRequest, form: PromptForm = PromptForm.SHORT) -> 
         prefix = f"{names[0]}: {_line(asked)}\nReference: {_line(shown)}\n{names[1]}:"
         return JudgePrompt(prefix, f" {_line(clean(request.response))}\n{names[2]}")
     # Unpredictable for whoever writes the response, and the same whenever it is judged again.
-    nonce = hashlib.sha256("\0".join((asked, shown, request.response)).encode()).hexdigest()[:12]
+    nonce = hashlib.sha256(f"{asked}\0{shown}\0{request.response}".encode()).hexdigest()[:12]
     goal = "Is the response correct?" if factual else "Is the response better than the reference?"
     prefix = (
         f"{_RUBRICS[factual]} {_TRUST}\n\nQuestion:\n{asked}\n\nReference:\n{shown}\n\nResponse, between two lines:"
