@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from workers.model_files import WEIGHTS_FILE
@@ -22,6 +22,28 @@ def load_in_place(model: torch.nn.Module, folder: Path) -> None:
     with torch.inference_mode():
         for target, source in _matched(model, _read(folder), folder):
             target.copy_(source)
+
+
+def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor by name, from the files' headers alone. Raises OSError or ValueError."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in _files(folder):
+        try:
+            with safe_open(file, "pt") as tensors:
+                names = list(tensors.keys())
+                shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+        except SafetensorError as error:
+            raise ValueError(f"{file} is no safetensors file: {error}") from error
+    return shapes
+
+
+def require_shapes(folder: Path, expected: dict[str, tuple[int, ...]]) -> None:
+    """Raises OSError where a file cannot be read, ValueError where its tensors are not those expected."""
+    found = shapes_of(folder)
+    odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    if odd:
+        name = odd[0]
+        raise ValueError(f"{folder}: {name} is {found.get(name)}, not {expected.get(name)}; no version of this model")
 
 
 def _read(folder: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,152 @@
+"""The engine on vLLM, in this process: its scheduler batches, this module keeps the contract around it.
+
+Invariants, beyond those of `workers.engines.base`:
+- One vLLM request a sample, added when a slot is free, so that what vLLM holds is running and never only queued.
+- The prefix cache is salted with the weights' version: a prompt is never continued from keys and values that other
+  weights made, unless its own continuation was already running when the weights changed.
+- vLLM may preempt a running request when its cache is full, and then computes its keys and values again, with the
+  weights it has by then.
+"""
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workers.engines import chat
+from workers.engines.base import Generation, GenerationRequest, WeightVersion
+from workers.engines.rows import Row, check_request, start_row
+from workers.engines.weights import require_shapes, shapes_of
+
+_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # steps are taken here, so that weights change between two of them
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+}
+
+
+class VllmEngine:
+    name = "vllm"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_running: int,
+        max_model_tokens: int,
+        dtype: str = "bfloat16",
+        arguments: Mapping[str, Any] | None = None,
+        weights: WeightVersion = WeightVersion(0, -1),  # noqa: B008 (frozen)
+    ) -> None:
+        """Load the model; `arguments` are vLLM's EngineArgs and win over those set here. Raises OSError, ValueError."""
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        from vllm import EngineArgs, LLMEngine
+        from vllm.platforms import current_platform
+
+        self._on_cpu: bool = current_platform.is_cpu()
+        options: dict[str, Any] = {
+            "dtype": dtype,
+            "max_model_len": max_model_tokens,
+            "max_num_seqs": max_running,
+            "logprobs_mode": "processed_logprobs",  # of the distribution after temperature and top_p
+            "async_scheduling": False,  # a token belongs to the weights of the step that returns it
+            "enforce_eager": self._on_cpu,  # compiling for a CPU takes longer than it saves in a run
+            "skip_tokenizer_init": True,
+            "disable_log_stats": True,
+        }
+        self._engine: Any = LLMEngine.from_engine_args(
+            EngineArgs(model=str(folder), **(options | dict(arguments or {})))
+        )
+        self._shapes = shapes_of(folder)
+        self._tokenizer = chat.load_tokenizer(folder)
+        self._end_tokens = chat.end_tokens(folder, self._tokenizer)
+        self._max_running = max_running
+        self._max_tokens = min(max_model_tokens, self._engine.model_config.max_model_len)
+        self._weights = weights
+        self._waiting: deque[tuple[GenerationRequest, int]] = deque()
+        self._rows: dict[str, Row] = {}
+        self._added = 0
+
+    @property
+    def weights(self) -> WeightVersion:
+        return self._weights
+
+    @property
+    def running(self) -> int:
+        return len(self._rows) + len(self._waiting)
+
+    def submit(self, request: GenerationRequest) -> None:
+        check_request(request, self._max_tokens)
+        self._waiting += [(request, index) for index in range(request.samples)]
+
+    def step(self) -> list[Generation]:
+        while self._waiting and len(self._rows) < self._max_running:
+            self._add(*self._waiting.popleft())
+        if not self._rows:
+            return []
+        finished = []
+        for output in self._engine.step():
+            row = self._rows[output.request_id]
+            self._extend(row, output.outputs[0])
+            if output.finished:
+                finished.append(self._rows.pop(output.request_id).generation())
+        return finished
+
+    def load_weights(self, folder: Path, version: WeightVersion) -> None:
+        require_shapes(folder, self._shapes)
+        self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+        if self._on_cpu:
+            self._engine.apply_model(_repack_head)
+        self._weights = version
+
+    def encode_chat(self, messages: tuple[dict[str, str], ...]) -> tuple[int, ...]:
+        return chat.encode_chat(self._tokenizer, messages)
+
+    def decode(self, token_ids: tuple[int, ...]) -> str:
+        return chat.decode(self._tokenizer, token_ids)
+
+    def close(self) -> None:
+        self._waiting.clear()
+        self._engine.abort_request(list(self._rows))
+        self._rows.clear()
+        self._engine.engine_core.shutdown()
+
+    def _add(self, request: GenerationRequest, index: int) -> None:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        row = start_row(request, index)
+        sampling = SamplingParams(
+            temperature=request.sampling.temperature,
+            top_p=request.sampling.top_p,
+            max_tokens=request.sampling.max_new_tokens,
+            seed=row.stream >> 1,  # vLLM's seeds are signed
+            stop_token_ids=sorted(self._end_tokens),
+            logprobs=0,  # of the sampled token alone
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
+        prompt = {
+            "prompt_token_ids": list(request.prompt_token_ids),
+            "cache_salt": f"{self._weights.lineage}.{self._weights.version}",
+        }
+        self._added += 1
+        name = str(self._added)
+        self._rows[name] = row
+        self._engine.add_request(name, prompt, sampling)
+
+    def _extend(self, row: Row, output: Any) -> None:
+        for token, logprobs in zip(output.token_ids, output.logprobs, strict=True):
+            row.append(token, logprobs[token].logprob, self._weights, self._end_tokens)
+
+
+def _repack_head(model: Any) -> None:
+    """vLLM's CPU kernels multiply by a packed copy of each weight. Reloading packs every layer again but an output
+    head that shares the embedding's weight, which no tensor of the checkpoint names: it would keep the old copy.
+    """
+    head = getattr(model, "lm_head", None)
+    if head is not None and getattr(head, "quant_method", None) is not None:
+        head.quant_method.process_weights_after_loading(head)
