@@ -37,6 +37,8 @@ _EXPECTED = {
     "infra.local.disk.DiskFullError": ExitCode.DISK_FULL,
     "workers.verifiers.registry.UnknownVerifierError": ExitCode.USAGE,
     "trainer.dataset.DatasetError": ExitCode.USAGE,
+    "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
+    "trainer.curriculum.session.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.sft.ExamplesError": ExitCode.USAGE,
     "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
     "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,

@@ -1,6 +1,7 @@
 """The command `rewardstream`. Modules of the parts are imported by the command that needs them: `--help` is instant."""
 
 import importlib.metadata
+import os
 import sys
 
 import typer
@@ -42,6 +43,7 @@ def main() -> None:
     """Console script. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 something needed is not there, 74 disk
     full, 130 interrupted.
     """
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' bars, in logs and on the screen
     try:
         app()
     except Exception as error:

@@ -42,7 +42,7 @@ _MODULES = {
 """Each has `main(settings, bootstrap)`, which returns when the service is done or was asked to stop."""
 
 _WITH_DATABASE = (Service.DIFFICULTY, Service.SELECTOR)
-_NOISY = ("kafka", "aiokafka", "httpx", "urllib3", "alembic")
+_NOISY = ("kafka", "aiokafka", "faust", "mode", "httpx", "urllib3", "alembic")
 
 
 def serve(

@@ -24,13 +24,26 @@ def print_summary(summary: Mapping[str, Any], folder: Path, console: Console | N
         delta = "-" if row["delta"] is None else f"{row['delta']:+.3f}"
         table.add_row(domain, *scores, Text(delta, style), Text(between, style))
     console.print(table)
+    for line in _lines(summary, folder):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _lines(summary: Mapping[str, Any], folder: Path) -> list[str]:
     groups = ", ".join(f"{count} {outcome}" for outcome, count in summary["groups"].items())
+    staleness = ", ".join(f"{name} {_plain(value)}" for name, value in summary["staleness"].items())
     phases = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in summary["phase_seconds"].items())
-    console.print(f"groups: {groups}", highlight=False)
-    console.print(f"staleness: {summary['staleness']}", highlight=False)
-    console.print(f"{summary['wall_seconds']:.0f} s in all: {phases}", highlight=False)
-    console.print(f"restarts: {summary['restarts']}   broker: {summary['broker']}", highlight=False)
-    console.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    return [
+        f"groups     {groups}",
+        f"staleness  {staleness} versions",
+        f"time       {summary['wall_seconds']:.0f} s in all: {phases}",
+        f"restarts   {summary['restarts']}",
+        f"broker     {summary['broker']}",
+        f"report     {folder / 'report.html'}",
+    ]
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
 
 
 def _score(value: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from infra.report.collect import GroupRow
 from infra.report.history import by_version, rates
@@ -89,7 +90,7 @@ def reward(groups: Groups) -> bytes | None:
         axes.plot(steps, means, ".", color=colour_of(index), alpha=0.25, markersize=4)
         axes.plot(steps, running_mean(means, REWARD_WINDOW_STEPS), color=colour_of(index), label=domain)
     axes.set_ylim(0, 1)
-    axes.set_xlabel("policy version")
+    _versions(axes)
     axes.set_title(f"training reward (mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
     axes.legend(frameon=False, ncols=4, loc="upper left")
     return _png(figure, axes)
@@ -107,7 +108,7 @@ def learner(history: History) -> bytes | None:
     _line(bottom[0], "loss", _by_key(by_version(history, "loss")))
     _line(bottom[1], "gradient norm before clipping", _by_key(by_version(history, "gradient_norm")))
     for axes in bottom:
-        axes.set_xlabel("policy version")
+        _versions(axes)
     return _png(figure, *top, *bottom)
 
 
@@ -115,7 +116,7 @@ def throughput(history: History) -> bytes | None:
     """Tokens a second, generated and trained on, over the run."""
     series = {
         "generated": rates(history, "generated_tokens", _RATE_WINDOW_SECONDS),
-        "trained on": rates(history, "learner_tokens", _RATE_WINDOW_SECONDS),
+        "trained on (responses)": rates(history, "target_tokens", _RATE_WINDOW_SECONDS),
     }
     if not any(series.values()):
         return None
@@ -159,10 +160,15 @@ def outcomes(groups: Groups) -> bytes | None:
     return _png(figure, bars, staleness)
 
 
+def _versions(axes: Axes) -> None:
+    axes.set_xlabel("policy version")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def _line(axes: Axes, title: str, series: Mapping[str, Mapping[int, float]]) -> None:
     for index, (label, values) in enumerate(sorted(series.items())):
         points = [(version, value) for version, value in sorted(values.items()) if value is not None]
-        if points:
+        if any(value for _, value in points):  # a part that is not there stays at 0
             axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label or None)
     axes.set_title(title, loc="left", fontsize=9)
     if any(series):

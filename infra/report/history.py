@@ -21,7 +21,6 @@ _GAUGES = {
 }
 _COUNTERS = {
     "generated_tokens": "rewardstream_generated_tokens_total",
-    "learner_tokens": "rewardstream_learner_tokens_total",
     "rollouts": "rewardstream_rollouts_total",
     "dead_letters": "rewardstream_dead_letters_total",
     "staleness_sum": "rewardstream_staleness_versions_sum",
@@ -29,6 +28,9 @@ _COUNTERS = {
     "canaries": "rewardstream_canaries_total",
     "canary_false_positives": "rewardstream_canary_false_positives_total",
 }
+_LEARNER_TOKENS = "rewardstream_learner_tokens_total"
+_LEARNER_KINDS = {"learner_tokens": "computed", "target_tokens": "target"}
+"""All tokens of the learner's rows, prompts included; the response tokens that carry loss."""
 _BY_LABEL = {
     "reward": ("rewardstream_learner_reward", "domain"),
     "loss": ("rewardstream_learner_loss", "kind"),
@@ -45,6 +47,7 @@ def row(snapshot: Snapshot, started: float, phase: str) -> dict[str, Any]:
         {"seconds": round(snapshot.at - started, 1), "phase": phase}
         | {name: snapshot.largest(metric) for name, metric in _GAUGES.items()}
         | {name: snapshot.total(metric) for name, metric in _COUNTERS.items()}
+        | {name: snapshot.total(_LEARNER_TOKENS, kind=kind) for name, kind in _LEARNER_KINDS.items()}
         | {name: snapshot.by(metric, label) for name, (metric, label) in _BY_LABEL.items()}
     )
 

@@ -30,7 +30,7 @@ def render(
         ),
         sections.samples(record),
         sections.diversity(evaluated) if evaluated else "",
-        sections.selection(record.selections),
+        sections.selection(record.selections, record.prompts),
         sections.preparation(summary),
         sections.machinery(
             summary,

@@ -29,11 +29,15 @@ def picture(png: bytes | None, caption: str) -> Html | None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Html | None:
-    """Numbers are aligned to the right, as is the head of a column whose first cell is one."""
+    """A column whose first cell is a number is aligned to the right."""
     if not rows:
         return None
-    heads = "".join(_cell("th", name, _is_number(rows[0][place])) for place, name in enumerate(head))
-    lines = "".join(f"<tr>{''.join(_cell('td', cell, _is_number(cell)) for cell in row)}</tr>" for row in rows)
+    right = [_is_number(cell) for cell in rows[0]]
+    heads = "".join(_cell("th", name, numeric) for name, numeric in zip(head, right, strict=True))
+    lines = "".join(
+        f"<tr>{''.join(_cell('td', cell, numeric) for cell, numeric in zip(row, right, strict=True))}</tr>"
+        for row in rows
+    )
     return Html(f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>')
 
 

@@ -1,5 +1,6 @@
 """The sections of the report: each takes what it shows and returns its HTML, empty where there is nothing."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -7,14 +8,19 @@ from typing import Any
 
 from infra.report.collect import AFTER, BEFORE, Response, RunRecord, SelectionRow
 from infra.report.markup import Html, cards, flat, judged, number, section, table, text
-from infra.report.statistics import distinct_2, opening_share
+from infra.report.statistics import OPENING_WORDS, distinct_2, opening_share
 from infra.report.summary import prompt_scores
 
 SAMPLES_A_DOMAIN = 3
 _OPENING_ALARM = 0.3
 """Measured: 10 % before training, 58-96 % once writing has collapsed onto one template."""
 _OPENING_GROWTH = 2.0
+_OPENING_TEXTS = 20
+"""Fewer texts of four words repeat themselves by chance."""
 _MOST_WHYS = 12
+_SUSPICIOUS = "suspicious"
+_DETAILS = re.compile(r"[,;] |: none | \d")
+"""Where the selection's reasons turn from what was decided to this prompt's own numbers."""
 
 
 def heading(summary: Mapping[str, Any]) -> Html:
@@ -83,7 +89,8 @@ def samples(record: RunRecord) -> Html:
     )
 
 
-def selection(selections: Sequence[SelectionRow]) -> Html:
+def selection(selections: Sequence[SelectionRow], prompts: Mapping[str, str]) -> Html:
+    """`prompts`: id -> text."""
     if not selections:
         return Html("")
     last = max(row.round for row in selections)
@@ -94,14 +101,26 @@ def selection(selections: Sequence[SelectionRow]) -> Html:
         members = [row for row in rows if (row.domain, row.origin) == (domain, origin)]
         kept = [row for row in members if row.selected]
         lines.append((domain, origin, len(members), len(kept), _normalised(kept), _normalised(members)))
-    whys = Counter(("in" if row.selected else "out", row.why) for row in rows).most_common(_MOST_WHYS)
+    whys = Counter(_kind_of(row.why) for row in rows).most_common(_MOST_WHYS)
+    suspicious = [
+        (prompts.get(row.prompt_id, row.prompt_id), row.domain, row.why) for row in rows if _SUSPICIOUS in row.why
+    ]
+    rounds = last + 1 - min(row.round for row in selections)
     return section(
         "Selection of prompts (Pre-PPO)",
-        f"Round {last} of {last + 1 - min(row.round for row in selections)}. New prompts are kept where they score "
-        "lowest within their domain; originals stay. `rewardstream prompts explain ID` tells a single prompt's story.",
+        f"The last of {rounds} round{'s' if rounds > 1 else ''}. New prompts are kept where they score lowest within "
+        "their domain; originals stay; prompts whose reference looks wrong are set aside. `rewardstream prompts "
+        "explain ID` tells a single prompt's story.",
         table(("domain", "origin", "prompts", "kept", "normalised score of the kept", "of all"), lines),
-        table(("", "most common reasons", "prompts"), [(side, why, count) for (side, why), count in whys]),
+        table(("decision", "prompts"), whys),
+        table(("set aside", "domain", "why"), suspicious[:_MOST_WHYS]),
     )
+
+
+def _kind_of(why: str) -> str:
+    """The reason without the prompt's own numbers."""
+    kind = _DETAILS.split(why, maxsplit=1)[0]
+    return kind.removesuffix(":")
 
 
 def diversity(responses: Sequence[Response]) -> Html:
@@ -112,7 +131,8 @@ def diversity(responses: Sequence[Response]) -> Html:
             for label in (BEFORE, AFTER)
         }
         openings = [opening_share(texts[label]) for label in (BEFORE, AFTER)]
-        alarm = openings[1] > _OPENING_ALARM and openings[1] > _OPENING_GROWTH * openings[0]
+        enough = sum(len(text.split()) >= OPENING_WORDS for text in texts[AFTER]) >= _OPENING_TEXTS
+        alarm = enough and openings[1] > max(_OPENING_ALARM, _OPENING_GROWTH * openings[0])
         alarms += [domain] if alarm else []
         after = judged(f"{openings[1]:.2f}", good=False) if alarm else openings[1]
         rows.append((domain, openings[0], after, distinct_2(texts[BEFORE]), distinct_2(texts[AFTER])))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 RESAMPLES = 10_000
 _SEED = 0
 """Fixed: the same scores give the same interval."""
-_OPENING_WORDS = 4
+OPENING_WORDS = 4
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def running_mean(values: Sequence[float], window: int) -> list[float]:
 def opening_share(texts: Sequence[str]) -> float:
     """Share of the most common first four words, among texts that have four; a template shows as a large share."""
     openings = Counter(
-        tuple(words[:_OPENING_WORDS]) for text in texts if len(words := text.lower().split()) >= _OPENING_WORDS
+        tuple(words[:OPENING_WORDS]) for text in texts if len(words := text.lower().split()) >= OPENING_WORDS
     )
     return max(openings.values()) / openings.total() if openings else 0.0
 

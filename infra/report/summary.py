@@ -37,7 +37,9 @@ class RunFacts:
 
 
 def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: RunFacts) -> dict[str, Any]:
-    """The content of summary.json."""
+    """The content of summary.json. `learner_tokens_per_second` counts all tokens that went through the learner, its
+    `response` namesake those that were trained on, both over the seconds of training.
+    """
     phases = phase_seconds(record, facts.prepare_seconds)
     train_seconds = phases["train"]
     trained = [response for response in record.responses if response.purpose == "train"]

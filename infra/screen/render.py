@@ -30,7 +30,7 @@ def screen(view: View) -> RenderableType:
 
 def line(view: View) -> str:
     """For a log: everything that matters in one line."""
-    outcomes = " ".join(f"{name}={count}" for name, count in sorted(view.outcomes.items()))
+    outcomes = " ".join(f"{name}={count}" for name, count in sorted(view.outcomes.items())) or "no groups yet"
     rewards = " ".join(f"{row.domain}={row.reward:.2f}" for row in view.domains if row.reward is not None)
     restarts = sum(row.restarts for row in view.processes)
     return (
