@@ -32,7 +32,7 @@ def main(settings: Settings, bootstrap: str) -> None:
 
     @asynccontextmanager
     async def handler() -> AsyncIterator[Handler]:
-        judge = await asyncio.to_thread(build_judge, genrm)
+        judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
         try:
             scoring = Scoring(
                 stage=stage.name,

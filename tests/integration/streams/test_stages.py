@@ -8,8 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from examples import ROLLOUT
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 from stage_process import running
+from tiny_judge import save_tiny_judge
 
+from infra.db.models import PromptStats, Score
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, make_admin, make_producer, publish, send
 from streams.codec import decode, header
@@ -131,6 +135,36 @@ def test_dead_letters_are_listed_put_back_and_counted(loop: Loop) -> None:
     assert header(second.headers, "dead_letter.attempts") == "2"
     times = [header(record.headers, "dead_letter.first_failed_at") for record in (first, second)]
     assert times[0] == times[1]
+
+
+def test_judged_rollouts_end_in_postgres_once(topic_settings: Settings, engine: Engine, tmp_path: Path) -> None:
+    """GenRM with a real judge of twenty words, and the difficulty sink; one rollout is delivered twice."""
+    url = engine.url.render_as_string(hide_password=False)
+    tree = topic_settings.model_dump() | {
+        "database": {"url": url},
+        "genrm": {"model": str(save_tiny_judge(tmp_path / "judge")), "dtype": "float32"},
+    }
+    loop = Loop(Settings.model_validate(tree), tmp_path)
+    question = {"prompt": "capital France", "verifier": None, "ground_truth": "Paris"}
+    rollouts = [rollout(number, text, **question) for number, text in enumerate(("Paris", "Rome", "Paris sea"))]
+    loop.publish([*rollouts, rollouts[0]])
+    with loop.run("router"), loop.run("genrm"), loop.run("difficulty") as difficulty:
+        scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, 4)]
+        wait_until(lambda: loop.committed("difficulty") == 4)
+        difficulty.send_signal(signal.SIGTERM)
+        assert difficulty.wait(10) == 0
+    loop.close()
+
+    with Session(engine) as session:
+        rows = {row.rollout_id: row for row in session.scalars(select(Score))}
+        stats = session.scalars(select(PromptStats)).one()
+    assert set(rows) == {"r1:0/0", "r1:1/0", "r1:2/0"}
+    for message in scored:
+        assert (message.route, message.status) == (Route.GENRM, Status.JUDGED)
+        assert message.score is not None
+        assert rows[message.rollout.rollout_id].score == pytest.approx(message.score)
+    assert stats.count == 3
+    assert stats.mean == pytest.approx(sum(row.score or 0 for row in rows.values()) / 3)
 
 
 def test_a_replica_that_joins_and_one_that_is_killed_lose_nothing(loop: Loop) -> None:
