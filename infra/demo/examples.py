@@ -16,14 +16,19 @@ _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, 
 
 
 def sft_examples() -> list[Example]:
-    pairs = [*_numbers(), *_facts(), *_sentences()]
+    pairs = answered()
     random.Random(SEED).shuffle(pairs)
     return [Example(({"role": "user", "content": task.prompt},), answer) for task, answer in pairs]
 
 
 def sft_tasks() -> list[Task]:
     """For the proof that nothing held out was trained on."""
-    return [task for task, _ in (*_numbers(), *_facts(), *_sentences())]
+    return [task for task, _ in answered()]
+
+
+def answered() -> list[tuple[Task, str]]:
+    """Each task of the SFT split with its answer."""
+    return [*_numbers(), *_facts(), *_sentences()]
 
 
 def _numbers() -> Iterator[tuple[Task, str]]:

@@ -92,8 +92,8 @@ def _against(score: float, reference: float) -> float:
 def _form(text: str, rng: random.Random) -> str:
     """The same answer as people and models write it: a verifier that looks at content takes every form alike."""
     text = rng.choice((str, str, str.lower, str.capitalize, str.upper))(text)
-    text = rng.choice(("{}", "{}", "{}", "{}.", "{}.", '"{}"')).format(text)
-    return rng.choice(("{}", "{}", "{}", "{}", "The {}", "a {}", " {}")).format(text)
+    text = rng.choice(("{}", "{}", "{}", "{}", "The {}", "a {}")).format(text)
+    return rng.choice(("{}", "{}", "{}", "{}.", "{}.", '"{}"')).format(text)
 
 
 def _stop(text: str, rng: random.Random) -> str:

@@ -1,0 +1,108 @@
+"""Nothing held out is trained on: no fact, no topic, no pair of numbers, by the SFT, the judge or PPO."""
+
+import itertools
+import re
+
+import pytest
+
+from infra.demo.examples import sft_examples, sft_tasks
+from infra.demo.prompts import HELDOUT, SOURCE_BROKEN, heldout_tasks, new_tasks, original_tasks
+from infra.demo.splits import Fact, Split, facts, pair_split, topics
+from infra.demo.tasks import DOMAINS, KNOWLEDGE, MATHEMATICS, Task, digits, knowledge
+
+TRAINED = {"sft": sft_tasks, "original": original_tasks, "new": new_tasks}
+
+
+def keys(tasks: list[Task]) -> set[str]:
+    return set().union(*(task.keys for task in tasks))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_heldout_shares_no_key_with_anything_trained_on(name: str) -> None:
+    assert keys(heldout_tasks()).isdisjoint(keys(TRAINED[name]()))
+
+
+def test_original_and_new_prompts_share_no_key() -> None:
+    assert keys(original_tasks()).isdisjoint(keys(new_tasks()))
+
+
+def test_judge_facts_share_no_word_with_heldout_facts() -> None:
+    tied = {"opposite", "feminine", "capital", "plural", "past", "comparative"}
+
+    def words(split: Split) -> set[str]:
+        found = facts()[split]
+        return {fact.subject.lower() for fact in found} | {fact.answer.lower() for fact in found if fact.kind in tied}
+
+    for split in (Split.SFT, Split.TRAIN, Split.NEW):
+        assert words(split).isdisjoint(words(Split.HELDOUT))
+
+
+def test_keys_name_every_number_and_topic_of_a_prompt() -> None:
+    for task in [*heldout_tasks(), *original_tasks(), *new_tasks(), *sft_tasks()]:
+        if task.source == SOURCE_BROKEN:
+            continue  # its answer is none of its pair
+        (key,) = task.keys
+        kind, _, rest = key.partition(":")
+        if kind == "pair":
+            pair = set(map(int, rest.split(":")))
+            shown = set(map(int, re.findall(r"\d+", task.prompt))) | {int(task.ground_truth or 0)}
+            assert pair & shown, task
+        else:
+            assert rest in task.prompt.lower(), task
+
+
+def test_every_pair_of_numbers_in_a_heldout_prompt_is_held_out() -> None:
+    """Sums and stories show both numbers of their pair; nothing else hides behind the key."""
+    for task in heldout_tasks():
+        if task.kind == "sum":
+            first, second = map(int, re.findall(r"\d+", task.prompt))
+            assert pair_split(first, second) is Split.HELDOUT
+
+
+def test_splits_hold_every_fact_and_topic_once() -> None:
+    for items in (facts(), topics()):
+        everything = list(itertools.chain.from_iterable(items.values()))
+        assert len(everything) == len(set(everything))
+        assert all(items[split] for split in Split)
+
+
+def test_pairs_are_unordered() -> None:
+    assert all(pair_split(a, b) is pair_split(b, a) for a in range(30) for b in range(a))
+
+
+@pytest.mark.parametrize("make", [original_tasks, new_tasks, heldout_tasks])
+def test_sets_are_fixed_and_without_repeats(make: object) -> None:
+    tasks = make()  # type: ignore[operator]
+    assert tasks == make()  # type: ignore[operator]
+    assert len({task.prompt for task in tasks}) == len(tasks)
+    assert {task.domain for task in tasks} == set(DOMAINS)
+
+
+def test_heldout_has_as_many_prompts_in_each_domain() -> None:
+    tasks = heldout_tasks()
+    assert [sum(task.domain == domain for task in tasks) for domain in DOMAINS] == [HELDOUT] * len(DOMAINS)
+
+
+def test_broken_references_are_wrong_and_marked() -> None:
+    broken = [task for task in new_tasks() if task.source == SOURCE_BROKEN]
+    truths = {knowledge(fact).prompt: fact.answer for fact in facts()[Split.NEW]}
+    truths |= {digits(number).prompt: str(number) for number in range(100)}
+    assert {task.domain for task in broken} == {MATHEMATICS, KNOWLEDGE}
+    assert all(truths[task.prompt] != task.ground_truth for task in broken)
+
+
+def test_sft_examples_follow_their_own_instructions() -> None:
+    from infra.demo.examples import answered
+    from infra.demo.measure import rate
+
+    for task, answer in answered():
+        assert rate(task, answer) >= (0.75 if task.domain == "writing" else 1.0), (task.prompt, answer)
+    assert len({example.response for example in sft_examples()}) > 150
+
+
+def test_a_fact_is_tied_to_its_words() -> None:
+    by_word = {}
+    for split, found in facts().items():
+        for fact in found:
+            assert by_word.setdefault(fact.subject.lower(), split) is split, fact
+    assert isinstance(facts()[Split.SFT][0], Fact)

@@ -1,0 +1,129 @@
+"""Triples: labels that agree with the verifiers, and no form that tells right from wrong."""
+
+import random
+import re
+
+import pytest
+
+from infra.demo.generate import Sample
+from infra.demo.measure import rate
+from infra.demo.prompts import build_prompts, heldout_tasks, new_tasks, original_tasks
+from infra.demo.references import ranked
+from infra.demo.splits import Split, facts, topics
+from infra.demo.tasks import KNOWLEDGE, WRITING, knowledge, writing
+from infra.demo.triples import PROBES, UNSEEN_PROBES, knowledge_groups, writing_groups
+from trainer.dataset import Defaults, parse_row
+from trainer.reward_models.genrm import Triple
+from workers.verifiers.registry import verifier_names
+
+FACTS = facts()[Split.TRAIN]
+FORMS = {
+    "full stop": lambda text: text.endswith("."),
+    "quotes": lambda text: '"' in text,
+    "upper case": lambda text: text.isupper(),
+    "lower case": lambda text: text.islower(),
+    "article": lambda text: re.match(r"(?i)\s*(the|a) ", text) is not None,
+}
+
+
+def candidates(seeds: int) -> list[Triple]:
+    groups = [group for seed in range(seeds) for group in knowledge_groups(FACTS, {}, random.Random(seed))]
+    return [one for group in groups for one in group.triples]
+
+
+def good(topic: str) -> str:
+    return f"The {topic} shone brightly while tired children slept beside a quiet fire."
+
+
+def said(text: str, *, finished: bool = True, logprob: float = -1.0) -> Sample:
+    return Sample(text, finished, logprob)
+
+
+def test_labels_agree_with_the_verifier() -> None:
+    for fact, group in zip(FACTS, knowledge_groups(FACTS, {}, random.Random(1)), strict=True):
+        assert {one.right for one in group.triples} == {0.0, 1.0}
+        assert all((rate(knowledge(fact), one.response) > 0) == (one.right == 1.0) for one in group.triples)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_form_does_not_tell_right_from_wrong(form: str) -> None:
+    """Each form is about as frequent among right answers as among wrong ones of one or two words."""
+    triples = [
+        one for seed in range(4) for group in knowledge_groups(FACTS, {}, random.Random(seed)) for one in group.triples
+    ]
+    shares = []
+    for label in (1.0, 0.0):
+        texts = [one.response for one in triples if one.right == label and len(one.response.split()) < 3]
+        shares.append(sum(map(FORMS[form], texts)) / len(texts))
+    assert abs(shares[0] - shares[1]) < 0.1, shares
+
+
+def test_the_policys_own_wrong_answers_are_among_the_candidates() -> None:
+    fact = FACTS[0]
+    own = {knowledge(fact).prompt: [said("Wrongly"), said(fact.answer), said("Wrongly")]}
+    (group,) = knowledge_groups([fact, *FACTS[1:]], own, random.Random(2))[:1]
+    shown = [one.response.rstrip(".") for one in group.triples]
+    assert shown.count("Wrongly") == 1
+
+
+def test_probes_of_the_measurement_are_not_trained_on() -> None:
+    trained = {one.response for one in candidates(3)}
+    assert trained & set(PROBES)
+    assert trained.isdisjoint(UNSEEN_PROBES)
+
+
+def test_writing_candidates_are_ordered_by_the_rubric() -> None:
+    task = writing(topics()[Split.TRAIN][0], "vivid")
+    texts = [
+        "word",
+        f"The {task.topic.name} are here.",
+        good(task.topic.name),
+    ]
+    row = [said(text) for text in texts]
+    groups = writing_groups([task] * 12, [row] * 12, random.Random(3))
+    scores = {text: rate(task, text) for text in texts}
+    for group in groups:
+        (reference,) = group.question.references
+        for one in group.triples:
+            if one.response in scores:
+                difference = scores[one.response] - scores[reference]
+                assert one.right == (0.5 if difference == 0 else float(difference > 0))
+            else:
+                assert one.right == 0.0
+
+
+def test_the_best_reference_is_first_and_unfinished_ones_are_none() -> None:
+    task = writing(topics()[Split.TRAIN][0], "vivid")
+    best = good(task.topic.name)
+    likely = best.replace("quiet", "small")
+    row = [
+        said("word"),
+        said(best, logprob=-2),
+        said(likely, logprob=-1),
+        said(best + " More", finished=False),
+        said(best),
+    ]
+    assert ranked(task, row)[:2] == [likely, best]
+    assert len(ranked(task, row)) == 3
+    with pytest.raises(ValueError, match="no finished sample"):
+        ranked(task, [said(best, finished=False)])
+
+
+def test_rows_are_what_ingestion_takes_and_each_goes_its_route() -> None:
+    prompts = [task.prompt for task in [*original_tasks(), *new_tasks()] if task.domain == WRITING]
+    train, heldout = build_prompts({prompt: ["A reference."] for prompt in prompts})
+    defaults = Defaults(verifiers=tuple(verifier_names()))
+    for rows, split in ((train, "train"), (heldout, "heldout")):
+        parsed = [parse_row(row, defaults) for row in rows]
+        assert len({row.id for row in parsed}) == len(rows)
+        assert {row.split for row in parsed} == {split}
+        for row in parsed:
+            judged = split == "train" and row.domain in {KNOWLEDGE, WRITING}
+            assert (row.question.verifier is None) == judged
+            assert bool(row.question.references) == (judged and row.domain == WRITING)
+    assert len(heldout) == len(heldout_tasks())
+
+
+def test_a_writing_prompt_without_reference_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        build_prompts({})

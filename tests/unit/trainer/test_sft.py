@@ -1,0 +1,160 @@
+"""SFT: loss on responses only, packed as if apart, and a model that learns what it is shown."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from streams.messages import Sampling
+from tests.tiny_model import save_tiny_model
+from trainer.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
+from trainer.supervised import FitSettings, Step, fit, load_masters, logits_at, schedule
+from workers.engines.base import GenerationRequest
+from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
+from workers.engines.hf import HfEngine
+from workers.shared_prefix import PrefixGroup
+
+EXAMPLES = [
+    Example(({"role": "user", "content": question},), answer)
+    for question, answer in (("a?", "one"), ("b?", "two"), ("c?", "three"))
+]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"), seed=3)
+
+
+def groups(folder: Path) -> list[PrefixGroup]:
+    tokenizer = load_tokenizer(folder)
+    return [
+        PrefixGroup(encode_chat(tokenizer, one.messages), [encode_answer(tokenizer, one.response)]) for one in EXAMPLES
+    ]
+
+
+def test_loss_is_over_the_response_and_its_end_token(tiny: Path) -> None:
+    found = groups(tiny)
+    step = sft_step(found)
+    expected = [token for group in found for token in group.suffixes[0]]
+    assert step.targets == expected
+    assert expected[-1] == load_tokenizer(tiny).eos_token_id
+    assert len(step.positions) == len(step.targets)
+
+
+def test_packed_loss_equals_that_of_separate_sequences(tiny: Path) -> None:
+    model = load_masters(tiny).eval()
+    step = sft_step(groups(tiny))
+    with torch.inference_mode():
+        packed = functional.cross_entropy(logits_at(model, step.row, step.positions), torch.tensor(step.targets))
+        apart = []
+        for group in groups(tiny):
+            ids = torch.tensor([[*group.prefix, *group.suffixes[0]]])
+            logits = model(input_ids=ids).logits[0, len(group.prefix) - 1 : -1]
+            apart.append(functional.cross_entropy(logits, torch.tensor(list(group.suffixes[0])), reduction="none"))
+    assert packed.item() == pytest.approx(torch.cat(apart).mean().item(), abs=1e-4)
+
+
+def test_the_tuned_model_answers_as_its_examples(tiny: Path, tmp_path: Path) -> None:
+    settings = SftSettings(fit=FitSettings(steps=60, learning_rate=3e-3, autocast=False), batch=3)
+    report = run_sft(tiny, EXAMPLES, tmp_path / "out", settings)
+    assert report.last_loss < 0.1 < report.first_loss
+    engine = HfEngine(tmp_path / "out", max_running=4, max_model_tokens=64, dtype="float32")
+    for one in EXAMPLES:
+        prompt = engine.encode_chat(one.messages)
+        engine.submit(GenerationRequest(one.response, prompt, 1, Sampling(temperature=0, max_new_tokens=12)))
+    found = []
+    while engine.running:
+        found += engine.step()
+    assert {engine.decode(one.token_ids) for one in found} == {one.response for one in EXAMPLES}
+    assert all(engine.decode(one.token_ids) == one.key for one in found)
+
+
+def test_masters_are_saved_in_float32_and_the_same_twice(tiny: Path, tmp_path: Path) -> None:
+    settings = SftSettings(fit=FitSettings(steps=2, learning_rate=1e-3), batch=2, seed=5)
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        run_sft(tiny, EXAMPLES, folder, settings)
+    first, second = (load_masters(folder).state_dict() for folder in folders)
+    assert all(tensor.dtype == torch.float32 for tensor in first.values())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert json.loads((folders[0] / "config.json").read_text())["dtype"] == "float32"
+
+
+def test_each_epoch_shows_every_example_once(tiny: Path) -> None:
+    from trainer.sft import _steps
+
+    found = groups(tiny)
+    steps = list(_steps(found, SftSettings(fit=FitSettings(steps=6, learning_rate=1e-3), batch=1)))
+    shown = [tuple(step.targets) for step in steps]
+    assert set(shown[:3]) == set(shown[3:]) == {tuple(group.suffixes[0]) for group in found}
+
+
+def test_no_examples_is_an_error(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExamplesError, match="no examples"):
+        run_sft(tiny, [], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "expected an object"),
+        ('{"prompt": "a"}', "'response' must be text"),
+        ('{"prompt": "a", "response": "  "}', "'response' must be text"),
+        ('{"response": "b"}', "give 'prompt'"),
+        ('{"messages": [], "response": "b"}', "give 'prompt'"),
+        ('{"messages": [{"role": "user"}], "response": "b"}', "give 'prompt'"),
+    ],
+)
+def test_a_bad_example_is_named_by_its_line(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "examples.jsonl"
+    path.write_text('{"prompt": "x", "response": "y"}\n\n' + line + "\n")
+    with pytest.raises(ExamplesError, match=f"examples.jsonl:3: .*{reason}"):
+        read_examples(path)
+
+
+def test_examples_are_read_from_prompts_and_messages(tmp_path: Path) -> None:
+    path = tmp_path / "examples.jsonl"
+    turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    rows = [{"prompt": "p", "response": "r"}, {"messages": turns, "response": "q"}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert read_examples(path) == [Example(({"role": "user", "content": "p"},), "r"), Example(tuple(turns), "q")]
+
+
+def test_a_file_without_examples_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_text("\n")
+    with pytest.raises(ExamplesError, match="holds no example"):
+        read_examples(path)
+
+
+def test_learning_rate_warms_up_and_falls_to_its_final_share() -> None:
+    settings = FitSettings(steps=100, learning_rate=1.0, warmup_steps=4, final_share=0.2)
+    shares = [schedule(step, settings) for step in range(101)]
+    assert shares[0] == pytest.approx(0.25, abs=0.01)
+    assert shares.index(max(shares)) in (3, 4)
+    assert all(a >= b for a, b in itertools.pairwise(shares[4:]))
+    assert shares[100] == pytest.approx(0.2)
+
+
+def test_weights_make_a_soft_label(tiny: Path) -> None:
+    """The gradient of a position given twice pushes towards the mixture: its optimum predicts 0.75 and 0.25."""
+    model = load_masters(tiny)
+    row = sft_step(groups(tiny)).row
+    step = Step(row, [3, 3], [40, 41], [0.75, 0.25])
+    fit(model, [step] * 80, FitSettings(steps=80, learning_rate=3e-3, autocast=False))
+    with torch.inference_mode():
+        probabilities = logits_at(model, row, [3]).softmax(-1)[0]
+    assert probabilities[40].item() == pytest.approx(0.75, abs=0.05)
+    assert probabilities[41].item() == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_loss_that_is_not_finite_stops_the_fit(tiny: Path) -> None:
+    model = load_masters(tiny)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="step 1"):
+        fit(model, [sft_step(groups(tiny))], FitSettings(steps=1, learning_rate=1e-3))
