@@ -9,13 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from workers.verifiers.base import Verdict
-from workers.verifiers.wire import LENGTH, Reply, body_length, decode_reply, verdict_of
+from workers.verifiers.wire import LENGTH, body_length, decode_ready, decode_reply, verdict_of
+
+Message = TypeVar("Message")
 
 START_SECONDS = 60.0
 """Imports take 1.5 s on a quiet core; a machine that swaps needs many times that."""
@@ -51,6 +54,8 @@ class Child:
         self._reader = reader
         self._writer = writer
         self._spent = False
+        self.versions: dict[str, str] = {}
+        """Of the verifiers, by name."""
 
     @classmethod
     async def start(cls, memory_bytes: int) -> Self:
@@ -63,7 +68,7 @@ class Child:
         child = cls(process, reader, writer)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await child._read()
+                child.versions = (await child._read(decode_ready)).versions
         except (TimeoutError, DiedError) as error:
             child.kill()
             raise NotStartedError(f"a verifier process did not start: {ending(await child.reap())}") from error
@@ -87,7 +92,7 @@ class Child:
             await self._writer.drain()
         except OSError as error:
             raise DiedError(await self.reap()) from error
-        reply = await self._read()
+        reply = await self._read(decode_reply)
         self._spent = reply.spent
         return verdict_of(reply)
 
@@ -104,10 +109,10 @@ class Child:
                     await asyncio.sleep(POLL_SECONDS)
         return self._process.returncode
 
-    async def _read(self) -> Reply:
+    async def _read(self, decode: Callable[[bytes], Message]) -> Message:
         try:
             header = await self._reader.readexactly(LENGTH.size)
-            return decode_reply(await self._reader.readexactly(body_length(header)))
+            return decode(await self._reader.readexactly(body_length(header)))
         except (OSError, asyncio.IncompleteReadError) as error:
             raise DiedError(await self.reap()) from error
         except (msgspec.DecodeError, ValueError) as error:  # it speaks nonsense: something else wrote to its socket

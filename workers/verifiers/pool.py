@@ -32,6 +32,7 @@ class VerifierPool:
         for _ in range(settings.workers):
             self._slots.put_nowait(None)
         self._children: set[Child] = set()
+        self._versions: dict[str, str] = {}
         self._closed = False
 
     async def start(self) -> None:
@@ -61,7 +62,7 @@ class VerifierPool:
             score, status = (0.0, Status.OOM) if killed else (None, Status.INFRA_ERROR)
             why = f"{DEATHS} verifier processes died of it: {ending(error.code)}"
         log.warning("verifier %s: %s: %s", name, status, why)
-        return Verdict(score, status, why, name, "", time.perf_counter() - started)
+        return Verdict(score, status, why, name, self._versions.get(name, ""), time.perf_counter() - started)
 
     async def close(self) -> None:
         """Kill every process; jobs in flight end as infra_error."""
@@ -108,4 +109,5 @@ class VerifierPool:
             raise NotStartedError("the verifier pool was closed")
         child = await Child.start(self._settings.memory_mib * 2**20)
         self._children.add(child)
+        self._versions = child.versions
         return child

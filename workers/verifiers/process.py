@@ -14,7 +14,7 @@ import time
 
 from streams.messages import Status
 from workers.verifiers.registry import UnknownVerifierError, load_verifier, verifier_names
-from workers.verifiers.wire import LENGTH, READY, Job, Reply, body_length, decode_job, frame
+from workers.verifiers.wire import LENGTH, Job, Ready, Reply, body_length, decode_job, frame
 
 PR_SET_PDEATHSIG = 1
 RECURSION_LIMIT = 3000
@@ -27,10 +27,9 @@ def main(descriptor: int, memory_bytes: int, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.setrecursionlimit(RECURSION_LIMIT)
-    for name in verifier_names():
-        load_verifier(name)
+    versions = {name: load_verifier(name).version for name in verifier_names()}
     with socket.socket(fileno=descriptor) as connection:
-        connection.sendall(frame(READY))
+        connection.sendall(frame(Ready(versions)))
         while (body := _read_frame(connection)) is not None:
             reply = answer(decode_job(body))
             connection.sendall(frame(reply))

@@ -22,8 +22,15 @@ class Job(msgspec.Struct, frozen=True):
     response: str
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """The first frame of a process: its imports are done."""
+
+    versions: dict[str, str]
+    """Of the verifiers, by name; a process that died cannot say it any more."""
+
+
 class Reply(msgspec.Struct, frozen=True):
-    """A verdict; or, as the first frame of a process, that it is ready."""
+    """A verdict."""
 
     score: float | None
     status: Status
@@ -36,10 +43,9 @@ class Reply(msgspec.Struct, frozen=True):
     """The process ends after this reply: its memory is used up."""
 
 
-READY = Reply(None, Status.INFRA_ERROR, "ready", "", "", 0.0)
-
 _encoder = msgspec.msgpack.Encoder()
 _jobs = msgspec.msgpack.Decoder(Job)
+_readies = msgspec.msgpack.Decoder(Ready)
 _replies = msgspec.msgpack.Decoder(Reply)
 
 
@@ -61,6 +67,10 @@ def body_length(header: bytes) -> int:
 
 def decode_job(body: bytes) -> Job:
     return _jobs.decode(body)
+
+
+def decode_ready(body: bytes) -> Ready:
+    return _readies.decode(body)
 
 
 def decode_reply(body: bytes) -> Reply:

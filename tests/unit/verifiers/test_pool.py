@@ -79,6 +79,7 @@ def test_what_a_response_does_to_its_process_is_a_status(deed: str, status: Stat
     verdict = asyncio.run(scenario())
     assert (verdict.status, verdict.score) == (status, None if status is Status.INFRA_ERROR else 0.0)
     assert why in verdict.why
+    assert (verdict.scorer, verdict.version) == ("hostile", "1")
 
 
 def test_a_process_killed_from_outside_costs_no_verdict(tmp_path: Path) -> None:
