@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,22 +30,33 @@ async def pool(**settings: object) -> AsyncIterator[VerifierPool]:
         await found.close()
 
 
-@pytest.fixture(autouse=True)
-def _hostile_verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _hostile_verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Processes see a further distribution, whose verifier `hostile` does what its prompt says."""
-    info = tmp_path / "hostile-1.dist-info"
+    folder = tmp_path_factory.mktemp("site")
+    info = folder / "hostile-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[rewardstream.verifiers]\nhostile = hostile_verifier:HostileVerifier\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(HERE)]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(HERE)]))
+        yield
+
+
+Judge = Callable[[Question, str], Verdict]
+
+
+@pytest.fixture(scope="module")
+def verify(_hostile_verifier: None) -> Iterator[Judge]:
+    """One pool for the tests that leave it alive: a process takes a second to start."""
+    with asyncio.Runner() as runner:
+        shared = VerifierPool(RtvSettings(timeout_seconds=2.0, memory_mib=768))
+        yield lambda question, response: runner.run(shared.verify(question, response))
+        runner.run(shared.close())
 
 
 def hostile(deed: str, **options: object) -> Question:
     return Question(prompt=deed, verifier="hostile", options=options)
-
-
-async def alive_and_well(found: VerifierPool) -> None:
-    assert (await found.verify(RIGHT, "7")).status is Status.CORRECT
 
 
 def test_verdicts_come_back_to_their_callers() -> None:
@@ -69,48 +80,31 @@ def test_verdicts_come_back_to_their_callers() -> None:
         ("nonsense", Status.INFRA_ERROR, "nonsense"),
     ],
 )
-def test_what_a_response_does_to_its_process_is_a_status(deed: str, status: Status, why: str) -> None:
-    async def scenario() -> Verdict:
-        async with pool(timeout_seconds=1.0, memory_mib=768) as found:
-            verdict = await found.verify(hostile(deed), "")
-            await alive_and_well(found)
-            return verdict
-
-    verdict = asyncio.run(scenario())
+def test_what_a_response_does_to_its_process_is_a_status(verify: Judge, deed: str, status: Status, why: str) -> None:
+    verdict = verify(hostile(deed), "")
+    assert verify(RIGHT, "7").status is Status.CORRECT  # and the pool is well
     assert (verdict.status, verdict.score) == (status, None if status is Status.INFRA_ERROR else 0.0)
     assert why in verdict.why
     assert (verdict.scorer, verdict.version) == ("hostile", "1")
 
 
-def test_a_process_killed_from_outside_costs_no_verdict(tmp_path: Path) -> None:
+def test_a_process_killed_from_outside_costs_no_verdict(verify: Judge, tmp_path: Path) -> None:
     """The first process kills itself in the job, as an operator might; the second finds the mark and answers."""
-
-    async def scenario() -> Verdict:
-        async with pool() as found:
-            return await found.verify(hostile("SIGKILL once", mark=str(tmp_path / "mark")), "")
-
-    assert asyncio.run(scenario()).status is Status.CORRECT
+    assert verify(hostile("SIGKILL once", mark=str(tmp_path / "mark")), "").status is Status.CORRECT
 
 
-def test_bombs_are_refused_within_the_time() -> None:
-    bombs = ["9^{9^9}", "(10^9)!", "9" * 200_000, "(" * 3000 + "1" + ")" * 3000, r"\boxed{" * 9000, "1+" * 50_000 + "1"]
-
-    async def scenario() -> list[Verdict]:
-        async with pool() as found:
-            return [await found.verify(RIGHT, bomb) for bomb in bombs]
-
-    assert {(verdict.score, verdict.status) for verdict in asyncio.run(scenario())} <= {
-        (0.0, Status.UNPARSEABLE),
-        (0.0, Status.WRONG),
-    }
+@pytest.mark.parametrize(
+    "bomb",
+    ["9^{9^9}", "(10^9)!", "9" * 200_000, "(" * 3000 + "1" + ")" * 3000, r"\boxed{" * 9000, "1+" * 50_000 + "1"],
+    ids=range(6),
+)
+def test_bombs_are_refused_within_the_time(verify: Judge, bomb: str) -> None:
+    verdict = verify(RIGHT, bomb)
+    assert (verdict.score, verdict.status) in {(0.0, Status.UNPARSEABLE), (0.0, Status.WRONG)}
 
 
-def test_an_unknown_verifier_is_named_with_those_there_are() -> None:
-    async def scenario() -> Verdict:
-        async with pool() as found:
-            return await found.verify(Question(prompt="?", verifier="maths"), "7")
-
-    verdict = asyncio.run(scenario())
+def test_an_unknown_verifier_is_named_with_those_there_are(verify: Judge) -> None:
+    verdict = verify(Question(prompt="?", verifier="maths"), "7")
     assert verdict.status is Status.INFRA_ERROR
     assert "'maths'; installed are: exact, hostile, instructions, math, sentence" in verdict.why
 
@@ -124,7 +118,7 @@ def test_a_cancelled_job_leaves_no_answer_behind() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await alive_and_well(found)
+            assert (await found.verify(RIGHT, "7")).status is Status.CORRECT
 
     asyncio.run(scenario())
 
