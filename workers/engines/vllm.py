@@ -43,17 +43,21 @@ class VllmEngine:
         """Load the model; `arguments` are vLLM's EngineArgs and win over those set here. Raises OSError, ValueError."""
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        from vllm import EngineArgs, LLMEngine
         from vllm.platforms import current_platform
 
         self._on_cpu: bool = current_platform.is_cpu()
+        if self._on_cpu:
+            # Read when vLLM's sampler is imported: what it would compile for a CPU takes 20 s and a C++ compiler.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+        from vllm import EngineArgs, LLMEngine
+
         options: dict[str, Any] = {
             "dtype": dtype,
             "max_model_len": max_model_tokens,
             "max_num_seqs": max_running,
             "logprobs_mode": "processed_logprobs",  # of the distribution after temperature and top_p
             "async_scheduling": False,  # a token belongs to the weights of the step that returns it
-            "enforce_eager": self._on_cpu,  # compiling for a CPU takes longer than it saves in a run
+            "enforce_eager": self._on_cpu,
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
         }
