@@ -159,7 +159,9 @@ def _story(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
         prompt = found[0]
         chosen = select(Selection).where(Selection.run_id == run_id, Selection.prompt_id == prompt.id)
         selections = connection.execute(chosen.order_by(Selection.round)).all()
-        stats = connection.execute(select(PromptStats).where(PromptStats.prompt_id == prompt.id)).all()
+        stats = connection.execute(
+            select(PromptStats).where(PromptStats.run_id == run_id, PromptStats.prompt_id == prompt.id)
+        ).all()
         used = select(Group).where(Group.run_id == run_id, Group.prompt_id == prompt.id)
         groups = connection.execute(used.order_by(Group.seq)).all()
     return {

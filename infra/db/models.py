@@ -120,10 +120,13 @@ class Score(Base):
 
 
 class PromptStats(Base):
-    """Running statistics of a prompt on one route (Welford's M2)."""
+    """Running statistics of a prompt on one route in one run (Welford's M2): another run's policy is another
+    measurement.
+    """
 
     __tablename__ = "prompt_stats"
 
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     prompt_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     route: Mapped[str] = mapped_column(String(16), primary_key=True)
     count: Mapped[int] = mapped_column(Integer)

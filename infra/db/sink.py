@@ -23,8 +23,8 @@ _LIMITS = {
     for column in Score.__table__.columns
     if isinstance(column.type, String) and column.type.length
 }
-StatsKey = tuple[str, str]
-"""prompt_id, route."""
+StatsKey = tuple[str, str, str]
+"""run_id, prompt_id, route."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +70,16 @@ class ScoredRecord:
         return self.rollout_id, self.route, self.scorer, self.scorer_version
 
 
+_KEY = (PromptStats.run_id, PromptStats.prompt_id, PromptStats.route)
 _WHERE_READ = {"topic", "partition", "offset"}
 _COLUMNS = tuple(f.name for f in fields(ScoredRecord) if f.name not in _WHERE_READ)
 _MOVE = (
     update(PromptStats.__table__)  # type: ignore[arg-type]  # a declarative class's table is a Table
-    .where(PromptStats.prompt_id == bindparam("_prompt_id"), PromptStats.route == bindparam("_route"))
+    .where(
+        PromptStats.run_id == bindparam("_run_id"),
+        PromptStats.prompt_id == bindparam("_prompt_id"),
+        PromptStats.route == bindparam("_route"),
+    )
     .values({name: bindparam(name) for name in asdict(Running())} | {"updated_at": func.now()})
 )
 
@@ -130,16 +135,18 @@ class ScoreSink:
         counted = [record for record in new if record.score is not None]
         if not counted:
             return
-        running = self._locked(connection, sorted({(record.prompt_id, record.route) for record in counted}))
+        running = self._locked(
+            connection, sorted({(record.run_id, record.prompt_id, record.route) for record in counted})
+        )
         for record in counted:
             assert record.score is not None
-            key = record.prompt_id, record.route
+            key = record.run_id, record.prompt_id, record.route
             running[key] = running[key].add(record.score, record.policy_version, self._decay)
         connection.execute(
             _MOVE,
             [
-                {"_prompt_id": prompt_id, "_route": route, **asdict(value)}
-                for (prompt_id, route), value in running.items()
+                {"_run_id": run_id, "_prompt_id": prompt_id, "_route": route, **asdict(value)}
+                for (run_id, prompt_id, route), value in running.items()
             ],
         )
 
@@ -148,15 +155,15 @@ class ScoreSink:
         empty = asdict(Running())
         connection.execute(
             insert(PromptStats).on_conflict_do_nothing(),
-            [{"prompt_id": prompt_id, "route": route, **empty} for prompt_id, route in keys],
+            [{"run_id": run_id, "prompt_id": prompt_id, "route": route, **empty} for run_id, prompt_id, route in keys],
         )
         rows = connection.execute(
-            select(PromptStats.prompt_id, PromptStats.route, *(getattr(PromptStats, name) for name in empty))
-            .where(tuple_(PromptStats.prompt_id, PromptStats.route).in_(keys))
-            .order_by(PromptStats.prompt_id, PromptStats.route)
+            select(*_KEY, *(getattr(PromptStats, name) for name in empty))
+            .where(tuple_(*_KEY).in_(keys))
+            .order_by(*_KEY)
             .with_for_update()
         )
-        return {(row[0], row[1]): Running(*row[2:]) for row in rows}
+        return {(row[0], row[1], row[2]): Running(*row[3:]) for row in rows}
 
     def _move_offsets(self, connection: Connection, records: Sequence[ScoredRecord]) -> None:
         following: dict[tuple[str, int], int] = {}

@@ -52,7 +52,7 @@ def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, 
     """Decide on every prompt of split `train` and write the round; newly suspicious prompts are quarantined."""
     prompts = train_prompts(connection, run_id)
     if settings.enabled:
-        measured = _assessed(connection, run_id) if round_ == 0 else _running(connection)
+        measured = _assessed(connection, run_id) if round_ == 0 else _running(connection, run_id)
         candidates = [measured.get(prompt.id) or _bare(prompt) for prompt in prompts]
         decisions = preppo.select(candidates, settings.keep_share, settings.normalise)
     else:
@@ -93,9 +93,9 @@ def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
     }
 
 
-def _running(connection: Connection) -> dict[str, Candidate]:
+def _running(connection: Connection, run_id: str) -> dict[str, Candidate]:
     """From the running statistics of the prompt's own route; the texts play no part."""
-    route = and_(PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
+    route = and_(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
     statistics = (PromptStats.decayed_mean, PromptStats.count, PromptStats.last_version)
     query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, *statistics)
     rows = connection.execute(query.join(PromptStats, route).where(Prompt.split == "train", Prompt.origin == "new"))

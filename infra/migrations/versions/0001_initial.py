@@ -25,6 +25,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "prompt_stats",
+        sa.Column("run_id", sa.String(length=64), nullable=False),
         sa.Column("prompt_id", sa.String(length=64), nullable=False),
         sa.Column("route", sa.String(length=16), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
@@ -35,7 +36,7 @@ def upgrade() -> None:
         sa.Column("last", sa.Float(), nullable=False),
         sa.Column("last_version", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("prompt_id", "route"),
+        sa.PrimaryKeyConstraint("run_id", "prompt_id", "route"),
     )
     op.create_table(
         "prompts",
