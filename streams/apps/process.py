@@ -10,8 +10,8 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, NoReturn
 
 from infra.settings.tree import Settings
 from streams.admin import require_topics
@@ -45,31 +45,71 @@ def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_handler: Ha
 
 
 async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handler: HandlerFactory) -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    failed = False
-    async with open_handler() as handler:
+    stopping = _stop_signal()
+    async with AsyncExitStack() as stack:
+        opening = asyncio.ensure_future(stack.enter_async_context(open_handler()))
+        either: set[asyncio.Future[Any]] = {opening, stopping}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            _leave(0)
         app = build_app(settings, bootstrap, stage)
-        agent = BatchAgent(app, settings, stage, handler)
-        try:
-            await app.start()
-            log.info("serving %s as group %s", stage.source, app.conf.id)
-            await _until_stopped(app, agent, stage, stopping)
-        except Exception:
-            log.exception("stage %s failed; its open batch is done again after the restart", stage.name)
-            failed = True
-        drained = failed or await _bounded(_drain(app, agent), _DRAIN_SECONDS)
+        agent = BatchAgent(app, settings, stage, opening.result())
+        work = asyncio.ensure_future(_work(app, agent, stage))
+        error = await _until_over(app, agent, work, stopping)
+        if error is not None:
+            log.error("stage %s failed; its open batch is done again after the restart", stage.name, exc_info=error)
+        drained = error is not None or await _bounded(_drain(app, agent), _DRAIN_SECONDS)
+        work.cancel()
         stopped = await _bounded(app.stop(), _STOP_SECONDS)
-    if failed or not (drained and stopped):
-        _leave(1 if failed else 0)
+    if error is not None or not (drained and stopped):
+        _leave(0 if error is None else 1)
 
 
-def _leave(code: int) -> None:
-    """End at once: a judge's thread cannot be interrupted, and the interpreter would wait for it."""
-    log.warning("leaving with code %d and work in hand; it is done again after the restart", code)
-    logging.shutdown()
-    os._exit(code)
+def _stop_signal() -> asyncio.Future[None]:
+    """Resolves at the first SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stopping: asyncio.Future[None] = loop.create_future()
+
+    def stop() -> None:
+        if not stopping.done():
+            stopping.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return stopping
+
+
+async def _work(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
+    """Start, then watch over the lag for ever. Raises StalledError, and what Faust's start raises."""
+    await app.start()
+    log.info("serving %s as group %s", stage.source, app.conf.id)
+    watchdog = LagWatchdog(_STALL_SECONDS, stage.batch_limit_seconds)
+    while True:
+        ledger = agent.consumer.ledger
+        positions = ledger.positions()
+        lag = lag_of(positions, await agent.consumer.ends())
+        publish_lag(stage.name, lag, ledger.oldest())
+        watchdog.observe(time.monotonic(), positions, sum(lag.values()), busy=agent.busy)
+        await asyncio.sleep(_OBSERVE_SECONDS)
+
+
+async def _until_over(
+    app: StageApp, agent: BatchAgent, work: asyncio.Future[None], stopping: asyncio.Future[None]
+) -> BaseException | None:
+    """What failed; None when the process was asked to stop."""
+    waiting: set[asyncio.Future[Any]] = {work, agent.failure, stopping}
+    while True:
+        await asyncio.wait(waiting, timeout=_OBSERVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if agent.failure.done():
+            return agent.failure.result()
+        if work.done():
+            return work.exception()
+        if app.crashed:
+            error = StageCrashedError(f"group {app.conf.id}: {app.crash_reason!r}")
+            error.__cause__ = app.crash_reason
+            return error
+        if stopping.done():
+            return None
 
 
 async def _drain(app: StageApp, agent: BatchAgent) -> None:
@@ -77,26 +117,11 @@ async def _drain(app: StageApp, agent: BatchAgent) -> None:
     await app.consumer.commit()
 
 
-async def _until_stopped(app: StageApp, agent: BatchAgent, stage: Stage, stopping: asyncio.Event) -> None:
-    watchdog = LagWatchdog(_STALL_SECONDS, stage.batch_limit_seconds)
-    either: set[asyncio.Future[Any]] = {asyncio.ensure_future(stopping.wait()), agent.failure}
-    while True:
-        await asyncio.wait(either, timeout=_OBSERVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if agent.failure.done():
-            raise agent.failure.result()
-        if app.crashed:
-            raise StageCrashedError(f"stage {stage.name}: {app.crash_reason!r}") from app.crash_reason
-        if stopping.is_set():
-            return
-        await _observe(agent, stage, watchdog)
-
-
-async def _observe(agent: BatchAgent, stage: Stage, watchdog: LagWatchdog) -> None:
-    ledger = agent.consumer.ledger
-    positions = ledger.positions()
-    lag = lag_of(positions, await agent.consumer.ends())
-    publish_lag(stage.name, lag, ledger.oldest())
-    watchdog.observe(time.monotonic(), positions, sum(lag.values()), busy=agent.busy)
+def _leave(code: int) -> NoReturn:
+    """End at once: a judge's thread cannot be interrupted, and the interpreter would wait for it."""
+    log.warning("leaving with code %d; what was not finished is done again after the restart", code)
+    logging.shutdown()
+    os._exit(code)
 
 
 async def _bounded(work: Awaitable[object], seconds: float) -> bool:

@@ -2,7 +2,8 @@
 
     python loss_app.py MODE SETTINGS_JSON HELD
 
-MODE `stage` is the stage as it runs in production (batches, one after another); the held record hangs its batch.
+MODE `stage` is the stage as it runs in production (batches, one after another): the held record hangs its batch, or
+fails it where HELD is `fail:VALUE`.
 MODES `guarded` and `unguarded` finish records out of order, the held one never: with our driver, and with Faust's.
 HELD is the value that is held back; nothing is where it is empty.
 """
@@ -24,6 +25,7 @@ from streams.records import Output, Record, TopicPartition
 from streams.topics import Topic, topic_name
 
 BATCH = 4
+FAIL = b"fail:"
 
 
 def stage_of(mode: str) -> Stage:
@@ -31,10 +33,15 @@ def stage_of(mode: str) -> Stage:
 
 
 def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
+    failing, held = held.startswith(FAIL), held.removeprefix(FAIL)
+
     @asynccontextmanager
     async def handler() -> AsyncIterator[Handler]:
         async def copy(records: list[Record]) -> list[Output]:
-            if held in [record.value for record in records]:
+            values = [record.value for record in records]
+            if failing and held in values:
+                raise ZeroDivisionError(held)
+            if held in values:
                 print("holding", flush=True)
                 await asyncio.Event().wait()
             return [Output(target, record.key, record.value, record.headers) for record in records]
