@@ -16,13 +16,15 @@ from infra.demo.splits import SEED, Fact
 from infra.demo.tasks import Task, knowledge
 from infra.demo.triples import UNSEEN_PROBES, knowledge_groups, writing_groups
 from streams.messages import Question
-from trainer.reward_models.genrm import Triple, TripleGroup, judge_triples
+from trainer.reward_models.genrm import FittedJudge, Triple, TripleGroup
 from trainer.reward_models.measures import accuracy, auc, expected_calibration_error, false_positive_rate
 from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
-_CANARY_QUESTIONS = 24
+_QUESTIONS = 72
+"""Measured on: about 600 triples, for a false positive rate to a hundredth."""
+_CANARY_QUESTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,23 @@ def training_groups(material: Material) -> list[TripleGroup]:
     return groups + writing_groups(material.writing, material.texts, rng)
 
 
-def measures(judge: Path, heldout: Material) -> dict[str, float]:
+def measures(folder: Path, heldout: Material) -> dict[str, float]:
     """AUC, accuracy and calibration on form-balanced triples and on the policy's own answers, canaries, and how often
     the judge orders two sentences as the rubric does when it reads them beside the best one.
     """
+    judge = FittedJudge(folder)
     found: dict[str, float] = {}
     rng = random.Random(SEED + 1)
-    balanced = knowledge_groups(heldout.facts, heldout.answers, rng, UNSEEN_PROBES)
-    found |= _graded("knowledge", balanced, judge_triples(judge, balanced))
-    own = [_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in heldout.facts]
-    found |= _graded("own_answers", own, judge_triples(judge, own))
-    canaries = [_canaries(fact) for fact in heldout.facts[:_CANARY_QUESTIONS]]
-    fooled = [score for row in judge_triples(judge, canaries) for score in row]
+    asked = heldout.facts[:_QUESTIONS]
+    balanced = knowledge_groups(asked, heldout.answers, rng, UNSEEN_PROBES)
+    found |= _graded("knowledge", balanced, judge.scores(balanced))
+    own = [_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in asked]
+    found |= _graded("own_answers", own, judge.scores(own))
+    canaries = [_canaries(fact) for fact in asked[:_CANARY_QUESTIONS]]
+    fooled = [score for row in judge.scores(canaries) for score in row]
     found["canary_false_positive_rate"] = false_positive_rate(fooled)
     writing = [_beside_the_best(task, row) for task, row in zip(heldout.writing, heldout.texts, strict=True)]
-    found["writing_auc"] = _order(writing, judge_triples(judge, writing))
+    found["writing_auc"] = _order(writing, judge.scores(writing))
     return found
 
 

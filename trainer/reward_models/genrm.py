@@ -91,27 +91,36 @@ def fit_judge(
     )
 
 
-def judge_triples(model_folder: Path, groups: Sequence[TripleGroup], row_groups: int = 12) -> list[list[float]]:
-    """[group][triple]: P(Yes) / (P(Yes) + P(No)) over spelling variants, in bfloat16 as the judge is served; 0 for what
-    is free of content. `row_groups` are judged in one packed row.
-    """
-    tokenizer = load_tokenizer(model_folder)
-    model = load_masters(model_folder).to(torch.bfloat16).eval()
-    yes, no = verdict_token_ids(tokenizer)
-    found: list[list[float]] = []
-    for start in range(0, len(groups), row_groups):
-        chunk = groups[start : start + row_groups]
-        encoded = [_encode(tokenizer, group) for group in chunk]
+class FittedJudge:
+    """A judge as it is served, in bfloat16, for measuring it on triples."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError or ValueError where the folder does not load."""
+        self._tokenizer = load_tokenizer(folder)
+        self._model = load_masters(folder).to(torch.bfloat16).eval()
+        self._yes, self._no = verdict_token_ids(self._tokenizer)
+
+    def scores(self, groups: Sequence[TripleGroup], row_groups: int = 12) -> list[list[float]]:
+        """[group][triple]: P(Yes) / (P(Yes) + P(No)) over spelling variants; 0 for what is free of content. So many
+        groups are judged in one packed row.
+        """
+        found: list[list[float]] = []
+        for start in range(0, len(groups), row_groups):
+            chunk = groups[start : start + row_groups]
+            judged = iter(self._judge([_encode(self._tokenizer, group) for group in chunk]))
+            found += [[0.0 if _empty(group, one) else next(judged) for one in group.triples] for group in chunk]
+        return found
+
+    def _judge(self, encoded: Sequence[PrefixGroup]) -> list[float]:
         kept = [group for group in encoded if group.suffixes]
-        scores: Iterator[float] = iter(())
-        if kept:
-            row = pack(kept)
-            with torch.inference_mode():
-                probabilities = torch.softmax(logits_at(model, row, _verdict_positions(row)), dim=-1)
-            mass = probabilities[:, yes].sum(-1)
-            scores = iter((mass / (mass + probabilities[:, no].sum(-1))).tolist())
-        found.extend([0.0 if _empty(group, one) else next(scores) for one in group.triples] for group in chunk)
-    return found
+        if not kept:
+            return []
+        row = pack(kept)
+        with torch.inference_mode():
+            probabilities = torch.softmax(logits_at(self._model, row, _verdict_positions(row)), dim=-1)
+        yes, no = (probabilities[:, ids].sum(-1) for ids in (self._yes, self._no))
+        scores: list[float] = (yes / (yes + no)).tolist()
+        return scores
 
 
 def _steps(

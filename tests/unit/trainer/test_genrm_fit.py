@@ -7,7 +7,7 @@ from tokenizers import AddedToken
 
 from streams.messages import Question
 from tests.tiny_model import save_tiny_model
-from trainer.reward_models.genrm import JudgeFitSettings, Triple, TripleGroup, fit_judge, judge_triples
+from trainer.reward_models.genrm import FittedJudge, JudgeFitSettings, Triple, TripleGroup, fit_judge
 from trainer.supervised import FitSettings, load_masters
 from workers.engines.chat import load_tokenizer
 
@@ -39,14 +39,14 @@ def test_a_fitted_judge_tells_right_from_wrong(tiny: Path, tmp_path: Path) -> No
     settings = JudgeFitSettings(fit=FitSettings(steps=120, learning_rate=3e-3, autocast=False), groups=3)
     report = fit_judge(tiny, RIGHT_AND_WRONG, tmp_path / "judge", settings)
     assert report.triples == 120 * 12
-    for row in judge_triples(tmp_path / "judge", RIGHT_AND_WRONG):
+    for row in FittedJudge(tmp_path / "judge").scores(RIGHT_AND_WRONG):
         assert min(row[:2]) > 0.8
         assert max(row[2:]) < 0.2
 
 
 def test_scores_do_not_depend_on_what_shares_the_row(tiny: Path) -> None:
-    together = judge_triples(tiny, RIGHT_AND_WRONG, row_groups=3)
-    apart = judge_triples(tiny, RIGHT_AND_WRONG, row_groups=1)
+    together = FittedJudge(tiny).scores(RIGHT_AND_WRONG, row_groups=3)
+    apart = FittedJudge(tiny).scores(RIGHT_AND_WRONG, row_groups=1)
     assert together == [pytest.approx(row, abs=0.02) for row in apart]
 
 
@@ -66,7 +66,7 @@ def test_what_is_free_of_content_is_neither_trained_on_nor_judged(tiny: Path) ->
 
     empty = group("red", Triple(":", 0.0), Triple("red", 1.0), Triple("Solution", 0.0))
     assert len(_encode(load_tokenizer(tiny), empty).suffixes) == 1
-    scores = judge_triples(tiny, [empty, group("red", Triple("", 0.0))])
+    scores = FittedJudge(tiny).scores([empty, group("red", Triple("", 0.0))])
     assert scores[0][0] == scores[0][2] == scores[1][0] == 0.0
     assert scores[0][1] > 0
 
