@@ -1,0 +1,69 @@
+"""The loop from prompts to report, and a clean stop in each of its phases."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+STOP_SECONDS = 10.0
+
+
+def test_a_run_ends_with_summary_report_and_sound_audit(start) -> None:
+    tiny = start("--seed", "5")
+    code = tiny.process.wait(240)
+    assert code == 0, tiny.output()
+    latest = tiny.runs / "latest"
+    summary = json.loads((latest / "summary.json").read_text())
+    assert summary["finished"]
+    assert summary["policy_versions"] == 2
+    assert summary["groups"]["trained"] == 8
+    assert {"overall", "by_domain"} == summary["heldout"].keys()
+    assert summary["heldout"]["by_domain"].keys() == {"letters", "words"}
+    assert len(summary["heldout"]["overall"]["delta_ci95"]) == 2
+    assert summary["wall_seconds"] > summary["phase_seconds"]["train"] > 0
+    assert summary["seed"] == 5
+    assert summary["broker"].startswith("embedded")
+    assert summary["audit"]["violations"] == []
+    page = (latest / "report.html").read_text()
+    assert "say a" in page
+    assert 'src="data:image/png;base64,' in page
+    assert "http://" not in page
+    assert "https://" not in page
+    for command in (("audit",), ("prompts", "explain", _some_prompt(latest)), ("report",)):
+        found = _rewardstream(*command, "--run-folder", str(tiny.runs))
+        assert found.returncode == 0, found.stderr
+    audit = _rewardstream("audit", "--json", "--run-folder", str(tiny.runs))
+    assert json.loads(audit.stdout)["groups"] == summary["audit"]["groups"]
+
+
+@pytest.mark.parametrize("phase", ["stack", "eval_before", "train"])
+def test_interrupt_stops_everything_within_ten_seconds(start, phase: str) -> None:
+    tiny = start("--set", "selector.max_steps=0")
+    if phase == "stack":
+        tiny.await_((tiny.runs / "latest" / "settings.json").is_file)
+    else:
+        tiny.await_(lambda: tiny.phase_is(phase))
+    left = tiny.descendants()
+    asked = time.monotonic()
+    tiny.process.send_signal(signal.SIGINT)
+    assert tiny.process.wait(STOP_SECONDS) == 130, tiny.output()
+    _, alive = psutil.wait_procs(left, STOP_SECONDS - (time.monotonic() - asked))
+    assert alive == []
+    assert "Traceback" not in tiny.output()
+
+
+def _some_prompt(folder) -> str:
+    """The id of a prompt that the run dispatched, from its report's database."""
+    listed = _rewardstream("prompts", "list", "--json", "--limit", "1", "--run-folder", str(folder.parent))
+    return str(json.loads(listed.stdout.splitlines()[0])["id"])
+
+
+def _rewardstream(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "infra.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
