@@ -1,7 +1,7 @@
 """`make compose-demo`: the stack as containers from nothing to trained groups, and down again.
 
-Invariant: what was started is taken down however it ends, and the exit code is 0 only if Prometheus counted the groups
-and every container was healthy then. Needs a Docker engine and a Python of 3.11, nothing installed.
+Invariant: what was started is taken down however it ends, its data too, but for the prepared models; the exit code is
+0 only if Prometheus counted the groups and every container was healthy then. Needs a Docker engine, and Python alone.
 """
 
 import argparse
@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE = Path(__file__).with_name("docker-compose.yml")
-PROJECT = "rewardstream"
+PROJECT = "rewardstream-demo"
+"""Its own, so that taking it down touches no other stack's data."""
+KEPT_VOLUME = "prepared"
 SERVICES = ("router", "rtv", "genrm", "difficulty", "selector", "rollout", "learner")
 """Kafka, Postgres and the one-shot services come with them; Grafana only shows, so the demo does without."""
 TRAINED = 'sum(rewardstream_groups_closed_total{outcome="trained"})'
@@ -67,14 +69,14 @@ def compose_command() -> list[str]:
     raise StackError("neither `docker compose` nor `docker-compose` runs here: install one of them")
 
 
+def docker(*arguments: str) -> str:
+    """Raises CalledProcessError."""
+    return subprocess.run(["docker", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 def containers() -> list[Container]:
-    output = subprocess.run(
-        ["docker", "ps", "--all", "--filter", f"label=com.docker.compose.project={PROJECT}", "--format", "{{json .}}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return parse_containers(output)
+    label = f"label=com.docker.compose.project={PROJECT}"
+    return parse_containers(docker("ps", "--all", "--filter", label, "--format", "{{json .}}"))
 
 
 def parse_containers(output: str) -> list[Container]:
@@ -135,20 +137,30 @@ def run(compose: Sequence[str], groups: int, limit: float) -> None:
     prometheus = f"http://127.0.0.1:{os.environ.get('PROMETHEUS_PORT', '9090')}"
     subprocess.run([*compose, "build"], check=True)
     say("image built")
+    subprocess.run([*compose, "run", "--rm", "-T", "prepare"], check=True)
+    say("models and prompts prepared")
     subprocess.run([*compose, "up", "--detach", "prometheus", *SERVICES], check=True)
-    say(f"started; metrics at {prometheus}")
+    say(f"services started; metrics at {prometheus}")
     wait(prometheus, groups, limit, say)
     for container in containers():
         say(f"{container.service}: {container.status}")
-    say(f"{groups} or more groups trained")
+
+
+def take_down(compose: Sequence[str]) -> None:
+    """Containers, network and all volumes but the one with the prepared models. Raises CalledProcessError."""
+    subprocess.run([*compose, "rm", "--force", "--stop", "-v"], check=True)
+    subprocess.run([*compose, "down", "--remove-orphans"], check=True)
+    label = f"label=com.docker.compose.project={PROJECT}"
+    volumes = docker("volume", "ls", "--filter", label, "--format", "{{.Name}}").split()
+    if removed := [name for name in volumes if not name.endswith(f"_{KEPT_VOLUME}")]:
+        docker("volume", "rm", *removed)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--groups", type=int, default=1, help="trained groups to wait for (default: 1)")
-    parser.add_argument("--limit", type=float, default=1800.0, help="seconds to wait at most (default: 1800)")
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds to wait for them at most (default: 1800)")
     parser.add_argument("--keep", action="store_true", help="leave the stack running")
-    parser.add_argument("--keep-data", action="store_true", help="leave the volumes: the next start resumes the run")
     options = parser.parse_args()
     try:
         compose = compose_command()
@@ -163,7 +175,8 @@ def main() -> int:
         return 1
     finally:
         if not options.keep:
-            subprocess.run([*compose, "down", *([] if options.keep_data else ["--volumes"])], check=False)
+            take_down(compose)
+    print(f"{options.groups} or more groups were trained, and every container was healthy")
     return 0
 
 
