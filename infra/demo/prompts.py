@@ -41,6 +41,7 @@ _ORIGINAL = {"instructions": 60, "knowledge": 60, "writing": 48}
 _NEW_KNOWLEDGE, _NEW_WRITING, _BROKEN = 64, 32, 6
 HELDOUT = 48
 """Prompts a domain: with 4 samples each, a standard error near 0.04."""
+_OPTIONS = {"must_finish": True}
 SOURCE_BROKEN = "deliberately wrong reference"
 
 
@@ -87,14 +88,17 @@ def _training_row(task: Task, origin: str, references: Mapping[str, Sequence[str
     by_verifier = task.domain in {MATHEMATICS, INSTRUCTIONS}
     row = _row(task, "train", origin)
     if by_verifier:
-        row |= {"verifier": VERIFIERS[task.domain], "options": task.options}
+        row |= {"verifier": VERIFIERS[task.domain], "options": row["options"] | task.options}
     elif task.ground_truth is None:
         row |= {"references": list(references[task.prompt])}
     return row
 
 
 def heldout_row(task: Task) -> Row:
-    return _row(task, "heldout", "original") | {"verifier": VERIFIERS[task.domain], "options": task.options}
+    return _row(task, "heldout", "original") | {
+        "verifier": VERIFIERS[task.domain],
+        "options": _OPTIONS | task.options,
+    }
 
 
 def _row(task: Task, split: str, origin: str) -> Row:
@@ -102,6 +106,7 @@ def _row(task: Task, split: str, origin: str) -> Row:
         "domain": task.domain,
         "messages": [{"role": "user", "content": task.prompt}],
         "ground_truth": task.ground_truth,
+        "options": _OPTIONS,
         "split": split,
         "origin": origin,
         "source": f"demo/{task.kind}: {task.source}",

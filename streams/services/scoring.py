@@ -20,6 +20,8 @@ from streams.services.checks import rollout_of
 from streams.services.routing import SHADOW_HEADER
 from workers.verifiers.base import Verdict
 
+CUT_OFF = "length"
+"""A rollout's finish_reason where it reached its token limit."""
 _LONGEST_BACKOFF_SECONDS = 30.0
 """An endpoint that is back is asked again within this."""
 
@@ -90,7 +92,7 @@ class Scoring:
             again = await self.scorer.score([rollouts[index] for index in failed])
             for index, verdict in zip(failed, again, strict=True):
                 verdicts[index] = checked(verdict)
-        return verdicts
+        return [finished(rollout, verdict) for rollout, verdict in zip(rollouts, verdicts, strict=True)]
 
     def _scored(self, record: Record, rollout: Rollout, verdict: Verdict) -> Output:
         now = self.clock()
@@ -117,6 +119,16 @@ class Scoring:
         metrics.end_to_end_seconds.labels(self.stage).observe(max(0.0, now - message.rollout.timings.dispatched))
         if message.score is not None:
             metrics.score.labels(self.route, message.rollout.domain).observe(message.score)
+
+
+def finished(rollout: Rollout, verdict: Verdict) -> Verdict:
+    """The verdict, or score 0 where the prompt's option `must_finish` is set and the answer was cut off: half of a
+    right answer is cheap, and a policy that is paid for it never learns to end.
+    """
+    if verdict.score is None or rollout.finish_reason != CUT_OFF or not rollout.question.options.get("must_finish"):
+        return verdict
+    why = f"cut off after {rollout.sampling.max_new_tokens} tokens; else: {verdict.why}"
+    return replace(verdict, score=0.0, status=Status.WRONG, why=why)
 
 
 def checked(verdict: Verdict) -> Verdict:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_model import save_tiny_model
 
 from infra.demo.pieces import content_hash, model_hash, piece
-from tests.tiny_model import save_tiny_model
 
 
 def write(folder: Path) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tiny_model import save_tiny_model
 from tokenizers import AddedToken
 
 from streams.messages import Question
-from tests.tiny_model import save_tiny_model
 from trainer.reward_models.genrm import FittedJudge, JudgeFitSettings, Triple, TripleGroup, fit_judge
 from trainer.supervised import FitSettings, load_masters
 from workers.engines.chat import load_tokenizer

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_model import save_tiny_model
 from torch.nn import functional
 
 from streams.messages import Sampling
-from tests.tiny_model import save_tiny_model
 from trainer.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
 from trainer.supervised import FitSettings, Step, fit, load_masters, logits_at, schedule
 from workers.engines.base import GenerationRequest
