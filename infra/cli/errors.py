@@ -66,6 +66,8 @@ def explain(error: BaseException) -> tuple[ExitCode, str] | None:
 
 
 def _expected(error: BaseException) -> ExitCode | None:
+    if isinstance(error, (PermissionError, NotADirectoryError)):
+        return ExitCode.UNREACHABLE
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
 

@@ -7,7 +7,7 @@ from infra.db.engine import connect
 from infra.local.daemon import describe
 from infra.local.stack import Stack
 from infra.local.state import write_state
-from infra.local.supervisor import RunEnd
+from infra.local.supervisor import RunEnd, Supervisor
 from infra.report.history import HistoryWriter
 from infra.screen.monitor import TICK_SECONDS, Monitor, Watched
 
@@ -21,25 +21,30 @@ def broker_text(stack: Stack) -> str:
 def watch(stack: Stack, started: float, *, screen: bool | None) -> RunEnd:
     """Start the services and show the run until it ends. `screen`: None decides by the terminal."""
     supervisor = stack.start_services()
-    runs = stack.settings.run.folder
     run = Watched(stack.run_id, stack.settings.topics.prefix, broker_text(stack), started)
     database = stack.settings.database
     engine = connect(database.url, database.connect_timeout_seconds)
-    end: RunEnd | None = None
     try:
         with HistoryWriter(stack.folder) as keep, Monitor(run, engine, keep=keep, live=screen) as monitor:
-            while end is None:
-                begun = time.monotonic()
-                state = describe(stack, supervisor.snapshot())
-                write_state(runs, state)
-                monitor.tick(state.services)
-                end = stack.wait(max(0.1, TICK_SECONDS - (time.monotonic() - begun)))
-            state = describe(stack, supervisor.snapshot(), end)
-            monitor.tick(state.services)
-            write_state(runs, state)
+            return _until_end(stack, supervisor, monitor)
+    except KeyboardInterrupt:
+        end = supervisor.stop()
+        write_state(stack.settings.run.folder, describe(stack, supervisor.snapshot(), end))
+        raise
     finally:
         engine.dispose()
-    return end
+
+
+def _until_end(stack: Stack, supervisor: Supervisor, monitor: Monitor) -> RunEnd:
+    end: RunEnd | None = None
+    while True:
+        begun = time.monotonic()
+        state = describe(stack, supervisor.snapshot(), end)
+        write_state(stack.settings.run.folder, state)
+        monitor.tick(state.services)
+        if end is not None:
+            return end
+        end = supervisor.wait(max(0.1, TICK_SECONDS - (time.monotonic() - begun)))
 
 
 def require_finished(end: RunEnd) -> None:

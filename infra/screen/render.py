@@ -69,8 +69,8 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 def _processes(view: View) -> Table:
     table = Table(box=None, header_style="bright_black", padding=(0, 1, 0, 0))
-    for name in ("", "state", "pid", "cpu", "MiB", "restarts", "doing"):
-        table.add_column(name, justify="right" if name in ("pid", "cpu", "MiB", "restarts") else "left", no_wrap=True)
+    for name in ("", "state", "pid", "cpu", "MiB", "died", "doing"):
+        table.add_column(name, justify="right" if name in ("pid", "cpu", "MiB", "died") else "left", no_wrap=True)
     for row in view.processes:
         table.add_row(
             row.name,
@@ -85,10 +85,10 @@ def _processes(view: View) -> Table:
 
 
 def _topics(view: View) -> Table:
-    table = _table("topic", "read by", "records", "per s", "lag", left=2)
+    table = _table("topic", "read by", "per s", "lag", left=2)
     for row in view.topics:
         lag = "-" if row.lag is None else f"{row.lag:.0f}"
-        table.add_row(row.topic, row.stage, f"{row.records:.0f}", f"{row.rate:.1f}", lag)
+        table.add_row(row.topic, row.stage, f"{row.rate:.1f}", lag)
     return table
 
 

@@ -124,8 +124,8 @@ def doing(name: str, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> str
     verdicts = _verdict_rate(name, now, before)
     texts = {
         "selector": facts.phase.replace("_", " "),
-        "rollout": f"{running} running, {generated:.0f} tok/s, version {held}",
-        "learner": f"version {version}, {trained:.0f} tok/s, entropy {entropy:.2f}",
+        "rollout": f"{running} running, {generated:.0f} tok/s, v{held}",
+        "learner": f"v{version}, {trained:.0f} tok/s, entropy {entropy:.2f}",
         "rtv": f"{verdicts:.1f} verdicts/s",
         "genrm": f"{verdicts:.1f} verdicts/s",
     }

@@ -1,0 +1,101 @@
+"""What the screen says, from snapshots."""
+
+import io
+
+from rich.console import Console
+
+from infra.screen.facts import RunFactsNow
+from infra.screen.render import line, screen
+from infra.screen.scrape import Snapshot, parse
+from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
+
+BEFORE = """\
+rewardstream_messages_total{stage="rtv",topic="run.rtv.requests"} 10.0
+rewardstream_scorer_requests_total{scorer="math",status="correct"} 4.0
+rewardstream_generated_tokens_total 100.0
+rewardstream_learner_tokens_total{kind="target"} 50.0
+"""
+NOW = """\
+rewardstream_messages_total{stage="rtv",topic="run.rtv.requests"} 30.0
+rewardstream_consumer_lag_messages{stage="rtv",topic="run.rtv.requests"} 7.0
+rewardstream_scorer_requests_total{scorer="math",status="correct"} 8.0
+rewardstream_generated_tokens_total 500.0
+rewardstream_learner_tokens_total{kind="target"} 60.0
+rewardstream_learner_tokens_total{kind="computed"} 900.0
+"""
+
+
+def snapshot(text: str, at: float, service: str = "rtv") -> Snapshot:
+    return Snapshot(at, {service: parse(text)})
+
+
+def test_topics_have_rates_and_lag_without_the_runs_prefix() -> None:
+    [row] = topic_rows(snapshot(NOW, 102), snapshot(BEFORE, 100), "run")
+    assert (row.topic, row.stage, row.records, row.rate, row.lag) == ("rtv.requests", "rtv", 30.0, 10.0, 7.0)
+
+
+def test_token_rates_count_response_tokens_of_the_learner() -> None:
+    assert token_rates(snapshot(NOW, 102), snapshot(BEFORE, 100)) == (200.0, 5.0)
+
+
+def test_a_restarted_process_has_no_negative_rate() -> None:
+    assert token_rates(snapshot(BEFORE, 102), snapshot(NOW, 100)) == (0.0, 0.0)
+
+
+def test_a_scorer_says_its_own_verdicts() -> None:
+    assert doing("rtv", snapshot(NOW, 102), snapshot(BEFORE, 100), RunFactsNow()) == "2.0 verdicts/s"
+    assert doing("genrm", snapshot(NOW, 102), snapshot(BEFORE, 100), RunFactsNow()) == "0.0 verdicts/s"
+
+
+def test_a_process_that_does_not_answer_is_silent() -> None:
+    now = Snapshot(102, {"rtv": parse(NOW)}, frozenset({"rtv"}))
+    assert doing("rtv", now, snapshot(BEFORE, 100), RunFactsNow()) == "silent"
+
+
+def test_rewards_are_a_mean_over_the_last_versions() -> None:
+    rewards = Rewards(window=2)
+    for version, reward in ((1, 0.0), (2, 0.5), (3, 1.0)):
+        text = f'rewardstream_policy_version {version}\nrewardstream_learner_reward{{domain="a"}} {reward}\n'
+        means = rewards.update(snapshot(text, version))
+    assert means == {"a": 0.75}
+
+
+def test_domains_are_shown_with_the_overall_last() -> None:
+    rows = domain_rows({"writing": 0.5}, {"before": {"overall": 0.3, "writing": 0.2}, "after": {"writing": 0.4}})
+    assert [(row.domain, row.reward, row.heldout) for row in rows] == [
+        ("writing", 0.5, {"before": 0.2, "after": 0.4}),
+        ("overall", None, {"before": 0.3}),
+    ]
+
+
+def view() -> View:
+    return View(
+        run_id="r",
+        broker="embedded",
+        elapsed=65.0,
+        phase="eval_before",
+        version=3,
+        generated_rate=240.0,
+        trained_rate=120.0,
+        processes=[ProcessRow("learner", "running", 7, 2, 0.5, 2**30, "v3")],
+        topics=topic_rows(snapshot(NOW, 102), snapshot(BEFORE, 100), "run"),
+        domains=domain_rows({"writing": 0.5}, {"before": {"writing": 0.25}}),
+        outcomes={"trained": 8, "open": 2},
+        reasons={"zero_variance": 1},
+        staleness={0: 1, 1: 3},
+    )
+
+
+def test_the_plain_line_holds_what_matters() -> None:
+    assert line(view()) == (
+        "1:05 eval_before version=3 open=2 trained=8 | reward writing=0.50 | "
+        "generated 240 tok/s, trained 120 tok/s | restarts 2"
+    )
+
+
+def test_the_screen_shows_every_part() -> None:
+    console = Console(width=130, file=io.StringIO(), record=True)
+    console.print(screen(view()))
+    text = console.export_text()
+    for part in ("eval before", "1:05", "learner", "rtv.requests", "0.250", "trained 8", "zero_variance 1", "1: 75%"):
+        assert part in text
