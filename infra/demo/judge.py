@@ -22,6 +22,9 @@ from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
+_KNOWLEDGE_ROUNDS, _WRITING_ROUNDS = 2, 3
+"""A question comes back with other candidates, a writing prompt with another reference: of three groups in a step two
+are knowledge."""
 _QUESTIONS = 72
 """Measured on: about 600 triples, for a false positive rate to a hundredth."""
 _CANARY_QUESTIONS = 16
@@ -40,8 +43,12 @@ class Material:
 
 def training_groups(material: Material) -> list[TripleGroup]:
     rng = random.Random(SEED)
-    groups = knowledge_groups(material.facts, material.answers, rng)
-    return groups + writing_groups(material.writing, material.texts, rng)
+    groups: list[TripleGroup] = []
+    for _ in range(_KNOWLEDGE_ROUNDS):
+        groups += knowledge_groups(material.facts, material.answers, rng)
+    for _ in range(_WRITING_ROUNDS):
+        groups += writing_groups(material.writing, material.texts, rng)
+    return groups
 
 
 def measures(folder: Path, heldout: Material) -> dict[str, float]:

@@ -17,9 +17,9 @@ KEPT = 3
 
 
 def ranked(task: Task, samples: Sequence[Sample]) -> list[str]:
-    """The finished samples' distinct texts, best first. Raises ValueError where none is finished."""
-    finished = [sample for sample in samples if sample.finished and sample.text.strip()]
-    if not finished:
-        raise ValueError(f"no finished sample of {len(samples)} for {task.prompt!r}; raise max_new_tokens")
-    order = sorted(finished, key=lambda sample: (rate(task, sample.text), sample.mean_logprob), reverse=True)
-    return list(dict.fromkeys(sample.text.strip() for sample in order))[:KEPT]
+    """The samples' distinct texts, best first, those that were cut off last. Raises ValueError where none has text."""
+    written = [sample for sample in samples if sample.text.strip()]
+    if not written:
+        raise ValueError(f"{len(samples)} samples for {task.prompt!r}, and none has text: what model is this?")
+    written.sort(key=lambda one: (one.finished, rate(task, one.text), one.mean_logprob), reverse=True)
+    return list(dict.fromkeys(sample.text.strip() for sample in written))[:KEPT]

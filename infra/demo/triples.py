@@ -20,6 +20,8 @@ CANDIDATES = 8
 _RIGHT = 3
 _OWN = 3
 """At most so many of the policy's own wrong answers: what the judge will see."""
+_SLOPE = 1.5
+"""Of a writing label in the difference of rubric scores."""
 _INFLECTED = frozenset({"plural", "past", "comparative", "feminine", "young", "language"})
 """Kinds whose wrong answers look like the right one: the subject itself, or a letter more or less."""
 PROBES = (
@@ -60,18 +62,15 @@ def _knowledge_group(
 
 
 def writing_groups(
-    tasks: Sequence[Task], samples: Sequence[Sequence[Sample]], rng: random.Random, candidates: int = 6
+    tasks: Sequence[Task], samples: Sequence[Sequence[Sample]], rng: random.Random, candidates: int = 7
 ) -> list[TripleGroup]:
-    """One group a prompt: a finished sample is the reference, as often the best as any; others are candidates, ordered
-    by the rubric, ties 0.5. Every third group ends with a marker or an echo, which is always the worst.
-
-    Raises ValueError or IndexError where a prompt has no finished sample.
+    """One group a prompt: a sample is the reference, as often the best as any; others are candidates, judged by the
+    difference of their rubric scores. Every third group ends with a marker or an echo, which is always the worst.
     """
     groups = []
     for number, (task, row) in enumerate(zip(tasks, samples, strict=True)):
         rated = [(rate(task, one.text) if one.finished else 0.0, one.text) for one in row]
-        whole = [pair for pair, one in zip(rated, row, strict=True) if one.finished]
-        reference = max(whole) if rng.random() < 0.5 else rng.choice(whole)
+        reference = max(rated) if rng.random() < 0.5 else rng.choice(rated)
         others = [pair for pair in rated if pair is not reference]
         triples = [
             Triple(text, _against(score, reference[0]))
@@ -84,9 +83,8 @@ def writing_groups(
 
 
 def _against(score: float, reference: float) -> float:
-    if score == reference:
-        return 0.5
-    return 1.0 if score > reference else 0.0
+    """0.5 where they are equal, one rubric point 0.19 more or less: a judge that learns degrees rewards them."""
+    return min(1.0, max(0.0, 0.5 + _SLOPE * (score - reference)))
 
 
 def _form(text: str, rng: random.Random) -> str:

@@ -87,12 +87,12 @@ def test_writing_candidates_are_ordered_by_the_rubric() -> None:
         for one in group.triples:
             if one.response in scores:
                 difference = scores[one.response] - scores[reference]
-                assert one.right == (0.5 if difference == 0 else float(difference > 0))
+                assert (one.right > 0.5, one.right < 0.5) == (difference > 0, difference < 0)
             else:
                 assert one.right == 0.0
 
 
-def test_the_best_reference_is_first_and_unfinished_ones_are_none() -> None:
+def test_the_best_reference_is_first_and_cut_off_ones_are_last() -> None:
     task = writing(topics()[Split.TRAIN][0], "vivid")
     best = good(task.topic.name)
     likely = best.replace("quiet", "small")
@@ -104,9 +104,10 @@ def test_the_best_reference_is_first_and_unfinished_ones_are_none() -> None:
         said(best),
     ]
     assert ranked(task, row)[:2] == [likely, best]
-    assert len(ranked(task, row)) == 3
-    with pytest.raises(ValueError, match="no finished sample"):
-        ranked(task, [said(best, finished=False)])
+    assert ranked(task, row)[2] == "word"
+    assert ranked(task, row[3:4]) == [best + " More"]
+    with pytest.raises(ValueError, match="none has text"):
+        ranked(task, [said(" ")])
 
 
 def test_rows_are_what_ingestion_takes_and_each_goes_its_route() -> None:
