@@ -142,6 +142,17 @@ class EngineContract:
         assert found["a", 0].token_ids == alone.token_ids
         assert set(found) == {("a", 0), *((f"b{i}", 0) for i in range(6))}
 
+    def test_requests_that_leave_change_no_other(self, engine: Engine, first: Any) -> None:
+        asked = [
+            request(f"g{i}", prompt="leave " * (1 + i % 3), temperature=1.0, new=2 + 5 * i, seed=i)
+            for i in range(2 * MAX_RUNNING)
+        ]
+        found = generate(engine, *asked)
+        for each in asked:
+            generation = found[each.key, 0]
+            expected = reference_logprobs(first, each.prompt_token_ids, generation.token_ids)
+            assert torch.allclose(torch.tensor(generation.logprobs), expected, atol=TOLERANCE)
+
     def test_a_swap_in_mid_flight_keeps_every_request_and_splits_its_span(
         self, engine: Engine, first: Any, second: Any, second_folder: Path
     ) -> None:

@@ -56,3 +56,16 @@ def test_rows_of_a_batch_keep_their_own_temperature_and_nucleus() -> None:
     assert (tokens[1], logprobs[1]) == (0, pytest.approx(0.0, abs=1e-6))  # the likeliest alone reaches half the mass
     sharp = (logits[0] / 0.25).log_softmax(-1)
     assert logprobs[2] == pytest.approx(float(sharp[tokens[2]]), abs=1e-6)
+
+
+def test_rounding_at_the_end_of_a_block_draws_no_token_of_no_weight() -> None:
+    rows, blocks = 512, 16
+    logits = torch.randn(rows, blocks, 256, generator=torch.Generator().manual_seed(3))
+    logits[:, :, :50] = logits[:, :, 150:] = -torch.inf
+    weights = logits.flatten(1).softmax(-1)
+    ends = weights.view(rows, blocks, 256).sum(-1).cumsum(-1)
+    for block in range(blocks):
+        numbers = torch.nextafter(ends[:, block] / ends[:, -1], torch.tensor(0.0)).clamp(max=1 - 2**-23)
+        tokens, logprobs = draw(weights.log(), [1.0] * rows, [1.0] * rows, numbers.numpy())
+        assert all(50 <= token % 256 < 150 for token in tokens)
+        assert np.isfinite(logprobs).all()

@@ -23,6 +23,16 @@ def test_the_watermark_is_the_lowest_offset_not_done(order: list[int]) -> None:
         assert tracker.watermarks() == {PARTITIONS[0]: 10 + min(left, default=8)}
 
 
+def test_a_revoked_partition_has_nothing_to_commit() -> None:
+    tracker = OffsetTracker()
+    for source in PARTITIONS:
+        tracker.read(Place(source, 4))
+        tracker.done(Place(source, 4))
+    tracker.revoke({PARTITIONS[0]})
+    tracker.done(Place(PARTITIONS[0], 4))
+    assert tracker.committable() == {PARTITIONS[1]: 5}
+
+
 class Consumption(RuleBasedStateMachine):
     """A log, a member that reads it, finishes in any order, commits, and loses and regains its partitions."""
 
