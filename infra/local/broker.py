@@ -69,8 +69,8 @@ def open_broker(settings: BrokerSettings, folder: Path, log_file: Path | None = 
     home = _kafka_home(settings)
     if home is None:
         raise BrokerError(
-            "broker.kind = 'kafka' needs broker.kafka_home or the environment's KAFKA_HOME: an unpacked Apache Kafka "
-            "(`rewardstream kafka install` fetches one), or use broker.kind = 'embedded'"
+            "broker.kind = 'kafka' needs broker.kafka_home or the environment's KAFKA_HOME: the folder of an "
+            "unpacked Apache Kafka 4; or use broker.kind = 'embedded'"
         )
     return LocalKafka(home, folder, log_file, max_message_bytes=settings.max_message_bytes)
 

@@ -79,7 +79,7 @@ class KafkaServer:
         if not any(libs.glob("kafka-server-[0-9]*.jar")):
             raise LocalStackError(
                 f"KAFKA_HOME = {self._home} holds no libs/kafka-server-*.jar: name the folder of an unpacked Apache "
-                "Kafka 4 (`rewardstream kafka install` fetches one), or unset it for the embedded broker"
+                "Kafka 4, or unset it for the embedded broker"
             )
         return f"{libs}/*"
 
