@@ -34,9 +34,9 @@ class FitSettings:
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     autocast: bool = True
-    upper_layers: int = 0
-    """Only so many of the last decoder layers and the final norm are trained, at about two thirds of the time for half
-    of the layers; 0 trains everything, embeddings included."""
+    upper_share: float = 1.0
+    """Share of the decoder layers, from the last down, that are trained with the final norm; half of them take two
+    thirds of the time. 1 trains everything, embeddings included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
 
 def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Progress | None = None) -> list[float]:
     """Train in place; returns the mean loss of each step. Raises FloatingPointError where a loss is not finite."""
-    parameters = _trained(model, settings.upper_layers)
+    parameters = _trained(model, settings.upper_share)
     optimizer = torch.optim.AdamW(
         parameters,
         lr=settings.learning_rate,
@@ -103,16 +103,16 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Prog
     return losses
 
 
-def _trained(model: Any, upper_layers: int) -> list[torch.nn.Parameter]:
-    """Raises ValueError where the model has fewer layers."""
-    if not upper_layers:
-        return list(model.parameters())
-    body = model.base_model
-    if upper_layers > len(body.layers):
-        raise ValueError(f"upper_layers = {upper_layers}, but the model has {len(body.layers)} layers")
-    model.requires_grad_(requires_grad=False)
-    for part in (*body.layers[-upper_layers:], body.norm):
-        part.requires_grad_(requires_grad=True)
+def _trained(model: Any, upper_share: float) -> list[torch.nn.Parameter]:
+    """Raises ValueError where the share is none."""
+    if not 0 < upper_share <= 1:
+        raise ValueError(f"upper_share = {upper_share}: give a share of the layers above 0 and up to 1")
+    if upper_share < 1:
+        body = model.base_model
+        first = len(body.layers) - math.ceil(upper_share * len(body.layers))
+        model.requires_grad_(requires_grad=False)
+        for part in (*body.layers[first:], body.norm):
+            part.requires_grad_(requires_grad=True)
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 

@@ -35,7 +35,7 @@ CODE = 1
 """Part of every hash: raise it when code changes what a piece holds."""
 SFT = SftSettings(fit=FitSettings(steps=24, learning_rate=6e-5), batch=16)
 """Enough to know the forms and no more: half that leaves PPO without a signal, twice leaves it little to improve."""
-JUDGE = JudgeFitSettings(fit=FitSettings(steps=96, learning_rate=7e-5, upper_layers=15), groups=6)
+JUDGE = JudgeFitSettings(fit=FitSettings(steps=96, learning_rate=7e-5, upper_share=0.5), groups=6)
 """About 45 triples a step. Many small steps on the upper half of the layers reach in the same time what full steps of
 twice the size do not: wrong answers of the policy called right fell from 15 to 5 of 100."""
 _JUDGE_FACTS = 240

@@ -160,13 +160,13 @@ def test_a_loss_that_is_not_finite_stops_the_fit(tiny: Path) -> None:
         fit(model, [sft_step(groups(tiny))], FitSettings(steps=1, learning_rate=1e-3))
 
 
-def test_only_the_upper_layers_move_where_asked(tiny: Path) -> None:
+def test_only_the_upper_share_of_layers_moves_where_asked(tiny: Path) -> None:
     model = load_masters(tiny)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    settings = FitSettings(steps=2, learning_rate=1e-2, upper_layers=1)
+    settings = FitSettings(steps=2, learning_rate=1e-2, upper_share=0.5)
     fit(model, [sft_step(groups(tiny))] * 2, settings)
     moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved
     assert all(name.startswith(("model.layers.1.", "model.norm.")) for name in moved)
-    with pytest.raises(ValueError, match="upper_layers = 3"):
-        fit(load_masters(tiny), [], FitSettings(steps=0, learning_rate=1e-2, upper_layers=3))
+    with pytest.raises(ValueError, match="upper_share = 0"):
+        fit(load_masters(tiny), [], FitSettings(steps=0, learning_rate=1e-2, upper_share=0))
