@@ -173,6 +173,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         subprocess.run([*compose, "logs", "--tail", "20"], check=False)
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         if not options.keep:
             take_down(compose)

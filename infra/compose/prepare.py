@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.demo import with_prepared
 from infra.cli.errors import explain
+from infra.cli.progress import Steps
 from infra.local import run_folder
 from infra.report.build import write_facts
 from infra.report.summary import RunFacts
@@ -40,8 +42,6 @@ def main(recipe: Annotated[str, typer.Option(help="A TOML recipe, or the name of
 
 
 def _prepared(settings: Settings, facts: RunFacts, started: float) -> tuple[Settings, RunFacts]:
-    from infra.cli.demo import with_prepared
-    from infra.cli.progress import Steps
     from infra.demo.prepare import prepare
 
     prepared = prepare(settings, Steps())
