@@ -1,7 +1,6 @@
 """`rewardstream demo`: from nothing to a trained model and its report, in one command."""
 
 import time
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import psutil
@@ -25,6 +24,7 @@ from infra.cli.options import (
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
+    from infra.cli.preparing import PreparedFiles
     from infra.demo.prepare import Prepared
 
 
@@ -59,21 +59,20 @@ def demo(
 def run(settings: Settings, *, screen: bool | None) -> None:
     """Raises CommandError where the run fails, KeyboardInterrupt where it was stopped."""
     started = psutil.Process().create_time()
-    from infra.cli.progress import Steps
+    from infra.cli.preparing import prepare_apart
     from infra.cli.running import Preparation, execute
-    from infra.demo.prepare import prepare
 
     print("preparing: SFT and judge are trained once and kept", flush=True)
-    prepared = prepare(settings, Steps())
-    base = {prompt: fmean(scores) for prompt, scores in prepared.base_scores.items() if scores}
-    preparation = Preparation(seconds=time.time() - started, base_scores=base, report=prepared.report)
+    prepared = prepare_apart(settings)
+    seconds = time.time() - started
+    preparation = Preparation(seconds=seconds, base_scores=prepared.base_scores, report=prepared.report)
     execute(with_prepared(settings, prepared), preparation, started, screen=screen)
 
 
-def with_prepared(settings: Settings, prepared: "Prepared") -> Settings:
+def with_prepared(settings: Settings, prepared: "Prepared | PreparedFiles") -> Settings:
     """The run's policy, judge and prompts."""
     tree = settings.model_dump()
     tree["model"]["path"] = str(prepared.policy)
     tree["genrm"]["model"] = str(prepared.judge)
-    tree["data"] |= {"prompts": prepared.prompts, "heldout": prepared.heldout}
+    tree["data"] |= {"prompts": str(prepared.prompts), "heldout": str(prepared.heldout)}
     return Settings.model_validate(tree)

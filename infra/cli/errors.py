@@ -50,6 +50,8 @@ _EXPECTED = {
 }
 """By qualified name: naming an error must not import the modules of all parts."""
 
+_NO_SUCH_PLACE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+"""A path that cannot be read or written; its text names it."""
 _DISK_FULL_TEXTS = ("No space left on device", "DiskFull")
 
 
@@ -66,7 +68,7 @@ def explain(error: BaseException) -> tuple[ExitCode, str] | None:
 
 
 def _expected(error: BaseException) -> ExitCode | None:
-    if isinstance(error, (PermissionError, NotADirectoryError)):
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _NO_SUCH_PLACE:
         return ExitCode.UNREACHABLE
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
@@ -83,4 +85,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _is_disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return any(text in str(error) for text in _DISK_FULL_TEXTS)
+    return any(text in str(error) for text in _NO_SUCH_PLACE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+"""A path that cannot be read or written; its text names it."""
+_DISK_FULL_TEXTS)

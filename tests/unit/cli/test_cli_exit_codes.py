@@ -124,6 +124,21 @@ def test_full_disk_is_found_below_what_wraps_it() -> None:
     assert "run.folder" in explained[1]
 
 
+def test_a_folder_that_cannot_be_made(rewardstream, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = rewardstream("demo", "--set", f"run.prepared={tmp_path / 'file' / 'prepared'}")
+    assert code == ExitCode.UNREACHABLE
+    assert str(tmp_path / "file") in err
+
+
+def test_the_preparations_own_error_is_told(rewardstream, tmp_path: Path) -> None:
+    options = ("--set", f"run.prepared={tmp_path}", "--set", "model.path=/no/such/model")
+    code, _, err = rewardstream("demo", *options, "--run-folder", str(tmp_path / "runs"))
+    assert code == ExitCode.UNREACHABLE
+    assert err.startswith("error: model.path = '/no/such/model'")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_defect_keeps_its_traceback() -> None:
     assert explain(ZeroDivisionError()) is None
 

@@ -1,0 +1,114 @@
+"""The demo's preparation as a process of its own: `python -m infra.cli.preparing SETTINGS_FILE RESULT_FILE`.
+
+Invariant: it ends within seconds of being asked to. A training step is one call that takes no signal before it
+returns, so what a step would hold up is killed; its pieces are complete or absent.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+import msgspec
+
+from infra.cli.errors import CommandError, ExitCode, explain
+from infra.settings.load import load, write_resolved
+from infra.settings.tree import Settings
+
+_POLL_SECONDS = 0.1
+_GRACE_SECONDS = 3.0
+"""Of the ten in which a demo stops: enough to remove what was half made, between two steps."""
+_ERROR = "error: "
+LOG_NAME = "prepare.log"
+
+
+class PreparedFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """`infra.demo.prepare.Prepared`, as it goes from process to process."""
+
+    policy: str
+    judge: str
+    prompts: str
+    heldout: str
+    base_scores: dict[str, float]
+    """Prompt id -> the shipped model's mean score."""
+    report: dict[str, Any]
+
+
+def prepare_apart(settings: Settings) -> PreparedFiles:
+    """Shows the progress and returns what was prepared. Raises CommandError where that failed."""
+    from infra.local.processes import spawn
+
+    root = settings.run.prepared
+    root.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".prepare-", dir=root) as temporary:
+        settings_file, result_file = Path(temporary) / "settings.json", Path(temporary) / "result.json"
+        write_resolved(settings, settings_file)
+        log = root / LOG_NAME
+        log.write_text("", encoding="utf-8")
+        argv = [sys.executable, "-m", "infra.cli.preparing", str(settings_file), str(result_file)]
+        child = spawn("prepare", argv, log=log)
+        try:
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                while child.alive:
+                    _echo(lines)
+                    time.sleep(_POLL_SECONDS)
+                _echo(lines)
+        finally:
+            code = child.terminate(_GRACE_SECONDS, signal.SIGINT)
+        if code:
+            raise _failure(code, log)
+        return msgspec.json.decode(result_file.read_bytes(), type=PreparedFiles)
+
+
+def make(settings_file: Path, result_file: Path) -> None:
+    """In the process of its own."""
+    from infra.cli.progress import Steps
+    from infra.demo.prepare import prepare
+
+    prepared = prepare(load(str(settings_file)).settings, Steps())
+    files = PreparedFiles(
+        policy=str(prepared.policy),
+        judge=str(prepared.judge),
+        prompts=str(prepared.prompts),
+        heldout=str(prepared.heldout),
+        base_scores={prompt: fmean(scores) for prompt, scores in prepared.base_scores.items() if scores},
+        report=prepared.report,
+    )
+    result_file.write_bytes(msgspec.json.encode(files))
+
+
+def _echo(lines: IO[str]) -> None:
+    """What is indented is progress; the rest is for whoever reads the log."""
+    for text in lines:
+        if text.startswith("  "):
+            print(text, end="", flush=True)
+
+
+def _failure(code: int, log: Path) -> CommandError:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    expected = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+    if expected and code in set(ExitCode):
+        return CommandError(expected[-1], ExitCode(code))
+    tail = "\n".join(lines[-15:])
+    return CommandError(f"the preparation ended with code {code}; the end of {log}:\n{tail}")
+
+
+def main() -> None:
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        make(Path(sys.argv[1]), Path(sys.argv[2]))
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        code, text = explained
+        print(f"{_ERROR}{text}", flush=True)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
