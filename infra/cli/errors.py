@@ -85,6 +85,4 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _is_disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return any(text in str(error) for text in _NO_SUCH_PLACE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
-"""A path that cannot be read or written; its text names it."""
-_DISK_FULL_TEXTS)
+    return any(text in str(error) for text in _DISK_FULL_TEXTS)
