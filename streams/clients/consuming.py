@@ -9,6 +9,9 @@ from infra.settings.tree import BrokerSettings
 from streams.clients.connect import common_options, connected
 from streams.records import Record
 
+_METADATA_MS = 10_000
+"""A leader that joins before it knows the topic's partitions hands out none, until its metadata is fetched again;
+Kafka's default would leave the group idle for five minutes."""
 _HEARTBEATS = 3
 """Heartbeats in a session timeout, as Kafka's documentation advises."""
 
@@ -23,6 +26,7 @@ def make_consumer(settings: BrokerSettings, bootstrap: str, group: str, topics: 
         "group_instance_id": settings.group_instance_id or None,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": session_ms // _HEARTBEATS,
+        "metadata_max_age_ms": _METADATA_MS,
     }
     consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**options))
     consumer.subscribe(topics=list(topics))

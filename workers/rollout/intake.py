@@ -38,6 +38,9 @@ class TicketIntake:
     """Owns the consumer's subscription; not thread-safe."""
 
     def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
+        """Raises LookupError where the topic does not exist."""
+        if not consumer.partitions_for_topic(topic):  # known before the group is joined, it can be divided at once
+            raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
         self._consumer = consumer
         self._revoked: SimpleQueue[set[TopicPartition]] = SimpleQueue()
         self._offsets = OffsetTracker()
