@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -90,7 +91,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., TinyRun]]:
+def run_folder() -> Iterator[Path]:
+    # Not below pytest's own folder: another pytest that starts closes that one to the database's user.
+    with TemporaryDirectory(prefix="rewardstream-run-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(tiny_folder: Path, run_folder: Path) -> Iterator[Callable[..., TinyRun]]:
     """Starts `rewardstream train` on the tiny model; whatever is left of it at the end is ended."""
     started: list[TinyRun] = []
 
@@ -98,10 +106,10 @@ def start(tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., TinyRun]]
         command = [sys.executable, "-m", "infra.cli.main", "train", "--recipe", str(tiny_folder / "tiny.toml")]
         command += ["--model", str(tiny_folder / "model"), "--set", f"genrm.model={tiny_folder / 'judge'}"]
         command += ["--prompts", str(tiny_folder / "train.jsonl"), "--heldout", str(tiny_folder / "heldout.jsonl")]
-        command += ["--run-folder", str(tmp_path / "runs"), *arguments]
-        with (tmp_path / "output.txt").open("w") as output:
+        command += ["--run-folder", str(run_folder / "runs"), *arguments]
+        with (run_folder / "output.txt").open("w") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=_environment())
-        started.append(TinyRun(tmp_path, process))
+        started.append(TinyRun(run_folder, process))
         return started[-1]
 
     yield run

@@ -61,6 +61,7 @@ def test_interrupt_stops_everything_within_ten_seconds(start, phase: str) -> Non
 def _some_prompt(folder) -> str:
     """The id of a prompt that the run dispatched, from its report's database."""
     listed = _rewardstream("prompts", "list", "--json", "--limit", "1", "--run-folder", str(folder.parent))
+    assert listed.returncode == 0, listed.stderr
     return str(json.loads(listed.stdout.splitlines()[0])["id"])
 
 
