@@ -22,11 +22,11 @@ from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
+MEASURES = 1
+"""Raise it when `measures` changes."""
 _KNOWLEDGE_ROUNDS, _WRITING_ROUNDS = 2, 3
 """A question comes back with other candidates, a writing prompt with another reference: of three groups in a step two
 are knowledge."""
-_QUESTIONS = 72
-"""Measured on: about 600 triples, for a false positive rate to a hundredth."""
 _CANARY_QUESTIONS = 16
 
 
@@ -52,23 +52,21 @@ def training_groups(material: Material) -> list[TripleGroup]:
 
 
 def measures(folder: Path, heldout: Material) -> dict[str, float]:
-    """AUC, accuracy and calibration on form-balanced triples and on the policy's own answers, canaries, and how often
-    the judge orders two sentences as the rubric does when it reads them beside the best one.
+    """AUC, accuracy and calibration on form-balanced triples and on the policy's own answers (with the truth among
+    them), canaries, and how often the judge orders two sentences as the rubric does when it reads them beside the best.
     """
     judge = FittedJudge(folder)
     found: dict[str, float] = {}
     rng = random.Random(SEED + 1)
-    asked = heldout.facts[:_QUESTIONS]
-    balanced = knowledge_groups(asked, heldout.answers, rng, UNSEEN_PROBES)
+    balanced = knowledge_groups(heldout.facts, heldout.answers, rng, UNSEEN_PROBES)
     found |= _graded("knowledge", balanced, judge.scores(balanced))
-    own = [_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in asked]
+    own = [_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in heldout.facts]
     found |= _graded("own_answers", own, judge.scores(own))
-    canaries = [_canaries(fact) for fact in asked[:_CANARY_QUESTIONS]]
+    canaries = [_canaries(fact) for fact in heldout.facts[:_CANARY_QUESTIONS]]
     fooled = [score for row in judge.scores(canaries) for score in row]
     found["canary_false_positive_rate"] = false_positive_rate(fooled)
     writing = [_beside_the_best(task, row) for task, row in zip(heldout.writing, heldout.texts, strict=True)]
-    found["writing_auc"] = _order(writing, judge.scores(writing))
-    return found
+    return found | _order(writing, judge.scores(writing))
 
 
 def _graded(name: str, groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
@@ -84,26 +82,28 @@ def _graded(name: str, groups: Sequence[TripleGroup], scores: Scores) -> dict[st
     }
 
 
-def _order(groups: Sequence[TripleGroup], scores: Scores) -> float:
-    """AUC within the groups: a pair of candidates whose rubric scores differ is ordered the same way, ties half."""
-    won = pairs = 0.0
+def _order(groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
+    """`writing_auc` within the groups: a pair of candidates whose rubric scores differ is ordered the same way, ties
+    half. Left out where no pair differs.
+    """
+    won: list[float] = []
     for group, row in zip(groups, scores, strict=True):
         for better, high in zip(group.triples, row, strict=True):
             for worse, low in zip(group.triples, row, strict=True):
                 if better.right > worse.right:
-                    won += 1.0 if high > low else 0.5 * (high == low)
-                    pairs += 1
-    return won / pairs
+                    won.append(1.0 if high > low else 0.5 * (high == low))
+    return {"writing_auc": sum(won) / len(won)} if won else {}
 
 
 def _own_answers(task: Task, samples: Sequence[Sample]) -> TripleGroup:
     triples = tuple(Triple(one.text, 1.0 if rate(task, one.text) > 0 else 0.0) for one in samples)
-    return TripleGroup(Question(prompt=task.prompt, ground_truth=task.ground_truth), triples)
+    truth = Triple(task.ground_truth or "", 1.0)
+    return TripleGroup(Question(prompt=task.prompt, ground_truth=task.ground_truth), (truth, *triples))
 
 
 def _beside_the_best(task: Task, samples: Sequence[Sample]) -> TripleGroup:
     """`right` is the rubric's score here: only its order counts."""
-    triples = tuple(Triple(one.text, rate(task, one.text)) for one in samples if one.finished)
+    triples = tuple(Triple(one.text, rate(task, one.text) if one.finished else 0.0) for one in samples)
     return TripleGroup(Question(prompt=task.prompt, references=tuple(ranked(task, samples))), triples)
 
 

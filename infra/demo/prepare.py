@@ -33,15 +33,29 @@ from workers.model_files import resolve_model
 
 CODE = 1
 """Part of every hash: raise it when code changes what a piece holds."""
-SFT = SftSettings(fit=FitSettings(steps=24, learning_rate=6e-5), batch=16)
-"""Enough to know the forms and no more: half that leaves PPO without a signal, twice leaves it little to improve."""
-JUDGE = JudgeFitSettings(fit=FitSettings(steps=96, learning_rate=7e-5, upper_share=0.5), groups=6)
-"""About 45 triples a step. Many small steps on the upper half of the layers reach in the same time what full steps of
-twice the size do not: wrong answers of the policy called right fell from 15 to 5 of 100."""
-_JUDGE_FACTS = 240
-_ANSWERS = 4
-"""Own samples a fact."""
-_HELDOUT_WRITING = 24
+
+
+_SFT = SftSettings(fit=FitSettings(steps=24, learning_rate=6e-5), batch=16)
+_JUDGE = JudgeFitSettings(fit=FitSettings(steps=96, learning_rate=7e-5, upper_share=0.5), groups=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How much of everything. The defaults are the demo's; tests take less."""
+
+    sft: SftSettings = _SFT
+    """Enough to know the forms and no more: half of it leaves PPO without a signal, twice leaves little to improve."""
+    judge: JudgeFitSettings = _JUDGE
+    """About 45 triples a step. Many small steps on the upper half of the layers reach in the same time what full steps
+    of twice the size do not: wrong answers of the policy called right fell from 15 to 5 of 100."""
+    facts: int = 240
+    """Questions that the judge is fitted on."""
+    measured_facts: int = 72
+    """Held-out questions that it is measured on: about 600 triples, for a rate to a hundredth."""
+    measured_writing: int = 24
+    answers: int = 4
+    """The policy's own samples a question."""
+
 
 Progress = Callable[[str, int, int], None]
 """(what is being made, steps done, steps in all)."""
@@ -64,7 +78,7 @@ class Prepared:
     """Prompt id to the shipped model's scores, `selector.eval_samples` of them."""
 
 
-def prepare(settings: Settings, progress: Progress | None = None) -> Prepared:
+def prepare(settings: Settings, progress: Progress | None = None, recipe: Recipe | None = None) -> Prepared:
     """Make what is missing under `run.prepared`. Uses all cores: nothing else runs yet.
 
     Raises ModelFilesError where the base model cannot be had, OSError where the disk is full or not writable.
@@ -73,14 +87,15 @@ def prepare(settings: Settings, progress: Progress | None = None) -> Prepared:
     threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)
     try:
-        return _Preparation(settings, tell).run()
+        return _Preparation(settings, recipe or Recipe(), tell).run()
     finally:
         torch.set_num_threads(threads)
 
 
 class _Preparation:
-    def __init__(self, settings: Settings, tell: Progress) -> None:
+    def __init__(self, settings: Settings, recipe: Recipe, tell: Progress) -> None:
         self._settings = settings
+        self._recipe = recipe
         self._root = settings.run.prepared
         self._limits = settings.rollout.sampling.max_new_tokens_by_domain
         self._tell = tell
@@ -94,6 +109,7 @@ class _Preparation:
         policy = self._policy(base, base_hash)
         samples = self._samples(policy)
         judge = self._judge(base, base_hash, samples)
+        self._measures(judge, samples)
         prompts = self._prompts(samples)
         scores = self._base_scores(base, base_hash)
         return Prepared(
@@ -107,19 +123,24 @@ class _Preparation:
         )
 
     def _policy(self, base: Path, base_hash: str) -> Piece:
-        examples = sft_examples()
-        inputs = {"base": base_hash, "examples": [asdict(example) for example in examples], "settings": asdict(SFT)}
+        examples, settings = sft_examples(), self._recipe.sft
+        inputs = {
+            "base": base_hash,
+            "examples": [asdict(example) for example in examples],
+            "settings": asdict(settings),
+        }
         return self._piece(
-            "sft", inputs, lambda folder: asdict(run_sft(base, examples, folder, SFT, self._step("sft")))
+            "sft", inputs, lambda folder: asdict(run_sft(base, examples, folder, settings, self._step("sft")))
         )
 
     def _samples(self, policy: Piece) -> Piece:
         """The SFT model's samples: what references are picked from, and what the judge is fitted and measured on."""
+        answers = self._recipe.answers
         asked = {
-            "facts": ([knowledge(fact) for fact in _judge_facts()], _ANSWERS),
-            "heldout_facts": ([knowledge(fact) for fact in facts()[Split.HELDOUT]], _ANSWERS),
+            "facts": ([knowledge(fact) for fact in self._judge_facts()], answers),
+            "heldout_facts": ([knowledge(fact) for fact in self._heldout_facts()], answers),
             "writing": (_writing([*original_tasks(), *new_tasks()]), SAMPLES),
-            "heldout_writing": (_writing(heldout_tasks())[:_HELDOUT_WRITING], SAMPLES),
+            "heldout_writing": (self._heldout_writing(), SAMPLES),
         }
         inputs = {
             "policy": policy.folder.name,
@@ -136,27 +157,30 @@ class _Preparation:
         return self._piece("samples", inputs, make)
 
     def _judge(self, base: Path, base_hash: str, samples: Piece) -> Piece:
-        training = Material(
-            _judge_facts(),
-            _by_prompt([knowledge(fact) for fact in _judge_facts()], _read(samples, "facts")),
-            _writing([*original_tasks(), *new_tasks()]),
-            _read(samples, "writing"),
+        asked, settings = self._judge_facts(), self._recipe.judge
+        groups = judging.training_groups(
+            Material(
+                asked,
+                _by_prompt([knowledge(fact) for fact in asked], _read(samples, "facts")),
+                _writing([*original_tasks(), *new_tasks()]),
+                _read(samples, "writing"),
+            )
         )
-        held = facts()[Split.HELDOUT]
+        inputs = {"base": base_hash, "groups": msgspec.to_builtins(groups), "settings": asdict(settings)}
+        return self._piece(
+            "judge", inputs, lambda folder: asdict(fit_judge(base, groups, folder, settings, self._step("judge")))
+        )
+
+    def _measures(self, judge: Piece, samples: Piece) -> Piece:
+        held = self._heldout_facts()
         heldout = Material(
             held,
             _by_prompt([knowledge(fact) for fact in held], _read(samples, "heldout_facts")),
-            _writing(heldout_tasks())[:_HELDOUT_WRITING],
+            self._heldout_writing(),
             _read(samples, "heldout_writing"),
         )
-        groups = judging.training_groups(training)
-        inputs = {"base": base_hash, "groups": msgspec.to_builtins(groups), "settings": asdict(JUDGE)}
-
-        def make(folder: Path) -> dict[str, Any]:
-            fitted = fit_judge(base, groups, folder, JUDGE, self._step("judge"))
-            return {"fit": asdict(fitted), "measures": judging.measures(folder, heldout)}
-
-        return self._piece("judge", inputs, make)
+        inputs = {"judge": judge.folder.name, "samples": samples.folder.name, "measures": judging.MEASURES}
+        return self._piece("measures", inputs, lambda _folder: judging.measures(judge.folder, heldout))
 
     def _prompts(self, samples: Piece) -> Piece:
         tasks = _writing([*original_tasks(), *new_tasks()])
@@ -199,20 +223,25 @@ class _Preparation:
     def _step(self, name: str) -> Callable[[int, int, float], None]:
         return lambda done, total, _loss: self._tell(name, done, total)
 
+    def _judge_facts(self) -> Sequence[Fact]:
+        return (*facts()[Split.TRAIN], *facts()[Split.NEW])[: self._recipe.facts]
+
+    def _heldout_facts(self) -> Sequence[Fact]:
+        return facts()[Split.HELDOUT][: self._recipe.measured_facts]
+
+    def _heldout_writing(self) -> list[Task]:
+        return _writing(heldout_tasks())[: self._recipe.measured_writing]
+
     def _report(self, scores: Piece) -> dict[str, Any]:
         return {
             "seconds": {name: found.seconds for name, found in self._pieces.items()},
             "cpu_seconds": {name: found.cpu_seconds for name, found in self._pieces.items()},
             "made": [name for name, found in self._pieces.items() if found.made],
             "sft": self._pieces["sft"].report,
-            "judge": self._pieces["judge"].report["measures"],
+            "judge": self._pieces["measures"].report,
             "prompts": self._pieces["prompts"].report,
             "base": scores.report,
         }
-
-
-def _judge_facts() -> Sequence[Fact]:
-    return (*facts()[Split.TRAIN], *facts()[Split.NEW])[:_JUDGE_FACTS]
 
 
 def _writing(tasks: Sequence[Task]) -> list[Task]:

@@ -18,8 +18,13 @@ KEPT = 3
 
 def ranked(task: Task, samples: Sequence[Sample]) -> list[str]:
     """The samples' distinct texts, best first, those that were cut off last. Raises ValueError where none has text."""
-    written = [sample for sample in samples if sample.text.strip()]
+    written = [(text, one) for one in samples if (text := _printable(one.text))]
     if not written:
         raise ValueError(f"{len(samples)} samples for {task.prompt!r}, and none has text: what model is this?")
-    written.sort(key=lambda one: (one.finished, rate(task, one.text), one.mean_logprob), reverse=True)
-    return list(dict.fromkeys(sample.text.strip() for sample in written))[:KEPT]
+    written.sort(key=lambda pair: (pair[1].finished, rate(task, pair[0]), pair[1].mean_logprob), reverse=True)
+    return list(dict.fromkeys(text for text, _ in written))[:KEPT]
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which Postgres would not keep."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
