@@ -7,6 +7,7 @@ Invariant: what was started is taken down however it ends, its data too, but for
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -167,6 +168,7 @@ def main() -> int:
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped or interrupted: taken down all the same
     try:
         run(compose, options.groups, options.limit)
     except (StackError, subprocess.CalledProcessError) as error:
