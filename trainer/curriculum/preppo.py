@@ -51,7 +51,7 @@ class Decision:
     selected: bool
     why: str
     normalised: float | None = None
-    """Within the domain: the mean rank in (0, 1), or the z-score. None for prompts that were not ranked."""
+    """Within the domain: the rank in (0, 1), or the z-score. None for prompts that were not ranked."""
     quarantine: bool = False
     """Newly suspicious."""
 
@@ -102,11 +102,12 @@ def select_all(candidates: Sequence[Candidate]) -> list[Decision]:
 def normalise_within_domains(
     domains: Mapping[str, str], means: Mapping[str, float], normalise: Normalise
 ) -> dict[str, float]:
-    """By prompt id. `rank`: the mean rank of equal scores, minus a half, over the domain's number of prompts, so in
-    (0, 1). `zscore`: (mean - domain mean) / domain standard deviation; 0 where all are equal.
+    """By prompt id. `rank`: the rank from 0 plus a half, over the domain's number of prompts, so in (0, 1); equal
+    scores follow their ids, which are hashes, so that a domain with many equal scores gets its share and no more.
+    `zscore`: (mean - domain mean) / domain standard deviation; 0 where all are equal.
     """
     members: dict[str, list[str]] = defaultdict(list)
-    for prompt_id in means:
+    for prompt_id in sorted(means):
         members[domains[prompt_id]].append(prompt_id)
     normaliser = _ranks if normalise == "rank" else _zscores
     return {
@@ -138,11 +139,11 @@ def _is_ranked(item: Candidate) -> bool:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    smaller: dict[float, int] = {}
-    for index, value in enumerate(sorted(values)):
-        smaller.setdefault(value, index)
-    equal = Counter(values)
-    return [(smaller[value] + equal[value] / 2) / len(values) for value in values]
+    """Equal values keep their order."""
+    ranks = [0.0] * len(values)
+    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        ranks[index] = (rank + 0.5) / len(values)
+    return ranks
 
 
 def _zscores(values: Sequence[float]) -> list[float]:

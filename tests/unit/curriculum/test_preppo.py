@@ -45,9 +45,9 @@ def test_the_reason_says_where_the_prompt_stands():
     )
 
 
-def test_ranks_of_equal_scores_are_equal_and_zscores_of_equal_scores_are_zero():
+def test_equal_scores_are_ranked_by_id_and_have_equal_zscores():
     domains, means = dict.fromkeys("abcd", "qa"), {"a": 0.0, "b": 0.5, "c": 0.5, "d": 1.0}
-    assert normalise_within_domains(domains, means, "rank") == {"a": 0.125, "b": 0.5, "c": 0.5, "d": 0.875}
+    assert normalise_within_domains(domains, means, "rank") == {"a": 0.125, "b": 0.375, "c": 0.625, "d": 0.875}
     assert set(normalise_within_domains(domains, dict.fromkeys("abcd", 0.3), "zscore").values()) == {0.0}
 
 
@@ -106,3 +106,11 @@ def test_one_decision_each_and_no_kept_prompt_above_a_dropped_one(candidates, sh
     assert max(kept, default=float("-inf")) <= min(dropped, default=float("inf"))
     shuffled = rng.sample(candidates, len(candidates))
     assert chosen(select(shuffled, share, normalise)) == chosen(decisions)
+
+
+def test_a_domain_whose_scores_are_all_equal_gets_its_share_and_no_more():
+    hopeless = [Candidate(f"a{n:02}", "hopeless", "new", scores=(0.0, 0.0)) for n in range(20)]
+    graded = [Candidate(f"b{n:02}", "graded", "new", scores=(n / 20,)) for n in range(20)]
+    chosen = [each.prompt_id for each in select([*hopeless, *graded], 0.2) if each.selected]
+    assert sum(name.startswith("a") for name in chosen) == 4
+    assert [name for name in chosen if name.startswith("b")] == ["b00", "b01", "b02", "b03"]
