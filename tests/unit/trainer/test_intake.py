@@ -1,0 +1,87 @@
+import pytest
+from builders import RUN, scored, ticket
+
+from infra.settings.tree import LearnerSettings
+from streams.codec import DecodeError, encode
+from streams.messages import Outcome, Purpose
+from streams.records import Record
+from trainer.curriculum.admission import Limits
+from trainer.intake import Intake
+from trainer.seqset import SeqSet
+
+
+def intake_of(*, closed: SeqSet | None = None, per_step: int = 2, window_share: float = 1.0) -> Intake:
+    limits = Limits(staleness=1, groups_per_step=per_step, window_share=window_share)
+    return Intake(RUN, LearnerSettings(), limits, "prompts", closed or SeqSet())
+
+
+def feed(intake: Intake, *messages) -> None:
+    for offset, message in enumerate(messages):
+        topic = "prompts" if type(message).__name__ == "PromptTicket" else "scored"
+        intake.add(Record(topic, 0, offset, 0.0, b"key", encode(message)))
+
+
+def complete(seq: int, scores=(1.0, 0.0)):
+    return [ticket(seq), *(scored(seq, index, score) for index, score in enumerate(scores))]
+
+
+def taken_seqs(intake: Intake) -> list[int]:
+    return [member.group.seq for member in intake.taken]
+
+
+def test_complete_groups_are_taken_oldest_first_and_stay_open():
+    intake = intake_of()
+    feed(intake, *complete(1), *complete(0), *complete(2))
+    assert list(intake.take(2)) == []
+    assert taken_seqs(intake) == [0, 1]
+    assert set(intake.book.open) == {0, 1, 2}
+
+
+def test_a_taken_group_has_no_other_ending():
+    intake = intake_of()
+    feed(intake, *complete(0))
+    list(intake.take(1))
+    assert list(intake.endings(9, 1e13, caught_up=True)) == []  # it would be stale by now
+
+
+def test_the_window_holds_younger_groups_back():
+    intake = intake_of(window_share=0.25)  # W = 1
+    feed(intake, ticket(0), *complete(1))
+    assert list(intake.take(2)) == []
+    assert taken_seqs(intake) == []
+    assert intake.waiting
+
+
+def test_a_group_that_cannot_be_trained_on_is_given_back_as_failed():
+    intake = intake_of()
+    feed(intake, ticket(0), scored(0, 0, 1.0, prompt=[]), scored(0, 1, 0.0, prompt=[]))
+    [(group, ending)] = intake.take(2)
+    assert (group.seq, ending.outcome) == (0, Outcome.FAILED)
+    assert taken_seqs(intake) == []
+
+
+def test_measured_groups_hold_no_training_back():
+    intake = intake_of()
+    feed(intake, ticket(0, purpose=Purpose.EVAL), *complete(1))
+    assert list(intake.take(2)) == []
+    assert taken_seqs(intake) == [1]
+    assert not intake.waiting
+
+
+def test_records_of_other_runs_are_passed_over():
+    intake = intake_of()
+    intake.run_id = "another"
+    feed(intake, *complete(0))
+    assert intake.book.open == {}
+
+
+def test_closed_groups_of_a_checkpoint_stay_closed():
+    intake = intake_of(closed=SeqSet.of(1, [2]))
+    feed(intake, *complete(0), *complete(1), *complete(2), *complete(3))
+    assert list(intake.take(4)) == []
+    assert taken_seqs(intake) == [1, 3]
+
+
+def test_what_does_not_decode_is_the_callers_to_set_aside():
+    with pytest.raises(DecodeError):
+        intake_of().add(Record("scored", 0, 0, 0.0, b"key", b"\xc1"))
