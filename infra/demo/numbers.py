@@ -1,19 +1,20 @@
 """Number tasks of one split, drawn without replacement from every task the split allows.
 
-Arithmetic is drawn through reasoning-gym's chain_sum generator, so that the demo's sums are those of a public task.
+Arithmetic was drawn through reasoning-gym's chain_sum generator (`draw_sums.py`), so that the demo's sums are those of
+a public task.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from infra.demo import tasks
+from infra.demo.draw_sums import FILE
 from infra.demo.splits import SEED, Split, pair_split
 from infra.demo.tasks import Task
 
 LARGEST = 99
-_DRAWN = 4000
-"""Draws of chain_sum: one-digit operands give 100 ordered pairs, so each is drawn many times over."""
 
 
 def number_tasks(split: Split, kind: str) -> list[Task]:
@@ -33,13 +34,8 @@ def _compare(split: Split, make: Callable[[int, int], Task]) -> Iterator[Task]:
 
 @cache
 def _chain_sums(digits: int) -> tuple[tuple[int, str, int], ...]:
-    from reasoning_gym import create_dataset
-
-    drawn = create_dataset(
-        "chain_sum", seed=SEED, size=_DRAWN, min_terms=2, max_terms=2, min_digits=digits, max_digits=digits
-    )
-    expressions = {entry["metadata"]["expression"] for entry in drawn}
-    found = [expression.split() for expression in sorted(expressions)]
+    expressions: list[str] = json.loads(FILE.read_text(encoding="utf-8"))[str(digits)]
+    found = [expression.split() for expression in expressions]
     return tuple((int(first), sign, int(second)) for first, sign, second in found)
 
 
