@@ -22,6 +22,8 @@ from infra.settings.tree import Settings
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0
 """Of the ten in which a demo stops: enough to remove what was half made, between two steps."""
+_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads that spin while they wait double the processor time where anything else runs."""
 _ERROR = "error: "
 LOG_NAME = "prepare.log"
 
@@ -50,7 +52,7 @@ def prepare_apart(settings: Settings) -> PreparedFiles:
         log = root / LOG_NAME
         log.write_text("", encoding="utf-8")
         argv = [sys.executable, "-m", "infra.cli.preparing", str(settings_file), str(result_file)]
-        child = spawn("prepare", argv, log=log)
+        child = spawn("prepare", argv, log=log, env=_ENVIRONMENT)
         try:
             with log.open(encoding="utf-8", errors="replace") as lines:
                 while child.alive:
