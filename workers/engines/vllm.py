@@ -148,7 +148,7 @@ class VllmEngine:
 
 
 def _repack_head(model: Any) -> None:
-    """vLLM's CPU kernels multiply by a packed copy of each weight. Reloading packs every layer again but an output
+    """The CPU kernels of vLLM multiply by a packed copy of each weight. Reloading packs every layer again but an output
     head that shares the embedding's weight, which no tensor of the checkpoint names: it would keep the old copy.
     """
     head = getattr(model, "lm_head", None)
