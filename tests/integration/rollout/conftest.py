@@ -1,6 +1,5 @@
-"""A broker for the module (embedded, or Kafka where KAFKA_HOME is set), and for each test topics of its own."""
+"""Policies of a tiny model, and for each test topics of its own."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -10,21 +9,11 @@ import pytest
 from rollout_loop import Loop
 from tiny_model import save_tiny_model
 
-from infra.local.broker import open_broker
-from infra.settings.tree import BrokerSettings, Settings
+from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
 from streams.clients import make_producer
 
 _runs = count()
-
-
-@pytest.fixture(scope="module")
-def bootstrap() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="broker-") as folder:
-        broker = open_broker(BrokerSettings(), Path(folder))
-        broker.start()
-        yield broker.bootstrap
-        broker.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The loop from prompts to report, and a clean stop in each of its phases."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,8 +15,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STOP_SECONDS = 10.0
 
 
-def test_a_run_ends_with_summary_report_and_sound_audit(start) -> None:
-    tiny = start("--seed", "5")
+@pytest.mark.parametrize("broker", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def test_a_run_ends_with_summary_report_and_sound_audit(start, broker: str) -> None:
+    home = os.environ.get("KAFKA_HOME")
+    if broker == "kafka" and home is None:
+        pytest.skip("KAFKA_HOME is not set")
+    chosen = ("--set", f"broker.kind={broker}", *(("--set", f"broker.kafka_home={home}") if home else ()))
+    tiny = start("--seed", "5", *chosen)
     code = tiny.process.wait(240)
     assert code == 0, tiny.output()
     latest = tiny.runs / "latest"
@@ -28,7 +34,7 @@ def test_a_run_ends_with_summary_report_and_sound_audit(start) -> None:
     assert len(summary["heldout"]["overall"]["delta_ci95"]) == 2
     assert summary["wall_seconds"] > summary["phase_seconds"]["train"] > 0
     assert summary["seed"] == 5
-    assert summary["broker"].startswith("embedded")
+    assert summary["broker"].startswith(broker)
     assert summary["audit"]["violations"] == []
     page = (latest / "report.html").read_text()
     assert "say a" in page
@@ -42,9 +48,19 @@ def test_a_run_ends_with_summary_report_and_sound_audit(start) -> None:
     assert json.loads(audit.stdout)["groups"] == summary["audit"]["groups"]
 
 
-@pytest.mark.parametrize("phase", ["stack", "eval_before", "train"])
+_LONG_PHASE = {
+    "stack": (),
+    "eval_before": ("selector.eval_samples=100",),
+    "preppo": ("selector.preppo.samples=200",),
+    "train": ("selector.max_steps=0",),
+    "eval_after": ("selector.eval_samples=100",),
+}
+"""What makes a phase last until it is seen."""
+
+
+@pytest.mark.parametrize("phase", _LONG_PHASE)
 def test_interrupt_stops_everything_within_ten_seconds(start, phase: str) -> None:
-    tiny = start("--set", "selector.max_steps=0")
+    tiny = start(*(word for setting in _LONG_PHASE[phase] for word in ("--set", setting)))
     if phase == "stack":
         tiny.await_((tiny.runs / "latest" / "settings.json").is_file)
     else:

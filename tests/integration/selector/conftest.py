@@ -1,11 +1,9 @@
 """A broker and a database, and for each test a run of its own with a peer: the other end of the selector's topics."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
@@ -13,8 +11,7 @@ from sqlalchemy import Engine, select
 
 from infra.db.models import Group
 from infra.db.sink import ScoredRecord, ScoreSink
-from infra.local.broker import open_broker
-from infra.settings.tree import BrokerSettings, Settings
+from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
 from streams.clients import LogReader, confirm, make_producer, publish
 from streams.codec import decode
@@ -44,15 +41,6 @@ from trainer.ingest import ingest_rows
 
 _runs = count()
 _CONFIRM_SECONDS = 30.0
-
-
-@pytest.fixture(scope="module")
-def bootstrap() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="broker-") as folder:
-        broker = open_broker(BrokerSettings(), Path(folder))
-        broker.start()
-        yield broker.bootstrap
-        broker.stop()
 
 
 @dataclass
