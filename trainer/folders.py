@@ -3,12 +3,19 @@
 Invariant: a reader that sees the folder sees all of it, also after a power cut.
 """
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
+
+
+_FULL_BYTES = 256 * 2**20
+"""Less room than this after a failed write means that the disk is full; writers work in pieces of up to so much."""
 
 
 @contextmanager
@@ -25,6 +32,10 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(target)
         temporary.rename(target)
         _sync(target.parent)
+    except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a write that failed
+        if shutil.disk_usage(temporary).free < _FULL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
