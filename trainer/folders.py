@@ -13,7 +13,6 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-
 _FULL_BYTES = 256 * 2**20
 """Less room than this after a failed write means that the disk is full; writers work in pieces of up to so much."""
 
