@@ -8,6 +8,7 @@ pyproject.toml under `[project.entry-points."rewardstream.verifiers"]` as `mine 
 A prompt whose `verifier` is `mine` is then judged by it. Change `version` whenever a verdict may change.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,5 +35,7 @@ class Verifier(Protocol):
     version: str
     policy: str
     """Which answers count, in a sentence or three, for the user."""
+    options: Mapping[str, str]
+    """Each of the question's options that it reads, with its meaning and default, for the user."""
 
     def verify(self, question: Question, response: str) -> Verdict: ...

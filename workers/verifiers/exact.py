@@ -6,6 +6,8 @@ content: a longer answer that contains the right one is wrong.
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
@@ -33,16 +35,17 @@ def _unquoted(text: str) -> str:
 
 
 class ExactVerifier:
-    """Options: `accept` (further right answers), `ignore_articles`, `keep_punctuation` (quotes and the final full
-    stop count).
-    """
-
     name = "exact"
     version = "1"
     policy = (
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
         "one pair of surrounding quotes and one final full stop do not count; articles do, unless ignore_articles."
     )
+    options: ClassVar[Mapping[str, str]] = {
+        "accept": "a list of further right answers",
+        "ignore_articles": "true: a, an and the do not count (default false)",
+        "keep_punctuation": "true: quotes and the final full stop count (default false)",
+    }
 
     def verify(self, question: Question, response: str) -> Verdict:
         options = question.options

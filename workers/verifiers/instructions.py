@@ -5,14 +5,14 @@ a checker whose data is not installed, is infra_error: never a reward.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.benchmarks import REGISTRY, ArgumentsError, follows
 from workers.verifiers.checkers import CHECKERS
 from workers.verifiers.text import after_reasoning, words
-from workers.verifiers.vetoes import veto
+from workers.verifiers.vetoes import VETO_OPTIONS, veto
 
 NLTK_HELP = (
     "NLTK data is not installed: python -m nltk.downloader punkt punkt_tab averaged_perceptron_tagger_eng stopwords"
@@ -20,10 +20,6 @@ NLTK_HELP = (
 
 
 class InstructionVerifier:
-    """Options: `instruction_id_list`, `kwargs` (one mapping an instruction, None values left out), and those of
-    `workers.verifiers.vetoes`.
-    """
-
     name = "instructions"
     version = "1"
     policy = (
@@ -31,6 +27,11 @@ class InstructionVerifier:
         "strict sense; a text without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
         "where the options forbid_echo, forbid_repeats and min_words ask for it."
     )
+    options: ClassVar[Mapping[str, str]] = {
+        "instruction_id_list": "names of instructions, as IFEval and IFBench write them",
+        "kwargs": "one mapping an instruction; values of null are left out (default: none)",
+        **VETO_OPTIONS,
+    }
 
     def verify(self, question: Question, response: str) -> Verdict:
         ids = question.options.get("instruction_id_list") or ()

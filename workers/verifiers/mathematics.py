@@ -5,6 +5,8 @@ contradictory or beyond the limits scores 0 without being computed.
 """
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.answers import NoAnswerError, final_answers
@@ -16,8 +18,6 @@ _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 class MathVerifier:
-    """Option `whole_answer`: the response must be the number and nothing else."""
-
     name = "math"
     version = "1"
     policy = (
@@ -25,6 +25,9 @@ class MathVerifier:
         "and equal the ground truth by value; without any of them the whole text must give one value. Hedged, empty or "
         "contradictory answers are wrong. With whole_answer the response must be the number and nothing else."
     )
+    options: ClassVar[Mapping[str, str]] = {
+        "whole_answer": "true: the response must be the number and nothing else (default false)"
+    }
 
     def verify(self, question: Question, response: str) -> Verdict:
         gold = self._gold(question.ground_truth)

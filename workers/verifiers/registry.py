@@ -26,7 +26,7 @@ def load_verifier(name: str) -> Verifier:
     if point is None:
         raise UnknownVerifierError(f"unknown verifier {name!r}; installed are: {', '.join(verifier_names())}")
     verifier: Verifier = point.load()()
-    missing = [member for member in ("name", "version", "policy", "verify") if not hasattr(verifier, member)]
+    missing = [member for member in ("name", "version", "policy", "options", "verify") if not hasattr(verifier, member)]
     if missing:
         raise TypeError(f"verifier {name!r} ({point.value}) lacks {', '.join(missing)}; see workers/verifiers/base.py")
     return verifier

@@ -4,6 +4,8 @@ Invariant: the score is the share of points that hold, each a check of form; wha
 """
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
@@ -40,8 +42,6 @@ META = re.compile(
 
 
 class SentenceVerifier:
-    """Option `topic`: the word or words that the sentence is about."""
-
     name = "sentence"
     version = "1"
     policy = (
@@ -49,6 +49,7 @@ class SentenceVerifier:
         f"no talk about the task, a capital first, {CONTENT_WORDS} content words beside the topic, a connective. The "
         "score is their share."
     )
+    options: ClassVar[Mapping[str, str]] = {"topic": "the word or words that the sentence is about; required"}
 
     def verify(self, question: Question, response: str) -> Verdict:
         topic = str(question.options.get("topic") or "")

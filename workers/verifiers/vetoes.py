@@ -11,11 +11,16 @@ from workers.verifiers.text import has_repeated_ngram, ngrams, words
 SIZE = 3
 """Three words in a row: two are often shared by chance ("of the"), three seldom."""
 
+VETO_OPTIONS = {
+    "min_words": "fewer words are wrong (default 0)",
+    "forbid_echo": "true: three words in a row from the prompt are wrong (default false)",
+    "allow_phrases": "a list of phrases that forbid_echo lets pass",
+    "forbid_repeats": "true: three words in a row that come twice are wrong (default false)",
+}
+
 
 def veto(options: Mapping[str, Any], prompt: str, response: str) -> str | None:
-    """Why the response is vetoed, or None. Options: `forbid_echo` (any 3-gram of the prompt, except within
-    `allow_phrases`), `min_words`, `forbid_repeats` (a 3-gram twice).
-    """
+    """Why the response is vetoed, or None; `options` as in VETO_OPTIONS."""
     found = words(response)
     if len(found) < int(options.get("min_words", 0)):
         return f"{len(found)} words are fewer than {options['min_words']}"

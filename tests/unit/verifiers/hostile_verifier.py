@@ -5,6 +5,7 @@ import re
 import signal
 import stat
 from pathlib import Path
+from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
@@ -14,6 +15,7 @@ class HostileVerifier:
     name = "hostile"
     version = "1"
     policy = "Does what the prompt says."
+    options: ClassVar[dict[str, str]] = {}
 
     def verify(self, question: Question, response: str) -> Verdict:
         match question.prompt:
