@@ -39,7 +39,7 @@ def test_a_name_has_one_verifier(install: Install) -> None:
 
 def test_a_class_of_another_shape_is_refused(install: Install) -> None:
     install("shapeless = collections:Counter")
-    with pytest.raises(TypeError, match=r"'shapeless' \(collections:Counter\) lacks name, version, policy, verify"):
+    with pytest.raises(TypeError, match=r"'shapeless' \(collections:Counter\) lacks name, version, policy, options, verify"):
         registry.load_verifier("shapeless")
 
 
