@@ -1,5 +1,6 @@
 # make demo    train a small model in ten minutes, from nothing, and write its report
 # make test    all tests
+# make bench   all benchmarks: one JSON object a measure, kept in runs/bench.json
 # ARGS passes options on: make demo ARGS="--seed 1", make test ARGS="tests/unit -k settings"
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ test: $(INSTALLED)
 	@$(BIN)/pytest $(ARGS)
 
 bench: $(INSTALLED)
-	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS) || exit 1; done
+	@$(BIN)/python tests/bench/run.py $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from measures import measure
 from transformers import AutoModelForCausalLM
 
 from streams.messages import Sampling
@@ -83,7 +84,9 @@ def main() -> None:
         ours.append(run_engine(engine, prompts, options.new, turn))
         theirs.append(run_generate(model, prompts, options.new, end=2))
     ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
-    print(f"hf engine {median(ours):.0f} tokens/s, generate {median(theirs):.0f} tokens/s, ratio {ratio:.2f}")
+    measure(
+        "engine.hf", median(ours), "tokens/s", against="transformers generate", ratio=ratio, threads=options.threads
+    )
 
 
 if __name__ == "__main__":

@@ -1,29 +1,33 @@
-"""Verdicts a second with one worker process: python tests/bench/bench_verifiers.py [COUNT]."""
+"""Verdicts a second of the text verifiers, two worker processes: python tests/bench/bench_verifiers.py [COUNT]."""
 
 import asyncio
 import sys
 import time
 
+from measures import measure
+
 from infra.settings.tree import RtvSettings
 from streams.messages import Question
 from workers.verifiers.pool import VerifierPool
 
+WORKERS = 2
+
 CASES = {
-    "math, plain number": (Question(prompt="?", verifier="math", ground_truth="42"), "The answer is {}."),
-    "math, LaTeX": (
+    "verifier.math.plain": (Question(prompt="?", verifier="math", ground_truth="42"), "The answer is {}."),
+    "verifier.math.latex": (
         Question(prompt="?", verifier="math", ground_truth=r"\frac{1}{2}"),
         r"so \boxed{{\frac{{{}}}{{84}}}}",
     ),
-    "exact": (Question(prompt="?", verifier="exact", ground_truth="42"), "{}"),
-    "sentence": (
+    "verifier.exact": (Question(prompt="?", verifier="exact", ground_truth="42"), "{}"),
+    "verifier.sentence": (
         Question(prompt="?", verifier="sentence", options={"topic": "the sea"}),
         "The sea throws {} lights at the cliffs while tired gulls circle home.",
     ),
 }
 
 
-async def measure(question: Question, response: str, count: int) -> float:
-    pool = VerifierPool(RtvSettings(workers=1))
+async def verdicts_a_second(question: Question, response: str, count: int) -> float:
+    pool = VerifierPool(RtvSettings(workers=WORKERS))
     await pool.start()
     try:
         started = time.perf_counter()
@@ -36,7 +40,7 @@ async def measure(question: Question, response: str, count: int) -> float:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     for name, (question, response) in CASES.items():
-        print(f"{name}: {asyncio.run(measure(question, response, count)):.0f} verdicts/s")
+        measure(name, asyncio.run(verdicts_a_second(question, response, count)), "verdicts/s", workers=WORKERS)
 
 
 if __name__ == "__main__":
