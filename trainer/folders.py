@@ -13,6 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+_UNFINISHED = ".unfinished-"
 _FULL_BYTES = 256 * 2**20
 """Less room than this after a failed write means that the disk is full; writers work in pieces of up to so much."""
 
@@ -21,7 +22,7 @@ _FULL_BYTES = 256 * 2**20
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder that becomes `target` at the end of a block that raises nothing. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{target.name}-", dir=target.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
@@ -46,6 +47,12 @@ def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
     for folder in removed:
         shutil.rmtree(folder)
     return removed
+
+
+def remove_unfinished(parent: Path) -> None:
+    """Remove what killed writers left. Only where nobody writes now."""
+    for folder in parent.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(folder)
 
 
 def _sync(path: Path) -> None:

@@ -27,6 +27,7 @@ from trainer import checkpoint
 from trainer.batch import pack_batch
 from trainer.checkpoint import History
 from trainer.curriculum.admission import Limits
+from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, drain, resume_offsets
 from trainer.models import ValueModel, load_causal_lm
@@ -60,6 +61,8 @@ class Learner:
         prefix = settings.topics.prefix
         self._topics = {topic: topic_name(prefix, topic) for topic in Topic}
         self._producer = make_producer(settings.broker, bootstrap)
+        for kind in ("checkpoints", "versions"):
+            remove_unfinished(self._folder / kind)
         template = resolve_model(settings.model.path, settings.run.prepared)
         saved = checkpoint.latest(self._folder / "checkpoints")
         self._ppo = build_ppo(settings, saved or template, template)

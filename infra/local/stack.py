@@ -21,6 +21,7 @@ from infra.local.services import CommandTable, service_specs
 from infra.local.supervisor import Foundation, RunEnd, Supervisor
 from infra.settings.tree import BrokerKind, Settings
 from streams.admin import create_topics, topic_specs
+from trainer.folders import remove_unfinished
 
 _FINISHED = "finished"
 """The selector's last phase, in runs.phase."""
@@ -106,6 +107,8 @@ class Stack:
         try:
             if self.supervisor is not None:
                 self.supervisor.stop()
+                for kind in ("checkpoints", "versions"):  # of a learner that was killed while it wrote
+                    remove_unfinished(self.folder / kind)
         finally:
             with ThreadPoolExecutor(2) as pool:
                 stops = [pool.submit(part.stop) for part in (self.broker, self.database)]

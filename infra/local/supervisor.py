@@ -27,6 +27,8 @@ _SELECTOR_GRACE_SECONDS = 1.0
 """It commits one row at a time; what it had not confirmed is dispatched again at the next start."""
 _GRACE_SECONDS = 5.0
 """Services drain for at most so long. With the selector's and the broker's this stays below ten seconds."""
+_FINISHED_GRACE_SECONDS = 60.0
+"""Nobody waits at a prompt when a run ends by itself: the learner's last checkpoint may take its seconds."""
 _MISCONFIGURED = 2
 """Exit code of a service that refuses its settings: no restart mends them."""
 
@@ -173,7 +175,8 @@ class Supervisor:
             full = disk.is_full(self._folder) or (isinstance(error, OSError) and disk.is_disk_full(error))
             end = self._full() if full else _failed(f"the supervisor failed: {error}")
         finally:
-            self._stop_services()
+            finished = end is not None and end.outcome is Outcome.FINISHED
+            self._stop_services(_FINISHED_GRACE_SECONDS if finished else _GRACE_SECONDS)
             self._end = end or RunEnd(outcome=Outcome.STOPPED, message="stopped on request")
             self._ended.set()
 
@@ -251,11 +254,11 @@ class Supervisor:
     def _full(self) -> RunEnd:
         return RunEnd(outcome=Outcome.DISK_FULL, message=disk.explain(self._folder))
 
-    def _stop_services(self) -> None:
+    def _stop_services(self, grace: float) -> None:
         """The selector first, so that nothing new is dispatched; then all others together."""
         children = [service.child for service in self._services if service.child is not None]
         terminate([child for child in children if child.name == SELECTOR], _SELECTOR_GRACE_SECONDS)
-        terminate([child for child in children if child.name != SELECTOR], _GRACE_SECONDS)
+        terminate([child for child in children if child.name != SELECTOR], grace)
 
 
 def describe_exit(code: int) -> str:

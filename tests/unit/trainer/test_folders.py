@@ -1,11 +1,13 @@
 import errno
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from safetensors import SafetensorError
 
-from trainer.folders import atomic_folder
+from trainer.folders import atomic_folder, remove_unfinished
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, SafetensorError])
@@ -16,3 +18,20 @@ def test_a_failed_write_on_a_full_disk_is_told_as_such(tmp_path, monkeypatch, ki
         raise kind("iostream error")
     assert getattr(raised.value, "errno", None) == (errno.ENOSPC if expected else None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_is_whole_stays(tmp_path):
+    with atomic_folder(tmp_path / "v1") as whole:
+        (whole / "weights").write_bytes(b"1")
+    killed = f"""
+import os
+from pathlib import Path
+from trainer.folders import atomic_folder
+with atomic_folder(Path({str(tmp_path / "v2")!r})) as folder:
+    (folder / "weights").write_bytes(b"2")
+    os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
