@@ -1,6 +1,7 @@
 """A broker of each kind for the session, and for each test settings with topics of its own."""
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -43,3 +44,17 @@ def topic_settings(bootstrap: str) -> Settings:
     )
     create_topics(settings.broker, bootstrap, topic_specs(settings))
     return settings
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of one megabyte, or of the parameter's size."""
+    size = getattr(request, "param", "1m")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    mount = subprocess.run(command, capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
