@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Engine, func, select
 
 from infra.db.models import Group, Run, Score, StreamOffset
+from infra.db.rescores import RESCORED
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode_by_schema
 from streams.dead_letters import parse
@@ -98,7 +99,7 @@ class DatabaseEvidence:
     """Groups before the log was read."""
     after: dict[int, GroupRow]
     scores: dict[str, int]
-    """Rows of `scores` by group."""
+    """Rows of `scores` by group, those of a rescore left out."""
     bad_scores: list[tuple[str, str]]
     """As LogEvidence.bad_verdicts."""
 
@@ -113,7 +114,9 @@ def gather(run_id: str, engine: Engine, reader: LogReader) -> tuple[LogEvidence,
         if run is None:
             raise LookupError(f"run {run_id!r} is not in this database")
         counts = connection.execute(
-            select(Score.group_id, func.count()).where(Score.run_id == run_id).group_by(Score.group_id)
+            select(Score.group_id, func.count())
+            .where(Score.run_id == run_id, Score.route != RESCORED)
+            .group_by(Score.group_id)
         )
         scores = {group: count for group, count in counts}  # noqa: C416 (a Row is no pair to dict's type)
         wrong = (Score.score.is_(None)) != (Score.status == Status.INFRA_ERROR.value)

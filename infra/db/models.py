@@ -102,6 +102,7 @@ class Score(Base):
 
     rollout_id: Mapped[str] = mapped_column(String(160), primary_key=True)
     route: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """A `streams.messages.Route`, or `rescored`: judged again afterwards, which moves no statistics."""
     scorer: Mapped[str] = mapped_column(String(64), primary_key=True)
     scorer_version: Mapped[str] = mapped_column(String(64), primary_key=True)
     run_id: Mapped[str] = mapped_column(String(64))

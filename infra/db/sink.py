@@ -93,6 +93,18 @@ def _row(record: ScoredRecord) -> dict[str, object]:
     return row
 
 
+def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> list[ScoredRecord]:
+    """The records that were new, in delivery order; of duplicates within the batch, the first."""
+    first: dict[tuple[str, str, str, str], ScoredRecord] = {}
+    for record in records:
+        first.setdefault(record.key, record)
+    statement = insert(Score).on_conflict_do_nothing()
+    returning = statement.returning(Score.rollout_id, Score.route, Score.scorer, Score.scorer_version)
+    rows = connection.execute(returning, [_row(first[key]) for key in sorted(first)])
+    inserted = {tuple(row) for row in rows}
+    return [record for key, record in first.items() if key in inserted]
+
+
 class ScoreSink:
     """`decay` in [0, 1]: weight of the past in the decayed mean. `consumer_group` owns the offsets."""
 
@@ -108,7 +120,7 @@ class ScoreSink:
         if not records:
             return 0
         with self._engine.begin() as connection:
-            new = self._insert(connection, records)
+            new = insert_new(connection, records)
             self._move_statistics(connection, new)
             self._move_offsets(connection, records)
         return len(new)
@@ -119,17 +131,6 @@ class ScoreSink:
         with self._engine.connect() as connection:
             rows = connection.execute(query.where(StreamOffset.consumer_group == self._consumer_group))
             return {(topic, partition): offset for topic, partition, offset in rows}
-
-    def _insert(self, connection: Connection, records: Sequence[ScoredRecord]) -> list[ScoredRecord]:
-        """The records that were new, in delivery order; of duplicates within the batch, the first."""
-        first: dict[tuple[str, str, str, str], ScoredRecord] = {}
-        for record in records:
-            first.setdefault(record.key, record)
-        statement = insert(Score).on_conflict_do_nothing()
-        returning = statement.returning(Score.rollout_id, Score.route, Score.scorer, Score.scorer_version)
-        rows = connection.execute(returning, [_row(first[key]) for key in sorted(first)])
-        inserted = {tuple(row) for row in rows}
-        return [record for key, record in first.items() if key in inserted]
 
     def _move_statistics(self, connection: Connection, new: Sequence[ScoredRecord]) -> None:
         counted = [record for record in new if record.score is not None]

@@ -1,0 +1,98 @@
+"""The topics of new scores: `scored.NAME.VERSION` beside a run's `scored`, one for each scorer that judged it again.
+
+Invariant: the same scorer and version have the same topic, two that differ never share one. Its records are
+ScoredTrajectories with a score; a rollout that could not be scored is not in it, so that trying again can add it. A
+rollout found twice counts as the first.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from infra.settings.tree import BrokerSettings, Settings
+from streams.admin import create_topics
+from streams.clients.connect import make_admin
+from streams.topics import Topic, TopicSpec, topic_name
+
+GENRM = "genrm"
+"""The scorer's name that means the judge of the settings, whose own name says which backend it has."""
+_NOT_IN_A_NAME, _NOT_IN_A_VERSION = re.compile(r"[^A-Za-z0-9_-]"), re.compile(r"[^A-Za-z0-9._-]")
+_DIGEST_CHARACTERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerId:
+    """NAME or NAME@VERSION, as the user writes it."""
+
+    name: str
+    version: str = ""
+    """Empty: whichever is installed."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError."""
+        name, at, version = text.partition("@")
+        if not name or (at and not version):
+            raise ValueError(f"{text!r} names no scorer: write NAME@VERSION, or NAME for the installed version")
+        return cls(name, version)
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+    @property
+    def slug(self) -> str:
+        """For topics and folders: NAME.VERSION, with a digest where characters had to be replaced."""
+        plain = f"{_NOT_IN_A_NAME.sub('-', self.name)}.{_NOT_IN_A_VERSION.sub('-', self.version)}"
+        if plain == f"{self.name}.{self.version}":
+            return plain
+        return f"{plain}-{hashlib.sha256(str(self).encode()).hexdigest()[:_DIGEST_CHARACTERS]}"
+
+
+def rescored_topic(prefix: str, scorer: ScorerId) -> str:
+    """`scorer` has its version."""
+    return f"{topic_name(prefix, Topic.SCORED)}.{scorer.slug}"
+
+
+def rescored_topics(broker: BrokerSettings, bootstrap: str, prefix: str) -> dict[str, int]:
+    """Partitions by name, of all topics of new scores beside the run's `scored`. Raises BrokerUnavailableError."""
+    beginning = f"{topic_name(prefix, Topic.SCORED)}."
+    return {name: count for name, count in _all_topics(broker, bootstrap).items() if name.startswith(beginning)}
+
+
+def create_rescored_topic(settings: Settings, bootstrap: str, scorer: ScorerId) -> str:
+    """Its name; made where missing, with the partitions of the run's `rollouts`, so that a group's records keep their
+    partition. Raises LookupError where the run has no log, TopicMismatchError, BrokerUnavailableError.
+    """
+    name = rescored_topic(settings.topics.prefix, scorer)
+    source = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
+    partitions = require_topic(_all_topics(settings.broker, bootstrap), source, bootstrap)
+    spec = TopicSpec(name=name, partitions=partitions, config=_config(settings))
+    create_topics(settings.broker, bootstrap, [spec], settings.topics.replication)
+    return name
+
+
+def require_topic(found: Mapping[str, int], name: str, bootstrap: str) -> int:
+    """The topic's partitions. Raises LookupError."""
+    if name not in found:
+        raise LookupError(f"the broker at {bootstrap} has no topic {name!r}")
+    return found[name]
+
+
+def _config(settings: Settings) -> dict[str, str]:
+    """As `scored` has it."""
+    hours = settings.topics.retention_hours
+    return {
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(settings.broker.max_message_bytes),
+        "retention.ms": str(int(hours * 3_600_000)),
+    }
+
+
+def _all_topics(broker: BrokerSettings, bootstrap: str) -> dict[str, int]:
+    admin = make_admin(broker, bootstrap)
+    try:
+        return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    finally:
+        admin.close()
