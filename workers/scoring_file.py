@@ -32,6 +32,8 @@ class Scorer:
     name: str
     version: str
     policy: str
+    options: dict[str, str]
+    """Meanings by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,12 @@ class LineError(ValueError):
 def list_scorers() -> list[Scorer]:
     """The verifiers that are installed, and GenRM."""
     verifiers = [load_verifier(name) for name in verifier_names()]
-    found = [Scorer(verifier.name, verifier.version, verifier.policy) for verifier in verifiers]
-    policy = "The judge of the settings' genrm section: P(YES) against P(NO). Its version comes with its verdicts."
-    return [*found, Scorer(GENRM, "", policy)]
+    found = [Scorer(one.name, one.version, one.policy, dict(one.options)) for one in verifiers]
+    policy = (
+        "The judge of the settings' genrm section: P(YES) against P(NO). A text as reference is a ground truth, a list "
+        "of texts are best-of-N references, best first. Its version comes with its verdicts."
+    )
+    return [*found, Scorer(GENRM, "", policy, {})]
 
 
 def score_lines(lines: Iterable[str | bytes], settings: Settings) -> Iterator[str]:
@@ -80,7 +85,7 @@ def parse(line: str | bytes) -> Asked:
     _check(raw, "response", str, required=True)
     _check(raw, "prompt", str)
     _check(raw, "options", dict)
-    if scorer == GENRM and reference is None:
+    if scorer == GENRM and not isinstance(reference, str | list):
         raise LineError("reference: genrm needs a ground truth, or a list of references")
     references = _references(reference) if scorer == GENRM and isinstance(reference, list) else ()
     return Asked(
@@ -150,12 +155,8 @@ def _check(raw: dict[str, Any], field: str, kind: type, *, required: bool = Fals
 
 
 def _text(reference: Any) -> str | None:
-    """Raises LineError."""
-    if isinstance(reference, int | float) and not isinstance(reference, bool):
-        return str(reference)
-    if reference is None or isinstance(reference, str):
-        return reference
-    raise LineError(f"reference: expected text or a number, got {json.dumps(reference)[:80]}")
+    """A text as it is, anything else as JSON, as the datasets' columns hold it."""
+    return reference if reference is None or isinstance(reference, str) else json.dumps(reference, ensure_ascii=False)
 
 
 def _references(reference: list[Any]) -> tuple[str, ...]:

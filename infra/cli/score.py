@@ -1,40 +1,65 @@
 """`rewardstream score FILE`: verdicts on responses from a file, without a run."""
 
 import json
+import sys
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, Recipe, Set, resolve
+from infra.settings.tree import Settings
+
+STDIN = Path("-")
+WIDTH = 100
 
 
 def score(
     *,
-    file: Annotated[Path, typer.Argument(help="JSONL of {scorer, reference, prompt, response, options}.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="JSONL of {scorer, reference, prompt, response, options}; - is standard input."),
+    ] = None,
+    list_scorers: Annotated[
+        bool, typer.Option("--list", help="Name every scorer with its policy and options, and score nothing.")
+    ] = False,
+    as_json: AsJson = False,
     recipe: Recipe = None,
     assignments: Set = None,
 ) -> None:
     """Score responses: one JSON verdict a line, in order. A line that cannot be read is a verdict that says why.
 
-    `rewardstream scorers` lists what may be asked for.
+    Needs no broker and no database. `rewardstream score --list` names what may be asked for.
     """
     settings = resolve(recipe, assignments).settings
+    if list_scorers:
+        _list(as_json=as_json)
+    elif file is None:
+        raise CommandError(
+            "FILE is missing: a JSONL file, or - for standard input; --list names the scorers", ExitCode.USAGE
+        )
+    elif file == STDIN:
+        _score(sys.stdin.buffer, settings)
+    else:
+        try:
+            lines = file.open("rb")
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}", ExitCode.UNREACHABLE) from error
+        with lines:
+            _score(lines, settings)
+
+
+def _score(lines: BinaryIO, settings: Settings) -> None:
     from workers.scoring_file import score_lines
 
-    try:
-        lines = file.open("rb")
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}", ExitCode.UNREACHABLE) from error
-    with lines:
-        for verdict in score_lines(lines, settings):
-            print(verdict, flush=True)
+    for verdict in score_lines(lines, settings):
+        print(verdict, flush=True)
 
 
-def scorers(*, as_json: AsJson = False) -> None:
-    """The scorers that are installed: name, version, and which answers count."""
+def _list(*, as_json: bool) -> None:
     from workers.scoring_file import list_scorers
 
     found = list_scorers()
@@ -43,4 +68,10 @@ def scorers(*, as_json: AsJson = False) -> None:
         return
     for scorer in found:
         print(f"{scorer.name} {scorer.version}".strip())
-        print(f"  {scorer.policy}")
+        print(_wrapped(scorer.policy, 2))
+        for name, meaning in scorer.options.items():
+            print(_wrapped(f"{name}: {meaning}", 4))
+
+
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

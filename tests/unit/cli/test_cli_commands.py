@@ -51,6 +51,17 @@ def test_score_of_a_file_that_is_not_there(rewardstream, tmp_path: Path) -> None
 
 
 def test_scorers_are_listed_with_what_counts(rewardstream) -> None:
-    found = {scorer["name"]: scorer for scorer in json.loads(rewardstream("scorers", "--json")[1])}
+    found = {scorer["name"]: scorer for scorer in json.loads(rewardstream("score", "--list", "--json")[1])}
     assert {"exact", "math", "genrm"} <= found.keys()
     assert all(scorer["policy"] for scorer in found.values())
+    code, listed, _ = rewardstream("score", "--list")
+    assert code == 0
+    for name, scorer in found.items():
+        assert f"{name} {scorer['version']}".strip() in listed
+        assert all(f"    {option}: " in listed for option in scorer["options"])
+
+
+def test_score_without_a_file_says_what_is_missing(rewardstream) -> None:
+    code, _, err = rewardstream("score")
+    assert code == ExitCode.USAGE
+    assert "FILE is missing" in err
