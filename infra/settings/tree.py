@@ -100,11 +100,40 @@ class RouterSettings(Section):
     within_seconds: Seconds = 0.05
 
 
+class SandboxSettings(Section):
+    """Where verifiers run programs that a model wrote."""
+
+    kind: Literal["auto", "bubblewrap", "subprocess"] = "auto"
+    """`subprocess` isolates far less and says so; auto takes it only where bubblewrap cannot work."""
+    interpreters: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """Command line by language, the program's file is appended: {"bash": ["bash"], "node": ["node"]}. `python` is
+    always there, the service's own interpreter, started ahead of time; the others start when they are asked."""
+    packages: bool = True
+    """Python programs may import what is installed beside the service; false leaves the standard library."""
+    warm: Annotated[int, Field(ge=0)] = 2
+    """Python interpreters that wait for a program, per verifier process and verifier; each takes 10 MiB and is used
+    once. Two: one waits while another starts, which takes 20 ms."""
+    memory_mib: Annotated[int, Field(ge=64)] = 512
+    """Of one program with all its processes. Python takes 10, NumPy 100."""
+    processes: Annotated[int, Field(ge=1)] = 32
+    """Processes and threads of one program: far above an honest one's, far below a fork flood's."""
+    output_kib: Annotated[int, Field(ge=1)] = 1024
+    """Of stdout and of stderr, each. An honest answer is a few KiB."""
+    file_mib: Annotated[int, Field(ge=1)] = 32
+    """All files that one program may keep."""
+    case_seconds: Seconds = 4.0
+    """Longest time limit of one test case, and the one of tests that name none. Half of the budget, nearly: one slow
+    case is told as such."""
+    budget_seconds: Seconds = 10.0
+    """Per verdict of a verifier that uses the sandbox, all cases together; its process is killed after it."""
+
+
 class RtvSettings(Section):
     workers: Annotated[int, Field(ge=1)] = 1
     """Killable verifier processes; one does 200 verdicts a second."""
     timeout_seconds: Seconds = 5.0
-    """Per verdict; the process is killed after it. A mathematics verdict takes 4 ms."""
+    """Per verdict; the process is killed after it. A mathematics verdict takes 4 ms. Verifiers that use the sandbox
+    have sandbox.budget_seconds."""
     memory_mib: Annotated[int, Field(ge=512)] = 1024
     """Address space of one verifier process: its imports take 0.3 GiB, a mathematics verdict a few MiB."""
     batch: Annotated[int, Field(ge=1)] = 64
@@ -113,6 +142,7 @@ class RtvSettings(Section):
     """For infra_error, with exponential backoff, before the score is published as None."""
     backoff_seconds: Seconds = 0.5
     """A verifier process that died is replaced in less."""
+    sandbox: SandboxSettings = SandboxSettings()
 
 
 class GenRMSettings(Section):

@@ -19,7 +19,8 @@ _MARGIN_SECONDS = 60.0
 def main(settings: Settings, bootstrap: str) -> None:
     """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError."""
     rtv, prefix = settings.rtv, settings.topics.prefix
-    verdict_seconds = rtv.timeout_seconds + rtv.backoff_seconds * 2**rtv.attempts
+    budget = max(rtv.timeout_seconds, rtv.sandbox.budget_seconds)
+    verdict_seconds = budget + rtv.backoff_seconds * 2**rtv.attempts
     stage = Stage(
         name="rtv",
         source=Topic.RTV_REQUESTS,

@@ -5,13 +5,15 @@ turns into `infra_error`; a response that cannot be judged is `unparseable` with
 
 To add one: write a class of the shape of `Verifier` below, in any installed package; name it in that package's
 pyproject.toml under `[project.entry-points."rewardstream.verifiers"]` as `mine = "package.module:Class"`; install it.
-A prompt whose `verifier` is `mine` is then judged by it. Change `version` whenever a verdict may change.
+A prompt whose `verifier` is `mine` is then judged by it. One that runs programs makes a sandbox in `configure`
+(workers.sandbox.factory) and sets `sandboxed`. Change `version` whenever a verdict may change.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 
 
@@ -39,3 +41,17 @@ class Verifier(Protocol):
     """Each of the question's options that it reads, with its meaning and default, for the user."""
 
     def verify(self, question: Question, response: str) -> Verdict: ...
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """What a verifier has that reads settings; called once in each process, before the first verdict."""
+
+    def configure(self, settings: RtvSettings) -> None: ...
+
+
+def is_sandboxed(verifier: Verifier) -> bool:
+    """A verifier with the class attribute `sandboxed = True` has rtv.sandbox.budget_seconds for a verdict; any other
+    has rtv.timeout_seconds.
+    """
+    return bool(getattr(verifier, "sandboxed", False))

@@ -15,8 +15,9 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from infra.settings.tree import RtvSettings
 from workers.verifiers.base import Verdict
-from workers.verifiers.wire import LENGTH, body_length, decode_ready, decode_reply, verdict_of
+from workers.verifiers.wire import LENGTH, Ready, Start, body_length, decode_ready, decode_reply, frame, verdict_of
 
 Message = TypeVar("Message")
 
@@ -54,21 +55,21 @@ class Child:
         self._reader = reader
         self._writer = writer
         self._spent = False
-        self.versions: dict[str, str] = {}
-        """Of the verifiers, by name."""
+        self.ready = Ready({})
 
     @classmethod
-    async def start(cls, memory_bytes: int) -> Self:
+    async def start(cls, settings: RtvSettings) -> Self:
         """Raises NotStartedError. Called in the loop's own thread: the parent-death signal is bound to a thread."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = _launch(theirs, memory_bytes)
+            process = _launch(theirs, settings.memory_mib * 2**20)
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours)
         child = cls(process, reader, writer)
         try:
             async with asyncio.timeout(START_SECONDS):
-                child.versions = (await child._read(decode_ready)).versions
+                writer.write(frame(Start(settings.model_dump_json())))
+                child.ready = await child._read(decode_ready)
         except (TimeoutError, DiedError) as error:
             child.kill()
             raise NotStartedError(f"a verifier process did not start: {ending(await child.reap())}") from error

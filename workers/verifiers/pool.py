@@ -15,7 +15,7 @@ from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.child import Child, DiedError, NotStartedError, ending
-from workers.verifiers.wire import Job, frame
+from workers.verifiers.wire import Job, Ready, frame
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class VerifierPool:
         for _ in range(settings.workers):
             self._slots.put_nowait(None)
         self._children: set[Child] = set()
-        self._versions: dict[str, str] = {}
+        self._ready = Ready({})
         self._closed = False
 
     async def start(self) -> None:
@@ -51,10 +51,10 @@ class VerifierPool:
         except ValueError as error:
             return Verdict(0.0, Status.UNPARSEABLE, str(error), name, "")
         try:
-            return await self._judge(data)
+            return await self._judge(name, data)
         except TimeoutError:
             verifier_kills_total.labels("timeout").inc()
-            score, status, why = 0.0, Status.TIMEOUT, f"no verdict in {self._settings.timeout_seconds} s"
+            score, status, why = 0.0, Status.TIMEOUT, f"no verdict in {self._budget(name)} s"
         except NotStartedError as error:
             score, status, why = None, Status.INFRA_ERROR, str(error)
         except DiedError as error:
@@ -62,7 +62,7 @@ class VerifierPool:
             score, status = (0.0, Status.OOM) if killed else (None, Status.INFRA_ERROR)
             why = f"{DEATHS} verifier processes died of it: {ending(error.code)}"
         log.warning("verifier %s: %s: %s", name, status, why)
-        return Verdict(score, status, why, name, self._versions.get(name, ""), time.perf_counter() - started)
+        return Verdict(score, status, why, name, self._ready.versions.get(name, ""), time.perf_counter() - started)
 
     async def close(self) -> None:
         """Kill every process; jobs in flight end as infra_error."""
@@ -72,22 +72,27 @@ class VerifierPool:
             await child.reap()
         self._children.clear()
 
-    async def _judge(self, data: bytes) -> Verdict:
+    def _budget(self, name: str) -> float:
+        """Seconds for a verdict, known once a process has started."""
+        sandboxed = name in self._ready.sandboxed
+        return self._settings.sandbox.budget_seconds if sandboxed else self._settings.timeout_seconds
+
+    async def _judge(self, name: str, data: bytes) -> Verdict:
         """Raises TimeoutError, NotStartedError, DiedError."""
         for _ in range(DEATHS - 1):
             try:
-                return await self._ask(data)
+                return await self._ask(name, data)
             except DiedError as error:
                 log.warning("%s; the job is given to another", error)
-        return await self._ask(data)
+        return await self._ask(name, data)
 
-    async def _ask(self, data: bytes) -> Verdict:
+    async def _ask(self, name: str, data: bytes) -> Verdict:
         child = await self._slots.get()
         keep = None
         try:
             if child is None or not child.alive:
                 child = await self._spawn()
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout(self._budget(name)):
                 verdict = await child.ask(data)
             keep = child if child.alive else None
         except DiedError:
@@ -107,7 +112,7 @@ class VerifierPool:
         """Raises NotStartedError."""
         if self._closed:
             raise NotStartedError("the verifier pool was closed")
-        child = await Child.start(self._settings.memory_mib * 2**20)
+        child = await Child.start(self._settings)
         self._children.add(child)
-        self._versions = child.versions
+        self._ready = child.ready
         return child

@@ -12,9 +12,11 @@ import socket
 import sys
 import time
 
+from infra.settings.tree import RtvSettings
 from streams.messages import Status
+from workers.verifiers.base import Configured, is_sandboxed
 from workers.verifiers.registry import UnknownVerifierError, load_verifier, verifier_names
-from workers.verifiers.wire import LENGTH, Job, Ready, Reply, body_length, decode_job, frame
+from workers.verifiers.wire import LENGTH, Job, Ready, Reply, body_length, decode_job, decode_start, frame
 
 PR_SET_PDEATHSIG = 1
 RECURSION_LIMIT = 3000
@@ -24,17 +26,31 @@ RECURSION_LIMIT = 3000
 def main(descriptor: int, memory_bytes: int, parent: int) -> None:
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, most))  # a sandbox that it starts sets a limit of its own
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.setrecursionlimit(RECURSION_LIMIT)
-    versions = {name: load_verifier(name).version for name in verifier_names()}
     with socket.socket(fileno=descriptor) as connection:
-        connection.sendall(frame(Ready(versions)))
+        if (start := _read_frame(connection)) is None:
+            return
+        connection.sendall(frame(prepare(RtvSettings.model_validate_json(decode_start(start).settings))))
         while (body := _read_frame(connection)) is not None:
             reply = answer(decode_job(body))
             connection.sendall(frame(reply))
             if reply.spent:
                 return
+
+
+def prepare(settings: RtvSettings) -> Ready:
+    """Load and configure every verifier."""
+    verifiers = {name: load_verifier(name) for name in verifier_names()}
+    for verifier in verifiers.values():
+        if isinstance(verifier, Configured):
+            verifier.configure(settings)
+    return Ready(
+        versions={name: verifier.version for name, verifier in verifiers.items()},
+        sandboxed=tuple(name for name, verifier in verifiers.items() if is_sandboxed(verifier)),
+    )
 
 
 def answer(job: Job) -> Reply:

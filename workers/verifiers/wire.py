@@ -22,11 +22,20 @@ class Job(msgspec.Struct, frozen=True):
     response: str
 
 
+class Start(msgspec.Struct, frozen=True):
+    """The first frame to a process."""
+
+    settings: str
+    """RtvSettings as JSON."""
+
+
 class Ready(msgspec.Struct, frozen=True):
-    """The first frame of a process: its imports are done."""
+    """The first frame of a process: its imports are done, its verifiers configured."""
 
     versions: dict[str, str]
     """Of the verifiers, by name; a process that died cannot say it any more."""
+    sandboxed: tuple[str, ...] = ()
+    """Names of those that have the sandbox's budget."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -44,6 +53,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
+_starts = msgspec.msgpack.Decoder(Start)
 _jobs = msgspec.msgpack.Decoder(Job)
 _readies = msgspec.msgpack.Decoder(Ready)
 _replies = msgspec.msgpack.Decoder(Reply)
@@ -63,6 +73,10 @@ def body_length(header: bytes) -> int:
     if length > MAX_FRAME:
         raise ValueError(f"a frame of {length} bytes is larger than {MAX_FRAME}")
     return int(length)
+
+
+def decode_start(body: bytes) -> Start:
+    return _starts.decode(body)
 
 
 def decode_job(body: bytes) -> Job:
