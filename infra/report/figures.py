@@ -1,6 +1,5 @@
 """The report's curves, as PNG bytes drawn off screen. Each returns None where there is nothing to draw."""
 
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -13,13 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from infra.report.collect import GroupRow
 from infra.report.history import by_version, rates
 from infra.report.statistics import running_mean
+from infra.report.style import GRID, INK, MUTED, colour_of, png
 
 REWARD_WINDOW_STEPS = 8
 """A step has two or three prompts of a domain; single steps are noise."""
 _RATE_WINDOW_SECONDS = 15.0
-_DPI = 160
-_INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
-_COLOURS = ("#2f6fde", "#e07b39", "#2a9d6f", "#8e5bd0", "#c2395b", "#6b7280", "#b58900", "#0e9aa7")
 _OUTCOME_COLOURS = {
     "trained": "#2a9d6f",
     "filtered": "#9aa5b1",
@@ -34,10 +31,6 @@ Groups = Sequence[GroupRow]
 History = Sequence[Mapping[str, Any]]
 
 
-def colour_of(index: int) -> str:
-    return _COLOURS[index % len(_COLOURS)]
-
-
 def heldout(results: Mapping[str, Any]) -> bytes | None:
     """Before and after by domain, with the difference and its interval beside them."""
     rows = [("overall", results["overall"]), *results["by_domain"].items()]
@@ -48,9 +41,9 @@ def heldout(results: Mapping[str, Any]) -> bytes | None:
     scores, deltas = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     places = range(len(rows), 0, -1)
     for place, (_, row) in zip(places, rows, strict=True):
-        scores.plot([row["before"], row["after"]], [place, place], color=_GRID, linewidth=5, zorder=1)
+        scores.plot([row["before"], row["after"]], [place, place], color=GRID, linewidth=5, zorder=1)
         low, high = row["delta_ci95"]
-        certain = _OUTCOME_COLOURS["trained"] if low > 0 else _MUTED
+        certain = _OUTCOME_COLOURS["trained"] if low > 0 else MUTED
         deltas.plot([low, high], [place, place], color=certain, linewidth=3, solid_capstyle="butt")
         deltas.plot(row["delta"], place, "o", color=certain, markersize=7)
     for label, colour in (("base", None), ("before", _BEFORE), ("after", _AFTER)):
@@ -69,9 +62,9 @@ def heldout(results: Mapping[str, Any]) -> bytes | None:
     scores.set_xlim(-0.02, 1.02)
     scores.set_title("mean held-out score", loc="left")
     scores.legend(loc="lower right", frameon=False, ncols=3, bbox_to_anchor=(1, 1))
-    deltas.axvline(0, color=_INK, linewidth=1)
+    deltas.axvline(0, color=INK, linewidth=1)
     deltas.set_title("after - before, 95 % interval", loc="left")
-    return _png(figure, scores, deltas)
+    return png(figure, scores, deltas)
 
 
 def reward(groups: Groups) -> bytes | None:
@@ -93,7 +86,7 @@ def reward(groups: Groups) -> bytes | None:
     _versions(axes)
     axes.set_title(f"training reward (mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
     axes.legend(frameon=False, ncols=4, loc="upper left")
-    return _png(figure, axes)
+    return png(figure, axes)
 
 
 def learner(history: History) -> bytes | None:
@@ -109,7 +102,7 @@ def learner(history: History) -> bytes | None:
     _line(bottom[1], "gradient norm before clipping", _by_key(by_version(history, "gradient_norm")))
     for axes in bottom:
         _versions(axes)
-    return _png(figure, *top, *bottom)
+    return png(figure, *top, *bottom)
 
 
 def throughput(history: History) -> bytes | None:
@@ -129,7 +122,7 @@ def throughput(history: History) -> bytes | None:
     axes.set_xlabel("seconds since the start")
     axes.set_title("tokens a second", loc="left")
     axes.legend(frameon=False, ncols=2, loc="upper left")
-    return _png(figure, axes)
+    return png(figure, axes)
 
 
 def outcomes(groups: Groups) -> bytes | None:
@@ -157,7 +150,7 @@ def outcomes(groups: Groups) -> bytes | None:
         staleness.bar(range(max(ages) + 1), [ages.count(age) for age in range(max(ages) + 1)], color=colour_of(0))
         staleness.set_xticks(range(max(ages) + 1))
     staleness.set_title("staleness of trained groups, versions", loc="left")
-    return _png(figure, bars, staleness)
+    return png(figure, bars, staleness)
 
 
 def _versions(axes: Axes) -> None:
@@ -182,17 +175,3 @@ def _by_key(values: Mapping[int, Mapping[str, float]]) -> dict[str, dict[int, fl
         for key, value in entries.items():
             turned[key][version] = value
     return dict(turned)
-
-
-def _png(figure: Figure, *all_axes: Axes) -> bytes:
-    for axes in all_axes:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_GRID)
-        axes.tick_params(colors=_MUTED, labelsize=8, length=0)
-        axes.grid(color=_GRID, linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.title.set_color(_INK)
-        axes.xaxis.label.set_color(_MUTED)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
