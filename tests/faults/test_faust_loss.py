@@ -66,7 +66,8 @@ class Case:
     def start(self, held: str) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, str(APP), self.mode, self.settings.model_dump_json(), held]
         with self.log.open("ab") as log:
-            return subprocess.Popen(arguments, stdout=log, stderr=log)
+            # Faust makes its data folder where it is started.
+            return subprocess.Popen(arguments, stdout=log, stderr=log, cwd=self.log.parent)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
