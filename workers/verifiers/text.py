@@ -1,18 +1,64 @@
-"""What the verifiers share about plain text: words, n-grams, and the part of a response that counts."""
+"""What the verifiers share about plain text: words, n-grams, and the part of a response that counts.
+
+Invariant: reasoning never counts. Where it is not certain that the reasoning ended, nothing counts.
+"""
 
 import re
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_CLOSING = re.compile(r"</(?:think|thinking|reasoning|thought)>", re.IGNORECASE)
-_OPENING = re.compile(r"<(?:think|thinking|reasoning|thought)>", re.IGNORECASE)
+_NAME = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|scratchpad)"
+_TAG = re.compile(  # every repeat is bounded, so that no text makes the search quadratic
+    rf"<\s{{0,3}}(?P<xml>/?)\s{{0,3}}{_NAME}(?:\s[^<>]{{0,200}})?>"
+    r"|\[(?P<bracket>/?)think\]"
+    r"|◁(?P<triangle>/?)think▷"
+    r"|<\|(?P<pipe>begin_of_|end_of_|start_|end_)(?:thought|thinking|reasoning)\|>",
+    re.IGNORECASE,
+)
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s{0,3}(?P<name>\w{1,40})[^<]{0,200}(?:<\|constrain\|>[^<]{0,200})?<\|message\|>", re.IGNORECASE
+)
+_CHANNEL_END = re.compile(r"<\|(?:return|end|call|start)\|>", re.IGNORECASE)
+_BARE_CHANNELS = re.compile(r"\s*analysis(?=\S).*assistantfinal(?P<final>.*)\Z", re.DOTALL)
+"""The channels of a decoder that drops special tokens: `analysisWe add...assistantfinal7`."""
 
 
 def after_reasoning(response: str) -> str:
-    """What stands after the last reasoning block, stripped; an unclosed block hides all that follows it."""
-    closings = list(_CLOSING.finditer(response))
-    rest = response[closings[-1].end() :] if closings else response
-    opening = _OPENING.search(rest)
-    return (rest[: opening.start()] if opening else rest).strip()
+    """What stands after the last reasoning block, stripped; an unclosed block leaves nothing.
+
+    Blocks are `<think>`, `<thinking>`, `<thought>`, `<reasoning>` and `<scratchpad>` in any case, also as
+    `[THINK]`, `◁think▷`, `<|begin_of_thought|>`; and every channel but `final` of `<|channel|>final<|message|>`. A
+    closing tag needs no opening one, which chat templates often put into the prompt. Of several closing tags the last
+    counts, so one that is forged or quoted within the reasoning brings nothing that the reasoning held into the answer
+    as long as the true one follows.
+    """
+    if "<|channel|>" in response.casefold():
+        return _final_channel(response)
+    bare = _BARE_CHANNELS.match(response)
+    if bare:
+        return bare["final"].strip()
+    last = None
+    for last in _TAG.finditer(response):
+        pass
+    if last is None:
+        return response.strip()
+    return response[last.end() :].strip() if _closes(last) else ""
+
+
+def _closes(tag: re.Match[str]) -> bool:
+    pipe = tag["pipe"]
+    return pipe.casefold().startswith("end") if pipe else "/" in (tag["xml"], tag["bracket"], tag["triangle"])
+
+
+def _final_channel(response: str) -> str:
+    """Nothing where another channel is the last, or where it was never named."""
+    last = None
+    for last in _CHANNEL.finditer(response):
+        pass
+    if last is None or last["name"].casefold() != "final":
+        return ""
+    rest = response[last.end() :]
+    end = _CHANNEL_END.search(rest)
+    return (rest[: end.start()] if end else rest).strip()
 
 
 def words(text: str) -> list[str]:
