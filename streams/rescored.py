@@ -49,6 +49,11 @@ class ScorerId:
             return plain
         return f"{plain}-{hashlib.sha256(str(self).encode()).hexdigest()[:_DIGEST_CHARACTERS]}"
 
+    @property
+    def folder(self) -> str:
+        """Within the run's folder."""
+        return f"rescore-{self.slug.replace('.', '-', 1)}"
+
 
 def rescored_topic(prefix: str, scorer: ScorerId) -> str:
     """`scorer` has its version."""

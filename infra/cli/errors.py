@@ -36,6 +36,7 @@ _EXPECTED = {
     "streams.admin.TopicMismatchError": ExitCode.USAGE,
     "infra.local.disk.DiskFullError": ExitCode.DISK_FULL,
     "workers.verifiers.registry.UnknownVerifierError": ExitCode.USAGE,
+    "streams.services.installed.ScorerNotInstalledError": ExitCode.USAGE,
     "trainer.dataset.DatasetError": ExitCode.USAGE,
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.session.AnotherSelectorError": ExitCode.UNREACHABLE,
@@ -47,6 +48,7 @@ _EXPECTED = {
     "streams.clients.reading.OffsetsLostError": ExitCode.UNREACHABLE,
     "workers.model_files.ModelFilesError": ExitCode.UNREACHABLE,
     "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
+    "workers.verifiers.child.NotStartedError": ExitCode.UNREACHABLE,
 }
 """By qualified name: naming an error must not import the modules of all parts."""
 

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from infra.cli import audit, database, dead_letters, demo, prompts, report, score, serve, stack, topics, training
+from infra.cli import (
+    audit,
+    database,
+    dead_letters,
+    demo,
+    prompts,
+    report,
+    rescore,
+    score,
+    serve,
+    stack,
+    topics,
+    training,
+)
 from infra.cli.errors import ExitCode, explain
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app.command()(stack.top)
 app.command()(report.report)
 app.command()(audit.audit)
 app.command()(score.score)
+app.command()(rescore.rescore)
 app.command()(training.sft)
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -1,0 +1,104 @@
+"""What a rescore changed, on the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WHY_CHARACTERS = 60
+
+
+def print_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
+    """What a dry run found."""
+    console = console or Console()
+    table = _table("domain", "to score", "scored already")
+    domains = sorted({*plan["to_score"], *plan["scored_already"]})
+    for domain in domains:
+        table.add_row(domain, str(plan["to_score"].get(domain, 0)), str(plan["scored_already"].get(domain, 0)))
+    console.print(f"{plan['scorer']} over run {plan['run']}: nothing was written", highlight=False)
+    console.print(table)
+    _line(console, "left out", _counts(plan["passed_over"]))
+    if plan["unreadable"]:
+        _line(console, "unreadable", f"{plan['unreadable']} records of the log; see `rewardstream dead-letters list`")
+
+
+def print_changes(summary: Mapping[str, Any], console: Console | None = None) -> None:
+    console = console or Console()
+    old = ", ".join(f"{name} ({count})" for name, count in summary["old_scorers"].items())
+    console.print(f"{summary['scorer']} over run {summary['run']}, against {old or 'nothing'}", highlight=False)
+    console.print(_domains(summary))
+    if summary["movers"]:
+        console.print(_movers(summary))
+    groups, done = summary["groups"], summary["this_time"]
+    _line(
+        console,
+        "groups",
+        f"{groups['now_filtered']} trained on before would be filtered now, {groups['now_trained']} filtered before "
+        f"would be trained on; {groups['trained_by_both']} trained, {groups['filtered_by_both']} filtered by both; "
+        f"{groups['incomplete']} not scored whole",
+    )
+    _line(
+        console,
+        "this time",
+        f"{done['scored']} scored in {done['seconds']:g} s, {done['scored_already']} were there, "
+        f"{done['unscored']} could not be scored, {done['rows']} new rows in Postgres",
+    )
+    _line(console, "left out", _counts(done["passed_over"]))
+    if done["unreadable"]:
+        _line(console, "unreadable", f"{done['unreadable']} records of the log; see `rewardstream dead-letters list`")
+    _line(console, "topic", summary["topic"])
+    _line(console, "picture", summary["picture"] or "none: no rollout has both scores")
+
+
+def _domains(summary: Mapping[str, Any]) -> Table:
+    names = ("rollouts", "old mean", "new mean", "became right", "became wrong", "unchanged", "no score", "had none")
+    table = _table("domain", *names)
+    for domain, row in [*summary["by_domain"].items(), ("overall", summary["overall"])]:
+        table.add_row(
+            domain,
+            str(row["rollouts"]),
+            _score(row["old_mean"]),
+            _score(row["new_mean"]),
+            Text(str(row["became_right"]), "green" if row["became_right"] else ""),
+            Text(str(row["became_wrong"]), "red" if row["became_wrong"] else ""),
+            str(row["unchanged"]),
+            str(row["unscored"]),
+            str(row["was_unscored"]),
+        )
+    return table
+
+
+def _movers(summary: Mapping[str, Any]) -> Table:
+    table = _table("moved most", "domain", "rollouts", "old", "new", "why")
+    table.columns[-1].justify = "left"
+    for move in summary["movers"]:
+        scores = (f"{move['old_mean']:.3f}", f"{move['new_mean']:.3f}")
+        table.add_row(move["prompt_id"], move["domain"], str(move["rollouts"]), *scores, _short(move["why"]))
+    return table
+
+
+def _table(first: str, *names: str) -> Table:
+    table = Table(box=None, header_style="bright_black", padding=(0, 2, 0, 0))
+    table.add_column(first)
+    for name in names:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _line(console: Console, name: str, text: str) -> None:
+    console.print(f"{name:<11}{text}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "none"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WHY_CHARACTERS else f"{line[: _WHY_CHARACTERS - 1]}…"
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

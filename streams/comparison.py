@@ -1,0 +1,82 @@
+"""Old against new scores of the same rollouts, read from the log.
+
+Invariant: a rollout has one pair: the first score of its question's own route against the first of the new scorer.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from infra.settings.tree import Settings
+from streams.clients import LogReader
+from streams.messages import Purpose, Rollout, ScoredTrajectory
+from streams.rescore import Unscored, scored_of
+from streams.routing import route_of
+from streams.services.rescoring import Selection
+from streams.topics import Topic, topic_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    rollout_id: str
+    group_id: str
+    group_size: int
+    prompt_id: str
+    domain: str
+    purpose: Purpose
+    old: float | None
+    """None where the run itself has no score of it."""
+    old_scorer: str
+    """NAME@VERSION; empty where the run has no verdict."""
+    new: float | None
+    """None where the new scorer could not answer."""
+    why: str
+    """The new scorer's reason."""
+
+
+def read_pairs(
+    settings: Settings, bootstrap: str, topic: str, selection: Selection, unscored: Sequence[Unscored]
+) -> list[Pair]:
+    """Of the rollouts of the selection that `topic` holds, and of those that could not be scored just now.
+
+    Memory: some hundred bytes a rollout. Raises LookupError where a topic is missing, BrokerUnavailableError.
+    """
+    new: dict[str, tuple[Rollout, float | None, str]] = {}
+    for scored in _read(settings, bootstrap, topic):
+        if selection.passed_over(scored.rollout) is None:
+            new.setdefault(scored.rollout.rollout_id, (_slim(scored.rollout), scored.score, scored.why))
+    for one in unscored:
+        new.setdefault(one.rollout.rollout_id, (_slim(one.rollout), None, one.why))
+    old: dict[str, tuple[float | None, str]] = {}
+    for scored in _read(settings, bootstrap, topic_name(settings.topics.prefix, Topic.SCORED)):
+        if scored.rollout.rollout_id in new and scored.route is route_of(scored.rollout.question):
+            old.setdefault(scored.rollout.rollout_id, (scored.score, f"{scored.scorer}@{scored.scorer_version}"))
+    return [_pair(*found, *old.get(rollout_id, (None, ""))) for rollout_id, found in sorted(new.items())]
+
+
+def _pair(rollout: Rollout, new: float | None, why: str, old: float | None, old_scorer: str) -> Pair:
+    return Pair(
+        rollout_id=rollout.rollout_id,
+        group_id=rollout.group_id,
+        group_size=rollout.group_size,
+        prompt_id=rollout.prompt_id,
+        domain=rollout.domain,
+        purpose=rollout.purpose,
+        old=old,
+        old_scorer=old_scorer,
+        new=new,
+        why=why,
+    )
+
+
+def _slim(rollout: Rollout) -> Rollout:
+    """Without its tokens and text."""
+    return msgspec.structs.replace(rollout, segments=(), text="")
+
+
+def _read(settings: Settings, bootstrap: str, topic: str) -> Iterator[ScoredTrajectory]:
+    with LogReader(settings.broker, bootstrap, [topic]) as reader:
+        for record in reader.read_to_end():
+            if (scored := scored_of(record)) is not None:
+                yield scored

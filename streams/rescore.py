@@ -1,0 +1,163 @@
+"""A run's rollouts, scored again: from its log to the topic of the new scores and their rows in Postgres.
+
+Invariant: a score is in Postgres only after it is in the log. Whoever was killed in between runs it again: what is in
+the log is not scored twice, and gets the rows that it lacks.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from kafka import KafkaProducer
+
+from infra.db.sink import ScoredRecord
+from infra.settings.tree import Settings
+from streams.clients import LogReader, confirm, send
+from streams.codec import DecodeError, decode
+from streams.messages import Rollout, ScoredTrajectory
+from streams.records import Record
+from streams.rescored import rescored_topic, rescored_topics
+from streams.services.difficulty import row_of
+from streams.services.installed import InstalledScorer
+from streams.services.pulse import Pulse
+from streams.services.rescoring import Picker, Selection
+from streams.services.scoring import Scoring
+from streams.topics import Topic, topic_name
+
+STAGE = "rescore"
+_UNWATCHED_SECONDS = 1.0
+"""No supervisor waits for a sign of life here: whoever started this sees its progress."""
+_ROWS_BATCH = 500
+"""Of rows that a run before may have left out: one statement each."""
+
+R = TypeVar("R")
+Rows = Callable[[Sequence[ScoredRecord]], int]
+"""`infra.db.rescores.write_rescored` on an engine: how many were new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """A rollout that the scorer could not answer after all attempts."""
+
+    rollout: Rollout
+    why: str
+
+
+@dataclass(slots=True)
+class Rescored:
+    """What a rescore found and did."""
+
+    picker: Picker
+    scored: int = 0
+    unscored: list[Unscored] = field(default_factory=list)
+    rows: int = 0
+    """New in Postgres."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescoreRun:
+    """One scorer over one run's log, which `settings` place."""
+
+    settings: Settings
+    bootstrap: str
+    scorer: InstalledScorer
+    rows: Rows
+    progress: Callable[[Rescored], None]
+    """Called after each batch."""
+
+    @property
+    def topic(self) -> str:
+        return rescored_topic(self.settings.topics.prefix, self.scorer.id)
+
+    def look(self, selection: Selection) -> Rescored:
+        """What `run` would score; writes nothing. Raises LookupError where the run has no log."""
+        found = Rescored(self._picker(selection))
+        found.picker = self._picker(selection, self._done(found, write=False))
+        for _ in self._picked(found.picker):
+            pass
+        return found
+
+    async def run(self, selection: Selection, producer: KafkaProducer) -> Rescored:
+        """The topic exists. Raises LookupError where the run has no log, DeliveryError,
+        sqlalchemy.exc.OperationalError; run again, it goes on.
+        """
+        started = time.monotonic()
+        found = Rescored(self._picker(selection))
+        found.picker = self._picker(selection, self._done(found, write=True))
+        prefix = self.settings.topics.prefix
+        scoring = Scoring(
+            stage=STAGE,
+            route=self.scorer.route,
+            scorer=self.scorer.scorer,
+            retry=self.scorer.retry,
+            pulse=Pulse(_UNWATCHED_SECONDS),
+            scored=self.topic,
+            dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+        )
+        for batch in in_batches(self._picked(found.picker), self.scorer.batch):
+            await self._score(batch, scoring, producer, found)
+            found.seconds = time.monotonic() - started
+            self.progress(found)
+        return found
+
+    async def _score(self, batch: list[Record], scoring: Scoring, producer: KafkaProducer, found: Rescored) -> None:
+        """In the log first, in Postgres second."""
+        deliveries, rows = [], []
+        for output in await scoring.handle(batch):
+            scored = decode(output.value, ScoredTrajectory)
+            if scored.score is None:
+                found.unscored.append(Unscored(scored.rollout, scored.why))
+                continue
+            rows.append(self._row(scored))
+            deliveries.append(send(producer, output))
+        confirm(producer, deliveries, self.settings.broker.request_timeout_seconds)
+        found.scored += len(rows)
+        found.rows += self.rows(rows)
+
+    def _done(self, found: Rescored, *, write: bool) -> frozenset[str]:
+        """Ids of the rollouts that the topic holds; their rows are written where they are missing."""
+        if not write and self.topic not in rescored_topics(
+            self.settings.broker, self.bootstrap, self.settings.topics.prefix
+        ):
+            return frozenset()
+        done: set[str] = set()
+        for batch in in_batches(self._read(self.topic), _ROWS_BATCH):
+            scored = [message for message in map(scored_of, batch) if message is not None]
+            done.update(message.rollout.rollout_id for message in scored)
+            if write:
+                found.rows += self.rows([self._row(message) for message in scored])
+        return frozenset(done)
+
+    def _picker(self, selection: Selection, done: frozenset[str] = frozenset()) -> Picker:
+        return Picker(selection, self.scorer.scorer.unfit, done)
+
+    def _picked(self, picker: Picker) -> Iterator[Record]:
+        topic = topic_name(self.settings.topics.prefix, Topic.ROLLOUTS)
+        return (record for record in self._read(topic) if picker.pick(record) is not None)
+
+    def _read(self, topic: str) -> Iterator[Record]:
+        """Raises LookupError where there is no such topic."""
+        with LogReader(self.settings.broker, self.bootstrap, [topic]) as reader:
+            yield from reader.read_to_end()
+
+    def _row(self, scored: ScoredTrajectory) -> ScoredRecord:
+        """Where it was read says nothing here: no sink's offset moves."""
+        return row_of(Record(self.topic, 0, 0, scored.scored_at, None, None), scored)
+
+
+def in_batches(records: Iterable[R], size: int) -> Iterator[list[R]]:
+    """Lists of `size`, the last one perhaps shorter."""
+    iterator = iter(records)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def scored_of(record: Record) -> ScoredTrajectory | None:
+    """None where it does not decode: the learner sets such a record aside."""
+    try:
+        return decode(record.value, ScoredTrajectory)
+    except DecodeError:
+        return None

@@ -1,0 +1,92 @@
+"""The scorer that a user names by NAME or NAME@VERSION, opened where exactly that version is installed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from infra.settings.tree import Settings
+from streams.messages import Route
+from streams.rescored import GENRM, ScorerId
+from streams.services.asking import Retry, Scorer
+from streams.services.rescoring import AsVerifier
+from streams.services.scorers import JudgeScorer, VerifierScorer
+from streams.services.veto import VetoScorer
+from workers.judges.canary import canary_requests
+from workers.judges.factory import build_judge
+from workers.verifiers.pool import VerifierPool
+from workers.verifiers.registry import load_verifier, verifier_names
+
+
+class ScorerNotInstalledError(LookupError):
+    """No scorer of that name or version is installed; the text lists those that are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledScorer:
+    id: ScorerId
+    """With the version that is installed."""
+    route: Route
+    scorer: Scorer
+    retry: Retry
+    batch: int
+    """Rollouts that it is asked for at once."""
+
+
+@asynccontextmanager
+async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
+    """Closed at the end. Raises ScorerNotInstalledError, what loading a judge raises (workers.judges.factory), and
+    NotStartedError where no verifier process starts.
+    """
+    if wanted.name == GENRM:
+        async with _judge(wanted, settings) as found:
+            yield found
+        return
+    if wanted.name not in verifier_names():
+        raise ScorerNotInstalledError(f"no scorer is called {wanted.name!r}; {_installed()}")
+    found_id = _checked(wanted, load_verifier(wanted.name).version)
+    rtv = settings.rtv
+    pool = VerifierPool(rtv)
+    try:
+        await pool.start()
+        yield InstalledScorer(
+            id=found_id,
+            route=Route.RTV,
+            scorer=AsVerifier(VerifierScorer(pool), wanted.name),
+            retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
+            batch=rtv.batch,
+        )
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def _judge(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
+    genrm = settings.genrm
+    judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
+    pool = VerifierPool(settings.rtv)
+    try:
+        yield InstalledScorer(
+            id=_checked(wanted, judge.version),
+            route=Route.GENRM,
+            scorer=VetoScorer(judge=JudgeScorer(judge, genrm, canary_requests), pool=pool, calibrated_share=0.0),
+            retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
+            batch=genrm.batch,
+        )
+    finally:
+        await pool.close()
+        judge.close()
+
+
+def _checked(wanted: ScorerId, version: str) -> ScorerId:
+    """Raises ScorerNotInstalledError."""
+    if wanted.version not in ("", version):
+        hint = "; the settings' genrm section names the judge (--recipe, --set)" if wanted.name == GENRM else ""
+        installed = f"{wanted.name}@{version} is; {_installed()}"
+        raise ScorerNotInstalledError(f"{wanted} is not installed, {installed}{hint}")
+    return ScorerId(wanted.name, version)
+
+
+def _installed() -> str:
+    verifiers = ", ".join(f"{name}@{load_verifier(name).version}" for name in verifier_names())
+    return f"verifiers: {verifiers}; and {GENRM}, the judge of the settings"

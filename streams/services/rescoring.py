@@ -1,0 +1,122 @@
+"""Which of a run's rollouts a scorer judges again, and how a verifier is asked for prompts of another.
+
+Invariant: a rollout is picked once, however often it lies in the log, and never where its new score is there already.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams.codec import DecodeError
+from streams.messages import Purpose, Question, Rollout
+from streams.records import Record
+from streams.rescored import GENRM
+from streams.services.asking import Outage, Scorer
+from streams.services.checks import rollout_of
+from workers.verifiers.base import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What is asked for. Empty sets leave nothing out."""
+
+    run_id: str
+    scorer: str
+    """A verifier's name, or `genrm`."""
+    domains: frozenset[str] = frozenset()
+    purposes: frozenset[Purpose] = frozenset()
+    others: bool = False
+    """Prompts of another scorer too, where they have what this one needs."""
+    limit: int = 0
+    """Rollouts to score; the group that reaches it is scored whole. 0 is no bound."""
+
+    def passed_over(self, rollout: Rollout) -> str | None:
+        """Why the rollout is not of this selection; None where it is."""
+        if self.domains and rollout.domain not in self.domains:
+            return "of another domain"
+        if self.purposes and rollout.purpose not in self.purposes:
+            return "of another purpose"
+        return self._unfit(rollout.question)
+
+    def _unfit(self, question: Question) -> str | None:
+        own = None if self.scorer == GENRM else self.scorer
+        if question.verifier == own:
+            return None
+        if not self.others:
+            return f"judged by {question.verifier or GENRM}"
+        if own is not None and question.ground_truth is None:
+            return "no ground truth for another verifier"
+        return None
+
+
+@dataclass(slots=True)
+class Picker:
+    """Goes through the records of `rollouts`, in any order, repeated at will."""
+
+    selection: Selection
+    unfit: Callable[[Rollout], str | None]
+    """Why the scorer can never score a rollout; None where it can."""
+    done: frozenset[str] = frozenset()
+    """Rollouts whose new score is there already."""
+    picked: Counter[str] = field(default_factory=Counter)
+    """By domain."""
+    already: Counter[str] = field(default_factory=Counter)
+    """Of the selection and in `done`, by domain."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+    unreadable: int = 0
+    """Records that do not decode; the stage that met them first has set them aside."""
+    _seen: set[str] = field(default_factory=set)
+    _groups: set[str] = field(default_factory=set)
+    """Begun, now or before: they are scored whole whatever the limit."""
+
+    def __post_init__(self) -> None:
+        self._groups.update(rollout_id.rpartition("/")[0] for rollout_id in self.done)
+
+    def pick(self, record: Record) -> Rollout | None:
+        """The rollout, where it is to be scored now."""
+        try:
+            rollout = rollout_of(record)
+        except DecodeError:
+            self.unreadable += 1
+            return None
+        if rollout.run_id != self.selection.run_id or rollout.rollout_id in self._seen:
+            return None
+        self._seen.add(rollout.rollout_id)
+        reason = self.selection.passed_over(rollout) or self.unfit(rollout)
+        if reason is None and rollout.rollout_id in self.done:
+            self.already[rollout.domain] += 1
+            return None
+        reason = reason or self._beyond(rollout)
+        if reason is not None:
+            self.passed_over[reason] += 1
+            return None
+        self._groups.add(rollout.group_id)
+        self.picked[rollout.domain] += 1
+        return rollout
+
+    def _beyond(self, rollout: Rollout) -> str | None:
+        full = self.selection.limit and self.picked.total() >= self.selection.limit
+        return "beyond the limit" if full and rollout.group_id not in self._groups else None
+
+
+@dataclass(frozen=True, slots=True)
+class AsVerifier:
+    """Asks `scorer` for the verifier `name`, whichever the question names. The rollout that is published stays as it
+    lies in the log.
+    """
+
+    scorer: Scorer
+    name: str
+
+    async def score(self, rollouts: Sequence[Rollout]) -> Sequence[Verdict | Outage]:
+        return await self.scorer.score([self._renamed(rollout) for rollout in rollouts])
+
+    def unfit(self, rollout: Rollout) -> str | None:
+        return self.scorer.unfit(self._renamed(rollout))
+
+    def _renamed(self, rollout: Rollout) -> Rollout:
+        question = msgspec.structs.replace(rollout.question, verifier=self.name)
+        return msgspec.structs.replace(rollout, question=question)
