@@ -72,6 +72,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The last user turn, as text."""
     verifier: str | None = None
     """Name of an RTV verifier; None sends the rollout to GenRM."""
+    veto: str | None = None
+    """Name of a verifier that must not say `wrong` where GenRM judges; such a response scores 0."""
     ground_truth: str | None = None
     references: tuple[str, ...] = ()
     """Best-of-N references, best first, for prompts without ground truth."""

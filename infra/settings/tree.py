@@ -95,7 +95,8 @@ class RolloutSettings(Section):
 
 class RouterSettings(Section):
     shadow_share: Share = 0.0
-    """Share of RTV rollouts that GenRM scores too, for calibration."""
+    """Share of the groups that the other route scores too, for calibration: what RTV scores by GenRM where there is
+    something to judge by, what GenRM scores by the verifier that may veto it."""
     batch: Annotated[int, Field(ge=1)] = 64
     within_seconds: Seconds = 0.05
 

@@ -7,13 +7,14 @@ from streams.codec import header
 from streams.dead_letters import dead_letter
 from streams.messages import Route
 from streams.records import Output, Record
+from streams.routing import ROUTE_HEADER, SHADOW_ROUTE_HEADER
 
 SHADOW_HEADER = "shadow"
-"""Marks a copy that GenRM scores for calibration; the learner does not train on its score."""
+"""Marks a copy that the other route scores for calibration; the learner does not train on its score."""
 
 
 class UnknownRouteError(ValueError):
-    """The record's `route` header is missing or names no scorer."""
+    """A header that names a route is missing or names no scorer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +25,31 @@ class Routing:
     topics: dict[Route, str]
     dead_letters: str
     shadow_share: float
-    """In [0, 1]: share of the groups with a verifier that GenRM scores too."""
+    """In [0, 1]: share of the groups that the other route scores too, where it can."""
 
     async def handle(self, records: list[Record]) -> list[Output]:
         return [output for record in records for output in self.route(record)]
 
     def route(self, record: Record) -> list[Output]:
-        name = header(record.headers, "route")
         try:
-            route = Route(name or "")
-        except ValueError:
-            expected = ", ".join(Route)
-            error = UnknownRouteError(f"route {name!r} in the headers; expected one of {expected}")
+            route = _route(ROUTE_HEADER, header(record.headers, ROUTE_HEADER))
+            other = header(record.headers, SHADOW_ROUTE_HEADER)
+            shadow = None if other is None else _route(SHADOW_ROUTE_HEADER, other)
+        except UnknownRouteError as error:
             return [dead_letter(record, error, self.stage, self.dead_letters)]
         outputs = [Output(self.topics[route], record.key, record.value, record.headers)]
-        if route is Route.RTV and in_share(record.key or b"", self.shadow_share):
+        if shadow is not None and in_share(record.key or b"", self.shadow_share):
             headers = (*record.headers, (SHADOW_HEADER, b"1"))
-            outputs.append(Output(self.topics[Route.GENRM], record.key, record.value, headers))
+            outputs.append(Output(self.topics[shadow], record.key, record.value, headers))
         return outputs
+
+
+def _route(name: str, value: str | None) -> Route:
+    """Raises UnknownRouteError."""
+    try:
+        return Route(value or "")
+    except ValueError:
+        raise UnknownRouteError(f"{name} {value!r} in the headers; expected one of {', '.join(Route)}") from None
 
 
 def in_share(key: bytes, share: float) -> bool:

@@ -19,7 +19,7 @@ from streams.codec import DecodeError, decode
 from streams.dead_letters import dead_letter, reason_of
 from streams.messages import PromptTicket
 from streams.records import Record
-from streams.routing import route_of
+from streams.routing import route_headers
 from streams.topics import Topic, topic_name
 from workers.engines.base import Engine, Generation
 from workers.engines.factory import make_engine
@@ -144,9 +144,8 @@ class RolloutWorker:
         group = self._book.group(generation.key)
         text = self._engine.decode(generation.token_ids)
         rollout = rollout_of(group.ticket, group.prompt_token_ids, generation, text, self._engine.name)
-        delivery = publish(
-            self._producer, self._rollouts_topic, rollout, rollout.group_id, route=str(route_of(rollout.question))
-        )
+        headers = route_headers(rollout.question)
+        delivery = publish(self._producer, self._rollouts_topic, rollout, rollout.group_id, **headers)
         self._deliveries.add(Sent(generation.key, generation.index, delivery))
         metrics.rollouts_total.labels(rollout.domain, rollout.finish_reason).inc()
         metrics.generated_tokens_total.inc(len(generation.token_ids))

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.dead_letters import parse
-from streams.messages import Route
+from streams.messages import Question, Route
 from streams.records import Output, Record
+from streams.routing import route_headers
 from streams.services.routing import Routing, in_share
 
 
@@ -15,8 +16,9 @@ def routing(share: float = 0.0) -> Routing:
     return Routing(stage="router", topics=topics, dead_letters="dead", shadow_share=share)
 
 
-def record(route: bytes | None, key: bytes = b"r1:4") -> Record:
-    headers = (("schema", b"Rollout"), *((("route", route),) if route is not None else ()))
+def record(route: bytes | None, shadow_route: bytes | None = None, key: bytes = b"r1:4") -> Record:
+    named = (("route", route), ("shadow_route", shadow_route))
+    headers = (("schema", b"Rollout"), *((name, value) for name, value in named if value is not None))
     return Record("rollouts", 1, 7, 1.0, key, b"\x00not even MessagePack", headers)
 
 
@@ -37,13 +39,41 @@ def test_an_unknown_route_is_a_dead_letter_that_says_so(route) -> None:
     assert (letter.topic, letter.partition, letter.offset, letter.stage) == ("rollouts", 1, 7, "router")
 
 
-def test_a_shadow_copy_is_marked_and_only_verified_prompts_have_one() -> None:
-    main, shadow = routing(1.0).route(record(b"rtv"))
-    assert (main.topic, shadow.topic) == ("to-rtv", "to-genrm")
-    assert ("shadow", b"1") in shadow.headers
-    assert ("shadow", b"1") not in main.headers
-    assert shadow.value == main.value
-    assert len(routing(1.0).route(record(b"genrm"))) == 1
+@pytest.mark.parametrize(("route", "other"), [(b"rtv", b"genrm"), (b"genrm", b"rtv")])
+def test_a_shadow_copy_goes_to_the_other_route_marked_and_otherwise_untouched(route, other) -> None:
+    source = record(route, other)
+    main, shadow = routing(1.0).route(source)
+    assert main == Output(f"to-{route.decode()}", source.key, source.value, source.headers)
+    assert shadow == Output(f"to-{other.decode()}", source.key, source.value, (*source.headers, ("shadow", b"1")))
+    assert routing(0.0).route(source) == [main]
+
+
+def test_what_the_other_route_could_not_score_has_no_shadow() -> None:
+    assert len(routing(1.0).route(record(b"rtv"))) == 1
+
+
+def test_a_shadow_route_that_is_none_is_a_dead_letter_and_not_half_a_rollout() -> None:
+    [output] = routing(1.0).route(record(b"rtv", b"nowhere"))
+    assert output.topic == "dead"
+
+
+BOTH = Question(prompt="?", verifier="math", ground_truth="5")
+PICKED = Question(prompt="?", references=("so",))
+CHECKED = Question(prompt="?", verifier="code", options={"tests": {}})
+VETOED = Question(prompt="?", veto="math", ground_truth="5")
+
+
+@pytest.mark.parametrize(
+    ("question", "headers"),
+    [
+        (BOTH, {"route": "rtv", "shadow_route": "genrm"}),
+        (CHECKED, {"route": "rtv"}),  # a judge would have nothing to compare with: a copy would be a dead letter
+        (PICKED, {"route": "genrm"}),
+        (VETOED, {"route": "genrm", "shadow_route": "rtv"}),
+    ],
+)
+def test_headers_say_who_scores_and_who_else_could(question, headers) -> None:
+    assert route_headers(question) == headers
 
 
 @given(key=st.binary(max_size=40), share=st.floats(0, 1), more=st.floats(0, 1))
