@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 DEATHS = 2
 """A process that somebody killed says nothing about its job, so the job gets a second one; two deaths do."""
+_RENEW_SECONDS = 0.05
+"""Between two looks at which process is idle, while old ones are busy; a verdict takes milliseconds."""
 
 
 class VerifierPool:
@@ -72,6 +74,23 @@ class VerifierPool:
             await child.reap()
         self._children.clear()
 
+    async def renew(self) -> None:
+        """Replace every process by a new one, one after the other as they become idle: with the verifiers, versions
+        and plug-ins that are installed now. Raises NotStartedError; what is not yet replaced then stays.
+        """
+        old = set(self._children)
+        while old := old & self._children:
+            child = await self._slots.get()
+            keep = child
+            try:
+                if child in old:
+                    keep = await self._spawn()
+                    await self._end(child)
+            finally:
+                self._slots.put_nowait(keep)
+            if keep is child:
+                await asyncio.sleep(_RENEW_SECONDS)
+
     def _budget(self, name: str) -> float:
         """Seconds for a verdict, known once a process has started."""
         sandboxed = name in self._ready.sandboxed
@@ -102,11 +121,14 @@ class VerifierPool:
             raise
         finally:  # also on cancellation: a process whose answer nobody awaits would answer the next job with it
             if child is not None and keep is None:
-                child.kill()
-                await child.reap()
-                self._children.discard(child)
+                await self._end(child)
             self._slots.put_nowait(keep)
         return verdict
+
+    async def _end(self, child: Child) -> None:
+        child.kill()
+        await child.reap()
+        self._children.discard(child)
 
     async def _spawn(self) -> Child:
         """Raises NotStartedError."""
