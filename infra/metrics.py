@@ -29,6 +29,7 @@ score = Histogram("rewardstream_score", "Scores.", ["route", "domain"], buckets=
 judge_uncovered_mass = Histogram("rewardstream_judge_uncovered_mass", "Mass on neither YES nor NO.", buckets=_SCORES)
 canary_false_positives_total = Counter("rewardstream_canary_false_positives", "Canaries called right.")
 canaries_total = Counter("rewardstream_canaries", "Canaries judged.")
+scorer_unavailable = Gauge("rewardstream_scorer_unavailable", "1 while a batch is held through an outage.", ["stage"])
 verifier_kills_total = Counter("rewardstream_verifier_kills", "Verifier processes killed.", ["reason"])
 
 admission_slots = Gauge("rewardstream_admission_slots", "Slots of the admission window.", ["state"])

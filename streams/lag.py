@@ -19,22 +19,21 @@ class StalledError(RuntimeError):
 
 @dataclass
 class LagWatchdog:
-    """Raises once lag has been there for `patience_seconds` (and, while a batch is in work, `batch_seconds` more)
-    without any committable offset moving.
+    """Raises once lag has been there for `patience_seconds` without a batch in work or a committable offset that
+    moved. A batch in work has a limit of its own (`streams.services.pulse`).
     """
 
     patience_seconds: float
-    batch_seconds: float
     _positions: Mapping[TopicPartition, int] = field(default_factory=dict)
     _moved_at: float | None = None
 
     def observe(self, now: float, positions: Mapping[TopicPartition, int], lag: int, *, busy: bool) -> None:
         """`positions`: the next offset to commit by partition; `now`: time.monotonic(). Raises StalledError."""
-        if self._moved_at is None or lag == 0 or positions != self._positions:
+        if self._moved_at is None or busy or lag == 0 or positions != self._positions:
             self._positions, self._moved_at = dict(positions), now
             return
         stalled = now - self._moved_at
-        if stalled > self.patience_seconds + (self.batch_seconds if busy else 0):
+        if stalled > self.patience_seconds:
             raise StalledError(
                 f"{lag} records wait and nothing was committed for {stalled:.0f} s; next offsets: "
                 + ", ".join(f"{topic}[{number}]@{offset}" for (topic, number), offset in sorted(positions.items()))

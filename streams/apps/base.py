@@ -18,6 +18,7 @@ from infra.settings.tree import Settings
 from streams.apps.driver import GuardedConsumer, StageApp
 from streams.dead_letters import reason_of
 from streams.records import Output, Record
+from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ _LINGER_SECONDS = 0.005
 """Faust counts the producer's linger in seconds. A batch's outputs are sent at once, so a few milliseconds fill it."""
 _BUFFERED_BATCHES = 2
 """Records are large; one batch in work and one waiting keep a stage busy."""
-_POLL_MARGIN_SECONDS = 60.0
-"""Beyond the longest batch, before the group believes that the consumer has stopped reading."""
+_HELD_SECONDS = 7 * 86_400.0
+"""A batch that is held through an outage keeps its partitions; what has hung is found by Pulse and LagWatchdog."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,17 @@ class Stage:
     source: Topic
     batch: int
     within_seconds: float
-    batch_limit_seconds: float
-    """A batch that takes longer has hung; above the scorer's own timeouts and retries."""
+    pulse: Pulse
+    """Limits a batch's silence, above the scorer's own timeouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage does with a batch, and with the wish to load its scorer anew (SIGHUP)."""
+
+    handle: Handler
+    reload: Callable[[], Awaitable[None]] | None = None
+    """Raises nothing that is worth ending the process for: what fails leaves the old scorer in place."""
 
 
 def group_of(settings: Settings, stage: str) -> str:
@@ -69,7 +79,9 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
         broker_heartbeat_interval=broker.session_timeout_seconds / 3,
         broker_request_timeout=max(broker.request_timeout_seconds, broker.session_timeout_seconds),
         broker_rebalance_timeout=broker.request_timeout_seconds,
-        broker_max_poll_interval=stage.batch_limit_seconds + _POLL_MARGIN_SECONDS,
+        broker_max_poll_interval=_HELD_SECONDS,
+        stream_processing_timeout=_HELD_SECONDS,
+        broker_commit_livelock_soft_timeout=_HELD_SECONDS,
         broker_commit_interval=_COMMIT_SECONDS,
         consumer_group_instance_id=broker.group_instance_id or None,
         consumer_auto_offset_reset="earliest",
@@ -120,7 +132,7 @@ class BatchAgent:
                 await _for_ever()
             self._idle.clear()
             try:
-                async with asyncio.timeout(self._stage.batch_limit_seconds):
+                async with self._stage.pulse.watch():
                     await self._work(events)
             except Exception as error:  # noqa: BLE001 (handed to the process, which logs it and exits)
                 self.failure.set_result(error)

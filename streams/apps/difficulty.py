@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from infra.db.engine import connect
 from infra.db.sink import ScoreSink
 from infra.settings.tree import Settings
-from streams.apps.base import Handler, Stage, group_of
+from streams.apps.base import Stage, Work, group_of
 from streams.apps.process import run_stage
 from streams.services.difficulty import Difficulty
+from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
 
 _BATCH_LIMIT_SECONDS = 120.0
@@ -22,11 +23,11 @@ def main(settings: Settings, bootstrap: str) -> None:
         source=Topic.SCORED,
         batch=settings.difficulty.batch,
         within_seconds=settings.difficulty.within_seconds,
-        batch_limit_seconds=_BATCH_LIMIT_SECONDS,
+        pulse=Pulse(_BATCH_LIMIT_SECONDS),
     )
 
     @asynccontextmanager
-    async def handler() -> AsyncIterator[Handler]:
+    async def work() -> AsyncIterator[Work]:
         engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
         try:
             difficulty = Difficulty(
@@ -34,8 +35,8 @@ def main(settings: Settings, bootstrap: str) -> None:
                 sink=ScoreSink(engine, settings.difficulty.decay, group_of(settings, stage.name)),
                 dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
             )
-            yield difficulty.handle
+            yield Work(difficulty.handle)
         finally:
             engine.dispose()
 
-    run_stage(settings, bootstrap, stage, handler)
+    run_stage(settings, bootstrap, stage, work)

@@ -1,49 +1,72 @@
-"""GenRM: rollouts scored by a generative judge, one judge call a batch."""
+"""GenRM: rollouts scored by a generative judge, one judge call a batch, under the veto of the prompt's verifier."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
-from streams.apps.base import Handler, Stage
+from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
+from streams.services.pulse import Pulse
 from streams.services.scorers import JudgeScorer
 from streams.services.scoring import Retry, Scoring
+from streams.services.veto import VetoScorer
 from streams.topics import Topic, topic_name
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
+from workers.verifiers.pool import VerifierPool
+
+log = logging.getLogger(__name__)
 
 _MARGIN_SECONDS = 60.0
-"""Beyond the judge's own time: canaries, deliveries."""
+"""Beyond the judge's own time: vetoes, canaries, deliveries, and a new judge that a batch waits for."""
 
 
-def main(settings: Settings, bootstrap: str) -> None:
-    """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError, and what loading the judge raises."""
+def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT; SIGHUP builds the judge anew, from the section `genrm` of what `reread` returns.
+    Raises BrokerUnavailableError, and what loading the judge raises.
+    """
     genrm, prefix = settings.genrm, settings.topics.prefix
-    judge_seconds = genrm.timeout_seconds + genrm.backoff_seconds * 2**genrm.attempts
     stage = Stage(
         name="genrm",
         source=Topic.GENRM_REQUESTS,
         batch=genrm.batch,
         within_seconds=genrm.within_seconds,
-        batch_limit_seconds=genrm.attempts * judge_seconds + _MARGIN_SECONDS,
+        pulse=Pulse(2 * genrm.attempts * genrm.timeout_seconds + _MARGIN_SECONDS),
     )
 
     @asynccontextmanager
-    async def handler() -> AsyncIterator[Handler]:
+    async def work() -> AsyncIterator[Work]:
         judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
+        scorer = JudgeScorer(judge, genrm, canary_requests)
+        pool = VerifierPool(settings.rtv)  # its processes start with the first veto
         try:
             scoring = Scoring(
                 stage=stage.name,
                 route=Route.GENRM,
-                scorer=JudgeScorer(judge, genrm, canary_requests),
+                scorer=VetoScorer(judge=scorer, pool=pool, calibrated_share=settings.router.shadow_share),
                 retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
+                pulse=stage.pulse,
                 scored=topic_name(prefix, Topic.SCORED),
                 dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
             )
-            yield scoring.handle
-        finally:
-            judge.close()
 
-    run_stage(settings, bootstrap, stage, handler)
+            async def reload() -> None:
+                await _exchange(scorer, settings if reread is None else await asyncio.to_thread(reread))
+                await pool.renew()
+
+            yield Work(scoring.handle, reload)
+        finally:
+            scorer.close()
+            await pool.close()
+
+    run_stage(settings, bootstrap, stage, work)
+
+
+async def _exchange(scorer: JudgeScorer, settings: Settings) -> None:
+    """Both judges are in memory until the old one has given its last answer. Raises what loading a judge raises."""
+    judge = await asyncio.to_thread(build_judge, settings.genrm, settings.run.prepared)
+    await scorer.exchange(judge, settings.genrm)
+    log.warning("the judge is now %s version %s", judge.name, judge.version)

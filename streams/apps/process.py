@@ -1,7 +1,8 @@
 """The process around one stage: it serves until it is told to stop or something fails, and never lingers.
 
-Invariant: SIGTERM and SIGINT end in a bounded drain and exit code 0; a failed batch, a crashed Faust service and
-a stalled consumer raise, so that the supervisor starts the process again from the committed offsets.
+Invariant: SIGTERM and SIGINT end in a bounded drain and exit code 0, also while a batch is held; a failed batch, a
+crashed Faust service and a stalled consumer raise, so that the supervisor starts the process again from the committed
+offsets. SIGHUP loads the stage's scorer anew and ends nothing.
 """
 
 import asyncio
@@ -15,13 +16,14 @@ from typing import Any, NoReturn
 
 from infra.settings.tree import Settings
 from streams.admin import require_topics
-from streams.apps.base import BatchAgent, Handler, Stage, build_app
+from streams.apps.base import BatchAgent, Stage, Work, build_app
 from streams.apps.driver import StageApp
+from streams.apps.reloading import Reloading
 from streams.lag import LagWatchdog, lag_of, publish_lag
 
 log = logging.getLogger(__name__)
 
-HandlerFactory = Callable[[], AbstractAsyncContextManager[Handler]]
+WorkFactory = Callable[[], AbstractAsyncContextManager[Work]]
 """Opens what the stage works with (a pool, a model, a database) and closes it at the end."""
 
 _DRAIN_SECONDS = 3.0
@@ -36,24 +38,26 @@ class StageCrashedError(RuntimeError):
     """A service inside Faust crashed."""
 
 
-def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_handler: HandlerFactory) -> None:
+def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_work: WorkFactory) -> None:
     """Serve until SIGTERM or SIGINT; a failure ends the process with exit code 1. Raises BrokerUnavailableError,
-    LookupError where a topic does not exist, and what opening the handler raises.
+    LookupError where a topic does not exist, and what opening the work raises.
     """
     require_topics(settings, bootstrap)
-    asyncio.run(_serve(settings, bootstrap, stage, open_handler))
+    asyncio.run(_serve(settings, bootstrap, stage, open_work))
 
 
-async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handler: HandlerFactory) -> None:
+async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_work: WorkFactory) -> None:
     stopping = _stop_signal()
+    reloading = Reloading(stage.name)
     async with AsyncExitStack() as stack:
-        opening = asyncio.ensure_future(stack.enter_async_context(open_handler()))
+        opening = asyncio.ensure_future(stack.enter_async_context(open_work()))
         either: set[asyncio.Future[Any]] = {opening, stopping}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
             _leave(0)
         app = build_app(settings, bootstrap, stage)
-        agent = BatchAgent(app, settings, stage, opening.result())
+        reloading.serve(opening.result().reload)
+        agent = BatchAgent(app, settings, stage, opening.result().handle)
         work = asyncio.ensure_future(_work(app, agent, stage))
         error = await _until_over(app, agent, work, stopping)
         if error is not None:
@@ -83,7 +87,7 @@ async def _work(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
     """Start, then watch over the lag for ever. Raises StalledError, and what Faust's start raises."""
     await app.start()
     log.info("serving %s as group %s", stage.source, app.conf.id)
-    watchdog = LagWatchdog(_STALL_SECONDS, stage.batch_limit_seconds)
+    watchdog = LagWatchdog(_STALL_SECONDS)
     while True:
         ledger = agent.consumer.ledger
         positions = ledger.positions()

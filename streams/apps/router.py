@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
-from streams.apps.base import Handler, Stage
+from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
+from streams.services.pulse import Pulse
 from streams.services.routing import Routing
 from streams.topics import Topic, topic_name
 
@@ -21,7 +22,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         source=Topic.ROLLOUTS,
         batch=settings.router.batch,
         within_seconds=settings.router.within_seconds,
-        batch_limit_seconds=_BATCH_LIMIT_SECONDS,
+        pulse=Pulse(_BATCH_LIMIT_SECONDS),
     )
     prefix = settings.topics.prefix
     routing = Routing(
@@ -35,7 +36,7 @@ def main(settings: Settings, bootstrap: str) -> None:
     )
 
     @asynccontextmanager
-    async def handler() -> AsyncIterator[Handler]:
-        yield routing.handle
+    async def work() -> AsyncIterator[Work]:
+        yield Work(routing.handle)
 
-    run_stage(settings, bootstrap, stage, handler)
+    run_stage(settings, bootstrap, stage, work)

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
-from streams.apps.base import Handler, Stage
+from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
+from streams.services.pulse import Pulse
 from streams.services.scorers import VerifierScorer
 from streams.services.scoring import Retry, Scoring
 from streams.topics import Topic, topic_name
@@ -17,20 +18,19 @@ _MARGIN_SECONDS = 60.0
 
 
 def main(settings: Settings, bootstrap: str) -> None:
-    """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError."""
+    """Serves until SIGTERM or SIGINT; SIGHUP replaces the verifier processes. Raises BrokerUnavailableError."""
     rtv, prefix = settings.rtv, settings.topics.prefix
     budget = max(rtv.timeout_seconds, rtv.sandbox.budget_seconds)
-    verdict_seconds = budget + rtv.backoff_seconds * 2**rtv.attempts
     stage = Stage(
         name="rtv",
         source=Topic.RTV_REQUESTS,
         batch=rtv.batch,
         within_seconds=rtv.within_seconds,
-        batch_limit_seconds=rtv.attempts * verdict_seconds * rtv.batch / rtv.workers + _MARGIN_SECONDS,
+        pulse=Pulse(budget * rtv.batch / rtv.workers + _MARGIN_SECONDS),
     )
 
     @asynccontextmanager
-    async def handler() -> AsyncIterator[Handler]:
+    async def work() -> AsyncIterator[Work]:
         pool = VerifierPool(rtv)
         try:
             await pool.start()
@@ -39,11 +39,12 @@ def main(settings: Settings, bootstrap: str) -> None:
                 route=Route.RTV,
                 scorer=VerifierScorer(pool),
                 retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
+                pulse=stage.pulse,
                 scored=topic_name(prefix, Topic.SCORED),
                 dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
             )
-            yield scoring.handle
+            yield Work(scoring.handle, pool.renew)
         finally:
             await pool.close()
 
-    run_stage(settings, bootstrap, stage, handler)
+    run_stage(settings, bootstrap, stage, work)

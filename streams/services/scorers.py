@@ -4,12 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+
+import msgspec
 
 from infra import metrics
 from infra.settings.tree import GenRMSettings
-from streams.messages import Question, Rollout, Status
-from workers.judges.base import Judge, Judgement, JudgeRequest, JudgeUnavailableError
+from streams.messages import Rollout, Status
+from streams.routing import judgeable
+from streams.services.asking import Outage
+from streams.services.veto import Pool
+from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.verifiers.base import Verdict
 
 log = logging.getLogger(__name__)
@@ -21,26 +25,30 @@ _PASS = 0.5
 """A judge says YES where its score is above."""
 
 
-class Pool(Protocol):
-    """`workers.verifiers.pool.VerifierPool`."""
-
-    async def verify(self, question: Question, response: str) -> Verdict: ...
-
-
 class VerifierScorer:
+    """By the verifier that the question names; a shadow copy of a judged rollout by the one that may veto it."""
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        return await asyncio.gather(*[self._pool.verify(rollout.question, rollout.text) for rollout in rollouts])
+        return await asyncio.gather(*[self._verify(rollout) for rollout in rollouts])
 
     def unfit(self, rollout: Rollout) -> str | None:
-        return None if rollout.question.verifier else "the question names no verifier"
+        question = rollout.question
+        return None if question.verifier or question.veto else "the question names no verifier"
+
+    async def _verify(self, rollout: Rollout) -> Verdict:
+        question = rollout.question
+        named = msgspec.structs.replace(question, verifier=question.verifier or question.veto)
+        return await self._pool.verify(named, rollout.text)
 
 
 class JudgeScorer:
     """One judge call a batch. `canaries` are judged too after every `settings.canary_every` batches: what an honest
     judge refuses, as an empty answer, so that a judge that can be fooled shows in the metrics.
+
+    Invariant: a verdict names the judge that gave it, also when the judge is exchanged between two calls.
     """
 
     def __init__(self, judge: Judge, settings: GenRMSettings, canaries: CanaryMaker) -> None:
@@ -48,50 +56,56 @@ class JudgeScorer:
         self._settings = settings
         self._canaries = canaries
         self._batches = 0
+        self._asking = asyncio.Lock()
 
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        requests = [JudgeRequest(rollout.question, rollout.text) for rollout in rollouts]
-        started = time.monotonic()
-        try:
-            judgements = await asyncio.to_thread(self._judge.judge, requests)
-        except JudgeUnavailableError as error:
-            log.warning("judge %s: %s", self._judge.name, error)
-            return [self._unavailable(str(error), time.monotonic() - started) for _ in requests]
-        seconds = (time.monotonic() - started) / len(requests)
-        self._batches += 1
-        if self._settings.canary_every and self._batches % self._settings.canary_every == 0:
-            await self._judge_canaries(requests[0])
-        return [self._verdict(judgement, seconds) for judgement in judgements]
+    async def exchange(self, judge: Judge, settings: GenRMSettings) -> None:
+        """From the next call on; the call under way ends first, then the old judge is closed."""
+        async with self._asking:
+            old, self._judge, self._settings = self._judge, judge, settings
+        old.close()
+
+    def close(self) -> None:
+        self._judge.close()
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+        requests = [JudgeRequest(rollout.question, rollout.text, rollout.domain) for rollout in rollouts]
+        async with self._asking:
+            judge, started = self._judge, time.monotonic()
+            try:
+                answers = await asyncio.to_thread(judge.judge, requests)
+            except JudgeUnavailableError as error:
+                return [_outage(judge, str(error), error.retry_after)] * len(requests)
+            seconds = (time.monotonic() - started) / len(requests)
+            self._batches += 1
+            if self._settings.canary_every and self._batches % self._settings.canary_every == 0:
+                await self._judge_canaries(requests[0])
+        return [self._answer(judge, answer, seconds) for answer in answers]
 
     def unfit(self, rollout: Rollout) -> str | None:
-        question = rollout.question
-        if question.ground_truth is None and not question.references:
-            return "the question has neither a ground truth nor references to judge against"
-        return None
+        if judgeable(rollout.question):
+            return None
+        return "the question has neither a ground truth nor references to judge against"
 
-    def _verdict(self, judgement: Judgement, seconds: float) -> Verdict:
+    def _answer(self, judge: Judge, answer: Judgement | JudgeFailure, seconds: float) -> Verdict | Outage:
+        if isinstance(answer, Judgement):
+            return self._judged(judge, answer, seconds)
+        if answer.outage:
+            return _outage(judge, answer.why, answer.retry_after)
+        return Verdict(None, Status.INFRA_ERROR, answer.why, judge.name, judge.version, seconds)
+
+    def _judged(self, judge: Judge, judgement: Judgement, seconds: float) -> Verdict:
         metrics.judge_uncovered_mass.observe(judgement.uncovered)
-        details = {"uncovered": judgement.uncovered}
+        details = dict(judgement.details) | {"uncovered": judgement.uncovered}
         if judgement.uncovered > self._settings.uncovered_mass_alarm:
             details["suspicious"] = True
         return Verdict(
             score=judgement.score,
             status=Status.JUDGED,
             why=judgement.why,
-            scorer=self._judge.name,
-            version=self._judge.version,
+            scorer=judge.name,
+            version=judge.version,
             seconds=seconds,
             details=details,
-        )
-
-    def _unavailable(self, why: str, seconds: float) -> Verdict:
-        return Verdict(
-            score=None,
-            status=Status.INFRA_ERROR,
-            why=why,
-            scorer=self._judge.name,
-            version=self._judge.version,
-            seconds=seconds,
         )
 
     async def _judge_canaries(self, sample: JudgeRequest) -> None:
@@ -99,9 +113,14 @@ class JudgeScorer:
         if not canaries:
             return
         try:
-            judgements = await asyncio.to_thread(self._judge.judge, canaries)
+            answers = await asyncio.to_thread(self._judge.judge, canaries)
         except JudgeUnavailableError as error:
             log.warning("judge %s, canaries: %s", self._judge.name, error)
             return
-        metrics.canaries_total.inc(len(judgements))
-        metrics.canary_false_positives_total.inc(sum(judgement.score > _PASS for judgement in judgements))
+        judged = [answer for answer in answers if isinstance(answer, Judgement)]
+        metrics.canaries_total.inc(len(judged))
+        metrics.canary_false_positives_total.inc(sum(judgement.score > _PASS for judgement in judged))
+
+
+def _outage(judge: Judge, why: str, retry_after: float | None) -> Outage:
+    return Outage(why=why, scorer=judge.name, version=judge.version, retry_after=retry_after)

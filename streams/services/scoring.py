@@ -1,53 +1,28 @@
-"""Scoring a batch of rollouts: decode, ask the scorer, ask again what it could not answer, publish.
+"""Scoring a batch of rollouts: decode, ask the scorer until it has answered, publish.
 
 Invariant: every rollout of a batch leaves as exactly one ScoredTrajectory or one dead letter. A scorer that
 cannot answer makes `infra_error` with score None, after retries; it never makes a reward.
 """
 
-import asyncio
-import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from infra import metrics
 from streams.codec import DecodeError, encode, header, headers_of
 from streams.dead_letters import dead_letter
 from streams.messages import Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output, Record
+from streams.services.asking import Asking, Retry, Scorer
 from streams.services.checks import rollout_of
+from streams.services.pulse import Pulse
 from streams.services.routing import SHADOW_HEADER
 from workers.verifiers.base import Verdict
 
+__all__ = ["CUT_OFF", "Retry", "Scorer", "Scoring", "finished"]
+
 CUT_OFF = "length"
 """A rollout's finish_reason where it reached its token limit."""
-_LONGEST_BACKOFF_SECONDS = 30.0
-"""An endpoint that is back is asked again within this."""
-
-
-class Scorer(Protocol):
-    """What a stage asks. It raises only on its own defects, which end the process."""
-
-    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict a rollout, in order."""
-        ...
-
-    def unfit(self, rollout: Rollout) -> str | None:
-        """Why this scorer can never score the rollout; None where it can."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retry:
-    attempts: int
-    backoff_seconds: float
-    """Before the second attempt; doubles before each later one."""
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-    async def wait(self, attempt: int) -> None:
-        """`attempt` counts from 1 and has failed."""
-        await self.sleep(min(self.backoff_seconds * 2 ** (attempt - 1), _LONGEST_BACKOFF_SECONDS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +31,7 @@ class Scoring:
     route: Route
     scorer: Scorer
     retry: Retry
+    pulse: Pulse = field(default_factory=Pulse)
     scored: str
     """Topic of the scored trajectories."""
     dead_letters: str
@@ -70,10 +46,16 @@ class Scoring:
             except DecodeError as error:
                 outputs.append(dead_letter(record, error, self.stage, self.dead_letters))
         if batch:
-            verdicts = await self._verdicts([rollout for _, rollout in batch])
+            verdicts = await self._asking.verdicts([rollout for _, rollout in batch])
             pairs = zip(batch, verdicts, strict=True)
-            outputs += [self._scored(record, rollout, verdict) for (record, rollout), verdict in pairs]
+            outputs += [
+                self._scored(record, rollout, finished(rollout, verdict)) for (record, rollout), verdict in pairs
+            ]
         return outputs
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(stage=self.stage, scorer=self.scorer, retry=self.retry, pulse=self.pulse, clock=self.clock)
 
     def _decode(self, record: Record) -> Rollout:
         rollout = rollout_of(record)
@@ -81,18 +63,6 @@ class Scoring:
         if reason is not None:
             raise DecodeError(f"rollout {rollout.rollout_id}: {reason}")
         return rollout
-
-    async def _verdicts(self, rollouts: list[Rollout]) -> list[Verdict]:
-        verdicts = [checked(verdict) for verdict in await self.scorer.score(rollouts)]
-        for attempt in range(1, self.retry.attempts):
-            failed = [index for index, verdict in enumerate(verdicts) if verdict.status is Status.INFRA_ERROR]
-            if not failed:
-                break
-            await self.retry.wait(attempt)
-            again = await self.scorer.score([rollouts[index] for index in failed])
-            for index, verdict in zip(failed, again, strict=True):
-                verdicts[index] = checked(verdict)
-        return [finished(rollout, verdict) for rollout, verdict in zip(rollouts, verdicts, strict=True)]
 
     def _scored(self, record: Record, rollout: Rollout, verdict: Verdict) -> Output:
         now = self.clock()
@@ -129,14 +99,3 @@ def finished(rollout: Rollout, verdict: Verdict) -> Verdict:
         return verdict
     why = f"cut off after {rollout.sampling.max_new_tokens} tokens; else: {verdict.why}"
     return replace(verdict, score=0.0, status=Status.WRONG, why=why)
-
-
-def checked(verdict: Verdict) -> Verdict:
-    """The verdict, or infra_error where its score is no score: outside [0, 1], NaN, or at odds with its status."""
-    score, failed = verdict.score, verdict.status is Status.INFRA_ERROR
-    if failed and score is None:
-        return verdict
-    if not failed and score is not None and math.isfinite(score) and 0 <= score <= 1:
-        return verdict
-    why = f"{verdict.scorer} gave score {score!r} with status {verdict.status}: {verdict.why}"
-    return replace(verdict, score=None, status=Status.INFRA_ERROR, why=why)

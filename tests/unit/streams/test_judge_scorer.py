@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import msgspec
@@ -8,24 +9,36 @@ from examples import ROLLOUT
 from infra import metrics
 from infra.settings.tree import GenRMSettings
 from streams.messages import Question, Rollout, Status
+from streams.services.asking import Outage
 from streams.services.scorers import JudgeScorer
-from workers.judges.base import Judgement, JudgeRequest, JudgeUnavailableError
+from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.canary import canary_requests
 
 
 class LengthJudge:
-    """Longer answers are better; it is down where the question says so."""
+    """Longer answers are better; it is down, wholly or for one request, where the question says so."""
 
     name, version = "length", "3"
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement]:
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
         self.calls.append([request.response for request in requests])
         if any(request.question.prompt == "down" for request in requests):
-            raise JudgeUnavailableError("endpoint down")
-        return [Judgement(min(1.0, len(r.response) / 10), 0.75, "its length") for r in requests]
+            raise JudgeUnavailableError("endpoint down", retry_after=7.0)
+        return [self._one(request) for request in requests]
+
+    @staticmethod
+    def _one(request: JudgeRequest) -> Judgement | JudgeFailure:
+        if request.question.prompt == "refused":
+            return JudgeFailure("too long")
+        if request.question.prompt == "busy":
+            return JudgeFailure("HTTP 429", outage=True, retry_after=2.0)
+        return Judgement(min(1.0, len(request.response) / 10), 0.75, "its length", {"votes": 1})
+
+    def prefix_hit_rate(self) -> float | None:
+        return None
 
     def close(self) -> None:
         pass
@@ -57,10 +70,51 @@ def test_uncovered_mass_is_kept_and_marked_above_the_alarm(alarm, suspicious) ->
     assert verdict.score == 0.3
 
 
-def test_a_judge_that_is_down_is_an_infra_error_for_the_whole_call() -> None:
-    verdicts = asyncio.run(scorer(LengthJudge()).score([asked("a"), asked("b", prompt="down")]))
-    assert [(verdict.score, verdict.status) for verdict in verdicts] == [(None, Status.INFRA_ERROR)] * 2
-    assert "endpoint down" in verdicts[0].why
+def test_a_judge_that_is_down_is_an_outage_for_the_whole_call() -> None:
+    answers = asyncio.run(scorer(LengthJudge()).score([asked("a"), asked("b", prompt="down")]))
+    assert answers == [Outage(why="endpoint down", scorer="length", version="3", retry_after=7.0)] * 2
+
+
+def test_a_request_that_fails_or_waits_leaves_the_others_their_answers() -> None:
+    requests = [asked("a", prompt="refused"), asked("b", prompt="busy"), asked("abcde")]
+    refused, busy, judged = asyncio.run(scorer(LengthJudge()).score(requests))
+    assert (refused.score, refused.status, refused.why) == (None, Status.INFRA_ERROR, "too long")
+    assert busy == Outage(why="HTTP 429", scorer="length", version="3", retry_after=2.0)
+    assert (judged.score, judged.details["votes"]) == (0.5, 1)
+
+
+def test_a_judge_is_exchanged_between_calls_and_closed_after_its_last() -> None:
+    class Gated(LengthJudge):
+        """Answers when it is let go; closing it before would show."""
+
+        version = "4"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.go, self.asked, self.closed = threading.Event(), threading.Event(), False
+
+        def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
+            self.asked.set()
+            assert self.go.wait(10)
+            assert not self.closed
+            return super().judge(requests)
+
+        def close(self) -> None:
+            self.closed = True
+
+    async def run() -> list[str]:
+        old = Gated()
+        under_test = scorer(old)
+        first = asyncio.create_task(under_test.score([asked("a")]))
+        await asyncio.to_thread(old.asked.wait, 10)
+        exchange = asyncio.create_task(under_test.exchange(LengthJudge(), GenRMSettings(canary_every=0)))
+        second = asyncio.create_task(under_test.score([asked("b")]))
+        old.go.set()
+        await exchange
+        assert old.closed
+        return [verdict.version for verdicts in (await first, await second) for verdict in verdicts]
+
+    assert asyncio.run(run()) == ["4", "3"]
 
 
 def test_canaries_are_judged_after_every_nth_batch_and_counted() -> None:

@@ -9,7 +9,7 @@ P = TopicPartition("t", 0)
 
 @pytest.fixture
 def watchdog() -> LagWatchdog:
-    return LagWatchdog(patience_seconds=10, batch_seconds=30)
+    return LagWatchdog(patience_seconds=10)
 
 
 def test_lag_that_waits_while_commits_stand_still_is_a_stall(watchdog: LagWatchdog) -> None:
@@ -19,11 +19,12 @@ def test_lag_that_waits_while_commits_stand_still_is_a_stall(watchdog: LagWatchd
         watchdog.observe(11, {P: 5}, 4, busy=False)
 
 
-def test_a_batch_in_work_has_its_own_time(watchdog: LagWatchdog) -> None:
-    watchdog.observe(0, {P: 5}, 3, busy=True)
-    watchdog.observe(40, {P: 5}, 3, busy=True)
+def test_a_held_batch_is_no_stall_but_standing_still_after_it_is(watchdog: LagWatchdog) -> None:
+    watchdog.observe(0, {P: 5}, 3, busy=False)
+    watchdog.observe(600, {P: 5}, 3, busy=True)
+    watchdog.observe(610, {P: 5}, 3, busy=False)
     with pytest.raises(StalledError):
-        watchdog.observe(41, {P: 5}, 3, busy=True)
+        watchdog.observe(611, {P: 5}, 3, busy=False)
 
 
 @pytest.mark.parametrize(("positions", "lag"), [({P: 6}, 900), ({P: 5}, 0), ({}, 3)])

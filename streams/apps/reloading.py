@@ -1,0 +1,38 @@
+"""SIGHUP: a stage loads its scorer anew while it works on.
+
+Invariant: the signal ends nothing. Wishes are served one after the other; those that come while one is served are
+served once more together. A wish that fails leaves the old scorer, and the log says so.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+
+class Reloading:
+    """Takes the signal from its construction on, and keeps the wish until `serve` says who fulfils it."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._wished = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wished.set)
+
+    def serve(self, reload: Callable[[], Awaitable[None]] | None) -> None:
+        """From now on, for the loop's lifetime; None says that this stage has nothing to load."""
+        self._task = asyncio.ensure_future(self._serve(reload))
+
+    async def _serve(self, reload: Callable[[], Awaitable[None]] | None) -> None:
+        while True:
+            await self._wished.wait()
+            self._wished.clear()
+            if reload is None:
+                log.info("SIGHUP: stage %s has no scorer to load anew", self._stage)
+                continue
+            try:
+                await reload()
+            except Exception:
+                log.exception("stage %s keeps its scorer: loading it anew failed", self._stage)

@@ -1,0 +1,154 @@
+"""Asking a scorer until it has answered: again for single requests that failed, patiently through an outage.
+
+Invariants
+- Every rollout gets exactly one verdict, and only a scorer's answer becomes a score.
+- A request that fails while others are answered is asked for a bounded number of times.
+- While the scorer as a whole is unavailable the batch is held, so that nothing behind it is read and lag shows. A
+  rollout is given up as infra_error only when its own deadline has passed, for nobody waits for it any more.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Protocol
+
+from infra import metrics
+from streams.messages import Rollout, Status
+from streams.services.pulse import Pulse
+from workers.verifiers.base import Verdict
+
+log = logging.getLogger(__name__)
+
+_LONGEST_BACKOFF_SECONDS = 30.0
+"""An endpoint that is back is asked again within this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """In place of a verdict: the scorer as a whole does not answer, whatever it is asked."""
+
+    why: str
+    scorer: str
+    version: str
+    retry_after: float | None = None
+    """Seconds for which it asks to be left alone."""
+
+
+class Scorer(Protocol):
+    """What a stage asks."""
+
+    async def score(self, rollouts: Sequence[Rollout]) -> Sequence[Verdict | Outage]:
+        """One a rollout, in order; infra_error where that one request failed. Raises only on its own defects, which
+        end the process.
+        """
+        ...
+
+    def unfit(self, rollout: Rollout) -> str | None:
+        """Why this scorer can never score the rollout; None where it can."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    attempts: int
+    """For a request that fails by itself, and at least so many for a rollout past its deadline."""
+    backoff_seconds: float
+    """Before the second attempt; doubles before each later one."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def backoff(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, from 1."""
+        doublings = min(failures - 1, 32)  # beyond any cap, and within a float
+        return min(self.backoff_seconds * 2.0**doublings, _LONGEST_BACKOFF_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    stage: str
+    scorer: Scorer
+    retry: Retry
+    pulse: Pulse
+    clock: Callable[[], float] = field(default=time.time)
+
+    async def verdicts(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One a rollout, in order."""
+        found: dict[int, Verdict] = {}
+        left = dict(enumerate(rollouts))
+        failures: Counter[int] = Counter()
+        probes = 0
+        for rounds in count(1):
+            answers = await self._answers(left)
+            outages = [answer for answer in answers.values() if isinstance(answer, Outage)]
+            probes = self._note(outages, probes, len(left))
+            for index, answer in answers.items():
+                failures[index] += not isinstance(answer, Outage)
+                asked = rounds if isinstance(answer, Outage) else failures[index]
+                verdict = self._settled(answer, left[index], spent=asked >= self.retry.attempts)
+                if verdict is not None:
+                    found[index] = verdict
+            left = {index: rollout for index, rollout in left.items() if index not in found}
+            if not left:
+                break
+            await self._wait(probes or max(failures[index] for index in left), outages, left.values())
+        return [found[index] for index in range(len(rollouts))]
+
+    async def _answers(self, left: Mapping[int, Rollout]) -> dict[int, Verdict | Outage]:
+        self.pulse.beat()
+        answers = await self.scorer.score(list(left.values()))
+        return dict(zip(left, answers, strict=True))
+
+    def _settled(self, answer: Verdict | Outage, rollout: Rollout, *, spent: bool) -> Verdict | None:
+        """What the rollout ends with; None while it is worth asking again. `spent`: its attempts are, which count in
+        an outage too because a replayed rollout is past its deadline from the beginning.
+        """
+        if isinstance(answer, Outage):
+            return _lost(answer) if spent and rollout.deadline <= self.clock() else None
+        verdict = checked(answer)
+        return verdict if spent or verdict.status is not Status.INFRA_ERROR else None
+
+    def _note(self, outages: Sequence[Outage], probes: int, asked: int) -> int:
+        """Shows an outage's beginning and end; returns its probes so far, 0 where there is none."""
+        metrics.scorer_unavailable.labels(self.stage).set(1 if outages else 0)
+        if outages:
+            log.warning(
+                "scorer %s unavailable, %d of %d rollouts held: %s",
+                outages[0].scorer,
+                len(outages),
+                asked,
+                outages[0].why,
+            )
+            return probes + 1
+        if probes:
+            log.warning("the scorer answers again after %d probes", probes)
+        return 0
+
+    async def _wait(self, failures: int, outages: Sequence[Outage], left: Collection[Rollout]) -> None:
+        """As long as the scorer asks for, but not beyond the last deadline."""
+        useful = max(rollout.deadline for rollout in left) - self.clock()
+        asked_for = max((outage.retry_after or 0.0 for outage in outages), default=0.0)
+        await self._sleep(max(self.retry.backoff(failures), min(asked_for, useful)))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pulse.beat(quiet_seconds=seconds)
+        await self.retry.sleep(seconds)
+
+
+def checked(verdict: Verdict) -> Verdict:
+    """The verdict, or infra_error where its score is no score: outside [0, 1], NaN, or at odds with its status."""
+    score, failed = verdict.score, verdict.status is Status.INFRA_ERROR
+    if failed and score is None:
+        return verdict
+    if not failed and score is not None and math.isfinite(score) and 0 <= score <= 1:
+        return verdict
+    why = f"{verdict.scorer} gave score {score!r} with status {verdict.status}: {verdict.why}"
+    return replace(verdict, score=None, status=Status.INFRA_ERROR, why=why)
+
+
+def _lost(outage: Outage) -> Verdict:
+    why = f"unavailable until the rollout's deadline had passed: {outage.why}"
+    return Verdict(None, Status.INFRA_ERROR, why, outage.scorer, outage.version)

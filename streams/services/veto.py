@@ -1,0 +1,80 @@
+"""GenRM under the veto of a verifier: what a verifier calls wrong scores 0, whatever a judge would say.
+
+Invariants
+- A vetoed response is not shown to the judge, but for the share of groups that is scored by both routes: only there
+  can it be seen how often the judge would have been fooled. Its score is 0 all the same.
+- Only `wrong` vetoes. A verifier that finds no answer, or fails, has not said so; its infra_error is the rollout's.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import msgspec
+
+from streams.messages import Question, Rollout, Route, Status
+from streams.routing import route_of
+from streams.services.asking import Outage, Scorer
+from streams.services.routing import in_share
+from workers.verifiers.base import Verdict
+
+JUDGED = "judged"
+"""In a vetoed verdict's details: what the judge said, where it was asked."""
+
+
+class Pool(Protocol):
+    """`workers.verifiers.pool.VerifierPool`: its processes start with the first job."""
+
+    async def verify(self, question: Question, response: str) -> Verdict: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class VetoScorer:
+    judge: Scorer
+    pool: Pool
+    calibrated_share: float
+    """`router.shadow_share`: groups in it are judged also where they are vetoed."""
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+        vetoes = await asyncio.gather(*[self._veto(rollout) for rollout in rollouts])
+        asked = [
+            index
+            for index, (rollout, veto) in enumerate(zip(rollouts, vetoes, strict=True))
+            if veto is None or (veto.score is not None and in_share(rollout.group_id.encode(), self.calibrated_share))
+        ]
+        answers = await self.judge.score([rollouts[index] for index in asked]) if asked else []
+        judged = dict(zip(asked, answers, strict=True))
+        return [_under(veto, judged.get(index)) for index, veto in enumerate(vetoes)]
+
+    def unfit(self, rollout: Rollout) -> str | None:
+        return self.judge.unfit(rollout)
+
+    async def _veto(self, rollout: Rollout) -> Verdict | None:
+        """What the verifier says where it forbids the judge's score; None where it does not, or was not named. A
+        shadow copy has a verifier of its own, and no veto.
+        """
+        question = rollout.question
+        if question.veto is None or route_of(question) is not Route.GENRM:
+            return None
+        verdict = await self.pool.verify(msgspec.structs.replace(question, verifier=question.veto), rollout.text)
+        return verdict if verdict.status in (Status.WRONG, Status.INFRA_ERROR) else None
+
+
+def _under(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict | Outage:
+    """The judge's answer, or the veto over it, which needs none."""
+    if veto is None:
+        assert answer is not None
+        return answer
+    if veto.score is None:
+        return veto
+    if answer is None or isinstance(answer, Outage) or answer.score is None:
+        return _vetoed(veto, veto)
+    return _vetoed(veto, replace(answer, details=dict(answer.details) | {JUDGED: answer.score}))
+
+
+def _vetoed(veto: Verdict, verdict: Verdict) -> Verdict:
+    """`verdict` says who is answerable: the judge where it was asked, else the verifier."""
+    why = f"vetoed by {veto.scorer}: {veto.why}"
+    details = dict(verdict.details) | {"veto": f"{veto.scorer}@{veto.version}"}
+    return replace(verdict, score=0.0, status=Status.WRONG, why=why, details=details)
