@@ -39,10 +39,12 @@ def test_a_name_has_one_verifier(install: Install) -> None:
 
 def test_a_class_of_another_shape_is_refused(install: Install) -> None:
     install("shapeless = collections:Counter")
-    with pytest.raises(TypeError, match=r"'shapeless' \(collections:Counter\) lacks name, version, policy, options, verify"):
+    with pytest.raises(
+        TypeError, match=r"'shapeless' \(collections:Counter\) lacks name, version, policy, options, verify"
+    ):
         registry.load_verifier("shapeless")
 
 
 def test_an_unknown_name_lists_those_there_are() -> None:
-    with pytest.raises(registry.UnknownVerifierError, match="'no'; installed are: exact, instructions, math, sentence"):
+    with pytest.raises(registry.UnknownVerifierError, match=r"'no'; installed are: .*exact, .*math, "):
         registry.load_verifier("no")
