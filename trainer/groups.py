@@ -133,13 +133,13 @@ def ending_of(
     version: int,
     now: float,
     caught_up: bool,
-    max_staleness: int,
+    max_staleness: int | None,
     zero_variance_std: float | None,
 ) -> Ending | None:
     """The ending of a group that will not be trained on, or None while it is incomplete or trainable.
 
     `caught_up` says that the log was read to its end: only then does a missing verdict mean that it is late.
-    `zero_variance_std` None keeps groups whose scores do not spread.
+    `zero_variance_std` None keeps groups whose scores do not spread, `max_staleness` None those of any age.
     """
     why = group.failed_why
     if why is not None:
@@ -149,7 +149,7 @@ def ending_of(
     if group.purpose is not Purpose.TRAIN:
         return Ending(Outcome.FILTERED, "measured")
     staleness = group.staleness(version)
-    if staleness > max_staleness:
+    if max_staleness is not None and staleness > max_staleness:
         return Ending(Outcome.STALE, f"{staleness} versions old, at most {max_staleness} are trained on")
     if zero_variance_std is not None and group.score_std < zero_variance_std:
         return Ending(Outcome.FILTERED, "zero_variance")

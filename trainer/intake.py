@@ -17,6 +17,7 @@ from streams.records import Record, TopicPartition
 from trainer.batch import Trajectory, TrajectoryError, trajectory_of
 from trainer.curriculum.admission import Admission, Limits
 from trainer.groups import Ending, GroupBook, OpenGroup, ending_of
+from trainer.replay import Source
 from trainer.seqset import SeqSet
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,9 @@ class TakenGroup:
 class Intake:
     """Pure bookkeeping: the caller reads the log and publishes the endings."""
 
-    run_id: str
+    source: Source
     settings: LearnerSettings
     limits: Limits
-    prompts_topic: str
     closed: SeqSet
     book: GroupBook = field(init=False)
     admission: Admission = field(init=False)
@@ -51,14 +51,16 @@ class Intake:
 
     def add(self, record: Record) -> None:
         """Raises DecodeError; the caller sets the record aside."""
-        if record.topic == self.prompts_topic:
+        if record.topic == self.source.prompts:
             ticket = decode(record.value, PromptTicket)
-            if ticket.run_id == self.run_id:
+            if ticket.run_id == self.source.run_id:
                 self.book.add_ticket(ticket, record.source, record.offset)
                 self.admission.dispatched(ticket.seq, train=ticket.purpose is Purpose.TRAIN)
             return
         scored = decode(record.value, ScoredTrajectory)
-        if scored.rollout.run_id == self.run_id:
+        if self.source.scores is not None:
+            scored = self.source.scores.applied(scored)
+        if scored.rollout.run_id == self.source.run_id:
             self.book.add_scored(scored, record.source, record.offset)
             self.admission.dispatched(scored.rollout.seq, train=scored.rollout.purpose is Purpose.TRAIN)
 
@@ -73,7 +75,7 @@ class Intake:
                 version=version,
                 now=now,
                 caught_up=caught_up,
-                max_staleness=self.settings.max_staleness,
+                max_staleness=None if self.source.ends else self.settings.max_staleness,
                 zero_variance_std=self.settings.zero_variance_std if self.settings.filter_zero_variance else None,
             )
             if ending is not None:
@@ -100,6 +102,12 @@ class Intake:
     def close(self, group: OpenGroup) -> None:
         self.book.close(group)
         self.admission.closed(group.seq)
+
+    def skip_unheard(self) -> None:
+        """The log is read to its end: what it no longer holds is waited for no more."""
+        for seq in self.admission.unheard:
+            self.book.closed.add(seq)
+            self.admission.closed(seq)
 
     @property
     def waiting(self) -> bool:

@@ -8,6 +8,7 @@ Invariants:
 """
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 from infra import metrics
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, make_producer, publish, send
-from streams.codec import DecodeError, decode_by_schema
+from streams.codec import DecodeError
 from streams.dead_letters import dead_letter, reason_of
 from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.records import Record
@@ -32,7 +33,8 @@ from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, drain, resume_offsets
 from trainer.models import ValueModel, load_causal_lm
 from trainer.ppo import PPO
-from trainer.publish import Publisher
+from trainer.publish import Publisher, newest_announcement
+from trainer.replay import open_source
 from trainer.seqset import SeqSet
 from trainer.steplog import STEPS_FILE, record_step
 from workers.model_files import resolve_model
@@ -53,7 +55,7 @@ class Position:
 
 
 class Learner:
-    """One learner process. `run` returns only by exception: KeyboardInterrupt asks it to stop."""
+    """One learner process. KeyboardInterrupt asks `run` to stop."""
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
         self._settings = settings
@@ -77,31 +79,29 @@ class Learner:
             dtype=getattr(torch, settings.model.dtype),
             keep=settings.learner.keep_versions,
         )
-        self._intake = Intake(
-            run_id=settings.run.id,
-            settings=settings.learner,
-            limits=limits_of(settings),
-            prompts_topic=self._topics[Topic.PROMPTS],
-            closed=history.closed,
-        )
-        topics = [self._topics[Topic.PROMPTS], self._topics[Topic.SCORED]]
+        self._source = open_source(settings, bootstrap)
+        self._intake = Intake(self._source, settings.learner, limits_of(settings), history.closed)
+        topics = [self._source.prompts, self._source.scored]
         self._reader = LogReader(settings.broker, bootstrap, topics, start=history.offsets)
+        self._ended = False
         self._checkpointed = history.version
         self._stepping = False
         self._progress_at = time.monotonic()
         log.info("lineage=%d version=%d resumed_from=%s", lineage, history.version, saved)
 
     def run(self) -> None:
-        """Raises KeyboardInterrupt after a last checkpoint, where the state is between two steps."""
+        """Returns where the log is another run's and every group of it is closed. Raises KeyboardInterrupt. A last
+        checkpoint comes before either, where the state is between two steps.
+        """
         self._start_lineage()
         try:
-            while True:
+            while not self._ended:
                 self._read()
                 if self._batch_is_due():
                     self._step()
+            self._save_last_checkpoint()
         except KeyboardInterrupt:
-            if not self._stepping and self._at.version > self._checkpointed:
-                self._save_checkpoint()
+            self._save_last_checkpoint()
             raise
         finally:
             self._reader.close()
@@ -120,13 +120,25 @@ class Learner:
         self._announce()
 
     def _read(self) -> None:
+        if self._source.ends:
+            self._fill()  # before more is read: a log that is there already would fill the memory
+            if self._batch_is_due():
+                return
         broken, count = drain(self._reader, self._intake, _POLL_SECONDS)
         self._set_aside(broken)
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
-        caught_up = self._intake.overdue(now) and not any(self._reader.lag().values())
+        at_end = self._source.ends and not count and not any(self._reader.lag().values())
+        if at_end:
+            now = math.inf  # what is incomplete at the end stays so
+            self._intake.skip_unheard()
+        caught_up = at_end or (self._intake.overdue(now) and not any(self._reader.lag().values()))
         self._end(list(self._intake.endings(self._at.version, now, caught_up=caught_up)))
+        self._fill()
+        self._ended = at_end and not self._intake.book.open
+
+    def _fill(self) -> None:
         room = self._settings.selector.admission.groups_per_step - len(self._intake.taken)
         self._end(list(self._intake.take(room)))
 
@@ -211,6 +223,10 @@ class Learner:
         self._at.ordinal += 1
         return closing
 
+    def _save_last_checkpoint(self) -> None:
+        if not self._stepping and self._at.version > self._checkpointed:
+            self._save_checkpoint()
+
     def _save_checkpoint(self) -> None:
         history = History(
             lineage=self._at.lineage,
@@ -272,18 +288,6 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     return PPO(policy, ValueModel(policy.config.hidden_size, trunk), learner)
 
 
-def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:
-    """The last announcement of this run in the log."""
-    topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
-    newest: PolicyVersion | None = None
-    with LogReader(settings.broker, bootstrap, [topic]) as reader:
-        for record in reader.read_to_end():
-            message = decode_by_schema(record.value, record.headers)
-            if isinstance(message, PolicyVersion) and message.run_id == settings.run.id:
-                newest = message
-    return newest
-
-
 def main(settings: Settings, bootstrap: str) -> None:
-    """Runs until interrupted."""
+    """Runs until interrupted, or to the end of the log that `learner.replay` names."""
     Learner(settings, bootstrap).run()

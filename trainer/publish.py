@@ -1,4 +1,4 @@
-"""Weight publication: a Hugging Face folder on disk first, its announcement after.
+"""Weight publication: a Hugging Face folder on disk first, its announcement after; and the newest of a run.
 
 Invariant: an announced folder is whole and its checksum true; folders are kept until `keep` newer ones exist.
 """
@@ -12,7 +12,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from infra.settings.tree import Settings
+from streams.clients import LogReader
+from streams.codec import decode_by_schema
 from streams.messages import PolicyVersion
+from streams.topics import Topic, topic_name
 from trainer.folders import atomic_folder, keep_newest
 from workers.model_files import WEIGHTS_FILE, file_sha256
 
@@ -52,3 +56,15 @@ class Publisher:
         tied = set(getattr(policy, "_tied_weights_keys", None) or ()) if policy.config.tie_word_embeddings else set()
         state = policy.state_dict()
         return {name: tensor.detach().to(self.dtype).contiguous() for name, tensor in state.items() if name not in tied}
+
+
+def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:
+    """The last announcement of this run in the log."""
+    topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
+    newest: PolicyVersion | None = None
+    with LogReader(settings.broker, bootstrap, [topic]) as reader:
+        for record in reader.read_to_end():
+            message = decode_by_schema(record.value, record.headers)
+            if isinstance(message, PolicyVersion) and message.run_id == settings.run.id:
+                newest = message
+    return newest

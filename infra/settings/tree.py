@@ -7,14 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+from infra.settings.genrm import GenRMSettings
+from infra.settings.section import Seconds, Section, Share
 
 
 class BrokerKind(StrEnum):
@@ -146,28 +142,6 @@ class RtvSettings(Section):
     sandbox: SandboxSettings = SandboxSettings()
 
 
-class GenRMSettings(Section):
-    backend: Literal["hf", "openai"] = "hf"
-    model: str = "smollm2-135m-instruct"
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    prompt: Literal["auto", "short", "rubric"] = "auto"
-    """`short` for a judge fitted on it, `rubric` for a large one that was not; auto: short on hf, rubric on openai."""
-    endpoint: str = ""
-    """Base URL of an OpenAI-compatible server, with /v1."""
-    api_key: str = ""
-    threads: Annotated[int, Field(ge=0)] = 1
-    batch: Annotated[int, Field(ge=1)] = 32
-    within_seconds: Seconds = 0.1
-    """Waiting fills the judge's batch; short beside a batch's seconds."""
-    timeout_seconds: Seconds = 60.0
-    attempts: Annotated[int, Field(ge=1)] = 5
-    backoff_seconds: Seconds = 0.5
-    uncovered_mass_alarm: Share = 0.5
-    """YES/NO mass missing above this makes the verdict suspicious; it is counted, not dropped."""
-    canary_every: Annotated[int, Field(ge=0)] = 32
-    """A canary batch after so many batches; 0 turns it off."""
-
-
 class DifficultySettings(Section):
     batch: Annotated[int, Field(ge=1)] = 128
     within_seconds: Seconds = 0.2
@@ -228,6 +202,20 @@ class ValueSettings(Section):
     coefficient: Annotated[float, Field(ge=0)] = 1.0
 
 
+class ReplaySettings(Section):
+    """Training again on the log of another run. Its groups are taken in their order, each once, and none is dropped as
+    stale: version numbers of two histories do not compare. What bounds a step is the clipped ratio to the engine's own
+    log-probabilities.
+    """
+
+    run: str = ""
+    """That run's id; empty: the learner reads its own run's log as it grows."""
+    prefix: str = ""
+    """Its topics.prefix."""
+    scores: str = ""
+    """NAME@VERSION of a rescore; groups that it did not score keep their own. Empty: the scores of the run itself."""
+
+
 class LearnerSettings(Section):
     advantage: Literal["gae", "group"] = "gae"
     gamma: Share = 1.0
@@ -262,6 +250,7 @@ class LearnerSettings(Section):
     """Versions between full checkpoints; work after the last is redone from the log after a crash."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 2
     keep_versions: Annotated[int, Field(ge=2)] = 3
+    replay: ReplaySettings = ReplaySettings()
 
 
 class MetricsSettings(Section):
@@ -307,8 +296,10 @@ class Settings(Section):
     def _consistent(self) -> Self:
         if self.learner.advantage == "gae" and self.learner.value.kind == "none":
             raise ValueError("learner.advantage = 'gae' needs values: set learner.value.kind to 'model' or 'head'")
-        if self.genrm.backend == "openai" and not self.genrm.endpoint:
-            raise ValueError("genrm.backend = 'openai' needs genrm.endpoint, the server's base URL with /v1")
+        if self.learner.replay.scores and not self.learner.replay.run:
+            raise ValueError("learner.replay.scores needs learner.replay.run, the run that was scored again")
+        if self.learner.replay.run and self.learner.replay.run == self.run.id:
+            raise ValueError("learner.replay.run is this run itself: training again needs a run.id of its own")
         if self.broker.kind is BrokerKind.CLUSTER and not self.broker.bootstrap_servers:
             raise ValueError("broker.kind = 'cluster' needs broker.bootstrap_servers")
         return self

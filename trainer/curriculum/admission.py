@@ -139,6 +139,12 @@ class Admission:
         return tuple(sorted(seq for seq, state in self._states.items() if state is _State.CLOSED))
 
     @property
+    def unheard(self) -> tuple[int, ...]:
+        """Groups below a known one of which nothing was heard."""
+        frontier = max(self._states, default=self._low)
+        return tuple(seq for seq in range(self._low, frontier) if seq not in self._states)
+
+    @property
     def window(self) -> tuple[int, ...]:
         """Open groups that the learner may take, oldest first."""
         return tuple(seq for seq in self._window_seqs() if self._states.get(seq) is _State.OPEN)

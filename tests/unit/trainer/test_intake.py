@@ -3,16 +3,20 @@ from builders import RUN, scored, ticket
 
 from infra.settings.tree import LearnerSettings
 from streams.codec import DecodeError, encode
-from streams.messages import Outcome, Purpose
+from streams.messages import Outcome, Purpose, VersionSpan
 from streams.records import Record
 from trainer.curriculum.admission import Limits
 from trainer.intake import Intake
+from trainer.replay import Source
 from trainer.seqset import SeqSet
 
 
-def intake_of(*, closed: SeqSet | None = None, per_step: int = 2, window_share: float = 1.0) -> Intake:
+def intake_of(
+    *, closed: SeqSet | None = None, per_step: int = 2, window_share: float = 1.0, run: str = RUN, ends: bool = False
+) -> Intake:
+    source = Source(run, "prompts", "scored", ends=ends)
     limits = Limits(staleness=1, groups_per_step=per_step, window_share=window_share)
-    return Intake(RUN, LearnerSettings(), limits, "prompts", closed or SeqSet())
+    return Intake(source, LearnerSettings(), limits, closed or SeqSet())
 
 
 def feed(intake: Intake, *messages) -> None:
@@ -69,8 +73,7 @@ def test_measured_groups_hold_no_training_back():
 
 
 def test_records_of_other_runs_are_passed_over():
-    intake = intake_of()
-    intake.run_id = "another"
+    intake = intake_of(run="another")
     feed(intake, *complete(0))
     assert intake.book.open == {}
 
@@ -85,3 +88,23 @@ def test_closed_groups_of_a_checkpoint_stay_closed():
 def test_what_does_not_decode_is_the_callers_to_set_aside():
     with pytest.raises(DecodeError):
         intake_of().add(Record("scored", 0, 0, 0.0, b"key", b"\xc1"))
+
+
+def test_a_log_that_ends_is_trained_on_whatever_its_age():
+    old = [VersionSpan(0, 0, 3)]
+    groups = [ticket(0), scored(0, 0, 1.0, spans=old), scored(0, 1, 0.0, spans=old)]
+    for ends, outcomes in ((False, [Outcome.STALE]), (True, [])):
+        intake = intake_of(ends=ends)
+        feed(intake, *groups)
+        found = [ending.outcome for _, ending in intake.endings(version=50, now=0.0, caught_up=False)]
+        assert found == outcomes
+
+
+def test_groups_that_the_log_no_longer_holds_are_waited_for_no_more():
+    intake = intake_of(window_share=0.1)
+    feed(intake, *complete(2), *complete(4))
+    assert list(intake.take(2)) == []
+    assert taken_seqs(intake) == []
+    intake.skip_unheard()
+    assert list(intake.take(2)) == []
+    assert taken_seqs(intake) == [2, 4]

@@ -1,0 +1,116 @@
+"""What a learner reads: its own run's log as it grows, or the log of a run that is over, to train on it again.
+
+Invariant: training again writes nothing of the old run: closings, versions and checkpoints are those of the new one.
+A group has the scores of one scorer: all of its rollouts as `learner.replay.scores` judged them, or all as the run
+itself did.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from infra.settings.tree import Settings
+from streams.clients import LogReader
+from streams.codec import DecodeError, decode
+from streams.messages import ScoredTrajectory, Status
+from streams.records import Record
+from streams.rescored import ScorerId, rescored_topic, rescored_topics
+from streams.routing import route_of
+from streams.topics import Topic, topic_name
+
+
+class ReplayError(RuntimeError):
+    """The scores that are asked for are not there; the text lists those that are."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewScore:
+    score: float | None
+    status: Status
+    why: str
+    scorer: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewScores:
+    """Of one scorer, by rollout id."""
+
+    scorer: str
+    """NAME@VERSION."""
+    scores: Mapping[str, NewScore]
+    groups: frozenset[str]
+    """Those with one score at least."""
+
+    @classmethod
+    def of(cls, scorer: str, records: Iterable[Record]) -> "NewScores":
+        """The first of each rollout counts; what does not decode is no score."""
+        found: dict[str, NewScore] = {}
+        groups: set[str] = set()
+        for record in records:
+            try:
+                scored = decode(record.value, ScoredTrajectory)
+            except DecodeError:
+                continue
+            new = NewScore(scored.score, scored.status, scored.why, scored.scorer, scored.scorer_version)
+            found.setdefault(scored.rollout.rollout_id, new)
+            groups.add(scored.rollout.group_id)
+        return cls(scorer, found, frozenset(groups))
+
+    def applied(self, old: ScoredTrajectory) -> ScoredTrajectory:
+        """The verdict with its new score; as it was where its group has no new scores, or where it is a shadow's. A
+        rollout that lacks one in a group that has others is an infra_error: two scorers are not mixed in a group.
+        """
+        if old.rollout.group_id not in self.groups or old.route is not route_of(old.rollout.question):
+            return old
+        new = self.scores.get(old.rollout.rollout_id)
+        if new is None:
+            why = f"{self.scorer} scored others of its group, not this one"
+            return msgspec.structs.replace(old, score=None, status=Status.INFRA_ERROR, why=why)
+        return msgspec.structs.replace(
+            old, score=new.score, status=new.status, why=new.why, scorer=new.scorer, scorer_version=new.version
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the learner's groups come from."""
+
+    run_id: str
+    prompts: str
+    scored: str
+    """Topics."""
+    ends: bool
+    """Whether the log is that of another run, read to its end."""
+    scores: NewScores | None = None
+
+
+def open_source(settings: Settings, bootstrap: str) -> Source:
+    """Raises ReplayError, BrokerUnavailableError."""
+    replay = settings.learner.replay
+    if not replay.run:
+        prefix = settings.topics.prefix
+        return Source(settings.run.id, topic_name(prefix, Topic.PROMPTS), topic_name(prefix, Topic.SCORED), ends=False)
+    return Source(
+        replay.run,
+        topic_name(replay.prefix, Topic.PROMPTS),
+        topic_name(replay.prefix, Topic.SCORED),
+        ends=True,
+        scores=read_scores(settings, bootstrap) if replay.scores else None,
+    )
+
+
+def read_scores(settings: Settings, bootstrap: str) -> NewScores:
+    """As far as they are written now; some hundred bytes a rollout. Raises ReplayError, BrokerUnavailableError."""
+    replay = settings.learner.replay
+    topic = rescored_topic(replay.prefix, ScorerId.parse(replay.scores))
+    found = rescored_topics(settings.broker, bootstrap, replay.prefix)
+    if topic not in found:
+        raise ReplayError(
+            f"run {replay.run} has no scores of {replay.scores}: there is no topic {topic!r} at {bootstrap}, only "
+            f"{', '.join(sorted(found)) or 'those that it was trained on'}. `rewardstream rescore --run {replay.run} "
+            f"--scorer {replay.scores}` makes them"
+        )
+    with LogReader(settings.broker, bootstrap, [topic]) as reader:
+        return NewScores.of(replay.scores, reader.read_to_end())
