@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.settings.tree import Settings
 from streams.messages import Question, Status
-from workers.judges.base import Judge, JudgeRequest, JudgeUnavailableError
+from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.factory import build_judge
 from workers.verifiers.base import Verdict
 from workers.verifiers.pool import VerifierPool
@@ -132,11 +132,23 @@ class _Scorers:
         judge = self._judge = self._judge or build_judge(self._settings.genrm, self._settings.run.prepared)
         started = time.perf_counter()
         try:
-            found = judge.judge([JudgeRequest(one.question, one.response) for one in asked])
+            found = judge.judge([_judge_request(one) for one in asked])
         except JudgeUnavailableError as error:
             return [Verdict(None, Status.INFRA_ERROR, str(error), judge.name, judge.version)] * len(asked)
         seconds = (time.perf_counter() - started) / len(asked)
-        return [Verdict(one.score, Status.JUDGED, one.why, judge.name, judge.version, seconds) for one in found]
+        return [_verdict(one, judge, seconds) for one in found]
+
+
+def _judge_request(asked: Asked) -> JudgeRequest:
+    """The option `domain` chooses the rubric."""
+    return JudgeRequest(asked.question, asked.response, str(asked.question.options.get("domain", "")))
+
+
+def _verdict(found: Judgement | JudgeFailure, judge: Judge, seconds: float) -> Verdict:
+    if isinstance(found, JudgeFailure):
+        return Verdict(None, Status.INFRA_ERROR, found.why, judge.name, judge.version, seconds)
+    details = dict(found.details)
+    return Verdict(found.score, Status.JUDGED, found.why, judge.name, judge.version, seconds, details)
 
 
 def _parsed(line: str | bytes) -> Asked | Verdict:

@@ -22,7 +22,7 @@ from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
-MEASURES = 1
+MEASURES = 2
 """Raise it when `measures` changes."""
 _KNOWLEDGE_ROUNDS, _WRITING_ROUNDS = 2, 3
 """A question comes back with other candidates, a writing prompt with another reference: of three groups in a step two

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from infra import metrics
-from infra.settings.tree import GenRMSettings
+from infra.settings.genrm import GenRMSettings
 from streams.messages import Rollout, Status
 from streams.routing import judgeable
 from streams.services.asking import Outage
 from streams.services.veto import Pool
 from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
+from workers.judges.canary import CanaryWatch
+from workers.judges.forms import FLIPS, ORDERS
 from workers.verifiers.base import Verdict
 
 log = logging.getLogger(__name__)
@@ -21,8 +23,8 @@ log = logging.getLogger(__name__)
 CanaryMaker = Callable[[JudgeRequest], list[JudgeRequest]]
 """From a real request to requests that an honest judge must refuse."""
 
-_PASS = 0.5
-"""A judge says YES where its score is above."""
+_CACHE_EVERY = 32
+"""Batches between two looks at the server's prefix cache; each costs one request."""
 
 
 class VerifierScorer:
@@ -55,6 +57,7 @@ class JudgeScorer:
         self._judge = judge
         self._settings = settings
         self._canaries = canaries
+        self._watch = CanaryWatch(settings.canary_alarm, settings.canary_window)
         self._batches = 0
         self._asking = asyncio.Lock()
 
@@ -62,6 +65,7 @@ class JudgeScorer:
         """From the next call on; the call under way ends first, then the old judge is closed."""
         async with self._asking:
             old, self._judge, self._settings = self._judge, judge, settings
+            self._watch = CanaryWatch(settings.canary_alarm, settings.canary_window)
         old.close()
 
     def close(self) -> None:
@@ -79,6 +83,8 @@ class JudgeScorer:
             self._batches += 1
             if self._settings.canary_every and self._batches % self._settings.canary_every == 0:
                 await self._judge_canaries(requests[0])
+            if self._batches % _CACHE_EVERY == 0:
+                await self._measure_cache()
         return [self._answer(judge, answer, seconds) for answer in answers]
 
     def unfit(self, rollout: Rollout) -> str | None:
@@ -98,6 +104,9 @@ class JudgeScorer:
         details = dict(judgement.details) | {"uncovered": judgement.uncovered}
         if judgement.uncovered > self._settings.uncovered_mass_alarm:
             details["suspicious"] = True
+            metrics.judge_suspicious_total.inc()
+        metrics.judge_pairs_total.inc(len(details.get(ORDERS, ())))
+        metrics.judge_order_flips_total.inc(details.get(FLIPS, 0))
         return Verdict(
             score=judgement.score,
             status=Status.JUDGED,
@@ -117,9 +126,22 @@ class JudgeScorer:
         except JudgeUnavailableError as error:
             log.warning("judge %s, canaries: %s", self._judge.name, error)
             return
-        judged = [answer for answer in answers if isinstance(answer, Judgement)]
-        metrics.canaries_total.inc(len(judged))
-        metrics.canary_false_positives_total.inc(sum(judgement.score > _PASS for judgement in judged))
+        report = self._watch.note(answers)
+        metrics.canaries_total.inc(report.judged)
+        metrics.canary_false_positives_total.inc(report.fooled)
+        metrics.canary_rate.set(report.rate)
+        metrics.canary_alarm.set(report.alarm)
+        if report.alarm:
+            log.warning(
+                "judge %s is being fooled: it calls %.1f %% of the latest canaries right, more than genrm.canary_alarm",
+                self._judge.name,
+                100 * report.rate,
+            )
+
+    async def _measure_cache(self) -> None:
+        rate = await asyncio.to_thread(self._judge.prefix_hit_rate)
+        if rate is not None:
+            metrics.judge_prefix_hit_rate.set(rate)
 
 
 def _outage(judge: Judge, why: str, retry_after: float | None) -> Outage:

@@ -17,7 +17,7 @@ from streams.messages import Question
 from trainer.supervised import FitSettings, Progress, Step, fit, load_masters, logits_at
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
-from workers.judges.prompt import content_free
+from workers.judges.content import content_free
 from workers.judges.tokens import NO, YES, prompt_tokens, verdict_token_ids
 from workers.shared_prefix import PackedRow, PrefixGroup, pack
 

@@ -1,22 +1,42 @@
-"""What every judge does before it asks its model: responses without content score 0 and are not shown to it."""
+"""The least that a response must hold to be shown to a judge.
 
-from collections.abc import Callable, Sequence
+Invariant: what `content_free` names is no answer whatever the question, unless the ground truth is just that. The
+judge's training leaves it out as its serving does (trainer.reward_models.genrm).
+"""
 
-from workers.judges.base import Judgement, JudgeRequest
-from workers.judges.prompt import content_free
+import re
 
-Ask = Callable[[Sequence[JudgeRequest]], list[Judgement]]
+from workers.judges.base import JudgeRequest
+from workers.judges.clean import clean
 
-
-def judge_content(requests: Sequence[JudgeRequest], ask: Ask) -> list[Judgement]:
-    """One judgement a request, in order; `ask` gets those with content, and is not called where there are none."""
-    empty = [content_free(request) for request in requests]
-    asked = [request for request, why in zip(requests, empty, strict=True) if why is None]
-    answers = iter(ask(asked) if asked else [])
-    return [next(answers) if why is None else Judgement(0.0, 0.0, f"no content: {why}") for why in empty]
+MARKERS = frozenset(
+    ["thought process", "let's solve this problem step by step", "solution", "解", "かいせつ", "respuesta"]
+)
+"""Openings without an answer that judges take for one (arXiv 2507.08794)."""
 
 
-def judgement(yes: float, no: float) -> Judgement:
-    """From the probability mass on either side. Raises ZeroDivisionError where there is none."""
-    score = yes / (yes + no)
-    return Judgement(score, max(0.0, 1.0 - yes - no), f"P(YES) {yes:.4f}, P(NO) {no:.4f}")
+def content_free(request: JudgeRequest) -> str | None:
+    """Why the response cannot be an answer, or None: it has no letter and no digit, or is only a marker."""
+    text = clean(request.response)
+    if not any(character.isalnum() for character in text):
+        return "no letter and no digit"
+    bare = _bare(text)
+    if bare in MARKERS and bare != _bare(request.question.ground_truth or ""):
+        return f"only the marker {bare!r}"
+    return None
+
+
+def no_answer(request: JudgeRequest) -> str | None:
+    """Why the response scores 0 without being asked about, or None: it is free of content, or the question again."""
+    found = content_free(request)
+    if found is not None:
+        return found
+    bare = _bare(clean(request.response))
+    if bare == _bare(clean(request.question.prompt)) and bare != _bare(request.question.ground_truth or ""):
+        return "only the question again"
+    return None
+
+
+def _bare(text: str) -> str:
+    """Without case, without what is no letter or digit around it, blanks as one."""
+    return " ".join(re.sub(r"[\W_]+$|^[\W_]+", "", text).casefold().replace("’", "'").split())

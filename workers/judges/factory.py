@@ -2,30 +2,52 @@
 
 from pathlib import Path
 
-from infra.settings.tree import GenRMSettings, RunSettings
+from infra.settings.genrm import GenRMSettings
+from infra.settings.tree import RunSettings
 from workers.judges.base import Judge
-from workers.judges.openai import OpenAIJudge
+from workers.judges.forms import JudgeForm, Voting
+from workers.judges.judge import GenerativeJudge
+from workers.judges.model import VerdictModel
+from workers.judges.openai import OpenAIModel
 from workers.judges.prompt import PromptForm
+from workers.judges.rubrics import load_rubrics
 
 
 def build_judge(settings: GenRMSettings, prepared: Path | None = None) -> Judge:
-    """`prepared` keeps an unpacked demo model. Raises ModelFilesError, OSError or ValueError where the model does not
-    load; an endpoint is first met by its first request.
+    """`prepared` keeps an unpacked demo model. Raises RubricError, and ModelFilesError, OSError or ValueError where
+    the model does not load; an endpoint is first met by its first request.
     """
+    form = judge_form(settings)
+    return GenerativeJudge(_model(settings, form, prepared), form)
+
+
+def judge_form(settings: GenRMSettings) -> JudgeForm:
+    """Raises RubricError."""
+    voting = Voting(settings.votes, settings.vote_temperature, settings.vote_tokens) if settings.votes else None
+    return JudgeForm(
+        prompt=PromptForm.SHORT if settings.short else PromptForm.RUBRIC,
+        verdicts=settings.verdicts,
+        both_orders=settings.orders == "both" or (settings.orders == "auto" and not settings.short),
+        references=settings.references,
+        voting=voting,
+        rubrics=load_rubrics(settings.rubrics, settings.rubrics_path),
+        characters=settings.response_characters,
+    )
+
+
+def _model(settings: GenRMSettings, form: JudgeForm, prepared: Path | None) -> VerdictModel:
     if settings.backend == "openai":
-        return OpenAIJudge(
+        return OpenAIModel(
             settings.endpoint,
             settings.model,
+            form,
+            api=settings.api,
             api_key=settings.api_key,
             timeout_seconds=settings.timeout_seconds,
-            form=_form(settings, PromptForm.RUBRIC),
+            connections=settings.connections,
         )
-    from workers.judges.hf import HfJudge
+    from workers.judges.hf import HfModel
     from workers.model_files import resolve_model
 
     folder = resolve_model(settings.model, prepared or RunSettings().prepared, setting="genrm.model")
-    return HfJudge(folder, settings.dtype, settings.threads, _form(settings, PromptForm.SHORT))
-
-
-def _form(settings: GenRMSettings, default: PromptForm) -> PromptForm:
-    return default if settings.prompt == "auto" else PromptForm(settings.prompt)
+    return HfModel(folder, form, settings.dtype, settings.threads)

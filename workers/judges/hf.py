@@ -1,13 +1,12 @@
-"""The judge on transformers: any causal language model, its YES and NO read off the next token's distribution.
+"""The judge's model on transformers: any causal language model, its verdict read off the next token's distribution.
 
 Invariants:
-- Requests that share question and reference share the prefix's computation: they stand in one packed row.
-- YES is weighed against NO in float32 whatever the weights' type: a bfloat16 logit is rounded to 1/8.
+- Prompts that share their prefix share its computation: they stand in one packed row.
+- Verdicts are weighed in float32 whatever the weights' type: a bfloat16 logit is rounded to 1/8.
 - The version is a hash of the weights with the prompt's version, so a new fit is a new judge.
 """
 
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,68 +15,85 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from workers.judges.base import Judgement, JudgeRequest, JudgeUnavailableError
-from workers.judges.content import judge_content, judgement
-from workers.judges.prompt import PROMPT_VERSION, PromptForm
-from workers.judges.tokens import prefix_groups, verdict_token_ids
+from workers.judges.base import JudgeFailure
+from workers.judges.forms import JudgeForm, Voting
+from workers.judges.prompt import Ask
+from workers.judges.tokens import prefix_groups, scale_token_ids
+from workers.judges.verdicts import Reading, Scale
 from workers.model_files import file_sha256
 from workers.shared_prefix import PackedRow, PrefixGroup, attention_mask, pack
-
-log = logging.getLogger(__name__)
 
 ROW_TOKENS = 256
 """Attention in a packed row is dense, so many short rows beat one long one: on one core 32 candidates of 4 questions
 take 0.24 s in rows of 256, 0.40 s in rows of 512, 0.71 s as a padded batch of whole prompts."""
 
 
-class HfJudge:
+class HfModel:
+    """workers.judges.model.VerdictModel."""
+
     name = "genrm-hf"
 
     def __init__(
-        self,
-        model_folder: Path,
-        dtype: str = "bfloat16",
-        threads: int = 1,
-        form: PromptForm = PromptForm.SHORT,
-        device: str | None = None,
+        self, folder: Path, form: JudgeForm, dtype: str = "bfloat16", threads: int = 1, device: str | None = None
     ) -> None:
-        """`threads` of torch; 0 leaves its default. Raises OSError or ValueError where the folder does not load."""
+        """`threads` of torch; 0 leaves its default. Raises OSError or ValueError where the folder does not load, and
+        ValueError where its tokenizer has no single token for one of the form's verdicts.
+        """
         if threads:
             torch.set_num_threads(threads)
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(model_folder)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            model_folder, dtype=getattr(torch, dtype), attn_implementation="sdpa"
+            folder, dtype=getattr(torch, dtype), attn_implementation="sdpa"
         )
         self._model = model.to(self._device).eval()
-        self._yes, self._no = verdict_token_ids(self._tokenizer)
+        self._words = {scale: scale_token_ids(self._tokenizer, scale) for scale in form.scales}
         self._limit = int(self._model.config.get_text_config().max_position_embeddings)
-        self._form = form
-        self.version = f"{weights_hash(model_folder)}-p{PROMPT_VERSION}-{form}-{dtype}"
+        self._weights = weights_hash(folder)
+        self._dtype = dtype
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement]:
-        """Raises JudgeUnavailableError; ValueError where a question has nothing to judge by."""
-        return judge_content(requests, self._ask)
+    def version(self, tag: str) -> str:
+        return f"{self._weights}-{tag}-{self._dtype}"
+
+    def read(self, asks: Sequence[Ask], room: int | None) -> list[Reading | JudgeFailure]:
+        """Prompts of one scale are computed together."""
+        found: dict[int, Reading | JudgeFailure] = {}
+        for scale in dict.fromkeys(ask.scale for ask in asks):
+            places = [place for place, ask in enumerate(asks) if ask.scale == scale]
+            own = self._read([asks[place] for place in places], scale, room)
+            found |= dict(zip(places, own, strict=True))
+        return [found[place] for place in range(len(asks))]
+
+    def vote(self, asks: Sequence[Ask], room: int | None, voting: Voting) -> list[Reading | JudgeFailure]:
+        raise NotImplementedError("the hf judge reads a distribution; votes need genrm.backend = 'openai'")
+
+    def prefix_hit_rate(self) -> float | None:
+        return None
 
     def close(self) -> None:
         self._model = None
 
     @torch.inference_mode()
-    def _ask(self, requests: Sequence[JudgeRequest]) -> list[Judgement]:
-        groups, indices = prefix_groups(self._tokenizer, requests, self._form, self._limit)
-        found: list[Judgement] = []
-        try:
-            for row in _rows(groups):
-                found.extend(judgement(yes, no) for yes, no in self._masses(pack(row)))
-        except JudgeUnavailableError:
-            raise
-        except (RuntimeError, MemoryError, ZeroDivisionError) as error:  # torch says RuntimeError when memory ends
-            raise JudgeUnavailableError(f"judge {self.version}: {type(error).__name__}: {error}") from error
+    def _read(self, asks: Sequence[Ask], scale: Scale, room: int | None) -> list[Reading | JudgeFailure]:
+        groups, indices = prefix_groups(self._tokenizer, asks, room, self._limit)
+        found = [one for row in _rows(groups) for one in self._readings(row, scale)]
         places = [index for own in indices for index in own]
         return [one for _, one in sorted(zip(places, found, strict=True), key=lambda pair: pair[0])]
 
-    def _masses(self, row: PackedRow) -> list[tuple[float, float]]:
-        """P(YES) and P(NO) after each suffix of the row. Raises JudgeUnavailableError where one is no number."""
+    def _readings(self, row: Sequence[PrefixGroup], scale: Scale) -> list[Reading | JudgeFailure]:
+        try:
+            masses = self._masses(pack(row), scale)
+        except (RuntimeError, MemoryError) as error:  # torch says RuntimeError when memory ends
+            failure = JudgeFailure(f"judge {self._weights}: {type(error).__name__}: {error}", outage=True)
+            return [failure] * sum(len(group.suffixes) for group in row)
+        readings = [Reading(scale, tuple(own)) for own in masses]
+        return [one if one.usable else self._unusable(one) for one in readings]
+
+    def _unusable(self, reading: Reading) -> JudgeFailure:
+        return JudgeFailure(f"judge {self._weights}: {reading} is no distribution; are its weights damaged?")
+
+    def _masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
+        """[suffix][word] after each suffix of the row."""
         hidden = self._model.base_model(
             input_ids=row.input_ids[None].to(self._device),
             position_ids=row.position_ids[None].to(self._device),
@@ -85,25 +101,23 @@ class HfJudge:
             use_cache=False,
         ).last_hidden_state[0]
         ends = [where.stop - 1 for slices in row.suffix_slices for where in slices]
-        masses = self._shares(hidden[ends])
-        if not bool(torch.isfinite(masses).all()):
-            raise JudgeUnavailableError(f"judge {self.version} computed what is no number; are its weights damaged?")
-        return [(yes, no) for yes, no in masses.tolist()]
+        masses: list[list[float]] = self._shares(hidden[ends], self._words[scale]).tolist()
+        return masses
 
-    def _shares(self, hidden: Tensor) -> Tensor:
-        """float32 [N, 2] from the hidden states [N, width]. The few verdict logits are computed again in float32; only
-        the normaliser over the vocabulary keeps the weights' type.
+    def _shares(self, hidden: Tensor, words: list[list[int]]) -> Tensor:
+        """float32 [N, words] from the hidden states [N, width]. The few verdict logits are computed again in float32;
+        only the normaliser over the vocabulary keeps the weights' type.
         """
+        flat = [number for own in words for number in own]
         head = self._model.get_output_embeddings()
-        verdicts = head.weight[self._yes + self._no].float()
+        verdicts = head.weight[flat].float()
         logits = hidden.float() @ verdicts.T
         if head.bias is not None:
-            logits = logits + head.bias[self._yes + self._no].float()
+            logits = logits + head.bias[flat].float()
         every = head(hidden).float()
-        every[:, self._yes + self._no] = logits
+        every[:, flat] = logits
         shares = (logits - every.logsumexp(dim=-1, keepdim=True)).exp()
-        count = len(self._yes)
-        return torch.stack((shares[:, :count].sum(-1), shares[:, count:].sum(-1)), dim=-1)
+        return torch.stack([part.sum(-1) for part in shares.split([len(own) for own in words], dim=-1)], dim=-1)
 
 
 def weights_hash(folder: Path) -> str:

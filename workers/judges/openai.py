@@ -1,32 +1,50 @@
-"""The judge behind any OpenAI-compatible endpoint: one token, its top log-probabilities, YES against NO among them.
+"""The judge's model behind an OpenAI-compatible server: one token with log-probabilities, or sampled votes.
 
-Invariant: whatever is wrong with the endpoint, its answer or its absence, is JudgeUnavailableError with the reason;
-nothing it sends becomes a score but log-probabilities of YES and NO.
+Invariant: whatever is wrong with the server, its answer or its absence, is a JudgeFailure of the prompts concerned,
+with the reason, no later than `timeout_seconds` after the call; other prompts keep their answers.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
-from typing import Any
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
 
-import httpx
+from workers.judges.access import Access, logprobs, path, probe, request
+from workers.judges.answers import chat_top, completion_top, completions, read_body, reading, samples
+from workers.judges.base import JudgeFailure
+from workers.judges.endpoint import Endpoint, EndpointError, MissingError, NonsenseError, OutageError, RefusedError
+from workers.judges.forms import JudgeForm, Voting
+from workers.judges.prefix_cache import CacheTokens, cache_tokens, hit_rate
+from workers.judges.prompt import Ask
+from workers.judges.verdicts import Reading, Scale
+from workers.judges.voting import read_votes
 
-from workers.judges.base import Judgement, JudgeRequest, JudgeUnavailableError
-from workers.judges.content import judge_content, judgement
-from workers.judges.prompt import PROMPT_VERSION, PromptForm, judge_text
+PROMPTS = 16
+"""In one request to /completions: what fails, fails for no more, and the server batches what arrives together."""
+_LEAST_ROOM = 256
+"""Characters below which a refused prompt is not cut again: it was not refused for its length."""
+_METRICS_SECONDS = 5.0
 
-TOP = 20
-"""What servers give at most (vLLM's default limit)."""
-CONNECTIONS = 16
-"""Chat completions take one prompt each; the server batches what arrives together."""
-ROUNDING = 1e-3
-"""By which log-probabilities of a bfloat16 server may sum to more than one."""
-_MISSING = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+Found = Reading | JudgeFailure
+T = TypeVar("T")
 
 
-class OpenAIJudge:
-    """Asks /completions, with all prompts in one request; from a server that has none, /chat/completions."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of `read` or `vote`."""
+
+    access: Access
+    room: int | None
+    voting: Voting | None
+    deadline: float
+
+
+class OpenAIModel:
+    """workers.judges.model.VerdictModel."""
 
     name = "genrm-openai"
 
@@ -34,90 +52,136 @@ class OpenAIJudge:
         self,
         endpoint: str,
         model: str,
+        form: JudgeForm,
         *,
+        api: str = "auto",
         api_key: str = "",
         timeout_seconds: float = 60.0,
-        form: PromptForm = PromptForm.RUBRIC,
+        connections: int = 16,
     ) -> None:
-        self._endpoint = endpoint.rstrip("/")
+        """`api` as workers.judges.access.probe takes it; the server is first met by the first call."""
+        self._endpoint = Endpoint(endpoint, api_key, connections)
         self._model = model
-        self._form = form
-        self._chat = False
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {}, timeout=timeout_seconds
-        )
-        self._threads = ThreadPoolExecutor(CONNECTIONS, "judge")
-        self.version = f"{model}-p{PROMPT_VERSION}-{form}"
+        self._scales = form.scales
+        self._api = api
+        self._timeout = timeout_seconds
+        self._access: Access | None = None
+        self._tokens: CacheTokens | None = None
+        self._runner = asyncio.Runner()
+        self._running = threading.Lock()
 
-    def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement]:
-        """Raises JudgeUnavailableError; ValueError where a question has nothing to judge by."""
-        return judge_content(requests, self._ask)
+    def version(self, tag: str) -> str:
+        return f"{self._model}-{tag}"
+
+    def read(self, asks: Sequence[Ask], room: int | None) -> list[Found]:
+        return self._run(self._answers(asks, room, None))
+
+    def vote(self, asks: Sequence[Ask], room: int | None, voting: Voting) -> list[Found]:
+        return self._run(self._answers(asks, room, voting))
+
+    def prefix_hit_rate(self) -> float | None:
+        before, self._tokens = self._tokens, self._run(self._cache_tokens())
+        return None if self._tokens is None else hit_rate(before, self._tokens)
 
     def close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
-        self._client.close()
+        with self._running:
+            self._runner.run(self._endpoint.close())
+            self._runner.close()
 
-    def _ask(self, requests: Sequence[JudgeRequest]) -> list[Judgement]:
-        texts = [judge_text(request, self._form) for request in requests]
-        found = None if self._chat else self._completions(texts)
-        if found is None:
-            found = list(self._threads.map(self._chat_completion, texts))
-            self._chat = True
-        return [self._judgement(one) for one in found]
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Connections live in one event loop, which one thread at a time runs."""
+        with self._running:
+            return self._runner.run(work)
 
-    def _completions(self, texts: list[str]) -> list[Mapping[str, float]] | None:
-        """Top log-probabilities a prompt, or None where the server has no such endpoint."""
-        body = {"model": self._model, "prompt": texts, "max_tokens": 1, "temperature": 0, "logprobs": TOP}
-        answer = self._post("completions", body)
-        if answer is None:
+    async def _answers(self, asks: Sequence[Ask], room: int | None, voting: Voting | None) -> list[Found]:
+        deadline = time.monotonic() + self._timeout
+        try:
+            access = self._access = self._access or await probe(
+                self._endpoint, self._model, self._api, self._scales, deadline
+            )
+        except EndpointError as error:
+            return [self._failure(error)] * len(asks)
+        call = _Call(access, room, voting, deadline)
+        size = 1 if access.chat or voting else PROMPTS
+        chunks = [part for own in _by_scale(asks) for part in _chunks(own, size)]
+        found = await asyncio.gather(*(self._chunk(call, [asks[place] for place in chunk]) for chunk in chunks))
+        placed = dict(zip(chain(*chunks), chain(*found), strict=True))
+        return [placed[place] for place in range(len(asks))]
+
+    async def _chunk(self, call: _Call, asks: Sequence[Ask]) -> list[Found]:
+        """Of one scale. One answer an ask, in order."""
+        try:
+            return await self._exchange(call, asks, call.room)
+        except RefusedError as error:
+            if len(asks) == 1:
+                return [await self._shorter(call, asks[0], error)]
+            return list(chain(*await asyncio.gather(*(self._chunk(call, [ask]) for ask in asks))))
+        except EndpointError as error:
+            if isinstance(error, MissingError):  # another server than the one that was probed
+                self._access = None
+            return [self._failure(error)] * len(asks)
+
+    async def _shorter(self, call: _Call, ask: Ask, refused: RefusedError) -> Found:
+        """A prompt that is refused may be too long: its fields are halved until it is answered."""
+        room = min(call.room or ask.longest, ask.longest) // 2
+        error: EndpointError = refused
+        while isinstance(error, RefusedError) and room >= _LEAST_ROOM:
+            try:
+                [found] = await self._exchange(call, [ask], room)
+            except EndpointError as again:
+                error, room = again, room // 2
+            else:
+                return found
+        return self._failure(error)
+
+    async def _exchange(self, call: _Call, asks: Sequence[Ask], room: int | None) -> list[Found]:
+        """Raises EndpointError."""
+        chat, voting = call.access.chat, call.voting
+        texts = [ask.prompt(room).text for ask in asks]
+        ids = call.access.ids.get(asks[0].scale)
+        wanted = _vote_body(voting, texts[0]) if voting else logprobs(chat=chat) | read_body(ids)
+        body = request(self._model, texts, chat=chat) | wanted
+        answer = await self._endpoint.post(path(self._endpoint, chat=chat), body, call.deadline)
+        choices = completions(answer, len(asks), voting.votes if voting else 1)
+        return [self._found(call, ask, own) for ask, own in zip(asks, choices, strict=True)]
+
+    def _found(self, call: _Call, ask: Ask, choices: Sequence[Any]) -> Found:
+        chat = call.access.chat
+        try:
+            if call.voting is None:
+                top = (chat_top if chat else completion_top)(choices[0])
+                return reading(top, ask.scale, call.access.ids.get(ask.scale))
+            return read_votes(samples(choices, chat=chat), ask.scale)
+        except NonsenseError as error:
+            return self._failure(error)
+
+    async def _cache_tokens(self) -> CacheTokens | None:
+        try:
+            text = await self._endpoint.get(f"{self._endpoint.root}/metrics", time.monotonic() + _METRICS_SECONDS)
+        except EndpointError:  # no vLLM, or down, which its next answers show
             return None
-        choices = self._field(lambda: sorted(answer["choices"], key=lambda choice: choice["index"]))
-        if len(choices) != len(texts):
-            raise self._unavailable(f"{len(choices)} choices for {len(texts)} prompts")
-        return [self._field(lambda one=choice: dict(one["logprobs"]["top_logprobs"][0])) for choice in choices]
+        return cache_tokens(text)
 
-    def _chat_completion(self, text: str) -> Mapping[str, float]:
-        messages = [{"role": "user", "content": text}]
-        body = {"model": self._model, "messages": messages, "max_tokens": 1, "temperature": 0}
-        answer = self._post("chat/completions", body | {"logprobs": True, "top_logprobs": TOP})
-        if answer is None:
-            raise self._unavailable("it has neither /completions nor /chat/completions, or no such model")
-        top = self._field(lambda: answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"])
-        tokens: Mapping[str, float] = self._field(lambda: {one["token"]: one["logprob"] for one in top})
-        return tokens
-
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        """The decoded answer, or None where the server has no such path. Raises JudgeUnavailableError."""
-        try:
-            response = self._client.post(f"{self._endpoint}/{path}", json=body)
-        except httpx.HTTPError as error:
-            raise self._unavailable(f"{type(error).__name__}: {error}") from error
-        if response.status_code in _MISSING:
-            return None
-        if response.status_code != HTTPStatus.OK:
-            raise self._unavailable(f"HTTP {response.status_code}: {response.text[:200]}")
-        try:
-            return response.json()
-        except ValueError as error:
-            raise self._unavailable(f"its answer is not JSON: {response.text[:200]!r}") from error
-
-    def _judgement(self, top: Mapping[str, float]) -> Judgement:
-        yes, no = (self._field(lambda word=word: _mass(top, word)) for word in ("yes", "no"))
-        if not 0 < yes + no <= 1 + ROUNDING:
-            raise self._unavailable(f"P(YES) + P(NO) = {yes + no:.3g}; the likeliest tokens are {list(top)[:5]}")
-        return judgement(yes, no)
-
-    def _field(self, read: Any) -> Any:
-        """`read()`, where what it reads has the shape it should have. Raises JudgeUnavailableError."""
-        try:
-            return read()
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise self._unavailable(f"unexpected answer: {type(error).__name__}: {error}") from error
-
-    def _unavailable(self, why: str) -> JudgeUnavailableError:
-        return JudgeUnavailableError(f"judge {self._model} at {self._endpoint}: {why}")
+    def _failure(self, error: Exception) -> JudgeFailure:
+        why = f"judge {self._model} at {self._endpoint.base}: {error}"
+        if isinstance(error, OutageError):
+            return JudgeFailure(why, outage=True, retry_after=error.retry_after)
+        return JudgeFailure(why, outage=isinstance(error, MissingError))
 
 
-def _mass(top: Mapping[str, float], word: str) -> float:
-    """Over spelling variants. Servers show a leading space as it is, or as the vocabulary's mark for it."""
-    return math.fsum(math.exp(value) for token, value in top.items() if token.strip(" ĠġĊ▁\n").casefold() == word)
+def _by_scale(asks: Sequence[Ask]) -> list[list[int]]:
+    """Places of the asks that share a scale: their verdict tokens go with the whole request."""
+    places: dict[Scale, list[int]] = {}
+    for place, ask in enumerate(asks):
+        places.setdefault(ask.scale, []).append(place)
+    return list(places.values())
+
+
+def _chunks(places: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [places[start : start + size] for start in range(0, len(places), size)]
+
+
+def _vote_body(voting: Voting, text: str) -> dict[str, Any]:
+    """The seed is the prompt's own, so that the same prompt gets the same votes from a server that honours it."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    return {"n": voting.votes, "temperature": voting.temperature, "max_tokens": voting.max_tokens, "seed": seed}

@@ -8,24 +8,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from workers.judges.base import JudgeRequest
-from workers.judges.prompt import PromptForm, judge_prompt
+from workers.judges.prompt import Ask, JudgePrompt, PromptForm, single
+from workers.judges.verdicts import YES_NO, Scale
 from workers.shared_prefix import PrefixGroup
 
-YES = ("Yes", "yes", "YES")
-NO = ("No", "no", "NO")
+YES, NO = YES_NO.spellings
+_LEAST_ROOM = 256
+"""Characters of a field below which nothing more is cut off it: the model's context is then too short to judge by."""
 
 
 def verdict_token_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Ids of the single tokens that spell YES and NO, in any case, with and without a leading space. Raises ValueError
     where a side has none.
     """
+    yes, no = scale_token_ids(tokenizer, YES_NO)
+    return yes, no
+
+
+def scale_token_ids(tokenizer: Any, scale: Scale) -> list[list[int]]:
+    """[word]: ids of the single tokens that spell it. Raises ValueError where a word has none."""
     sides = []
-    for names in (YES, NO):
+    for names in scale.spellings:
         ids = sorted({number for name in names for space in (" ", "") for number in _single(tokenizer, name, space)})
         if not ids:
             raise ValueError(f"the tokenizer has no single token for any of {', '.join(names)}")
         sides.append(ids)
-    return sides[0], sides[1]
+    return sides
 
 
 def _single(tokenizer: Any, name: str, space: str) -> list[int]:
@@ -38,26 +46,41 @@ def prompt_tokens(
     tokenizer: Any, request: JudgeRequest, form: PromptForm = PromptForm.SHORT
 ) -> tuple[list[int], list[int]]:
     """Prefix and suffix. A start token goes first where the tokenizer has one of its own."""
-    prompt = judge_prompt(request, form)
-    prefix = tokenizer.encode(prompt.prefix)
-    return prefix, tokenizer.encode(prompt.suffix, add_special_tokens=False)
+    return _encoded(tokenizer, single(request, form).prompt())
 
 
 def prefix_groups(
-    tokenizer: Any, requests: Sequence[JudgeRequest], form: PromptForm = PromptForm.SHORT, limit: int | None = None
+    tokenizer: Any, asks: Sequence[Ask], room: int | None = None, limit: int | None = None
 ) -> tuple[list[PrefixGroup], list[list[int]]]:
-    """Requests that share question and reference, together; beside each group, the indices of its requests. Where
-    `limit` tokens are too few, what is too long loses its middle: the end of a suffix asks for the verdict.
+    """Prompts that share their prefix, together; beside each group, the indices of its prompts. Fields are cut to
+    `room` characters, and further where `limit` tokens are too few.
     """
     suffixes: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
-    for index, request in enumerate(requests):
-        prefix, suffix = prompt_tokens(tokenizer, request, form)
-        if limit is not None:
-            prefix = _without_middle(prefix, limit // 2)
-            suffix = _without_middle(suffix, limit - len(prefix))
+    for index, ask in enumerate(asks):
+        prefix, suffix = _fitted(tokenizer, ask, room, limit)
         suffixes.setdefault(tuple(prefix), []).append((index, suffix))
     groups = [PrefixGroup(prefix, [suffix for _, suffix in own]) for prefix, own in suffixes.items()]
     return groups, [[index for index, _ in own] for own in suffixes.values()]
+
+
+def _fitted(tokenizer: Any, ask: Ask, room: int | None, limit: int | None) -> tuple[list[int], list[int]]:
+    """In the rubric form fields are cut until the prompt fits, and the judge is told; what is still too long, and the
+    short form, loses the middle of its tokens: the end of a suffix asks for the verdict.
+    """
+    prefix, suffix = _encoded(tokenizer, ask.prompt(room))
+    while limit is not None and len(prefix) + len(suffix) > limit and ask.form is PromptForm.RUBRIC:
+        room = min(room or ask.longest, ask.longest) // 2
+        if room < _LEAST_ROOM:
+            break
+        prefix, suffix = _encoded(tokenizer, ask.prompt(room))
+    if limit is not None:
+        prefix = _without_middle(prefix, limit // 2)
+        suffix = _without_middle(suffix, limit - len(prefix))
+    return prefix, suffix
+
+
+def _encoded(tokenizer: Any, prompt: JudgePrompt) -> tuple[list[int], list[int]]:
+    return tokenizer.encode(prompt.prefix), tokenizer.encode(prompt.suffix, add_special_tokens=False)
 
 
 def _without_middle(ids: list[int], room: int) -> list[int]:

@@ -8,7 +8,7 @@ from judge_contract import FRANCE, REQUESTS, JudgeContract
 from safetensors.torch import load_file, save_file
 from tiny_judge import save_tiny_judge
 
-from infra.settings.tree import GenRMSettings
+from infra.settings.genrm import GenRMSettings
 from streams.messages import Question
 from workers.judges.base import JudgeRequest, JudgeUnavailableError
 from workers.judges.factory import build_judge

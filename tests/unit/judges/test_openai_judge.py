@@ -9,7 +9,7 @@ from judge_contract import FRANCE, REQUESTS, JudgeContract
 from judge_server import JudgeServer, serving
 from tiny_judge import save_tiny_judge
 
-from infra.settings.tree import GenRMSettings
+from infra.settings.genrm import GenRMSettings
 from workers.judges.base import JudgeRequest, JudgeUnavailableError
 from workers.judges.factory import build_judge
 from workers.judges.openai import OpenAIJudge

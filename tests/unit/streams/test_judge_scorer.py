@@ -7,7 +7,7 @@ import pytest
 from examples import ROLLOUT
 
 from infra import metrics
-from infra.settings.tree import GenRMSettings
+from infra.settings.genrm import GenRMSettings
 from streams.messages import Question, Rollout, Status
 from streams.services.asking import Outage
 from streams.services.scorers import JudgeScorer

@@ -1,0 +1,77 @@
+"""A real `vllm serve` on loopback, and its end with all its children."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+MODEL = "judge"
+"""The name under which the model is served."""
+START_SECONDS = 180
+"""Imports and loading take 35 s on two idle cores; other tests may want them too."""
+_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+}
+
+
+@contextmanager
+def serve_vllm(folder: Path, log: Path, *arguments: str) -> Iterator[str]:
+    """The base URL, with /v1, of a server of the model in `folder`, in float32. Raises RuntimeError with the log's end
+    where it does not come up.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL, "--dtype", "float32"]
+    command += ["--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "32", *arguments]
+    with log.open("wb") as output:
+        # A session of its own: its engine is a child that a kill of the server alone would leave behind.
+        server = subprocess.Popen(
+            command,
+            env=os.environ | _ENVIRONMENT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
+        )
+    try:
+        _wait(server, f"http://127.0.0.1:{port}", log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        _end(server)
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(f"{url}/health", timeout=5).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise RuntimeError(f"vllm serve did not come up (exit {server.poll()}): {log.read_text()[-3000:]}")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """The whole process group, and only then is it over."""
+    try:
+        os.killpg(server.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

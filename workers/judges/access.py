@@ -1,0 +1,96 @@
+"""What an OpenAI-compatible server can do, found by asking it, not by its name.
+
+- /completions takes many prompts in one request; a server without it is asked through /chat/completions.
+- vLLM's /tokenize tells which single tokens spell a verdict, and its `logprob_token_ids` gives the log-probabilities
+  of exactly those, whatever their rank. Elsewhere the likeliest 20 must do.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workers.judges.answers import TOP, WordIds, chat_top, completion_top, completions, holds_all, read_body, spelt
+from workers.judges.endpoint import Endpoint, MissingError, NonsenseError, OutageError, RefusedError
+from workers.judges.verdicts import Scale
+
+_PROBE = "Say YES or NO only.\nVerdict:"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    chat: bool
+    ids: Mapping[Scale, WordIds]
+    """Empty where the server does not give log-probabilities by token id."""
+
+
+def request(model: str, prompts: Sequence[str], *, chat: bool) -> dict[str, Any]:
+    """The body's part that says what is judged; a chat holds one prompt."""
+    if chat:
+        [prompt] = prompts
+        return {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    return {"model": model, "prompt": list(prompts)}
+
+
+def logprobs(*, chat: bool) -> dict[str, Any]:
+    return {"logprobs": True, "top_logprobs": TOP} if chat else {"logprobs": TOP}
+
+
+def path(endpoint: Endpoint, *, chat: bool) -> str:
+    return f"{endpoint.base}/chat/completions" if chat else f"{endpoint.base}/completions"
+
+
+async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale], deadline: float) -> Access:
+    """`api`: completions, chat, or auto, the first that is there. Raises OutageError, NonsenseError."""
+    ids = await _word_ids(endpoint, model, scales, deadline)
+    for chat in {"auto": (False, True), "completions": (False,), "chat": (True,)}[api]:
+        try:
+            exact = await _gives_ids(endpoint, model, next(iter(ids.values()), None), chat=chat, deadline=deadline)
+        except MissingError:
+            continue
+        return Access(chat, ids if exact else {})
+    raise OutageError(f"it has neither /completions nor /chat/completions, or no model {model!r} (api: {api})")
+
+
+async def _gives_ids(endpoint: Endpoint, model: str, ids: WordIds | None, *, chat: bool, deadline: float) -> bool:
+    """Raises OutageError, and MissingError where the path is not there."""
+    body = request(model, [_PROBE], chat=chat) | logprobs(chat=chat) | read_body(ids)
+    try:
+        [[choice]] = completions(await endpoint.post(path(endpoint, chat=chat), body, deadline), prompts=1)
+        top = (chat_top if chat else completion_top)(choice)
+    except (RefusedError, NonsenseError):  # it does not know the fields, or answers them in its own way
+        return False
+    return ids is not None and holds_all(top, ids)
+
+
+async def _word_ids(endpoint: Endpoint, model: str, scales: Sequence[Scale], deadline: float) -> dict[Scale, WordIds]:
+    """Empty where the server does not tokenise. Raises OutageError, NonsenseError."""
+    texts = {f"{space}{name}" for scale in scales for own in scale.spellings for name in own for space in ("", " ")}
+    try:
+        found = await asyncio.gather(*(_single(endpoint, model, text, deadline) for text in sorted(texts)))
+    except (MissingError, RefusedError, NonsenseError):
+        return {}
+    token = dict(zip(sorted(texts), found, strict=True))
+    ids = {scale: tuple(_spellings(token, own) for own in scale.spellings) for scale in scales}
+    for scale, sides in ids.items():
+        for word, own in zip(scale.words, sides, strict=True):
+            if not own:
+                raise NonsenseError(f"the tokenizer of {model!r} has no single token for {word}")
+    return ids
+
+
+def _spellings(token: Mapping[str, int | None], names: Sequence[str]) -> tuple[int, ...]:
+    found = {token[f"{space}{name}"] for name in names for space in ("", " ")}
+    return tuple(sorted(number for number in found if number is not None))
+
+
+async def _single(endpoint: Endpoint, model: str, text: str, deadline: float) -> int | None:
+    """The one token that spells `text`, or None; an unknown word has a token too, which spells something else."""
+    body = {"model": model, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
+    answer = await endpoint.post(f"{endpoint.root}/tokenize", body, deadline)
+    match answer:
+        case {"tokens": [int() as number], "token_strs": [str() as name]} if spelt(name) == text.strip().upper():
+            return number
+        case {"tokens": list()}:
+            return None
+    raise NonsenseError(f"/tokenize: unexpected answer {str(answer)[:100]}")

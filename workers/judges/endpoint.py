@@ -1,0 +1,120 @@
+"""HTTP to an OpenAI-compatible server, with what went wrong told apart.
+
+Invariants:
+- A call has a deadline for all of it, however its bytes drip; nothing is read beyond ANSWER_BYTES.
+- OutageError: asked again later, the same request may be answered. RefusedError: this request is not. MissingError:
+  the server has no such path. NonsenseError: it answered, and not what was asked.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+ANSWER_BYTES = 64 * 2**20
+"""Twenty log-probabilities a prompt are 1 KiB; 256 prompts with votes of 4k tokens are 16 MiB."""
+_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+_MISSING = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+
+
+class EndpointError(Exception):
+    """Its text says what the server did; who reports it names the server."""
+
+
+class OutageError(EndpointError):
+    def __init__(self, why: str, retry_after: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+class RefusedError(EndpointError):
+    """HTTP 400, 413, 422."""
+
+
+class MissingError(EndpointError):
+    """HTTP 404, 405, 501."""
+
+
+class NonsenseError(EndpointError):
+    """HTTP 200 with something else in it."""
+
+
+class Endpoint:
+    """One server; `base` is its URL with /v1. To be used in one event loop, and closed in it."""
+
+    def __init__(self, base: str, api_key: str, connections: int) -> None:
+        self.base = base.rstrip("/")
+        self.root = self.base.removesuffix("/v1")
+        """Where vLLM has what is outside OpenAI's paths."""
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # Time is bounded by the caller's deadline over the whole call, not by one for each read.
+        self._client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)  # noqa: S113
+        self._free = asyncio.Semaphore(connections)
+
+    async def post(self, url: str, body: Mapping[str, Any], deadline: float) -> Any:
+        """The decoded JSON. `deadline` in time.monotonic(). Raises EndpointError."""
+        content = await self._call("POST", url, deadline, json.dumps(body).encode())
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise NonsenseError(f"its answer is not JSON: {content[:200]!r}") from error
+
+    async def get(self, url: str, deadline: float) -> str:
+        """Raises EndpointError."""
+        return (await self._call("GET", url, deadline)).decode(errors="replace")
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _call(self, method: str, url: str, deadline: float, body: bytes | None = None) -> bytes:
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()), self._free:
+                return await self._exchange(method, url, body)
+        except TimeoutError as error:
+            raise OutageError("timeout: no whole answer in time") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise OutageError(f"{type(error).__name__}: {error}") from error
+
+    async def _exchange(self, method: str, url: str, body: bytes | None) -> bytes:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        async with self._client.stream(method, url, content=body, headers=headers) as response:
+            content = bytearray()
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) > ANSWER_BYTES:
+                    raise NonsenseError(f"its answer is longer than {ANSWER_BYTES} bytes")
+        self._check(response, bytes(content[:200]).decode(errors="replace"))
+        return bytes(content)
+
+    def _check(self, response: httpx.Response, text: str) -> None:
+        status = response.status_code
+        if status == HTTPStatus.OK:
+            return
+        why = f"HTTP {status}: {text}"
+        if status in _MISSING:
+            raise MissingError(why)
+        if status in _REFUSED:
+            raise RefusedError(why)
+        raise OutageError(why, retry_after(response.headers.get("Retry-After")))
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds from the header, which holds seconds or a date (RFC 9110, 10.2.3); None where it says nothing of use."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    return max(0.0, seconds) if seconds < float("inf") else None

@@ -1,0 +1,45 @@
+"""Rubrics by domain, from the settings and from files.
+
+Invariant: what is loaded is texts, none empty; a file that is no rubric is named in the error.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from workers.judges.clean import clean
+
+_ENDINGS = (".md", ".txt")
+
+
+class RubricError(ValueError):
+    """The text names the file or the domain, and what to do."""
+
+
+def load_rubrics(given: Mapping[str, str], path: Path | None) -> dict[str, str]:
+    """By domain; `given` wins over the TOML file or folder at `path`. Raises RubricError."""
+    found = {} if path is None else _read(path)
+    rubrics = {domain: clean(text) for domain, text in (found | dict(given)).items()}
+    empty = sorted(domain for domain, text in rubrics.items() if not text)
+    if empty:
+        raise RubricError(f"the rubric of {', '.join(empty)} is empty; write what counts, or leave the domain out")
+    return rubrics
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix in _ENDINGS)
+            found = {file.stem: file.read_text(encoding="utf-8") for file in files}
+        else:
+            found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RubricError(
+            f"genrm.rubrics_path = {str(path)!r}: {error}; give a TOML file or a folder of DOMAIN.md files"
+        ) from error
+    if not found:
+        raise RubricError(f"genrm.rubrics_path = {str(path)!r} holds no rubric; a folder needs DOMAIN.md or DOMAIN.txt")
+    for domain, text in found.items():
+        if not isinstance(text, str):
+            raise RubricError(f'{path}: {domain} is no text; a rubric file is lines of domain = "text"')
+    return found

@@ -1,0 +1,28 @@
+"""Votes: several sampled verdicts with the reasoning before each, as shares of their number.
+
+Invariant: a sample without a verdict line is no vote. Its share is uncovered mass; it is never a NO.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from workers.judges.endpoint import NonsenseError
+from workers.judges.verdicts import Reading, Scale
+
+
+def read_votes(samples: Sequence[str], scale: Scale) -> Reading:
+    """Of one prompt's samples; the last verdict line of each counts, since reasoning may quote the response's. Raises
+    NonsenseError where none has one.
+    """
+    counts = Counter(_vote(sample, scale) for sample in samples)
+    found = Reading(scale, tuple(counts[word] / len(samples) for word in scale.words))
+    if not found.usable:
+        raise NonsenseError(f"none of {len(samples)} samples ends in a verdict")
+    return found
+
+
+def _vote(sample: str, scale: Scale) -> str | None:
+    words = "|".join(scale.words)
+    found = re.findall(rf"^\W*Verdict\W*\s({words})\b\W*$", sample, re.IGNORECASE | re.MULTILINE)
+    return str(found[-1]).upper() if found else None
