@@ -103,14 +103,23 @@ def open_source(settings: Settings, bootstrap: str) -> Source:
 
 def read_scores(settings: Settings, bootstrap: str) -> NewScores:
     """As far as they are written now; some hundred bytes a rollout. Raises ReplayError, BrokerUnavailableError."""
+    topic = scores_topic(settings, bootstrap)
+    with LogReader(settings.broker, bootstrap, [topic]) as reader:
+        return NewScores.of(settings.learner.replay.scores, reader.read_to_end())
+
+
+def scores_topic(settings: Settings, bootstrap: str) -> str:
+    """The topic of learner.replay.scores. Raises ReplayError where there is none, BrokerUnavailableError."""
     replay = settings.learner.replay
-    topic = rescored_topic(replay.prefix, ScorerId.parse(replay.scores))
+    try:
+        topic = rescored_topic(replay.prefix, ScorerId.parse(replay.scores))
+    except ValueError as error:
+        raise ReplayError(f"learner.replay.scores: {error}") from error
     found = rescored_topics(settings.broker, bootstrap, replay.prefix)
     if topic not in found:
         raise ReplayError(
             f"run {replay.run} has no scores of {replay.scores}: there is no topic {topic!r} at {bootstrap}, only "
-            f"{', '.join(sorted(found)) or 'those that it was trained on'}. `rewardstream rescore --run {replay.run} "
+            f"{', '.join(sorted(found)) or 'the scores of the run itself'}. `rewardstream rescore --run {replay.run} "
             f"--scorer {replay.scores}` makes them"
         )
-    with LogReader(settings.broker, bootstrap, [topic]) as reader:
-        return NewScores.of(replay.scores, reader.read_to_end())
+    return topic

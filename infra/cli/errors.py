@@ -46,6 +46,7 @@ _EXPECTED = {
     "streams.clients.connect.BrokerUnavailableError": ExitCode.UNREACHABLE,
     "streams.clients.producing.DeliveryError": ExitCode.UNREACHABLE,
     "streams.clients.reading.OffsetsLostError": ExitCode.UNREACHABLE,
+    "trainer.replay.ReplayError": ExitCode.UNREACHABLE,
     "workers.model_files.ModelFilesError": ExitCode.UNREACHABLE,
     "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
     "workers.verifiers.child.NotStartedError": ExitCode.UNREACHABLE,

@@ -1,9 +1,10 @@
 """`rewardstream train` and `sft`: one's own model on one's own data."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psutil
 import typer
@@ -25,10 +26,18 @@ from infra.cli.options import (
     print_dry_run,
     resolve,
 )
+from infra.cli.runs import RUNS
 
 Prompts = Annotated[Path | None, typer.Option(help="Prompts to train on: JSONL or Parquet.")]
 Heldout = Annotated[Path | None, typer.Option(help="Prompts to measure on, which share nothing with training.")]
 Model = Annotated[str | None, typer.Option(help="Folder of the policy, as transformers loads it.")]
+FromRun = Annotated[
+    str | None, typer.Option(metavar="ID", help="Train on the log of this run again; an id, or `latest`.")
+]
+Scores = Annotated[
+    str | None,
+    typer.Option(metavar="NAME@VERSION", help="With --from-run: on these scores of `rescore`, not on the run's own."),
+]
 
 
 def train(
@@ -44,9 +53,33 @@ def train(
     bootstrap_servers: BootstrapServers = None,
     database_url: DatabaseUrl = None,
     run_folder: RunFolder = None,
+    from_run: FromRun = None,
+    scores: Scores = None,
     dry_run: DryRun = False,
 ) -> None:
-    """A whole run on one's own prompts and model: ingest, train, measure, audit, report."""
+    """A whole run on one's own prompts and model: ingest, train, measure, audit, report.
+
+    With --from-run the learner alone trains on the log of a run that is over, from its model and settings as they were
+    (--set and --model change them), and ends with that log.
+    """
+    if from_run is not None or scores is not None:
+        fresh = {"--recipe": recipe, "--prompts": prompts, "--heldout": heldout, "--minutes": minutes}
+        _refuse(fresh | {"--database-url": database_url}, from_run)
+        from infra.cli.training_again import train_again
+
+        train_again(
+            from_run or "latest",
+            scores or "",
+            run_folder or RUNS,
+            assignments,
+            (
+                *connections(bootstrap_servers, None),
+                Dedicated("--model", "model.path", model),
+                Dedicated("--seed", "run.seed", seed),
+            ),
+            dry_run=dry_run,
+        )
+        return
     resolved = resolve(
         recipe,
         assignments,
@@ -71,6 +104,19 @@ def train(
     require_models(settings)
     with interrupt_once():
         execute(settings, Preparation(), started, screen=False if no_screen else None)
+
+
+def _refuse(options: Mapping[str, Any], from_run: str | None) -> None:
+    """Raises CommandError."""
+    if from_run is None:
+        raise CommandError("--scores says which scores of --from-run ID are trained on: name the run", ExitCode.USAGE)
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise CommandError(
+            f"--from-run trains on the prompts and settings of run {from_run}; {', '.join(given)} cannot change them. "
+            "--set changes single values",
+            ExitCode.USAGE,
+        )
 
 
 def sft(

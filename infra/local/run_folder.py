@@ -32,6 +32,12 @@ def make(settings: Settings) -> tuple[str, Path]:
     return folder.name, folder
 
 
+def make_beside(root: Path, kind: str) -> tuple[str, Path]:
+    """Id and folder of what is no run of its own, as training again is: `latest` stays where it points."""
+    folder = _new(root, f"-{kind}")
+    return folder.name, folder
+
+
 def write_settings(settings: Settings, folder: Path) -> Path:
     """settings.json, replaced as a whole."""
     path, new = folder / "settings.json", folder / ".settings.json.new"
@@ -46,8 +52,8 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _new(root: Path) -> Path:
-    name = stamp = time.strftime("%Y%m%d-%H%M%S")
+def _new(root: Path, kind: str = "") -> Path:
+    name = stamp = time.strftime("%Y%m%d-%H%M%S") + kind
     attempt = 1
     while True:
         try:
