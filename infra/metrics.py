@@ -36,6 +36,18 @@ judge_order_flips_total = Counter("rewardstream_judge_order_flips", "Pairs whose
 judge_suspicious_total = Counter("rewardstream_judge_suspicious", "Verdicts with too little mass on their words.")
 judge_prefix_hit_rate = Gauge("rewardstream_judge_prefix_hit_rate", "Prompt tokens that vLLM found computed, a share.")
 scorer_unavailable = Gauge("rewardstream_scorer_unavailable", "1 while a batch is held through an outage.", ["stage"])
+_ROUTES = ["domain", "verifier", "judge"]
+calibration_pairs = Gauge("rewardstream_calibration_pairs", "Rollouts scored by RTV and GenRM.", _ROUTES)
+calibration_agreement = Gauge("rewardstream_calibration_agreement", "Share of pairs with one opinion.", _ROUTES)
+calibration_over_scoring = Gauge(
+    "rewardstream_calibration_over_scoring", "Share of what the verifier calls wrong that the judge passes.", _ROUTES
+)
+calibration_under_scoring = Gauge(
+    "rewardstream_calibration_under_scoring", "Share of what the verifier passes that the judge does not.", _ROUTES
+)
+calibration_mean_difference = Gauge(
+    "rewardstream_calibration_mean_difference", "Mean of the judge's score less the verifier's.", _ROUTES
+)
 verifier_kills_total = Counter("rewardstream_verifier_kills", "Verifier processes killed.", ["reason"])
 
 admission_slots = Gauge("rewardstream_admission_slots", "Slots of the admission window.", ["state"])

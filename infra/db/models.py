@@ -6,7 +6,8 @@ Invariant: every row that a stream writes carries the id that makes writing it t
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, func
+from sqlalchemy import BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text, false, func
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -43,6 +44,8 @@ class Prompt(Base):
     source: Mapped[str] = mapped_column(Text, default="")
     quarantined: Mapped[str | None] = mapped_column(Text)
     """Why a suspicious prompt is kept out until someone looks; NULL where it is not."""
+    rerouted_at: Mapped[datetime | None]
+    """When an operator last chose who scores it; ingesting the prompt again then leaves that as it is."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -98,6 +101,7 @@ class Score(Base):
         Index("ix_scores_prompt", "prompt_id"),
         Index("ix_scores_group", "group_id"),
         Index("ix_scores_run_label", "run_id", "purpose"),
+        Index("ix_scores_shadow", "run_id", postgresql_where=sql("shadow")),
     )
 
     rollout_id: Mapped[str] = mapped_column(String(160), primary_key=True)
@@ -118,6 +122,10 @@ class Score(Base):
     response_tokens: Mapped[int] = mapped_column(Integer)
     seconds: Mapped[float] = mapped_column(Float)
     scored_at: Mapped[datetime]
+    shadow: Mapped[bool] = mapped_column(server_default=false())
+    """No reward: of the other route than the rollout's own, for calibration, or of a rescore."""
+    judged: Mapped[float | None] = mapped_column(Float)
+    """What the judge said, where a veto scores the rollout 0 all the same."""
 
 
 class PromptStats(Base):

@@ -56,6 +56,10 @@ class ScoredRecord:
     seconds: float
     scored_at: float
     """Unix seconds."""
+    shadow: bool = False
+    """No reward, as in `infra.db.models.Score`."""
+    judged: float | None = None
+    """What the judge said, where a veto overrode it."""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too

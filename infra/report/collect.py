@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, Executable, select
 from sqlalchemy.orm import Session
 
+from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import Group, Prompt, Run, Score, Selection
 
 BEFORE, AFTER = "before", "after"
@@ -74,6 +75,7 @@ class RunRecord:
     selections: tuple[SelectionRow, ...]
     prompts: dict[str, str]
     """Prompt id -> its last user turn, of the prompts that the run used."""
+    calibration: tuple[Calibration, ...] = ()
 
 
 def collect(engine: Engine, run_id: str) -> RunRecord:
@@ -89,6 +91,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         questions = {
             row.id: row.question for row in session.execute(select(Prompt.id, Prompt.question)) if row.id in used
         }
+        calibration = tuple(read_calibration(session.connection(), run_id))
     return RunRecord(
         run_id=run_id,
         phase=run.phase,
@@ -99,6 +102,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         responses=responses,
         selections=selections,
         prompts={prompt: str(question["prompt"]) for prompt, question in questions.items()},
+        calibration=calibration,
     )
 
 
@@ -126,10 +130,9 @@ def _groups(run_id: str) -> Executable:
 
 def _scores(run_id: str) -> Executable:
     return (
-        select(Score, Group.label, Group.outcome, Prompt.question)
+        select(Score, Group.label, Group.outcome)
         .join(Group, Group.group_id == Score.group_id)
-        .join(Prompt, Prompt.id == Score.prompt_id)
-        .where(Score.run_id == run_id)
+        .where(Score.run_id == run_id, ~Score.shadow)
         .order_by(Score.rollout_id, Score.scored_at)
     )
 
@@ -152,11 +155,10 @@ def _selections(run_id: str) -> Executable:
 
 
 def _primary(rows: Sequence[Any]) -> tuple[Response, ...]:
-    """The first score of each rollout by the scorer its question asks for."""
+    """The first score of each rollout."""
     first: dict[str, Response] = {}
-    for score, label, outcome, question in rows:
-        route = "rtv" if question.get("verifier") else "genrm"
-        if score.route != route or score.rollout_id in first:
+    for score, label, outcome in rows:
+        if score.rollout_id in first:
             continue
         first[score.rollout_id] = Response(
             rollout_id=score.rollout_id,

@@ -31,6 +31,7 @@ def render(
         sections.samples(record),
         sections.diversity(evaluated) if evaluated else "",
         sections.selection(record.selections, record.prompts),
+        sections.calibration(summary),
         sections.preparation(summary),
         sections.machinery(
             summary,

@@ -154,6 +154,22 @@ def preparation(summary: Mapping[str, Any]) -> Html:
     )
 
 
+def calibration(summary: Mapping[str, Any]) -> Html:
+    """Empty where no rollout was scored by both routes."""
+    columns = ("pairs", "agreement", "over_scoring", "under_scoring", "mean_difference")
+    rows = [
+        (row["domain"], row["verifier"], row["judge"], *(row[name] for name in columns))
+        for row in summary["calibration"]
+    ]
+    return section(
+        "GenRM against RTV",
+        "Rollouts that both routes scored (router.shadow_share). Over-scoring: the share of what the verifier calls "
+        "wrong that the judge passes, which is what a policy learns to exploit. Under-scoring: the share of what the "
+        "verifier passes that the judge does not. Difference: the judge's score less the verifier's.",
+        table(("domain", "verifier", "judge", "pairs", "agree", "over-scored", "under-scored", "difference"), rows),
+    )
+
+
 def machinery(summary: Mapping[str, Any], pictures: Sequence[Html | None]) -> Html:
     rows = [
         *((f"phase {name}, seconds", value) for name, value in summary["phase_seconds"].items()),

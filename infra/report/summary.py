@@ -5,11 +5,12 @@ Invariant: a difference is only ever taken over prompts that were measured on bo
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from statistics import fmean
 from typing import Any
 
+from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.history import increase
 from infra.report.statistics import bootstrap_interval, percentiles
@@ -66,6 +67,7 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         "rollouts_per_second": _rate(len(trained), train_seconds),
         "restarts": sum(facts.restarts.values()),
         "restarts_by_service": dict(facts.restarts),
+        "calibration": [asdict(row) | rates(row) for row in record.calibration],
         "broker": facts.broker,
         "seed": facts.seed,
         "prepare": dict(facts.prepare_report),
@@ -127,6 +129,16 @@ def _comparison(
         "delta_ci95": [round(bound, 4) for bound in bootstrap_interval(differences)] if paired else None,
         "prompts": len(paired),
     }
+
+
+def rates(row: Calibration) -> dict[str, float | None]:
+    shares = {
+        "agreement": row.agreement,
+        "over_scoring": row.over_scoring,
+        "under_scoring": row.under_scoring,
+        "mean_difference": row.mean_difference,
+    }
+    return {name: None if value is None else round(value, 4) for name, value in shares.items()}
 
 
 def _by_purpose(groups: Sequence[GroupRow]) -> dict[str, dict[str, int]]:

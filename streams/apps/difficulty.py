@@ -1,5 +1,8 @@
-"""Difficulty: scored trajectories into Postgres, where the selector reads their statistics."""
+"""Difficulty: scored trajectories into Postgres, where the selector reads their statistics; the routes' agreement
+into the metrics.
+"""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +11,7 @@ from infra.db.sink import ScoreSink
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work, group_of
 from streams.apps.process import run_stage
+from streams.services.calibration import keep_calibration
 from streams.services.difficulty import Difficulty
 from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
@@ -29,6 +33,7 @@ def main(settings: Settings, bootstrap: str) -> None:
     @asynccontextmanager
     async def work() -> AsyncIterator[Work]:
         engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
+        calibration = asyncio.create_task(keep_calibration(engine, settings.run.id))
         try:
             difficulty = Difficulty(
                 stage=stage.name,
@@ -37,6 +42,7 @@ def main(settings: Settings, bootstrap: str) -> None:
             )
             yield Work(difficulty.handle)
         finally:
+            calibration.cancel()
             engine.dispose()
 
     run_stage(settings, bootstrap, stage, work)

@@ -13,7 +13,9 @@ from streams.codec import decode
 from streams.dead_letters import dead_letter
 from streams.messages import ScoredTrajectory, Source
 from streams.records import Output, Record
+from streams.routing import route_of
 from streams.services.checks import check_rollout
+from streams.services.veto import JUDGED
 
 
 class Sink(Protocol):
@@ -46,6 +48,12 @@ class Difficulty:
         return outputs
 
 
+def judged_of(scored: ScoredTrajectory) -> float | None:
+    """What the judge said of a vetoed rollout, where it was asked."""
+    value = scored.details.get(JUDGED)
+    return float(value) if isinstance(value, int | float) else None
+
+
 def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
     """Raises ValueError where the trajectory can never be stored."""
     rollout = scored.rollout
@@ -72,4 +80,6 @@ def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
         response_tokens=sum(len(segment.token_ids) for segment in made) // TOKEN_DTYPE.itemsize,
         seconds=scored.seconds,
         scored_at=scored.scored_at,
+        shadow=scored.route is not route_of(rollout.question),
+        judged=judged_of(scored),
     )

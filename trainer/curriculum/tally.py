@@ -9,7 +9,7 @@ from infra.db.models import Group, Prompt, Score
 from streams.messages import Outcome, Purpose, Route
 
 PRIMARY_ROUTE = case((Prompt.question["verifier"].astext.is_not(None), Route.RTV.value), else_=Route.GENRM.value)
-"""`streams.routing.route_of` in SQL: shadow scores of another route count nowhere."""
+"""`streams.routing.route_of` in SQL, as the prompt is routed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ def unscored_groups(connection: Connection, run_id: str, label: str) -> int:
 
 def primary_scores(run_id: str, label: str) -> Select[str, str, str, str, float | None, str]:
     """One row a rollout of the label's groups: (rollout_id, group_id, prompt_id, domain, score, text), the first
-    verdict of the question's own route.
+    verdict of its own route, which the prompt may have left since.
     """
     return (
         select(Score.rollout_id, Score.group_id, Prompt.id.label("prompt_id"), Prompt.domain, Score.score, Score.text)
         .join(Group, and_(Group.group_id == Score.group_id, Group.run_id == run_id, Group.label == label))
         .join(Prompt, Prompt.id == Group.prompt_id)
-        .where(Score.route == PRIMARY_ROUTE)
+        .where(~Score.shadow)
         .distinct(Score.rollout_id)
         .order_by(Score.rollout_id, Score.scored_at)
     )

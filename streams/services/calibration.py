@@ -1,0 +1,51 @@
+"""How the routes agree, from Postgres into the metrics, again and again.
+
+Invariant: reading takes at most a fiftieth of the database's time, however many scores there are: the longer it takes,
+the rarer it is. What cannot be read is logged and tried again; scoring does not depend on it.
+"""
+
+import asyncio
+import logging
+import time
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from infra import metrics
+from infra.db.calibration import Calibration, read_calibration
+
+log = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 15.0
+"""As often as Prometheus looks."""
+_SHARE = 0.02
+
+
+async def keep_calibration(engine: Engine, run_id: str, every_seconds: float = _EVERY_SECONDS) -> None:
+    """For ever."""
+    while True:
+        started = time.monotonic()
+        try:
+            rows = await asyncio.to_thread(_read, engine, run_id)
+        except OperationalError as error:
+            log.warning("calibration is not read: %s", error)
+        else:
+            for row in rows:
+                show(row)
+        await asyncio.sleep(max(every_seconds, (time.monotonic() - started) / _SHARE))
+
+
+def show(row: Calibration) -> None:
+    labels = (row.domain, row.verifier, row.judge)
+    metrics.calibration_pairs.labels(*labels).set(row.pairs)
+    metrics.calibration_agreement.labels(*labels).set(row.agreement)
+    metrics.calibration_mean_difference.labels(*labels).set(row.mean_difference)
+    if row.over_scoring is not None:
+        metrics.calibration_over_scoring.labels(*labels).set(row.over_scoring)
+    if row.under_scoring is not None:
+        metrics.calibration_under_scoring.labels(*labels).set(row.under_scoring)
+
+
+def _read(engine: Engine, run_id: str) -> list[Calibration]:
+    with engine.connect() as connection:
+        return list(read_calibration(connection, run_id))
