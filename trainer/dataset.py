@@ -3,7 +3,8 @@
 Invariant: a row is either a PromptRow or a Rejection with file, line and reason; no row stops the others.
 
 Formats, told apart row by row by their columns
-    own     domain, messages or prompt; optional verifier, ground_truth, references, options, split, origin, source, id
+    own     domain, messages or prompt; optional verifier, veto, ground_truth, references, options, split, origin,
+            source, id
     verl    data_source, prompt, ability, reward_model {style, ground_truth}, extra_info
     TRL     prompt, solution; optional domain (mathematics otherwise)
 """
@@ -103,7 +104,9 @@ def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
 
 def prompt_id(messages: tuple[dict[str, str], ...], question: Question) -> str:
     """64 hexadecimal digits; the same question in the same form has the same id in every dataset."""
-    what = [messages, question.verifier, question.ground_truth, question.options]
+    what: list[Any] = [messages, question.verifier, question.ground_truth, question.options]
+    if question.veto is not None:
+        what.append(question.veto)
     canonical = json.dumps(what, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -208,14 +211,18 @@ def _messages(value: Any) -> tuple[dict[str, str], ...]:
 def _question(
     fields: Mapping[str, Any], messages: tuple[dict[str, str], ...], verifiers: tuple[str, ...] | None
 ) -> Question:
-    verifier, truth = fields.get("verifier"), fields.get("ground_truth")
-    if verifier is not None and verifiers is not None and verifier not in verifiers:
-        raise RowError(f"unknown verifier {verifier!r}: installed are {', '.join(verifiers)}")
+    verifier, veto, truth = fields.get("verifier"), fields.get("veto"), fields.get("ground_truth")
+    for name in (verifier, veto):
+        if name is not None and verifiers is not None and name not in verifiers:
+            raise RowError(f"unknown verifier {name!r}: installed are {', '.join(verifiers)}")
+    if verifier and veto:
+        raise RowError("`verifier` sends it to RTV, `veto` stands over GenRM: give one of them")
     if isinstance(truth, int | float) and not isinstance(truth, bool):
         truth = str(truth)
     plain = {
         "prompt": messages[-1]["content"],
         "verifier": verifier or None,
+        "veto": veto or None,
         "ground_truth": truth,
         "references": fields.get("references") or [],
         "options": _options(fields.get("options")),

@@ -1,7 +1,8 @@
 """Prompts from dataset files into Postgres.
 
 Invariant: ingesting a file twice is the same as once, since a prompt's id is the hash of its content. A prompt
-never changes its split: one that was trained on cannot become held out, nor the other way round.
+never changes its split: one that was trained on cannot become held out, nor the other way round. References that were
+picked and a route that was chosen after the first ingestion (`trainer.rerouting`) stay.
 """
 
 import json
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.db.models import Prompt, RunPrompt
+from streams.messages import Question
 from trainer.dataset import Defaults, PromptRow, Rejection, read_dataset
 
 T = TypeVar("T")
@@ -93,18 +95,16 @@ def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[i
     known = _existing(connection, {row.id for _, row in rows})
     values: dict[str, dict[str, Any]] = {}
     for line, row in rows:
-        split, references = known.get(row.id, (row.split, ()))
-        if split != row.split:
-            reason = f"the same prompt is already in split {split!r}, this row says {row.split!r}"
+        before = known.get(row.id)
+        if before is not None and before.split != row.split:
+            reason = f"the same prompt is already in split {before.split!r}, this row says {row.split!r}"
             report.rejected.append(Rejection(report.file, line, reason, row.source))
             continue
-        report.known += row.id in known
-        report.new += row.id not in known
+        report.known += before is not None
+        report.new += before is None
         report.by_domain[row.domain] = report.by_domain.get(row.domain, 0) + 1
-        question = row.question
-        if references and not question.references:
-            question = msgspec.structs.replace(question, references=references)  # picked after the first ingestion
-        known[row.id] = (row.split, question.references)
+        question = row.question if before is None else before.kept(row.question)
+        known[row.id] = _Known(row.split, question, rerouted=before is not None and before.rerouted)
         values[row.id] = _values(row, question)
     if values:
         statement = insert(Prompt)
@@ -124,12 +124,32 @@ def _link(connection: Connection, run_id: str | None, prompt_ids: Sequence[str])
         connection.execute(insert(RunPrompt).on_conflict_do_nothing(), rows)
 
 
-def _existing(connection: Connection, ids: set[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    rows = connection.execute(select(Prompt.id, Prompt.split, Prompt.question).where(Prompt.id.in_(ids)))
-    return {key: (split, tuple(question.get("references", ()))) for key, split, question in rows}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A prompt that is there already."""
+
+    split: str
+    question: Question
+    rerouted: bool
+
+    def kept(self, new: Question) -> Question:
+        """`new` with what was decided here since."""
+        if self.question.references and not new.references:
+            new = msgspec.structs.replace(new, references=self.question.references)
+        if self.rerouted:
+            new = msgspec.structs.replace(new, verifier=self.question.verifier, veto=self.question.veto)
+        return new
 
 
-def _values(row: PromptRow, question: msgspec.Struct) -> dict[str, Any]:
+def _existing(connection: Connection, ids: set[str]) -> dict[str, _Known]:
+    query = select(Prompt.id, Prompt.split, Prompt.question, Prompt.rerouted_at).where(Prompt.id.in_(ids))
+    return {
+        row.id: _Known(row.split, msgspec.convert(row.question, Question), row.rerouted_at is not None)
+        for row in connection.execute(query)
+    }
+
+
+def _values(row: PromptRow, question: Question) -> dict[str, Any]:
     return {
         "id": row.id,
         "domain": row.domain,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.cli import prompt_routes
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
 from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_engine
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from trainer.ingest import IngestReport
 
-app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select.")
+app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, route.")
+app.command()(prompt_routes.route)
 
 _SHOWN_REJECTIONS = 5
 
@@ -169,6 +171,7 @@ def _story(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
         "prompt": prompt.question["prompt"],
         "domain": f"{prompt.domain}, split {prompt.split}, origin {prompt.origin}",
         "source": prompt.source,
+        "scorer": _scorer(prompt.question) + (f", chosen {prompt.rerouted_at:%F %T}" if prompt.rerouted_at else ""),
         "quarantined": prompt.quarantined or "no",
         "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in selections],
         "statistics": [
@@ -182,6 +185,11 @@ def _story(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
             for row in groups
         ],
     }
+
+
+def _scorer(question: dict[str, Any]) -> str:
+    veto = question.get("veto")
+    return question.get("verifier") or (f"genrm, under the veto of {veto}" if veto else "genrm")
 
 
 def _one_line(text: str) -> str:

@@ -1,0 +1,83 @@
+"""Who scores a prompt, changed while a run goes on.
+
+Invariant: groups that were dispatched keep their question, and with it their scorer; those dispatched from the next
+transaction on have the new one, since the selector reads a prompt's question when it makes its ticket. A prompt that
+the new route could not score keeps its old one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+
+from infra.db.models import Prompt
+from streams.messages import Question
+from streams.routing import judgeable
+
+_BATCH = 5000
+"""Rows an UPDATE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRoute:
+    """A verifier's name sends prompts to RTV; None sends them to GenRM, under the veto of `veto` where it is given."""
+
+    verifier: str | None = None
+    veto: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.verifier is not None and self.veto is not None:
+            raise ValueError("a veto stands over GenRM: it has no place beside a verifier")
+
+    def of(self, question: Question) -> Question | None:
+        """The question on this route; None where nothing could score it there."""
+        if self.verifier is None and not judgeable(question):
+            return None
+        return msgspec.structs.replace(question, verifier=self.verifier, veto=self.veto)
+
+
+@dataclass(frozen=True, slots=True)
+class Rerouted:
+    changed: int
+    same: int
+    """They were on this route already."""
+    unfit: int
+    """They have neither a ground truth nor references to judge by, and keep their verifier."""
+
+
+def by_domain(domain: str) -> ColumnElement[bool]:
+    return Prompt.domain == domain
+
+
+def by_id(prefix: str) -> ColumnElement[bool]:
+    """Ids that begin so."""
+    return Prompt.id.startswith(prefix, autoescape=True)
+
+
+def reroute(connection: Connection, which: ColumnElement[bool], route: NewRoute) -> Rerouted:
+    """Of the prompts of either split. Locked in the order of their ids until the transaction ends."""
+    rows = connection.execute(select(Prompt.id, Prompt.question).where(which).order_by(Prompt.id).with_for_update())
+    changes: list[dict[str, object]] = []
+    same = unfit = 0
+    for prompt_id, raw in rows:
+        question = msgspec.convert(raw, Question)
+        new = route.of(question)
+        if new is None:
+            unfit += 1
+        elif new == question:
+            same += 1
+        else:
+            changes.append({"_id": prompt_id, "_question": msgspec.to_builtins(new)})
+    _write(connection, changes)
+    return Rerouted(len(changes), same, unfit)
+
+
+def _write(connection: Connection, changes: Sequence[dict[str, object]]) -> None:
+    statement = (
+        update(Prompt.__table__)  # type: ignore[arg-type]  # a declarative class's table is a Table
+        .where(Prompt.id == bindparam("_id"))
+        .values(question=bindparam("_question", type_=Prompt.question.type), rerouted_at=func.now())
+    )
+    for start in range(0, len(changes), _BATCH):
+        connection.execute(statement, changes[start : start + _BATCH])
