@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from types import FrameType
 from typing import Annotated
@@ -65,17 +66,26 @@ def serve(
     set_up_logging(name)
     serve_metrics(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
     signal.signal(signal.SIGTERM, _interrupt)
-    run(name, settings)
+
+    def reread() -> Settings:
+        return resolve(recipe, assignments, *connections(bootstrap_servers, database_url)).settings
+
+    run(name, settings, reread)
 
 
-def run(name: Service, settings: Settings) -> None:
-    """Returns when the service stopped in order, whether it was done or interrupted."""
+def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
+    """Returns when the service stopped in order, whether it was done or interrupted. `reread`: the settings as their
+    sources say now, for a service that loads its scorer anew on SIGHUP.
+    """
     _bound_threads(_threads_of(name, settings))
     log = logging.getLogger(f"rewardstream.{name}")
     main = importlib.import_module(_MODULES[name]).main
     log.info("starting pid=%d", os.getpid())
     try:
-        main(settings, settings.broker.bootstrap_servers)
+        if name is Service.GENRM:
+            main(settings, settings.broker.bootstrap_servers, reread)
+        else:
+            main(settings, settings.broker.bootstrap_servers)
     except KeyboardInterrupt:
         log.info("stopped by signal")
     else:

@@ -1,8 +1,9 @@
-"""`rewardstream up | down | status | top`: a stack in the background."""
+"""`rewardstream up | down | status | top | reload`: a stack in the background."""
 
 import json
 import time
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
     from infra.cli.runs import RunPlace
     from infra.local.background import StackStatus
+
+
+class Reloadable(StrEnum):
+    """Services that load their scorer anew on SIGHUP."""
+
+    RTV = "rtv"
+    GENRM = "genrm"
 
 
 def up(
@@ -96,6 +104,18 @@ def top(
     place = find_run(state.run_id, runs)
     with engine_of(place, runs) as engine:
         _watch(place, engine, once=once)
+
+
+def reload(
+    *,
+    name: Annotated[Reloadable, typer.Argument(help="rtv: verifiers as installed; genrm: the run's settings.json.")],
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Exchange the scorers of a run that goes on: nothing is lost, and nothing is scored twice."""
+    from infra.local.background import reload as ask
+
+    pid = ask(runs, name)
+    print(f"{name} (process {pid}) loads its scorer anew; its log under {runs / 'latest' / 'logs'} says how it went")
 
 
 def require_models(settings: Settings) -> None:

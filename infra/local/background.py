@@ -1,8 +1,9 @@
-"""`up`, `down` and `status`: a stack that outlives the command which started it.
+"""`up`, `down`, `status` and `reload`: a stack that outlives the command which started it.
 
 Invariant: one stack in the background for each folder of runs; `down` returns when nothing of it is left.
 """
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,24 @@ def status(runs: Path) -> StackStatus | None:
         ServiceHealth(service=service, healthy=healthy) for service, healthy in zip(state.services, health, strict=True)
     )
     return StackStatus(state=state, running=running, services=services)
+
+
+def reload(runs: Path, name: str) -> int:
+    """Ask a service of the stack to load its scorer anew; its process id. Raises LocalStackError."""
+    state = read_state(runs)
+    if state is None or state.process is None:
+        raise LocalStackError(f"nothing is up in {runs.resolve()}: `rewardstream up` starts a stack")
+    pid = next((service.pid for service in state.services if service.name == name), None)
+    try:
+        process = None if pid is None else psutil.Process(pid)
+        if process is None or process.ppid() != state.pid:  # a reused process id is not ours
+            raise LocalStackError(f"service {name} is not running: `rewardstream status` shows what is")
+        process.send_signal(signal.SIGHUP)
+    except psutil.NoSuchProcess as error:
+        raise LocalStackError(
+            f"service {name} has just ended: `rewardstream status` shows whether it is back"
+        ) from error
+    return int(process.pid)
 
 
 def _answers(service: ServiceLine) -> bool:
