@@ -7,7 +7,9 @@ program must not know (expected values, other jobs, credentials, the host's file
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, Self
+
+BOUNDS = ("network", "files", "processes", "memory", "time", "output", "uid", "cgroup")
 
 
 class Ending(StrEnum):
@@ -26,9 +28,16 @@ class Isolation:
     name: str
     """`bubblewrap` or `subprocess`."""
     enforced: tuple[str, ...]
-    """Of: network, files, processes, memory, time, output, uid, cgroup."""
+    """Of BOUNDS. Without `cgroup`, the bounds of memory and files hold for each process, not for all together."""
     missing: tuple[str, ...]
     """The rest: what a program could do that nothing here prevents."""
+    why: str = ""
+    """Why no better one is in force; empty where it was asked for."""
+
+    @property
+    def line(self) -> str:
+        missing = f"; not isolated: {', '.join(self.missing)}" if self.missing else ""
+        return f"{self.name} ({', '.join(self.enforced)}{missing}){f': {self.why}' if self.why else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Program:
     language: str
-    """A key of the settings' interpreters."""
+    """`python`, or a key of the settings' interpreters."""
     source: str
     stdin: bytes = b""
     arguments: tuple[str, ...] = ()
@@ -67,15 +76,52 @@ class SandboxError(RuntimeError):
     """The sandbox itself failed, not the program: an infra_error, never a verdict."""
 
 
+class SessionEndedError(RuntimeError):
+    """The program inside ended, was killed for a limit, or wrote what is no answer; `ran` says how it ended."""
+
+    def __init__(self, ran: Ran) -> None:
+        super().__init__(f"the session ended: {ran.ending}, code {ran.code}")
+        self.ran = ran
+
+
+class Session(Protocol):
+    """A conversation with a harness of ours that runs inside, beside the program: requests in, lines out.
+
+    The program shares the harness's process, so that a line is what the program says, whoever wrote it.
+    """
+
+    def send(self, request: Any) -> None:
+        """Anything that marshal takes. Raises SessionEndedError."""
+        ...
+
+    def receive(self, seconds: float, size: int) -> bytes:
+        """The next line, without its end, of at most `size` bytes. Raises SessionEndedError; the session is over."""
+        ...
+
+    def close(self) -> Ran:
+        """Kill what is left; how it ended. May be called again."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
 class Sandbox(Protocol):
+    """Of one thread, which outlives its programs: they are killed when it ends."""
+
     isolation: Isolation
 
     def run(self, program: Program, limits: Limits) -> Ran:
-        """Raises SandboxError."""
+        """Raises SandboxError; ValueError for a language that the settings do not name."""
         ...
 
     def run_all(self, programs: Sequence[Program], limits: Limits) -> list[Ran]:
-        """Each in isolation of its own, as many at once as the pool has room. Raises SandboxError."""
+        """Each in isolation of its own, as many at once as interpreters are kept warm; `limits` are each one's."""
+        ...
+
+    def open(self, harness: str, limits: Limits) -> Session:
+        """Start `harness`, trusted Python that finds its file descriptor in CHANNEL. Raises SandboxError."""
         ...
 
     def close(self) -> None: ...

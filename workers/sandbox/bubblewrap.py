@@ -1,0 +1,110 @@
+"""bubblewrap: namespaces of its own for each program, a file system of a few read-only binds and one small tmpfs.
+
+Invariant: a program sees no process, no network, no file and no variable of the host but the interpreter's. Started
+by root, the setting up is root's and the first stage drops to a uid of the slot's own before it reads its job; started
+by a user, a user namespace does the same. The tree dies with the thread that started it.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.settings.tree import SandboxSettings
+from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
+from workers.sandbox.cell import Cell
+from workers.sandbox.cgroups import CgroupRoot
+from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
+from workers.sandbox.rlimits import rlimits
+from workers.sandbox.slots import Slot, Slots
+
+FOLDER = "/tmp"  # noqa: S108  inside, on a tmpfs of its own
+LAUNCHER_PROCESSES = 2
+"""bwrap outside, and bwrap as the first process inside."""
+LAUNCHER_BYTES = 8 * 2**20
+"""Theirs, of the group's memory."""
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = {"lib": "/usr/lib", "lib32": "/usr/lib32", "lib64": "/usr/lib64", "bin": "/usr/bin", "sbin": "/usr/sbin"}
+_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
+"""What programs of /usr need: the libraries' index, and the links that many commands are."""
+UNPRIVILEGED = 65534
+"""nobody, as the user namespace calls the service's own user."""
+
+
+class BubblewrapLauncher:
+    def __init__(self, settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> None:
+        self._root = os.geteuid() == 0
+        self._interpreter = Interpreter.own(packages=settings.packages)
+        self._preload = list(preload)
+        self._slots = Slots(cgroups, own_uids=self._root)
+        missing = () if cgroups else ("cgroup",)
+        enforced = tuple(bound for bound in BOUNDS if bound not in missing)
+        self.isolation = Isolation("bubblewrap", enforced, missing)
+
+    def start(self, file_bytes: int) -> Cell:
+        """Raises SandboxError."""
+        bwrap = shutil.which("bwrap")
+        if bwrap is None:
+            raise SandboxError("bwrap is not installed: apt-get install bubblewrap")
+        argv = [bwrap, *self._arguments(file_bytes), "--", str(self._interpreter.inside), *FLAGS, "-c", BOOT]
+        try:
+            slot = self._slots.take()
+            process, channel = launch(argv, {}, slot.cgroup.members if slot.cgroup else ())
+        except OSError as error:
+            raise SandboxError(f"a sandbox could not be started: {error}") from error
+        cell = Cell(process, channel, _Place(self._slots, slot))
+        path = self._interpreter.path(inside=True)
+        setup = {"uid": slot.uid, "folder": FOLDER, "path": path, "preload": self._preload, "guard": None}
+        cell.boot(stage_code(), setup)
+        return cell
+
+    def close(self) -> None:
+        self._slots.close()
+
+    def _arguments(self, file_bytes: int) -> list[str]:
+        found = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        found += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
+        if self._root:
+            found += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        else:
+            found += ["--unshare-user", "--uid", str(UNPRIVILEGED), "--gid", str(UNPRIVILEGED)]
+        for name, value in self._interpreter.environment(inside=True).items():
+            found += ["--setenv", name, value]
+        found += ["--ro-bind", "/usr", "/usr"]
+        for name, target in _LINKS.items():
+            if Path(target).is_dir():
+                found += ["--symlink", target, f"/{name}"]
+        found += ["--perms", "0755", "--dir", "/etc"]
+        for path in _ETC:
+            found += ["--ro-bind-try", path, path]
+        found += self._interpreter.binds()
+        found += ["--proc", "/proc", "--perms", "0755", "--dir", "/dev"]
+        for name in _DEVICES:
+            found += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            found += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
+        found += ["--symlink", "/proc/self/fd", "/dev/fd", "--symlink", FOLDER, "/dev/shm"]  # noqa: S108
+        found += ["--perms", "1777", "--size", str(file_bytes), "--tmpfs", FOLDER, "--remount-ro", "/"]
+        return [*found, "--chdir", FOLDER]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A slot; the tree and its files go with its first process."""
+
+    slots: Slots
+    slot: Slot
+
+    def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
+        if self.slot.cgroup:
+            self.slot.cgroup.limit(limits.memory_bytes + LAUNCHER_BYTES, limits.processes + LAUNCHER_PROCESSES)
+        return rlimits(limits, address_space=python or self.slot.cgroup is None) | {"RLIMIT_NPROC": limits.processes}
+
+    def memory_killed(self) -> bool:
+        return self.slot.cgroup is not None and self.slot.cgroup.killed_for_memory()
+
+    def clear(self) -> None:
+        pass
+
+    def release(self) -> None:
+        self.slots.give(self.slot)

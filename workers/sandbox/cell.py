@@ -1,0 +1,236 @@
+"""The host's end of one sandboxed process tree: feed it its job, read what it writes, kill it.
+
+Invariant: nothing here waits without a bound. No read waits for the end of a pipe, which a grandchild may hold, and
+what is kept of an output is at most its limit.
+"""
+
+import marshal
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any, Protocol
+
+from workers.sandbox.base import Ending, Limits, Ran, SandboxError
+from workers.sandbox.reaping import children_of
+from workers.sandbox.stage import MEMORY_EXIT, READY
+
+START_SECONDS = 10.0
+"""A stage is ready in 20 ms; on a machine that swaps it takes many times that."""
+GONE_SECONDS = 1.0
+"""A killed tree is gone in milliseconds; longer means that the kernel holds it, and waiting does not help."""
+_CHUNK = 2**16
+_SIGNAL_EXIT = 128
+"""A launcher reports the death of its child by a signal as a shell does."""
+
+
+class Gone(Exception):  # noqa: N818  tells the callers here, is no error of its own
+    """The channel is closed or full beyond the deadline."""
+
+
+@dataclass(slots=True)
+class Output:
+    """What came from one descriptor, up to its limit."""
+
+    descriptor: int
+    limit: int = 0
+    data: bytearray = field(default_factory=bytearray)
+    open: bool = True
+    over: bool = False
+
+    def take(self) -> None:
+        """Read once; called where the descriptor is readable."""
+        try:
+            chunk = os.read(self.descriptor, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        self.open = bool(chunk)
+        room = self.limit - len(self.data)
+        self.data += chunk[:room]
+        self.over = self.over or len(chunk) > room
+
+    def drain(self) -> None:
+        """What is there already, and no more than the limit of it."""
+        while self.open and not self.over and select.select([self.descriptor], [], [], 0)[0]:
+            self.take()
+
+
+class Place(Protocol):
+    """What a cell owns on the host."""
+
+    def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
+        """Set the limits that the host sets; those that the stage sets, by their names in `resource`."""
+        ...
+
+    def memory_killed(self) -> bool:
+        """Whether the kernel killed a process of this program for its memory."""
+        ...
+
+    def clear(self) -> None:
+        """Kill what is left of the tree, and remove its files."""
+        ...
+
+    def release(self) -> None:
+        """The next program may have it."""
+        ...
+
+
+class Cell:
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, place: Place) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._channel = channel
+        self._place = place
+        self._pidfd = os.pidfd_open(process.pid)
+        self._stdout = Output(process.stdout.fileno())
+        self._stderr = Output(process.stderr.fileno(), limit=_CHUNK)  # a launcher that fails says why
+        self.inbox = Output(channel.fileno(), limit=len(READY))
+        for output in (self._stdout, self._stderr, self.inbox):
+            os.set_blocking(output.descriptor, False)
+        self._started = time.monotonic()
+        self.deadline = self._started + START_SECONDS
+        self._inner: list[tuple[int, int]] = []
+        self.ended = False
+        self.ran: Ran | None = None
+
+    def boot(self, stage: CodeType, setup: dict[str, Any]) -> None:
+        """What the first stage is, and needs before its job; it is ready a little later. Raises SandboxError."""
+        try:
+            self.send(stage)
+            self.send(setup)
+        except Gone as error:
+            raise self._not_started() from error
+
+    def wait_ready(self) -> None:
+        """Raises SandboxError."""
+        while not self.inbox.data:
+            pump([self], self.deadline - time.monotonic())
+            if self.inbox.data:
+                break
+            if self.ended or not self.inbox.open or time.monotonic() >= self.deadline:
+                raise self._not_started()
+        self._note_inner()
+        self.inbox.data.clear()
+        self.inbox.limit = 0
+        self._stderr.data.clear()
+
+    def start(self, job: dict[str, Any], limits: Limits) -> None:
+        """Hand the job over; its time runs from here. Raises SandboxError."""
+        self._started = time.monotonic()
+        self.deadline = self._started + limits.wall_seconds
+        self._stdout.limit = self._stderr.limit = limits.output_bytes
+        try:
+            self.send(job | {"limits": self._place.bound(limits, python=not job["argv"])})
+        except (Gone, OSError) as error:
+            ran = self.finish(Ending.EXITED)
+            raise SandboxError(f"a sandbox ended before its job (code {ran.code}): {error}") from error
+
+    def send(self, message: Any) -> None:
+        """Raises Gone."""
+        data = marshal.dumps(message)
+        view = memoryview(len(data).to_bytes(8, "little") + data)
+        try:
+            while view:
+                self._channel.settimeout(max(self.deadline - time.monotonic(), 0.001))
+                view = view[self._channel.send(view) :]
+        except OSError as error:
+            raise Gone from error
+        finally:
+            self._channel.setblocking(False)
+
+    def descriptors(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        if not self.ended:
+            yield self._pidfd, self._end
+        for output in (self._stdout, self._stderr, self.inbox):
+            if output.open and not output.over:
+                yield output.descriptor, output.take
+
+    def ending(self) -> Ending | None:
+        """How it ended, or None where it goes on."""
+        if self._stdout.over or self._stderr.over:
+            return Ending.OUTPUT
+        if self.ended:
+            return Ending.EXITED
+        return Ending.TIMEOUT if time.monotonic() >= self.deadline else None
+
+    def finish(self, ending: Ending) -> Ran:
+        """Kill every process and free what it holds; the first call's ending stands."""
+        if self.ran is not None:
+            return self.ran
+        seconds = time.monotonic() - self._started
+        if not self._inner:
+            self._note_inner()
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GONE_SECONDS)
+        self._reap_inner()
+        self._place.clear()
+        self._stdout.drain()
+        self._stderr.drain()
+        self.ran = self._told(ending, _exit_code(self._process.returncode), seconds)
+        self._close()
+        return self.ran
+
+    def _note_inner(self) -> None:
+        with suppress(ProcessLookupError):
+            self._inner += [(pid, os.pidfd_open(pid)) for pid in children_of(self._process.pid)]
+
+    def _reap_inner(self) -> None:
+        """The launcher's child dies with it and is then ours (see reaping); with it goes its whole namespace."""
+        for pid, descriptor in self._inner:
+            select.select([descriptor], [], [], GONE_SECONDS)
+            os.close(descriptor)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+    def _told(self, ending: Ending, code: int | None, seconds: float) -> Ran:
+        if ending is not Ending.OUTPUT and (code == MEMORY_EXIT or self._place.memory_killed()):
+            ending = Ending.OOM
+        elif ending is Ending.EXITED and (self._stdout.over or self._stderr.over):
+            ending = Ending.OUTPUT
+        kept = bytes(self._stdout.data), bytes(self._stderr.data)
+        return Ran(ending, code if ending is Ending.EXITED else None, *kept, seconds)
+
+    def _not_started(self) -> SandboxError:
+        ran = self.finish(Ending.EXITED if self.ended else Ending.TIMEOUT)
+        said = ran.stderr.decode(errors="replace").strip()[-300:]
+        return SandboxError(f"a sandbox did not start ({ran.ending}, code {ran.code}): {said or 'no message'}")
+
+    def _end(self) -> None:
+        self.ended = True
+
+    def _close(self) -> None:
+        os.close(self._pidfd)
+        self._channel.close()
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+        self._place.release()
+
+
+def pump(cells: Iterable[Cell], seconds: float) -> None:
+    """Wait for the next thing that any of them does, at most so long, and take what there is."""
+    poll = select.poll()
+    handlers = {}
+    for cell in cells:
+        for descriptor, handler in cell.descriptors():
+            handlers[descriptor] = handler
+            poll.register(descriptor, select.POLLIN)
+    for descriptor, _ in poll.poll(max(seconds, 0) * 1000):
+        handlers[descriptor]()
+
+
+def _exit_code(status: int | None) -> int | None:
+    if status is not None and _SIGNAL_EXIT < status <= _SIGNAL_EXIT + signal.NSIG:
+        return _SIGNAL_EXIT - status
+    return status

@@ -1,0 +1,197 @@
+"""Limits on a whole tree of processes: cgroup version 1 or 2, memory and pids, where their files can be written.
+
+Invariant: a group's name says which process made it, so that whoever comes later removes what that process left.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from workers.sandbox.owners import is_left_over, owner_mark
+
+PREFIX = "rewardstream-"
+MOUNTS = Path("/proc/self/mountinfo")
+OWN = Path("/proc/self/cgroup")
+REMOVE_SECONDS = 1.0
+"""Killed processes leave their group within milliseconds."""
+_POLL_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Names of one version's files."""
+
+    memory: tuple[str, ...]
+    """Limits in bytes, in the order in which they must be written."""
+    swap: str
+    """No swap beside the memory: a limit that does not exist on a host without swap."""
+    kills: str
+    """Holds `oom_kill N`."""
+
+
+V1 = Layout(
+    ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), swap="memory.swappiness", kills="memory.oom_control"
+)
+V2 = Layout(("memory.max",), swap="memory.swap.max", kills="memory.events")
+
+
+class Cgroup:
+    """One group: a folder for each hierarchy that it is in."""
+
+    def __init__(self, layout: Layout, memory: Path, pids: Path) -> None:
+        self._layout = layout
+        self._memory = memory
+        self._pids = pids
+        self._limits: tuple[int, int] | None = None
+        self._kills = self._count_kills()
+
+    @property
+    def members(self) -> tuple[Path, ...]:
+        """Files that a process writes its pid to."""
+        return tuple(folder / "cgroup.procs" for folder in self._folders)
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys((self._memory, self._pids)))
+
+    @property
+    def pids(self) -> set[int]:
+        return {int(pid) for file in self.members for pid in file.read_text().split()}
+
+    @property
+    def empty(self) -> bool:
+        return not self.pids
+
+    def limit(self, memory_bytes: int, processes: int) -> None:
+        """Raises OSError."""
+        if self._limits == (memory_bytes, processes):
+            return
+        self._limits = None
+        files = [file for name in self._layout.memory if (file := self._memory / name).exists()]
+        current = files[0].read_text().strip()
+        grows = not current.isdigit() or int(current) < memory_bytes
+        for file in reversed(files) if grows else files:  # memory with swap is never below memory
+            file.write_text(str(memory_bytes))
+        if (swap := self._memory / self._layout.swap).exists():
+            swap.write_text("0")
+        (self._pids / "pids.max").write_text(str(processes))
+        self._limits = (memory_bytes, processes)
+
+    def killed_for_memory(self) -> bool:
+        """Whether the kernel killed a process of it since the last call."""
+        before, self._kills = self._kills, self._count_kills()
+        return self._kills > before
+
+    def kill(self) -> None:
+        """Until nothing is left of it, for REMOVE_SECONDS at most."""
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while (pids := self.pids) and time.monotonic() < deadline:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_POLL_SECONDS)
+
+    def close(self) -> None:
+        """With what runs in it. A group that the kernel holds longer is left to the next start."""
+        with suppress(OSError):
+            self.kill()
+        deadline = time.monotonic() + REMOVE_SECONDS
+        for folder in self._folders:
+            while folder.exists() and time.monotonic() < deadline:
+                try:
+                    folder.rmdir()
+                except FileNotFoundError:
+                    break
+                except OSError:
+                    time.sleep(_POLL_SECONDS)
+
+    def _count_kills(self) -> int:
+        for line in (self._memory / self._layout.kills).read_text().splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupRoot:
+    """Where groups can be made; the same folder twice under version 2."""
+
+    layout: Layout
+    memory: Path
+    pids: Path
+
+    @classmethod
+    def find(cls) -> Self | None:
+        """The first place below which a group with both limits can be made, or None."""
+        for layout, memory, pids in _places(OWN.read_text(), MOUNTS.read_text()):
+            root = cls(layout, memory, pids)
+            with suppress(OSError):
+                group = root.make(0)
+                with closing(group):
+                    group.limit(2**28, 64)
+                    return root
+        return None
+
+    def make(self, number: int) -> Cgroup:
+        """Raises OSError."""
+        name = f"{PREFIX}{owner_mark()}-{number}"
+        folders = tuple(dict.fromkeys((self.memory / name, self.pids / name)))
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        return Cgroup(self.layout, self.memory / name, self.pids / name)
+
+    def sweep(self) -> None:
+        """Remove the groups of processes that are gone."""
+        names = {path.name for root in (self.memory, self.pids) for path in root.glob(f"{PREFIX}*")}
+        for name in names:
+            if is_left_over(name.removeprefix(PREFIX)):
+                with suppress(OSError):
+                    self._adopt(name).close()
+
+    def _adopt(self, name: str) -> Cgroup:
+        return Cgroup(self.layout, self.memory / name, self.pids / name)
+
+
+def _places(own: str, mountinfo: str) -> Iterator[tuple[Layout, Path, Path]]:
+    """Own groups, then their parents, then the mounts: what is delegated to a service differs."""
+    groups = {}
+    for line in own.splitlines():
+        _, names, path = line.split(":", 2)
+        groups.update(dict.fromkeys(names.split(","), path.lstrip("/")))
+    mounts = _mounts(mountinfo)
+    if "memory" in mounts and "pids" in mounts:
+        memory, pids = mounts["memory"], mounts["pids"]
+        yield V1, memory / groups.get("memory", ""), pids / groups.get("pids", "")
+        yield V1, memory, pids
+    if "" in mounts:
+        base, own_group = mounts[""], mounts[""] / groups.get("", "")
+        for folder in dict.fromkeys((own_group, own_group.parent, base)):
+            if folder.is_relative_to(base) and _delegates(folder):
+                yield V2, folder, folder
+
+
+def _delegates(folder: Path) -> bool:
+    with suppress(OSError):
+        return {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text().split())
+    return False
+
+
+def _mounts(mountinfo: str) -> dict[str, Path]:
+    """Mount point by controller; `` is version 2's."""
+    found: dict[str, Path] = {}
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(" - ")
+        kind, _, options = rest.split(" ", 2)
+        point = Path(fields.split(" ")[4])
+        if kind == "cgroup2":
+            found.setdefault("", point)
+        elif kind == "cgroup":
+            for name in {"memory", "pids"} & set(options.split(",")):
+                found[name] = point
+    return found

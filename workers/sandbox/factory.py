@@ -1,0 +1,82 @@
+"""The sandbox that the settings ask for, or the best that this host can have.
+
+Invariant: one sandbox a process for the same settings; what it holds is freed at the process's end, and what a
+process left that was killed is removed by the next one's first.
+"""
+
+import atexit
+from functools import cache
+
+from infra.settings.tree import SandboxSettings
+from workers.sandbox.base import Isolation, Limits, Program, Sandbox, SandboxError
+from workers.sandbox.bubblewrap import BubblewrapLauncher
+from workers.sandbox.cgroups import CgroupRoot
+from workers.sandbox.plain import PlainLauncher
+from workers.sandbox.plain import sweep as sweep_folders
+from workers.sandbox.reaping import adopt_orphans
+from workers.sandbox.warm import Launcher, WarmSandbox
+
+_PROBE = "import os; os.write(1, b'up')"
+
+
+def build_sandbox(settings: SandboxSettings, preload: tuple[str, ...] = ()) -> Sandbox:
+    """`preload`: modules that each Python has imported before it is given its program. Interpreters start with the
+    first program. Raises SandboxError where the kind that is asked for does not work here.
+    """
+    return _build(settings.model_dump_json(), preload)
+
+
+def default_limits(settings: SandboxSettings, wall_seconds: float) -> Limits:
+    return Limits(
+        wall_seconds=wall_seconds,
+        memory_bytes=settings.memory_mib * 2**20,
+        processes=settings.processes,
+        output_bytes=settings.output_kib * 2**10,
+        file_bytes=settings.file_mib * 2**20,
+    )
+
+
+def isolation_of(settings: SandboxSettings) -> Isolation:
+    """What is in force with these settings, found out by a program's run. Raises SandboxError."""
+    return build_sandbox(settings).isolation
+
+
+@cache
+def _build(settings_json: str, preload: tuple[str, ...]) -> Sandbox:
+    settings = SandboxSettings.model_validate_json(settings_json)
+    adopt_orphans()
+    cgroups = _cgroups()
+    sandbox = WarmSandbox(_launcher(settings, preload, cgroups), settings)
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+@cache
+def _cgroups() -> CgroupRoot | None:
+    sweep_folders()
+    root = CgroupRoot.find()
+    if root is not None:
+        root.sweep()
+    return root
+
+
+def _launcher(settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> Launcher:
+    if settings.kind == "subprocess":
+        return PlainLauncher(settings, preload, cgroups)
+    launcher = BubblewrapLauncher(settings, preload, cgroups)
+    try:
+        _probe(launcher, settings)
+    except SandboxError as error:
+        launcher.close()
+        if settings.kind == "bubblewrap":
+            raise
+        return PlainLauncher(settings, preload, cgroups, why=str(error))
+    return launcher
+
+
+def _probe(launcher: Launcher, settings: SandboxSettings) -> None:
+    """Raises SandboxError."""
+    sandbox = WarmSandbox(launcher, settings.model_copy(update={"warm": 0}))
+    ran = sandbox.run(Program("python", _PROBE), default_limits(settings, settings.case_seconds))
+    if ran.stdout != b"up":
+        raise SandboxError(f"a sandbox ran nothing ({ran.ending}, code {ran.code}): {ran.stderr[-300:]!r}")

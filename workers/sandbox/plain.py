@@ -1,0 +1,140 @@
+"""Plain subprocesses, where bubblewrap cannot work: bounded in memory, processes, time and output, not shut in.
+
+Invariant: it claims no more than it enforces. Network and files are as the user's that it runs as: a uid of its own
+that owns nothing where the service is root, else the service's own.
+
+What a program leaves running is found three ways: by its cgroup, by its uid, or, since orphans become this process's
+children (see reaping), as those of our children that we did not start.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from infra.settings.tree import SandboxSettings
+from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
+from workers.sandbox.cell import GONE_SECONDS, Cell
+from workers.sandbox.cgroups import CgroupRoot
+from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
+from workers.sandbox.owners import is_left_over, owner_mark
+from workers.sandbox.reaping import children_of, kill_adopted, kill_user, tasks_of_user
+from workers.sandbox.rlimits import rlimits
+from workers.sandbox.slots import Slot, Slots
+
+PREFIX = "rewardstream-sandbox-"
+FOREIGN_UID = 61184
+"""Some user who owns nothing, to ask what such a one can read."""
+
+
+class PlainLauncher:
+    def __init__(
+        self, settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None, why: str = ""
+    ) -> None:
+        self._interpreter = Interpreter.own(packages=settings.packages)
+        self._preload = list(preload)
+        self._drops = os.geteuid() == 0 and _reachable(self._interpreter.path(inside=False))
+        self._slots = Slots(cgroups, own_uids=self._drops)
+        self._numbers = count()
+        self._own: set[int] = set()
+        missing = {"network", "files"}
+        missing |= set() if cgroups else {"cgroup"}
+        missing |= set() if self._drops else {"uid"}
+        if os.geteuid() == 0 and not self._drops and not cgroups:
+            missing |= {"processes"}  # root's own are not counted
+        self.isolation = Isolation(
+            name="subprocess",
+            enforced=tuple(bound for bound in BOUNDS if bound not in missing),
+            missing=tuple(bound for bound in BOUNDS if bound in missing),
+            why=why,
+        )
+
+    def start(self, file_bytes: int) -> Cell:  # noqa: ARG002  the place's limits have it
+        """`file_bytes` bounds each file. Raises SandboxError."""
+        known = children_of(os.getpid())
+        argv = [str(self._interpreter.executable), *FLAGS, "-c", BOOT]
+        try:
+            slot = self._slots.take()
+            folder = Path(tempfile.gettempdir()) / f"{PREFIX}{owner_mark()}-{next(self._numbers)}"
+            folder.mkdir(mode=0o700)
+            if slot.uid is not None:
+                os.chown(folder, slot.uid, slot.uid)
+            environment = self._interpreter.environment(inside=False) | {"HOME": str(folder), "TMPDIR": str(folder)}
+            members = slot.cgroup.members if slot.cgroup else ()
+            process, channel = launch(argv, environment, members, start_new_session=True)
+        except OSError as error:
+            raise SandboxError(f"a sandbox could not be started: {error}") from error
+        self._own.add(process.pid)
+        cell = Cell(process, channel, _Place(self._slots, slot, folder, process.pid, self._own, known))
+        path = self._interpreter.path(inside=False)
+        setup = {"uid": slot.uid, "folder": str(folder), "path": path, "preload": self._preload, "guard": os.getpid()}
+        cell.boot(stage_code(), setup)
+        return cell
+
+    def close(self) -> None:
+        self._slots.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    slots: Slots
+    slot: Slot
+    folder: Path
+    pid: int
+    own: set[int]
+    """Pids of all cells' first processes."""
+    known: set[int]
+    """This process's children when the cell started."""
+
+    def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
+        found = rlimits(limits, address_space=python or self.slot.cgroup is None)
+        if self.slot.cgroup:
+            self.slot.cgroup.limit(limits.memory_bytes, limits.processes)
+        if self.slot.uid is not None:
+            return found | {"RLIMIT_NPROC": limits.processes}
+        if os.geteuid() != 0:
+            return found | {"RLIMIT_NPROC": tasks_of_user() + limits.processes}
+        return found
+
+    def memory_killed(self) -> bool:
+        return self.slot.cgroup is not None and self.slot.cgroup.killed_for_memory()
+
+    def clear(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self.slot.cgroup is not None:
+            self.slot.cgroup.kill()
+        if self.slot.uid is not None:
+            kill_user(self.slot.uid)
+        kill_adopted(self.known | self.own, GONE_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def release(self) -> None:
+        self.own.discard(self.pid)
+        self.slots.give(self.slot)
+
+
+def sweep() -> None:
+    """Remove the folders of processes that are gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if is_left_over(folder.name.removeprefix(PREFIX)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reachable(paths: list[str]) -> bool:
+    """Whether a user who owns nothing can read the interpreter: one under /root, say, it cannot."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setresgid(FOREIGN_UID, FOREIGN_UID, FOREIGN_UID)
+            os.setresuid(FOREIGN_UID, FOREIGN_UID, FOREIGN_UID)
+            status = int(not all(os.access(path, os.R_OK | os.X_OK) for path in paths))
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -1,0 +1,76 @@
+"""What one running sandbox owns on the host: an unprivileged uid and a cgroup, used again by the next.
+
+Invariant: no two live sandboxes of this host share a uid or a cgroup. A uid is claimed by an abstract socket's name,
+which the kernel frees with the process that holds it. A slot is given out only when nothing runs in it.
+"""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from workers.sandbox.cgroups import Cgroup, CgroupRoot
+
+UIDS = range(61184, 65520)
+"""Those that systemd keeps for services with a dynamic user: no file belongs to them."""
+
+
+@dataclass(slots=True)
+class Slot:
+    uid: int | None
+    """None: the service's own user."""
+    cgroup: Cgroup | None
+    claim: socket.socket | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self.cgroup is None or self.cgroup.empty
+
+    def close(self) -> None:
+        if self.cgroup is not None:
+            self.cgroup.close()
+        if self.claim is not None:
+            self.claim.close()
+
+
+class Slots:
+    def __init__(self, root: CgroupRoot | None, *, own_uids: bool) -> None:
+        self._root = root
+        self._own_uids = own_uids
+        self._free: list[Slot] = []
+        self._busy: list[Slot] = []
+        self._made = 0
+
+    def take(self) -> Slot:
+        """Raises OSError where no uid is free, or no cgroup can be made."""
+        slot = next((slot for slot in self._free if slot.idle), None) or self._make()
+        if slot in self._free:
+            self._free.remove(slot)
+        self._busy.append(slot)
+        return slot
+
+    def give(self, slot: Slot) -> None:
+        self._busy.remove(slot)
+        self._free.append(slot)
+
+    def close(self) -> None:
+        for slot in (*self._free, *self._busy):
+            slot.close()
+        self._free.clear()
+        self._busy.clear()
+
+    def _make(self) -> Slot:
+        self._made += 1
+        uid, claim = next(_free_uids()) if self._own_uids else (None, None)
+        return Slot(uid, self._root.make(self._made) if self._root else None, claim)
+
+
+def _free_uids() -> Iterator[tuple[int, socket.socket]]:
+    for uid in UIDS:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0rewardstream-sandbox-{uid}")
+        except OSError:
+            claim.close()
+        else:
+            yield uid, claim
+    raise OSError(f"all uids from {UIDS.start} to {UIDS.stop - 1} are in use by sandboxes")

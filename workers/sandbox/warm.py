@@ -1,0 +1,112 @@
+"""The sandbox over a launcher: interpreters that wait, each used for one program only.
+
+Invariant: a program meets an interpreter that has run nothing but the first stage. Replacements are started while a
+program runs, and come up by themselves, so that no thread is needed.
+"""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from infra.settings.tree import SandboxSettings
+from workers.sandbox.base import Ending, Isolation, Limits, Program, Ran, SandboxError
+from workers.sandbox.cell import Cell, pump
+from workers.sandbox.interpreter import harness_code
+from workers.sandbox.session import CellSession
+
+PYTHON = "python"
+FILE = "program"
+"""Without an ending, which some interpreters would read a meaning into."""
+_STARTS = 2
+"""An interpreter that waited may have been killed meanwhile, so there is a second; two failures are a defect."""
+
+
+class Launcher(Protocol):
+    isolation: Isolation
+
+    def start(self, file_bytes: int) -> Cell:
+        """Raises SandboxError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class WarmSandbox:
+    def __init__(self, launcher: Launcher, settings: SandboxSettings) -> None:
+        self._launcher = launcher
+        self._interpreters = settings.interpreters
+        self._room = settings.warm
+        self._file_bytes = settings.file_mib * 2**20
+        self._idle: deque[Cell] = deque()
+        self.isolation = launcher.isolation
+
+    def run(self, program: Program, limits: Limits) -> Ran:
+        return self.run_all([program], limits)[0]
+
+    def run_all(self, programs: Sequence[Program], limits: Limits) -> list[Ran]:
+        waiting = deque(enumerate(self._job(program) for program in programs))
+        running: dict[int, Cell] = {}
+        found: dict[int, Ran] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < max(1, self._room):
+                    index, job = waiting.popleft()
+                    running[index] = self._start(job, limits)
+                pump(running.values(), min(cell.deadline for cell in running.values()) - time.monotonic())
+                for index, cell in tuple(running.items()):
+                    if (ending := cell.ending()) is not None:
+                        found[index] = cell.finish(ending)
+                        del running[index]
+        finally:
+            for cell in running.values():
+                cell.finish(Ending.TIMEOUT)
+        return [found[index] for index in range(len(programs))]
+
+    def open(self, harness: str, limits: Limits) -> CellSession:
+        job: dict[str, Any] = {"argv": None, "name": FILE, "arguments": (), "files": {}, "stdin": b""}
+        return CellSession(self._start(job | {"harness": harness_code(harness)}, limits))
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.popleft().finish(Ending.EXITED)
+        self._launcher.close()
+
+    def _job(self, program: Program) -> dict[str, Any]:
+        argv = self._interpreters.get(program.language)
+        if argv is None and program.language != PYTHON:
+            known = ", ".join({PYTHON, *self._interpreters})
+            raise ValueError(f"no interpreter for {program.language!r}; rtv.sandbox.interpreters has: {known}")
+        files = dict(program.files)
+        if argv is not None:
+            files[FILE] = program.source.encode()
+        return {
+            "argv": [*argv, FILE, *program.arguments] if argv is not None else None,
+            "name": FILE,
+            "arguments": program.arguments,
+            "files": files,
+            "stdin": program.stdin,
+            "source": program.source,
+            "harness": None,
+        }
+
+    def _start(self, job: dict[str, Any], limits: Limits) -> Cell:
+        """Raises SandboxError."""
+        for attempt in range(1, _STARTS + 1):
+            try:
+                cell = self._ready(limits.file_bytes)
+                cell.start(job, limits)
+                break
+            except SandboxError:
+                if attempt == _STARTS:
+                    raise
+        while len(self._idle) < self._room:
+            self._idle.append(self._launcher.start(self._file_bytes))
+        return cell
+
+    def _ready(self, file_bytes: int) -> Cell:
+        """Raises SandboxError."""
+        warm = self._idle and file_bytes == self._file_bytes
+        cell = self._idle.popleft() if warm else self._launcher.start(file_bytes)
+        cell.wait_ready()
+        return cell
