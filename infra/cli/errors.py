@@ -49,7 +49,6 @@ _EXPECTED = {
     "trainer.replay.ReplayError": ExitCode.UNREACHABLE,
     "workers.model_files.ModelFilesError": ExitCode.UNREACHABLE,
     "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
-    "workers.verifiers.child.NotStartedError": ExitCode.UNREACHABLE,
 }
 """By qualified name: naming an error must not import the modules of all parts."""
 

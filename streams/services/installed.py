@@ -35,8 +35,8 @@ class InstalledScorer:
 
 @asynccontextmanager
 async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
-    """Closed at the end. Raises ScorerNotInstalledError, what loading a judge raises (workers.judges.factory), and
-    NotStartedError where no verifier process starts.
+    """Closed at the end; verifier processes start with the first rollout. Raises ScorerNotInstalledError, and what
+    loading a judge raises (workers.judges.factory).
     """
     if wanted.name == GENRM:
         async with _judge(wanted, settings) as found:
@@ -48,7 +48,6 @@ async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[Ins
     rtv = settings.rtv
     pool = VerifierPool(rtv)
     try:
-        await pool.start()
         yield InstalledScorer(
             id=found_id,
             route=Route.RTV,

@@ -1,0 +1,30 @@
+"""A run that is over: its folder, its log on a real broker, its database."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+sys.path += [str(Path(__file__).parents[2] / "unit" / "streams"), str(Path(__file__).parents[2] / "unit" / "judges")]
+
+from past_run import PastRun
+
+from infra.local.run_folder import write_settings
+from infra.settings.tree import Settings
+from streams.clients import make_producer
+
+
+@pytest.fixture
+def past(topic_settings: Settings, engine: Engine, tmp_path: Path) -> Iterator[PastRun]:
+    tree = topic_settings.model_dump() | {
+        "database": {"url": engine.url.render_as_string(hide_password=False)},
+        "run": {"id": topic_settings.run.id, "folder": str(tmp_path), "prepared": str(tmp_path / "prepared")},
+    }
+    settings = Settings.model_validate(tree)
+    (tmp_path / settings.run.id).mkdir()
+    write_settings(settings, tmp_path / settings.run.id)
+    producer = make_producer(settings.broker, settings.broker.bootstrap_servers)
+    yield PastRun(settings, tmp_path, producer)
+    producer.close()
