@@ -36,9 +36,7 @@ def after_reasoning(response: str) -> str:
     bare = _BARE_CHANNELS.match(response)
     if bare:
         return bare["final"].strip()
-    last = None
-    for last in _TAG.finditer(response):
-        pass
+    last = _last(_TAG, response)
     if last is None:
         return response.strip()
     return response[last.end() :].strip() if _closes(last) else ""
@@ -51,14 +49,19 @@ def _closes(tag: re.Match[str]) -> bool:
 
 def _final_channel(response: str) -> str:
     """Nothing where another channel is the last, or where it was never named."""
-    last = None
-    for last in _CHANNEL.finditer(response):
-        pass
+    last = _last(_CHANNEL, response)
     if last is None or last["name"].casefold() != "final":
         return ""
     rest = response[last.end() :]
     end = _CHANNEL_END.search(rest)
     return (rest[: end.start()] if end else rest).strip()
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = None
+    for match in pattern.finditer(text):
+        found = match
+    return found
 
 
 def words(text: str) -> list[str]:
