@@ -80,23 +80,24 @@ class Learner:
             keep=settings.learner.keep_versions,
         )
         self._source = open_source(settings, bootstrap)
-        self._intake = Intake(self._source, settings.learner, limits_of(settings), history.closed)
+        self._intake = Intake(self._source, settings.learner, Limits.of(settings.selector.admission), history.closed)
         topics = [self._source.prompts, self._source.scored]
         self._reader = LogReader(settings.broker, bootstrap, topics, start=history.offsets)
         self._ended = False
         self._checkpointed = history.version
-        self._stepping = False
+        self._safe: History | None = None
         self._progress_at = time.monotonic()
         log.info("lineage=%d version=%d resumed_from=%s", lineage, history.version, saved)
 
     def run(self) -> None:
         """Returns where the log is another run's and every group of it is closed. Raises KeyboardInterrupt. A last
-        checkpoint comes before either, where the state is between two steps.
+        checkpoint comes before either, but for an interrupt within a step.
         """
         self._start_lineage()
         try:
             while not self._ended:
                 self._read()
+                self._safe = self._history()
                 if self._batch_is_due():
                     self._step()
             self._save_last_checkpoint()
@@ -158,7 +159,7 @@ class Learner:
         taken = self._intake.taken
         staleness = [member.group.staleness(self._at.version) for member in taken]
         batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens)
-        self._stepping = True
+        self._safe = None
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
         self._at.version += 1
         trained = time.monotonic()
@@ -166,10 +167,10 @@ class Learner:
         report.seconds["publish"] = time.monotonic() - trained
         self._close([(m.group, Outcome.TRAINED, "", age) for m, age in zip(taken, staleness, strict=True)])
         self._intake.taken = []
-        self._stepping = False
+        self._safe = self._history()
         if self._at.version % self._settings.learner.checkpoint_every == 0:
             clock = time.monotonic()
-            self._save_checkpoint()
+            self._save_checkpoint(self._safe)
             report.seconds["checkpoint"] = time.monotonic() - clock
         report.seconds["total"] = time.monotonic() - started
         self._progress_at = time.monotonic()
@@ -223,23 +224,26 @@ class Learner:
         self._at.ordinal += 1
         return closing
 
-    def _save_last_checkpoint(self) -> None:
-        if not self._stepping and self._at.version > self._checkpointed:
-            self._save_checkpoint()
-
-    def _save_checkpoint(self) -> None:
-        history = History(
+    def _history(self) -> History:
+        return History(
             lineage=self._at.lineage,
             version=self._at.version,
             ordinal=self._at.ordinal,
             offsets=resume_offsets(self._reader, self._intake),
-            closed=self._intake.book.closed,
+            closed=self._intake.book.closed.copy(),
         )
+
+    def _save_last_checkpoint(self) -> None:
+        """Of the last moment at which all that was read and sent was noted: an interrupt may have come before that."""
+        if self._safe is not None and self._safe.version > self._checkpointed:
+            self._save_checkpoint(self._safe)
+
+    def _save_checkpoint(self, history: History) -> None:
         template = self._publisher.template
         checkpoint.save(
             self._folder / "checkpoints", self._ppo, history, template, self._settings.learner.keep_checkpoints
         )
-        self._checkpointed = self._at.version
+        self._checkpointed = history.version
 
     def _send(self, topic: Topic, messages: Sequence[GroupClosed | LineageStarted | PolicyVersion]) -> None:
         """Acknowledged by the broker when this returns."""
@@ -260,11 +264,6 @@ class Learner:
 def key_of(message: GroupClosed | LineageStarted | PolicyVersion) -> str:
     """A group's records stay in one partition; what concerns the run has the run's key."""
     return message.group_id if isinstance(message, GroupClosed) else message.run_id
-
-
-def limits_of(settings: Settings) -> Limits:
-    admission = settings.selector.admission
-    return Limits(admission.staleness, admission.groups_per_step, admission.window_share)
 
 
 def reason_label(closing: GroupClosed) -> str:

@@ -20,6 +20,9 @@ class SeqSet:
             result.add(seq)
         return result
 
+    def copy(self) -> "SeqSet":
+        return SeqSet(self.low, set(self.above))
+
     def __contains__(self, seq: int) -> bool:
         return seq < self.low or seq in self.above
 

@@ -8,9 +8,10 @@ from learner_loop import LearnerLoop
 
 from streams.clients import LogReader, confirm, send
 from streams.dead_letters import list_dead_letters
-from streams.messages import Outcome
-from streams.records import Output
+from streams.messages import GroupClosed, Outcome, PolicyVersion
+from streams.records import Output, Record
 from streams.topics import Topic
+from trainer.learner import Learner
 from workers.model_files import WEIGHTS_FILE, file_sha256
 
 
@@ -81,3 +82,35 @@ def test_an_interrupted_learner_leaves_a_checkpoint_of_its_last_step(loop: Learn
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=30) == 0
     assert (loop.folder / loop.settings.run.id / "checkpoints" / "v000001" / "learner.pt").is_file()
+
+
+@pytest.mark.parametrize("where", ["a record was read and is not noted", "a closing was sent and is not noted"])
+def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
+    loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    learner = Learner(loop.settings, loop.bootstrap)
+    poll, send_all = learner._reader.poll, learner._send
+
+    def interrupted_poll(timeout: float) -> list[Record]:
+        records = poll(timeout)
+        if records and where.startswith("a record") and learner._at.version == 1:
+            raise KeyboardInterrupt
+        return records
+
+    def interrupted_send(topic: Topic, messages: list[GroupClosed | PolicyVersion]) -> None:
+        send_all(topic, messages)
+        if topic is Topic.POLICY_VERSIONS and learner._at.version == 1:
+            loop.dispatch(2, scores=(1.0, 1.0))
+        if any(isinstance(each, GroupClosed) and each.outcome is Outcome.FILTERED for each in messages):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(learner._reader, "poll", interrupted_poll)
+    monkeypatch.setattr(learner, "_send", interrupted_send)
+    loop.dispatch(0, 1)
+    with pytest.raises(KeyboardInterrupt):
+        learner.run()
+    loop.start()
+    found = loop.closings_until(lambda c: any((each.lineage, each.seq) == (1, 2) for each in c.closed))
+    surviving = sorted(found.surviving(), key=lambda each: each.ordinal)
+    assert [(each.seq, each.ordinal) for each in surviving] == [(0, 0), (1, 1), (2, 2)]
+    assert found.lineages[-1].version == 1  # the step was kept
