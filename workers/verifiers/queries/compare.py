@@ -1,0 +1,120 @@
+"""Whether two results are the same: multisets of rows, or sequences as far as the right one is ordered.
+
+Invariant: values are compared by type and value. A whole number and a float are equal where SQLite holds them equal
+(1 = 1.0), floats within TOLERANCE; a text is never a number, a blob never a text, and NULL equals NULL only.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TOLERANCE = 1e-9
+"""Relative and absolute: sums in another order differ by less, ROUND(x, 2) by more."""
+_DIGITS = 7
+"""Significant digits by which rows with floats are matched before they are compared."""
+_MOST_LEFT = 500
+"""Rows without an equal partner that are matched one by one."""
+
+Value = int | float | str | bytes | None
+Row = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def same_value(one: Value, other: Value) -> bool:
+    if isinstance(one, float) or isinstance(other, float):
+        numbers = isinstance(one, int | float) and isinstance(other, int | float)
+        return numbers and (one == other or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE))  # type: ignore[arg-type]
+    return type(one) is type(other) and one == other
+
+
+def same_row(one: Row, other: Row) -> bool:
+    return len(one) == len(other) and all(map(same_value, one, other))
+
+
+def same_rows(one: Sequence[Row], other: Sequence[Row]) -> bool:
+    """As multisets."""
+    if len(one) != len(other):
+        return False
+    if any(isinstance(value, float) for row in (*one, *other) for value in row):
+        return _matched(list(one), list(other))
+    return Counter(map(_key, one)) == Counter(map(_key, other))
+
+
+def _matched(one: list[Row], other: list[Row]) -> bool:
+    """Sorted by their first digits, then pairwise; where rounding put two apart, each looks for a partner."""
+    one, other = sorted(one, key=_sortable), sorted(other, key=_sortable)
+    left = [(a, b) for a, b in zip(one, other, strict=True) if not same_row(a, b)]
+    if len(left) > _MOST_LEFT:
+        return False
+    partners = [b for _, b in left]
+    for row, _ in left:
+        place = next((index for index, partner in enumerate(partners) if same_row(row, partner)), None)
+        if place is None:
+            return False
+        del partners[place]
+    return True
+
+
+def tie_groups(forwards: Sequence[Row], backwards: Sequence[Row], *, keys_shown: bool) -> list[int]:
+    """Ends of the shortest stretches that hold the same rows in both: within one, ORDER BY leaves the order open.
+
+    Where the keys of the order are among the columns, equal rows are tied with all that stands between them.
+    """
+    last = {_key(row): place for place, row in enumerate(forwards)} if keys_shown else {}
+    balance: Counter[tuple[object, ...]] = Counter()
+    ends, unequal, reach = [], 0, 0
+    for place, (one, other) in enumerate(zip(forwards, backwards, strict=True)):
+        for row, step in ((one, 1), (other, -1)):
+            key = _key(row)
+            unequal -= balance[key] != 0
+            balance[key] += step
+            unequal += balance[key] != 0
+        reach = max(reach, last.get(_key(one), place))
+        if not unequal and reach <= place:
+            ends.append(place + 1)
+    return ends
+
+
+def same_order(rows: Sequence[Row], gold: Sequence[Row], ends: Sequence[int]) -> bool:
+    """Stretch by stretch."""
+    starts = [0, *ends]
+    return len(rows) == len(gold) and all(
+        same_rows(rows[start:end], gold[start:end]) for start, end in zip(starts, ends, strict=False)
+    )
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    """Equal for equal rows; a type's name tells 1 and '1' apart."""
+    return tuple(
+        ("number", _rounded(value)) if isinstance(value, int | float) else (type(value).__name__, value)
+        for value in row
+    )
+
+
+def _rounded(value: float) -> float:
+    """A whole number as it is, so that large ones stay apart."""
+    if isinstance(value, int) or not math.isfinite(value):
+        return value
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _sortable(row: Row) -> list[tuple[str, float, str]]:
+    return [
+        ("number", _approximate(value), "")
+        if isinstance(value, int | float)
+        else (type(value).__name__, 0.0, value.hex() if isinstance(value, bytes) else str(value))
+        for value in row
+    ]
+
+
+def _approximate(value: float) -> float:
+    try:
+        return float(f"{float(value):.{_DIGITS}g}")
+    except OverflowError:  # SQLite's whole numbers have 64 bits; this one comes from a reference's JSON
+        return math.inf if value > 0 else -math.inf

@@ -1,0 +1,219 @@
+"""Runs in the sandbox: a schema with its data in, images of database instances out.
+
+Invariant: the same input gives the same images, byte for byte in their rows. A derived instance keeps every
+constraint: rows that break one are left out.
+
+stdin   JSON {"scripts": [SQL, ...], "derived": count, "literals": [text or number, ...]}
+stdout  JSON {"images": [base64 of an SQLite file, ...]} or {"error": text}
+"""
+
+import base64
+import json
+import random
+import sqlite3
+import sys
+from dataclasses import dataclass
+
+MAX_ROWS = 200
+"""Rows of a table that a derived instance starts from."""
+SIZES = ((1.5, 16), (0.8, 3), (2.0, 40), (1.0, 24))
+"""Rows in a derived table, instance by instance: a multiple of those given, and at least so many. Rows get lost in one
+and come again in the others."""
+CHANGED = (0.25, 0.5, 0.4, 0.1)
+"""Share of the values that another value of the column, or one near it, replaces, instance by instance."""
+AIMED = 0.3
+"""Share of the replacements that are the query's literals and their neighbours: at a bound, > and >= differ."""
+NULLS = 0.12
+"""Share of the values that become NULL where the column allows it."""
+
+Value = int | float | str | bytes | None
+Pools = tuple[list[Value], list[Value]]
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    key: bool
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: list[Column]
+    rows: list[tuple[Value, ...]]
+    parents: dict[str, tuple[str, str]]
+    """Table and column that a column refers to."""
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def build(script: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(script)
+    return connection
+
+
+def tables(connection: sqlite3.Connection) -> list[Table]:
+    """Those that are referred to before those that refer, as far as there is such an order."""
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
+    if any(sql.lstrip().upper().startswith("CREATE VIRTUAL") for _, sql in rows):
+        raise ValueError("instances cannot be derived of virtual tables: give several database instances")
+    found = [_table(connection, name) for name, _ in rows]
+    done: list[Table] = []
+    while found:
+        waiting = {table.name for table in found}
+        ready = [
+            table for table in found if not ({parent for parent, _ in table.parents.values()} - {table.name}) & waiting
+        ]
+        done += ready or found[:1]
+        found = [table for table in found if table not in done]
+    return done
+
+
+def _parents(table: Table) -> set[str]:
+    return {parent for parent, _ in table.parents.values()} - {table.name}
+
+
+def _table(connection: sqlite3.Connection, name: str) -> Table:
+    info = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
+    columns = [
+        Column(own, bool(key), not (required or key)) for _, own, _, required, _, key, hidden in info if not hidden
+    ]
+    names = ", ".join(quoted(column.name) for column in columns)
+    rows = connection.execute(f"SELECT {names} FROM {quoted(name)} LIMIT {MAX_ROWS}").fetchall()  # noqa: S608
+    parents = {}
+    for _, _, parent, own, other, *_ in connection.execute(f"PRAGMA foreign_key_list({quoted(name)})"):
+        parents[own] = (parent, other or _first_key(connection, parent))
+    return Table(name, columns, rows, parents)
+
+
+def _first_key(connection: sqlite3.Connection, table: str) -> str:
+    """A reference that names no column is to the primary key."""
+    info = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    return str(next((row[1] for row in info if row[5]), "rowid"))
+
+
+def derive(script: str, number: int, literals: list[Value]) -> sqlite3.Connection:
+    """Another instance of the same schema, from the same rows."""
+    rng = random.Random(number)
+    base, derived = build(script), build(script)
+    derived.execute("PRAGMA foreign_keys = OFF")
+    later = derived.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in later:  # they would answer the rows put in here
+        derived.execute(f"DROP TRIGGER {quoted(name)}")
+    found = tables(base)
+    for table in found:
+        derived.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608
+    for table in found:
+        _fill(derived, table, rng, number, literals)
+    _drop_orphans(derived)
+    for _, sql in later:
+        derived.execute(sql)
+    base.close()
+    return derived
+
+
+def _fill(derived: sqlite3.Connection, table: Table, rng: random.Random, number: int, literals: list[Value]) -> None:
+    if not table.rows:
+        return
+    factor, least = SIZES[number % len(SIZES)]
+    count = max(least, round(len(table.rows) * factor))
+    sources = rng.sample(table.rows, min(count, len(table.rows)))
+    sources += rng.choices(table.rows, k=count - len(sources))
+    rng.shuffle(sources)
+    pools = [_pool(derived, table, place, literals) for place in range(len(table.columns))]
+    insert = _insert(table)
+    for source in sources:
+        row = [
+            _value(rng, column, value, pool, CHANGED[number % len(CHANGED)], refers=column.name in table.parents)
+            for column, value, pool in zip(table.columns, source, pools, strict=True)
+        ]
+        try:
+            if not derived.execute(insert, row).rowcount:  # a key that is there already: the row again under a new one
+                derived.execute(insert, _fresh_keys(derived, table, row))
+        except sqlite3.Error:
+            continue  # the row breaks a constraint
+
+
+def _insert(table: Table) -> str:
+    names = ", ".join(quoted(column.name) for column in table.columns)
+    marks = ", ".join("?" * len(table.columns))
+    return f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"  # noqa: S608
+
+
+def _fresh_keys(derived: sqlite3.Connection, table: Table, row: list[Value]) -> list[Value]:
+    """Whole-number keys that refer to nothing count on from the largest."""
+    fresh = row.copy()
+    for place, column in enumerate(table.columns):
+        if column.key and column.name not in table.parents and isinstance(row[place], int):
+            name = quoted(column.name)
+            (top,) = derived.execute(f"SELECT max({name}) FROM {quoted(table.name)}").fetchone()  # noqa: S608
+            fresh[place] = int(top or 0) + 1
+    return fresh
+
+
+def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[Value]) -> Pools:
+    """What may stand in the column: the keys referred to, or its own values and those beside them; and the literals."""
+    column = table.columns[place]
+    own = list(dict.fromkeys(row[place] for row in table.rows if row[place] is not None))
+    if column.name in table.parents:
+        parent, key = table.parents[column.name]
+        if parent == table.name:
+            return own, []
+        rows = derived.execute(f"SELECT {quoted(key)} FROM {quoted(parent)} WHERE {quoted(key)} IS NOT NULL")  # noqa: S608
+        return [row[0] for row in rows], []
+    if column.key:
+        return [], []
+    if own and all(isinstance(value, int | float) for value in own):
+        return [*own, *_near(own)], [*_texts(literals, wanted=False), *_near(literals)]
+    return own, _texts(literals, wanted=True) if own and all(isinstance(value, str) for value in own) else []
+
+
+def _texts(values: list[Value], *, wanted: bool) -> list[Value]:
+    return [value for value in values if isinstance(value, str) is wanted]
+
+
+def _near(values: list[Value]) -> list[Value]:
+    return [value + step for value in values if isinstance(value, int | float) for step in (-1, 1)]
+
+
+def _value(rng: random.Random, column: Column, value: Value, pools: Pools, changed: float, *, refers: bool) -> Value:
+    own, aimed = pools
+    if column.nullable and rng.random() < NULLS:
+        return None
+    if rng.random() < changed or (refers and value not in own):
+        pool = aimed if aimed and rng.random() < AIMED else own
+        return rng.choice(pool) if pool else value
+    return value
+
+
+def _drop_orphans(derived: sqlite3.Connection) -> None:
+    while orphans := derived.execute("PRAGMA foreign_key_check").fetchall():
+        removed = 0
+        for name, row, *_ in orphans:
+            if row is not None:
+                removed += derived.execute(f"DELETE FROM {quoted(name)} WHERE rowid = ?", (row,)).rowcount  # noqa: S608
+        if not removed:  # a table without rowid: as it cannot be repaired row by row, it goes empty
+            for name in {orphan[0] for orphan in orphans}:
+                derived.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608
+
+
+def main() -> None:
+    asked = json.loads(sys.stdin.buffer.read())
+    answer: dict[str, object]
+    try:
+        made = [build(script) for script in asked["scripts"]]
+        made += [derive(asked["scripts"][0], number, asked["literals"]) for number in range(asked["derived"])]
+        answer = {"images": [base64.b64encode(connection.serialize()).decode() for connection in made]}
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

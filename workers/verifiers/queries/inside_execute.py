@@ -1,0 +1,117 @@
+"""Runs in the sandbox: one query against each database instance, twice, and its rows out.
+
+Invariant: the query reads and does nothing else: the files are opened read-only, the authorizer allows SELECT, columns
+and functions whose value depends on their arguments only, and time, rows and bytes are bounded. What it ought to give
+is not known here.
+
+stdin   JSON {"query": SQL, "instances": count, "seconds": for all, "rows": most, "bytes": most, "heap": bytes,
+        "now": text}; the instances are the files 0.db, 1.db and so on
+stdout  JSON {"runs": [{"columns": [...], "rows": [[...], ...]}, ...]}, two an instance, the second with SQLite's
+        unordered rows reversed; or {"failed": "error" | "timeout" | "oom" | "size", "why": text}. A blob is
+        {"hex": text}
+"""
+
+import json
+import sqlite3
+import sys
+import time
+from functools import partial
+from typing import Any
+
+ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
+REFUSED_FUNCTIONS = {
+    *(
+        "random",
+        "randomblob",
+        "load_extension",
+        "changes",
+        "total_changes",
+        "last_insert_rowid",
+        "readfile",
+        "writefile",
+    ),
+    *("sqlite_version", "sqlite_source_id", "sqlite_compileoption_get", "sqlite_compileoption_used", "fts3_tokenizer"),
+}
+STEPS = 10_000
+"""Of SQLite's machine between two looks at the clock: a fraction of a millisecond."""
+CLOCKS = {"date": None, "time": None, "datetime": None, "julianday": None, "unixepoch": None, "strftime": 1}
+"""Functions that read the clock where they are told `now`, or nothing after so many arguments."""
+
+
+class TooLargeError(Exception):
+    """More rows or bytes than may come out."""
+
+
+def authorize(action: int, _first: str | None, second: str | None, *_: str | None) -> int:
+    if action in ALLOWED:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in REFUSED_FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def open_instance(number: int, asked: dict[str, Any], deadline: float, *, backwards: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{number}.db?mode=ro&immutable=1", uri=True, isolation_level=None)
+    freeze_clock(connection, asked["now"])
+    connection.execute(f"PRAGMA hard_heap_limit = {int(asked['heap'])}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA reverse_unordered_selects = {'ON' if backwards else 'OFF'}")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, int(asked["bytes"]))
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+    connection.set_authorizer(authorize)
+    return connection
+
+
+def freeze_clock(connection: sqlite3.Connection, now: str) -> None:
+    """A query about today gives the same rows on every day."""
+    clock = sqlite3.connect(":memory:", isolation_level=None)
+    for name, first in CLOCKS.items():
+        connection.create_function(name, -1, partial(frozen, clock, name, first or 0, now))
+    for name, function in (("current_date", "date"), ("current_time", "time"), ("current_timestamp", "datetime")):
+        connection.create_function(name, 0, partial(frozen, clock, function, 0, now))
+
+
+def frozen(clock: sqlite3.Connection, name: str, first: int, now: str, *given: Any) -> Any:
+    values = [now if isinstance(value, str) and value.strip().lower() == "now" else value for value in given]
+    if len(values) == first:
+        values.append(now)
+    marks = ", ".join("?" * len(values))
+    return clock.execute(f"SELECT {name}({marks})", values).fetchone()[0]
+
+
+def run(connection: sqlite3.Connection, asked: dict[str, Any]) -> dict[str, Any]:
+    cursor = connection.execute(asked["query"])
+    rows, size = [], 0
+    for row in cursor:
+        shown = [{"hex": value.hex()} if isinstance(value, bytes) else value for value in row]
+        size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
+        rows.append(shown)
+        if len(rows) > asked["rows"] or size > asked["bytes"]:
+            raise TooLargeError(f"more than {asked['rows']} rows or {asked['bytes']} bytes")
+    return {"columns": [column[0] for column in cursor.description or ()], "rows": rows}
+
+
+def answer(asked: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + asked["seconds"]
+    runs = []
+    try:
+        for number in range(asked["instances"]):
+            for backwards in (False, True):
+                connection = open_instance(number, asked, deadline, backwards=backwards)
+                runs.append(run(connection, asked))
+                connection.close()
+    except MemoryError:
+        return {"failed": "oom", "why": "the memory limit was reached"}
+    except TooLargeError as error:
+        return {"failed": "size", "why": str(error)}
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+        if time.monotonic() > deadline:
+            return {"failed": "timeout", "why": "time is up"}
+        return {"failed": "error", "why": f"{type(error).__name__}: {error}"}
+    return {"runs": runs}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(answer(json.loads(sys.stdin.buffer.read()))))
