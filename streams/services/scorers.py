@@ -85,6 +85,8 @@ class JudgeScorer:
                 await self._judge_canaries(requests[0])
             if self._batches % _CACHE_EVERY == 0:
                 await self._measure_cache()
+        if _useless(requests, answers):
+            return [_outage(judge, f"it answers nothing that it is asked: {answers[0].why}", None)] * len(requests)
         return [self._answer(judge, answer, seconds) for answer in answers]
 
     def unfit(self, rollout: Rollout) -> str | None:
@@ -142,6 +144,12 @@ class JudgeScorer:
         rate = await asyncio.to_thread(self._judge.prefix_hit_rate)
         if rate is not None:
             metrics.judge_prefix_hit_rate.set(rate)
+
+
+def _useless(requests: Sequence[JudgeRequest], answers: Sequence[Judgement | JudgeFailure]) -> bool:
+    """Whether nonsense came back to every one of several questions: the server's defect and not a question's."""
+    several = len({request.question.prompt for request in requests}) > 1
+    return several and all(isinstance(answer, JudgeFailure) and not answer.outage for answer in answers)
 
 
 def _outage(judge: Judge, why: str, retry_after: float | None) -> Outage:

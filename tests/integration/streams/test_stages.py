@@ -1,89 +1,24 @@
 """The stages of the loop as processes, between the topics of real brokers."""
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
-from examples import ROLLOUT
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
+from stage_loop import PATIENCE, Loop, rollout, wait_until
 from stage_process import running
 from tiny_judge import save_tiny_judge
 
 from infra.db.models import PromptStats, Score
 from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, make_admin, make_producer, publish, send
+from streams.clients import LogReader, confirm, send
 from streams.codec import decode, header
 from streams.dead_letters import choose, list_dead_letters, replay
-from streams.messages import Question, Rollout, Route, ScoredTrajectory, Status
-from streams.records import Output, Record
-from streams.routing import route_of
-from streams.topics import Topic, topic_name
-
-PATIENCE = 40.0
-"""Imports, the start of a verifier process, and a join of the group; on a busy machine."""
-
-
-class Loop:
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings = settings
-        self.folder = folder
-        self.bootstrap = settings.broker.bootstrap_servers
-        self.producer = make_producer(settings.broker, self.bootstrap)
-
-    def close(self) -> None:
-        self.producer.close()
-
-    def topic(self, topic: Topic) -> str:
-        return topic_name(self.settings.topics.prefix, topic)
-
-    def publish(self, rollouts: list[Rollout]) -> None:
-        deliveries = [
-            publish(
-                self.producer, self.topic(Topic.ROLLOUTS), rollout, rollout.group_id, route=route_of(rollout.question)
-            )
-            for rollout in rollouts
-        ]
-        confirm(self.producer, deliveries, 10)
-
-    def read(self, topic: Topic, count: int) -> list[Record]:
-        """At least `count` records from the beginning of the topic."""
-        records: list[Record] = []
-        deadline = time.monotonic() + PATIENCE
-        with LogReader(self.settings.broker, self.bootstrap, [self.topic(topic)]) as reader:
-            while len(records) < count:
-                if time.monotonic() > deadline:
-                    logs = "\n".join(path.read_text() for path in self.folder.glob("*.log"))
-                    pytest.fail(f"{len(records)} of {count} on {topic}:\n{logs}")
-                records += reader.poll(0.2)
-        return records
-
-    def committed(self, stage: str) -> int:
-        group = f"{self.settings.topics.prefix}.{stage}"
-        admin = make_admin(self.settings.broker, self.bootstrap)
-        offsets = admin.list_group_offsets(group)
-        admin.close()
-        return sum(offset.offset for offset in offsets.get(group, {}).values())
-
-    def run(self, stage: str, name: str = ""):
-        return running(f"streams.apps.{stage}", self.settings, self.folder / f"{stage}{name}.log")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def rollout(number: int, answer: str = "The answer is 5", **question: object) -> Rollout:
-    asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
-    return msgspec.structs.replace(
-        ROLLOUT, group_id=f"r1:{number}", rollout_id=f"r1:{number}/0", index=0, text=answer, question=asked
-    )
+from streams.messages import Rollout, Route, ScoredTrajectory, Status
+from streams.records import Output
+from streams.topics import Topic
 
 
 @pytest.fixture

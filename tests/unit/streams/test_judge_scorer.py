@@ -83,6 +83,17 @@ def test_a_request_that_fails_or_waits_leaves_the_others_their_answers() -> None
     assert (judged.score, judged.details["votes"]) == (0.5, 1)
 
 
+def test_nonsense_to_every_one_of_several_questions_is_an_outage() -> None:
+    class Garbled(LengthJudge):
+        def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
+            return [JudgeFailure("not JSON")] * len(requests)
+
+    several = asyncio.run(scorer(Garbled()).score([asked("a", prompt="p"), asked("b", prompt="q")]))
+    assert [type(answer) for answer in several] == [Outage, Outage]
+    one = asyncio.run(scorer(Garbled()).score([asked("a"), asked("b")]))
+    assert [answer.status for answer in one] == [Status.INFRA_ERROR] * 2
+
+
 def test_a_judge_is_exchanged_between_calls_and_closed_after_its_last() -> None:
     class Gated(LengthJudge):
         """Answers when it is let go; closing it before would show."""

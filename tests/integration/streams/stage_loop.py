@@ -1,0 +1,77 @@
+"""The topics of one run on a real broker, and the stages between them as processes."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from examples import ROLLOUT
+from stage_process import running
+
+from infra.settings.tree import Settings
+from streams.clients import LogReader, confirm, make_admin, make_producer, publish
+from streams.messages import Question, Rollout
+from streams.records import Record
+from streams.routing import route_headers
+from streams.topics import Topic, topic_name
+
+PATIENCE = 40.0
+"""Imports, the start of a verifier process, and a join of the group; on a busy machine."""
+
+
+class Loop:
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.bootstrap = settings.broker.bootstrap_servers
+        self.producer = make_producer(settings.broker, self.bootstrap)
+
+    def close(self) -> None:
+        self.producer.close()
+
+    def topic(self, topic: Topic) -> str:
+        return topic_name(self.settings.topics.prefix, topic)
+
+    def publish(self, rollouts: list[Rollout], topic: Topic = Topic.ROLLOUTS) -> None:
+        deliveries = [
+            publish(self.producer, self.topic(topic), rollout, rollout.group_id, **route_headers(rollout.question))
+            for rollout in rollouts
+        ]
+        confirm(self.producer, deliveries, 10)
+
+    def read(self, topic: Topic, count: int) -> list[Record]:
+        """At least `count` records from the beginning of the topic."""
+        records: list[Record] = []
+        deadline = time.monotonic() + PATIENCE
+        with LogReader(self.settings.broker, self.bootstrap, [self.topic(topic)]) as reader:
+            while len(records) < count:
+                if time.monotonic() > deadline:
+                    logs = "\n".join(path.read_text() for path in self.folder.glob("*.log"))
+                    pytest.fail(f"{len(records)} of {count} on {topic}:\n{logs}")
+                records += reader.poll(0.2)
+        return records
+
+    def committed(self, stage: str) -> int:
+        group = f"{self.settings.topics.prefix}.{stage}"
+        admin = make_admin(self.settings.broker, self.bootstrap)
+        offsets = admin.list_group_offsets(group)
+        admin.close()
+        return sum(offset.offset for offset in offsets.get(group, {}).values())
+
+    def run(self, stage: str, name: str = ""):
+        return running(f"streams.apps.{stage}", self.settings, self.folder / f"{stage}{name}.log")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def rollout(number: int, answer: str = "The answer is 5", **question: object) -> Rollout:
+    asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
+    return msgspec.structs.replace(
+        ROLLOUT, group_id=f"r1:{number}", rollout_id=f"r1:{number}/0", index=0, text=answer, question=asked
+    )
