@@ -1,128 +1,147 @@
 """The final answers that a response commits to, as text: boxes, `#### 7`, `the answer is 7`, or the whole text.
 
 Invariant: nothing is guessed. A text that gives several values without saying which is final has no final answer,
-and neither has one that hedges.
+and neither has one that hedges, asks, denies or takes back. Every search is linear in the text.
 """
 
 import re
 
+from workers.verifiers.finals import CORRECTION, NoAnswerError, Place, clean, marked, stated
+from workers.verifiers.literals import Words, read_literal
+from workers.verifiers.notation import OVERRIDES, characters, enclosed
 from workers.verifiers.numbers import read_number
-
-MAX_TEXT = 200_000
-"""Characters after the reasoning; a longer text is not searched."""
-
-_ANCHOR = re.compile(r"(?:####|\b(?:final\s+)?answer\s*(?::|=|\bis\b)\s*:?)\s*", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?;](?=\s)")
-_EMPHASIS = re.compile(r"\*\*|__|`+")
-_HEDGE = re.compile(
-    r"\b(?:or|either|neither|maybe|perhaps|possibly|probably|might|could|not|unless|unsure|between)\b|n't\b|n’t\b",
-    re.IGNORECASE,
+from workers.verifiers.phrases import (
+    ASIDE,
+    DENIED_ANCHOR,
+    DENIED_BOX,
+    FILLER,
+    HEDGE,
+    MATHS_WORDS,
+    REPLACED,
+    TAKEN_BACK,
 )
-_ENVIRONMENT = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_BRACES = re.compile(r"\\f?boxed\s*\{|[{}]")
-_CHAIN = re.compile(
-    r"(?<![\w.])[-+]?(?:\\?[$€£])?-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*\\?%)?"
-    r"(?:\s*[-+*/^=×÷]\s*\(?[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)\)?(?:\s*\\?%)?)*"
-    r"(?:\s+(?:hundred|thousand|million|billion|trillion|dozen|squared|cubed|factorial|pi)\b)?"
+from workers.verifiers.values import environments, values
+
+_SENTENCE_END = re.compile(r"[.?;](?=\s)|(?<![\d)])!(?=\s)")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
+_BOLD = re.compile(r"(?<![0-9A-Za-z)\]}])\*\*(?!\s)|(?<=\S)\*\*(?![0-9A-Za-z(\[{\\])")
+_STARRED = re.compile(r"(?<![\w*\\])([*_])(-?\d[\d.,]{0,30})\1(?![\w*])")
+_BARE_BOX = re.compile(r"\\boxed\s+(-?[0-9A-Za-z.]{1,40})(?![0-9A-Za-z])|\\fbox(?=\s*\{)")
+_HEADING = re.compile(
+    r"^(?:#{1,3}|#{5,6})(?!#)\s*(?P<answer>(?:final\s+)?answer\b\s*:?)?[ \t]*", re.IGNORECASE | re.MULTILINE
 )
 _WORD = re.compile(r"(?<!\\)[A-Za-z]{2,}")
-_MATHS_WORDS = frozenset(
-    [
-        *(
-            "sin",
-            "cos",
-            "tan",
-            "cot",
-            "sec",
-            "csc",
-            "log",
-            "ln",
-            "exp",
-            "sqrt",
-            "pi",
-            "max",
-            "min",
-            "gcd",
-            "lcm",
-            "mod",
-        ),
-        *("infinity", "and", "or", "in"),
-    ]
-)
+_COMMAND = re.compile(r"\\(?:text|mathrm|textrm)\{[^{}]*\}|\\[A-Za-z]+")
+_FOREIGN = re.compile(r"(?![ℝΑ-ω])[^\W\d_\x00-\x7f]")
+_MAYBE_A_CALCULATION = ("result", "solution")
+"""Anchors that a worked solution uses on its way, too."""
 
 
-class NoAnswerError(ValueError):
-    """The text commits to no final answer; the message says why."""
+def final_answers(text: str, *, words: bool = False) -> list[str]:
+    """Every final answer that the text gives; all of them must agree for it to be right. Raises NoAnswerError.
 
-
-def final_answers(text: str) -> list[str]:
-    """Every final answer that the text gives; all of them must agree for it to be right. Raises NoAnswerError."""
-    if len(text) > MAX_TEXT:
-        raise NoAnswerError(f"{len(text)} characters are more than {MAX_TEXT}")
-    text = _EMPHASIS.sub("", text.replace("\N{MINUS SIGN}", "-")).strip()
+    `words`: the answer is in words, so a clause counts as it stands.
+    """
+    if any(character in text for character in OVERRIDES):
+        raise NoAnswerError("the text holds characters that reorder it")
+    text = _heading_lines(_BOLD.sub("", clean(text)))
+    text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", characters(text))
+    text = _STARRED.sub(r"\2", text).strip()
     if not text:
         raise NoAnswerError("nothing stands after the reasoning")
-    boxes = boxed(text)
-    anchored = [clause for line in text.split("\n") for part in _ANCHOR.split(line)[1:] if (clause := _clause(part))]
+    boxes, anchors = marked(text), _anchors(text)
     if boxes:
-        return boxes + [value for clause in anchored if "\\boxed" not in clause for value in _one_value(clause)]
-    if anchored:
-        return [value for clause in anchored for value in _committed(clause)]
-    return _committed(_clause(text) if "\n" not in text else text)
-
-
-def boxed(text: str) -> list[str]:
-    r"""Contents of each outermost `\boxed{...}`. Raises NoAnswerError where one is empty or does not close."""
-    found = []
-    depth = start = 0
-    for match in _BRACES.finditer(text):
-        if depth:
-            depth += -1 if match.group() == "}" else 1
-            if not depth:
-                found.append(text[start : match.start()].strip())
-        elif match.group().startswith("\\"):
-            depth, start = 1, match.end()
-    if depth:
-        raise NoAnswerError("a \\boxed{ does not close")
-    if "" in found:
-        raise NoAnswerError("a \\boxed{} is empty")
-    return found
-
-
-def _clause(text: str) -> str:
-    """Up to the end of the sentence, without its mark."""
-    end = _SENTENCE_END.search(text)
-    return (text[: end.start()] if end and not _ENVIRONMENT.search(text) else text).strip().rstrip(".").strip()
-
-
-def _committed(text: str) -> list[str]:
-    """Raises NoAnswerError."""
-    if is_expression(text):
-        return [text]
-    if _HEDGE.search(text):
-        raise NoAnswerError("the answer is hedged")
-    values = _values(text)
-    if not values:
-        raise NoAnswerError("no value is given")
-    return values
-
-
-def _one_value(clause: str) -> list[str]:
-    """A clause beside a box counts where it plainly is one value; other prose about "the answer" does not."""
-    return [clause] if is_expression(clause) else []
+        found = [place.text for place in boxes if not _denied(place, DENIED_BOX)]
+        clauses = [_clause(place.text) for place in anchors if not _denied(place, DENIED_ANCHOR)]
+        found += [clause for clause in clauses if "\\boxed" not in clause and is_expression(clause)]
+        if not found:
+            raise NoAnswerError("the answer is denied or doubted")
+    elif anchors:
+        if any(_denied(place, DENIED_ANCHOR) for place in anchors):
+            raise NoAnswerError("the answer is denied or doubted")
+        found = [value for place in anchors for value in _committed(_clause(place.text), words=words)]
+    else:
+        _check_taken_back(text)
+        return _committed(text.rstrip(".").strip(), words=words)
+    last = max(boxes[-1].end if boxes else 0, _clause_end(anchors[-1]) if anchors else 0)
+    return found + _replacements(text[last:])
 
 
 def is_expression(text: str) -> bool:
     """Mathematics as a whole: no words but functions, and no second environment."""
-    if len(_ENVIRONMENT.findall(text)) > 1 or "\n" in text:
+    if "\n" in text or len(environments(text)) > 1:
         return False
     if read_number(text) is not None:
         return True
-    bare = re.sub(r"\\(?:text|mathrm|textrm)\{[^{}]*\}|\\[A-Za-z]+", " ", text)
-    return bool(text) and all(word.casefold() in _MATHS_WORDS for word in _WORD.findall(bare))
+    literal = read_literal(enclosed(text))
+    if literal is not None:
+        return not isinstance(literal, Words)
+    bare = _COMMAND.sub(" ", text)
+    return bool(text) and not _FOREIGN.search(bare) and all(w.casefold() in MATHS_WORDS for w in _WORD.findall(bare))
 
 
-def _values(text: str) -> list[str]:
-    """Environments, and chains of numbers (`7 + 4 = 11`) outside them."""
-    values = [next(filter(None, match.groups())) for match in _ENVIRONMENT.finditer(text)]
-    return values + [match.group().strip() for match in _CHAIN.finditer(_ENVIRONMENT.sub(" ; ", text))]
+def _heading_lines(text: str) -> str:
+    """A heading `Answer` announces what follows it; of other headings only the marks go."""
+    return _HEADING.sub(lambda found: "Answer: " if found["answer"] else "", text)
+
+
+def _anchors(text: str) -> list[Place]:
+    found = [place for place in stated(text) if not FILLER.fullmatch(place.text)]
+    sure = [place for place in found if not text.startswith(_MAYBE_A_CALCULATION, place.start)]
+    return sure or found if "\\boxed" not in text else sure
+
+
+def _denied(place: Place, pattern: re.Pattern[str]) -> bool:
+    return pattern.search(place.before[-80:]) is not None
+
+
+def _clause(text: str) -> str:
+    """Up to the end of the sentence, without its mark and without the reason that follows."""
+    text = text[: _first_end(text)]
+    aside = ASIDE.search(text)
+    return (text[: aside.start()] if aside else text).strip().rstrip(".").strip()
+
+
+def _first_end(text: str) -> int:
+    """Of the first sentence, outside environments; a question keeps its mark."""
+    position = 0
+    for start, end, _ in [*environments(text), (len(text), len(text), "")]:
+        found = _SENTENCE_END.search(text, position, start + 1)
+        if found:
+            return found.start() + (found[0] == "?")
+        position = end
+    return len(text)
+
+
+def _clause_end(place: Place) -> int:
+    return place.end - len(place.text) + _first_end(place.text)
+
+
+def _committed(text: str, *, words: bool) -> list[str]:
+    """Raises NoAnswerError."""
+    if words:
+        return [text]
+    if is_expression(text):
+        return [text]
+    prose = " ".join(part for part in _SENTENCE.split(text) if not part.rstrip().endswith("?"))
+    if HEDGE.search(prose):
+        raise NoAnswerError("the answer is hedged or denied")
+    found = values(prose)
+    if not found:
+        raise NoAnswerError("no value is given")
+    return found
+
+
+def _check_taken_back(text: str) -> None:
+    if TAKEN_BACK.search(text):
+        raise NoAnswerError("the answer is taken back")
+
+
+def _replacements(tail: str) -> list[str]:
+    """Values that stand after the last answer in its place or beside it. Raises NoAnswerError."""
+    _check_taken_back(tail)
+    found = [value for sentence in REPLACED.finditer(tail) for value in values(sentence[0])]
+    for line in tail.split("\n"):
+        mark = CORRECTION.search(line)
+        found += values(line[mark.end() :])[:1] if mark else []
+    return found

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.answers import NoAnswerError, final_answers
+from workers.verifiers.answers import final_answers
 from workers.verifiers.base import Verdict
-from workers.verifiers.expressions import Expression, LimitError, read, same
+from workers.verifiers.expressions import Expression, read, same
+from workers.verifiers.finals import NoAnswerError
+from workers.verifiers.limits import LimitError
+from workers.verifiers.literals import Words
+from workers.verifiers.notation import characters
 from workers.verifiers.text import after_reasoning
 
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
@@ -19,7 +23,7 @@ _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 class MathVerifier:
     name = "math"
-    version = "1"
+    version = "2"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, `#### x` and `the answer is x` must agree "
         "and equal the ground truth by value; without any of them the whole text must give one value. Hedged, empty or "
@@ -41,17 +45,17 @@ class MathVerifier:
                     return self._verdict(0.0, Status.UNPARSEABLE, "the answer is not just a number")
                 answers = [text.replace("\N{MINUS SIGN}", "-")]
             else:
-                answers = final_answers(text)
-            return self._compare(gold, answers)
+                answers = final_answers(text, words=isinstance(gold, Words))
+            return self._compare(gold, answers, question.prompt)
         except (NoAnswerError, LimitError) as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
         except RecursionError:
             return self._verdict(0.0, Status.UNPARSEABLE, "the answer nests too deeply")
 
-    def _compare(self, gold: Expression, answers: list[str]) -> Verdict:
+    def _compare(self, gold: Expression, answers: list[str], prompt: str) -> Verdict:
         """Raises LimitError."""
         for answer in dict.fromkeys(answers):
-            value = read(answer)
+            value = read(_asked(answer, prompt))
             if value is None:
                 return self._verdict(0.0, Status.UNPARSEABLE, f"{answer[:80]!r} is no mathematical expression")
             if not same(gold, value):
@@ -63,9 +67,24 @@ class MathVerifier:
         if text is None or not text.strip():
             return None
         try:
-            return read(final_answers(text)[-1] if "\\boxed" in text or "####" in text else text)
+            return read(final_answers(text)[-1] if "\\boxed" in text or "####" in text else characters(text))
         except (NoAnswerError, LimitError):
             return None
 
     def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
         return Verdict(score, status, why, self.name, self.version)
+
+
+def _asked(answer: str, prompt: str) -> str:
+    """`x^2 + 1 = 10` answers with 10 where the prompt asks for `x^2 + 1`; an equation of the prompt is none."""
+    left, equals, right = answer.partition("=")
+    name = _squeezed(left)
+    if equals and right.strip() and "=" not in right and len(name) > 1 and not name.isdigit():
+        given = _squeezed(prompt)
+        if name in given and f"{name}=" not in given:
+            return right
+    return answer
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\s$]|\\[()\[\]]", "", text)

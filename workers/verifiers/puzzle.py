@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.answers import NoAnswerError
+from workers.verifiers.finals import NoAnswerError
 from workers.verifiers.base import Verdict
 from workers.verifiers.puzzles.catalogue import CHECKERS, ONE_ANSWER, REFUSED
 from workers.verifiers.puzzles.checking import Checker, EntryError, MissingDataError

@@ -66,7 +66,7 @@ def test_verdicts_come_back_to_their_callers() -> None:
 
     verdicts = asyncio.run(scenario())
     assert [verdict.score for verdict in verdicts] == [float(number == 7) for number in range(20)]
-    assert {(verdict.scorer, verdict.version) for verdict in verdicts} == {("math", "1")}
+    assert {(verdict.scorer, verdict.version) for verdict in verdicts} == {("math", "2")}
 
 
 @pytest.mark.parametrize(

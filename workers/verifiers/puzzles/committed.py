@@ -7,7 +7,7 @@ which disagree can be told.
 import re
 from dataclasses import dataclass
 
-from workers.verifiers.answers import NoAnswerError
+from workers.verifiers.finals import NoAnswerError
 
 MAX_TEXT = 200_000
 """Characters after the reasoning; a longer text is not searched. The longest right answer drawn has 20,000."""

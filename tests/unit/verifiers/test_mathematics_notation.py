@@ -1,0 +1,31 @@
+"""What people and models write for one value, and for a value that only looks like it: (gold, response)."""
+
+import pytest
+from _pytest.mark import ParameterSet
+from mathematics_right import RIGHT
+from mathematics_wrong import WRONG
+
+from streams.messages import Question, Status
+from workers.verifiers.base import Verdict
+from workers.verifiers.mathematics import MathVerifier
+
+
+def rows(table: dict[str, list[tuple[str, str]]]) -> list[ParameterSet]:
+    return [pytest.param(*case, id=f"{theme}-{n}") for theme, cases in table.items() for n, case in enumerate(cases)]
+
+
+def verdict(gold: str, response: str) -> Verdict:
+    return MathVerifier().verify(Question(prompt="?", ground_truth=gold), response)
+
+
+@pytest.mark.parametrize(("gold", "response"), rows(RIGHT))
+def test_the_same_value_in_another_notation_is_right(gold: str, response: str) -> None:
+    found = verdict(gold, response)
+    assert (found.score, found.status) == (1.0, Status.CORRECT), found.why
+
+
+@pytest.mark.parametrize(("gold", "response"), rows(WRONG))
+def test_what_only_looks_like_it_is_wrong(gold: str, response: str) -> None:
+    found = verdict(gold, response)
+    assert found.score == 0.0, found.why
+    assert found.status in {Status.WRONG, Status.UNPARSEABLE}

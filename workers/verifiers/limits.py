@@ -1,0 +1,70 @@
+"""What an expression may hold before it is parsed: length, digits, depth, exponents, factorials.
+
+Invariant: nothing here parses or computes; every check is linear in a text of at most MAX_LENGTH characters.
+"""
+
+import re
+from collections.abc import Iterator
+
+from workers.verifiers.numbers import MAX_DIGITS
+
+MAX_LENGTH = 1000
+MAX_DEPTH = 30
+MAX_EXPONENT_DIGITS = 4
+MAX_FACTORIAL_DIGITS = 3
+
+_GROUP_POWER = re.compile(r"[)}\]]\s*\^\s*(?:\{\s*)?-?\d")
+_DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
+_EXPONENT_DIGITS = re.compile(rf"\d{{{MAX_EXPONENT_DIGITS + 1}}}")
+_FACTORIAL = re.compile(r"([\w)}\]!]*)\s*!")
+_SMALL = re.compile(rf"\d{{1,{MAX_FACTORIAL_DIGITS}}}|[a-z]")
+
+
+class LimitError(ValueError):
+    """The expression is larger than an answer may be; the message names the limit."""
+
+
+def check_length(text: str) -> None:
+    """Raises LimitError."""
+    if len(text) > MAX_LENGTH:
+        raise LimitError(f"the answer has {len(text)} characters, more than {MAX_LENGTH}")
+
+
+def check_limits(text: str) -> None:
+    """Raises LimitError."""
+    check_length(text)
+    if _DIGITS.search(text):
+        raise LimitError(f"a number has more than {MAX_DIGITS} digits")
+    if max(depths(text), default=0) > MAX_DEPTH:
+        raise LimitError(f"brackets nest deeper than {MAX_DEPTH}")
+    for exponent in _exponents(text):
+        if "^" in exponent or "!" in exponent:
+            raise LimitError("an exponent holds a power or a factorial")
+        if _EXPONENT_DIGITS.search(exponent):
+            raise LimitError(f"an exponent has more than {MAX_EXPONENT_DIGITS} digits")
+    if len(_GROUP_POWER.findall(text)) > 1:
+        raise LimitError("powers of powers nest")
+    for match in _FACTORIAL.finditer(text):
+        if not _SMALL.fullmatch(match[1]):
+            raise LimitError("a factorial of more than a small number or a letter")
+
+
+def depths(text: str) -> Iterator[int]:
+    """How many brackets are open after each character."""
+    depth = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        yield depth
+
+
+def _exponents(text: str) -> Iterator[str]:
+    """What stands after each `^` up to the next space or sign, or within its braces, with a power that follows."""
+    for match in re.finditer(r"\^\s*", text):
+        rest = text[match.end() :]
+        end = _closing(rest) if rest[:1] in {"{", "("} else len(re.match(r"-?\s*\w*", rest)[0])  # type: ignore[index]
+        following = re.match(r"\s*[\^!]", rest[end:])
+        yield rest[:end] + (following[0] if following else "")
+
+
+def _closing(text: str) -> int:
+    return next((index for index, depth in enumerate(depths(text)) if depth == 0), len(text) - 1) + 1
