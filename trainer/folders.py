@@ -14,6 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 _UNFINISHED = ".unfinished-"
+_WEIGHTS = {".safetensors", ".bin", ".pt", ".pth"}
 _FULL_BYTES = 256 * 2**20
 """Less room than this after a failed write means that the disk is full; writers work in pieces of up to so much."""
 
@@ -40,6 +41,13 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def copy_description(model: Path, folder: Path) -> None:
+    """What a model's folder holds beside its weights: configuration, tokenizer, chat template. Raises OSError."""
+    for path in model.iterdir():
+        if path.is_file() and path.suffix not in _WEIGHTS and not path.name.endswith(".index.json"):
+            shutil.copy(path, folder)
+
+
 def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
     """Remove all but the `count` last folders by name; returns those removed."""
     folders = sorted(path for path in parent.glob(pattern) if path.is_dir())
@@ -49,9 +57,9 @@ def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
     return removed
 
 
-def remove_unfinished(parent: Path) -> None:
-    """Remove what killed writers left. Only where nobody writes now."""
-    for folder in parent.glob(f"{_UNFINISHED}*"):
+def remove_unfinished(parent: Path, name: str = "") -> None:
+    """Remove what killed writers left of folders whose names begin so. Only where nobody writes them now."""
+    for folder in parent.glob(f"{_UNFINISHED}{name}*"):
         shutil.rmtree(folder)
 
 

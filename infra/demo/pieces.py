@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.folders import atomic_folder
+from trainer.folders import atomic_folder, remove_unfinished
 
 REPORT = "report.json"
 _DIGITS = 16
@@ -44,6 +43,7 @@ def piece(root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".{name}.lock"):
             if not (target / REPORT).is_file():
+                remove_unfinished(root, f"{name}-")  # of a process that was killed: we hold the lock
                 _make(target, make)
                 return _read(target, made=True)
     return _read(target, made=False)
@@ -67,8 +67,6 @@ def model_hash(folder: Path) -> str:
 
 
 def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
-    for left in target.parent.glob(f".{target.name}-*"):  # of a process that was killed: we hold the lock
-        shutil.rmtree(left, ignore_errors=True)
     started, cpu = time.monotonic(), time.process_time()
     with atomic_folder(target) as folder:
         made = make(folder)
