@@ -7,12 +7,13 @@ group that the surviving history has not closed, and none that it has. The model
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from streams.records import TopicPartition
-from trainer.folders import atomic_folder, keep_newest
+from trainer.folders import atomic_folder, copy_description, keep_newest
 from trainer.ppo import PPO
 from trainer.seqset import SeqSet
 
@@ -37,12 +38,11 @@ class History:
 
 
 def save(folder: Path, ppo: PPO, history: History, template: Path, keep: int) -> Path:
-    """Write `folder/vNNNNNN`. Raises OSError."""
+    """Write `folder/vNNNNNN`; `template` is the policy's own folder. Raises OSError."""
     target = folder / f"v{history.version:06d}"
     with atomic_folder(target) as temporary:
+        copy_description(template, temporary)
         ppo.policy.save_pretrained(temporary)
-        for path in template.glob("*token*"):
-            (temporary / path.name).write_bytes(path.read_bytes())
         torch.save(_state(ppo, history), temporary / _STATE_FILE)
     keep_newest(folder, _PATTERN, keep)
     return target
@@ -62,17 +62,21 @@ def restore(path: Path, ppo: PPO) -> History:
             ppo.value.load_state_dict(state["value"])
             ppo.value_optimizer.load_state_dict(state["value_optimizer"])
         torch.set_rng_state(state["rng"])
-        offsets = {TopicPartition(topic, number): offset for topic, number, offset in state["offsets"]}
-    except (KeyError, RuntimeError, ValueError, OSError) as error:
+        return _history(state)
+    except (KeyError, RuntimeError, ValueError, OSError, EOFError, UnpicklingError) as error:
+        why = "not a checkpoint" if isinstance(error, UnpicklingError) else error  # torch would advise to trust it
         raise CheckpointError(
-            f"{path}: {error}; it was written with other learner settings or is damaged: restore the settings "
+            f"{path}: {why}; it was written with other learner settings or is damaged: restore the settings "
             "(learner.value.kind among them), or remove the folder to go on from the one before"
         ) from error
+
+
+def _history(state: Mapping[str, Any]) -> History:
     return History(
         lineage=state["lineage"],
         version=state["version"],
         ordinal=state["ordinal"],
-        offsets=offsets,
+        offsets={TopicPartition(topic, number): offset for topic, number, offset in state["offsets"]},
         closed=SeqSet.of(state["closed_low"], state["closed_above"]),
     )
 

@@ -3,7 +3,6 @@
 Invariant: an announced folder is whole and its checksum true; folders are kept until `keep` newer ones exist.
 """
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from streams.clients import LogReader
 from streams.codec import decode_by_schema
 from streams.messages import PolicyVersion
 from streams.topics import Topic, topic_name
-from trainer.folders import atomic_folder, keep_newest
+from trainer.folders import atomic_folder, copy_description, keep_newest
 from workers.model_files import WEIGHTS_FILE, file_sha256
 
 
@@ -35,9 +34,7 @@ class Publisher:
         """Write the weights; returns the announcement to make. Raises OSError."""
         target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
         with atomic_folder(target) as temporary:
-            for path in self.template.iterdir():
-                if path.is_file() and path.suffix != ".safetensors" and not path.name.endswith(".index.json"):
-                    shutil.copy(path, temporary)
+            copy_description(self.template, temporary)
             save_file(self._tensors(policy), temporary / WEIGHTS_FILE, metadata={"format": "pt"})
             digest = file_sha256(temporary / WEIGHTS_FILE)
         keep_newest(self.folder, "lineage*-v*", self.keep)

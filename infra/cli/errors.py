@@ -41,6 +41,7 @@ _EXPECTED = {
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.session.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.sft.ExamplesError": ExitCode.USAGE,
+    "trainer.checkpoint.CheckpointError": ExitCode.USAGE,
     "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
     "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,
     "streams.clients.connect.BrokerUnavailableError": ExitCode.UNREACHABLE,

@@ -1,4 +1,6 @@
+import json
 import random
+import shutil
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from trainer.checkpoint import CheckpointError, History
 from trainer.models import ValueModel, load_causal_lm, policy_forward
 from trainer.ppo import PPO, split_rows
 from trainer.seqset import SeqSet
+from workers.engines.chat import load_tokenizer
 
 GROUP = LearnerSettings(
     advantage="group", learning_rate=1e-2, warmup_steps=0, value=ValueSettings(kind="none"), autocast=False
@@ -110,6 +113,38 @@ def test_a_checkpoint_of_other_settings_is_refused(tiny_policy_folder, tmp_path)
     path = checkpoint.save(tmp_path, ppo, History(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2)
     with pytest.raises(CheckpointError, match=r"learner\.value\.kind"):
         checkpoint.restore(path, ppo_of(tiny_policy_folder, VALUE))
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tiny_policy_folder, tmp_path, content):
+    ppo = ppo_of(tiny_policy_folder, GROUP)
+    path = checkpoint.save(tmp_path, ppo, History(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2)
+    (path / "learner.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{path}: .* remove the folder"):
+        checkpoint.restore(path, ppo)
+
+
+def test_a_checkpoint_is_a_model_that_can_be_asked(tiny_policy_folder, tmp_path):
+    """Configuration, tokenizer and chat template are the policy's own, and no other weights lie beside the new."""
+    template = tmp_path / "model"
+    shutil.copytree(tiny_policy_folder, template)
+    (template / "pytorch_model.bin").write_bytes(b"old")
+    path = checkpoint.save(tmp_path, ppo_of(template, GROUP), History(0, 0, 0, {}, SeqSet()), template, keep=2)
+    messages = [{"role": "user", "content": "2+2?"}]
+    ours, theirs = (load_tokenizer(folder).apply_chat_template(messages) for folder in (path, template))
+    assert ours == theirs
+    assert (path / "config.json").is_file()
+    assert not (path / "pytorch_model.bin").exists()
+
+
+def test_dropout_is_off(tiny_policy_folder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_policy_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"attention_dropout": 0.5}))
+    policy, row = load_causal_lm(folder), pack_batch([[trajectory([1, 2, 3], [5, 6])]], 64).rows[0]
+    assert policy.config.attention_dropout == 0.5
+    assert torch.equal(policy_forward(policy, row).logprobs_N, policy_forward(policy, row).logprobs_N)
 
 
 def test_an_interrupted_save_leaves_the_checkpoint_before(tiny_policy_folder, tmp_path, monkeypatch):
