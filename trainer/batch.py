@@ -17,7 +17,6 @@ from torch import Tensor
 
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.messages import ScoredTrajectory, Source
-from trainer.groups import OpenGroup
 from workers.shared_prefix import PackedRow, PrefixGroup, pack
 
 
@@ -81,12 +80,19 @@ class TrainingBatch:
 
 def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
     """Raises TrajectoryError."""
+    try:
+        return _unpacked(scored)
+    except ValueError as error:  # arrays whose bytes are no whole numbers among them
+        raise TrajectoryError(f"{scored.rollout.rollout_id}: {error}") from error
+
+
+def _unpacked(scored: ScoredTrajectory) -> Trajectory:
+    """Raises ValueError."""
     rollout = scored.rollout
-    name = rollout.rollout_id
     if scored.score is None:
-        raise TrajectoryError(f"{name}: no score")
+        raise ValueError("no score")
     if not rollout.segments or rollout.segments[0].source is not Source.PROMPT:
-        raise TrajectoryError(f"{name}: the first segment is not the prompt")
+        raise ValueError("the first segment is not the prompt")
     tokens: list[int] = []
     by_policy: list[bool] = []
     logprobs: list[float] = []
@@ -96,18 +102,18 @@ def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
         if made:
             values = unpack_logprobs(segment.logprobs)
             if len(values) != len(ids):
-                raise TrajectoryError(f"{name}: {len(ids)} policy tokens but {len(values)} log-probabilities")
+                raise ValueError(f"{len(ids)} policy tokens but {len(values)} log-probabilities")
             logprobs.extend(values.tolist())
         tokens.extend(ids.tolist())
         by_policy.extend([made] * len(ids))
     versions = [span.version for span in rollout.spans for _ in range(span.tokens)]
     if len(versions) != len(logprobs):
-        raise TrajectoryError(f"{name}: spans cover {len(versions)} tokens, the policy made {len(logprobs)}")
+        raise ValueError(f"spans cover {len(versions)} tokens, the policy made {len(logprobs)}")
     if not logprobs or not np.isfinite(logprobs).all():
-        raise TrajectoryError(f"{name}: no policy tokens, or log-probabilities that are not finite")
+        raise ValueError("no policy tokens, or log-probabilities that are not finite")
     prompt = tuple(unpack_tokens(rollout.segments[0].token_ids).tolist())
     if not prompt:
-        raise TrajectoryError(f"{name}: the prompt has no tokens")
+        raise ValueError("the prompt has no tokens")
     temperature = rollout.sampling.temperature or 1.0
     return Trajectory(
         prompt=prompt,
@@ -121,17 +127,10 @@ def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
     )
 
 
-def build_batch(groups: Sequence[OpenGroup], row_tokens: int) -> TrainingBatch:
-    """Rows hold whole groups in the given order; a group longer than `row_tokens` gets a row of its own.
-
-    Raises TrajectoryError.
-    """
-    members = [[trajectory_of(scored) for scored in group.trajectories()] for group in groups]
-    return pack_batch(members, row_tokens)
-
-
 def pack_batch(members: Sequence[Sequence[Trajectory]], row_tokens: int) -> TrainingBatch:
-    """`members` are the trajectories of each group; all of a group share one prompt."""
+    """`members` are the trajectories of each group, which share one prompt. Rows hold whole groups in the given order;
+    a group longer than `row_tokens` gets a row of its own.
+    """
     trajectories = [trajectory for group in members for trajectory in group]
     starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
     prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]

@@ -16,8 +16,6 @@ from transformers import AutoModelForCausalLM
 from trainer.batch import TrainingRow
 from workers.shared_prefix import attention_mask
 
-VALUE_HEAD_FILE = "value_head.pt"
-
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutput:
@@ -34,10 +32,10 @@ def autocast(*, enabled: bool) -> AbstractContextManager[Any]:
 
 
 def load_causal_lm(folder: Path) -> Any:
-    """A causal language model in float32 with gradients. Raises OSError or ValueError where it does not load."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-    model.config.use_cache = False
-    return model.train()
+    """A causal language model in float32. In eval mode: dropout would be a difference between engine and learner, and
+    gradients need no other mode. Raises OSError or ValueError where it does not load.
+    """
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
 
 
 def hidden_states(model: Any, row: TrainingRow) -> Tensor:

@@ -1,8 +1,9 @@
+import msgspec
 import pytest
 import torch
 from builders import scored
 
-from streams.messages import VersionSpan
+from streams.messages import ScoredTrajectory, Segment, VersionSpan
 from trainer.batch import Trajectory, TrajectoryError, pack_batch, trajectory_of
 from trainer.models import load_causal_lm, policy_forward
 
@@ -60,6 +61,12 @@ def test_a_message_becomes_a_trajectory_untouched():
     assert (found.tokens, found.logprobs, found.versions) == ((5, 6), (-0.5, -0.25), (3, 4))
 
 
+def cut_short(scored: ScoredTrajectory) -> ScoredTrajectory:
+    """With token ids that lack a byte."""
+    segments = tuple(Segment(source=s.source, token_ids=s.token_ids[:-1]) for s in scored.rollout.segments)
+    return msgspec.structs.replace(scored, rollout=msgspec.structs.replace(scored.rollout, segments=segments))
+
+
 @pytest.mark.parametrize(
     ("broken", "why"),
     [
@@ -68,6 +75,7 @@ def test_a_message_becomes_a_trajectory_untouched():
         (scored(0, 0, 1.0, spans=[VersionSpan(0, 0, 2)]), "spans cover 2"),
         (scored(0, 0, 1.0, logprobs=[-1.0, float("nan"), -1.0]), "not finite"),
         (scored(0, 0, 1.0, prompt=[]), "no tokens"),
+        (cut_short(scored(0, 0, 1.0)), "multiple of element size"),
     ],
 )
 def test_a_broken_message_is_named(broken, why):
