@@ -7,8 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tiny_model import save_tiny_model
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "trainer"))
 
@@ -23,20 +22,7 @@ _runs = count()
 
 @pytest.fixture(scope="session")
 def tiny_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=97,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        tie_word_embeddings=True,
-    )
-    folder = tmp_path_factory.mktemp("tiny-policy")
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    return save_tiny_model(tmp_path_factory.mktemp("tiny-policy"), seed=0)
 
 
 @pytest.fixture
