@@ -1,6 +1,6 @@
 """SQL: the response's query against the reference's, by their rows on several database instances.
 
-Invariant: right means equal rows on every instance, also when SQLite gives unordered rows in reverse. The reference's
+Invariant: right means equal rows on every instance, also where their tables are stored in reverse. The reference's
 rows are never where the response's query runs. Whatever is wrong with the prompt is infra_error.
 """
 
@@ -21,6 +21,7 @@ from workers.verifiers.queries.instances import (
     NOW,
     Databases,
     Failure,
+    Pair,
     QueryFailedError,
     Runs,
     SchemaError,
@@ -52,9 +53,9 @@ class PromptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    images: tuple[bytes, ...]
+    images: tuple[Pair, ...]
     runs: tuple[Runs, ...]
-    """On each image, those left out on which the reference's own rows depend on an order that it leaves open."""
+    """On each pair of images; those are left out on which the reference's rows depend on an order that it leaves open."""
     query: Query | None
     """None where rows were given."""
 

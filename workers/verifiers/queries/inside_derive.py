@@ -4,12 +4,14 @@ Invariant: the same input gives the same images, byte for byte in their rows. A 
 constraint: rows that break one are left out.
 
 stdin   JSON {"scripts": [SQL, ...], "derived": count, "literals": [text or number, ...]}
-stdout  JSON {"images": [base64 of an SQLite file, ...]} or {"error": text}
+stdout  JSON {"images": [base64 of an SQLite file, ...]} or {"error": text}; two images an instance, the second with
+        every table's rows stored in reverse
 """
 
 import base64
 import json
 import random
+import re
 import sqlite3
 import sys
 from dataclasses import dataclass
@@ -203,13 +205,51 @@ def _drop_orphans(derived: sqlite3.Connection) -> None:
                 derived.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608
 
 
+def backwards(source: sqlite3.Connection) -> sqlite3.Connection:
+    """The same rows, stored in reverse, so that what a query leaves to chance comes out otherwise.
+
+    A table that is stored by its key is declared so that it is not: INT is INTEGER, but no rowid.
+    """
+    listed = source.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    if any(sql.lstrip().upper().startswith("CREATE VIRTUAL") for _, _, sql in listed):
+        return source
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.execute("PRAGMA foreign_keys = OFF")
+    kept = [(kind, name, sql) for kind, name, sql in listed if not name.startswith("sqlite_")]
+    for _, name, sql in (entry for entry in kept if entry[0] == "table"):
+        _create_unkeyed(copy, sql)
+        columns = _stored(source, name)
+        names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+        rows = source.execute(f"SELECT {names} FROM {quoted(name)}").fetchall()  # noqa: S608
+        copy.executemany(f"INSERT INTO {quoted(name)} ({names}) VALUES ({marks})", reversed(rows))  # noqa: S608
+    for _, _, sql in (entry for entry in kept if entry[0] != "table"):
+        copy.execute(sql)
+    return copy
+
+
+def _create_unkeyed(copy: sqlite3.Connection, sql: str) -> None:
+    unkeyed = re.sub(r"\bINTEGER\b", "INT", sql, flags=re.IGNORECASE)
+    unkeyed = re.sub(r"\bAUTOINCREMENT\b|,?\s*\bWITHOUT\s+ROWID\b", "", unkeyed, flags=re.IGNORECASE)
+    try:
+        copy.execute(unkeyed)
+    except sqlite3.Error:  # the words stood for something else
+        copy.execute(sql)
+
+
+def _stored(connection: sqlite3.Connection, table: str) -> list[str]:
+    """Columns that are not generated."""
+    info = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    return [row[1] for row in info if not row[6]]
+
+
 def main() -> None:
     asked = json.loads(sys.stdin.buffer.read())
     answer: dict[str, object]
     try:
         made = [build(script) for script in asked["scripts"]]
         made += [derive(asked["scripts"][0], number, asked["literals"]) for number in range(asked["derived"])]
-        answer = {"images": [base64.b64encode(connection.serialize()).decode() for connection in made]}
+        both = [image for instance in made for image in (instance, backwards(instance))]
+        answer = {"images": [base64.b64encode(image.serialize()).decode() for image in both]}
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
         answer = {"error": f"{type(error).__name__}: {error}"}
     sys.stdout.write(json.dumps(answer))

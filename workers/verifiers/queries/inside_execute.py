@@ -1,14 +1,13 @@
-"""Runs in the sandbox: one query against each database instance, twice, and its rows out.
+"""Runs in the sandbox: one query against each database image, and its rows out.
 
 Invariant: the query reads and does nothing else: the files are opened read-only, the authorizer allows SELECT, columns
 and functions whose value depends on their arguments only, and time, rows and bytes are bounded. What it ought to give
 is not known here.
 
-stdin   JSON {"query": SQL, "instances": count, "seconds": for all, "rows": most, "bytes": most, "heap": bytes,
-        "now": text}; the instances are the files 0.db, 1.db and so on
-stdout  JSON {"runs": [{"columns": [...], "rows": [[...], ...]}, ...]}, two an instance, the second with SQLite's
-        unordered rows reversed; or {"failed": "error" | "timeout" | "oom" | "size", "why": text}. A blob is
-        {"hex": text}
+stdin   JSON {"query": SQL, "images": count, "seconds": for all, "rows": most, "bytes": most, "heap": bytes,
+        "now": text}; the images are the files 0.db, 1.db and so on
+stdout  JSON {"results": [{"columns": [...], "rows": [[...], ...]}, ...]}, one an image; or {"failed": "error" |
+        "timeout" | "oom" | "size", "why": text}. A blob is {"hex": text}
 """
 
 import json
@@ -50,13 +49,12 @@ def authorize(action: int, _first: str | None, second: str | None, *_: str | Non
     return sqlite3.SQLITE_DENY
 
 
-def open_instance(number: int, asked: dict[str, Any], deadline: float, *, backwards: bool) -> sqlite3.Connection:
+def open_image(number: int, asked: dict[str, Any], deadline: float) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{number}.db?mode=ro&immutable=1", uri=True, isolation_level=None)
     freeze_clock(connection, asked["now"])
     connection.execute(f"PRAGMA hard_heap_limit = {int(asked['heap'])}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA query_only = ON")
-    connection.execute(f"PRAGMA reverse_unordered_selects = {'ON' if backwards else 'OFF'}")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, int(asked["bytes"]))
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
@@ -95,13 +93,12 @@ def run(connection: sqlite3.Connection, asked: dict[str, Any]) -> dict[str, Any]
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
     deadline = time.monotonic() + asked["seconds"]
-    runs = []
+    results = []
     try:
-        for number in range(asked["instances"]):
-            for backwards in (False, True):
-                connection = open_instance(number, asked, deadline, backwards=backwards)
-                runs.append(run(connection, asked))
-                connection.close()
+        for number in range(asked["images"]):
+            connection = open_image(number, asked, deadline)
+            results.append(run(connection, asked))
+            connection.close()
     except MemoryError:
         return {"failed": "oom", "why": "the memory limit was reached"}
     except TooLargeError as error:
@@ -110,7 +107,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
         if time.monotonic() > deadline:
             return {"failed": "timeout", "why": "time is up"}
         return {"failed": "error", "why": f"{type(error).__name__}: {error}"}
-    return {"runs": runs}
+    return {"results": results}
 
 
 if __name__ == "__main__":

@@ -27,10 +27,15 @@ MAX_BYTES = 2 * 2**20
 """Of one result."""
 OUTPUT_BYTES = 64 * 2**20
 """Of a run: two results an instance, and JSON's quoting. Images of databases are bounded by it too."""
+KILL = 1.5
+"""A query that SQLite cannot be interrupted in is killed after so many times its own limit."""
 HEAP_SHARE = 0.5
 """SQLite's part of the sandbox's memory; Python's rows take the rest."""
 _DERIVE = Path(__file__).with_name("inside_derive.py")
 _EXECUTE = Path(__file__).with_name("inside_execute.py")
+
+
+Pair = tuple[bytes, bytes]
 
 
 class Failure(StrEnum):
@@ -58,44 +63,49 @@ class Runs:
 
     forwards: Result
     backwards: Result
-    """With the rows reversed whose order the query leaves open."""
+    """With the tables' rows stored in reverse."""
 
 
 class Databases:
     def __init__(self, sandbox: Sandbox, settings: SandboxSettings) -> None:
         self._sandbox = sandbox
-        self._seconds = settings.case_seconds
+        self._seconds = settings.case_seconds / 2
+        """SQLite's own time for a query on all instances, and the databases' making. Making them, the reference and the
+        response, with the kill's delay, stay within the verdict's budget."""
         self._limits = default_limits(settings, settings.case_seconds)
 
-    def images(self, scripts: Sequence[str], literals: Sequence[str | int | float]) -> tuple[bytes, ...]:
-        """SQLite files: of the scripts, and DERIVED more where there is one. Raises SchemaError, SandboxError."""
+    def images(self, scripts: Sequence[str], literals: Sequence[str | int | float]) -> tuple[Pair, ...]:
+        """Pairs of SQLite files: of the scripts, and DERIVED more where there is one. The second file of a pair holds
+        the rows in reverse. Raises SchemaError, SandboxError.
+        """
         asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
-        ran = self._run(_DERIVE, asked, {}, self._seconds / 2)
+        ran = self._run(_DERIVE, asked, {}, self._seconds)
         if ran.ending is not Ending.EXITED or ran.code != 0:
             raise SchemaError(f"making the databases ended with {ran.ending}: {_last_line(ran)}")
         answer = json.loads(ran.stdout)
         if "error" in answer:
             raise SchemaError(answer["error"])
-        return tuple(base64.b64decode(image) for image in answer["images"])
+        images = [base64.b64decode(image) for image in answer["images"]]
+        return tuple(zip(images[::2], images[1::2], strict=True))
 
-    def query(self, text: str, images: Sequence[bytes]) -> tuple[Runs, ...]:
+    def query(self, text: str, pairs: Sequence[Pair]) -> tuple[Runs, ...]:
         """Raises QueryFailedError, SandboxError."""
         asked = {
             "query": text,
-            "instances": len(images),
-            "seconds": self._seconds / 2,
+            "images": 2 * len(pairs),
+            "seconds": self._seconds,
             "rows": MAX_ROWS,
             "bytes": MAX_BYTES,
             "heap": int(self._limits.memory_bytes * HEAP_SHARE),
             "now": NOW,
         }
-        files = {f"{number}.db": image for number, image in enumerate(images)}
-        ran = self._run(_EXECUTE, asked, files, self._seconds)
+        files = {f"{number}.db": image for number, image in enumerate(image for pair in pairs for image in pair)}
+        ran = self._run(_EXECUTE, asked, files, self._seconds * KILL)
         if ran.ending is Ending.EXITED and ran.code == 0:
             answer = json.loads(ran.stdout)
             if "failed" in answer:
                 raise QueryFailedError(Failure(answer["failed"]), answer["why"])
-            results = [_result(run) for run in answer["runs"]]
+            results = [_result(run) for run in answer["results"]]
             return tuple(Runs(*pair) for pair in zip(results[::2], results[1::2], strict=True))
         failures = {Ending.TIMEOUT: Failure.TIMEOUT, Ending.OOM: Failure.OOM, Ending.OUTPUT: Failure.SIZE}
         raise QueryFailedError(failures.get(ran.ending, Failure.ERROR), f"the run {ran.ending}: {_last_line(ran)}")
