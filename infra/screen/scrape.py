@@ -5,11 +5,11 @@ no counter falls but by a restart, and is named as silent.
 """
 
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -77,18 +77,17 @@ class Scraper:
     def scrape(self, endpoints: Mapping[str, str]) -> Snapshot:
         """`endpoints`: service -> URL of its /metrics."""
         answers = dict(zip(endpoints, self._pool.map(_fetch, endpoints.values()), strict=True))
-        self._last |= {name: parse(text) for name, text in answers.items() if text is not None}
-        silent = frozenset(name for name, text in answers.items() if text is None)
+        self._last |= {name: found for name, found in answers.items() if found is not None}
+        silent = frozenset(name for name, found in answers.items() if found is None)
         return Snapshot(at=time.time(), services=dict(self._last), silent=silent)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fetch(url: str) -> str | None:
+def _fetch(url: str) -> Metrics | None:
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 (own loopback endpoints)
-            body: bytes = response.read()
-    except (urllib.error.URLError, OSError, ValueError):
-        return None  # it is starting, restarting or busy: the caller shows it as silent
-    return body.decode("utf-8", "replace")
+            return parse(response.read().decode("utf-8", "replace"))
+    except (OSError, HTTPException, ValueError):
+        return None  # it is starting, busy, or died in the middle of its answer: the caller shows it as silent

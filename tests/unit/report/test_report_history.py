@@ -1,6 +1,10 @@
 """The time series: what is kept, how counters survive restarts, and what a cut-off file reads as."""
 
+import socket
+import threading
 from pathlib import Path
+
+import pytest
 
 from infra.report import history
 from infra.screen.scrape import Scraper, Snapshot, parse
@@ -75,4 +79,30 @@ def test_a_process_that_does_not_answer_keeps_its_values_and_is_named() -> None:
     found = scraper.scrape({"gone": "http://127.0.0.1:9/metrics"})
     assert found.silent == {"gone"}
     assert found.services == {}
+    scraper.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nrewardstream_policy_version 1.0\n",
+        b'HTTP/1.0 200 OK\r\n\r\nrewardstream_rollouts_total{domain="a',
+        b"not HTTP\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_process_that_dies_in_the_middle_of_its_answer_is_silent(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def die() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        process = threading.Thread(target=die)
+        process.start()
+        scraper = Scraper()
+        found = scraper.scrape({"dying": f"http://127.0.0.1:{server.getsockname()[1]}/metrics"})
+        process.join(10)
+    assert found.silent == {"dying"}
     scraper.close()
