@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import psutil
@@ -76,6 +76,15 @@ def _launch(runs: Path, argv: list[str]) -> StackState:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    try:
+        return _await_state(runs, daemon, log_file)
+    except BaseException:  # an interrupt too: what is not up yet, `down` would not find
+        daemon.terminate()
+        daemon.wait()
+        raise
+
+
+def _await_state(runs: Path, daemon: "subprocess.Popen[bytes]", log_file: Path) -> StackState:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if (state := read_state(runs)) is not None and state.pid == daemon.pid and state.process is not None:
@@ -83,8 +92,6 @@ def _launch(runs: Path, argv: list[str]) -> StackState:
         if daemon.poll() is not None:
             raise LocalStackError(f"the stack did not start; the end of {log_file}:\n{log_tail(log_file)}")
         time.sleep(_POLL_SECONDS)
-    daemon.terminate()
-    daemon.wait()
     raise LocalStackError(
         f"the stack is not up after {_START_SECONDS:g} s; its log is {log_file}:\n{log_tail(log_file)}"
     )
@@ -141,5 +148,5 @@ def _answers(service: ServiceLine) -> bool:
     try:
         with urlopen(f"http://{LOOPBACK}:{service.metrics_port}/metrics", timeout=_SCRAPE_SECONDS) as answer:
             return bool(answer.status == 200)
-    except (URLError, OSError):
+    except (OSError, HTTPException):
         return False

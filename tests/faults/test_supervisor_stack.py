@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,19 @@ def test_up_shows_why_a_stack_did_not_start(runs: Path) -> None:
     ) as caught:
         background.up(Settings.model_validate(settings.model_dump()), DAEMON)
     assert "secret" not in str(caught.value)
+
+
+def test_up_that_is_interrupted_leaves_nothing_that_starts(runs: Path) -> None:
+    file = runs / "pid"
+    code = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+
+    def interrupt() -> None:
+        await_true(lambda: file.is_file() and file.read_text())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    user = threading.Thread(target=interrupt)
+    user.start()
+    with pytest.raises(KeyboardInterrupt):
+        background.up(settings_in(runs), (sys.executable, "-c", code))
+    user.join()
+    assert not psutil.pid_exists(int(file.read_text()))
