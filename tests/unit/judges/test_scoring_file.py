@@ -10,6 +10,7 @@ from tiny_judge import save_tiny_judge
 
 from infra.settings.tree import GenRMSettings, Settings
 from workers.scoring_file import LineError, list_scorers, parse, score_lines
+from workers.verifiers.registry import load_verifier
 
 
 def line(scorer: str, reference: object, response: object, **more: object) -> str:
@@ -36,7 +37,7 @@ def test_verdicts_come_in_order_and_broken_lines_stop_nothing() -> None:
     assert [one["score"] for one in found[:5]] == [1.0, None, 0.0, None, 0.0]
     assert [one["status"] for one in found[:5]] == ["correct", "infra_error", "wrong", "infra_error", "unparseable"]
     assert all(one["score"] == 1.0 for one in found[5:])
-    assert (found[0]["scorer"], found[0]["version"]) == ("math", "1")
+    assert (found[0]["scorer"], found[0]["version"]) == ("math", load_verifier("math").version)
     assert found[1]["why"].startswith("not JSON")
 
 
