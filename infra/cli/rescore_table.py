@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_WHY_CHARACTERS = 60
+_WHY_CHARACTERS = 100
 
 
 def print_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
@@ -53,8 +53,9 @@ def print_changes(summary: Mapping[str, Any], console: Console | None = None) ->
 
 
 def _domains(summary: Mapping[str, Any]) -> Table:
-    names = ("rollouts", "old mean", "new mean", "became right", "became wrong", "unchanged", "no score", "had none")
-    table = _table("domain", *names)
+    names = ["rollouts", "old", "new", "became\nright", "became\nwrong", "unchanged", "unscored"]
+    mended = summary["overall"]["was_unscored"] > 0
+    table = _table("domain", *names, *(["had no\nscore"] if mended else []))
     for domain, row in [*summary["by_domain"].items(), ("overall", summary["overall"])]:
         table.add_row(
             domain,
@@ -64,15 +65,15 @@ def _domains(summary: Mapping[str, Any]) -> Table:
             Text(str(row["became_right"]), "green" if row["became_right"] else ""),
             Text(str(row["became_wrong"]), "red" if row["became_wrong"] else ""),
             str(row["unchanged"]),
-            str(row["unscored"]),
-            str(row["was_unscored"]),
+            Text(str(row["unscored"]), "red" if row["unscored"] else ""),
+            *([str(row["was_unscored"])] if mended else []),
         )
     return table
 
 
 def _movers(summary: Mapping[str, Any]) -> Table:
-    table = _table("moved most", "domain", "rollouts", "old", "new", "why")
-    table.columns[-1].justify = "left"
+    table = _table("moved most", "domain", "rollouts", "old", "new")
+    table.add_column("why", no_wrap=True)
     for move in summary["movers"]:
         scores = (f"{move['old_mean']:.3f}", f"{move['new_mean']:.3f}")
         table.add_row(move["prompt_id"], move["domain"], str(move["rollouts"]), *scores, _short(move["why"]))
@@ -81,7 +82,7 @@ def _movers(summary: Mapping[str, Any]) -> Table:
 
 def _table(first: str, *names: str) -> Table:
     table = Table(box=None, header_style="bright_black", padding=(0, 2, 0, 0))
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in names:
         table.add_column(name, justify="right")
     return table

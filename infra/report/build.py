@@ -12,6 +12,7 @@ import msgspec
 
 from infra.report import history, html
 from infra.report.collect import RunRecord
+from infra.report.files import replace_file
 from infra.report.summary import RunFacts, summarise
 
 SUMMARY_NAME = "summary.json"
@@ -20,7 +21,7 @@ FACTS_NAME = "facts.json"
 
 def write_facts(folder: Path, facts: RunFacts) -> None:
     """Raises OSError."""
-    _replace(folder / FACTS_NAME, msgspec.json.encode(facts))
+    replace_file(folder / FACTS_NAME, msgspec.json.encode(facts))
 
 
 def read_facts(folder: Path) -> RunFacts | None:
@@ -47,13 +48,7 @@ def finish(folder: Path, summary: dict[str, Any], facts: RunFacts, wall_seconds:
 
 
 def _write_summary(folder: Path, summary: dict[str, Any]) -> None:
-    _replace(folder / SUMMARY_NAME, json.dumps(summary, indent=2).encode() + b"\n")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)
+    replace_file(folder / SUMMARY_NAME, json.dumps(summary, indent=2).encode() + b"\n")
 
 
 def _places(folder: Path) -> dict[str, str]:

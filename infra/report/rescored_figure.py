@@ -49,7 +49,9 @@ def _means(axes: Axes, rows: Sequence[tuple[str, Mapping[str, Any]]], places: Se
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(0.4, len(rows) + 0.6)
     axes.set_title("mean score (rollouts)", loc="left")
-    axes.legend(loc="lower right", frameon=False, ncols=2, bbox_to_anchor=(1, 1))
+    axes.legend(
+        loc="lower right", frameon=False, ncols=2, bbox_to_anchor=(1, 1), fontsize=8, handletextpad=0.2, columnspacing=1
+    )
 
 
 def _flips(axes: Axes, rows: Sequence[tuple[str, Mapping[str, Any]]], places: Sequence[int]) -> None:
@@ -86,14 +88,19 @@ def _grid(figure: Figure, axes: Axes, counts: Sequence[Sequence[int]]) -> None:
     image = axes.imshow(
         turned, origin="lower", extent=(0, 1, 0, 1), cmap=_COUNTS, norm=LogNorm(1, max(most, 2)), aspect="equal"
     )
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    image.set_zorder(2)  # over the grid and the diagonal
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     if len(filled) <= _LABELLED_CELLS:
         for old, new, count in filled:
             dark = count > most**0.4
             place = ((old + 0.5) / bins, (new + 0.5) / bins)
-            axes.text(*place, str(count), ha="center", va="center", fontsize=7, color="white" if dark else INK)
+            axes.text(
+                *place, str(count), ha="center", va="center", fontsize=7, color="white" if dark else INK, zorder=3
+            )
     else:
-        figure.colorbar(image, ax=axes, shrink=0.8, label="rollouts").outline.set_visible(False)
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, format="{x:g}")
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(which="both", colors=MUTED, labelsize=8, length=0)
     axes.set_xlabel("old score")
     axes.set_ylabel("new score", color=MUTED)
     axes.set_title("rollouts by old and new score", loc="left")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from infra.report.files import replace_file
 from infra.report.rescored_figure import changes
 
 SUMMARY_NAME, PICTURE_NAME = "summary.json", "changes.png"
@@ -14,13 +15,7 @@ def write_files(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     picture = changes(summary)
     if picture is not None:
-        _replace(folder / PICTURE_NAME, picture)
+        replace_file(folder / PICTURE_NAME, picture)
     placed = summary | {"folder": str(folder), "picture": None if picture is None else str(folder / PICTURE_NAME)}
-    _replace(folder / SUMMARY_NAME, json.dumps(placed, indent=2).encode() + b"\n")
+    replace_file(folder / SUMMARY_NAME, json.dumps(placed, indent=2).encode() + b"\n")
     return placed
-
-
-def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)

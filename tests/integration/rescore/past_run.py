@@ -1,5 +1,7 @@
 """Groups of a run on its log, with the scores that its own scorer gave them."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,6 +89,14 @@ class PastRun:
         with pytest.raises(SystemExit) as ended:
             main()
         return int(ended.value.code or 0)
+
+    def process(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """The command as a process, its output in pipes."""
+        command = [sys.executable, "-m", "infra.cli.main", *self.command(*arguments)[1:]]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
+        )
 
     def new_records(self, scorer: str = INSTALLED) -> list[Record]:
         """All of the topic of new scores, copies included."""

@@ -1,0 +1,52 @@
+"""kill -9 in the middle of a rescore, then again: one effective score a rollout, in the log and in Postgres."""
+
+import signal
+import time
+
+import pytest
+from past_run import INSTALLED, RIGHT, WRONG, PastRun
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from infra.db.models import Score
+from streams.clients import LogReader
+from streams.rescored import ScorerId, rescored_topic, rescored_topics
+
+GROUPS, SIZE = 60, 4
+PATIENCE = 60.0
+
+
+def test_a_killed_rescore_goes_on_where_it_was(past: PastRun, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seq in range(GROUPS):
+        past.group(seq, (RIGHT, WRONG) * (SIZE // 2), (0.5,) * SIZE)
+    options = ("rescore", "--run", past.run_id, "--scorer", "math", "--set", "rtv.batch=4")
+    child = past.process(*options, start_new_session=True)
+    _await_records(past, GROUPS)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.communicate()
+    assert 0 < len(past.new_records()) < GROUPS * SIZE
+
+    assert past.rescore(monkeypatch, "--scorer", "math") == 0
+    expected = {f"{seq}/{index}": float(index % 2 == 0) for seq in range(GROUPS) for index in range(SIZE)}
+    assert past.new_scores() == expected
+    with Session(engine) as session:
+        rows = session.execute(
+            select(Score.rollout_id, Score.score, func.count()).group_by(Score.rollout_id, Score.score)
+        )
+        found = {name.removeprefix(f"{past.run_id}:"): (score, count) for name, score, count in rows}
+    assert found == {name: (score, 1) for name, score in expected.items()}
+
+
+def _await_records(past: PastRun, count: int) -> None:
+    """At least `count` records in the topic of the new scores."""
+    prefix, topic = past.settings.topics.prefix, rescored_topic(past.settings.topics.prefix, ScorerId.parse(INSTALLED))
+    deadline = time.monotonic() + PATIENCE
+    while topic not in rescored_topics(past.settings.broker, past.bootstrap, prefix):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    seen = 0
+    with LogReader(past.settings.broker, past.bootstrap, [topic]) as reader:
+        while seen < count:
+            assert time.monotonic() < deadline
+            seen += len(reader.poll(0.05))

@@ -1,0 +1,71 @@
+"""A learner that trains on a past run's log: from the scores of the run, or from those of a rescore."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from past_run import INSTALLED, RIGHT, WRONG, PastRun
+from tiny_model import save_tiny_model
+
+from infra.cli.errors import ExitCode
+from streams.clients import LogReader
+from streams.topics import Topic
+
+
+def start(past: PastRun, model: Path, *scores: str) -> subprocess.Popen[str]:
+    return past.process(
+        *("train", "--from-run", past.run_id, *scores, "--model", str(model)),
+        *("--set", "learner.advantage=group", "--set", "learner.value.kind=none", "--set", "learner.warmup_steps=0"),
+        *("--set", "learner.batch_wait_seconds=0.2", "--set", "selector.admission.groups_per_step=3"),
+    )
+
+
+def ended(child: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
+    """The one step's line and what the command said."""
+    out, error = child.communicate(timeout=100)
+    assert child.returncode == 0, error
+    file = next(line for line in out.splitlines() if line.startswith("steps in")).split()[-1]
+    [line] = Path(file).read_text().splitlines()
+    return json.loads(line), out
+
+
+def test_rewards_are_those_of_the_scores_that_are_named(past: PastRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """By the run: 1 and 0.5; no spread; an infra_error. By the rescore: right and wrong; the same; the same."""
+    past.group(0, (RIGHT, WRONG), (1.0, 0.5))
+    past.group(1, (RIGHT, WRONG), (1.0, 1.0))
+    past.group(2, (RIGHT, WRONG), (None, 1.0))
+    assert past.rescore(monkeypatch, "--scorer", "math") == 0
+    written = _ends(past)
+    model = save_tiny_model(tmp_path / "model", seed=0)
+
+    old_scores, new_scores = start(past, model), start(past, model, "--scores", INSTALLED)
+    old, said = ended(old_scores)
+    assert (old["reward"], old["groups"], old["version"]) == (0.75, 1, 1)
+    for outcome in ("1 trained", "1 filtered", "1 failed"):
+        assert outcome in said
+
+    new, said = ended(new_scores)
+    assert (new["reward"], new["groups"], new["version"]) == (0.5, 3, 1)
+    assert "groups     3 trained" in said
+    assert new["policy_gradient_norm"] > 0
+    assert _ends(past) == written
+
+
+def test_scores_that_nobody_made_are_refused(past: PastRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    past.group(0, (RIGHT, WRONG), (1.0, 0.5))
+    child = past.process("train", "--from-run", past.run_id, "--scores", "math@999")
+    _, error = child.communicate(timeout=100)
+    assert child.returncode == ExitCode.UNREACHABLE
+    assert f"run {past.run_id} has no scores of math@999" in error
+    assert "only the scores of the run itself" in error
+    assert not list(past.root.glob("*-again*"))
+
+
+def _ends(past: PastRun) -> dict[Any, int]:
+    """Of the old run's topics that a learner writes to."""
+    topics = [past.topic(topic) for topic in (Topic.GROUPS_CLOSED, Topic.POLICY_VERSIONS, Topic.DEAD_LETTERS)]
+    with LogReader(past.settings.broker, past.bootstrap, topics) as reader:
+        list(reader.read_to_end())
+        return reader.end_offsets()
