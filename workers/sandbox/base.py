@@ -121,7 +121,9 @@ class Sandbox(Protocol):
         ...
 
     def open(self, harness: str, limits: Limits) -> Session:
-        """Start `harness`, trusted Python that finds its file descriptor in CHANNEL. Raises SandboxError."""
+        """Start `harness`, trusted Python that finds two functions in its globals: `receive()`, the next request, and
+        `reply(line: bytes)`. Raises SandboxError.
+        """
         ...
 
     def close(self) -> None: ...

@@ -4,6 +4,8 @@ Invariant: what is visible inside is the interpreter's own installation and, whe
 installed beside the service; never the service's code.
 """
 
+import __future__
+
 import socket
 import subprocess
 import sys
@@ -94,13 +96,20 @@ class Interpreter:
 def stage_code() -> CodeType:
     """The first stage, compiled once: compiling it inside would cost each sandbox 3 ms."""
     file = Path(__file__).with_name("stage.py")
-    return compile(file.read_text(encoding="utf-8"), "stage", "exec", dont_inherit=True, optimize=2)
+    return _compiled(file.read_text(encoding="utf-8"), "stage")
 
 
 @cache
 def harness_code(source: str) -> CodeType:
     """Trusted source only: a compiler is no place for a model's."""
-    return compile(source, "harness", "exec", dont_inherit=True, optimize=2)
+    return _compiled(source, "harness")
+
+
+def _compiled(source: str, name: str) -> CodeType:
+    """Annotations stay text: what they name would have to be imported inside."""
+    flags = __future__.annotations.compiler_flag
+    code: CodeType = compile(source, name, "exec", flags, dont_inherit=True, optimize=2)
+    return code
 
 
 def launch(

@@ -10,6 +10,8 @@ from workers.sandbox.base import Ending, Ran, SessionEndedError
 from workers.sandbox.cell import Cell, Gone, pump
 
 END = b"\n"
+LEAVING_SECONDS = 0.1
+"""Between the end of a process's descriptors and the end of its launcher."""
 
 
 class CellSession:
@@ -54,5 +56,6 @@ class CellSession:
         if self._cell.inbox.over:
             return Ending.OUTPUT
         if not self._cell.inbox.open:
-            return Ending.EXITED
+            pump([self._cell], LEAVING_SECONDS)  # it closed its end, or it ends: then its status says how
+            return self._cell.ending() or Ending.EXITED
         return self._cell.ending() or (Ending.TIMEOUT if time.monotonic() >= deadline else None)

@@ -1,0 +1,61 @@
+"""How the cases of a program went, and the time that is left for them.
+
+Invariant: `passed` is true only where the program's own value was found equal, or a checker said so.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from streams.messages import Status
+from workers.sandbox.base import Ending, Ran
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one case."""
+
+    status: Status
+    """correct, wrong, timeout or oom."""
+    why: str
+
+    @property
+    def passed(self) -> bool:
+        return self.status is Status.CORRECT
+
+
+PASSED = Outcome(Status.CORRECT, "all cases pass")
+
+
+def wrong(why: str) -> Outcome:
+    return Outcome(Status.WRONG, why)
+
+
+@dataclass(slots=True)
+class Clock:
+    """`seconds` for all cases together."""
+
+    seconds: float
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        return max(self.seconds - (time.monotonic() - self._started), 0.0)
+
+
+def ended(ran: Ran, where: str) -> Outcome:
+    """Of a program that ended where an answer was due."""
+    match ran.ending:
+        case Ending.TIMEOUT:
+            return Outcome(Status.TIMEOUT, f"{where}: no answer in time")
+        case Ending.OOM:
+            return Outcome(Status.OOM, f"{where}: the memory limit was reached")
+        case Ending.OUTPUT:
+            return wrong(f"{where}: wrote more than the output limit")
+        case _:
+            return wrong(f"{where}: the program ended itself ({exit_text(ran.code)})")
+
+
+def exit_text(code: int | None) -> str:
+    if code is None:
+        return "killed"
+    return f"signal {-code}" if code < 0 else f"exit status {code}"
