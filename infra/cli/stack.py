@@ -60,12 +60,13 @@ def up(
     if dry_run:
         print_dry_run(resolved)
         return
+    from infra.local.background import require_none_up
     from infra.local.background import up as start
 
     settings = resolved.settings
     require_models(settings)
-    _ingest(settings)
-    state = start(settings)
+    require_none_up(settings.run.folder)
+    state = start(with_own_prompts(settings))
     print(f"run {state.run_id} is up: {state.broker} broker at {state.bootstrap}, database {state.database}")
     print("`rewardstream top` watches it, `rewardstream down` stops it")
 
@@ -132,12 +133,22 @@ def require_models(settings: Settings) -> None:
             resolve_model(path, settings.run.prepared, setting=setting)
 
 
-def _ingest(settings: Settings) -> None:
+def with_own_prompts(settings: Settings) -> Settings:
+    """Ingests data.prompts and data.heldout for this run alone, which has its id then: without them it draws from all
+    that the database holds.
+    """
     from infra.cli.prompts import ingest_splits
+    from infra.db.migrate import upgrade_engine
+    from infra.local import run_folder
 
-    if settings.data.prompts is not None or settings.data.heldout is not None:
-        with open_engine(settings.database, settings.run.folder) as engine:
-            ingest_splits(engine, settings)
+    if settings.data.prompts is None and settings.data.heldout is None:
+        return settings
+    run_id, _ = run_folder.make(settings)
+    settings = settings.model_copy(update={"run": settings.run.model_copy(update={"id": run_id})})
+    with open_engine(settings.database, settings.run.folder) as engine:
+        upgrade_engine(engine)
+        ingest_splits(engine, settings)
+    return settings
 
 
 def _watch(place: "RunPlace", engine: "Engine", *, once: bool) -> None:

@@ -56,14 +56,19 @@ def up(settings: Settings, daemon: Sequence[str] = DAEMON) -> StackState:
     `daemon` is the program, which is given the settings' file.
     """
     runs = settings.run.folder
+    require_none_up(runs)
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".up-", dir=runs) as folder:
+        return _launch(runs, [*daemon, str(write_settings(settings, Path(folder)).absolute())])
+
+
+def require_none_up(runs: Path) -> None:
+    """Raises LocalStackError."""
     if (state := read_state(runs)) is not None and state.process is not None:
         raise LocalStackError(
             f"the stack of run {state.run_id} is up already (process {state.pid}): "
             "`rewardstream status` shows it, `rewardstream down` stops it"
         )
-    runs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".up-", dir=runs) as folder:
-        return _launch(runs, [*daemon, str(write_settings(settings, Path(folder)).absolute())])
 
 
 def _launch(runs: Path, argv: list[str]) -> StackState:

@@ -6,7 +6,10 @@ import msgspec
 import pytest
 from sqlalchemy import func, select, update
 
+from infra.cli.stack import with_own_prompts
+from infra.db.engine import make_engine
 from infra.db.models import Prompt
+from infra.settings.tree import Settings
 from trainer.curriculum.pool import train_prompts
 from trainer.dataset import Defaults
 from trainer.ingest import ingest, rejected_path
@@ -80,3 +83,16 @@ def test_references_picked_later_stay(engine, dataset):
     assert all(question["references"] == ["the best of eight"] for question in questions)
     assert {question["prompt"] for question in questions} == {f"Question {number}?" for number in range(5)}
     assert msgspec.json.encode(questions)
+
+
+def test_a_stack_in_the_background_draws_from_its_own_prompts(empty_database, dataset, tmp_path):
+    own = {"database": {"url": empty_database}, "run": {"folder": str(tmp_path / "runs")}}
+    first, second = (
+        with_own_prompts(Settings.model_validate(own | {"data": {"prompts": str(dataset(rows))}})).run.id
+        for rows in (ROWS[:3], ROWS[2:])
+    )
+    engine = make_engine(empty_database)
+    with engine.connect() as connection:
+        assert [len(train_prompts(connection, run)) for run in (first, second, "another")] == [3, 3, 5]
+    engine.dispose()
+    assert (tmp_path / "runs" / "latest").resolve().name == second
