@@ -32,7 +32,9 @@ _HEADING = re.compile(
 )
 _WORD = re.compile(r"(?<!\\)[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mathrm|textrm)\{[^{}]*\}|\\[A-Za-z]+")
-_FOREIGN = re.compile(r"(?![ℝΑ-ω])[^\W\d_\x00-\x7f]")
+_FOREIGN = re.compile(r"[^\x00-\x7fΑ-ωℝ×÷·⋅≤≥≠≈∪∩∈∞∅±√°µ€£¥¢]")
+_STRUCK = re.compile(r"~~[^~\n]{1,400}~~")
+_TAGS = re.compile(r"</?(?:b|i|u|strong|em|p|div|span|br\s?/?)>|</s>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
 _MAYBE_A_CALCULATION = ("result", "solution")
 """Anchors that a worked solution uses on its way, too."""
 
@@ -43,8 +45,8 @@ def final_answers(text: str, *, words: bool = False) -> list[str]:
     `words`: the answer is in words, so a clause counts as it stands.
     """
     if any(character in text for character in OVERRIDES):
-        raise NoAnswerError("the text holds characters that reorder it")
-    text = _heading_lines(_BOLD.sub("", clean(text)))
+        raise NoAnswerError("the text holds characters that reorder it or strike it out")
+    text = _heading_lines(_BOLD.sub("", _TAGS.sub("", clean(_STRUCK.sub("", text)))))
     text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", characters(text))
     text = _STARRED.sub(r"\2", text).strip()
     if not text:
@@ -62,7 +64,7 @@ def final_answers(text: str, *, words: bool = False) -> list[str]:
         found = [value for place in anchors for value in _committed(_clause(place.text), words=words)]
     else:
         _check_taken_back(text)
-        return _committed(text.rstrip(".").strip(), words=words)
+        return _committed(_undotted(text), words=words)
     last = max(boxes[-1].end if boxes else 0, _clause_end(anchors[-1]) if anchors else 0)
     return found + _replacements(text[last:])
 
@@ -99,7 +101,15 @@ def _clause(text: str) -> str:
     """Up to the end of the sentence, without its mark and without the reason that follows."""
     text = text[: _first_end(text)]
     aside = ASIDE.search(text)
-    return (text[: aside.start()] if aside else text).strip().rstrip(".").strip()
+    text = _undotted(text[: aside.start()] if aside else text)
+    exclaimed = text.removesuffix("!")
+    return exclaimed if exclaimed.isdecimal() else text
+
+
+def _undotted(text: str) -> str:
+    """Without a full stop at its end; three dots say that digits go on."""
+    text = text.strip()
+    return text if text.endswith("...") else text.rstrip(".").strip()
 
 
 def _first_end(text: str) -> int:

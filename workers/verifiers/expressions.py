@@ -16,7 +16,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 from sympy.core.function import AppliedUndef
 
 from workers.verifiers.limits import LimitError, check_length, check_limits
-from workers.verifiers.literals import NOTHING, Based, Literal, Ratio, Residue, Words, read_literal, same_literal
+from workers.verifiers.literals import NOTHING, REALS, Based, Literal, Ratio, Residue, Words, read_literal, same_literal
 from workers.verifiers.notation import latex
 from workers.verifiers.numbers import FLOAT_NOISE, Number, read_number, same_number
 
@@ -105,7 +105,8 @@ def _bounds(part: Any) -> bool:
 def _same_symbolic(gold: Expression, answer: Expression) -> bool:
     if isinstance(gold, Words | Ratio | Based | Residue) or isinstance(answer, Words | Ratio | Based | Residue):
         words, other = (gold, answer) if isinstance(gold, Words) else (answer, gold)
-        return words == Words(NOTHING) and isinstance(other, Symbolic) and other.value is sympy.S.EmptySet
+        named = {NOTHING: sympy.S.EmptySet, REALS: sympy.S.Reals}.get(words.text) if isinstance(words, Words) else None
+        return named is not None and isinstance(other, Symbolic) and bool(other.value == named)
     left, right = _sympy(gold), _sympy(answer)
     if not _consistent(right) or _is_set_and_tuple(gold, answer):
         return False
@@ -195,12 +196,18 @@ def _same_constant(gold: Expression, left: Any, answer: Expression, right: Any) 
     for decimal, other, other_value in ((answer, gold, left), (gold, answer, right)):
         if isinstance(decimal, Number) and not _has_decimals(other):
             if decimal.decimals >= ROUNDED_DECIMALS and decimal.significant >= ROUNDED_DECIMALS:
-                return bool(abs(_sympy(decimal) - other_value) < sympy.Rational(1, 10**decimal.decimals))
+                return _rounds(other_value, _sympy(decimal), decimal.decimals)
             if not decimal.decimals:
                 return _equal(left, right)
     if not _has_decimals(gold) and not _has_decimals(answer):
         return _equal(left, right)
     return bool(abs(left - right) <= max(abs(left), abs(right)) * _NOISE)
+
+
+def _rounds(value: Any, decimal: Any, places: int) -> bool:
+    """Whether the decimal is the value rounded or cut off after so many places."""
+    unit = sympy.Rational(1, 10**places)
+    return bool(abs(value - decimal) <= unit / 2 or (value * decimal > 0 and 0 <= abs(value) - abs(decimal) < unit))
 
 
 def _equal(left: Any, right: Any) -> bool:

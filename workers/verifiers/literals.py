@@ -44,8 +44,10 @@ Literal: TypeAlias = Words | Ratio | Based | Residue
 
 NOTHING = "no solution"
 """The empty set in words."""
+REALS = "all real numbers"
 _SYNONYMS = {
     **dict.fromkeys(("no solutions", "none", "empty set", "no solution exists", "no solutions exist"), NOTHING),
+    **dict.fromkeys(("real numbers", "all reals", "any real number", "all real number"), REALS),
     **dict.fromkeys(("no real solutions", "no real roots", "no real root"), "no real solution"),
     **dict.fromkeys(("dne", "limit does not exist", "it does not exist"), "does not exist"),
     **dict.fromkeys(("not defined", "is undefined"), "undefined"),

@@ -7,9 +7,11 @@ Invariant: the value stays. What cannot be seen goes, look-alikes become ASCII, 
 import re
 import unicodedata
 
-OVERRIDES = "\u202d\u202e"
-"""Characters that make a text look like another one; nothing that holds them is an answer."""
-_INVISIBLE = dict.fromkeys(map(ord, "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\ufeff"))
+OVERRIDES = "\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5"
+"""Characters that reorder a text or strike it out; nothing that holds them is an answer."""
+_INVISIBLE = dict.fromkeys(
+    map(ord, "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\ufe0f\u20e3\ufeff")
+)
 _INVISIBLE |= dict.fromkeys([*range(0x2060, 0x2065), *range(0x2066, 0x206A)])
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _ALIKE = {
@@ -45,6 +47,8 @@ _DEGREES = re.compile(
 )
 _ROUGHLY = re.compile(r"^\s*(?:\\approx|\\sim(?:eq)?(?![a-z]))\s*|\\approx")
 _LABEL = re.compile(r"^\\(?:text|mathrm|textrm|textbf|mathbf|boldsymbol|bm|mbox)\{([^{}]*)\}$")
+_RECURRING = re.compile(r"^(-?\d{0,20}\.\d{0,20}?)(\d)\2{2,20}\s*(?:\.{3}|…|\\[lc]?dots)$")
+_BUILDER = re.compile(r"^\\\{\s*([a-zA-Z])\s*(?:\\mid|\\vert|[|:])\s*(?=[^{}]*\1)([^{}]*)\\\}$")
 _ENCLOSED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
 
@@ -59,7 +63,8 @@ def characters(text: str) -> str:
 
 def latex(text: str) -> str:
     """Of one expression, after `characters`, without its dollars and its final full stop."""
-    text = enclosed(text.strip().rstrip(".").strip())
+    text = _RECURRING.sub(r"\1\\overline{\2}", enclosed(text.strip()).lstrip("=: "))
+    text = enclosed(text.rstrip(".").strip())
     text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], text)
     text = _SPACE.sub(" ", _FURNITURE.sub("", text))
     text = _NAME.sub(lambda found: _NAMES[found[1]], text)
@@ -68,6 +73,7 @@ def latex(text: str) -> str:
     text = _ROUGHLY.sub(lambda found: "" if found.start() == 0 else "=", text).strip()
     label = _LABEL.match(text)
     text = label[1].strip() if label and any(map(str.isdigit, label[1])) else text
+    text = _BUILDER.sub(r"\2", text)
     if re.fullmatch(r"\\?\{\s*\\?\}", text):
         return r"\emptyset"
     if re.fullmatch(r"\{[^{}]*\}", text):

@@ -35,8 +35,10 @@ _NUMBER = re.compile(
     r"(?P<percent>\s*\\?%|\s*\bpercent\b)?"
     rf"(?P<gap>\s*)(?:{_UNIT})?(?P<area>\^\{{?[23]\}}?|[²³])?\s*\Z"
 )
-_MIXED = re.compile(r"\s*(-?)\s*(\d{1,20}) (\d{1,20})/(\d{1,20})\s*\Z")
-_REPEATING = re.compile(r"\s*(-?)(\d{0,20})\.(\d{0,20})\\overline\{\s*(\d{1,20})\s*\}\s*\Z")
+_MIXED = re.compile(
+    r"\s*(-?)\s*(\d{1,20})(?:\s+(\d{1,20})/(\d{1,20})|\s*\\[dt]?frac\{(\d{1,20})\}\{(\d{1,20})\})\s*(\\?%)?\s*\Z"
+)
+_REPEATING = re.compile(r"\s*(-?)(\d{0,20})\.(\d{0,20})\\(?:overline|bar|dot)\{\s*(\d{1,20})\s*\}\s*\Z")
 _DEGREE = re.compile(r"\^\s*\{?\s*\\circ\s*\}?")
 
 _ONES = (
@@ -44,11 +46,16 @@ _ONES = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SPELT = (
+_SPELT: dict[str, int | Fraction] = (
     {word: number for number, word in enumerate(_ONES)}
     | {word: 10 * number for number, word in enumerate(_TENS, start=2)}
     | {f"{tens}-{_ONES[one]}": 10 * ten + one for ten, tens in enumerate(_TENS, start=2) for one in range(1, 10)}
     | {"one hundred": 100, "a hundred": 100, "a dozen": 12, "one thousand": 1000, "a thousand": 1000}
+    | dict.fromkeys(("one half", "one-half", "half", "a half"), Fraction(1, 2))
+    | dict.fromkeys(("one third", "one-third", "a third"), Fraction(1, 3))
+    | dict.fromkeys(("two thirds", "two-thirds"), Fraction(2, 3))
+    | dict.fromkeys(("one quarter", "one-quarter", "a quarter", "one fourth"), Fraction(1, 4))
+    | dict.fromkeys(("three quarters", "three-quarters", "three fourths"), Fraction(3, 4))
 )
 
 
@@ -111,18 +118,24 @@ def _unit(match: re.Match[str]) -> str | None:
 def _read_fraction(text: str) -> Number | None:
     """`1 1/2`, a repeating decimal, or a number in words."""
     if match := _MIXED.match(text):
-        whole, top, bottom = (int(match[group]) for group in (2, 3, 4))
+        top, bottom = int(match[3] or match[5]), int(match[4] or match[6])
         if not 0 < top < bottom:
             return None
-        value = whole + Fraction(top, bottom)
-    elif match := _REPEATING.match(text):
+        value = (int(match[2]) + Fraction(top, bottom)) / (100 if match[7] else 1)
+        return Number(-value if match[1] else value, 0, 0, percent=bool(match[7]))
+    if match := _REPEATING.match(text):
         once, again = match[3], match[4]
         value = Fraction(int(match[2] or 0)) + Fraction(int(once or 0), 10 ** len(once))
         value += Fraction(int(again), (10 ** len(again) - 1) * 10 ** len(once))
-    else:
-        spelt = _SPELT.get(" ".join(text.casefold().split()).replace("ty ", "ty-").strip(" ."))
-        return None if spelt is None else Number(Fraction(spelt), 0, len(str(spelt)))
-    return Number(-value if match[1] else value, 0, 0)
+        return Number(-value if match[1] else value, 0, 0)
+    words = " ".join(text.casefold().split()).strip(" .").replace("ty ", "ty-")
+    name = words.removeprefix("negative ").removeprefix("minus ")
+    whole, _, part = name.rpartition(" and ")
+    fraction = _SPELT.get(part)
+    if whole.isdecimal() and isinstance(fraction, Fraction):
+        return Number(int(whole) + fraction, 0, 0) if name == words else None
+    spelt = _SPELT.get(name)
+    return None if spelt is None else Number(Fraction(spelt if name == words else -spelt), 0, len(str(spelt)))
 
 
 def same_number(gold: Number, answer: Number) -> bool:

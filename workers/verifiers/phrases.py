@@ -25,7 +25,7 @@ MATHS_WORDS = frozenset(
             "lcm",
             "mod",
         ),
-        *("infinity", "and", "or", "in"),
+        *("infinity", "and", "or", "in", "dx", "dy", "dz", "dt", "du", "dr"),
     ]
 )
 _DOUBT = (
@@ -63,7 +63,10 @@ REPLACED = re.compile(
     re.IGNORECASE,
 )
 """A sentence after an answer that gives another in its place or beside it."""
-ASIDE = re.compile(r",?\s+(?:because|since|as|which|so|given\s+that)\s", re.IGNORECASE)
+ASIDE = re.compile(
+    r",?\s+(?:(?:because|since|as|which|so|given\s+that)\s|\(?(?:and\s+)?not\s+[$\\(]{0,3}-?\d)", re.IGNORECASE
+)
+"""Where an answer's reason begins, or what it is not."""
 FILLER = re.compile(
     r"(?:(?:the|so|then|thus|hence|therefore|final|as|follows|below|here|my|our|is|and)\b|[\s.,:;*#]){1,8}",
     re.IGNORECASE,

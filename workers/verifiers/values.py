@@ -15,7 +15,7 @@ _SCALE = "|".join([*SCALES, "squared", "cubed", "factorial", "pi"])
 _CHAIN = re.compile(
     rf"(?<![0-9A-Za-z_.])(?>[-+±]?(?:\\?[$€£¥]\s?)?-?{_DIGITS}(?:\s?:\s?\d+)*(?:\s*\\?%|°|\s*[ap]\.?m\b)?"
     rf"(?:\s*[-+*/^=×÷·]\s*[({{]?[-+]?{_DIGITS}[)}}]?(?:\s*\\?%)?)*"
-    rf"(?:\s+(?:{_SCALE})\b|\s*(?:{UNITS})\b|[mgshl]\b)?)(?!-?[A-Za-z])",
+    rf"(?:\s+(?:{_SCALE}|and\s+(?:a|one|two|three)\s+(?:hal|thir|quarter|fourth)\w{{0,2}})\b|\s*(?:{UNITS})\b|[mgshl]\b)?)(?!-?[A-Za-z])",
     re.IGNORECASE,
 )
 

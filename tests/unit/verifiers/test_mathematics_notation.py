@@ -29,3 +29,16 @@ def test_what_only_looks_like_it_is_wrong(gold: str, response: str) -> None:
     found = verdict(gold, response)
     assert found.score == 0.0, found.why
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "response", "score"),
+    [
+        ("What is $x^2+1$?", r"\boxed{x^2+1 = 10}", 1.0),
+        ("What is 2x?", r"\boxed{2x = 10}", 1.0),
+        ("Solve x^2+1 = 10.", r"\boxed{x^2+1 = 10}", 0.0),
+        ("Solve it.", r"\boxed{x^2+1 = 10}", 0.0),
+    ],
+)
+def test_an_equation_answers_where_the_prompt_asks_for_its_left_side(prompt: str, response: str, score: float) -> None:
+    assert MathVerifier().verify(Question(prompt=prompt, ground_truth="10"), response).score == score
