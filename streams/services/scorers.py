@@ -147,9 +147,12 @@ class JudgeScorer:
 
 
 def _useless(requests: Sequence[JudgeRequest], answers: Sequence[Judgement | JudgeFailure]) -> bool:
-    """Whether nonsense came back to every one of several questions: the server's defect and not a question's."""
+    """Whether no request was answered, for garbled answers or for nonsense to several questions: the server's defect
+    and not a question's.
+    """
+    failures = [answer for answer in answers if isinstance(answer, JudgeFailure) and not answer.outage]
     several = len({request.question.prompt for request in requests}) > 1
-    return several and all(isinstance(answer, JudgeFailure) and not answer.outage for answer in answers)
+    return len(failures) == len(answers) and (several or all(failure.garbled for failure in failures))
 
 
 def _outage(judge: Judge, why: str, retry_after: float | None) -> Outage:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from workers.judges.endpoint import NonsenseError
+from workers.judges.endpoint import GarbledError, NonsenseError
 from workers.judges.verdicts import Reading, Scale
 
 TOP = 20
@@ -33,7 +33,7 @@ def completions(answer: Any, prompts: int, each: int = 1) -> list[list[Mapping[s
     """[prompt][sample]: the choices. Raises NonsenseError."""
     choices = shaped(lambda: sorted(answer["choices"], key=lambda choice: choice["index"]))
     if len(choices) != prompts * each:
-        raise NonsenseError(f"{len(choices)} choices for {prompts * each}")
+        raise GarbledError(f"{len(choices)} choices for {prompts * each}")
     return [choices[start : start + each] for start in range(0, len(choices), each)]
 
 
@@ -75,7 +75,7 @@ def shaped(read: Callable[[], T]) -> T:
     try:
         return read()
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise NonsenseError(f"unexpected answer: {type(error).__name__}: {error}") from error
+        raise GarbledError(f"unexpected answer: {type(error).__name__}: {error}") from error
 
 
 def samples(choices: Sequence[Mapping[str, Any]], *, chat: bool) -> list[str]:

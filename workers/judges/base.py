@@ -49,6 +49,8 @@ class JudgeFailure:
     outage: bool = False
     """As in JudgeUnavailableError; otherwise the answer was nonsense, or the request is one that it refuses."""
     retry_after: float | None = None
+    garbled: bool = False
+    """The answer had not the shape that was asked for, as when something else than the judge answers."""
 
 
 class Judge(Protocol):

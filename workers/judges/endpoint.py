@@ -45,6 +45,10 @@ class NonsenseError(EndpointError):
     """HTTP 200 with something else in it."""
 
 
+class GarbledError(NonsenseError):
+    """Not even of the shape that was asked for: the server's doing and not the prompt's, where nothing else comes."""
+
+
 class Endpoint:
     """One server; `base` is its URL with /v1. To be used in one event loop, and closed in it."""
 
@@ -65,7 +69,7 @@ class Endpoint:
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise NonsenseError(f"its answer is not JSON: {content[:200]!r}") from error
+            raise GarbledError(f"its answer is not JSON: {content[:200]!r}") from error
 
     async def get(self, url: str, deadline: float) -> str:
         """Raises EndpointError."""

@@ -6,18 +6,26 @@ with the reason, no later than `timeout_seconds` after the call; other prompts k
 
 import asyncio
 import hashlib
-import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 from workers.judges.access import Access, logprobs, path, probe, request
 from workers.judges.answers import chat_top, completion_top, completions, read_body, reading, samples
 from workers.judges.base import JudgeFailure
-from workers.judges.endpoint import Endpoint, EndpointError, MissingError, NonsenseError, OutageError, RefusedError
+from workers.judges.endpoint import (
+    Endpoint,
+    EndpointError,
+    GarbledError,
+    MissingError,
+    NonsenseError,
+    OutageError,
+    RefusedError,
+)
 from workers.judges.forms import JudgeForm, Voting
+from workers.judges.loop_thread import LoopClosedError, LoopThread
 from workers.judges.prefix_cache import CacheTokens, cache_tokens, hit_rate
 from workers.judges.prompt import Ask
 from workers.judges.verdicts import Reading, Scale
@@ -30,7 +38,6 @@ _LEAST_ROOM = 256
 _METRICS_SECONDS = 5.0
 
 Found = Reading | JudgeFailure
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +74,29 @@ class OpenAIModel:
         self._timeout = timeout_seconds
         self._access: Access | None = None
         self._tokens: CacheTokens | None = None
-        self._runner = asyncio.Runner()
-        self._running = threading.Lock()
+        self._loop = LoopThread("judge")
 
     def version(self, tag: str) -> str:
         return f"{self._model}-{tag}" + ("-chat" if self._api == "chat" else "")
 
     def read(self, asks: Sequence[Ask], room: int | None) -> list[Found]:
-        return self._run(self._answers(asks, room, None))
+        return self._read(asks, room, None)
 
     def vote(self, asks: Sequence[Ask], room: int | None, voting: Voting) -> list[Found]:
-        return self._run(self._answers(asks, room, voting))
+        return self._read(asks, room, voting)
 
     def prefix_hit_rate(self) -> float | None:
-        before, self._tokens = self._tokens, self._run(self._cache_tokens())
+        before, self._tokens = self._tokens, self._loop.run(self._cache_tokens())
         return None if self._tokens is None else hit_rate(before, self._tokens)
 
     def close(self) -> None:
-        with self._running:
-            self._runner.run(self._endpoint.close())
-            self._runner.close()
+        self._loop.close(self._endpoint.close())
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Connections live in one event loop, which one thread at a time runs."""
-        with self._running:
-            return self._runner.run(work)
+    def _read(self, asks: Sequence[Ask], room: int | None, voting: Voting | None) -> list[Found]:
+        try:
+            return self._loop.run(self._answers(asks, room, voting))
+        except LoopClosedError as error:
+            return [self._failure(OutageError(f"the judge was {error}"))] * len(asks)
 
     async def _answers(self, asks: Sequence[Ask], room: int | None, voting: Voting | None) -> list[Found]:
         deadline = time.monotonic() + self._timeout
@@ -166,7 +171,7 @@ class OpenAIModel:
         why = f"judge {self._model} at {self._endpoint.base}: {error}"
         if isinstance(error, OutageError):
             return JudgeFailure(why, outage=True, retry_after=error.retry_after)
-        return JudgeFailure(why, outage=isinstance(error, MissingError))
+        return JudgeFailure(why, outage=isinstance(error, MissingError), garbled=isinstance(error, GarbledError))
 
 
 def _by_scale(asks: Sequence[Ask]) -> list[list[int]]:

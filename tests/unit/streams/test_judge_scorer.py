@@ -83,15 +83,17 @@ def test_a_request_that_fails_or_waits_leaves_the_others_their_answers() -> None
     assert (judged.score, judged.details["votes"]) == (0.5, 1)
 
 
-def test_nonsense_to_every_one_of_several_questions_is_an_outage() -> None:
-    class Garbled(LengthJudge):
+@pytest.mark.parametrize(
+    ("garbled", "prompts", "outage"),
+    [(False, ("p", "q"), True), (False, ("p", "p"), False), (True, ("p", "p"), True)],
+)
+def test_nonsense_to_everything_is_an_outage_unless_the_one_question_may_be_to_blame(garbled, prompts, outage) -> None:
+    class Useless(LengthJudge):
         def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
-            return [JudgeFailure("not JSON")] * len(requests)
+            return [JudgeFailure("nonsense", garbled=garbled)] * len(requests)
 
-    several = asyncio.run(scorer(Garbled()).score([asked("a", prompt="p"), asked("b", prompt="q")]))
-    assert [type(answer) for answer in several] == [Outage, Outage]
-    one = asyncio.run(scorer(Garbled()).score([asked("a"), asked("b")]))
-    assert [answer.status for answer in one] == [Status.INFRA_ERROR] * 2
+    answers = asyncio.run(scorer(Useless()).score([asked("a", prompt=prompt) for prompt in prompts]))
+    assert [isinstance(answer, Outage) for answer in answers] == [outage] * 2
 
 
 def test_a_judge_is_exchanged_between_calls_and_closed_after_its_last() -> None:
