@@ -22,11 +22,14 @@ Closing = GroupClosed | LineageStarted
 
 @dataclass(slots=True)
 class Watch:
-    """`newest` is the last announcement read; None before the learner's first."""
+    """`lineage` and `version` are the newest that any record tells of, 0 before the learner's first: on a cluster a
+    closing may be read before the announcement that was acknowledged before it.
+    """
 
     run_id: str
     reader: LogReader
-    newest: PolicyVersion | None = None
+    lineage: int = 0
+    version: int = 0
     _pending: list[Closing] = field(default_factory=list)
 
     @classmethod
@@ -47,14 +50,6 @@ class Watch:
             self._take(record)
         return self._drain()
 
-    @property
-    def version(self) -> int:
-        return self.newest.version if self.newest else 0
-
-    @property
-    def lineage(self) -> int:
-        return self.newest.lineage if self.newest else 0
-
     def _drain(self) -> list[Closing]:
         pending, self._pending = self._pending, []
         return pending
@@ -66,8 +61,9 @@ class Watch:
         except DecodeError:
             log.exception("unreadable record %s[%d]@%d", record.topic, record.partition, record.offset)
             return
-        if isinstance(message, PolicyVersion) and message.run_id == self.run_id:
-            self.newest = message
-            metrics.policy_version.set(message.version)
-        elif isinstance(message, GroupClosed | LineageStarted) and message.run_id == self.run_id:
+        if not isinstance(message, PolicyVersion | Closing) or message.run_id != self.run_id:
+            return
+        self.lineage, self.version = max((self.lineage, self.version), (message.lineage, message.version))
+        metrics.policy_version.set(self.version)
+        if isinstance(message, Closing):
             self._pending.append(message)

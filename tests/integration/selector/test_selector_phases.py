@@ -300,3 +300,18 @@ def test_phases_are_kept_in_the_database(make_loop, engine, prompts):
     assert phases.phase is Phase.PREPPO
     with engine.connect() as connection:
         assert runs.read_run(connection, loop.settings.run.id).phase is Phase.PREPPO
+
+
+def test_a_closing_tells_its_version_before_the_announcement_is_read(make_loop, prompts):
+    loop = make_loop()
+    context, phases = loop.start()
+    loop.round(context, phases)
+    loop.peer.receive()
+    loop.peer.version = 2
+    loop.peer.close(next(iter(loop.peer.open.values())), Outcome.FILTERED, "measured")
+    context.watch.catch_up()
+    assert (context.watch.lineage, context.watch.version) == (1, 2)
+    loop.peer.lineage = 2
+    loop.peer.start_lineage(version=1)
+    context.watch.catch_up()
+    assert (context.watch.lineage, context.watch.version) == (2, 1)
