@@ -82,7 +82,7 @@ def run_sft(
 def read_examples(path: Path) -> list[Example]:
     """JSONL with `prompt` (text) or `messages` (chat turns), and `response`. Raises ExamplesError, OSError."""
     examples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
             examples.append(_parse(line, f"{path}:{number}"))
     if not examples:
@@ -121,7 +121,7 @@ def _encode(tokenizer: Any, example: Example) -> PrefixGroup:
 def _parse(line: str, where: str) -> Example:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ExamplesError(f"{where}: not JSON: {error}") from error
     if not isinstance(record, dict):
         raise ExamplesError(f"{where}: expected an object with prompt and response, found {type(record).__name__}")

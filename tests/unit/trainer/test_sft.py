@@ -101,6 +101,8 @@ def test_no_examples_is_an_error(tiny: Path, tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("9" * 5000, "not JSON"),
         ("[1]", "expected an object"),
         ('{"prompt": "a"}', "'response' must be text"),
         ('{"prompt": "a", "response": "  "}', "'response' must be text"),
@@ -119,9 +121,12 @@ def test_a_bad_example_is_named_by_its_line(tmp_path: Path, line: str, reason: s
 def test_examples_are_read_from_prompts_and_messages(tmp_path: Path) -> None:
     path = tmp_path / "examples.jsonl"
     turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
-    rows = [{"prompt": "p", "response": "r"}, {"messages": turns, "response": "q"}]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    assert read_examples(path) == [Example(({"role": "user", "content": "p"},), "r"), Example(tuple(turns), "q")]
+    rows = [{"prompt": "p", "response": "a\u2028b\x85c"}, {"messages": turns, "response": "q"}]
+    path.write_bytes("\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode())
+    assert read_examples(path) == [
+        Example(({"role": "user", "content": "p"},), "a\u2028b\x85c"),
+        Example(tuple(turns), "q"),
+    ]
 
 
 def test_a_file_without_examples_is_an_error(tmp_path: Path) -> None:
