@@ -18,6 +18,7 @@ import typer
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
+from infra.local.services import threads_of
 from infra.settings.tree import Settings
 
 
@@ -77,7 +78,7 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
     """Returns when the service stopped in order, whether it was done or interrupted. `reread`: the settings as their
     sources say now, for a service that loads its scorer anew on SIGHUP.
     """
-    _bound_threads(_threads_of(name, settings))
+    _bound_threads(threads_of(settings, name))
     log = logging.getLogger(f"rewardstream.{name}")
     main = importlib.import_module(_MODULES[name]).main
     log.info("starting pid=%d", os.getpid())
@@ -129,15 +130,6 @@ def serve_metrics(host: str, port: int) -> None:
             "--metrics-port, or turn the endpoint off with --metrics-port 0",
             ExitCode.UNREACHABLE,
         ) from error
-
-
-def _threads_of(name: Service, settings: Settings) -> int:
-    by_service = {
-        Service.ROLLOUT: settings.rollout.engine.threads,
-        Service.GENRM: settings.genrm.threads,
-        Service.LEARNER: settings.learner.threads,
-    }
-    return by_service.get(name, 1)
 
 
 def _bound_threads(threads: int) -> None:
