@@ -93,12 +93,14 @@ def _disposed(engine: "Engine") -> Iterator["Engine"]:
 
 
 def _newest_url(root: Path) -> str:
-    """Where the embedded server of the newest run listened. Raises DatabaseUnavailableError where there is no run."""
+    """Where the embedded server of the newest run listened. Raises DatabaseUnavailableError where that had none."""
     from infra.db.engine import DatabaseUnavailableError
 
-    if not (root / "latest" / "settings.json").is_file():
-        raise DatabaseUnavailableError(f"no run in {root}")
-    return find_run("latest", root).settings.database.url
+    known = (root / "latest" / "settings.json").is_file()
+    url = find_run("latest", root).settings.database.url if known else ""
+    if not url or not _is_embedded(url):
+        raise DatabaseUnavailableError(f"no embedded server was started for the newest run in {root}")
+    return url
 
 
 def _is_embedded(url: str) -> bool:
