@@ -1,8 +1,8 @@
 """Which prompt is next: weighted round robin over the domains, shuffled passes inside a domain.
 
 Invariant: the choice is a function of the seed, the shares, the selected prompts and how many groups each domain
-has had; a selector that restarts, with those counts from the database, goes on where it was. While the selection
-stands, every prompt of a domain comes once before any comes twice.
+has had; a selector that restarts, with those counts from the database, goes on where it was. A pass shows every prompt
+of a domain once; a new selection goes on within a pass, at the place that the count gives.
 """
 
 import random
