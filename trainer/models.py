@@ -35,7 +35,8 @@ def load_causal_lm(folder: Path) -> Any:
     """A causal language model in float32. In eval mode: dropout would be a difference between engine and learner, and
     gradients need no other mode. Raises OSError or ValueError where it does not load.
     """
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    return model.eval()
 
 
 def hidden_states(model: Any, row: TrainingRow) -> Tensor:
