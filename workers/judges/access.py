@@ -53,12 +53,12 @@ async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale
 
 
 async def _gives_ids(endpoint: Endpoint, model: str, ids: WordIds | None, *, chat: bool, deadline: float) -> bool:
-    """Raises OutageError, and MissingError where the path is not there."""
+    """Raises OutageError, NonsenseError, and MissingError where the path is not there."""
     body = request(model, [_PROBE], chat=chat) | logprobs(chat=chat) | read_body(ids)
     try:
         [[choice]] = completions(await endpoint.post(path(endpoint, chat=chat), body, deadline), prompts=1)
         top = (chat_top if chat else completion_top)(choice)
-    except (RefusedError, NonsenseError):  # it does not know the fields, or answers them in its own way
+    except RefusedError:  # it does not know the fields
         return False
     return ids is not None and holds_all(top, ids)
 
@@ -89,8 +89,10 @@ async def _single(endpoint: Endpoint, model: str, text: str, deadline: float) ->
     body = {"model": model, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
     answer = await endpoint.post(f"{endpoint.root}/tokenize", body, deadline)
     match answer:
-        case {"tokens": [int() as number], "token_strs": [str() as name]} if spelt(name) == text.strip().upper():
+        case {"count": 1, "tokens": [int() as number], "token_strs": [str() as name]} if (
+            spelt(name) == text.strip().upper()
+        ):
             return number
-        case {"tokens": list()}:
+        case {"count": int(), "tokens": [_, *_]}:
             return None
     raise NonsenseError(f"/tokenize: unexpected answer {str(answer)[:100]}")

@@ -1,6 +1,7 @@
 """A real HTTP server with the OpenAI shapes, from a model by one plain pass a prompt; it can misbehave.
 
-`exact` makes it answer /tokenize and `logprob_token_ids` as vLLM does; without, it knows neither.
+`exact` makes it answer /tokenize and `logprob_token_ids` as vLLM does; without, it knows neither. `tokenize` is
+answered instead of what vLLM would answer.
 """
 
 import json
@@ -40,6 +41,7 @@ class JudgeServer(ThreadingHTTPServer):
         self.mode = "well"
         self.exact = False
         self.votes: list[str] = []
+        self.tokenize: dict[str, Any] | None = None
         self.retry_after = ""
         self.paths: list[str] = []
         self.bodies: list[dict[str, Any]] = []
@@ -138,6 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _tokenize(self, body: dict[str, Any]) -> None:
         if not self.server.exact:
             self._send(404, b'{"detail": "Not Found"}')
+            return
+        if self.server.tokenize is not None:
+            self._json(self.server.tokenize)
             return
         ids = self.server.tokenizer.encode(body["prompt"], add_special_tokens=False)
         names = self.server.tokenizer.convert_ids_to_tokens(ids)

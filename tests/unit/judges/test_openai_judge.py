@@ -1,9 +1,12 @@
 """The judge behind an endpoint: the same scores as the model behind it, and no score from one that misbehaves."""
 
+import asyncio
 import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -35,7 +38,7 @@ def module_server(folder: Path) -> Iterator[JudgeServer]:
 @pytest.fixture
 def server(module_server: JudgeServer) -> JudgeServer:
     module_server.mode, module_server.exact, module_server.retry_after = "well", False, ""
-    module_server.votes = []
+    module_server.votes, module_server.tokenize = [], None
     module_server.paths.clear()
     module_server.bodies.clear()
     return module_server
@@ -105,6 +108,22 @@ def test_what_a_server_can_do_is_asked_once(server: JudgeServer, judge: Judge) -
     server.paths.clear()
     judge.judge([PARIS])
     assert server.paths == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("mode", ["garbage", "other shape", "500", "404"])
+def test_what_a_server_in_trouble_says_is_not_remembered(server: JudgeServer, judge: Judge, mode: str) -> None:
+    server.exact, server.mode = True, mode
+    with suppress(JudgeUnavailableError):
+        assert isinstance(judge.judge([PARIS])[0], JudgeFailure)
+    server.mode = "well"
+    judged(judge, [PARIS])
+    assert "logprob_token_ids" in server.bodies[-1]
+
+
+def test_another_kind_of_tokenize_is_not_used(server: JudgeServer, judge: Judge) -> None:
+    server.exact, server.tokenize = True, {"tokens": []}
+    judged(judge, [PARIS])
+    assert "logprob_token_ids" not in server.bodies[-1]
 
 
 def test_the_api_that_the_settings_name_is_used(server: JudgeServer) -> None:
@@ -304,6 +323,28 @@ def test_the_hit_rate_is_the_servers(server: JudgeServer, judge: Judge) -> None:
     server.exact = True
     assert judge.prefix_hit_rate() == 0.75
     assert judge.prefix_hit_rate() is None  # nothing asked since
+
+
+def test_a_judge_that_is_closed_ends_what_is_under_way(server: JudgeServer) -> None:
+    hanging = remote(server)
+    judged(hanging, [PARIS])
+    server.mode = "hang"
+    with ThreadPoolExecutor() as threads:
+        asked, before = threads.submit(hanging.judge, [PARIS]), len(server.paths)
+        while len(server.paths) == before:
+            time.sleep(0.01)
+        started = time.monotonic()
+        asyncio.run(_close(hanging))  # as a stage does, from a running loop
+        with pytest.raises(JudgeUnavailableError, match="closed meanwhile"):
+            asked.result()
+    assert time.monotonic() - started < 5  # the server hangs for 30
+    hanging.close()
+    with pytest.raises(JudgeUnavailableError, match="closed before"):
+        hanging.judge([PARIS])
+
+
+async def _close(judge: Judge) -> None:
+    judge.close()
 
 
 @pytest.mark.parametrize("key", ["", "secret"])
