@@ -36,3 +36,5 @@ class Reloading:
                 await reload()
             except Exception:
                 log.exception("stage %s keeps its scorer: loading it anew failed", self._stage)
+            else:
+                log.info("stage %s has loaded its scorer anew", self._stage)

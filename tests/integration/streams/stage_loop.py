@@ -1,5 +1,7 @@
 """The topics of one run on a real broker, and the stages between them as processes."""
 
+import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from examples import ROLLOUT
-from stage_process import running
+from stage_process import running, serving_stage
 
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, make_admin, make_producer, publish
@@ -59,6 +61,23 @@ class Loop:
         admin.close()
         return sum(offset.offset for offset in offsets.get(group, {}).values())
 
+    def serve(self, stage: str, metrics_port: int = 0, **env: str):
+        """As the local stack does, from a settings file that may be changed while it runs."""
+        log = self.folder / f"{stage}.log"
+        return serving_stage(stage, self.write_settings(), log, metrics_port, env)
+
+    def write_settings(self, **genrm: object) -> Path:
+        """With another judge, where one is given."""
+        tree = self.settings.model_dump(mode="json")
+        tree["genrm"] |= genrm
+        path = self.folder / "settings.json"
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(tree))
+        return new.replace(path)
+
+    def log_says(self, stage: str, text: str) -> bool:
+        return text in (self.folder / f"{stage}.log").read_text()
+
     def run(self, stage: str, name: str = ""):
         return running(f"streams.apps.{stage}", self.settings, self.folder / f"{stage}{name}.log")
 
@@ -75,3 +94,9 @@ def rollout(number: int, answer: str = "The answer is 5", **question: object) ->
     return msgspec.structs.replace(
         ROLLOUT, group_id=f"r1:{number}", rollout_id=f"r1:{number}/0", index=0, text=answer, question=asked
     )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -5,21 +5,35 @@ python stage_process.py MODULE SETTINGS_JSON
 
 import importlib
 import logging
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from infra.settings.tree import Settings
 
 
-@contextmanager
-def running(module: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(module: str, settings: Settings, log: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Started, and killed at the end where it still runs."""
-    arguments = [sys.executable, __file__, module, settings.model_dump_json()]
+    return _process([sys.executable, __file__, module, settings.model_dump_json()], log)
+
+
+def serving_stage(
+    stage: str, settings_file: Path, log: Path, metrics_port: int, env: Mapping[str, str]
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """`rewardstream serve STAGE` on a settings file, likewise."""
+    command = [sys.executable, "-m", "infra.cli.main", "serve", stage, "--settings-file", str(settings_file)]
+    return _process([*command, "--metrics-port", str(metrics_port)], log, env)
+
+
+@contextmanager
+def _process(
+    arguments: list[str], log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as out:
-        child = subprocess.Popen(arguments, stdout=out, stderr=out)
+        child = subprocess.Popen(arguments, stdout=out, stderr=out, env=os.environ | (env or {}))
     try:
         yield child
     finally:

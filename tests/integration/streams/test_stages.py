@@ -1,7 +1,6 @@
 """The stages of the loop as processes, between the topics of real brokers."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ from streams.dead_letters import choose, list_dead_letters, replay
 from streams.messages import Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output
 from streams.topics import Topic
-
-
-@pytest.fixture
-def loop(topic_settings: Settings, tmp_path: Path) -> Iterator[Loop]:
-    loop = Loop(topic_settings, tmp_path)
-    yield loop
-    loop.close()
 
 
 def test_rollouts_are_routed_scored_and_set_aside_and_the_stages_stop_in_order(loop: Loop) -> None:
