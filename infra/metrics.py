@@ -49,6 +49,9 @@ calibration_mean_difference = Gauge(
     "rewardstream_calibration_mean_difference", "Mean of the judge's score less the verifier's.", _ROUTES
 )
 verifier_kills_total = Counter("rewardstream_verifier_kills", "Verifier processes killed.", ["reason"])
+sandbox_isolation = Gauge(
+    "rewardstream_sandbox_isolation", "1 for the isolation in force, and what it lacks.", ["name", "missing"]
+)
 
 admission_slots = Gauge("rewardstream_admission_slots", "Slots of the admission window.", ["state"])
 groups_dispatched_total = Counter("rewardstream_groups_dispatched", "Groups dispatched.", ["purpose", "domain"])

@@ -192,6 +192,7 @@ def _print_status(found: "StackStatus", *, as_json: bool) -> None:
                     "bootstrap": state.bootstrap,
                     "database": state.database,
                     "ended": state.ended or None,
+                    "sandbox": found.sandbox or None,
                     "services": services,
                 },
                 indent=2,
@@ -203,3 +204,5 @@ def _print_status(found: "StackStatus", *, as_json: bool) -> None:
         service = entry.service
         mark = "ok" if entry.healthy else service.status if not found.running else f"{service.status}, no answer"
         print(f"{service.name:<12} {mark:<20} pid {service.pid or '-'}  restarts {service.restarts}")
+    if found.sandbox:
+        print(f"sandbox      {found.sandbox}")

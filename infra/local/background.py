@@ -3,6 +3,7 @@
 Invariant: one stack in the background for each folder of runs; `down` returns when nothing of it is left.
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ _STOP_SECONDS = 15.0
 """A stack stops within ten."""
 _SCRAPE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
+_SANDBOX = "rewardstream_sandbox_isolation{"
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class StackStatus:
     state: StackState
     running: bool
     services: tuple[ServiceHealth, ...]
+    sandbox: str = ""
+    """The isolation of programs that a model wrote, as RTV says; empty where it does not answer."""
 
     @property
     def healthy(self) -> bool:
@@ -124,11 +129,13 @@ def status(runs: Path) -> StackStatus | None:
         return None
     running = state.process is not None
     with ThreadPoolExecutor(max(1, len(state.services))) as pool:
-        health = list(pool.map(_answers, state.services)) if running else [False] * len(state.services)
+        answers = list(pool.map(_answer, state.services)) if running else [None] * len(state.services)
     services = tuple(
-        ServiceHealth(service=service, healthy=healthy) for service, healthy in zip(state.services, health, strict=True)
+        ServiceHealth(service=service, healthy=answer is not None)
+        for service, answer in zip(state.services, answers, strict=True)
     )
-    return StackStatus(state=state, running=running, services=services)
+    sandbox = next(filter(None, map(_sandbox, filter(None, answers))), "")
+    return StackStatus(state=state, running=running, services=services, sandbox=sandbox)
 
 
 def reload(runs: Path, name: str) -> int:
@@ -149,9 +156,20 @@ def reload(runs: Path, name: str) -> int:
     return int(process.pid)
 
 
-def _answers(service: ServiceLine) -> bool:
+def _answer(service: ServiceLine) -> str | None:
+    """Its metrics; None where it does not answer."""
     try:
         with urlopen(f"http://{LOOPBACK}:{service.metrics_port}/metrics", timeout=_SCRAPE_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except (OSError, HTTPException):
-        return False
+            return str(answer.read(), "utf-8") if answer.status == 200 else None
+    except (OSError, HTTPException, UnicodeDecodeError):
+        return None
+
+
+def _sandbox(metrics: str) -> str:
+    """Empty where the service has none."""
+    for line in metrics.splitlines():
+        if line.startswith(_SANDBOX):
+            labels = dict(_LABEL.findall(line))
+            missing = labels["missing"]
+            return labels["name"] + (f", without isolation of {missing}" if missing else "")
+    return ""

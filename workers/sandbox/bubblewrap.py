@@ -34,8 +34,11 @@ UNPRIVILEGED = 65534
 class BubblewrapLauncher:
     def __init__(self, settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> None:
         self._root = os.geteuid() == 0
-        self._interpreter = Interpreter.own(packages=settings.packages)
-        self._preload = list(preload)
+        self._bwrap = shutil.which("bwrap")
+        interpreter = Interpreter.own(packages=settings.packages)
+        self._before, self._after = self._arguments(interpreter)
+        path = interpreter.path(inside=True)
+        self._setup = {"folder": FOLDER, "path": path, "preload": list(preload), "guard": None}
         self._slots = Slots(cgroups, own_uids=self._root)
         missing = () if cgroups else ("cgroup",)
         enforced = tuple(bound for bound in BOUNDS if bound not in missing)
@@ -43,32 +46,30 @@ class BubblewrapLauncher:
 
     def start(self, file_bytes: int) -> Cell:
         """Raises SandboxError."""
-        bwrap = shutil.which("bwrap")
-        if bwrap is None:
+        if self._bwrap is None:
             raise SandboxError("bwrap is not installed: apt-get install bubblewrap")
-        argv = [bwrap, *self._arguments(file_bytes), "--", str(self._interpreter.inside), *FLAGS, "-c", BOOT]
+        argv = [self._bwrap, *self._before, str(file_bytes), *self._after]
         try:
             slot = self._slots.take()
             process, channel = launch(argv, {}, slot.cgroup.members if slot.cgroup else ())
         except OSError as error:
             raise SandboxError(f"a sandbox could not be started: {error}") from error
         cell = Cell(process, channel, _Place(self._slots, slot))
-        path = self._interpreter.path(inside=True)
-        setup = {"uid": slot.uid, "folder": FOLDER, "path": path, "preload": self._preload, "guard": None}
-        cell.boot(stage_code(), setup)
+        cell.boot(stage_code(), self._setup | {"uid": slot.uid})
         return cell
 
     def close(self) -> None:
         self._slots.close()
 
-    def _arguments(self, file_bytes: int) -> list[str]:
+    def _arguments(self, interpreter: Interpreter) -> tuple[list[str], list[str]]:
+        """Before and after the size of the program's folder."""
         found = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         found += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
         if self._root:
             found += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             found += ["--unshare-user", "--uid", str(UNPRIVILEGED), "--gid", str(UNPRIVILEGED)]
-        for name, value in self._interpreter.environment(inside=True).items():
+        for name, value in interpreter.environment(inside=True).items():
             found += ["--setenv", name, value]
         found += ["--ro-bind", "/usr", "/usr"]
         for name, target in _LINKS.items():
@@ -77,15 +78,16 @@ class BubblewrapLauncher:
         found += ["--perms", "0755", "--dir", "/etc"]
         for path in _ETC:
             found += ["--ro-bind-try", path, path]
-        found += self._interpreter.binds()
+        found += interpreter.binds()
         found += ["--proc", "/proc", "--perms", "0755", "--dir", "/dev"]
         for name in _DEVICES:
             found += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             found += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
         found += ["--symlink", "/proc/self/fd", "/dev/fd", "--symlink", FOLDER, "/dev/shm"]  # noqa: S108
-        found += ["--perms", "1777", "--size", str(file_bytes), "--tmpfs", FOLDER, "--remount-ro", "/"]
-        return [*found, "--chdir", FOLDER]
+        found += ["--perms", "1777", "--size"]
+        after = ["--tmpfs", FOLDER, "--remount-ro", "/", "--chdir", FOLDER]
+        return found, [*after, "--", str(interpreter.inside), *FLAGS, "-c", BOOT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class Cell:
         self._started = time.monotonic()
         self.deadline = self._started + START_SECONDS
         self._inner: list[tuple[int, int]] = []
+        self._buried = False
         self.ended = False
         self.ran: Ran | None = None
 
@@ -132,6 +133,7 @@ class Cell:
             self.send(job | {"limits": self._place.bound(limits, python=not job["argv"])})
         except (Gone, OSError) as error:
             ran = self.finish(Ending.EXITED)
+            self.bury()
             raise SandboxError(f"a sandbox ended before its job (code {ran.code}): {error}") from error
 
     def send(self, message: Any) -> None:
@@ -163,35 +165,44 @@ class Cell:
         return Ending.TIMEOUT if time.monotonic() >= self.deadline else None
 
     def finish(self, ending: Ending) -> Ran:
-        """Kill every process and free what it holds; the first call's ending stands."""
+        """Kill every process; the first call's ending stands. What waits for their deaths is `bury`."""
         if self.ran is not None:
             return self.ran
         seconds = time.monotonic() - self._started
         if not self._inner:
             self._note_inner()
-        with suppress(ProcessLookupError):
+        if self.ended:
+            self._process.wait()
+        else:
             self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(GONE_SECONDS)
-        self._reap_inner()
         self._place.clear()
         self._stdout.drain()
         self._stderr.drain()
         self.ran = self._told(ending, _exit_code(self._process.returncode), seconds)
-        self._close()
+        self._channel.close()
         return self.ran
+
+    def bury(self) -> None:
+        """Wait until all of it is gone, and free what it holds. After `finish`; may be called again."""
+        if self._buried:
+            return
+        self._buried = True
+        _await_end(self._pidfd)
+        self._process.poll()
+        for pid, descriptor in self._inner:
+            _await_end(descriptor)  # the launcher's child dies with it, and its namespace with the child
+            os.close(descriptor)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # it was orphaned and became ours, see reaping
+        os.close(self._pidfd)
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+        self._place.release()
 
     def _note_inner(self) -> None:
         with suppress(ProcessLookupError):
             self._inner += [(pid, os.pidfd_open(pid)) for pid in children_of(self._process.pid)]
-
-    def _reap_inner(self) -> None:
-        """The launcher's child dies with it and is then ours (see reaping); with it goes its whole namespace."""
-        for pid, descriptor in self._inner:
-            select.select([descriptor], [], [], GONE_SECONDS)
-            os.close(descriptor)
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
 
     def _told(self, ending: Ending, code: int | None, seconds: float) -> Ran:
         if ending is not Ending.OUTPUT and (code == MEMORY_EXIT or self._place.memory_killed()):
@@ -203,19 +214,12 @@ class Cell:
 
     def _not_started(self) -> SandboxError:
         ran = self.finish(Ending.EXITED if self.ended else Ending.TIMEOUT)
+        self.bury()
         said = ran.stderr.decode(errors="replace").strip()[-300:]
         return SandboxError(f"a sandbox did not start ({ran.ending}, code {ran.code}): {said or 'no message'}")
 
     def _end(self) -> None:
         self.ended = True
-
-    def _close(self) -> None:
-        os.close(self._pidfd)
-        self._channel.close()
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            pipe.close()
-        self._place.release()
 
 
 def pump(cells: Iterable[Cell], seconds: float) -> None:
@@ -228,6 +232,10 @@ def pump(cells: Iterable[Cell], seconds: float) -> None:
             poll.register(descriptor, select.POLLIN)
     for descriptor, _ in poll.poll(max(seconds, 0) * 1000):
         handlers[descriptor]()
+
+
+def _await_end(pidfd: int) -> None:
+    select.select([pidfd], [], [], GONE_SECONDS)
 
 
 def _exit_code(status: int | None) -> int | None:

@@ -37,14 +37,25 @@ def default_limits(settings: SandboxSettings, wall_seconds: float) -> Limits:
 
 
 def isolation_of(settings: SandboxSettings) -> Isolation:
-    """What is in force with these settings, found out by a program's run. Raises SandboxError."""
-    return build_sandbox(settings).isolation
+    """What is in force with these settings, found out by a program's run; `none` where no program can run at all."""
+    try:
+        return build_sandbox(settings).isolation
+    except SandboxError as error:
+        return Isolation("none", (), (), str(error))
+
+
+def sweep() -> None:
+    """Remove what processes that are gone have left."""
+    sweep_folders()
+    if (root := _cgroups()) is not None:
+        root.sweep()
 
 
 @cache
 def _build(settings_json: str, preload: tuple[str, ...]) -> Sandbox:
     settings = SandboxSettings.model_validate_json(settings_json)
     adopt_orphans()
+    sweep()
     cgroups = _cgroups()
     sandbox = WarmSandbox(_launcher(settings, preload, cgroups), settings)
     atexit.register(sandbox.close)
@@ -53,11 +64,7 @@ def _build(settings_json: str, preload: tuple[str, ...]) -> Sandbox:
 
 @cache
 def _cgroups() -> CgroupRoot | None:
-    sweep_folders()
-    root = CgroupRoot.find()
-    if root is not None:
-        root.sweep()
-    return root
+    return CgroupRoot.find()
 
 
 def _launcher(settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> Launcher:

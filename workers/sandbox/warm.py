@@ -4,6 +4,7 @@ Invariant: a program meets an interpreter that has run nothing but the first sta
 program runs, and come up by themselves, so that no thread is needed.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from workers.sandbox.base import Ending, Isolation, Limits, Program, Ran, Sandbo
 from workers.sandbox.cell import Cell, pump
 from workers.sandbox.interpreter import harness_code
 from workers.sandbox.session import CellSession
+
+log = logging.getLogger(__name__)
 
 PYTHON = "python"
 FILE = "program"
@@ -39,6 +42,7 @@ class WarmSandbox:
         self._room = settings.warm
         self._file_bytes = settings.file_mib * 2**20
         self._idle: deque[Cell] = deque()
+        self._used: list[Cell] = []
         self.isolation = launcher.isolation
 
     def run(self, program: Program, limits: Limits) -> Ran:
@@ -68,8 +72,11 @@ class WarmSandbox:
         return CellSession(self._start(job | {"harness": harness_code(harness)}, limits))
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.popleft().finish(Ending.EXITED)
+        for cell in (*self._idle, *self._used):
+            cell.finish(Ending.EXITED)
+            cell.bury()
+        self._idle.clear()
+        self._used.clear()
         self._launcher.close()
 
     def _job(self, program: Program) -> dict[str, Any]:
@@ -100,9 +107,21 @@ class WarmSandbox:
             except SandboxError:
                 if attempt == _STARTS:
                     raise
-        while len(self._idle) < self._room:
-            self._idle.append(self._launcher.start(self._file_bytes))
+        self._used.append(cell)
+        self._settle()
         return cell
+
+    def _settle(self) -> None:
+        """While a program runs: bury those before it, and start what replaces it."""
+        for used in self._used:
+            if used.ran is not None:
+                used.bury()
+        self._used = [used for used in self._used if used.ran is None]
+        try:
+            while len(self._idle) < self._room:
+                self._idle.append(self._launcher.start(self._file_bytes))
+        except SandboxError as error:  # the next program's own start says it too, if it lasts
+            log.warning("no sandbox for the next program: %s", error)
 
     def _ready(self, file_bytes: int) -> Cell:
         """Raises SandboxError."""

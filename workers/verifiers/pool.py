@@ -13,8 +13,10 @@ import time
 from infra.metrics import verifier_kills_total
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
+from workers.sandbox.factory import sweep
 from workers.verifiers.base import Verdict
 from workers.verifiers.child import Child, DiedError, NotStartedError, ending
+from workers.verifiers.isolation import announce
 from workers.verifiers.wire import Job, Ready, frame
 
 log = logging.getLogger(__name__)
@@ -70,9 +72,7 @@ class VerifierPool:
         """Kill every process; jobs in flight end as infra_error."""
         self._closed = True
         for child in tuple(self._children):
-            child.kill()
-            await child.reap()
-        self._children.clear()
+            await self._end(child)
 
     async def renew(self) -> None:
         """Replace every process by a new one, one after the other as they become idle: with the verifiers, versions
@@ -129,6 +129,8 @@ class VerifierPool:
         child.kill()
         await child.reap()
         self._children.discard(child)
+        if child.ready.sandboxed:
+            await asyncio.to_thread(sweep)
 
     async def _spawn(self) -> Child:
         """Raises NotStartedError."""
@@ -136,5 +138,7 @@ class VerifierPool:
             raise NotStartedError("the verifier pool was closed")
         child = await Child.start(self._settings)
         self._children.add(child)
+        if self._ready.isolation != child.ready.isolation is not None:
+            announce(child.ready.isolation)
         self._ready = child.ready
         return child

@@ -14,6 +14,7 @@ import time
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Status
+from workers.sandbox.factory import isolation_of
 from workers.verifiers.base import Configured, is_sandboxed
 from workers.verifiers.registry import UnknownVerifierError, load_verifier, verifier_names
 from workers.verifiers.wire import LENGTH, Job, Ready, Reply, body_length, decode_job, decode_start, frame
@@ -47,9 +48,11 @@ def prepare(settings: RtvSettings) -> Ready:
     for verifier in verifiers.values():
         if isinstance(verifier, Configured):
             verifier.configure(settings)
+    sandboxed = tuple(name for name, verifier in verifiers.items() if is_sandboxed(verifier))
     return Ready(
         versions={name: verifier.version for name, verifier in verifiers.items()},
-        sandboxed=tuple(name for name, verifier in verifiers.items() if is_sandboxed(verifier)),
+        sandboxed=sandboxed,
+        isolation=isolation_of(settings.sandbox) if sandboxed else None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from streams.messages import Question, Status
+from workers.sandbox.base import Isolation
 from workers.verifiers.base import Verdict
 
 LENGTH = struct.Struct(">I")
@@ -36,6 +37,8 @@ class Ready(msgspec.Struct, frozen=True):
     """Of the verifiers, by name; a process that died cannot say it any more."""
     sandboxed: tuple[str, ...] = ()
     """Names of those that have the sandbox's budget."""
+    isolation: Isolation | None = None
+    """Of their programs; None where there are none."""
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -1,0 +1,37 @@
+"""Which isolation is in force for programs that a model wrote, told where people look: the log, and a metric.
+
+Invariant: told once for each change, not once a process or verdict.
+"""
+
+import logging
+
+from infra.metrics import sandbox_isolation
+from workers.sandbox.base import Isolation
+
+log = logging.getLogger(__name__)
+
+
+def announce(isolation: Isolation) -> None:
+    sandbox_isolation.clear()
+    sandbox_isolation.labels(isolation.name, ", ".join(isolation.missing)).set(1)
+    if isolation.name == "bubblewrap":
+        log.info("sandbox: %s", isolation.line)
+    else:
+        log.warning(
+            "PROGRAMS OF THE MODEL RUN WITHOUT FULL ISOLATION: %s. Nothing keeps them from: %s",
+            isolation.line,
+            ", ".join(CONSEQUENCES[bound] for bound in isolation.missing),
+        )
+
+
+CONSEQUENCES = {
+    "network": "reaching the network",
+    "files": "reading what this user can read and filling the disk",
+    "processes": "starting processes without end",
+    "memory": "taking all memory",
+    "time": "running on",
+    "output": "writing without end",
+    "uid": "acting as this user",
+    "cgroup": "taking the limits once for each process",
+}
+"""What a missing bound means."""
