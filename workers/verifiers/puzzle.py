@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.finals import NoAnswerError
 from workers.verifiers.base import Verdict
+from workers.verifiers.finals import NoAnswerError
 from workers.verifiers.puzzles.catalogue import CHECKERS, ONE_ANSWER, REFUSED
 from workers.verifiers.puzzles.checking import Checker, EntryError, MissingDataError
 from workers.verifiers.puzzles.committed import Committed, committed
@@ -77,11 +77,11 @@ def _test(question: Question) -> Test:
         raise EntryError(f"options.entry is an object with question, answer and metadata, got {type(entry).__name__}")
     metadata = entry.get("metadata") or {}
     name = question.options.get("dataset") or (isinstance(metadata, Mapping) and metadata.get("source_dataset"))
-    if name in CHECKERS:
-        return _by_the_rules(CHECKERS[str(name)], metadata)
-    if name in ONE_ANSWER:
-        return _by_the_answer(ONE_ANSWER[str(name)], _gold(question, entry))
-    reason = f" ({REFUSED[str(name)]})" if name in REFUSED else ""
+    if isinstance(name, str) and name in CHECKERS:
+        return _by_the_rules(CHECKERS[name], metadata)
+    if isinstance(name, str) and name in ONE_ANSWER:
+        return _by_the_answer(ONE_ANSWER[name], _gold(question, entry))
+    reason = f" ({REFUSED[str(name)]})" if str(name) in REFUSED else ""
     known = ", ".join(sorted([*ONE_ANSWER, *CHECKERS]))
     raise EntryError(f"options.dataset {name!r} is not judged here{reason}; these are: {known}")
 

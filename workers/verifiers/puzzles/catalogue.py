@@ -20,7 +20,7 @@ WORD = Form("the word or words, in any case", lambda text: forms.nonempty_line(t
 LIST = Form("the words in order, separated by commas", forms.comma_list, free=True)
 BOOLEAN = Form("True or False", forms.boolean)
 NUMBER = Form("the number", quantities.number, quantities.equal)
-ROUNDED = Form("the number, to as many places as the right one or more", quantities.number, quantities.rounded_alike)
+ROUNDED = Form("the number, to twelve digits", quantities.number, quantities.equal_unless_long)
 INTEGERS = Form("whole numbers in order", forms.integers)
 GRID = Form("a grid of whole numbers, one row a line", forms.integer_grid)
 JSON_GRID = Form("a grid as JSON", forms.json_grid)
@@ -56,7 +56,7 @@ _FORMS: dict[Form, tuple[str, ...]] = {
     Form("groups as JSON, in any order", forms.unordered_groups): ("group_anagrams",),
     Form("all partitions as JSON, in any order", forms.word_groups): ("palindrome_partitioning",),
     Form("a role for each name", forms.roles): ("knights_knaves",),
-    Form("a complex number", quantities.complex_number, quantities.points_alike): ("complex_arithmetic",),
+    Form("a complex number", quantities.complex_number, quantities.complex_alike): ("complex_arithmetic",),
     Form("an angle, a length or (x, y)", quantities.point, quantities.points_alike): ("advanced_geometry",),
     Form("a probability", quantities.share, quantities.shares_alike): ("coin_flip",),
     Form("the number to three digits", quantities.number, quantities.three_digits_alike): ("power_function",),

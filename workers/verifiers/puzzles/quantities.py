@@ -18,6 +18,8 @@ _NUMBER = re.compile(
 _NUM = r"(?:\d{1,40}(?:\.\d{1,40})?)"
 _COMPLEX = re.compile(rf"\(?\s*(?:([-+]?\s*{_NUM})(?:\s*([-+]\s*{_NUM}?)\s*[ij])?|([-+]?\s*{_NUM}?)\s*[ij])\s*\)?")
 _COORDINATES = re.compile(r"\(([^,()]+),([^,()]+)\)")
+_ALLOWED_DIGITS = 12
+"""decimal_arithmetic asks for at most so many."""
 _SHARE = Decimal("1e-9")
 """Right probabilities are written with ten significant digits."""
 
@@ -96,7 +98,22 @@ def rounded_alike(gold: Number, given: Number) -> bool:
 
 
 def points_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
+    """The right ones are rounded: to two places or three."""
     return len(gold) == len(given) and all(map(rounded_alike, gold, given))
+
+
+def equal_unless_long(gold: Number, given: Number) -> bool:
+    """The right one is rounded only where it has all the digits that the question allows."""
+    rounded = len(gold.value.as_tuple().digits) >= _ALLOWED_DIGITS
+    return rounded_alike(gold, given) if rounded else equal(gold, given)
+
+
+def complex_alike(gold: tuple[Number, Number], given: tuple[Number, Number]) -> bool:
+    """Equal; a quotient that the generator writes in full may be rounded to two places or more."""
+    return all(
+        equal(right, part) or (right.places > 2 <= part.places and abs(right.value - part.value) <= part.half_unit)
+        for right, part in zip(gold, given, strict=True)
+    )
 
 
 def shares_alike(gold: Number, given: Number) -> bool:
