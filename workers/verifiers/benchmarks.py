@@ -1,11 +1,13 @@
 """IFEval's and IFBench's checkers from if-verifiable, without what importing that package does on the side.
 
 Invariant: importing this module loads no data set library and downloads nothing. Checkers are deterministic: language
-detection is seeded, and arguments that a checker would draw at random must be given.
+detection is seeded, and arguments that a checker would draw at random must be given. A response that makes a checker
+fail does not follow: only wrong arguments and missing data are nobody's reward.
 """
 
 import importlib.util
 import random
+import re
 import sys
 from collections.abc import Mapping
 from types import ModuleType
@@ -13,6 +15,8 @@ from typing import Any
 
 import nltk
 from langdetect import DetectorFactory
+
+from workers.verifiers.stricter import STRICTER
 
 DetectorFactory.seed = 0
 SEEDS = (0, 1)
@@ -55,7 +59,25 @@ def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, respons
     if built[0] != built[1]:
         missing = sorted(key for key in built[0] if built[0][key] != built[1][key])
         raise ArgumentsError(f"{instruction} needs kwargs: {', '.join(missing)}")
-    return bool(checkers[0].check_following(response))
+    return _checked(checkers[0], instruction, arguments, response) and (
+        instruction not in STRICTER or STRICTER[instruction](response, built[0] or arguments)
+    )
+
+
+def _checked(checker: Any, instruction: str, arguments: Mapping[str, Any], response: str) -> bool:
+    """Raises ArgumentsError where an argument is no regular expression, LookupError where NLTK's data is missing."""
+    try:
+        return bool(checker.check_following(response))
+    except re.error as error:
+        raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
+    except MemoryError:
+        raise
+    except LookupError as error:
+        if type(error) is LookupError:  # NLTK's; an IndexError or a KeyError is the response's doing
+            raise
+        return False
+    except Exception:  # noqa: BLE001  the checkers index and parse what the response holds without a care
+        return False
 
 
 def _build(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: int) -> Any:
@@ -65,6 +87,8 @@ def _build(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: in
         checker.build_description(**arguments)
         if "prompt" in (checker.get_instruction_args() or {}):
             checker.build_description(prompt=prompt)
+        if arguments.get("n_start") == 0:
+            checker._n_start = 0  # noqa: SLF001  the package takes 0 for a missing argument
     except (TypeError, ValueError, AttributeError) as error:
         raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
     return checker

@@ -21,10 +21,11 @@ NLTK_HELP = (
 
 class InstructionVerifier:
     name = "instructions"
-    version = "1"
+    version = "2"
     policy = (
         "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
-        "strict sense; a text without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
+        "strict sense, and its whole wording where the benchmark's checker looks at less; a text "
+        "without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
         "where the options forbid_echo, forbid_repeats and min_words ask for it."
     )
     options: ClassVar[Mapping[str, str]] = {
@@ -66,8 +67,20 @@ def _arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:
     unknown = [name for name in ids if name not in CHECKERS and name not in REGISTRY]
     if unknown:
         raise ArgumentsError(f"unknown instructions: {', '.join(unknown)}")
-    # The data sets' columns hold every argument of every instruction, None where it does not apply.
-    return [{key: value for key, value in own.items() if value is not None} for own in given]
+    if not all(isinstance(own, Mapping) for own in given):
+        raise ArgumentsError("options need kwargs as one mapping an instruction")
+    return [_given(own) for own in given]
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The data sets' columns hold every argument of every instruction, None where it does not apply, and whole numbers
+    as 5.0.
+    """
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in arguments.items()
+        if value is not None
+    }
 
 
 def _follows(name: str, arguments: Mapping[str, Any], question: Question, text: str) -> bool:
