@@ -44,6 +44,7 @@ _PLAIN = r"(?=\s*(?:$|\n|[.,;:!?)(—–]|-\s|because\b|since\b|as\b|due\b|and\b
 _FILLER = r"\s*:?\s*(?:(?:option|choice|the|answer|letter|is)\s+){0,3}"
 _NEGATED = re.compile(r"\b(?:not|never|no)\b")
 _JOINED = re.compile(r"\b(?:or|nor|and|neither|not|why|is)\W*$")
+_MARK = re.compile(r"\\f?boxed|</?answer>|[$\s]*$", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•>]|#{1,6})\s+")
 _SENTENCES = re.compile(r"(?<=\w\w[.!?])\s+")
 _TAIL = 200
@@ -89,11 +90,12 @@ def _marked(text: str, labels: Labels) -> Iterator[Commitment]:
 
 def _stated(text: str, labels: Labels) -> Iterator[Commitment]:
     for place in stated(text):
-        if _VOID.search(place.before) or "boxed" in place.text or "<answer" in place.text:
+        text_here = _MARK.split(place.text)[0]
+        if _VOID.search(place.before) or not text_here:
             continue
-        instead = _instead(place.text, labels)
+        instead = _instead(text_here, labels)
         site = _Site(2, place.start, place.before, _after(text, place.end, place.text))
-        one = _read(instead or place.text, labels, site)
+        one = _read(instead or text_here, labels, site)
         if one is not None:
             yield one
 

@@ -259,6 +259,8 @@ def test_a_committed_b_is_right(response):
         ),
         *("\\boxed{}", "\\boxed{B", "\\boxed{42}", "<answer>B", "<answer></answer>", "\\boxed{A} The answer is B."),
         "The answer is B. \\boxed{A}",
+        "The answer is A. \\boxed{B}",
+        "The answer is A. <answer>B</answer>",
         *(
             "The answer is A. The answer is B.",
             "The answer is B. The answer is A.",
