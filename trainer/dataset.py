@@ -140,7 +140,7 @@ class _JsonLine:
             return json.loads(self.raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise RowError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise RowError(f"not JSON: {error}") from error
 
 
@@ -213,7 +213,7 @@ def _question(
 ) -> Question:
     verifier, veto, truth = fields.get("verifier"), fields.get("veto"), fields.get("ground_truth")
     for name in (verifier, veto):
-        if name is not None and verifiers is not None and name not in verifiers:
+        if name and verifiers is not None and name not in verifiers:
             raise RowError(f"unknown verifier {name!r}: installed are {', '.join(verifiers)}")
     if verifier and veto:
         raise RowError("`verifier` sends it to RTV, `veto` stands over GenRM: give one of them")
@@ -231,7 +231,7 @@ def _question(
         question = msgspec.convert(plain, Question)
     except msgspec.ValidationError as error:
         raise RowError(f"a column has the wrong type: {error}") from error
-    _require_storable([messages, plain, fields.get("source"), fields.get("id")])
+    _require_storable([messages, plain, *(str(fields.get(name)) for name in ("domain", "source", "id"))])
     return question
 
 
@@ -240,7 +240,7 @@ def _options(value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise RowError(f"options is a text that is not JSON: {error}") from error
     if isinstance(value, Mapping):
         return {name: item for name, item in value.items() if item is not None}
@@ -248,11 +248,14 @@ def _options(value: Any) -> Any:
 
 
 def _require_storable(value: Any) -> None:
-    """Postgres keeps no NUL in text, and UTF-8 no half of a surrogate pair."""
+    """Postgres keeps no NUL in text and no NaN in JSON, UTF-8 no half of a surrogate pair, MessagePack 64 bits of an
+    integer.
+    """
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
-    except (TypeError, ValueError) as error:
+        msgspec.msgpack.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RowError(f"cannot be kept as JSON: {error}") from error
     if "\\u0000" in text.replace("\\\\", ""):  # an escaped backslash before u0000 is plain text
         raise RowError("contains a NUL character, which Postgres cannot keep")
@@ -260,7 +263,7 @@ def _require_storable(value: Any) -> None:
 
 def _domain(fields: Mapping[str, Any]) -> str:
     domain = fields.get("domain")
-    if not isinstance(domain, str) or not domain.strip() or len(domain) > _MAX_DOMAIN or "\x00" in domain:
+    if not isinstance(domain, str) or not domain.strip() or len(domain) > _MAX_DOMAIN:
         raise RowError(f"domain is a name of 1 to {_MAX_DOMAIN} characters, got {domain!r:.200}")
     return domain.strip()
 

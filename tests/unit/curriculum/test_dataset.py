@@ -47,6 +47,10 @@ def test_trl_solution_is_verified_as_mathematics():
     assert (row.question.verifier, row.question.ground_truth, row.domain) == ("math", "$2$", "mathematics")
 
 
+def test_an_empty_verifier_is_none():
+    assert parse_row(OWN | {"verifier": ""}, DEFAULTS) == parse_row(OWN, DEFAULTS)
+
+
 def test_the_id_follows_the_content_only():
     base = parse_row(OWN, DEFAULTS)
     same = parse_row(OWN | {"id": "x", "source": "y", "references": ["later"], "split": "test"}, DEFAULTS)
@@ -76,6 +80,12 @@ def test_the_id_follows_the_content_only():
         (OWN | {"prompt": "a\x00b"}, "NUL"),
         (OWN | {"ground_truth": "\ud800"}, "cannot be kept as JSON"),
         (OWN | {"options": {"x": float}}, "cannot be kept as JSON"),
+        (OWN | {"options": {"tolerance": float("nan")}}, "cannot be kept as JSON"),
+        (OWN | {"options": '{"tolerance": Infinity}'}, "cannot be kept as JSON"),
+        (OWN | {"options": {"seed": 2**64}}, "cannot be kept as JSON"),
+        (OWN | {"options": "[" * 100_000}, "options is a text that is not JSON"),
+        (OWN | {"domain": "\ud800"}, "cannot be kept as JSON"),
+        (OWN | {"domain": "a\x00b"}, "NUL"),
         (VERL | {"reward_model": "rule"}, "reward_model and extra_info are objects"),
         (VERL | {"reward_model": {"style": "magic"}}, "reward_model.style is 'magic'"),
         (VERL | {"ability": "code"}, "code with test cases needs a verifier"),
@@ -93,11 +103,12 @@ def test_a_written_escape_is_not_a_nul():
 def test_jsonl_reports_the_line_and_goes_on(tmp_path):
     path = tmp_path / "data.jsonl"
     good = json.dumps(OWN).encode()
-    path.write_bytes(b"\xef\xbb\xbf" + good + b"\n\nnot json\n\xff\xfe\n" + b"[" * 100_000 + b"\n" + good + b"\r\n")
+    broken = b"\n\nnot json\n\xff\xfe\n" + b"[" * 100_000 + b"\n"
+    path.write_bytes(b"\xef\xbb\xbf" + good + broken + good + b"\r\n" + b"9" * 5000)
     found = dict(read_dataset(path, DEFAULTS))
     assert {line for line, row in found.items() if isinstance(row, PromptRow)} == {1, 6}
     rejected = {line: row for line, row in found.items() if isinstance(row, Rejection)}
-    assert set(rejected) == {3, 4, 5}
+    assert set(rejected) == {3, 4, 5, 7}
     assert str(rejected[3]).startswith(f"{path}:3: not JSON")
     assert "not UTF-8" in rejected[4].reason
     assert rejected[3].row == "not json"
