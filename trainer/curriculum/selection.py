@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from infra.db.models import Prompt, PromptStats, Selection
+from infra.db.models import Group, Prompt, PromptStats, Selection
 from infra.settings.tree import PrePPOSettings
 from trainer.curriculum import preppo
 from trainer.curriculum.pool import PoolPrompt, train_prompts
@@ -78,6 +78,7 @@ def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
     for row in connection.execute(primary_scores(run_id, LABEL)):
         if row.score is not None:
             responses[row.prompt_id].append((row.score, row.text))
+    measured = select(Group.prompt_id).where(Group.run_id == run_id, Group.label == LABEL)
     query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, Prompt.question)
     return {
         row.id: Candidate(
@@ -89,7 +90,7 @@ def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
             has_truth=row.question.get("ground_truth") is not None,
             quarantined=row.quarantined,
         )
-        for row in connection.execute(query.where(Prompt.id.in_(list(responses))))
+        for row in connection.execute(query.where(Prompt.id.in_(measured)))
     }
 
 
