@@ -87,10 +87,9 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         groups = tuple(GroupRow(*row) for row in session.execute(_groups(run_id)))
         responses = _primary(session.execute(_scores(run_id)).all())
         selections = tuple(SelectionRow(*row) for row in session.execute(_selections(run_id)))
-        used = {group.prompt_id for group in groups}
-        questions = {
-            row.id: row.question for row in session.execute(select(Prompt.id, Prompt.question)) if row.id in used
-        }
+        used = select(Group.prompt_id).where(Group.run_id == run_id)
+        prompts = session.execute(select(Prompt.id, Prompt.question["prompt"].astext).where(Prompt.id.in_(used)))
+        texts = {prompt_id: text for prompt_id, text in prompts}  # noqa: C416 (a Row is no pair to dict's type)
         calibration = tuple(read_calibration(session.connection(), run_id))
     return RunRecord(
         run_id=run_id,
@@ -101,7 +100,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         groups=groups,
         responses=responses,
         selections=selections,
-        prompts={prompt: str(question["prompt"]) for prompt, question in questions.items()},
+        prompts=texts,
         calibration=calibration,
     )
 
