@@ -19,6 +19,7 @@ from infra.settings.sources import (
     toml_lines,
 )
 from infra.settings.tree import BrokerKind, Settings
+from trainer.curriculum.admission import Limits
 
 RECIPE = """\
 # a recipe
@@ -190,9 +191,12 @@ def test_recipe_that_is_not_there_names_those_that_are() -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_packaged_recipes_load(name: str) -> None:
+def test_packaged_recipes_load_and_train_on_all_that_their_window_admits(name: str) -> None:
     site = [("broker.bootstrap_servers", "k:9092"), ("genrm.endpoint", "http://judge/v1")]
-    assert load(name, [Option(path, value, "-") for path, value in site]).settings.broker.kind in BrokerKind
+    settings = load(name, [Option(path, value, "-") for path, value in site]).settings
+    assert settings.broker.kind in BrokerKind
+    lag_of_engines = 1
+    assert Limits.of(settings.selector.admission).max_age + lag_of_engines <= settings.learner.max_staleness
 
 
 def test_lines_of_dotted_and_quoted_keys() -> None:
