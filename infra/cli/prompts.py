@@ -112,7 +112,12 @@ def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
     place = find_run(run, runs)
     with engine_of(place, runs) as engine, engine.begin() as connection:
         last = latest_round(connection, place.run_id)
-        round_, version = (0, 0) if last is None else (last[0] + 1, last[1])
+        if last is None:
+            raise CommandError(
+                f"run {place.run_id} has no selection yet: its selector makes the first, once it has measured the new "
+                "prompts"
+            )
+        round_, version = last[0] + 1, last[1]
         select_round(connection, place.run_id, place.settings.selector.preppo, round_, version)
         by_domain = selected(connection, place.run_id, round_)
     print(f"round {round_} of run {place.run_id}")
