@@ -161,6 +161,8 @@ class Learner:
         batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens)
         self._safe = None
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
+        if self._source.ends:  # a token of the same version number was made by another policy
+            report.logprob_difference_mean = report.logprob_difference_max = None
         self._at.version += 1
         trained = time.monotonic()
         self._announce()

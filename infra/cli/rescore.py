@@ -157,11 +157,10 @@ def _require_scored(summary: dict[str, Any]) -> None:
     """Raises CommandError."""
     unscored = summary.get("unscored", [])
     if unscored:
-        first = unscored[0]
-        count = summary["this_time"]["unscored"]
+        first, count = unscored[0], summary["this_time"]["unscored"]
         raise CommandError(
-            f"{count} rollouts could not be scored and have no new score. The first, {first['rollout_id']}: "
-            f"{first['why']}. The same command tries them again",
+            f"rollouts that could not be scored: {count}. They have no new score, and the same command tries them "
+            f"again. The first, {first['rollout_id']}: {first['why']}",
             ExitCode.FAILED,
         )
 

@@ -85,7 +85,10 @@ class PastRun:
 
     def rescore(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         """The command in this process; its exit code."""
-        monkeypatch.setattr(sys, "argv", self.command("rescore", "--run", self.run_id, *arguments))
+        return self.run(monkeypatch, "rescore", "--run", self.run_id, *arguments)
+
+    def run(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", self.command(*arguments))
         with pytest.raises(SystemExit) as ended:
             main()
         return int(ended.value.code or 0)

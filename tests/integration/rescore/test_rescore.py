@@ -73,7 +73,8 @@ def test_what_cannot_be_scored_is_reported_never_0_and_tried_again(
         assert past.rescore(monkeypatch, *options) == ExitCode.FAILED
         shown = capsys.readouterr()
         summary = json.loads(shown.out)
-        assert f"1 rollouts could not be scored and have no new score. The first, {past.run_id}:1/0: " in shown.err
+        assert "rollouts that could not be scored: 1. They have no new score" in shown.err
+        assert f"The first, {past.run_id}:1/0: " in shown.err
         assert (summary["this_time"]["scored"], summary["this_time"]["unscored"]) == (scored, 1)
         assert summary["by_domain"]["mathematics"]["unscored"] == 1
         assert summary["overall"]["new_mean"] == 0.5

@@ -12,7 +12,8 @@ from infra.db.models import Score
 from streams.clients import LogReader
 from streams.rescored import ScorerId, rescored_topic, rescored_topics
 
-GROUPS, SIZE = 60, 4
+GROUPS, SIZE = 40, 4
+RECORDS_BEFORE_THE_KILL = 8
 PATIENCE = 60.0
 
 
@@ -21,7 +22,7 @@ def test_a_killed_rescore_goes_on_where_it_was(past: PastRun, engine: Engine, mo
         past.group(seq, (RIGHT, WRONG) * (SIZE // 2), (0.5,) * SIZE)
     options = ("rescore", "--run", past.run_id, "--scorer", "math", "--set", "rtv.batch=4")
     child = past.process(*options, start_new_session=True)
-    _await_records(past, GROUPS)
+    _await_records(past, RECORDS_BEFORE_THE_KILL)
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.communicate()

@@ -1,7 +1,7 @@
 """A learner that trains on a past run's log: from the scores of the run, or from those of a rescore."""
 
 import json
-import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +14,77 @@ from streams.clients import LogReader
 from streams.topics import Topic
 
 
-def start(past: PastRun, model: Path, *scores: str) -> subprocess.Popen[str]:
-    return past.process(
-        *("train", "--from-run", past.run_id, *scores, "--model", str(model)),
-        *("--set", "learner.advantage=group", "--set", "learner.value.kind=none", "--set", "learner.warmup_steps=0"),
-        *("--set", "learner.batch_wait_seconds=0.2", "--set", "selector.admission.groups_per_step=3"),
-    )
+@pytest.fixture(autouse=True)
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's would outlive it in this process."""
+    monkeypatch.setattr("infra.cli.serve.set_up_logging", lambda _: None)
 
 
-def ended(child: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
-    """The one step's line and what the command said."""
-    out, error = child.communicate(timeout=100)
-    assert child.returncode == 0, error
-    file = next(line for line in out.splitlines() if line.startswith("steps in")).split()[-1]
-    [line] = Path(file).read_text().splitlines()
-    return json.loads(line), out
+@dataclass
+class Training:
+    """The command, and what it leaves."""
+
+    past: PastRun
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    model: Path
+
+    def again(self, *scores: str) -> tuple[dict[str, Any], str]:
+        """The one step's line and what the command said."""
+        code = self.past.run(
+            self.monkeypatch,
+            *("train", "--from-run", self.past.run_id, *scores, "--model", str(self.model)),
+            *(
+                "--set",
+                "learner.advantage=group",
+                "--set",
+                "learner.value.kind=none",
+                "--set",
+                "learner.warmup_steps=0",
+            ),
+            *("--set", "learner.batch_wait_seconds=0.2", "--set", "selector.admission.groups_per_step=3"),
+        )
+        out = self.capsys.readouterr().out
+        assert code == 0
+        file = next(line for line in out.splitlines() if line.startswith("steps in")).split()[-1]
+        [line] = Path(file).read_text().splitlines()
+        return json.loads(line), out
 
 
-def test_rewards_are_those_of_the_scores_that_are_named(past: PastRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+@pytest.fixture
+def training(
+    past: PastRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Training:
+    return Training(past, monkeypatch, capsys, save_tiny_model(tmp_path / "model", seed=0))
+
+
+def test_rewards_are_those_of_the_scores_that_are_named(past: PastRun, training: Training) -> None:
     """By the run: 1 and 0.5; no spread; an infra_error. By the rescore: right and wrong; the same; the same."""
     past.group(0, (RIGHT, WRONG), (1.0, 0.5))
     past.group(1, (RIGHT, WRONG), (1.0, 1.0))
     past.group(2, (RIGHT, WRONG), (None, 1.0))
-    assert past.rescore(monkeypatch, "--scorer", "math") == 0
+    assert past.rescore(training.monkeypatch, "--scorer", "math") == 0
     written = _ends(past)
-    model = save_tiny_model(tmp_path / "model", seed=0)
 
-    old_scores, new_scores = start(past, model), start(past, model, "--scores", INSTALLED)
-    old, said = ended(old_scores)
+    old, said = training.again()
     assert (old["reward"], old["groups"], old["version"]) == (0.75, 1, 1)
     for outcome in ("1 trained", "1 filtered", "1 failed"):
         assert outcome in said
 
-    new, said = ended(new_scores)
+    new, said = training.again("--scores", INSTALLED)
     assert (new["reward"], new["groups"], new["version"]) == (0.5, 3, 1)
     assert "groups     3 trained" in said
     assert new["policy_gradient_norm"] > 0
     assert _ends(past) == written
+    assert not (past.root / "latest").exists()
 
 
-def test_scores_that_nobody_made_are_refused(past: PastRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_scores_that_nobody_made_are_refused(
+    past: PastRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     past.group(0, (RIGHT, WRONG), (1.0, 0.5))
-    child = past.process("train", "--from-run", past.run_id, "--scores", "math@999")
-    _, error = child.communicate(timeout=100)
-    assert child.returncode == ExitCode.UNREACHABLE
+    assert past.run(monkeypatch, "train", "--from-run", past.run_id, "--scores", "math@999") == ExitCode.UNREACHABLE
+    error = capsys.readouterr().err
     assert f"run {past.run_id} has no scores of math@999" in error
     assert "only the scores of the run itself" in error
     assert not list(past.root.glob("*-again*"))
