@@ -82,8 +82,7 @@ class _State(Enum):
 class Admission:
     """The state of the window. Every method may be called again with the same arguments to no effect.
 
-    `first_seq`: every earlier group is closed; a learner that resumes keeps `low_seq` and `settled` in its
-    checkpoint and gives them back here.
+    `first_seq`: every earlier group is closed; a learner that resumes tells `closed` of those above it.
     """
 
     def __init__(self, limits: Limits, first_seq: int = 0) -> None:
@@ -127,16 +126,6 @@ class Admission:
     def free_slots(self) -> int:
         """How many train groups may be dispatched now; 0 where a resumed learner reopened more than B."""
         return max(0, self.limits.slots - self._held)
-
-    @property
-    def low_seq(self) -> int:
-        """Every group before this one is closed, or of another purpose."""
-        return self._low
-
-    @property
-    def settled(self) -> tuple[int, ...]:
-        """Groups above `low_seq` that are closed."""
-        return tuple(sorted(seq for seq, state in self._states.items() if state is _State.CLOSED))
 
     @property
     def unheard(self) -> tuple[int, ...]:
