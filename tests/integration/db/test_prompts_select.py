@@ -14,7 +14,9 @@ from trainer.dataset import Defaults, parse_row
 from trainer.ingest import ingest_rows
 
 
-def test_the_first_selection_is_the_selectors(engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_first_selection_is_the_selectors(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = engine.url.render_as_string(hide_password=False)
     (tmp_path / "run").mkdir()
     write_settings(Settings.model_validate({"run": {"id": "run"}, "database": {"url": url}}), tmp_path / "run")
