@@ -84,6 +84,7 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
 _NAME = re.compile(r"°\s?[CFK](?![A-Za-z])|[°º%‰′″€£¥₹¢$]|[A-Za-zµΩÅ℃℉]{1,30}")
 _DEGREES = frozenset(["deg", "degree", "degrees"])
 _DEGREES_OF = re.compile(r"\s?(C|F|K|[Cc]elsius|[Ff]ahrenheit|[Kk]elvin)\b")
+_CLAUSE_END = re.compile(r"\s?(?:\Z|[.,;:!?)\n])")
 _UNIT_OPENING = re.compile(r"\s?(?:-(?=[A-Za-zµΩ°])|(?P<over>/|per\b)\s?)?")
 _UNIT_POWER = re.compile(rf"\s?{_POWER}|(?P<digit>-?[1-9])(?![\d.,])")
 _WORD_POWER = re.compile(r"\s(squared|cubed)\b", re.IGNORECASE)
@@ -310,6 +311,6 @@ def _factor_at(text: str, position: int, *, prose: bool) -> tuple[str, int, int]
         power, end = power * (2 if word.group(1).lower() == "squared" else 3), word.end()
     if abs(power) > MAX_POWER:
         return None
-    if prose and name.lower() in _PROSE and not after and re.match(r"\s*(?:$|[.,;:!?)])", text[end:]) is None:
+    if prose and name.lower() in _PROSE and not after and _CLAUSE_END.match(text, end) is None:
         return None
     return name, power, end

@@ -33,6 +33,10 @@ _CONCLUSION = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\s*(?:[-*•>]\s+)?([A-Za-zα-ωΔ_\\]{1,12}(?:_\{?\w{1,8}\}?)?)\s*[=≈]\s*")
+_CORRECTIONS = 20
+"""The last ones that are looked at; nobody changes his mind more often."""
+_LONGEST = 500
+"""Characters of a corrected answer."""
 _EQUALS = re.compile(r"[=≈]")
 _SENTENCE = re.compile(r"[.!?;](?:\s|$)|\n")
 
@@ -105,13 +109,13 @@ def committed(text: str) -> list[Quantity]:
 
 def _corrected(text: str, places: list[Place]) -> tuple[str, list[Place], list[Place]] | None:
     """What stands after the last correction, where an answer does."""
-    for match in reversed(list(CORRECTION.finditer(text))):
+    for match in list(CORRECTION.finditer(text))[: -_CORRECTIONS - 1 : -1]:
         rest = text[match.end() :]
         later = [place for place in places if place.start >= match.start()]
         if later:
             boxes = [place for place in later if text.startswith(("\\boxed", "\\fbox", "<"), place.start)]
             return rest, boxes, [place for place in later if place not in boxes]
-        if _pure(plain(_sentence(rest))) is not None and not places:
+        if _pure(plain(_sentence(rest[:_LONGEST]))) is not None and not places:
             return rest, [], []
     return None
 
