@@ -13,6 +13,7 @@ from streams.services.asking import Outage
 from streams.services.scorers import JudgeScorer
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.canary import canary_requests
+from workers.judges.forms import FLIPS, ORDERS
 
 
 class LengthJudge:
@@ -141,6 +142,43 @@ def test_canaries_are_judged_after_every_nth_batch_and_counted() -> None:
     assert [call for call in judge.calls if call != ["abc"]] == [expected, expected]
     assert metrics.canaries_total._value.get() - canaries == 2 * len(expected)
     assert metrics.canary_false_positives_total._value.get() - fooled == 2 * sum(len(text) > 5 for text in expected)
+
+
+def test_a_judge_that_canaries_fool_raises_the_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    def canaries(sample: JudgeRequest) -> list[JudgeRequest]:
+        return [JudgeRequest(sample.question, text) for text in ["x"] * 49 + ["long enough"]]
+
+    under_test = JudgeScorer(LengthJudge(), GenRMSettings(canary_every=1), canaries)
+    asyncio.run(under_test.score([asked("abc")]))
+    assert metrics.canary_alarm._value.get() == 0  # fifty are too few to tell
+    asyncio.run(under_test.score([asked("abc")]))
+    assert metrics.canary_alarm._value.get() == 1
+    assert metrics.canary_rate._value.get() == pytest.approx(0.02)
+    assert "2.0 % of the latest canaries" in caplog.text
+
+
+def test_pairs_and_their_flips_are_counted() -> None:
+    class Flipping(LengthJudge):
+        def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
+            return [Judgement(0.5, 0.0, "", {ORDERS: [[0.9, 0.9], [0.9, 0.1]], FLIPS: 1})] * len(requests)
+
+    pairs, flips = metrics.judge_pairs_total._value.get(), metrics.judge_order_flips_total._value.get()
+    [verdict] = asyncio.run(scorer(Flipping()).score([asked("abc")]))
+    assert metrics.judge_pairs_total._value.get() - pairs == 2
+    assert metrics.judge_order_flips_total._value.get() - flips == 1
+    assert verdict.details[ORDERS] == [[0.9, 0.9], [0.9, 0.1]]
+
+
+def test_the_cache_is_looked_at_now_and_then() -> None:
+    class Cached(LengthJudge):
+        def prefix_hit_rate(self) -> float | None:
+            return 0.75
+
+    under_test = scorer(Cached())
+    metrics.judge_prefix_hit_rate.set(0)
+    for _ in range(32):
+        asyncio.run(under_test.score([asked("abc")]))
+    assert metrics.judge_prefix_hit_rate._value.get() == 0.75
 
 
 def test_a_question_without_anything_to_judge_against_is_unfit() -> None:
