@@ -55,7 +55,7 @@ class PromptError(ValueError):
 class Gold:
     images: tuple[Pair, ...]
     runs: tuple[Runs, ...]
-    """On each pair of images; those are left out on which the reference's rows depend on an order that it leaves open."""
+    """On each pair of images; those are left out on which the reference's rows depend on an order it leaves open."""
     query: Query | None
     """None where rows were given."""
 

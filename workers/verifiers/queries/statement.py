@@ -65,6 +65,8 @@ def read_query(text: str, dialect: str = "sqlite") -> Query:
         raise QueryError("the answer is empty")
     if len(text) > MAX_QUERY:
         raise QueryError(f"{len(text)} characters are more than {MAX_QUERY}")
+    if "\0" in text:
+        raise QueryError("a NUL character")
     try:
         parsed = sqlglot.parse(text, read=dialect)
         found = [statement for statement in parsed if statement and not isinstance(statement, exp.Semicolon)]
