@@ -94,7 +94,7 @@ class RouterSettings(Section):
     """Share of the groups that the other route scores too, for calibration: what RTV scores by GenRM where there is
     something to judge by, what GenRM scores by the verifier that may veto it."""
     batch: Annotated[int, Field(ge=1)] = 256
-    """Acknowledged together: at 16 KiB a message this is 4 MiB in memory, and the wait for the broker is spread thin."""
+    """Acknowledged together: of 16 KiB each they take 4 MiB of memory, and the wait for the broker is spread thin."""
     within_seconds: Seconds = 0.05
 
 

@@ -29,6 +29,8 @@ _COMMIT_SECONDS = 1.0
 """What is done twice after a crash is bounded by what a stage does in this time."""
 _LINGER_SECONDS = 0.005
 """Faust counts the producer's linger in seconds. A batch's outputs are sent at once, so a few milliseconds fill it."""
+_PRODUCER_BATCH_BYTES = 2**20
+"""Rollouts are 16 KiB and more: the library's 16 KiB would hold one, and every sender would wait for every other."""
 _BUFFERED_BATCHES = 2
 """Records are large; one batch in work and one waiting keep a stage busy."""
 _HELD_SECONDS = 7 * 86_400.0
@@ -88,6 +90,7 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
         consumer_max_fetch_size=broker.max_message_bytes,
         producer_acks=-1,
         producer_linger=_LINGER_SECONDS,
+        producer_max_batch_size=min(_PRODUCER_BATCH_BYTES, broker.max_message_bytes),
         producer_max_request_size=broker.max_message_bytes,
         producer_request_timeout=broker.request_timeout_seconds,
         worker_redirect_stdouts=False,
@@ -145,17 +148,16 @@ class BatchAgent:
     async def _work(self, events: list[Any]) -> None:
         records = [_record_of(event.message) for event in events]
         outputs = await self._handler(records)
-        await asyncio.gather(*[self._deliver(output) for output in outputs])
+        deliveries = [await self._send(output) for output in outputs]
+        await asyncio.gather(*deliveries)
         for record in records:
             self.consumer.ledger.done(record.source, record.offset)
         self._count(records, outputs)
 
-    async def _deliver(self, output: Output) -> None:
-        """Returns when the broker acknowledged it."""
-        delivery = await self._app.producer.send(
-            output.topic, output.key, output.value, None, None, list(output.headers)
-        )
-        await delivery
+    async def _send(self, output: Output) -> Awaitable[object]:
+        """Resolves when the broker acknowledged it."""
+        producer = self._app.producer
+        return await producer.send(output.topic, output.key, output.value, None, None, list(output.headers))
 
     def _count(self, records: list[Record], outputs: list[Output]) -> None:
         for topic, count in Counter(record.topic for record in records).items():
