@@ -10,7 +10,6 @@ from infra.cli.interrupts import interrupt_once
 from infra.cli.options import (
     BootstrapServers,
     DatabaseUrl,
-    Dedicated,
     DryRun,
     Minutes,
     NoScreen,
@@ -20,6 +19,7 @@ from infra.cli.options import (
     connections,
     print_dry_run,
     resolve,
+    run_options,
 )
 from infra.settings.tree import Settings
 
@@ -45,9 +45,7 @@ def demo(
         recipe,
         assignments,
         *connections(bootstrap_servers, database_url),
-        Dedicated("--seed", "run.seed", seed),
-        Dedicated("--minutes", "selector.max_train_seconds", None if minutes is None else minutes * 60),
-        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+        *run_options(seed=seed, minutes=minutes, run_folder=run_folder),
     )
     if dry_run:
         print_dry_run(resolved)

@@ -50,6 +50,25 @@ def connections(bootstrap_servers: str | None, database_url: str | None) -> tupl
     )
 
 
+def run_options(
+    *,
+    seed: int | None = None,
+    minutes: float | None = None,
+    run_folder: Path | None = None,
+    model: str | None = None,
+    prompts: Path | None = None,
+    heldout: Path | None = None,
+) -> tuple[Dedicated, ...]:
+    return (
+        Dedicated("--seed", "run.seed", seed),
+        Dedicated("--minutes", "selector.max_train_seconds", None if minutes is None else minutes * 60),
+        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+        Dedicated("--model", "model.path", model),
+        Dedicated("--prompts", "data.prompts", prompts and str(prompts)),
+        Dedicated("--heldout", "data.heldout", heldout and str(heldout)),
+    )
+
+
 def print_dry_run(resolved: Resolved, *, as_json: bool = False) -> None:
     if as_json:
         rows = {path: {"value": value, "source": source} for path, value, source in described(resolved)}

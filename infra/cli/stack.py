@@ -12,7 +12,6 @@ from infra.cli.options import (
     AsJson,
     BootstrapServers,
     DatabaseUrl,
-    Dedicated,
     DryRun,
     Recipe,
     RunFolder,
@@ -21,6 +20,7 @@ from infra.cli.options import (
     connections,
     print_dry_run,
     resolve,
+    run_options,
 )
 from infra.cli.runs import RUNS, RunsFolder, engine_of, find_run, open_engine
 from infra.settings.tree import Settings
@@ -54,8 +54,7 @@ def up(
         recipe,
         assignments,
         *connections(bootstrap_servers, database_url),
-        Dedicated("--seed", "run.seed", seed),
-        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+        *run_options(seed=seed, run_folder=run_folder),
     )
     if dry_run:
         print_dry_run(resolved)

@@ -14,7 +14,6 @@ from infra.cli.interrupts import interrupt_once
 from infra.cli.options import (
     BootstrapServers,
     DatabaseUrl,
-    Dedicated,
     DryRun,
     Minutes,
     NoScreen,
@@ -25,6 +24,7 @@ from infra.cli.options import (
     connections,
     print_dry_run,
     resolve,
+    run_options,
 )
 from infra.cli.runs import RUNS
 
@@ -72,11 +72,7 @@ def train(
             scores or "",
             run_folder or RUNS,
             assignments,
-            (
-                *connections(bootstrap_servers, None),
-                Dedicated("--model", "model.path", model),
-                Dedicated("--seed", "run.seed", seed),
-            ),
+            (*connections(bootstrap_servers, None), *run_options(seed=seed, model=model)),
             dry_run=dry_run,
         )
         return
@@ -84,12 +80,7 @@ def train(
         recipe,
         assignments,
         *connections(bootstrap_servers, database_url),
-        Dedicated("--prompts", "data.prompts", prompts and str(prompts)),
-        Dedicated("--heldout", "data.heldout", heldout and str(heldout)),
-        Dedicated("--model", "model.path", model),
-        Dedicated("--seed", "run.seed", seed),
-        Dedicated("--minutes", "selector.max_train_seconds", None if minutes is None else minutes * 60),
-        Dedicated("--run-folder", "run.folder", run_folder and str(run_folder)),
+        *run_options(seed=seed, minutes=minutes, run_folder=run_folder, model=model, prompts=prompts, heldout=heldout),
     )
     if dry_run:
         print_dry_run(resolved)
@@ -132,8 +123,7 @@ def sft(
     assignments: Set = None,
 ) -> None:
     """Fine-tune a model on prompts with responses: the warm start that gives PPO a signal to follow."""
-    dedicated = (Dedicated("--model", "model.path", model), Dedicated("--seed", "run.seed", seed))
-    settings = resolve(recipe, assignments, *dedicated).settings
+    settings = resolve(recipe, assignments, *run_options(seed=seed, model=model)).settings
     from trainer.sft import SftSettings, read_examples, run_sft
     from trainer.supervised import FitSettings
     from workers.model_files import resolve_model
