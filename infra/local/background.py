@@ -160,7 +160,8 @@ def _answer(service: ServiceLine) -> str | None:
     """Its metrics; None where it does not answer."""
     try:
         with urlopen(f"http://{LOOPBACK}:{service.metrics_port}/metrics", timeout=_SCRAPE_SECONDS) as answer:
-            return str(answer.read(), "utf-8") if answer.status == 200 else None
+            text: bytes = answer.read()
+            return text.decode() if answer.status == 200 else None
     except (OSError, HTTPException, UnicodeDecodeError):
         return None
 
@@ -169,7 +170,7 @@ def _sandbox(metrics: str) -> str:
     """Empty where the service has none."""
     for line in metrics.splitlines():
         if line.startswith(_SANDBOX):
-            labels = dict(_LABEL.findall(line))
+            labels: dict[str, str] = dict(_LABEL.findall(line))
             missing = labels["missing"]
             return labels["name"] + (f", without isolation of {missing}" if missing else "")
     return ""

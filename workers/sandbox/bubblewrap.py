@@ -32,11 +32,14 @@ UNPRIVILEGED = 65534
 
 
 class BubblewrapLauncher:
-    def __init__(self, settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> None:
+    def __init__(
+        self, settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None, *, proc: bool = True
+    ) -> None:
+        """`proc`: with a /proc of its own, which the kernel refuses in a container that masks parts of its own."""
         self._root = os.geteuid() == 0
         self._bwrap = shutil.which("bwrap")
         interpreter = Interpreter.own(packages=settings.packages)
-        self._before, self._after = self._arguments(interpreter)
+        self._before, self._after = self._arguments(interpreter, proc=proc)
         path = interpreter.path(inside=True)
         self._setup = {"folder": FOLDER, "path": path, "preload": list(preload), "guard": None}
         self._slots = Slots(cgroups, own_uids=self._root)
@@ -61,7 +64,7 @@ class BubblewrapLauncher:
     def close(self) -> None:
         self._slots.close()
 
-    def _arguments(self, interpreter: Interpreter) -> tuple[list[str], list[str]]:
+    def _arguments(self, interpreter: Interpreter, *, proc: bool) -> tuple[list[str], list[str]]:
         """Before and after the size of the program's folder."""
         found = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         found += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
@@ -79,7 +82,8 @@ class BubblewrapLauncher:
         for path in _ETC:
             found += ["--ro-bind-try", path, path]
         found += interpreter.binds()
-        found += ["--proc", "/proc", "--perms", "0755", "--dir", "/dev"]
+        found += ["--proc", "/proc"] if proc else []
+        found += ["--perms", "0755", "--dir", "/dev"]
         for name in _DEVICES:
             found += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
         for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -100,7 +104,7 @@ class _Place:
     def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
         if self.slot.cgroup:
             self.slot.cgroup.limit(limits.memory_bytes + LAUNCHER_BYTES, limits.processes + LAUNCHER_PROCESSES)
-        return rlimits(limits, address_space=python or self.slot.cgroup is None) | {"RLIMIT_NPROC": limits.processes}
+        return rlimits(limits, python=python, cgroup=self.slot.cgroup is not None) | {"RLIMIT_NPROC": limits.processes}
 
     def memory_killed(self) -> bool:
         return self.slot.cgroup is not None and self.slot.cgroup.killed_for_memory()

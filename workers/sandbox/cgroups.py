@@ -6,7 +6,7 @@ Invariant: a group's name says which process made it, so that whoever comes late
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +60,8 @@ class Cgroup:
         return tuple(dict.fromkeys((self._memory, self._pids)))
 
     @property
-    def pids(self) -> set[int]:
-        return {int(pid) for file in self.members for pid in file.read_text().split()}
-
-    @property
     def empty(self) -> bool:
-        return not self.pids
+        return not _members(self._folders)
 
     def limit(self, memory_bytes: int, processes: int) -> None:
         """Raises OSError."""
@@ -89,26 +85,11 @@ class Cgroup:
 
     def kill(self) -> None:
         """Until nothing is left of it, for REMOVE_SECONDS at most."""
-        deadline = time.monotonic() + REMOVE_SECONDS
-        while (pids := self.pids) and time.monotonic() < deadline:
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(_POLL_SECONDS)
+        kill_members(self._folders)
 
     def close(self) -> None:
         """With what runs in it. A group that the kernel holds longer is left to the next start."""
-        with suppress(OSError):
-            self.kill()
-        deadline = time.monotonic() + REMOVE_SECONDS
-        for folder in self._folders:
-            while folder.exists() and time.monotonic() < deadline:
-                try:
-                    folder.rmdir()
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    time.sleep(_POLL_SECONDS)
+        remove(self._folders)
 
     def _count_kills(self) -> int:
         for line in (self._memory / self._layout.kills).read_text().splitlines():
@@ -148,14 +129,38 @@ class CgroupRoot:
 
     def sweep(self) -> None:
         """Remove the groups of processes that are gone."""
-        names = {path.name for root in (self.memory, self.pids) for path in root.glob(f"{PREFIX}*")}
-        for name in names:
-            if is_left_over(name.removeprefix(PREFIX)):
-                with suppress(OSError):
-                    self._adopt(name).close()
+        for folder in (*self.memory.glob(f"{PREFIX}*"), *self.pids.glob(f"{PREFIX}*")):
+            if is_left_over(folder.name.removeprefix(PREFIX)):
+                remove((folder,))
 
-    def _adopt(self, name: str) -> Cgroup:
-        return Cgroup(self.layout, self.memory / name, self.pids / name)
+
+def kill_members(folders: Iterable[Path]) -> None:
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while (pids := _members(folders)) and time.monotonic() < deadline:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
+
+
+def remove(folders: Sequence[Path]) -> None:
+    with suppress(OSError):  # one that is gone already
+        kill_members(folders)
+    deadline = time.monotonic() + REMOVE_SECONDS
+    for folder in folders:
+        while time.monotonic() < deadline:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                break
+            except OSError:  # its processes are on their way out
+                time.sleep(_POLL_SECONDS)
+            else:
+                break
+
+
+def _members(folders: Iterable[Path]) -> set[int]:
+    return {int(pid) for folder in folders for pid in (folder / "cgroup.procs").read_text().split()}
 
 
 def _places(own: str, mountinfo: str) -> Iterator[tuple[Layout, Path, Path]]:

@@ -70,15 +70,19 @@ def _cgroups() -> CgroupRoot | None:
 def _launcher(settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> Launcher:
     if settings.kind == "subprocess":
         return PlainLauncher(settings, preload, cgroups)
-    launcher = BubblewrapLauncher(settings, preload, cgroups)
-    try:
-        _probe(launcher, settings)
-    except SandboxError as error:
-        launcher.close()
-        if settings.kind == "bubblewrap":
-            raise
-        return PlainLauncher(settings, preload, cgroups, why=str(error))
-    return launcher
+    why = []
+    for proc in (True, False):
+        launcher = BubblewrapLauncher(settings, preload, cgroups, proc=proc)
+        try:
+            _probe(launcher, settings)
+        except SandboxError as error:
+            launcher.close()
+            why.append(str(error))
+        else:
+            return launcher
+    if settings.kind == "bubblewrap":
+        raise SandboxError(f"rtv.sandbox.kind is bubblewrap, which does not work here: {why[0]}")
+    return PlainLauncher(settings, preload, cgroups, why=why[0])
 
 
 def _probe(launcher: Launcher, settings: SandboxSettings) -> None:

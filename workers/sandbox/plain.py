@@ -91,7 +91,7 @@ class _Place:
     """This process's children when the cell started."""
 
     def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
-        found = rlimits(limits, address_space=python or self.slot.cgroup is None)
+        found = rlimits(limits, python=python, cgroup=self.slot.cgroup is not None)
         if self.slot.cgroup:
             self.slot.cgroup.limit(limits.memory_bytes, limits.processes)
         if self.slot.uid is not None:

@@ -10,12 +10,16 @@ CPU_MARGIN_SECONDS = 1
 """The wall clock decides; the limit on CPU time ends what would escape it."""
 
 
-def rlimits(limits: Limits, *, address_space: bool) -> dict[str, int]:
-    """`address_space`: also of memory. Not where a cgroup counts it and the interpreter maps far more than it uses."""
+def rlimits(limits: Limits, *, python: bool, cgroup: bool) -> dict[str, int]:
+    """Of memory: Python's address space. Other interpreters reserve far more than they use; theirs is counted by the
+    cgroup, or, where there is none, as what they can write to.
+    """
     found = {
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": math.ceil(limits.wall_seconds) + CPU_MARGIN_SECONDS,
         "RLIMIT_FSIZE": limits.file_bytes,
         "RLIMIT_NOFILE": FILES,
     }
-    return found | ({"RLIMIT_AS": limits.memory_bytes} if address_space else {})
+    if python:
+        return found | {"RLIMIT_AS": limits.memory_bytes}
+    return found if cgroup else found | {"RLIMIT_DATA": limits.memory_bytes}
