@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 _WHY_CHARACTERS = 100
+_ID_CHARACTERS = 12
+"""As `rewardstream prompts list` shows ids, and `prompts explain` takes them."""
 
 
 def print_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
@@ -27,7 +29,8 @@ def print_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
 def print_changes(summary: Mapping[str, Any], console: Console | None = None) -> None:
     console = console or Console()
     old = ", ".join(f"{name} ({count})" for name, count in summary["old_scorers"].items())
-    console.print(f"{summary['scorer']} over run {summary['run']}, against {old or 'nothing'}", highlight=False)
+    heading = f"{summary['scorer']} over run {summary['run']}, against {old or 'nothing'}"
+    console.print(heading, highlight=False, soft_wrap=True)
     console.print(_domains(summary))
     if summary["movers"]:
         console.print(_movers(summary))
@@ -76,7 +79,9 @@ def _movers(summary: Mapping[str, Any]) -> Table:
     table.add_column("why", no_wrap=True)
     for move in summary["movers"]:
         scores = (f"{move['old_mean']:.3f}", f"{move['new_mean']:.3f}")
-        table.add_row(move["prompt_id"], move["domain"], str(move["rollouts"]), *scores, _short(move["why"]))
+        table.add_row(
+            move["prompt_id"][:_ID_CHARACTERS], move["domain"], str(move["rollouts"]), *scores, _short(move["why"])
+        )
     return table
 
 
