@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from workers.engines.chat import load_tokenizer
 
 END = 2
 CONTEXT = 256
@@ -29,6 +31,18 @@ def save_tiny_model(folder: Path, seed: int) -> Path:
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_tiny_judge_model(folder: Path) -> Path:
+    """The same with Yes and No as tokens of their own, for a fit."""
+    save_tiny_model(folder, seed=4)
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_tokens([AddedToken(" Yes"), AddedToken(" No")])
+    model = LlamaForCausalLM.from_pretrained(folder)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

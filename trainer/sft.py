@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.supervised import FitSettings, Progress, Step, fit, load_masters
+from trainer.models import load_causal_lm
+from trainer.supervised import FitSettings, Progress, Step, fit
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.shared_prefix import PrefixGroup, pack
 
@@ -62,7 +63,7 @@ def run_sft(
     settings = settings or SftSettings()
     started, cpu = time.monotonic(), time.process_time()
     tokenizer = load_tokenizer(model_folder)
-    model = load_masters(model_folder)
+    model = load_causal_lm(model_folder)
     groups = [_encode(tokenizer, example) for example in examples]
     steps = list(_steps(groups, settings))
     losses = fit(model, steps, settings.fit, progress)

@@ -7,7 +7,6 @@ carry loss, so the vocabulary costs nothing elsewhere.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,15 +48,6 @@ class Step:
     weights: list[float] | None = None
     """Of each position's loss, whose weighted mean counts; None means all alike. A soft label is its position twice,
     with the two tokens and their probabilities as weights."""
-
-
-def load_masters(folder: Path) -> Any:
-    """A causal language model in float32. Raises OSError or ValueError where the folder does not load."""
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-    model.config.use_cache = False
-    return model
 
 
 def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:

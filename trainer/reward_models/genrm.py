@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from streams.messages import Question
-from trainer.supervised import FitSettings, Progress, Step, fit, load_masters, logits_at
+from trainer.models import load_causal_lm
+from trainer.supervised import FitSettings, Progress, Step, fit, logits_at
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
 from workers.judges.content import content_free
@@ -76,7 +77,7 @@ def fit_judge(
     encoded = [(group, found) for group in groups if (found := _encode(tokenizer, group)).suffixes]
     if not encoded:
         raise ValueError("no triple to fit the judge on: every group is empty or free of content")
-    model = load_masters(model_folder)
+    model = load_causal_lm(model_folder)
     steps = list(_steps(encoded, words, settings))
     losses = fit(model, steps, settings.fit, progress)
     model.save_pretrained(out_folder)
@@ -97,7 +98,7 @@ class FittedJudge:
     def __init__(self, folder: Path) -> None:
         """Raises OSError or ValueError where the folder does not load."""
         self._tokenizer = load_tokenizer(folder)
-        self._model = load_masters(folder).to(torch.bfloat16).eval()
+        self._model = load_causal_lm(folder).to(torch.bfloat16)
         self._yes, self._no = verdict_token_ids(self._tokenizer)
 
     def scores(self, groups: Sequence[TripleGroup], row_groups: int = 12) -> list[list[float]]:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_model import save_tiny_model
-from tokenizers import AddedToken
+from tiny_model import save_tiny_judge_model
 
 from infra.demo.prepare import Prepared, Recipe, prepare
 from infra.demo.prompts import heldout_tasks
@@ -12,8 +11,7 @@ from infra.settings.tree import Settings
 from trainer.dataset import Defaults, PromptRow, read_dataset
 from trainer.reward_models.genrm import JudgeFitSettings
 from trainer.sft import SftSettings
-from trainer.supervised import FitSettings, load_masters
-from workers.engines.chat import load_tokenizer
+from trainer.supervised import FitSettings
 
 SMALL = Recipe(
     sft=SftSettings(fit=FitSettings(steps=2, learning_rate=1e-4), batch=4),
@@ -28,15 +26,7 @@ LIMITS = {"mathematics": 4, "instructions": 4, "knowledge": 4, "writing": 8}
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with Yes and No as tokens of their own."""
-    folder = save_tiny_model(tmp_path_factory.mktemp("tiny"), seed=4)
-    tokenizer = load_tokenizer(folder)
-    tokenizer.add_tokens([AddedToken(" Yes"), AddedToken(" No")])
-    model = load_masters(folder)
-    model.resize_token_embeddings(len(tokenizer))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny_judge_model(tmp_path_factory.mktemp("tiny"))
 
 
 def settings(model: Path, root: Path, seed: int = 0) -> Settings:

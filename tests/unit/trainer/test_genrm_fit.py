@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tiny_model import save_tiny_model
-from tokenizers import AddedToken
+from tiny_model import save_tiny_judge_model, save_tiny_model
 
 from streams.messages import Question
 from trainer.reward_models.genrm import FittedJudge, JudgeFitSettings, Triple, TripleGroup, fit_judge
-from trainer.supervised import FitSettings, load_masters
+from trainer.supervised import FitSettings
 from workers.engines.chat import load_tokenizer
 
 
@@ -24,15 +23,7 @@ RIGHT_AND_WRONG = [
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with Yes and No as tokens of their own."""
-    folder = save_tiny_model(tmp_path_factory.mktemp("tiny"), seed=4)
-    tokenizer = load_tokenizer(folder)
-    tokenizer.add_tokens([AddedToken(" Yes"), AddedToken(" No")])
-    model = load_masters(folder)
-    model.resize_token_embeddings(len(tokenizer))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny_judge_model(tmp_path_factory.mktemp("tiny"))
 
 
 def test_a_fitted_judge_tells_right_from_wrong(tiny: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from tiny_model import save_tiny_model
 from torch.nn import functional
 
 from streams.messages import Sampling
+from trainer.models import load_causal_lm
 from trainer.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
-from trainer.supervised import FitSettings, Step, fit, load_masters, logits_at, schedule
+from trainer.supervised import FitSettings, Step, fit, logits_at, schedule
 from workers.engines.base import GenerationRequest
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.engines.hf import HfEngine
@@ -45,7 +46,7 @@ def test_loss_is_over_the_response_and_its_end_token(tiny: Path) -> None:
 
 
 def test_packed_loss_equals_that_of_separate_sequences(tiny: Path) -> None:
-    model = load_masters(tiny).eval()
+    model = load_causal_lm(tiny)
     step = sft_step(groups(tiny))
     with torch.inference_mode():
         packed = functional.cross_entropy(logits_at(model, step.row, step.positions), torch.tensor(step.targets))
@@ -77,7 +78,7 @@ def test_masters_are_saved_in_float32_and_the_same_twice(tiny: Path, tmp_path: P
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         run_sft(tiny, EXAMPLES, folder, settings)
-    first, second = (load_masters(folder).state_dict() for folder in folders)
+    first, second = (load_causal_lm(folder).state_dict() for folder in folders)
     assert all(tensor.dtype == torch.float32 for tensor in first.values())
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert json.loads((folders[0] / "config.json").read_text())["dtype"] == "float32"
@@ -147,7 +148,7 @@ def test_learning_rate_warms_up_and_falls_to_its_final_share() -> None:
 
 def test_weights_make_a_soft_label(tiny: Path) -> None:
     """The gradient of a position given twice pushes towards the mixture: its optimum predicts 0.75 and 0.25."""
-    model = load_masters(tiny)
+    model = load_causal_lm(tiny)
     row = sft_step(groups(tiny)).row
     step = Step(row, [3, 3], [40, 41], [0.75, 0.25])
     fit(model, [step] * 80, FitSettings(steps=80, learning_rate=3e-3, autocast=False))
@@ -158,7 +159,7 @@ def test_weights_make_a_soft_label(tiny: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_fit(tiny: Path) -> None:
-    model = load_masters(tiny)
+    model = load_causal_lm(tiny)
     with torch.no_grad():
         model.get_output_embeddings().weight.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="step 1"):
@@ -166,7 +167,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit(tiny: Path) -> None:
 
 
 def test_only_the_upper_share_of_layers_moves_where_asked(tiny: Path) -> None:
-    model = load_masters(tiny)
+    model = load_causal_lm(tiny)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     settings = FitSettings(steps=2, learning_rate=1e-2, upper_share=0.5)
     fit(model, [sft_step(groups(tiny))] * 2, settings)
@@ -174,4 +175,4 @@ def test_only_the_upper_share_of_layers_moves_where_asked(tiny: Path) -> None:
     assert moved
     assert all(name.startswith(("model.layers.1.", "model.norm.")) for name in moved)
     with pytest.raises(ValueError, match="upper_share = 0"):
-        fit(load_masters(tiny), [], FitSettings(steps=0, learning_rate=1e-2, upper_share=0))
+        fit(load_causal_lm(tiny), [], FitSettings(steps=0, learning_rate=1e-2, upper_share=0))
