@@ -13,6 +13,8 @@ from workers.verifiers.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_
 MAX_EXPONENT = 400
 """Of ten; the range of doubles ends at 308."""
 MAX_DIGITS = 100
+MAX_QUANTITIES = 1000
+"""In one text; it bounds the time."""
 PI = Fraction("3.14159265358979323846264338327950288")
 
 _LATEX = [
@@ -133,7 +135,7 @@ def whole_quantity(text: str) -> Quantity | None:
 
 
 def quantities_in(text: str) -> list[Quantity]:
-    """Every quantity of a plain text, from left to right."""
+    """Every quantity of a plain text, from left to right. Raises UnitError above MAX_QUANTITIES."""
     found = []
     position = 0
     while position < len(text):
@@ -146,6 +148,8 @@ def quantities_in(text: str) -> list[Quantity]:
         else:
             found.append(one[0])
             position = one[1]
+            if len(found) > MAX_QUANTITIES:
+                raise UnitError(f"more than {MAX_QUANTITIES} quantities")
     return found
 
 
