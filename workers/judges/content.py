@@ -1,18 +1,32 @@
-"""The least that a response must hold to be shown to a judge.
+"""What of a response a judge is shown, and the least that it must hold to be shown at all.
 
-Invariant: what `content_free` names is no answer whatever the question, unless the ground truth is just that. The
-judge's training leaves it out as its serving does (trainer.reward_models.genrm).
+Invariant: only what stands after the reasoning counts. What `content_free` names is no answer whatever the question,
+unless the ground truth is just that; the judge's training leaves it out as its serving does
+(trainer.reward_models.genrm).
 """
 
 import re
+from dataclasses import replace
+
+import msgspec
 
 from workers.judges.base import JudgeRequest
 from workers.judges.clean import clean
+from workers.verifiers.text import after_reasoning
 
 MARKERS = frozenset(
     ["thought process", "let's solve this problem step by step", "solution", "解", "かいせつ", "respuesta"]
 )
 """Openings without an answer that judges take for one (arXiv 2507.08794)."""
+
+
+def answered(request: JudgeRequest) -> JudgeRequest:
+    """With what stands after the reasoning only, of the response as of the references, which are responses too."""
+    question = request.question
+    references = tuple(after_reasoning(text) or text for text in question.references)
+    if references != question.references:
+        question = msgspec.structs.replace(question, references=references)
+    return replace(request, question=question, response=after_reasoning(request.response))
 
 
 def content_free(request: JudgeRequest) -> str | None:

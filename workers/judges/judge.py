@@ -7,7 +7,7 @@ content score 0 and no model sees them.
 from collections.abc import Iterator, Sequence
 
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
-from workers.judges.content import no_answer
+from workers.judges.content import answered, no_answer
 from workers.judges.forms import JudgeForm
 from workers.judges.model import VerdictModel
 from workers.judges.prompt import Ask
@@ -26,6 +26,7 @@ class GenerativeJudge:
         self.version = model.version(form.tag)
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Answer]:
+        requests = [answered(request) for request in requests]
         asks = [self._form.asks(request) for request in requests]
         empty = [no_answer(request) for request in requests]
         asked = [own for own, why in zip(asks, empty, strict=True) if why is None]
