@@ -5,8 +5,9 @@ turns into `infra_error`; a response that cannot be judged is `unparseable` with
 
 To add one: write a class of the shape of `Verifier` below, in any installed package; name it in that package's
 pyproject.toml under `[project.entry-points."rewardstream.verifiers"]` as `mine = "package.module:Class"`; install it.
-A prompt whose `verifier` is `mine` is then judged by it. One that runs programs makes a sandbox in `configure`
-(workers.sandbox.factory) and sets `sandboxed`. Change `version` whenever a verdict may change.
+A prompt whose `verifier` is `mine` is then judged by it; `workers/verifiers/example` is such a package, whole, with its
+test. One that runs programs makes a sandbox in `configure` (workers.sandbox.factory) and sets `sandboxed`. Change
+`version` whenever a verdict may change.
 """
 
 from collections.abc import Mapping

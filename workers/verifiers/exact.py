@@ -11,8 +11,10 @@ from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
+from workers.verifiers.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
 from workers.verifiers.text import after_reasoning
 
+_CLAUSE_END = re.compile(r"\\f?boxed|</?answer>|(?<=\w\w)[.!?;](?:\s|$)", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b\s+(?=\S)", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")
@@ -42,32 +44,62 @@ def _unquoted(text: str) -> str:
 
 class ExactVerifier:
     name = "exact"
-    version = "1"
+    version = "2"
     policy = (
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
-        "one pair of surrounding quotes and one final full stop do not count; articles do, unless ignore_articles."
+        "invisible characters, the shape of hyphens and apostrophes, one pair of surrounding quotes and one final full "
+        "stop do not count; articles do, unless ignore_articles. With extract final, what \\boxed{}, <answer> or `the "
+        "answer is ...` gives is the answer, or the whole text without them; answers that disagree are wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "accept": "a list of further right answers",
         "ignore_articles": "true: a, an and the do not count (default false)",
         "keep_punctuation": "true: quotes and the final full stop count (default false)",
+        "case_sensitive": "true: case counts, as in CO and Co (default false)",
+        "extract": "final: boxes, <answer> and `the answer is ...` are read (default: the whole text is the answer)",
     }
 
     def verify(self, question: Question, response: str) -> Verdict:
         options = question.options
         accepted = [question.ground_truth, *options.get("accept", ())]
-        flags = {name: bool(options.get(name, False)) for name in ("ignore_articles", "keep_punctuation")}
+        names = ("ignore_articles", "keep_punctuation", "case_sensitive")
+        flags = {name: bool(options.get(name, False)) for name in names}
         golds = {normalise(str(gold), **flags) for gold in accepted if gold is not None} - {""}
-        if not golds:
-            return self._verdict(
-                None, Status.INFRA_ERROR, "the question has no ground truth; set ground_truth or accept"
-            )
-        answer = normalise(after_reasoning(response), **flags)
-        if not answer:
+        extract = options.get("extract")
+        if not golds or extract not in {None, "final"}:
+            why = "set ground_truth or accept" if not golds else f"option extract must be final, not {extract!r}"
+            return self._verdict(None, Status.INFRA_ERROR, f"the question cannot be judged: {why}")
+        try:
+            text = after_reasoning(response)
+            answers = [normalise(own, **flags) for own in (final_texts(text) if extract else [text])]
+        except NoAnswerError as error:
+            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
+        if not all(answers):
             return self._verdict(0.0, Status.UNPARSEABLE, "the answer is empty")
-        if answer in golds:
-            return self._verdict(1.0, Status.CORRECT, f"equals {answer!r}")
-        return self._verdict(0.0, Status.WRONG, f"{answer[:80]!r} is none of {sorted(golds)[:5]}")
+        wrong = next((answer for answer in answers if answer not in golds), None)
+        if wrong is None:
+            return self._verdict(1.0, Status.CORRECT, f"equals {answers[-1]!r}")
+        return self._verdict(0.0, Status.WRONG, f"{wrong[:80]!r} is none of {sorted(golds)[:5]}")
 
     def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
         return Verdict(score, status, why, self.name, self.version)
+
+
+def final_texts(text: str) -> list[str]:
+    """What boxes, tags and statements give, each without its LaTeX wrapping, or the text. Raises NoAnswerError."""
+    text = clean(text)
+    boxes, statements = marked(text), stated(text)
+    for correction in list(CORRECTION.finditer(text))[-20:][::-1]:
+        if any(place.start >= correction.start() for place in [*boxes, *statements]):
+            boxes = [place for place in boxes if place.start >= correction.start()]
+            statements = [place for place in statements if place.start >= correction.start()]
+            break
+    if any(HEDGE.search(place.before) or HEDGE.match(place.text) for place in [*boxes, *statements]):
+        raise NoAnswerError("the answer is hedged")
+    clauses = [own for place in statements if (own := _clause(place.text))]
+    return [unwrapped(place.text) for place in boxes] + [unwrapped(own) for own in clauses] or [unwrapped(text)]
+
+
+def _clause(text: str) -> str:
+    """Up to the end of its sentence or a mark that is read by itself."""
+    return _CLAUSE_END.split(text)[0].strip(" $:")

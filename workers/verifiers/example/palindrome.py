@@ -1,0 +1,36 @@
+"""A verifier of another package: copy this folder, rename it, `pip install` it, and name it in a prompt.
+
+Invariant: a pure function of the question and the response; what the response does wrong scores 0, what the prompt does
+wrong is `infra_error`.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from streams.messages import Question, Status
+from workers.verifiers.base import Verdict
+from workers.verifiers.text import after_reasoning
+
+
+class PalindromeVerifier:
+    name = "palindrome"
+    version = "1"
+    policy = (
+        "The text after any reasoning block must read the same backwards; only letters and digits count, without case. "
+        "It needs min_letters of them."
+    )
+    options: ClassVar[Mapping[str, str]] = {"min_letters": "letters and digits needed at least (default 3)"}
+
+    def verify(self, question: Question, response: str) -> Verdict:
+        needed = question.options.get("min_letters", 3)
+        if not isinstance(needed, int) or needed < 1:
+            return self._verdict(None, Status.INFRA_ERROR, f"min_letters must be 1 or more, not {needed!r}")
+        letters = [character for character in after_reasoning(response).casefold() if character.isalnum()]
+        if len(letters) < needed:
+            return self._verdict(0.0, Status.UNPARSEABLE, f"{len(letters)} letters are fewer than {needed}")
+        if letters != letters[::-1]:
+            return self._verdict(0.0, Status.WRONG, "does not read the same backwards")
+        return self._verdict(1.0, Status.CORRECT, "reads the same backwards")
+
+    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
+        return Verdict(score, status, why, self.name, self.version)
