@@ -1,4 +1,4 @@
-"""Messages a second that the router moves on Apache Kafka, for each core that it uses: python tests/bench/bench_router.py
+"""Messages a second that the router moves on Apache Kafka, for each core it uses: python tests/bench/bench_router.py
 
 The real router process, on messages of 16 KiB that wait in the log when the counting begins. `a core` is honest: the
 count is over the CPU seconds of the router's own process and its threads, and the wall's rate is beside it. Against

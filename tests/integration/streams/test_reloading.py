@@ -4,6 +4,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from stage_loop import Loop, rollout, wait_until
 from tiny_judge import save_tiny_judge
 
@@ -44,6 +45,11 @@ def versions(loop: Loop, count: int) -> Counter[str]:
     return Counter(one.scorer_version for one in scored)
 
 
+EMBEDDED = pytest.mark.parametrize("bootstrap", ["embedded"], indirect=True)
+"""The exchange does not touch the broker."""
+
+
+@EMBEDDED
 def test_a_plugin_that_changes_is_taken_up_by_the_verifier_processes_in_turn(loop: Loop) -> None:
     site = loop.folder / "site"
     install(site, "1")
@@ -63,6 +69,7 @@ def test_a_plugin_that_changes_is_taken_up_by_the_verifier_processes_in_turn(loo
         assert versions(loop, 50) == {"1": 20, "2.0": 30}
 
 
+@EMBEDDED
 def test_a_judge_is_exchanged_from_its_settings_and_a_broken_one_leaves_the_old(
     topic_settings: Settings, tmp_path: Path
 ) -> None:
