@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from infra import metrics
-from infra.settings.tree import LearnerSettings
+from infra.settings.learner import LearnerSettings
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory

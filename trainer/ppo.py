@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infra.settings.tree import LearnerSettings
+from infra.settings.learner import LearnerSettings
 from trainer.advantages import gae, group_advantages, whiten
 from trainer.batch import TrainingBatch, TrainingRow
 from trainer.losses import ppo_policy_loss, value_loss

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 from typing import Any
 
-from infra.settings.tree import LearnerSettings
+from infra.settings.learner import LearnerSettings
 from streams.comparison import Pair
 from streams.messages import Purpose
 from streams.rescore import Rescored

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.genrm import GenRMSettings
+from infra.settings.learner import LearnerSettings
 from infra.settings.section import Seconds, Section, Share
 
 
@@ -68,6 +69,7 @@ class EngineSettings(Section):
     max_running: Annotated[int, Field(ge=1)] = 96
     """Samples decoded together. More rows cost little until the matrix products saturate the cores."""
     max_model_tokens: Annotated[int, Field(ge=16)] = 1024
+    """Prompt and response together. It bounds the KV cache: 96 samples of SmolLM2-135M take 2.3 GB at most."""
     threads: Annotated[int, Field(ge=0)] = 1
     """Torch threads of this process; 0 leaves torch's default. Two processes that spin on the same cores
     slow each other three to tenfold, so the local stack gives each its share."""
@@ -77,8 +79,11 @@ class EngineSettings(Section):
 
 class SamplingSettings(Section):
     temperature: Annotated[float, Field(ge=0)] = 1.0
+    """1 samples the policy itself."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learner's log-probabilities are of the whole distribution; below 1 the engine's are of another."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 32
+    """Short answers, as the demo's; whoever reasons in the answer sets thousands."""
     max_new_tokens_by_domain: dict[str, Annotated[int, Field(ge=1)]] = {}
 
 
@@ -96,6 +101,7 @@ class RouterSettings(Section):
     batch: Annotated[int, Field(ge=1)] = 256
     """Acknowledged together: of 16 KiB each they take 4 MiB of memory, and the wait for the broker is spread thin."""
     within_seconds: Seconds = 0.05
+    """What waiting for more adds to a rollout's way; far below its seconds in the engine."""
 
 
 class SandboxSettings(Section):
@@ -135,7 +141,9 @@ class RtvSettings(Section):
     memory_mib: Annotated[int, Field(ge=512)] = 1024
     """Address space of one verifier process: its imports take 0.3 GiB, a mathematics verdict a few MiB."""
     batch: Annotated[int, Field(ge=1)] = 64
+    """Acknowledged together; what is done again after a kill is at most so much."""
     within_seconds: Seconds = 0.05
+    """As the router's."""
     attempts: Annotated[int, Field(ge=1)] = 3
     """For infra_error, with exponential backoff, before the score is published as None."""
     backoff_seconds: Seconds = 0.5
@@ -145,7 +153,9 @@ class RtvSettings(Section):
 
 class DifficultySettings(Section):
     batch: Annotated[int, Field(ge=1)] = 128
+    """Rows in one transaction, whose cost is spread over them."""
     within_seconds: Seconds = 0.2
+    """Nobody waits for a single row."""
     decay: Share = 0.9
     """Weight of the past in the exponentially decayed mean, per score."""
 
@@ -168,8 +178,9 @@ class PrePPOSettings(Section):
     keep_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The lowest-scoring share of the new prompts; 10 % was best in the paper."""
     samples: Annotated[int, Field(ge=1)] = 5
-    """k: responses of the initial policy per new prompt."""
+    """k: responses of the initial policy per new prompt. Five let four agree, which shows a wrong reference."""
     normalise: Literal["rank", "zscore"] = "rank"
+    """By rank every domain keeps the same share, however its scores are spread."""
     every_versions: Annotated[int, Field(ge=0)] = 0
     """Select again after so many versions; 0 selects once."""
 
@@ -178,86 +189,29 @@ class SelectorSettings(Section):
     admission: AdmissionSettings = AdmissionSettings()
     preppo: PrePPOSettings = PrePPOSettings()
     group_size: Annotated[int, Field(ge=2)] = 8
+    """Responses to a prompt: enough for their mean to say something, few enough for many prompts a step."""
     domain_shares: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Relative weight of each domain in dispatch; missing domains weigh 1."""
     eval_samples: Annotated[int, Field(ge=1)] = 4
+    """Responses to a held-out prompt (avg@4): more prompts say more than more samples of one."""
     eval_at_start: bool = True
     eval_at_end: bool = True
     eval_every_versions: Annotated[int, Field(ge=0)] = 0
+    """Held-out prompts beside training after so many versions; 0 leaves the engine to training."""
     max_steps: Annotated[int, Field(ge=0)] = 0
     """Training ends at this version; 0 means no bound."""
     max_train_seconds: Annotated[float, Field(ge=0)] = 0
     """Dispatch for training ends after so long; 0 means no bound."""
     poll_seconds: Seconds = 0.2
-
-
-class ValueSettings(Section):
-    kind: Literal["none", "head", "model"] = "model"
-    """`model`: a value model of its own; `head`: a scalar head on the policy's last hidden state, detached;
-    `none`: group-normalised advantages, no values."""
-    path: str = ""
-    """Starts from this folder; empty means the policy's. The paper starts from the reward model."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-6
-    clip: Annotated[float, Field(ge=0)] = 0.2
-    """Value clipping range; 0 turns it off."""
-    coefficient: Annotated[float, Field(ge=0)] = 1.0
-
-
-class ReplaySettings(Section):
-    """Training again on the log of another run. Its groups are taken in their order, each once, and none is dropped as
-    stale: version numbers of two histories do not compare, and the staleness that is reported is a count of steps. What
-    bounds a step is the clipped ratio to the engine's own log-probabilities.
-    """
-
-    run: str = ""
-    """That run's id; empty: the learner reads its own run's log as it grows."""
-    prefix: str = ""
-    """Its topics.prefix."""
-    scores: str = ""
-    """NAME@VERSION of a rescore; groups that it did not score keep their own. Empty: the scores of the run itself."""
-
-
-class LearnerSettings(Section):
-    advantage: Literal["gae", "group"] = "gae"
-    gamma: Share = 1.0
-    lambda_policy: Share = 0.95
-    lambda_value: Share = 1.0
-    """VC-PPO (2503.01491): 1.0 for the critic."""
-    group_std_floor: Annotated[float, Field(ge=0)] = 0.05
-    """Added to the group's standard deviation when advantages are normalised."""
-    zero_variance_std: Annotated[float, Field(ge=0)] = 0.01
-    """Groups whose scores spread less are filtered: they carry no gradient."""
-    filter_zero_variance: bool = True
-    value: ValueSettings = ValueSettings()
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    warmup_steps: Annotated[int, Field(ge=0)] = 3
-    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
-    minibatches: Annotated[int, Field(ge=1)] = 2
-    clip_low: Annotated[float, Field(gt=0)] = 0.2
-    clip_high: Annotated[float, Field(gt=0)] = 0.28
-    """Clip-higher (DAPO 2503.14476)."""
-    autocast: bool = True
-    """bfloat16 matrix products over float32 weights."""
-    threads: Annotated[int, Field(ge=0)] = 1
-    row_tokens: Annotated[int, Field(ge=64)] = 1024
-    """Tokens in one packed row; a group longer than this makes a row of its own."""
-    max_staleness: Annotated[int, Field(ge=0)] = 4
-    """Hard check: groups whose oldest token is older are dropped as stale and counted."""
-    batch_wait_seconds: Seconds = 5.0
-    """A short batch is trained on when nothing is in flight for this long, as at the end of a run."""
-    checkpoint_every: Annotated[int, Field(ge=1)] = 5
-    """Versions between full checkpoints; work after the last is redone from the log after a crash."""
-    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
-    keep_versions: Annotated[int, Field(ge=2)] = 3
-    replay: ReplaySettings = ReplaySettings()
+    """How soon a slot that is free is filled; far below a step's seconds."""
 
 
 class MetricsSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
-    """0 turns the endpoint off. The local stack gives every process its own."""
+    """0 turns the endpoint off. The local stack gives every process its own; a single one has the port that
+    OpenTelemetry gives Prometheus exporters."""
     host: str = "127.0.0.1"
+    """The endpoint asks nobody who they are; 0.0.0.0 opens it to a scraper elsewhere."""
 
 
 class RunSettings(Section):
@@ -297,6 +251,11 @@ class Settings(Section):
     def _consistent(self) -> Self:
         if self.learner.advantage == "gae" and self.learner.value.kind == "none":
             raise ValueError("learner.advantage = 'gae' needs values: set learner.value.kind to 'model' or 'head'")
+        if self.learner.max_staleness < self.selector.admission.staleness:
+            raise ValueError(
+                f"learner.max_staleness = {self.learner.max_staleness} drops what selector.admission.staleness = "
+                f"{self.selector.admission.staleness} lets through: raise it above that"
+            )
         if self.learner.replay.scores and not self.learner.replay.run:
             raise ValueError("learner.replay.scores needs learner.replay.run, the run that was scored again")
         if self.learner.replay.run and self.learner.replay.run == self.run.id:

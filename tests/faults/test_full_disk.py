@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_model import save_tiny_model
 
-from infra.settings.tree import LearnerSettings, ValueSettings
+from infra.settings.learner import LearnerSettings, ValueSettings
 from trainer import checkpoint
 from trainer.checkpoint import History
 from trainer.models import load_causal_lm

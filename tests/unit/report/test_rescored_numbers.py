@@ -12,7 +12,7 @@ from rich.console import Console
 from infra.cli.rescore_table import print_changes, print_plan
 from infra.report.rescored import by_domain, change_of, groups, histogram, movers, plan_of, summarise
 from infra.report.rescored_files import write_files
-from infra.settings.tree import LearnerSettings
+from infra.settings.learner import LearnerSettings
 from streams.comparison import Pair
 from streams.messages import Purpose
 from streams.rescore import Rescored

@@ -159,6 +159,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 def test_combination_that_cannot_work_is_refused(tmp_path: Path) -> None:
     assert "set learner.value.kind" in wrong(tmp_path, '[learner.value]\nkind = "none"\n')
+    assert "learner.max_staleness = 4 drops" in wrong(tmp_path, "[selector.admission]\nstaleness = 5\n")
 
 
 def test_file_that_does_not_parse_names_the_line(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from builders import RUN, scored, ticket
 
-from infra.settings.tree import LearnerSettings
+from infra.settings.learner import LearnerSettings
 from streams.codec import DecodeError, encode
 from streams.messages import Outcome, Purpose, VersionSpan
 from streams.records import Record

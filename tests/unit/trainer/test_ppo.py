@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_batch import trajectory
 
-from infra.settings.tree import LearnerSettings, ValueSettings
+from infra.settings.learner import LearnerSettings, ValueSettings
 from streams.records import TopicPartition
 from trainer import checkpoint
 from trainer.batch import Trajectory, pack_batch

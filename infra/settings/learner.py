@@ -1,0 +1,85 @@
+"""The learner's settings: PPO's numbers with their sources, and what is kept of its work."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from infra.settings.section import Seconds, Section, Share
+
+
+class ValueSettings(Section):
+    kind: Literal["none", "head", "model"] = "model"
+    """`model`: a value model of its own; `head`: a scalar head on the policy's last hidden state, detached;
+    `none`: group-normalised advantages, no values."""
+    path: str = ""
+    """Starts from this folder; empty means the policy's. The paper starts from the reward model."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-6
+    """VAPO (2504.05118, section 5.1)."""
+    clip: Annotated[float, Field(ge=0)] = 0.2
+    """Value clipping range, as the policy's; 0 turns it off."""
+    coefficient: Annotated[float, Field(ge=0)] = 1.0
+    """Of the value loss beside the policy's, which share no weights."""
+
+
+class ReplaySettings(Section):
+    """Training again on the log of another run. Its groups are taken in their order, each once, and none is dropped as
+    stale: version numbers of two histories do not compare, and the staleness that is reported is a count of steps. What
+    bounds a step is the clipped ratio to the engine's own log-probabilities.
+    """
+
+    run: str = ""
+    """That run's id; empty: the learner reads its own run's log as it grows."""
+    prefix: str = ""
+    """Its topics.prefix."""
+    scores: str = ""
+    """NAME@VERSION of a rescore; groups that it did not score keep their own. Empty: the scores of the run itself."""
+
+
+class LearnerSettings(Section):
+    advantage: Literal["gae", "group"] = "gae"
+    gamma: Share = 1.0
+    """The score comes at the end: a discount would only favour short answers."""
+    lambda_policy: Share = 0.95
+    """VAPO (2504.05118, section 5.1), as gamma and learning_rate."""
+    lambda_value: Share = 1.0
+    """VC-PPO (2503.01491): 1.0 for the critic."""
+    group_std_floor: Annotated[float, Field(ge=0)] = 0.05
+    """Added to the group's standard deviation when advantages are normalised."""
+    zero_variance_std: Annotated[float, Field(ge=0)] = 0.01
+    """Groups whose scores spread less are filtered: they carry no gradient."""
+    filter_zero_variance: bool = True
+    """Dynamic sampling (DAPO 2503.14476): the slot goes to a group that teaches something."""
+    value: ValueSettings = ValueSettings()
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    betas: tuple[float, float] = (0.9, 0.95)
+    """A second moment over 20 steps, usual for language models: with 0.999 a short run ends before it settles."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """The policy is to stay near what it was, not near 0."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 3
+    """AdamW's second moments are noise in the first steps."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Norm over all parameters of a model."""
+    minibatches: Annotated[int, Field(ge=1)] = 2
+    """Optimizer steps a batch: each is one further from the policy that sampled it."""
+    clip_low: Annotated[float, Field(gt=0)] = 0.2
+    """PPO (1707.06347)."""
+    clip_high: Annotated[float, Field(gt=0)] = 0.28
+    """Clip-higher (DAPO 2503.14476)."""
+    autocast: bool = True
+    """bfloat16 matrix products over float32 weights."""
+    threads: Annotated[int, Field(ge=0)] = 1
+    """As the engine's."""
+    row_tokens: Annotated[int, Field(ge=64)] = 1024
+    """Tokens in one packed row, which bound a step's memory; a group longer than this makes a row of its own."""
+    max_staleness: Annotated[int, Field(ge=0)] = 4
+    """Hard check: groups whose oldest token is older are dropped as stale and counted. Above what admission lets
+    through (`Limits.max_age`, 2 with its defaults) and an engine that lags, so that it only catches what went wrong."""
+    batch_wait_seconds: Seconds = 5.0
+    """A short batch is trained on when nothing is in flight for this long, as at the end of a run."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 5
+    """Versions between full checkpoints; work after the last is redone from the log after a crash."""
+    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
+    """Where the newest turns out damaged, the one before goes on."""
+    keep_versions: Annotated[int, Field(ge=2)] = 3
+    """An engine may be loading the one before the newest."""
+    replay: ReplaySettings = ReplaySettings()
