@@ -23,16 +23,13 @@ STORY = Question(
 VARIED = [
     *[JudgeRequest(FRANCE, response) for response in ("Paris", "It is Lyon, or Rome.")],
     *[JudgeRequest(SUM, response) for response in ("42", "<think>17+25</think> 41", "٤٢")],
-    *[
-        JudgeRequest(STORY, response)
-        for response in ("A lamp turns.\n\nWaves break below.", "light " * 200, "¡Olé! 🗼")
-    ],
+    *[JudgeRequest(STORY, response) for response in ("A lamp turns.\n\nWaves break below.", "light " * 30, "¡Olé! 🗼")],
     *canary_requests(JudgeRequest(ITALY, ""))[-3:],
 ]
 FORMS = {
     "short": {"prompt": "short"},
     "rubric": {"prompt": "rubric", "rubrics": {"": "Short answers are preferred."}},
-    "three verdicts": {"prompt": "rubric", "verdicts": 3, "references": 2},
+    "three verdicts": {"prompt": "rubric", "verdicts": 3, "references": 2, "orders": "one"},
 }
 
 
@@ -55,11 +52,12 @@ class TestVllmJudge(JudgeContract):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_scores_equal_those_on_transformers(vllm_server: str, demo_model: Path, form: str) -> None:
-    local = build_judge(GenRMSettings(model=str(demo_model), dtype="float32", threads=2, **FORMS[form]))
-    expected = judged(local, VARIED)
+    local = build_judge(GenRMSettings(model=str(demo_model), dtype="float32", **FORMS[form]))
+    requests = VARIED if form == "short" else VARIED[::3]  # a rubric's prompt is five times as long
+    expected = judged(local, requests)
     local.close()
     served = remote(vllm_server, **FORMS[form])
-    found = judged(served, VARIED)
+    found = judged(served, requests)
     served.close()
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
     assert [one.uncovered for one in found] == pytest.approx([one.uncovered for one in expected], abs=1e-3)
