@@ -81,6 +81,9 @@ def test_run_that_is_not_there(rewardstream, tmp_path: Path) -> None:
 def test_nothing_is_up(rewardstream, tmp_path: Path) -> None:
     assert rewardstream("status", "--run-folder", str(tmp_path))[0] == ExitCode.UNREACHABLE
     assert rewardstream("top", "--run-folder", str(tmp_path))[0] == ExitCode.UNREACHABLE
+    code, _, err = rewardstream("reload", "rtv", "--run-folder", str(tmp_path))
+    assert code != 0
+    assert "nothing is up" in err
     assert rewardstream("down", "--run-folder", str(tmp_path))[:2] == (0, "nothing was up\n")
 
 

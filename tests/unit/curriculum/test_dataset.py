@@ -57,6 +57,12 @@ def test_the_id_follows_the_content_only():
     assert base.id == same.id
     assert base.id != parse_row(OWN | {"ground_truth": "paris"}, DEFAULTS).id
     assert base.id != parse_row(OWN | {"verifier": "exact"}, DEFAULTS).id
+    assert base.id != parse_row(OWN | {"veto": "exact"}, DEFAULTS).id
+
+
+def test_a_veto_stands_over_the_judge():
+    row = parse_row(OWN | {"veto": "math"}, DEFAULTS)
+    assert (row.question.verifier, row.question.veto) == (None, "math")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,8 @@ def test_the_id_follows_the_content_only():
         (OWN | {"domain": None}, "domain is a name"),
         (OWN | {"domain": "d" * 65}, "domain is a name"),
         (OWN | {"verifier": "nope"}, "unknown verifier 'nope': installed are math, exact"),
+        (OWN | {"veto": "nope"}, "unknown verifier 'nope': installed are math, exact"),
+        (OWN | {"verifier": "math", "veto": "exact"}, "give one of them"),
         (OWN | {"ground_truth": ["a"]}, r"wrong type.*ground_truth"),
         (OWN | {"references": "one text"}, r"wrong type.*references"),
         (OWN | {"options": "{"}, "options is a text that is not JSON"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.db.calibration import Calibration
 from infra.report import html
 from infra.report.collect import GroupRow, Response, RunRecord, SelectionRow
 from infra.report.markup import number
@@ -70,6 +71,16 @@ def page(record: RunRecord, folder: Path) -> str:
     ]  # fmt: skip
     summary = summarise(record, history, facts)
     return html.write(folder, summary, record, history, {"settings": "settings.json"}).read_text()
+
+
+def test_the_routes_are_compared_where_both_scored(record: RunRecord, tmp_path: Path) -> None:
+    assert "GenRM against RTV" not in page(record, tmp_path)
+    found = Calibration("writing", "exact@1", "genrm-hf@abc", 40, 30, 5, 3, -0.25)
+    shown = page(replace(record, calibration=(found,)), tmp_path)
+    section = shown[shown.index("GenRM against RTV") :]
+    section = section[: section.index("</section>")]
+    for cell in ("exact@1", "genrm-hf@abc", "40", "0.8", "0.5", "0.1", "-0.25"):
+        assert cell in section
 
 
 def test_everything_is_inside_the_page(record: RunRecord, tmp_path: Path) -> None:

@@ -137,6 +137,23 @@ def test_it_works_in_a_loop_of_another_thread() -> None:
     assert [verdict.status for verdict in found] == [Status.CORRECT, Status.TIMEOUT]
 
 
+def test_renewed_processes_are_others_and_jobs_go_on_meanwhile() -> None:
+    async def judge() -> tuple[set[int], set[int], list[Status]]:
+        async with pool(workers=2) as found:
+            await found.start()
+            before = {child.pid for child in found._children}
+            jobs = [asyncio.create_task(found.verify(RIGHT, "7")) for _ in range(40)]
+            await found.renew()
+            verdicts = await asyncio.gather(*jobs)
+            return before, {child.pid for child in found._children}, [verdict.status for verdict in verdicts]
+
+    before, after, statuses = asyncio.run(judge())
+    assert len(before) == len(after) == 2
+    assert not before & after
+    assert statuses == [Status.CORRECT] * 40
+    assert not any(is_running(pid) for pid in before)
+
+
 def test_close_ends_the_processes_and_the_jobs() -> None:
     async def scenario() -> tuple[Verdict, list[int]]:
         async with pool(workers=2) as found:
