@@ -86,7 +86,7 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
 _NAME = re.compile(r"°\s?[CFK](?![A-Za-z])|[°º%‰′″€£¥₹¢$]|[A-Za-zµΩÅ℃℉]{1,30}")
 _DEGREES = frozenset(["deg", "degree", "degrees"])
 _DEGREES_OF = re.compile(r"\s?(C|F|K|[Cc]elsius|[Ff]ahrenheit|[Kk]elvin)\b")
-_CLAUSE_END = re.compile(r"\s?(?:\Z|[.,;:!?)\n])")
+_CLAUSE_END = re.compile(r"\s?(?:\Z|[.,;:!?()\n])")
 _UNIT_OPENING = re.compile(r"\s?(?:-(?=[A-Za-zµΩ°])|(?P<over>/|per\b)\s?)?")
 _UNIT_POWER = re.compile(rf"\s?{_POWER}|(?P<digit>-?[1-9])(?![\d.,])")
 _WORD_POWER = re.compile(r"\s(squared|cubed)\b", re.IGNORECASE)
@@ -266,11 +266,13 @@ class _UnitReader:
             pass
 
     def _factor(self) -> bool:
-        if self.text[self.cursor : self.cursor + 1] == "(" and not self.grouped:
+        opens = self.text[self.cursor : self.cursor + 1] == "(" and not self.grouped
+        if opens:
             self.grouped, self.cursor = True, self.cursor + 1
         prose = self.prose and self.text[self.cursor - 1 : self.cursor] == " "
         factor = _factor_at(self.text, self.cursor, prose=prose)
         if factor is None:
+            self.grouped = self.grouped and not opens  # a parenthesis of prose
             return False
         name, power, self.cursor = factor
         self.factors[name] = self.factors.get(name, 0) + power * self.sign

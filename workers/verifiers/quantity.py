@@ -35,6 +35,8 @@ _CONCLUSION = re.compile(
 _VARIABLE = re.compile(r"\s*(?:[-*•>]\s+)?([A-Za-zα-ωΔ_\\]{1,12}(?:_\{?\w{1,8}\}?)?)\s*[=≈]\s*")
 _CORRECTIONS = 20
 """The last ones that are looked at; nobody changes his mind more often."""
+_BEHIND = 60
+"""Characters behind a box in which its unit is looked for."""
 _LONGEST = 500
 """Characters of a corrected answer."""
 _EQUALS = re.compile(r"[=≈]")
@@ -92,12 +94,12 @@ def committed(text: str) -> list[Quantity]:
     text = clean(text)
     if not text:
         raise NoAnswerError("nothing stands after the reasoning")
-    boxes, statements = marked(text), stated(text)
+    whole, boxes, statements = text, marked(text), stated(text)
     corrected = _corrected(text, [*boxes, *statements])
     if corrected is not None:
         text, boxes, statements = corrected
     if boxes:
-        found = [one for place in boxes for one in _of_clause(plain(place.text))]
+        found = [one for place in boxes for one in _of_box(place, whole)]
         if any(HEDGE.search(place.before.rsplit(",", 1)[-1]) for place in boxes):
             raise NoAnswerError("the answer is hedged")
         beside = [_pure(plain(_sentence(place.text.split("\\boxed")[0]))) for place in statements]
@@ -126,6 +128,16 @@ def _of_statement(place: Place) -> list[Quantity]:
         raise NoAnswerError("the answer is hedged")
     clause = plain(place.text)
     return _of_clause(clause if _pure(clause) else plain(_sentence(place.text)))
+
+
+def _of_box(place: Place, text: str) -> list[Quantity]:
+    """A unit may stand right behind the box. Raises NoAnswerError."""
+    found = _of_clause(plain(place.text))
+    if len(found) == 1 and found[0].unit is None:
+        behind = _sentence(text[place.end : place.end + _BEHIND]).split("\\boxed")[0].strip(" $.")
+        together = _pure(plain(f"{place.text} {behind}"))
+        return [together] if together else found
+    return found
 
 
 def _of_text(text: str) -> list[Quantity]:
@@ -165,7 +177,9 @@ def _of_clause(text: str) -> list[Quantity]:
     if _EQUALS.search(text):
         parts = _EQUALS.split(text)
         pure = [one for part in parts[:-1] if (one := _pure(part))]
-        return pure + _of_clause(parts[-1])
+        last = _of_clause(parts[-1])
+        # In `10/2 = 5 m/s` the sum is worked out without its unit.
+        return [one for one in pure if one.unit is not None or one.value != last[-1].value] + last
     found = quantities_in(text)
     if not found:
         raise NoAnswerError("no number with a known unit is given")

@@ -30,9 +30,9 @@ class JsonVerifier:
     policy = (
         "Only what stands after the reasoning block counts: the JSON in its fenced blocks, or else the whole text, "
         "which must be one JSON value; with extra_text prose may also stand around an unfenced object or list. "
-        "Duplicate keys, NaN, Infinity, comments, trailing commas and values that disagree are refused. The value must "
-        "satisfy the schema and equal the reference, if given: 1 equals 1.0, but neither true nor a string; the order of keys "
-        "does not count, that of lists does."
+        "Duplicate keys, NaN, Infinity, comments, trailing commas and values that disagree are refused. It must "
+        "satisfy the schema and equal the reference, if given: 1 equals 1.0, but neither true nor a string; the order "
+        "of keys does not count, that of lists does."
     )
     options: ClassVar[Mapping[str, str]] = {
         "schema": "a JSON Schema; draft 2020-12 unless its $schema names another; formats are checked",

@@ -43,6 +43,7 @@ _SPELLINGS = {
     "percent": "%",
     "permille": "‰",
     "angstrom": "Å",
+    "ampere": "amp amps",
     "ohm": "Ω",
     "kiloohm": "kilohm kilohms",
     "megaohm": "megohm megohms",

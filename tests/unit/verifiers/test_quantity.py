@@ -452,6 +452,27 @@ def test_anything_else_is_wrong(gold, response):
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}
 
 
+@pytest.mark.parametrize(
+    ("gold", "response", "score"),
+    [
+        ("4 s", "\\boxed{4} seconds", 1.0),
+        ("4 s", "$\\boxed{4}\\text{ s}$", 1.0),
+        ("4 s", "\\boxed{4} metres", 0.0),
+        ("4 s", "\\boxed{4}", 0.0),
+        ("4 s", "\\boxed{4} is the number of seconds", 0.0),
+        ("5 m/s", "Using v = d/t, we have v = 10/2 = 5 m/s", 1.0),
+        ("5 m/s", "v = 10/3 = 5 m/s", 0.0),
+        ("20 N", "The force is F = ma = (10 kg)(2 m/s^2) = 20 N.", 1.0),
+        ("2.5 A", "The current is 2.5 A (rounded).", 1.0),
+        ("2.5 A", "2.5 amps", 1.0),
+        ("12 m^2", "12 sq. meters", 1.0),
+    ],
+)
+def test_working_and_boxes(gold, response, score):
+    found = judge(gold, response)
+    assert found.score == score, found.why
+
+
 def test_tolerances():
     assert judge("9.81 m/s^2", "10 m/s^2", relative=0.05).score == 1.0
     assert judge("9.81 m/s^2", "9.8 m/s^2", relative=0.0001).score == 0.0
