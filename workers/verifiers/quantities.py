@@ -17,6 +17,11 @@ MAX_QUANTITIES = 1000
 """In one text; it bounds the time."""
 PI = Fraction("3.14159265358979323846264338327950288")
 
+_DIGITS = 100
+MAX_QUANTITIES = 1000
+"""In one text; it bounds the time."""
+PI = Fraction("3.14159265358979323846264338327950288")
+
 _LATEX = [
     (re.compile(r"(?<!\\)\$((?!\s)[^$\n]{1,400}(?<=[^\s\\]))\$(?!\d)"), r" \1 "),
     (
@@ -113,16 +118,6 @@ class Quantity:
     integer: bool
     """Written without decimals and without a power of ten."""
     text: str
-
-
-def plain(text: str) -> str:
-    """LaTeX and typography as the grammar's own characters."""
-    text = text.translate(_CHARACTERS)
-    text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
-    text = re.sub(r"[^\S\n]+", " ", text.replace("**", "^"))
-    return re.sub(r"(?<=\() | (?=\))|(?<=µ) (?=[A-Za-zΩ])|(?<= [kMGm]) (?=Ω)", "", text).strip()
 
 
 def whole_quantity(text: str) -> Quantity | None:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.finals import CORRECTION, HEDGE, NoAnswerError, Place, clean, marked, stated
-from workers.verifiers.quantities import Quantity, plain, quantities_in, whole_quantity
+from workers.verifiers.quantities import Quantity, quantities_in, whole_quantity
 from workers.verifiers.text import after_reasoning
 from workers.verifiers.tolerance import OptionsError, Tolerance
+from workers.verifiers.typography import plain
 from workers.verifiers.units import UnitError
 
 _APPROXIMATE = re.compile(
