@@ -17,58 +17,6 @@ MAX_QUANTITIES = 1000
 """In one text; it bounds the time."""
 PI = Fraction("3.14159265358979323846264338327950288")
 
-_DIGITS = 100
-MAX_QUANTITIES = 1000
-"""In one text; it bounds the time."""
-PI = Fraction("3.14159265358979323846264338327950288")
-
-_LATEX = [
-    (re.compile(r"(?<!\\)\$((?!\s)[^$\n]{1,400}(?<=[^\s\\]))\$(?!\d)"), r" \1 "),
-    (
-        re.compile(
-            r"\\(?:text|mathrm|textrm|textbf|mathbf|mathit|rm|operatorname|mbox|unit|si)\s{0,3}\{([^{}]{0,80})\}"
-        ),
-        r" \1 ",
-    ),
-    (re.compile(r"\\[dt]?frac\s{0,3}\{([^{}]{0,80})\}\s{0,3}\{([^{}]{0,80})\}"), r" (\1)/(\2) "),
-    (re.compile(r"\\(?:,|;|:|!| |quad\b|qquad\b|left\b|right\b|displaystyle\b)|~"), " "),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\^\s{0,3}\{?\s{0,3}\\circ(?![A-Za-z])\s{0,3}\}?|\\degree(?![A-Za-z])|\\circ(?![A-Za-z])"), "°"),
-    (re.compile(r"\\times(?![A-Za-z])"), "×"),
-    (re.compile(r"\\cdot(?![A-Za-z])"), "·"),
-    (re.compile(r"\\pm(?![A-Za-z])"), "±"),
-    (re.compile(r"\\(?:approx|simeq|sim|thickapprox)(?![A-Za-z])"), "≈"),
-    (re.compile(r"\\pi(?![A-Za-z])"), "π"),
-    (re.compile(r"\\mu(?![A-Za-z])"), "µ"),
-    (re.compile(r"\\(?:Omega|ohm)(?![A-Za-z])"), "Ω"),
-    (re.compile(r"\\(?:AA|angstrom)(?![A-Za-z])"), "Å"),
-    (re.compile(r"\\per(?![A-Za-z])"), "/"),
-    (re.compile(r"\\[()\[\]]"), " "),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\\$"), "$"),
-]
-_CHARACTERS = str.maketrans(
-    {
-        **dict.fromkeys("\u2212\ufe63\uff0d", "-"),
-        **dict.fromkeys("\u00a0\u2009\u202f\u2007\u2008\u200a\u2002\u2003", " "),
-        **dict(zip("０１２３４５６７８９．", "0123456789.", strict=True)),
-        "μ": "µ",
-        "\u212a": "K",
-        "\u2126": "Ω",
-        "\u212b": "Å",
-        "⋅": "·",
-        "∙": "·",
-        "•": "·",
-        "✕": "×",
-        "½": "0.5",
-        "≃": "≈",
-        "∼": "≈",
-        "％": "%",
-    }
-)
-_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
-_PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-
 _DIGITS = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?: \d{{3}})+(?!\d)|\d{{1,{MAX_DIGITS}}})"
 _POWER = r"\^\s?(?:\{\s?(?P<braced>[+-]?\d{1,3})\s?\}|\(\s?(?P<round>[+-]?\d{1,3})\s?\)|(?P<bare>[+-]?\d{1,3}))"
 _NUMBER = re.compile(
