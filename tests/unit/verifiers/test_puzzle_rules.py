@@ -242,6 +242,32 @@ def test_a_prompts_defect_is_never_a_reward(options: dict[str, Any], reference: 
     assert why in verdict.why
 
 
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<answer>" * 6000,
+        "<answer></answer>" * 2900,
+        "\\boxed{" * 6000,
+        "answer is " * 4900,
+        "```\n" * 12_000,
+        "**" * 24_000,
+        "1 " * 24_000,
+        "1," * 24_000,
+        "(" * 48_000,
+        "[" * 24_000 + "]" * 24_000,
+        " " * 49_000,
+    ],
+)
+@pytest.mark.parametrize("dataset", ["gcd", "syllogism", "rotate_matrix", "game_of_life", "pool_matrix", "countdown"])
+@pytest.mark.timeout(20)
+def test_long_and_odd_texts_cost_little(dataset: str, hostile: str) -> None:
+    """Each is at most linear: a quadratic search would take minutes here."""
+    golds = {"gcd": "7", "syllogism": "No", "rotate_matrix": "1 2", "game_of_life": "[[0]]", "pool_matrix": "1.5 2.0"}
+    for response in (hostile, f"<answer>{hostile}</answer>", f"The answer is: {hostile}"):
+        verdict = judge(dataset, response, golds.get(dataset), numbers=[2, 3], target=5)
+        assert verdict.score == 0.0
+
+
 def test_the_set_may_be_named_by_the_metadata() -> None:
     entry = {"question": "?", "answer": "5", "metadata": {"source_dataset": "gcd"}}
     verdict = PuzzleVerifier().verify(Question(prompt="?", verifier="puzzle", options={"entry": entry}), "5")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from workers.verifiers.finals import NoAnswerError
 
-MAX_TEXT = 200_000
-"""Characters after the reasoning; a longer text is not searched. The longest right answer drawn has 20,000."""
+MAX_TEXT = 50_000
+"""Characters after the reasoning; a longer text is not searched. Right answers are seldom longer than 5,000."""
+MAX_ANSWERS = 20
+"""Marks and `the answer is`; who gives more commits to none, and each costs a check."""
 
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
-_HALF_TAG = re.compile(r"</?answer>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _MARK = "\N{OBJECT REPLACEMENT CHARACTER}"
 _ANCHOR = re.compile(r"\b(?:final\s+)?answer\s*(?:is\b\s*:?|:|=)", re.IGNORECASE)
 _BRACES = re.compile(r"\\f?boxed\s{0,3}\{|[{}]")
@@ -43,13 +44,12 @@ def committed(text: str) -> Committed:
         raise NoAnswerError(f"{len(text)} characters are more than {MAX_TEXT}")
     if not text.strip():
         raise NoAnswerError("nothing stands after the reasoning")
-    tags = [match.group(1) for match in _TAG.finditer(text)]
-    outside = _TAG.sub(_MARK, text)
-    if _HALF_TAG.search(outside):
-        raise NoAnswerError("an <answer> tag does not close")
+    tags, outside = _tagged(text)
     boxes, outside = _boxed(outside)
     if _HEDGE.search(outside.rpartition(_MARK)[2] if tags or boxes else _last_said(outside)):
         raise NoAnswerError("the answer is hedged")
+    if len(tags) + len(boxes) + len(_ANCHOR.findall(outside)) > MAX_ANSWERS:
+        raise NoAnswerError(f"more than {MAX_ANSWERS} answers")
     said = tuple(_said(outside))
     marked = tuple(clean(answer) for answer in tags + boxes)
     return Committed(marked, said, "" if marked or said else clean(text))
@@ -69,11 +69,33 @@ def clean(text: str) -> str:
     return text
 
 
+def _tagged(text: str) -> tuple[list[str], str]:
+    """Contents of the tags, and the text with a mark in their place. Raises NoAnswerError where one does not close."""
+    found: list[str] = []
+    kept: list[str] = []
+    opened, last = -1, 0
+    for tag in _TAG.finditer(text):
+        closes = bool(tag.group(1))
+        if closes != (opened >= 0):
+            break
+        if closes:
+            found.append(text[opened : tag.start()])
+            opened, last = -1, tag.end()
+        else:
+            kept.append(text[last : tag.start()])
+            opened = last = tag.end()
+    else:
+        if opened < 0:
+            return found, _MARK.join([*kept, text[last:]])
+    raise NoAnswerError("an <answer> tag does not close, or stands in another")
+
+
 def _boxed(text: str) -> tuple[list[str], str]:
     """Contents of each outermost box, and the text with a mark in its place. Raises NoAnswerError where one does not
     close.
     """
-    found, kept = [], ""
+    found: list[str] = []
+    kept: list[str] = []
     depth = start = last = 0
     for match in _BRACES.finditer(text):
         if depth:
@@ -82,11 +104,11 @@ def _boxed(text: str) -> tuple[list[str], str]:
                 found.append(text[start : match.start()])
                 last = match.end()
         elif match.group().startswith("\\"):
-            kept += text[last : match.start()] + _MARK
+            kept.append(text[last : match.start()])
             depth, start = 1, match.end()
     if depth:
         raise NoAnswerError("a \\boxed{ does not close")
-    return found, kept + text[last:]
+    return found, _MARK.join([*kept, text[last:]])
 
 
 def _said(text: str) -> list[tuple[str, str]]:

@@ -12,10 +12,17 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-MAX_QUERY = 20_000
+MAX_ANSWER = 100_000
+"""Characters after the reasoning; a longer text is not searched."""
+MAX_QUERY = 10_000
 """Characters. The longest gold queries of Spider and BIRD have about 1,500."""
 
-_BLOCK = re.compile(r"```[ \t]*(\w*)[^\n`]*\n(.*?)```|<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+MAX_BLOCKS = 5
+"""Each is parsed; a response that shows more queries than this commits to none."""
+
+_BLOCK = re.compile(
+    r"```[ \t]{0,3}(\w{0,20})[^\n`]*\n(.*?)```|<answer>((?:(?!</?answer>).)*)</answer>", re.DOTALL | re.IGNORECASE
+)
 _SQL_TAGS = ("sql", "sqlite", "sqlite3")
 _QUERIES = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
 _REFUSED = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Pragma, exp.Attach, exp.Detach, exp.Drop, exp.Lock)
@@ -48,11 +55,15 @@ class Query:
 
 def read_answer(text: str, dialect: str = "sqlite") -> Query:
     """Of the text after the reasoning. Raises QueryError."""
+    if len(text) > MAX_ANSWER:
+        raise QueryError(f"{len(text)} characters are more than {MAX_ANSWER}")
     if "```" in _BLOCK.sub("", text):
         raise QueryError("a fenced block does not close")
     found = _BLOCK.findall(text)
     blocks = [block or tag for name, block, tag in found if name.casefold() in _SQL_TAGS or tag]
     blocks = blocks or [block for _, block, _ in found]
+    if len(blocks) > MAX_BLOCKS:
+        raise QueryError(f"more than {MAX_BLOCKS} blocks")
     queries = [read_query(block, dialect) for block in blocks] or [read_query(text, dialect)]
     if len({query.form for query in queries}) > 1:
         raise DisagreementError(f"{len(queries)} blocks with different queries")
