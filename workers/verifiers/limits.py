@@ -9,11 +9,20 @@ from collections.abc import Iterator
 from workers.verifiers.numbers import MAX_DIGITS
 
 MAX_LENGTH = 1000
-MAX_DEPTH = 30
+MAX_DEPTH = 20
+"""The grammar's time doubles with each level of square brackets: 30 take more than a second."""
 MAX_EXPONENT_DIGITS = 4
 MAX_FACTORIAL_DIGITS = 3
+MAX_TERMS = 10_000
+"""Of a power of a sum, multiplied out: (x+1)^{2023} has 2024, (x+y+z)^{9999} has fifty million."""
+
+MAX_SETS = 3
+"""Sets within sets: the time to compare them grows tenfold with every second level."""
 
 _GROUP_POWER = re.compile(r"[)}\]]\s*\^\s*(?:\{\s*)?-?\d")
+_OF_GROUP = re.compile(r"[)}\]]\s*\^\s*\{?\s*(\d{1,4})")
+_BARE = re.compile(r"(?<![A-Za-z}\]^_])\s*\\?$")
+_LETTER = re.compile(r"[A-Za-z]")
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 _EXPONENT_DIGITS = re.compile(rf"\d{{{MAX_EXPONENT_DIGITS + 1}}}")
 _FACTORIAL = re.compile(r"([\w)}\]!]*)\s*!")
@@ -37,6 +46,15 @@ def check_limits(text: str) -> None:
         raise LimitError(f"a number has more than {MAX_DIGITS} digits")
     if max(depths(text), default=0) > MAX_DEPTH:
         raise LimitError(f"brackets nest deeper than {MAX_DEPTH}")
+    if _set_depth(text) > MAX_SETS:
+        raise LimitError(f"sets nest deeper than {MAX_SETS}")
+    _check_powers(text)
+    for match in _FACTORIAL.finditer(text):
+        if not _SMALL.fullmatch(match[1]):
+            raise LimitError("a factorial of more than a small number or a letter")
+
+
+def _check_powers(text: str) -> None:
     for exponent in _exponents(text):
         if "^" in exponent or "!" in exponent:
             raise LimitError("an exponent holds a power or a factorial")
@@ -44,9 +62,8 @@ def check_limits(text: str) -> None:
             raise LimitError(f"an exponent has more than {MAX_EXPONENT_DIGITS} digits")
     if len(_GROUP_POWER.findall(text)) > 1:
         raise LimitError("powers of powers nest")
-    for match in _FACTORIAL.finditer(text):
-        if not _SMALL.fullmatch(match[1]):
-            raise LimitError("a factorial of more than a small number or a letter")
+    if any(int(power[1]) ** _signs(text, power.start()) > MAX_TERMS for power in _OF_GROUP.finditer(text)):
+        raise LimitError(f"a power of a sum has more than {MAX_TERMS} terms")
 
 
 def depths(text: str) -> Iterator[int]:
@@ -55,6 +72,30 @@ def depths(text: str) -> Iterator[int]:
     for character in text:
         depth += (character in "([{") - (character in ")]}")
         yield depth
+
+
+def _set_depth(text: str) -> int:
+    """Of braces that belong to no command, exponent or index."""
+    deepest = 0
+    bare: list[bool] = []
+    for position, character in enumerate(text):
+        if character == "{":
+            bare.append(_BARE.search(text[max(0, position - 8) : position]) is not None)
+            deepest = max(deepest, sum(bare))
+        elif character == "}" and bare:
+            bare.pop()
+    return deepest
+
+
+def _signs(text: str, end: int) -> int:
+    """How many terms but one the group has that closes at `end`, where it holds a letter."""
+    depth = 0
+    for start in range(end, -1, -1):
+        depth += (text[start] in ")]}") - (text[start] in "([{")
+        if depth == 0:
+            group = text[start:end]
+            return len(re.findall(r"[+-]", group)) if _LETTER.search(group) else 0
+    return 0
 
 
 def _exponents(text: str) -> Iterator[str]:

@@ -48,6 +48,7 @@ _DEGREES = re.compile(
 _ROUGHLY = re.compile(r"^\s*(?:\\approx|\\sim(?:eq)?(?![a-z]))\s*|\\approx")
 _LABEL = re.compile(r"^\\(?:text|mathrm|textrm|textbf|mathbf|boldsymbol|bm|mbox)\{([^{}]*)\}$")
 _RECURRING = re.compile(r"^(-?\d{0,20}\.\d{0,20}?)(\d)\2{2,20}\s*(?:\.{3}|…|\\[lc]?dots)$")
+_DOUBLED = re.compile(r"(?<!\\)\{\s*\{([^{}]*)(?<!\\)\}\s*\}")
 _BUILDER = re.compile(r"^\\\{\s*([a-zA-Z])\s*(?:\\mid|\\vert|[|:])\s*(?=[^{}]*\1)([^{}]*)\\\}$")
 _ENCLOSED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
@@ -74,6 +75,8 @@ def latex(text: str) -> str:
     label = _LABEL.match(text)
     text = label[1].strip() if label and any(map(str.isdigit, label[1])) else text
     text = _BUILDER.sub(r"\2", text)
+    while (single := _DOUBLED.sub(r"{\1}", text)) != text:
+        text = single
     if re.fullmatch(r"\\?\{\s*\\?\}", text):
         return r"\emptyset"
     if re.fullmatch(r"\{[^{}]*\}", text):

@@ -68,12 +68,12 @@ def _real_dates(text: str, _: Mapping[str, Any]) -> bool:
 
 def _whole_names(text: str, arguments: Mapping[str, Any]) -> bool:
     """`Miami` passed as Mia."""
-    return len(_NAMES & set(re.findall(r"[^\W\d_]+", text))) >= arguments["N"]
+    return len(_NAMES & set(re.findall(r"[^\W\d_]+", text))) >= int(arguments["N"])
 
 
 def _different_conjunctions(text: str, arguments: Mapping[str, Any]) -> bool:
     """`and`, `And` and `and,` passed as three."""
-    return len(_CONJUNCTIONS & {word.casefold() for word in _WORD.findall(text)}) >= arguments["small_n"]
+    return len(_CONJUNCTIONS & {word.casefold() for word in _WORD.findall(text)}) >= int(arguments["small_n"])
 
 
 def _first_word_changed(text: str, arguments: Mapping[str, Any]) -> bool:
@@ -83,7 +83,7 @@ def _first_word_changed(text: str, arguments: Mapping[str, Any]) -> bool:
 
 def _unique_words(text: str, arguments: Mapping[str, Any]) -> bool:
     """A dash between spaces passed as a word."""
-    return len({word.casefold() for word in re.findall(r"\w+(?:['’-]\w+)*", text)}) >= arguments["N"]
+    return len({word.casefold() for word in re.findall(r"\w+(?:['’-]\w+)*", text)}) >= int(arguments["N"])
 
 
 STRICTER: Mapping[str, Predicate] = {

@@ -15,6 +15,9 @@ CAPITALS = (
 CITIES = "ID,Country,City,Year,Count\n" + "\n".join(f"{row},Chad,Abéché,200{row},{row}" for row in range(1, 8))
 PRODUCTS = "ProductID,Category,Brand,Price,Stock\n" + "\n".join(f"{row},Tea,Leaf,3,{row}" for row in range(1, 14))
 GRADES = "StudentID\tSubject\tGrade\tSemester\tScore\n"
+QUOTED = "\n".join(
+    ['"StudentID"\t"Subject"\t"Grade"\t"Semester"\t"Score"', *[f'"{row}"\t"Art"\t"A"\t"1"\t"9"' for row in range(3)]]
+)
 QUESTIONS = "\n".join(
     f"Question {number}: {'very ' * number}hard?\nA) one\nB) two\nC) three\nD) four\nE) five" for number in range(1, 5)
 )
@@ -136,23 +139,8 @@ IFBENCH: list[Case] = [
     ("custom:european_capitals_sort", {}, CAPITALS, CAPITALS.replace("Oslo, Tallinn", "Tallinn, Oslo")),
     ("custom:csv_city", {}, CITIES, CITIES.replace("ID,", "Id,")),
     ("custom:csv_special_character", {}, PRODUCTS + '\n14,"Tea & more",Leaf,3,4', PRODUCTS + "\n14,Tea,Leaf,3,4"),
-    (
-        "custom:csv_quotes",
-        {},
-        "\n".join(
-            ['"StudentID"\t"Subject"\t"Grade"\t"Semester"\t"Score"']
-            + [f'"{row}"\t"Art"\t"A"\t"1"\t"9"' for row in range(3)]
-        ),
-        GRADES + "1\tArt\tA\t1\t9",
-    ),
-    (
-        "custom:csv_quotes",
-        {},
-        *[
-            "\n".join(['"StudentID"\t"Subject"\t"Grade"\t"Semester"\t"Score"'] + ['"1"\t"2"\t"3"\t"4"\t"5"'] * 3),
-            GRADES + "\t\t\t\t\n" * 3,
-        ],
-    ),
+    ("custom:csv_quotes", {}, QUOTED, GRADES + "1\tArt\tA\t1\t9"),
+    ("custom:csv_quotes", {}, QUOTED, GRADES + "\t\t\t\t\n" * 3),
     ("custom:date_format_list", {}, "1800-01-01, 1801-12-31", "1800-01-01, 31-12-1801"),
     ("custom:date_format_list", {}, "1804-02-29", "1800-00-00"),
     (
