@@ -24,13 +24,14 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder that becomes `target` at the end of a block that raises nothing. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{target.name}-", dir=target.parent))
+    replaced = temporary.with_name(f"{temporary.name}-replaced")
     try:
         yield temporary
         temporary.chmod(0o755)
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(replaced)
         temporary.rename(target)
         _sync(target.parent)
     except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a write that failed
@@ -38,7 +39,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
         raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in (temporary, replaced):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy_description(model: Path, folder: Path) -> None:

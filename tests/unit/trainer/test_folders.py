@@ -20,6 +20,22 @@ def test_a_failed_write_on_a_full_disk_is_told_as_such(tmp_path, monkeypatch, ki
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_is_replaced_as_a_whole(tmp_path, monkeypatch):
+    seen = []
+    remove = shutil.rmtree
+
+    def watched(path, **options):
+        seen.append([file.name for file in (tmp_path / "v1").iterdir()])
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    for name in ("old", "new"):
+        with atomic_folder(tmp_path / "v1") as folder:
+            (folder / name).write_bytes(b"1")
+    assert seen == [["old"], ["old"], ["new"], ["new"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
+
+
 def test_what_a_killed_writer_left_is_removed_and_what_is_whole_stays(tmp_path):
     with atomic_folder(tmp_path / "v1") as whole:
         (whole / "weights").write_bytes(b"1")
