@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from infra.db.engine import DatabaseUnavailableError, connect
+from infra.db.engine import make_engine
 from infra.db.migrate import upgrade
 from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
@@ -118,13 +119,12 @@ class Stack:
     def finished(self) -> bool:
         """Whether the selector wrote the run's last phase; False where the database does not answer just now."""
         database = self.settings.database
-        try:
-            engine = connect(database.url, database.connect_timeout_seconds)
-        except DatabaseUnavailableError:
-            return False
+        engine = make_engine(database.url, database.connect_timeout_seconds)
         try:
             with engine.connect() as connection:
                 phase = connection.scalar(text("SELECT phase FROM runs WHERE id = :id"), {"id": self.run_id})
+        except OperationalError:
+            return False
         finally:
             engine.dispose()
         return bool(phase == _FINISHED)
