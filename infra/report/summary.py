@@ -14,8 +14,7 @@ from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.history import increase
 from infra.report.statistics import bootstrap_interval, percentiles
-
-SCORED_OUTCOMES = ("trained", "filtered", "stale", "expired", "failed")
+from streams.messages import Outcome
 
 Scores = dict[str, float]
 """Prompt id -> mean score of its samples."""
@@ -49,7 +48,7 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         "run": record.run_id,
         "finished": record.phase == "finished",
         "heldout": heldout(record.responses, facts.base_scores),
-        "groups": {outcome: outcomes.pop(outcome, 0) for outcome in SCORED_OUTCOMES} | dict(outcomes),
+        "groups": {outcome.value: outcomes.pop(outcome, 0) for outcome in Outcome} | dict(outcomes),
         "groups_by_purpose": _by_purpose(record.groups),
         "filtered_by_reason": dict(Counter(str(g.reason) for g in record.groups if g.outcome == "filtered")),
         "staleness": percentiles(
