@@ -34,6 +34,7 @@ class Candidate:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.raised = False
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         self.calls += 1
@@ -45,6 +46,7 @@ class Candidate:
         returned, answer = receive()
         if returned:
             return answer
+        self.raised = True
         name, said = answer
         kind = getattr(builtins, name, None)
         if isinstance(kind, type) and issubclass(kind, Exception):
@@ -73,11 +75,10 @@ def verdict(job: dict[str, Any]) -> str:
             passed = all(check(*case) is not False for case in job["cases"])
     except MemoryError:
         return "M"
-    except (Defect, *_OWN_DEFECTS) as error:
-        return f"X{said(error)}"
     except BaseException as error:  # noqa: BLE001
         early = job["cases"] is None and not candidate.calls and not isinstance(error, AssertionError)
-        return f"{'X' if early else 'F'}{said(error)}"
+        own = early or isinstance(error, Defect) or (isinstance(error, _OWN_DEFECTS) and not candidate.raised)
+        return f"{'X' if own else 'F'}{said(error)}"
     if job["cases"] is None and not candidate.calls:
         return f"X{text('check never called the candidate')}"
     return "P" if passed else f"F{text('check returned False')}"

@@ -21,7 +21,7 @@ class Refused(TypeError):  # noqa: N818  names what happened to the value
     """Not an exact builtin type; the text names the type."""
 
 
-def encode(value: Any) -> str:  # noqa: PLR0911  one for each type
+def encode(value: "Any") -> str:  # noqa: PLR0911  one for each type
     """Raises Refused; RecursionError for what is nested too deeply, or in itself."""
     kind = type(value)
     if value is None:

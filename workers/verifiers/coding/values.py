@@ -118,9 +118,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _close(expected: float, got: float, tolerance: float) -> bool:
-    if expected == got or (math.isnan(expected) and math.isnan(got)):
+    if expected == got:
         return True
     try:
-        return math.isclose(expected, got, rel_tol=tolerance, abs_tol=tolerance)
+        return (math.isnan(expected) and math.isnan(got)) or math.isclose(
+            expected, got, rel_tol=tolerance, abs_tol=tolerance
+        )
     except OverflowError:  # an int beyond every float
         return False
