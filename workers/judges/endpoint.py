@@ -33,6 +33,10 @@ class OutageError(EndpointError):
         self.retry_after = retry_after
 
 
+class GoneError(OutageError):
+    """No connection, or a broken one: what answers next may be another server."""
+
+
 class RefusedError(EndpointError):
     """HTTP 400, 413, 422."""
 
@@ -85,7 +89,7 @@ class Endpoint:
         except TimeoutError as error:
             raise OutageError("timeout: no whole answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise OutageError(f"{type(error).__name__}: {error}") from error
+            raise GoneError(f"{type(error).__name__}: {error}") from error
 
     async def _exchange(self, method: str, url: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}

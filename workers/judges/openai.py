@@ -19,6 +19,7 @@ from workers.judges.endpoint import (
     Endpoint,
     EndpointError,
     GarbledError,
+    GoneError,
     MissingError,
     NonsenseError,
     OutageError,
@@ -86,7 +87,10 @@ class OpenAIModel:
         return self._read(asks, room, voting)
 
     def prefix_hit_rate(self) -> float | None:
-        before, self._tokens = self._tokens, self._loop.run(self._cache_tokens())
+        try:
+            before, self._tokens = self._tokens, self._loop.run(self._cache_tokens())
+        except LoopClosedError:
+            return None
         return None if self._tokens is None else hit_rate(before, self._tokens)
 
     def close(self) -> None:
@@ -122,7 +126,7 @@ class OpenAIModel:
                 return [await self._shorter(call, asks[0], error)]
             return list(chain(*await asyncio.gather(*(self._chunk(call, [ask]) for ask in asks))))
         except EndpointError as error:
-            if isinstance(error, MissingError):  # another server than the one that was probed
+            if isinstance(error, GoneError | MissingError):  # what answers next is not what was probed
                 self._access = None
             return [self._failure(error)] * len(asks)
 

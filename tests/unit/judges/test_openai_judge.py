@@ -264,6 +264,22 @@ def test_a_server_that_is_not_there_is_an_outage() -> None:
         absent.close()
 
 
+def test_a_server_that_was_replaced_is_met_anew(tmp_path: Path) -> None:
+    with serving(save_tiny_judge(tmp_path / "old")) as old:
+        old.exact = True
+        judge = remote(old)
+        judged(judge, [PARIS])
+        port = old.server_address[1]
+    with pytest.raises(JudgeUnavailableError, match="ConnectError"):
+        judge.judge([PARIS])
+    folder = save_tiny_judge(tmp_path / "new", ("more",))
+    local = build_judge(GenRMSettings(model=str(folder), dtype="float32"))
+    with serving(folder, port) as new:
+        assert judged(judge, [PARIS])[0].score == pytest.approx(judged(local, [PARIS])[0].score, abs=1e-3)
+        assert new.paths[0] == "/tokenize"
+    judge.close()
+
+
 def test_requests_in_work_are_bounded(server: JudgeServer) -> None:
     chat = remote(server, api="chat", connections=3)
     judged(chat, [PARIS])
@@ -341,6 +357,7 @@ def test_a_judge_that_is_closed_ends_what_is_under_way(server: JudgeServer) -> N
     hanging.close()
     with pytest.raises(JudgeUnavailableError, match="closed before"):
         hanging.judge([PARIS])
+    assert hanging.prefix_hit_rate() is None
 
 
 async def _close(judge: Judge) -> None:
