@@ -141,12 +141,14 @@ def status(runs: Path) -> StackStatus | None:
 def reload(runs: Path, name: str) -> int:
     """Ask a service of the stack to load its scorer anew; its process id. Raises LocalStackError."""
     state = read_state(runs)
-    if state is None or state.process is None:
+    stack = None if state is None else state.process
+    if state is None or stack is None:
         raise LocalStackError(f"nothing is up in {runs.resolve()}: `rewardstream up` starts a stack")
     pid = next((service.pid for service in state.services if service.name == name), None)
     try:
-        process = None if pid is None else psutil.Process(pid)
-        if process is None or process.ppid() != state.pid:  # a reused process id is not ours
+        # Among the stack's own processes, so that a reused process id is not hit.
+        process = next((child for child in stack.children(recursive=True) if child.pid == pid), None)
+        if process is None:
             raise LocalStackError(f"service {name} is not running: `rewardstream status` shows what is")
         process.send_signal(signal.SIGHUP)
     except psutil.NoSuchProcess as error:

@@ -31,6 +31,7 @@ def main(name: str, behaviour: str, folder: Path, port: int) -> None:
     if behaviour == "fill":
         fill(folder)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: (folder / f"{name}.reloaded").touch())
     if behaviour == "family":
         for new_session in (False, True):
             subprocess.Popen(["sleep", "600"], start_new_session=new_session)

@@ -123,6 +123,12 @@ def test_up_status_down(runs: Path) -> None:
     status = await_true(lambda: (now := background.status(runs)) and now.healthy and now)
     assert [line.service.name for line in status.services] == ["router", "selector", "learner"]
     assert status.state.bootstrap.startswith("127.0.0.1:")
+    router = pid_of(Path(state.folder), "router")
+    await_true(lambda: (now := background.status(runs)) and now.services[0].service.pid == router)
+    assert background.reload(runs, "router") == router
+    await_true((Path(state.folder) / "router.reloaded").exists)
+    with pytest.raises(LocalStackError, match="service rtv is not running"):
+        background.reload(runs, "rtv")
     processes = [process, *process.children(recursive=True)]
     ended = background.down(runs)
     assert ended is not None
@@ -132,6 +138,8 @@ def test_up_status_down(runs: Path) -> None:
     assert after is not None
     assert not after.running
     assert not after.healthy
+    with pytest.raises(LocalStackError, match="nothing is up"):
+        background.reload(runs, "router")
 
 
 def test_up_shows_why_a_stack_did_not_start(runs: Path) -> None:
