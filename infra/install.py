@@ -45,6 +45,8 @@ def main() -> None:
         else:
             sys.exit(explain(what, output or ""))
     STAMP.write_text("ok\n", encoding="utf-8")
+    if shutil.which("bwrap") is None:
+        print("hint: bubblewrap (apt-get install bubblewrap) isolates the programs that a model writes")
 
 
 def steps() -> Iterator[tuple[str, list[list[str]]]]:
