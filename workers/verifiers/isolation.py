@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 def announce(isolation: Isolation) -> None:
     sandbox_isolation.clear()
     sandbox_isolation.labels(isolation.name, ", ".join(isolation.missing)).set(1)
-    if isolation.name == "bubblewrap":
+    if not isolation.enforced:
+        log.error("no program of the model can be judged, since no sandbox works: %s", isolation.why)
+    elif isolation.name == "bubblewrap":
         log.info("sandbox: %s", isolation.line)
     else:
         log.warning(

@@ -71,8 +71,11 @@ class VerifierPool:
     async def close(self) -> None:
         """Kill every process; jobs in flight end as infra_error."""
         self._closed = True
+        sandboxed = any(child.ready.sandboxed for child in self._children)
         for child in tuple(self._children):
             await self._end(child)
+        if sandboxed:  # what a killed process leaves, its successor removes; the last has none
+            await asyncio.to_thread(sweep)
 
     async def renew(self) -> None:
         """Replace every process by a new one, one after the other as they become idle: with the verifiers, versions
@@ -129,8 +132,6 @@ class VerifierPool:
         child.kill()
         await child.reap()
         self._children.discard(child)
-        if child.ready.sandboxed:
-            await asyncio.to_thread(sweep)
 
     async def _spawn(self) -> Child:
         """Raises NotStartedError."""
