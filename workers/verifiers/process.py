@@ -11,6 +11,9 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
+
+import msgspec
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Status
@@ -22,6 +25,12 @@ from workers.verifiers.wire import LENGTH, Job, Ready, Reply, body_length, decod
 PR_SET_PDEATHSIG = 1
 RECURSION_LIMIT = 3000
 """Deep enough for the grammar of mathematics at the nesting that the verifier admits; far below the C stack's end."""
+
+GROWTH_BYTES = 64 * 2**20
+"""Resident memory above that of a process that has just started, after which it makes room for a new one: caches of
+parsers and what a large verdict left behind. A start takes two seconds, and thousands of verdicts grow by 10 MiB.
+"""
+_STATM = Path("/proc/self/statm")
 
 
 def main(descriptor: int, memory_bytes: int, parent: int) -> None:
@@ -35,8 +44,11 @@ def main(descriptor: int, memory_bytes: int, parent: int) -> None:
         if (start := _read_frame(connection)) is None:
             return
         connection.sendall(frame(prepare(RtvSettings.model_validate_json(decode_start(start).settings))))
+        most_resident = _resident_bytes() + GROWTH_BYTES
         while (body := _read_frame(connection)) is not None:
             reply = answer(decode_job(body))
+            if _resident_bytes() > most_resident:
+                reply = msgspec.structs.replace(reply, spent=True)
             connection.sendall(frame(reply))
             if reply.spent:
                 return
@@ -77,6 +89,10 @@ def answer(job: Job) -> Reply:
         why = f"{type(error).__name__} in verifier {scorer!r}: {error}"
         return Reply(None, Status.INFRA_ERROR, why[:500], scorer, version, time.perf_counter() - started)
     return reply
+
+
+def _resident_bytes() -> int:
+    return int(_STATM.read_text().split()[1]) * resource.getpagesize()
 
 
 def _die_with(parent: int) -> None:
