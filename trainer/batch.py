@@ -38,6 +38,10 @@ class Trajectory:
     score: float
     temperature: float
     domain: str
+    limit: int = 0
+    """Policy tokens that it was allowed; 0 where there was no limit."""
+    cut_off: bool = False
+    """It met that limit before its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ def _unpacked(scored: ScoredTrajectory) -> Trajectory:
         score=scored.score,
         temperature=temperature,
         domain=rollout.domain,
+        limit=rollout.sampling.max_new_tokens,
+        cut_off=rollout.finish_reason == "length",
     )
 
 

@@ -21,7 +21,7 @@ from workers.shared_prefix import attention_mask
 class PolicyOutput:
     logprobs_N: Tensor
     entropy_N: Tensor
-    """Detached, nats."""
+    """Nats; detached, unless its gradient was asked for."""
     hidden_ND: Tensor
     """Last hidden states at the predicting positions, float32."""
 
@@ -51,13 +51,16 @@ def hidden_states(model: Any, row: TrainingRow) -> Tensor:
     return states
 
 
-def policy_forward(model: Any, row: TrainingRow) -> PolicyOutput:
-    """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature)."""
+def policy_forward(model: Any, row: TrainingRow, *, entropy_gradient: bool = False) -> PolicyOutput:
+    """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature).
+
+    `entropy_gradient`: the entropy is part of a loss.
+    """
     states_ND = hidden_states(model, row)
     logits_NV = model.get_output_embeddings()(states_ND).float() / row.temperature_N[:, None]
     all_logprobs_NV = torch.log_softmax(logits_NV, dim=-1)
     logprobs_N = all_logprobs_NV.gather(1, row.targets_N[:, None])[:, 0]
-    with torch.no_grad():
+    with nullcontext() if entropy_gradient else torch.no_grad():
         entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(dim=-1)
     return PolicyOutput(logprobs_N, entropy_N, states_ND.float())
 
