@@ -11,7 +11,7 @@ from functools import cache
 
 from infra.demo import tasks
 from infra.demo.draw_sums import FILE
-from infra.demo.splits import SEED, Split, pair_split
+from infra.demo.splits import SEED, Split, chain_split, pair_split
 from infra.demo.tasks import Task
 
 LARGEST = 99
@@ -30,6 +30,13 @@ def _compare(split: Split, make: Callable[[int, int], Task]) -> Iterator[Task]:
         for second in rng.sample(range(1, LARGEST + 1), 12):
             if first != second and pair_split(first, second) is split:
                 yield make(first, second)
+
+
+def _chains() -> Iterator[range]:
+    """Four numbers, each the same step after the one before."""
+    for step in (1, 2, 3, 5, 10):
+        for start in range(1, LARGEST - 3 * step):
+            yield range(start, start + 4 * step, step)
 
 
 @cache
@@ -52,12 +59,7 @@ _KINDS: dict[str, Callable[[Split], Iterable[Task]]] = {
     "next": lambda split: (tasks.following(n) for n in range(1, LARGEST) if pair_split(n, n + 1) is split),
     "previous": lambda split: (tasks.preceding(n) for n in range(2, LARGEST + 1) if pair_split(n - 1, n) is split),
     "digits": lambda split: (tasks.digits(n) for n in range(1, LARGEST + 1) if pair_split(n, n) is split),
-    "sequence": lambda split: (
-        tasks.sequence(start, step)
-        for step in (1, 2, 5, 10)
-        for start in range(step, LARGEST - 3 * step, max(1, step // 2))
-        if pair_split(start + 2 * step, start + 3 * step) is split
-    ),
+    "sequence": lambda split: (tasks.sequence(chain) for chain in _chains() if chain_split(chain) is split),
     "sum": lambda split: _arithmetic(split, 1, "+"),
     "difference": lambda split: _arithmetic(split, 1, "-"),
     "long_sum": lambda split: _arithmetic(split, 2, "+"),

@@ -35,7 +35,7 @@ _CORE_NUMBERS = {"next": 18, "sequence": 18, "sum": 14, "digits": 6}
 _NEW_NUMBERS = {
     "next": 10, "sequence": 10, "digits": 8, "larger": 8, "smaller": 8, "story": 10, "difference": 8, "long_sum": 6,
 }  # fmt: skip
-_HELDOUT_NUMBERS = {"next": 16, "sequence": 16, "sum": 10, "digits": 6}
+_HELDOUT_NUMBERS = {"next": 18, "sequence": 13, "sum": 11, "digits": 6}
 _NEW_FORMATS = dict.fromkeys(CORE_FORMATS, 10) | {"honestly": 8, "capitals": 6, "five_words": 8}
 _ORIGINAL = {"instructions": 60, "knowledge": 60, "writing": 48}
 _NEW_KNOWLEDGE, _NEW_WRITING, _BROKEN = 64, 32, 6

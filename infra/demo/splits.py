@@ -8,10 +8,11 @@ import hashlib
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,19 @@ def pair_split(first: int, second: int) -> Split:
         if share < upper:
             return split
     return Split.HELDOUT
+
+
+def chain_split(numbers: Sequence[int]) -> Split | None:
+    """The split of a list of numbers, by its pairs of neighbours; None where they lie in two. Only pairs of the SFT
+    may stand among others, and others among the SFT's, but none that is held out.
+    """
+    splits = [pair_split(first, second) for first, second in pairwise(numbers)]
+    if splits[-1] is Split.SFT and Split.HELDOUT not in splits:
+        return Split.SFT
+    if Split.HELDOUT in splits:
+        return Split.HELDOUT if set(splits) == {Split.HELDOUT} else None
+    rest = set(splits) - {Split.SFT}
+    return rest.pop() if len(rest) == 1 else None
 
 
 def _all_facts() -> list[Fact]:

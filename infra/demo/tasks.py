@@ -3,8 +3,9 @@
 Invariant: a task names in `keys` everything it draws on, so that splits can be proved disjoint.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from infra.demo.splits import Fact, Topic
@@ -88,10 +89,10 @@ def in_words(number: int) -> str:
     return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
 
 
-def _number_task(kind: str, prompt: str, pair: tuple[int, int], answer: int, source: str = "generated") -> Task:
-    return Task(
-        MATHEMATICS, kind, f"{prompt} {_NUMBER}", frozenset({pair_key(*pair)}), str(answer), None, _WHOLE, source
-    )
+def _number_task(kind: str, prompt: str, chain: Sequence[int], answer: int, source: str = "generated") -> Task:
+    """`chain`: the numbers of prompt and answer whose neighbours are the pairs that the task draws on."""
+    keys = frozenset(pair_key(first, second) for first, second in pairwise(chain))
+    return Task(MATHEMATICS, kind, f"{prompt} {_NUMBER}", keys, str(answer), None, _WHOLE, source)
 
 
 def larger(first: int, second: int) -> Task:
@@ -128,10 +129,10 @@ def difference(first: int, second: int) -> Task:
     )
 
 
-def sequence(start: int, step: int) -> Task:
-    shown = [start + step * place for place in range(4)]
-    prompt = f"Continue the list with one more number: {', '.join(map(str, shown[:3]))}."
-    return _number_task("sequence", prompt, (shown[2], shown[3]), shown[3])
+def sequence(chain: Sequence[int]) -> Task:
+    """The last number is the answer."""
+    prompt = f"Continue the list with one more number: {', '.join(map(str, chain[:-1]))}."
+    return _number_task("sequence", prompt, chain, chain[-1])
 
 
 def story(first: int, second: int) -> Task:

@@ -41,22 +41,31 @@ def test_keys_name_every_number_and_topic_of_a_prompt() -> None:
     for task in [*heldout_tasks(), *original_tasks(), *new_tasks(), *sft_tasks()]:
         if task.source == SOURCE_BROKEN:
             continue  # its answer is none of its pair
-        (key,) = task.keys
-        kind, _, rest = key.partition(":")
-        if kind == "pair":
-            pair = set(map(int, rest.split(":")))
-            shown = set(map(int, re.findall(r"\d+", task.prompt))) | {int(task.ground_truth or 0)}
-            assert pair & shown, task
-        else:
-            assert rest in task.prompt.lower(), task
+        for kind, _, rest in (key.partition(":") for key in task.keys):
+            if kind == "pair":
+                pair = set(map(int, rest.split(":")))
+                shown = set(map(int, re.findall(r"\d+", task.prompt))) | {int(task.ground_truth or 0)}
+                assert pair & shown, task
+            else:
+                assert rest in task.prompt.lower(), task
 
 
-def test_every_pair_of_numbers_in_a_heldout_prompt_is_held_out() -> None:
-    """Sums and stories show both numbers of their pair; nothing else hides behind the key."""
+def pairs_shown(task: Task) -> set[tuple[int, int]]:
+    """Neighbours among the numbers of a prompt, and of its answer where that continues them."""
+    answer = task.ground_truth if task.kind in {"sequence", "next", "previous"} else ""
+    numbers = [int(number) for number in re.findall(r"\d+", f"{task.prompt} {answer}")]
+    return {(min(pair), max(pair)) for pair in itertools.pairwise(numbers)}
+
+
+def test_no_pair_of_numbers_that_a_heldout_task_rests_on_is_shown_by_another() -> None:
+    trained = [task for task in [*original_tasks(), *new_tasks(), *sft_tasks()] if task.domain == MATHEMATICS]
+    shown = set().union(*map(pairs_shown, trained))
     for task in heldout_tasks():
-        if task.kind == "sum":
-            first, second = map(int, re.findall(r"\d+", task.prompt))
+        if task.kind == "sum":  # what they rest on are the operands; the answer is none of the pair
+            first, second, *_ = map(int, re.findall(r"\d+", task.prompt))
             assert pair_split(first, second) is Split.HELDOUT
+        elif task.kind in {"sequence", "next"}:
+            assert pairs_shown(task).isdisjoint(shown), task
 
 
 def test_splits_hold_every_fact_and_topic_once() -> None:
