@@ -108,7 +108,8 @@ class Score(Base):
     route: Mapped[str] = mapped_column(String(16), primary_key=True)
     """A `streams.messages.Route`, or `rescored`: judged again afterwards, which moves no statistics."""
     scorer: Mapped[str] = mapped_column(String(64), primary_key=True)
-    scorer_version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    scorer_version: Mapped[str] = mapped_column(String(256), primary_key=True)
+    """A judge's names its model and every option that changes a score."""
     run_id: Mapped[str] = mapped_column(String(64))
     group_id: Mapped[str] = mapped_column(String(128))
     prompt_id: Mapped[str] = mapped_column(String(64))

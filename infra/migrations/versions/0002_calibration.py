@@ -1,4 +1,6 @@
-"""Shadow scores are marked; what the routes say of the same rollouts is compared; an operator's route is kept."""
+"""Shadow scores are marked; what the routes say of the same rollouts is compared; an operator's route is kept; a judge's
+version has room for its model's name.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,6 +43,7 @@ def upgrade() -> None:
     op.add_column("scores", sa.Column("shadow", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("scores", sa.Column("judged", sa.Float(), nullable=True))
     op.add_column("prompts", sa.Column("rerouted_at", sa.DateTime(timezone=True), nullable=True))
+    op.alter_column("scores", "scorer_version", type_=sa.String(256))
     op.execute(
         "UPDATE scores SET shadow = true FROM prompts WHERE prompts.id = scores.prompt_id"
         " AND (scores.route = 'rtv') <> (prompts.question ->> 'verifier' IS NOT NULL)"
@@ -55,3 +58,4 @@ def downgrade() -> None:
     op.drop_column("prompts", "rerouted_at")
     op.drop_column("scores", "judged")
     op.drop_column("scores", "shadow")
+    op.alter_column("scores", "scorer_version", type_=sa.String(64))
