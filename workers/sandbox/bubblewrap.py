@@ -19,10 +19,6 @@ from workers.sandbox.rlimits import rlimits
 from workers.sandbox.slots import Slot, Slots
 
 FOLDER = "/tmp"  # noqa: S108  inside, on a tmpfs of its own
-LAUNCHER_PROCESSES = 2
-"""bwrap outside, and bwrap as the first process inside."""
-LAUNCHER_BYTES = 8 * 2**20
-"""Theirs, of the group's memory."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"lib": "/usr/lib", "lib32": "/usr/lib32", "lib64": "/usr/lib64", "bin": "/usr/bin", "sbin": "/usr/sbin"}
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
@@ -53,12 +49,12 @@ class BubblewrapLauncher:
             raise SandboxError("bwrap is not installed: apt-get install bubblewrap")
         argv = [self._bwrap, *self._before, str(file_bytes), *self._after]
         try:
-            slot = self._slots.take()
-            process, channel = launch(argv, {}, slot.cgroup.members if slot.cgroup else ())
+            with self._slots.lend() as slot:
+                process, channel = launch(argv, {}, slot.groups)
         except OSError as error:
             raise SandboxError(f"a sandbox could not be started: {error}") from error
         cell = Cell(process, channel, _Place(self._slots, slot))
-        cell.boot(stage_code(), self._setup | {"uid": slot.uid})
+        cell.boot(stage_code(), self._setup | {"uid": slot.uid, "groups": slot.groups})
         return cell
 
     def close(self) -> None:
@@ -103,7 +99,7 @@ class _Place:
 
     def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
         if self.slot.cgroup:
-            self.slot.cgroup.limit(limits.memory_bytes + LAUNCHER_BYTES, limits.processes + LAUNCHER_PROCESSES)
+            self.slot.cgroup.limit(limits.memory_bytes, limits.processes)
         return rlimits(limits, python=python, cgroup=self.slot.cgroup is not None) | {"RLIMIT_NPROC": limits.processes}
 
     def memory_killed(self) -> bool:

@@ -18,7 +18,7 @@ from types import CodeType
 from typing import Any, Protocol
 
 from workers.sandbox.base import Ending, Limits, Ran, SandboxError
-from workers.sandbox.reaping import children_of
+from workers.sandbox.reaping import STARTED, children_of
 from workers.sandbox.stage import MEMORY_EXIT, READY
 
 START_SECONDS = 10.0
@@ -88,6 +88,7 @@ class Cell:
         assert process.stdout is not None
         assert process.stderr is not None
         self._process = process
+        STARTED.add(process.pid)
         self._channel = channel
         self._place = place
         self._pidfd = os.pidfd_open(process.pid)
@@ -194,6 +195,7 @@ class Cell:
             os.close(descriptor)
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)  # it was orphaned and became ours, see reaping
+        STARTED.discard(self._process.pid)
         os.close(self._pidfd)
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None

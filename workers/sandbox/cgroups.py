@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from workers.sandbox.owners import is_left_over, owner_mark
+from workers.sandbox.owners import is_left_over, own_name
 
 PREFIX = "rewardstream-"
 MOUNTS = Path("/proc/self/mountinfo")
@@ -113,18 +113,18 @@ class CgroupRoot:
         for layout, memory, pids in _places(OWN.read_text(), MOUNTS.read_text()):
             root = cls(layout, memory, pids)
             with suppress(OSError):
-                group = root.make(0)
+                group = root.make()
                 with closing(group):
                     group.limit(2**28, 64)
                     return root
         return None
 
-    def make(self, number: int) -> Cgroup:
+    def make(self) -> Cgroup:
         """Raises OSError."""
-        name = f"{PREFIX}{owner_mark()}-{number}"
+        name = f"{PREFIX}{own_name()}"
         folders = tuple(dict.fromkeys((self.memory / name, self.pids / name)))
         for folder in folders:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir()
         return Cgroup(self.layout, self.memory / name, self.pids / name)
 
     def sweep(self) -> None:

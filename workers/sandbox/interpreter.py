@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,23 +114,18 @@ def _compiled(source: str, name: str) -> CodeType:
 
 
 def launch(
-    argv: list[str], environment: dict[str, str], members: tuple[Path, ...], **options: object
+    argv: list[str], environment: dict[str, str], groups: Sequence[int], **options: object
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start `argv` with the channel's number appended, as a member of the cgroups. Raises OSError.
-
-    The shell joins the groups before it becomes the launcher, so that no process of the tree is ever outside.
-    """
+    """Start `argv` with the channel's number appended, and `groups`, descriptors that it inherits. Raises OSError."""
     ours, theirs = socket.socketpair()
-    joins = "".join(f'echo $$ >"{file}" && ' for file in members)
-    shell = ["/bin/sh", "-c", f'{joins}exec "$@"', "sh"] if members else []
     with theirs:
         try:
             process = subprocess.Popen(
-                [*shell, *argv, str(theirs.fileno())],
+                [*argv, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *groups],
                 env=environment,
                 **options,  # type: ignore[call-overload]
             )

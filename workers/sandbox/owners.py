@@ -6,9 +6,11 @@ a folder count their own. What another namespace made is left alone.
 
 import os
 import re
+from itertools import count
 from pathlib import Path
 
 _MARK = re.compile(r"(\d+)-(\d+)-(\d+)(?:-.*)?\Z")
+_numbers = count()
 _START_TIME = 19
 """Of /proc/PID/stat, counted after the command's name."""
 
@@ -16,6 +18,11 @@ _START_TIME = 19
 def owner_mark() -> str:
     pid = os.getpid()
     return f"{_namespace()}-{pid}-{_start_time(pid)}"
+
+
+def own_name() -> str:
+    """Another one at each call: begins with this process's mark."""
+    return f"{owner_mark()}-{next(_numbers)}"
 
 
 def is_left_over(name: str) -> bool:

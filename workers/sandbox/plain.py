@@ -13,7 +13,6 @@ import signal
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from infra.settings.tree import SandboxSettings
@@ -21,7 +20,7 @@ from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
 from workers.sandbox.cell import GONE_SECONDS, Cell
 from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
-from workers.sandbox.owners import is_left_over, owner_mark
+from workers.sandbox.owners import is_left_over, own_name
 from workers.sandbox.reaping import children_of, kill_adopted, kill_user, tasks_of_user
 from workers.sandbox.rlimits import rlimits
 from workers.sandbox.slots import Slot, Slots
@@ -39,8 +38,6 @@ class PlainLauncher:
         self._preload = list(preload)
         self._drops = os.geteuid() == 0 and _reachable(self._interpreter.path(inside=False))
         self._slots = Slots(cgroups, own_uids=self._drops)
-        self._numbers = count()
-        self._own: set[int] = set()
         missing = {"network", "files"}
         missing |= set() if cgroups else {"cgroup"}
         missing |= set() if self._drops else {"uid"}
@@ -57,22 +54,20 @@ class PlainLauncher:
         """`file_bytes` bounds each file. Raises SandboxError."""
         known = children_of(os.getpid())
         argv = [str(self._interpreter.executable), *FLAGS, "-c", BOOT]
+        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{own_name()}"
+        environment = self._interpreter.environment(inside=False) | {"HOME": str(folder), "TMPDIR": str(folder)}
         try:
-            slot = self._slots.take()
-            folder = Path(tempfile.gettempdir()) / f"{PREFIX}{owner_mark()}-{next(self._numbers)}"
             folder.mkdir(mode=0o700)
-            if slot.uid is not None:
-                os.chown(folder, slot.uid, slot.uid)
-            environment = self._interpreter.environment(inside=False) | {"HOME": str(folder), "TMPDIR": str(folder)}
-            members = slot.cgroup.members if slot.cgroup else ()
-            process, channel = launch(argv, environment, members, start_new_session=True)
+            with self._slots.lend() as slot:
+                if slot.uid is not None:
+                    os.chown(folder, slot.uid, slot.uid)
+                process, channel = launch(argv, environment, slot.groups, start_new_session=True)
         except OSError as error:
             raise SandboxError(f"a sandbox could not be started: {error}") from error
-        self._own.add(process.pid)
-        cell = Cell(process, channel, _Place(self._slots, slot, folder, process.pid, self._own, known))
+        cell = Cell(process, channel, _Place(self._slots, slot, folder, process.pid, known))
         path = self._interpreter.path(inside=False)
-        setup = {"uid": slot.uid, "folder": str(folder), "path": path, "preload": self._preload, "guard": os.getpid()}
-        cell.boot(stage_code(), setup)
+        given = {"uid": slot.uid, "folder": str(folder), "groups": slot.groups}
+        cell.boot(stage_code(), given | {"path": path, "preload": self._preload, "guard": os.getpid()})
         return cell
 
     def close(self) -> None:
@@ -85,8 +80,6 @@ class _Place:
     slot: Slot
     folder: Path
     pid: int
-    own: set[int]
-    """Pids of all cells' first processes."""
     known: set[int]
     """This process's children when the cell started."""
 
@@ -110,11 +103,10 @@ class _Place:
             self.slot.cgroup.kill()
         if self.slot.uid is not None:
             kill_user(self.slot.uid)
-        kill_adopted(self.known | self.own, GONE_SECONDS)
+        kill_adopted(self.known, GONE_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def release(self) -> None:
-        self.own.discard(self.pid)
         self.slots.give(self.slot)
 
 

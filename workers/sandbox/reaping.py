@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
+STARTED: set[int] = set()
+"""First processes of all sandboxes of this process that run or wait: no orphans."""
 _POLL_SECONDS = 0.001
 
 
@@ -47,7 +49,7 @@ def kill_adopted(known: set[int], seconds: float) -> None:
 def _adopted(known: set[int]) -> set[int]:
     session = os.getsid(0)
     found = set()
-    for pid in children_of(os.getpid()) - known:
+    for pid in children_of(os.getpid()) - known - STARTED:
         with suppress(ProcessLookupError):
             if os.getsid(pid) != session:
                 found.add(pid)

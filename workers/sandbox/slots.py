@@ -4,8 +4,10 @@ Invariant: no two live sandboxes of this host share a uid or a cgroup. A uid is 
 which the kernel frees with the process that holds it. A slot is given out only when nothing runs in it.
 """
 
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from workers.sandbox.cgroups import Cgroup, CgroupRoot
@@ -20,12 +22,16 @@ class Slot:
     """None: the service's own user."""
     cgroup: Cgroup | None
     claim: socket.socket | None = None
+    groups: tuple[int, ...] = ()
+    """Descriptors of the cgroup's files, open for a process that joins by writing to them."""
 
     @property
     def idle(self) -> bool:
         return self.cgroup is None or self.cgroup.empty
 
     def close(self) -> None:
+        for descriptor in self.groups:
+            os.close(descriptor)
         if self.cgroup is not None:
             self.cgroup.close()
         if self.claim is not None:
@@ -38,15 +44,21 @@ class Slots:
         self._own_uids = own_uids
         self._free: list[Slot] = []
         self._busy: list[Slot] = []
-        self._made = 0
 
-    def take(self) -> Slot:
-        """Raises OSError where no uid is free, or no cgroup can be made."""
+    @contextmanager
+    def lend(self) -> Iterator[Slot]:
+        """Until it is given back; at once where the body fails. Raises OSError where no uid is free, or no cgroup can
+        be made.
+        """
         slot = next((slot for slot in self._free if slot.idle), None) or self._make()
         if slot in self._free:
             self._free.remove(slot)
         self._busy.append(slot)
-        return slot
+        try:
+            yield slot
+        except BaseException:
+            self.give(slot)
+            raise
 
     def give(self, slot: Slot) -> None:
         self._busy.remove(slot)
@@ -59,9 +71,10 @@ class Slots:
         self._busy.clear()
 
     def _make(self) -> Slot:
-        self._made += 1
         uid, claim = next(_free_uids()) if self._own_uids else (None, None)
-        return Slot(uid, self._root.make(self._made) if self._root else None, claim)
+        cgroup = self._root.make() if self._root else None
+        groups = tuple(os.open(file, os.O_WRONLY | os.O_CLOEXEC) for file in cgroup.members) if cgroup else ()
+        return Slot(uid, cgroup, claim, groups)
 
 
 def _free_uids() -> Iterator[tuple[int, socket.socket]]:

@@ -109,6 +109,9 @@ def run(job: "dict[str, Any]") -> None:
 
 def main() -> None:
     setup = receive()
+    for descriptor in setup["groups"]:
+        os.write(descriptor, b"0")  # the process that writes joins the cgroup
+        os.close(descriptor)
     os.chdir(setup["folder"])
     become(setup["uid"])
     sys.path[:] = [setup["folder"], *setup["path"]]

@@ -49,11 +49,23 @@ def test_limits_and_kills_of_version_2(tmp_path: Path) -> None:
     assert not group.killed_for_memory()
 
 
+def test_groups_of_one_process_are_apart() -> None:
+    root = CgroupRoot.find()
+    if root is None:
+        pytest.skip("no cgroup can be made here")
+    one, other = root.make(), root.make()
+    try:
+        assert set(one.members).isdisjoint(other.members)
+    finally:
+        one.close()
+        other.close()
+
+
 def test_a_real_group_is_limited_and_removed() -> None:
     root = CgroupRoot.find()
     if root is None:
         pytest.skip("no cgroup can be made here")
-    group = root.make(77)
+    group = root.make()
     for memory in (2**28, 2**26, 2**27):
         group.limit(memory, 9)
         assert (group._memory / root.layout.memory[0]).read_text().strip() == str(memory)

@@ -62,9 +62,9 @@ class Candidate:
         if kind != b"R":
             raise self._over(where, "it spoke for its harness")
 
-    def call(self, arguments: list[Any], keywords: dict[str, Any], where: str) -> Any:
-        """Raises CandidateError."""
-        kind, rest = self._ask((arguments, keywords), where)
+    def call(self, arguments: list[Any], keywords: dict[str, Any], where: str, *, last: bool = False) -> Any:
+        """`last`: it cannot be called again. Raises CandidateError."""
+        kind, rest = self._ask((arguments, keywords, last), where)
         try:
             if kind == b"V":
                 return decode(rest)

@@ -25,7 +25,7 @@ def judge(load: Callable[[], Candidate], cases: list[FunctionCase], tolerance: f
                     yield from [error.outcome] * (len(cases) - number + 1)
                     return
             try:
-                value = candidate.call(case.args, case.kwargs, where)
+                value = candidate.call(case.args, case.kwargs, where, last=number == len(cases))
             except CandidateError as error:
                 if error.raised is None:
                     candidate.close()
