@@ -1,7 +1,7 @@
 """Hostile inputs in a row, fuzzed from every verifier's cases, through one pool: what must hold whatever they do.
 
-REWARDSTREAM_FUZZ_INPUTS sets how many, REWARDSTREAM_FUZZ_SEED which. The default takes a minute on two cores; 10,000 pass
-with REWARDSTREAM_FUZZ_INPUTS=10000.
+REWARDSTREAM_FUZZ_INPUTS sets how many, REWARDSTREAM_FUZZ_SEED which. The default takes a minute on two cores; 10,000
+pass, too.
 """
 
 import asyncio
