@@ -21,6 +21,7 @@ tickets_skipped_total = Counter("rewardstream_tickets_skipped", "Tickets not gen
 generated_tokens_total = Counter("rewardstream_generated_tokens", "Tokens sampled by the engine.")
 engine_running = Gauge("rewardstream_engine_running", "Continuations in the engine.")
 engine_policy_version = Gauge("rewardstream_engine_policy_version", "Version that the engine holds.")
+weights_refused_total = Counter("rewardstream_weights_refused", "Announced weights not loaded.", ["reason"])
 weight_swap_seconds = Histogram("rewardstream_weight_swap_seconds", "Loading new weights.", buckets=_SECONDS)
 
 scorer_requests_total = Counter("rewardstream_scorer_requests", "Verdicts.", ["scorer", "status"])

@@ -65,6 +65,14 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class WeightsKind(StrEnum):
+    """What an announced folder holds."""
+
+    FULL = "full"
+    ADAPTER = "adapter"
+    """A LoRA adapter in peft's format, over the weights that the engines started with."""
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the scorer is asked, whole: a rollout can be scored again years later from this alone."""
 
@@ -212,17 +220,20 @@ class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `policy.versions`: announced after the files are on disk. The newest announcement wins."""
+    """Topic `policy.versions`: announced after the files are in their place. The newest announcement wins."""
 
     run_id: str
     lineage: int
     version: int
     uri: str
-    """A folder that transformers and vLLM load."""
+    """A folder that transformers, peft and vLLM load: a path, or a URL of fsspec."""
     sha256: str
-    """Of `model.safetensors`."""
+    """Of `model.safetensors`, or of an adapter's `adapter_model.safetensors`."""
     step: int
     announced_at: float
+    kind: WeightsKind = WeightsKind.FULL
+    files: dict[str, str] = {}
+    """sha256 of every file of the folder, by name; empty where the message was written before this field."""
 
 
 def group_id(run_id: str, seq: int) -> str:

@@ -1,7 +1,8 @@
 """The learner's checkpoint: weights, optimizers, random state, history and log positions as one atomic unit.
 
 Invariant: restoring a checkpoint and reading the log from its `offsets`, skipping the groups in `closed`, sees every
-group that the surviving history has not closed, and none that it has. The model part is a Hugging Face folder.
+group that the surviving history has not closed, and none that it has. The model part is a folder that
+transformers loads, or peft where an adapter is trained.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from typing import Any
 import torch
 
 from streams.records import TopicPartition
-from trainer.folders import atomic_folder, copy_description, keep_newest
+from trainer.folders import atomic_folder, keep_newest
+from trainer.policies import save_policy
 from trainer.ppo import PPO
 from trainer.seqset import SeqSet
 
@@ -41,8 +43,7 @@ def save(folder: Path, ppo: PPO, history: History, template: Path, keep: int) ->
     """Write `folder/vNNNNNN`; `template` is the policy's own folder. Raises OSError."""
     target = folder / f"v{history.version:06d}"
     with atomic_folder(target) as temporary:
-        copy_description(template, temporary)
-        ppo.policy.save_pretrained(temporary)
+        save_policy(ppo.policy, template, temporary)
         torch.save(_state(ppo, history), temporary / _STATE_FILE)
     keep_newest(folder, _PATTERN, keep)
     return target

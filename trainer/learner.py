@@ -32,8 +32,9 @@ from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, drain, resume_offsets
 from trainer.models import ValueModel, load_causal_lm
+from trainer.policies import load_policy
 from trainer.ppo import PPO
-from trainer.publish import Publisher, newest_announcement
+from trainer.publish import newest_announcement, publisher_of
 from trainer.replay import open_source
 from trainer.seqset import SeqSet
 from trainer.steplog import STEPS_FILE, record_step
@@ -72,13 +73,7 @@ class Learner:
         before = newest_announcement(settings, bootstrap)
         lineage = before.lineage + 1 if before else history.lineage
         self._at = Position(lineage, history.version, history.ordinal)
-        self._publisher = Publisher(
-            folder=self._folder / "versions",
-            template=template,
-            run_id=settings.run.id,
-            dtype=getattr(torch, settings.model.dtype),
-            keep=settings.learner.keep_versions,
-        )
+        self._publisher = publisher_of(settings, template)
         self._source = open_source(settings, bootstrap)
         self._intake = Intake(self._source, settings.learner, Limits.of(settings.selector.admission), history.closed)
         topics = [self._source.prompts, self._source.scored]
@@ -279,7 +274,7 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     if learner.threads:
         torch.set_num_threads(learner.threads)
     torch.manual_seed(settings.run.seed)
-    policy = load_causal_lm(policy_folder)
+    policy = load_policy(policy_folder, template, learner.lora)
     if learner.value.kind == "none":
         return PPO(policy, None, learner)
     trunk = None

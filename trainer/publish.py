@@ -1,9 +1,14 @@
-"""Weight publication: a Hugging Face folder on disk first, its announcement after; and the newest of a run.
+"""Weight publication: a folder on disk, its copy at a URL where one is set, its announcement; and the newest of a run.
 
-Invariant: an announced folder is whole and its checksum true; folders are kept until `keep` newer ones exist.
+Invariant: an announced folder is whole and its checksums true; folders are kept until `keep` newer ones exist. What was
+not written whole, here or there, is never announced: the error ends the step, and the learner's next life writes anew.
+
+`snapshot` reads the policy and `write` only files: the second may run beside the next step.
 """
 
+import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +19,31 @@ from safetensors.torch import save_file
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import decode_by_schema
-from streams.messages import PolicyVersion
+from streams.messages import PolicyVersion, WeightsKind
 from streams.topics import Topic, topic_name
+from trainer import lora
 from trainer.folders import atomic_folder, copy_description, keep_newest
-from workers.model_files import WEIGHTS_FILE, file_sha256
+from trainer.parallel.whole import whole
+from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.remote_files import RemoteFolder
+
+log = logging.getLogger(__name__)
+
+_PATTERN = "lineage*-v*"
+_ATTEMPTS = 3
+"""Uploads of one file: object stores answer `slow down` now and then; what fails three times is down."""
+_BACKOFF_SECONDS = 1.0
+"""Before the second attempt; twice as long before the third."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is published of a policy: on the CPU, in the published type, apart from the policy's own memory."""
+
+    kind: WeightsKind
+    tensors: dict[str, torch.Tensor]
+    adapter: Any | None = None
+    """peft's configuration, where only an adapter is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +55,91 @@ class Publisher:
     run_id: str
     dtype: torch.dtype
     keep: int
+    remote: RemoteFolder | None = None
+    """Where engines fetch them from; None: from `folder` itself."""
 
     def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
         """Write the weights; returns the announcement to make. Raises OSError."""
+        return self.write(self.snapshot(policy), lineage, version)
+
+    def snapshot(self, policy: Any) -> Snapshot:
+        """A copy of the weights. Where the policy is sharded, every process must call it."""
+        if lora.is_adapted(policy):
+            tensors = self._copied(lora.adapter_tensors(policy))
+            return Snapshot(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
+        tied = set(getattr(policy, "_tied_weights_keys", None) or ()) if policy.config.tie_word_embeddings else set()
+        state = {name: tensor for name, tensor in policy.state_dict().items() if name not in tied}
+        return Snapshot(WeightsKind.FULL, self._copied(state))  # tied weights once, as transformers writes them
+
+    def write(self, snapshot: Snapshot, lineage: int, version: int) -> PolicyVersion:
+        """To disk and to the URL; returns the announcement to make. Raises OSError."""
         target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
+        main = ADAPTER_FILE if snapshot.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
         with atomic_folder(target) as temporary:
-            copy_description(self.template, temporary)
-            save_file(self._tensors(policy), temporary / WEIGHTS_FILE, metadata={"format": "pt"})
-            digest = file_sha256(temporary / WEIGHTS_FILE)
-        keep_newest(self.folder, "lineage*-v*", self.keep)
+            if snapshot.adapter is None:
+                copy_description(self.template, temporary)
+            else:
+                snapshot.adapter.save_pretrained(temporary)
+            save_file(snapshot.tensors, temporary / main, metadata={"format": "pt"})
+            files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
+        keep_newest(self.folder, _PATTERN, self.keep)
         return PolicyVersion(
             run_id=self.run_id,
             lineage=lineage,
             version=version,
-            uri=str(target.resolve()),
-            sha256=digest,
+            uri=str(target.resolve()) if self.remote is None else self._upload(self.remote, target),
+            sha256=files[main],
             step=version,
             announced_at=time.time(),
+            kind=snapshot.kind,
+            files=files,
         )
 
-    def _tensors(self, policy: Any) -> dict[str, torch.Tensor]:
-        """Tied weights once, as transformers writes them."""
-        tied = set(getattr(policy, "_tied_weights_keys", None) or ()) if policy.config.tie_word_embeddings else set()
-        state = policy.state_dict()
-        return {name: tensor.detach().to(self.dtype).contiguous() for name, tensor in state.items() if name not in tied}
+    def _copied(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        copies: dict[str, torch.Tensor] = {}
+        for name, tensor in state.items():
+            copies[name] = whole(tensor.detach()).to("cpu", self.dtype, copy=True).contiguous()
+        return copies
+
+    def _upload(self, remote: RemoteFolder, source: Path) -> str:
+        """The URL under which all of `source` now lies. Raises OSError."""
+        place = remote.child(source.name)
+        for path in sorted(source.iterdir()):
+            _attempted(lambda path=path: place.put(path))  # type: ignore[misc]
+        stale = [name for name in remote.folders() if name.startswith("lineage")][: -self.keep]
+        for name in stale:
+            try:
+                remote.child(name).remove()
+            except OSError as error:  # a run that could write goes on; the next version removes it
+                log.warning("an old version stays: %s", error)
+        return place.url
+
+
+def _attempted(action: Callable[[], None]) -> None:
+    """Raises the OSError of the last attempt."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            action()
+        except OSError as error:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            log.warning("%s; attempt %d of %d", error, attempt + 2, _ATTEMPTS)
+            time.sleep(_BACKOFF_SECONDS * 2**attempt)
+        else:
+            return
+
+
+def publisher_of(settings: Settings, template: Path) -> Publisher:
+    """As the settings ask. Raises OSError where learner.publish_to cannot be opened."""
+    run, place = settings.run, settings.learner.publish_to.rstrip("/")
+    return Publisher(
+        folder=run.folder / run.id / "versions",
+        template=template,
+        run_id=run.id,
+        dtype=getattr(torch, settings.model.dtype),
+        keep=settings.learner.keep_versions,
+        remote=RemoteFolder(f"{place}/{run.id}") if place else None,
+    )
 
 
 def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:

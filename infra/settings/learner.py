@@ -35,6 +35,19 @@ class ReplaySettings(Section):
     """NAME@VERSION of a rescore; groups that it did not score keep their own. Empty: the scores of the run itself."""
 
 
+class LoraSettings(Section):
+    """Training an adapter instead of the weights (LoRA, 2106.09685)."""
+
+    rank: Annotated[int, Field(ge=0, le=512)] = 0
+    """Of the adapter's matrices; 0 trains the weights themselves. A reward carries few bits a sample, and small ranks
+    hold them: 8 to 32."""
+    alpha: Annotated[int, Field(ge=1)] = 32
+    """The adapter counts alpha / rank times, which makes the best learning rate nearly independent of the rank; it is
+    about ten times that of whole weights."""
+    target_modules: tuple[str, ...] = ()
+    """Names of linear layers, such as "q_proj"; empty: every one but the output head."""
+
+
 class LearnerSettings(Section):
     advantage: Literal["gae", "group"] = "gae"
     gamma: Share = 1.0
@@ -82,4 +95,9 @@ class LearnerSettings(Section):
     """Where the newest turns out damaged, the one before goes on."""
     keep_versions: Annotated[int, Field(ge=2)] = 3
     """An engine may be loading the one before the newest."""
+    publish_to: str = ""
+    """Where engines fetch versions from: a URL of fsspec, as s3://bucket/path (with the package of its protocol
+    installed, here s3fs), under which each run has a folder. Empty: from the run's own folder, on a disk that learner
+    and engines share."""
+    lora: LoraSettings = LoraSettings()
     replay: ReplaySettings = ReplaySettings()

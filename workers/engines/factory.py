@@ -6,8 +6,10 @@ from infra.settings.tree import EngineSettings
 from workers.engines.base import Engine
 
 
-def make_engine(settings: EngineSettings, folder: Path, dtype: str) -> Engine:
-    """Over the model in `folder`, holding no announced version yet. Raises OSError or ValueError."""
+def make_engine(settings: EngineSettings, folder: Path, dtype: str, *, lora_rank: int = 0) -> Engine:
+    """Over the model in `folder`, holding no announced version yet; `lora_rank` is that of the adapters which will be
+    announced, 0 where whole weights are. Raises OSError or ValueError.
+    """
     if settings.kind == "vllm":
         from workers.engines.vllm import VllmEngine
 
@@ -16,6 +18,7 @@ def make_engine(settings: EngineSettings, folder: Path, dtype: str) -> Engine:
             max_running=settings.max_running,
             max_model_tokens=settings.max_model_tokens,
             dtype=dtype,
+            lora_rank=lora_rank,
             arguments=settings.vllm_args,
         )
     import torch

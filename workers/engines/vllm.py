@@ -4,6 +4,8 @@ Invariants, beyond those of `workers.engines.base`:
 - One vLLM request a sample, added when a slot is free, so that what vLLM holds is running and never only queued.
 - The prefix cache is salted with the weights' version: a prompt is never continued from keys and values that other
   weights made, unless its own continuation was already running when the weights changed.
+- With `lora_rank`, what is loaded are adapters over the weights of `folder`: each takes the place of the one before it
+  under the same id, so that running requests go on with the newer one.
 - vLLM may preempt a running request when its cache is full, and then computes its keys and values again, with the
   weights it has by then.
 """
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.engines import chat
+from workers.engines.adapters import is_adapter, read_adapter, require_same, shapes
 from workers.engines.base import Generation, GenerationRequest, WeightVersion
 from workers.engines.rows import Row, check_request, start_row
 from workers.engines.weights import require_shapes, shapes_of
@@ -25,6 +28,9 @@ _ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
 }
+_ADAPTER = "policy"
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""vLLM's `max_lora_rank`."""
 
 
 class VllmEngine:
@@ -37,10 +43,13 @@ class VllmEngine:
         max_running: int,
         max_model_tokens: int,
         dtype: str = "bfloat16",
+        lora_rank: int = 0,
         arguments: Mapping[str, Any] | None = None,
         weights: WeightVersion = WeightVersion(0, -1),  # noqa: B008 (frozen)
     ) -> None:
-        """Load the model; `arguments` are vLLM's EngineArgs and win over those set here. Raises OSError, ValueError."""
+        """Load the model; `lora_rank` above 0 makes it take adapters up to that rank instead of whole weights.
+        `arguments` are vLLM's EngineArgs and win over those set here. Raises OSError, ValueError.
+        """
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         from vllm.platforms import current_platform
@@ -61,10 +70,15 @@ class VllmEngine:
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
         }
+        if lora_rank:
+            options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": allowed_rank(lora_rank)}
         self._engine: Any = LLMEngine.from_engine_args(
             EngineArgs(model=str(folder), **(options | dict(arguments or {})))
         )
         self._shapes = shapes_of(folder)
+        self._takes_adapters = lora_rank > 0
+        self._adapter: Any | None = None  # what requests name; None before the first
+        self._adapter_shapes: dict[str, tuple[int, ...]] = {}
         self._tokenizer = chat.load_tokenizer(folder)
         self._end_tokens = chat.end_tokens(folder, self._tokenizer)
         self._max_running = max_running
@@ -100,10 +114,16 @@ class VllmEngine:
         return finished
 
     def load_weights(self, folder: Path, version: WeightVersion) -> None:
-        require_shapes(folder, self._shapes)
-        self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-        if self._on_cpu:
-            self._engine.apply_model(_repack_head)
+        if is_adapter(folder) != self._takes_adapters:
+            kind = "an adapter" if is_adapter(folder) else "a whole model"
+            raise ValueError(f"{folder} holds {kind}: a run's learner.lora must not change")
+        if self._takes_adapters:
+            self._load_adapter(folder)
+        else:
+            require_shapes(folder, self._shapes)
+            self._engine.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+            if self._on_cpu:
+                self._engine.apply_model(_repack_head)
         self._weights = version
 
     def encode_chat(self, messages: tuple[dict[str, str], ...]) -> tuple[int, ...]:
@@ -117,6 +137,19 @@ class VllmEngine:
         self._engine.abort_request(list(self._rows))
         self._rows.clear()
         self._engine.engine_core.shutdown()
+
+    def _load_adapter(self, folder: Path) -> None:
+        from vllm.lora.request import LoRARequest
+
+        found = shapes(read_adapter(folder))
+        if self._adapter_shapes:
+            require_same(folder, found, self._adapter_shapes)
+        try:
+            self._engine.add_lora(LoRARequest(_ADAPTER, 1, str(folder), load_inplace=True))
+        except RuntimeError as error:  # vLLM loads the new one before it drops the old
+            raise ValueError(f"{folder} is no adapter that vLLM takes: {error}") from error
+        self._adapter = LoRARequest(_ADAPTER, 1, str(folder))
+        self._adapter_shapes = found
 
     def _add(self, request: GenerationRequest, index: int) -> None:
         from vllm import SamplingParams
@@ -140,11 +173,19 @@ class VllmEngine:
         self._added += 1
         name = str(self._added)
         self._rows[name] = row
-        self._engine.add_request(name, prompt, sampling)
+        self._engine.add_request(name, prompt, sampling, lora_request=self._adapter)
 
     def _extend(self, row: Row, output: Any) -> None:
         for token, logprobs in zip(output.token_ids, output.logprobs, strict=True):
             row.append(token, logprobs[token].logprob, self._weights, self._end_tokens)
+
+
+def allowed_rank(rank: int) -> int:
+    """The smallest that vLLM sets memory aside for and that holds `rank`. Raises ValueError above the largest."""
+    fitting = [allowed for allowed in _RANKS if allowed >= rank]
+    if not fitting:
+        raise ValueError(f"learner.lora.rank = {rank}: vLLM serves adapters up to rank {_RANKS[-1]}")
+    return fitting[0]
 
 
 def _repack_head(model: Any) -> None:

@@ -11,14 +11,20 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from workers.engines.adapters import holds_adapter, is_adapter, load_adapter_in_place
 from workers.model_files import WEIGHTS_FILE
 
 
 def load_in_place(model: torch.nn.Module, folder: Path) -> None:
-    """Copy the folder's tensors into the model's own, casting to their type.
+    """Copy the folder's tensors into the model's own, casting to their type; an adapter's beside them.
 
     Raises OSError where a file cannot be read, ValueError where a tensor is missing or has another shape.
     """
+    if is_adapter(folder):
+        load_adapter_in_place(model, folder)
+        return
+    if holds_adapter(model):
+        raise ValueError(f"{folder} holds a whole model, the engine an adapter: a run's learner.lora must not change")
     with torch.inference_mode():
         for target, source in _matched(model, _read(folder), folder):
             target.copy_(source)

@@ -1,13 +1,13 @@
-"""Following the learner: the newest announced version, loaded once its file is what was announced.
+"""Following the learner: the newest announced version, loaded once its files are what was announced.
 
-Invariant: the engine holds old weights or announced ones, whole: a file whose digest differs is never loaded. Only the
-newest announcement counts, by its place in the log, so that a resumed learner's lower version replaces a higher one.
+Invariant: the engine holds old weights or announced ones, whole: a file whose digest differs is never loaded, it is
+counted and the engine stays on what it has. Only the newest announcement counts, by its place in the log, so that a
+resumed learner's lower version replaces a higher one.
 """
 
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from infra import metrics
 from streams.clients import LogReader
@@ -15,7 +15,7 @@ from streams.codec import DecodeError, decode
 from streams.messages import PolicyVersion
 from streams.records import Record
 from workers.engines.base import Engine, WeightVersion
-from workers.model_files import WEIGHTS_FILE, file_sha256
+from workers.weight_cache import WeightCache, WeightsMismatchError
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,16 @@ _RETRY_SECONDS = 5.0
 
 class PolicyFollower:
     def __init__(
-        self, reader: LogReader, engine: Engine, run_id: str, set_aside: Callable[[Record, Exception], None]
+        self,
+        reader: LogReader,
+        engine: Engine,
+        cache: WeightCache,
+        run_id: str,
+        set_aside: Callable[[Record, Exception], None],
     ) -> None:
         self._reader = reader
         self._engine = engine
+        self._cache = cache
         self._run_id = run_id
         self._set_aside = set_aside
         self._wanted: PolicyVersion | None = None
@@ -60,8 +66,10 @@ class PolicyFollower:
         started = time.monotonic()
         version = WeightVersion(wanted.lineage, wanted.version)
         try:
-            load_announced(self._engine, wanted, version)
+            self._engine.load_weights(self._cache.folder_of(wanted), version)
         except (OSError, ValueError) as error:
+            reason = "mismatch" if isinstance(error, WeightsMismatchError) else "unreadable"
+            metrics.weights_refused_total.labels(reason).inc()
             self._try_at = time.monotonic() + _RETRY_SECONDS
             log.error(  # noqa: TRY400 (the cause is in the text)
                 "version %d of lineage %d is not loaded, %s stays: %s; next attempt in %g s",
@@ -73,15 +81,3 @@ class PolicyFollower:
         metrics.weight_swap_seconds.observe(seconds)
         metrics.engine_policy_version.set(version.version)
         log.info("loaded version=%d lineage=%d seconds=%.2f", version.version, version.lineage, seconds)
-
-
-def load_announced(engine: Engine, announced: PolicyVersion, version: WeightVersion) -> None:
-    """Raises OSError or ValueError, the engine's weights then being the old ones."""
-    folder = Path(announced.uri)
-    found = file_sha256(folder / WEIGHTS_FILE)
-    if found != announced.sha256:
-        raise ValueError(
-            f"{folder / WEIGHTS_FILE} has sha256 {found[:12]}..., announced was {announced.sha256[:12]}...: the file "
-            "is damaged or another one"
-        )
-    engine.load_weights(folder, version)

@@ -30,6 +30,7 @@ from workers.rollout.intake import STAGE, TicketIntake
 from workers.rollout.offsets import Place
 from workers.rollout.policy import PolicyFollower
 from workers.rollout.tickets import TicketBook
+from workers.weight_cache import WeightCache
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class RolloutWorker:
         self._engine = engine
         self._producer = producer
         self._intake = TicketIntake(consumer, topic_name(settings.topics.prefix, Topic.PROMPTS))
-        self._policy = PolicyFollower(versions, engine, settings.run.id, self._set_aside)
+        cache = WeightCache(settings.run.folder / settings.run.id / "fetched")
+        self._policy = PolicyFollower(versions, engine, cache, settings.run.id, self._set_aside)
         self._dead_letters_topic = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
         self._book = TicketBook()
@@ -175,7 +177,8 @@ def open_worker(settings: Settings, bootstrap: str) -> Iterator[RolloutWorker]:
         versions = LogReader(settings.broker, bootstrap, [topic_name(prefix, Topic.POLICY_VERSIONS)])
         stack.enter_context(versions)
         folder = resolve_model(settings.model.path, settings.run.prepared)
-        engine = make_engine(settings.rollout.engine, folder, settings.model.dtype)
+        rank = settings.learner.lora.rank
+        engine = make_engine(settings.rollout.engine, folder, settings.model.dtype, lora_rank=rank)
         stack.callback(engine.close)
         group = f"{settings.run.id}.{STAGE}"
         consumer = make_consumer(settings.broker, bootstrap, group, [topic_name(prefix, Topic.PROMPTS)])

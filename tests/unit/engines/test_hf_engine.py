@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from adapter_contract import AdapterContract
 from engine_contract import FIRST, MAX_RUNNING, EngineContract
 from tiny_model import CONTEXT
 
@@ -15,5 +16,13 @@ class TestHfEngine(EngineContract):
         engine = HfEngine(
             first_folder, dtype="float32", max_running=MAX_RUNNING, max_model_tokens=CONTEXT, weights=FIRST
         )
+        yield engine
+        engine.close()
+
+
+class TestHfEngineWithAdapters(AdapterContract):
+    @pytest.fixture(scope="class")
+    def made(self, first_folder: Path) -> Iterator[Engine]:
+        engine = HfEngine(first_folder, dtype="float32", max_running=MAX_RUNNING, max_model_tokens=CONTEXT)
         yield engine
         engine.close()

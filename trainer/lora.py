@@ -1,0 +1,53 @@
+"""Low-rank adapters through peft: W + (alpha / rank) B A on chosen layers, only A and B trained (LoRA, 2106.09685).
+
+Invariants:
+- The model keeps its own class and its own names: peft's layers are put into it, no wrapper around it, so that
+  whatever runs a policy runs an adapted one.
+- A fresh adapter is the identity (B = 0). No dropout: it would be a difference between engine and learner.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from torch import Tensor
+
+from infra.settings.learner import LoraSettings
+from workers.engines.adapters import ADAPTER, NAME_PREFIX, holds_adapter, load_adapter_in_place
+
+
+def adapt(policy: Any, settings: LoraSettings, template: Path) -> Any:
+    """The policy with a fresh adapter, everything else frozen. Raises ValueError where no layer has a target's name."""
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        target_modules=list(settings.target_modules) or "all-linear",
+        lora_dropout=0.0,
+        bias="none",
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=str(template),
+    )
+    adapted = inject_adapter_in_model(config, policy, ADAPTER).eval()
+    written = adapter_config(adapted)
+    written.target_modules = sorted({name.rpartition(".")[2] for name in written.target_modules})
+    return adapted
+
+
+def is_adapted(policy: Any) -> bool:
+    return holds_adapter(policy)
+
+
+def adapter_config(policy: Any) -> Any:
+    return policy.peft_config[ADAPTER]
+
+
+def adapter_tensors(policy: Any, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """A and B of every adapted layer, by the names of peft's files; of `state` where the model's own is given."""
+    found = get_peft_model_state_dict(policy, state_dict=state, adapter_name=ADAPTER)
+    return {NAME_PREFIX + name: tensor for name, tensor in found.items()}
+
+
+def load_adapter(policy: Any, folder: Path) -> None:
+    """Into a policy that was adapted with the same settings. Raises OSError, ValueError."""
+    load_adapter_in_place(policy, folder)

@@ -1,0 +1,55 @@
+"""The policy from its folder and into it: whole weights, or the model it started from and an adapter.
+
+Invariant: what `save_policy` wrote, `load_policy` reads under the same learner.lora, in any number of processes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from infra.settings.learner import LoraSettings
+from trainer import lora
+from trainer.folders import copy_description
+from trainer.models import load_causal_lm
+from trainer.parallel.whole import whole
+from workers.engines.adapters import is_adapter
+from workers.model_files import ADAPTER_FILE
+
+
+def load_policy(folder: Path, template: Path, settings: LoraSettings) -> Any:
+    """From a checkpoint's folder, or from `template` where that is `folder`; float32, not sharded.
+
+    Raises OSError or ValueError where it does not load, or holds what `settings` does not ask for.
+    """
+    if settings.rank == 0:
+        if is_adapter(folder):
+            raise ValueError(f"{folder} holds an adapter: set learner.lora.rank as it was, or remove the folder")
+        return load_causal_lm(folder)
+    policy = lora.adapt(load_causal_lm(template), settings, template)
+    if folder != template:
+        if not is_adapter(folder):
+            raise ValueError(f"{folder} holds whole weights: set learner.lora.rank to 0, or remove the folder")
+        lora.load_adapter(policy, folder)
+    return policy
+
+
+def save_policy(policy: Any, template: Path, folder: Path) -> None:
+    """As a folder that transformers or peft loads. Raises OSError."""
+    write_policy(policy, policy_state(policy), template, folder)
+
+
+def policy_state(policy: Any) -> dict[str, Any]:
+    """The tensors that `write_policy` writes, whole. Where the policy is sharded, every process must call it."""
+    own = lora.adapter_tensors(policy) if lora.is_adapted(policy) else policy.state_dict()
+    return {name: whole(tensor.detach()) for name, tensor in own.items()}
+
+
+def write_policy(policy: Any, state: dict[str, Any], template: Path, folder: Path) -> None:
+    """Raises OSError."""
+    if lora.is_adapted(policy):
+        lora.adapter_config(policy).save_pretrained(folder)
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / ADAPTER_FILE)
+        return
+    copy_description(template, folder)
+    policy.save_pretrained(folder, state_dict=state)

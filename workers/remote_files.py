@@ -1,0 +1,67 @@
+"""Files in a folder at a URL, through fsspec: the one module that imports it.
+
+Invariant: whatever a file system raises leaves here as an OSError that names the URL, so that callers handle remote and
+local files alike. What its URL needs (s3fs, gcsfs, adlfs, ...) is installed apart, and named where it is missing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+
+
+def is_url(place: str) -> bool:
+    return "://" in place
+
+
+class RemoteFolder:
+    """One folder of an fsspec file system; `url` is its place."""
+
+    def __init__(self, url: str) -> None:
+        """Raises OSError where the protocol is unknown or its package is not installed."""
+        self.url = url.rstrip("/")
+        with self._told("open"):
+            self._files, self._root = fsspec.core.url_to_fs(self.url)
+
+    def child(self, name: str) -> "RemoteFolder":
+        return RemoteFolder(f"{self.url}/{name}")
+
+    def put(self, local: Path) -> None:
+        """Copy the file into the folder, under its name, and see that all of it arrived. Raises OSError."""
+        with self._told(f"write {local.name} to"):
+            self._files.makedirs(self._root, exist_ok=True)
+            self._files.put_file(str(local), self._path(local.name))
+            self._files.invalidate_cache(self._root)
+            arrived, sent = self._files.info(self._path(local.name))["size"], local.stat().st_size
+            if arrived != sent:
+                raise OSError(f"{arrived} bytes of {sent} arrived")
+
+    def get(self, name: str, local: Path) -> None:
+        """Copy the file `name` to `local`. Raises OSError."""
+        with self._told(f"read {name} of"):
+            self._files.get_file(self._path(name), str(local))
+
+    def folders(self) -> list[str]:
+        """Names of the folders inside, sorted; none where there is no such place. Raises OSError."""
+        with self._told("list"):
+            self._files.invalidate_cache(self._root)
+            if not self._files.isdir(self._root):
+                return []
+            entries = self._files.ls(self._root, detail=True)
+        return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == "directory")
+
+    def remove(self) -> None:
+        """The folder with all that is in it. Raises OSError."""
+        with self._told("remove"):
+            self._files.rm(self._root, recursive=True)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each file system raises its client's own kinds
+            raise OSError(f"cannot {what} {self.url}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,89 @@
+"""Announced weights as a folder on this machine, whole and checked.
+
+Invariant: `folder_of` returns only a folder whose files have the digests that were announced. What it fetched lies
+under the cache as `lineageLLL-vVVVVVV-DIGEST`, complete or absent; at most `keep` of those stay, the newest by name.
+Several workers of one machine may share a cache: one that is overtaken by two versions while it loads gets an OSError
+and loads the newest instead.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from streams.messages import PolicyVersion, WeightsKind
+from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.remote_files import RemoteFolder, is_url
+
+_UNFINISHED = ".fetching-"
+_KEEP = 2
+"""The version that is held and the one that replaces it."""
+
+
+class WeightsMismatchError(ValueError):
+    """A file is not the one that was announced; the text names both digests."""
+
+
+class WeightCache:
+    def __init__(self, folder: Path, keep: int = _KEEP) -> None:
+        self._folder = folder
+        self._keep = keep
+
+    def folder_of(self, announced: PolicyVersion) -> Path:
+        """Raises WeightsMismatchError, OSError where a file cannot be had, ValueError where the announcement cannot be
+        followed.
+        """
+        if not is_url(announced.uri):
+            return _checked(Path(announced.uri), announced)
+        target = self._folder / f"lineage{announced.lineage:03d}-v{announced.version:06d}-{announced.sha256[:12]}"
+        if target.is_dir():
+            try:
+                return _checked(target, announced)
+            except (OSError, WeightsMismatchError):  # a copy that the disk did not keep is fetched again
+                shutil.rmtree(target, ignore_errors=True)
+        self._fetch(announced, target)
+        self._collect(target)
+        return target
+
+    def _fetch(self, announced: PolicyVersion, target: Path) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{target.name}-", dir=self._folder))
+        try:
+            remote = RemoteFolder(announced.uri)
+            for name in _digests(announced):
+                remote.get(name, temporary / name)
+            _checked(temporary, announced)
+            if not target.is_dir():  # else another worker was faster
+                temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _collect(self, newest: Path) -> None:
+        """Remove what is older than the `keep` newest, and what killed workers left of it. What a resumed learner
+        announces has a higher lineage, so names sort as announcements do.
+        """
+        whole = sorted(path for path in self._folder.glob("lineage*") if path.is_dir())
+        kept = {path.name for path in whole[-self._keep :]} | {newest.name}
+        for path in self._folder.iterdir():
+            if not any(name in path.name for name in kept) and path.name.startswith(("lineage", _UNFINISHED)):
+                shutil.rmtree(path, ignore_errors=True)  # another worker may be removing it too
+
+
+def _digests(announced: PolicyVersion) -> dict[str, str]:
+    """What must be there, by name. Raises ValueError for a name that leaves the folder."""
+    main = ADAPTER_FILE if announced.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
+    digests = {**announced.files, main: announced.sha256}
+    odd = [name for name in digests if PurePosixPath(name).name != name or name in {"", ".", ".."}]
+    if odd:
+        raise ValueError(f"version {announced.version} announces {odd[0]!r}, which is no file name")
+    return digests
+
+
+def _checked(folder: Path, announced: PolicyVersion) -> Path:
+    for name, digest in _digests(announced).items():
+        found = file_sha256(folder / name)
+        if found != digest:
+            raise WeightsMismatchError(
+                f"{folder / name} of {announced.uri} has sha256 {found[:12]}..., announced was {digest[:12]}...: the "
+                "file is damaged or another one"
+            )
+    return folder
