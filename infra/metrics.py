@@ -5,6 +5,8 @@ Defined in one place so that a dashboard has one list to draw from; each process
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from infra.weighted_histogram import WeightedHistogram
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _SCORES = tuple(step / 10 for step in range(11))
 
@@ -63,8 +65,12 @@ heldout_score = Gauge("rewardstream_heldout_score", "Mean held-out score.", ["la
 policy_version = Gauge("rewardstream_policy_version", "The learner's version.")
 learner_tokens_total = Counter("rewardstream_learner_tokens", "Tokens trained on.", ["kind"])
 learner_step_seconds = Histogram("rewardstream_learner_step_seconds", "Step by phase.", ["phase"], buckets=_SECONDS)
+_VERSIONS = (0, 1, 2, 3, 4, 6, 8, 16)
 staleness_versions = Histogram(
-    "rewardstream_staleness_versions", "Versions between a token and its step.", buckets=(0, 1, 2, 3, 4, 6, 8, 16)
+    "rewardstream_staleness_versions", "Versions between a group's oldest token and its step.", buckets=_VERSIONS
+)
+token_staleness_versions = WeightedHistogram(
+    "rewardstream_token_staleness_versions", "Versions between a token and its step.", _VERSIONS
 )
 learner_reward = Gauge("rewardstream_learner_reward", "Mean score of the last step.", ["domain"])
 learner_loss = Gauge("rewardstream_learner_loss", "Loss of the last step.", ["kind"])
@@ -73,6 +79,17 @@ learner_clip_share = Gauge("rewardstream_learner_clip_share", "Share of tokens c
 learner_gradient_norm = Gauge("rewardstream_learner_gradient_norm", "Before clipping.", ["model"])
 learner_logprob_difference = Gauge(
     "rewardstream_learner_logprob_difference", "Engine against learner, on tokens of the held version.", ["kind"]
+)
+learner_importance_weight = Gauge(
+    "rewardstream_learner_importance_weight", "Mean of p_proximal / p_behaviour in the last step, before truncation."
+)
+learner_weight_cut_share = Gauge(
+    "rewardstream_learner_weight_cut_share", "Share of tokens whose importance weight was truncated or rejected."
+)
+learner_kl = Gauge("rewardstream_learner_kl", "Estimated KL to the reference in the last step, nats a token.")
+learner_shaped_reward = Gauge("rewardstream_learner_shaped_reward", "Mean reward of the last step after shaping.")
+learner_skipped_updates_total = Counter(
+    "rewardstream_learner_skipped_updates", "Updates not taken, because a gradient was not finite."
 )
 response_tokens = Histogram(
     "rewardstream_response_tokens", "Response length.", ["domain"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -58,10 +58,7 @@ def restore(path: Path, ppo: PPO) -> History:
     """Put the state into `ppo`, whose policy was loaded from `path`. Raises CheckpointError."""
     try:
         state: Mapping[str, Any] = torch.load(path / _STATE_FILE, weights_only=True)
-        ppo.policy_optimizer.load_state_dict(state["policy_optimizer"])
-        if ppo.value is not None and ppo.value_optimizer is not None:
-            ppo.value.load_state_dict(state["value"])
-            ppo.value_optimizer.load_state_dict(state["value_optimizer"])
+        ppo.load_state_dict(state["ppo"])
         torch.set_rng_state(state["rng"])
         return _history(state)
     except (KeyError, RuntimeError, ValueError, OSError, EOFError, UnpicklingError) as error:
@@ -83,8 +80,8 @@ def _history(state: Mapping[str, Any]) -> History:
 
 
 def _state(ppo: PPO, history: History) -> dict[str, Any]:
-    state: dict[str, Any] = {
-        "policy_optimizer": ppo.policy_optimizer.state_dict(),
+    return {
+        "ppo": ppo.state_dict(),
         "rng": torch.get_rng_state(),
         "lineage": history.lineage,
         "version": history.version,
@@ -93,6 +90,3 @@ def _state(ppo: PPO, history: History) -> dict[str, Any]:
         "closed_low": history.closed.low,
         "closed_above": sorted(history.closed.above),
     }
-    if ppo.value is not None and ppo.value_optimizer is not None:
-        state |= {"value": ppo.value.state_dict(), "value_optimizer": ppo.value_optimizer.state_dict()}
-    return state

@@ -12,9 +12,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
 
 from infra import metrics
 from infra.settings.tree import Settings
@@ -24,19 +21,19 @@ from streams.dead_letters import dead_letter, reason_of
 from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.records import Record
 from streams.topics import Topic, topic_name
-from trainer import checkpoint
-from trainer.batch import pack_batch
+from trainer import bad_batches, checkpoint
+from trainer.batch import TrainingBatch, pack_batch
+from trainer.building import build_ppo
 from trainer.checkpoint import History
 from trainer.curriculum.admission import Limits
 from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
-from trainer.intake import Intake, drain, resume_offsets
-from trainer.models import ValueModel, load_causal_lm
-from trainer.policies import load_policy
-from trainer.ppo import PPO
+from trainer.intake import Intake, TakenGroup, drain, resume_offsets
 from trainer.publish import newest_announcement, publisher_of
 from trainer.replay import open_source
 from trainer.seqset import SeqSet
+from trainer.shaping import shaping_of
+from trainer.step_report import StepReport
 from trainer.steplog import STEPS_FILE, record_step
 from workers.model_files import resolve_model
 
@@ -156,13 +153,14 @@ class Learner:
         batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens)
         self._safe = None
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
+        self._keep_skipped(batch, taken, report)
         if self._source.ends:  # a token of the same version number was made by another policy
             report.logprob_difference_mean = report.logprob_difference_max = None
         self._at.version += 1
         trained = time.monotonic()
         self._announce()
         report.seconds["publish"] = time.monotonic() - trained
-        self._close([(m.group, Outcome.TRAINED, "", age) for m, age in zip(taken, staleness, strict=True)])
+        self._close(_endings(taken, staleness, report))
         self._intake.taken = []
         self._safe = self._history()
         if self._at.version % self._settings.learner.checkpoint_every == 0:
@@ -178,6 +176,7 @@ class Learner:
             batch=batch,
             report=report,
             staleness=staleness,
+            shaping=shaping_of(self._settings.learner.overlong),
         )
         log.info(
             "version=%d targets=%d seconds=%.2f loss=%.4f",
@@ -186,6 +185,13 @@ class Learner:
             report.seconds["total"],
             report.policy_loss,
         )
+
+    def _keep_skipped(self, batch: TrainingBatch, taken: Sequence[TakenGroup], report: StepReport) -> None:
+        """Before the step is announced: a run that ends here goes on from its last checkpoint. Raises DivergedError."""
+        learner, seed = self._settings.learner, self._settings.run.seed
+        names = [member.group.group_id for member in taken]
+        bad_batches.keep(self._folder, batch, report.skipped, names, learner, version=self._at.version, seed=seed)
+        bad_batches.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
 
     def _announce(self) -> None:
         version = self._publisher.publish(self._ppo.policy, self._at.lineage, self._at.version)
@@ -258,6 +264,19 @@ class Learner:
             metrics.dead_letters_total.labels("learner", reason_of(output)).inc()
 
 
+def _endings(
+    taken: Sequence[TakenGroup], staleness: Sequence[int], report: StepReport
+) -> list[tuple[OpenGroup, Outcome, str, int | None]]:
+    """A group whose update was skipped is in no weights, so it was not trained on."""
+    skipped = {number for update in report.skipped for number in update.groups}
+    return [
+        (member.group, Outcome.FAILED, bad_batches.REASON, None)
+        if number in skipped
+        else (member.group, Outcome.TRAINED, "", age)
+        for number, (member, age) in enumerate(zip(taken, staleness, strict=True))
+    ]
+
+
 def key_of(message: GroupClosed | LineageStarted | PolicyVersion) -> str:
     """A group's records stay in one partition; what concerns the run has the run's key."""
     return message.group_id if isinstance(message, GroupClosed) else message.run_id
@@ -266,22 +285,6 @@ def key_of(message: GroupClosed | LineageStarted | PolicyVersion) -> str:
 def reason_label(closing: GroupClosed) -> str:
     """A label of few values: free text stays out of Prometheus."""
     return closing.reason if closing.outcome is Outcome.FILTERED else ""
-
-
-def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
-    """Models in float32 from their folders. Raises OSError or ValueError where one does not load."""
-    learner = settings.learner
-    if learner.threads:
-        torch.set_num_threads(learner.threads)
-    torch.manual_seed(settings.run.seed)
-    policy = load_policy(policy_folder, template, learner.lora)
-    if learner.value.kind == "none":
-        return PPO(policy, None, learner)
-    trunk = None
-    if learner.value.kind == "model":
-        folder = resolve_model(learner.value.path, settings.run.prepared) if learner.value.path else template
-        trunk = load_causal_lm(folder).base_model
-    return PPO(policy, ValueModel(policy.config.hidden_size, trunk), learner)
 
 
 def main(settings: Settings, bootstrap: str) -> None:

@@ -1,174 +1,249 @@
-"""One PPO step: advantages from scores, clipped policy loss, value loss, mini-batches of whole packed rows.
+"""One PPO step: what to aim at, then mini-batches of whole packed rows, each one update of policy and value model.
 
-Invariant: a step is a function of (weights, optimizer state, batch, seed, version); nothing else is drawn or read.
-The behaviour log-probabilities are the engine's; the learner never recomputes them.
+Invariants:
+- A step is a function of (weights, optimizer state, batch, seed, version); nothing else is drawn or read.
+- The behaviour log-probabilities are the engine's; the learner never recomputes them.
+- An update whose gradient is not finite changes nothing and is reported.
 """
 
+import math
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from infra.settings.learner import LearnerSettings
-from trainer.advantages import gae, group_advantages, whiten
+from trainer import shaping
+from trainer.advantages.estimate import Targets, estimate
 from trainer.batch import TrainingBatch, TrainingRow
-from trainer.losses import ppo_policy_loss, value_loss
-from trainer.models import ValueModel, autocast, policy_forward
+from trainer.models import PolicyOutput, ValueModel, autocast, policy_forward
+from trainer.objectives.averaging import Counts, coefficients
+from trainer.objectives.policy import Tokens, policy_loss
+from trainer.objectives.value import value_error
+from trainer.optimizer import Optimizer
+from trainer.snapshot import Models, Snapshot, take_snapshot
+from trainer.step_report import SkippedUpdate, StepReport, Tally
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
-    """What the losses aim at, [B trajectories, T policy tokens], float32."""
+class _Plan:
+    """What all mini-batches of a step share."""
 
-    advantages_BT: Tensor
-    returns_BT: Tensor | None
-    values_BT: Tensor | None
-    """Values before the step; None without a value model."""
-    explained_variance: float | None
+    batch: TrainingBatch
+    minibatches: list[list[TrainingRow]]
+    snapshot: Snapshot
+    targets: Targets
+    kept_B: Tensor
+    good_B: Tensor
+    value_only: bool
+    version: int
+    tally: Tally
 
 
-@dataclass(slots=True)
-class StepReport:
-    """Means over the step's target tokens, and seconds by phase."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One mini-batch, with the counts that its losses are divided by."""
 
-    policy_loss: float = 0.0
-    value_loss: float = 0.0
-    entropy: float = 0.0
-    clip_share: float = 0.0
-    ratio: float = 0.0
-    policy_gradient_norm: float = 0.0
-    value_gradient_norm: float = 0.0
-    logprob_difference_mean: float | None = None
-    """Engine against learner, over tokens of the held version, before any update; None where there is none."""
-    logprob_difference_max: float | None = None
-    explained_variance: float | None = None
-    targets: int = 0
-    tokens: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
+    number: int
+    rows: list[TrainingRow]
+    counts: Counts
+    good: Counts
 
 
 class PPO:
-    """Holds the policy, the value model and their optimizers."""
+    """Holds the policy, the value model, their optimizers, and the frozen reference where there is one."""
 
-    def __init__(self, policy: Any, value: ValueModel | None, settings: LearnerSettings) -> None:
+    def __init__(
+        self, policy: Any, value: ValueModel | None, settings: LearnerSettings, reference: Any | None = None
+    ) -> None:
         self.policy = policy
         self.value = value
+        self.reference = reference
+        self.skips_in_a_row = 0
+        """Updates, up to the last."""
         self._settings = settings
-        self.policy_optimizer = _adamw(policy.parameters(), settings.learning_rate, settings)
+        self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
         self.value_optimizer = (
-            None if value is None else _adamw(value.parameters(), settings.value.learning_rate, settings)
+            None if value is None else Optimizer(value.parameters(), settings.value.learning_rate, settings)
         )
 
     def step(self, batch: TrainingBatch, version: int, seed: int) -> StepReport:
         """Train on `batch`, taking the policy from `version` to `version + 1`."""
         report = StepReport(targets=batch.targets, tokens=batch.tokens)
         clock = time.monotonic()
-        targets = self._targets(batch)
-        report.explained_variance = targets.explained_variance
+        plan = self._plan(batch, version, seed, report)
         report.seconds["advantages"] = time.monotonic() - clock
         self._warm_up(version)
-        minibatches = split_rows(batch.rows, self._settings.minibatches, random.Random(f"{seed}:{version}"))
-        for number, rows in enumerate(minibatches):
-            self._minibatch(rows, targets, report, held=version if number == 0 else None)
-        for name in ("policy_loss", "value_loss", "entropy", "clip_share", "ratio"):
-            setattr(report, name, getattr(report, name) / max(report.targets, 1))
-        report.policy_gradient_norm /= max(len(minibatches), 1)
-        report.value_gradient_norm /= max(len(minibatches), 1)
+        for number, rows in enumerate(plan.minibatches):
+            part = _Part(number, rows, Counts.of(rows, plan.kept_B), Counts.of(rows, plan.kept_B & plan.good_B))
+            self._minibatch(part, plan, report)
+        plan.tally.into(report)
         report.seconds["optimise"] = time.monotonic() - clock - report.seconds["advantages"]
         return report
 
-    def _minibatch(self, rows: Sequence[TrainingRow], targets: Targets, report: StepReport, held: int | None) -> None:
-        count = sum(len(row.targets_N) for row in rows)
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed learner needs beside the policy's weights and its settings."""
+        state: dict[str, Any] = {
+            "policy_optimizer": self.policy_optimizer.state_dict(),
+            "skips_in_a_row": self.skips_in_a_row,
+        }
+        if self.value is not None and self.value_optimizer is not None:
+            state |= {"value": self.value.state_dict(), "value_optimizer": self.value_optimizer.state_dict()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises KeyError, RuntimeError or ValueError where the state is of other settings."""
+        self.policy_optimizer.load_state_dict(state["policy_optimizer"])
+        self.skips_in_a_row = state["skips_in_a_row"]
+        if self.value is not None and self.value_optimizer is not None:
+            self.value.load_state_dict(state["value"])
+            self.value_optimizer.load_state_dict(state["value_optimizer"])
+
+    def _plan(self, batch: TrainingBatch, version: int, seed: int, report: StepReport) -> _Plan:
+        settings = self._settings
+        kept_B = shaping.kept(batch, settings.overlong)
+        scores_B = shaping.shaped_scores(batch, settings.overlong)
+        rows = [row for row in batch.rows if bool(kept_B[row.trajectory_N].any())]
+        minibatches = split_rows(rows, settings.minibatches, random.Random(f"{seed}:{version}"))
+        value_only = self.value is not None and version < settings.value.pretrain_steps
+        snapshot = take_snapshot(
+            batch,
+            Models(self.policy, self.value, self.reference),
+            () if value_only else self._early_proximal_rows(batch, minibatches),
+            autocast_on=settings.autocast,
+        )
+        targets = estimate(batch, scores_B, kept_B, snapshot, settings, value_only=value_only)
+        report.explained_variance = targets.explained_variance
+        report.shaped_reward = float(scores_B.mean())
+        report.masked_share = 1 - float(kept_B.float().mean())
+        report.value_only = value_only
+        good_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.trajectories])
+        return _Plan(batch, minibatches, snapshot, targets, kept_B, good_B, value_only, version, Tally())
+
+    def _early_proximal_rows(self, batch: TrainingBatch, minibatches: Sequence[list[TrainingRow]]) -> list[TrainingRow]:
+        """Rows whose proximal log-probabilities must be known before the first update. The first mini-batch's own
+        forward pass gives them too, unless V-trace asks earlier.
+        """
+        if self._settings.objective.proximal == "behaviour":
+            return []
+        if self._settings.objective.weight == "vtrace":
+            return batch.rows
+        return [row for rows in minibatches[1:] for row in rows]
+
+    def _minibatch(self, part: _Part, plan: _Plan, report: StepReport) -> None:
+        sums: dict[str, Tensor] = {}
         differences: list[Tensor] = []
-        for row in rows:
-            loss, difference = self._row_loss(row, targets, report, held)
+        for row in part.rows:
+            loss, measures, difference = self._row_loss(row, part, plan)
             differences.append(difference)
-            (loss / count).backward()  # type: ignore[no-untyped-call]
-        if held is not None and (all_N := torch.cat(differences)).numel():
+            loss.backward()  # type: ignore[no-untyped-call]
+            for name, value in measures.items():
+                sums[name] = sums[name] + value if name in sums else value
+        if part.number == 0 and (all_N := torch.cat(differences)).numel():
             report.logprob_difference_mean = float(all_N.mean())
             report.logprob_difference_max = float(all_N.max())
-        limit = self._settings.gradient_clip
-        report.policy_gradient_norm += _apply(self.policy_optimizer, self.policy.parameters(), limit)
-        if self.value is not None and self.value_optimizer is not None:
-            report.value_gradient_norm += _apply(self.value_optimizer, self.value.parameters(), limit)
+        norms = self._update(part, plan, report)
+        if norms is not None:
+            plan.tally.add(sums, part.counts.tokens, norms)
 
-    def _row_loss(
-        self, row: TrainingRow, targets: Targets, report: StepReport, held: int | None
-    ) -> tuple[Tensor, Tensor]:
-        """The row's loss, a sum over its targets, and |learner - engine| over the targets of version `held`."""
-        settings = self._settings
+    def _update(self, part: _Part, plan: _Plan, report: StepReport) -> dict[str, float] | None:
+        """Apply the gradients of all models or of none; returns their norms before clipping, None where skipped."""
+        optimizers = {"value_gradient_norm": self.value_optimizer} if self.value_optimizer is not None else {}
+        if not plan.value_only:
+            optimizers = {"policy_gradient_norm": self.policy_optimizer, **optimizers}
+        tensors = {name: optimizer.gradient_norm() for name, optimizer in optimizers.items()}
+        norms = {name: float(norm) for name, norm in tensors.items()}
+        if all(math.isfinite(norm) for norm in norms.values()):
+            for name, optimizer in optimizers.items():
+                optimizer.apply(tensors[name])
+            self.skips_in_a_row = 0
+            return norms
+        for optimizer in optimizers.values():
+            optimizer.discard()
+        self.skips_in_a_row += 1
+        report.skipped.append(
+            SkippedUpdate(
+                minibatch=part.number,
+                groups=_groups_of(part.rows, plan.batch),
+                policy_gradient_norm=norms.get("policy_gradient_norm", 0.0),
+                value_gradient_norm=norms.get("value_gradient_norm", 0.0),
+            )
+        )
+        return None
+
+    def _row_loss(self, row: TrainingRow, part: _Part, plan: _Plan) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The row's share of the mini-batch's loss; measures as sums over tokens; |learner - engine| over the targets
+        of the held version, while it is held.
+        """
+        output = self._policy_output(row, plan)
+        loss = torch.zeros(())
+        measures: dict[str, Tensor] = {}
+        difference_N = torch.empty(0)
+        if output is not None and not plan.value_only:
+            policy = policy_loss(self._tokens(row, output, part, plan), self._settings)
+            loss = policy.total
+            measures = policy.sums | {name: value * part.counts.tokens for name, value in policy.averages.items()}
+        if output is not None:
+            fresh_N = row.versions_N == plan.version
+            difference_N = (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
+        if self.value is not None:
+            error = self._value_loss(self.value, row, output, part, plan)
+            loss = loss + self._settings.value.coefficient * error
+            measures["value_loss"] = error.detach() * part.counts.tokens
+        return loss, measures, difference_N
+
+    def _policy_output(self, row: TrainingRow, plan: _Plan) -> PolicyOutput | None:
+        """None where only a value model with a trunk of its own is trained."""
+        if plan.value_only and (self.value is None or self.value.trunk is not None):
+            return None
+        with torch.set_grad_enabled(not plan.value_only), autocast(enabled=self._settings.autocast):
+            return policy_forward(self.policy, row, entropy_gradient=self._settings.objective.entropy > 0)
+
+    def _tokens(self, row: TrainingRow, output: PolicyOutput, part: _Part, plan: _Plan) -> Tokens:
+        objective, snapshot = self._settings.objective, plan.snapshot
         where = (row.trajectory_N, row.step_N)
-        with autocast(enabled=settings.autocast):
-            output = policy_forward(self.policy, row)
-        policy = ppo_policy_loss(
-            output.logprobs_N, row.behaviour_N, targets.advantages_BT[where], settings.clip_low, settings.clip_high
+        kept_B, good_B = plan.kept_B, plan.kept_B & plan.good_B
+        if objective.proximal == "behaviour":
+            proximal_N = row.behaviour_N
+        elif part.number == 0:
+            proximal_N = output.logprobs_N.detach()
+        else:
+            assert snapshot.proximal_BT is not None
+            proximal_N = snapshot.proximal_BT[where]
+        return Tokens(
+            logprobs_N=output.logprobs_N,
+            entropy_N=output.entropy_N,
+            behaviour_N=row.behaviour_N,
+            proximal_N=proximal_N,
+            reference_N=None if snapshot.reference_BT is None else snapshot.reference_BT[where],
+            advantages_N=plan.targets.advantages_BT[where],
+            coefficients_N=coefficients(row, kept_B, part.counts, objective.average, objective.average_tokens),
+            good_N=coefficients(row, good_B, part.good, "token", 0),
+            trajectory_N=row.trajectory_N,
         )
-        loss = policy.total
-        report.policy_loss += float(policy.total.detach())
-        report.entropy += float(output.entropy_N.sum())
-        report.clip_share += float(policy.clipped)
-        report.ratio += float(policy.ratio_sum)
-        if self.value is not None and targets.values_BT is not None and targets.returns_BT is not None:
-            with autocast(enabled=settings.autocast):
-                values_N = self.value(row, output.hidden_ND)
-            value = value_loss(values_N, targets.values_BT[where], targets.returns_BT[where], settings.value.clip)
-            loss = loss + settings.value.coefficient * value
-            report.value_loss += float(value.detach())
-        fresh_N = row.versions_N == held if held is not None else torch.zeros_like(row.versions_N, dtype=torch.bool)
-        return loss, (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
 
-    def _targets(self, batch: TrainingBatch) -> Targets:
-        lengths = [len(trajectory.logprobs) for trajectory in batch.trajectories]
-        if self._settings.advantage == "group":
-            flat = torch.zeros(len(lengths))
-            for members in batch.groups:
-                scores = [batch.trajectories[i].score for i in members]
-                flat[members] = torch.tensor(group_advantages(scores, self._settings.group_std_floor))
-            advantages_BT = flat[:, None].expand(-1, max(lengths)).contiguous()
-            if self.value is None:
-                return Targets(advantages_BT, None, None, None)
-            returns_BT, values_BT, explained = self._returns(batch, lengths)
-            return Targets(advantages_BT, returns_BT, values_BT, explained)
-        return self._gae_targets(batch, lengths)
-
-    def _gae_targets(self, batch: TrainingBatch, lengths: list[int]) -> Targets:
-        settings = self._settings
-        returns_BT, values_BT, explained = self._returns(batch, lengths)
-        mask_BT = _mask(lengths)
-        advantages_BT = gae(_rewards(batch, lengths), values_BT, mask_BT, settings.gamma, settings.lambda_policy)
-        real = mask_BT.bool()
-        advantages_BT[real] = whiten(advantages_BT[real])
-        return Targets(advantages_BT, returns_BT, values_BT, explained)
-
-    @torch.no_grad()
-    def _returns(self, batch: TrainingBatch, lengths: list[int]) -> tuple[Tensor, Tensor, float]:
-        """Lambda-returns [B, T], values [B, T], and the share of the returns' variance that the values explain."""
-        if self.value is None:
-            raise ValueError("learner.advantage = 'gae' needs a value model")
-        values_BT = torch.zeros(len(lengths), max(lengths))
-        for row in batch.rows:
-            with autocast(enabled=self._settings.autocast):
-                hidden_ND = None if self.value.trunk is not None else policy_forward(self.policy, row).hidden_ND
-                values_BT[row.trajectory_N, row.step_N] = self.value(row, hidden_ND)
-        mask_BT = _mask(lengths)
-        settings = self._settings
-        returns_BT = values_BT + gae(
-            _rewards(batch, lengths), values_BT, mask_BT, settings.gamma, settings.lambda_value
-        )
-        real = mask_BT.bool()
-        spread = float(returns_BT[real].var(unbiased=False))
-        error = float((returns_BT[real] - values_BT[real]).var(unbiased=False))
-        return returns_BT, values_BT, 1 - error / spread if spread > 0 else 0.0
+    def _value_loss(
+        self, value: ValueModel, row: TrainingRow, output: PolicyOutput | None, part: _Part, plan: _Plan
+    ) -> Tensor:
+        """Mean over the mini-batch's tokens. Not clipped in pre-training: no policy depends on the values yet."""
+        targets, where = plan.targets, (row.trajectory_N, row.step_N)
+        assert targets.values_BT is not None
+        assert targets.returns_BT is not None
+        with autocast(enabled=self._settings.autocast):
+            values_N = value(row, None if output is None else output.hidden_ND)
+        clip = 0.0 if plan.value_only else self._settings.value.clip
+        error_N = value_error(values_N, targets.values_BT[where], targets.returns_BT[where], clip)
+        return (coefficients(row, plan.kept_B, part.counts, "token", 0) * error_N).sum()
 
     def _warm_up(self, version: int) -> None:
-        share = min(1.0, (version + 1) / self._settings.warmup_steps) if self._settings.warmup_steps else 1.0
-        _set_rate(self.policy_optimizer, self._settings.learning_rate * share)
+        settings = self._settings
+        _warm_up(self.policy_optimizer, settings.learning_rate, version - settings.value.pretrain_steps, settings)
         if self.value_optimizer is not None:
-            _set_rate(self.value_optimizer, self._settings.value.learning_rate * share)
+            _warm_up(self.value_optimizer, settings.value.learning_rate, version, settings)
 
 
 def split_rows(rows: Sequence[TrainingRow], parts: int, draw: random.Random) -> list[list[TrainingRow]]:
@@ -183,30 +258,12 @@ def split_rows(rows: Sequence[TrainingRow], parts: int, draw: random.Random) -> 
     return bins
 
 
-def _rewards(batch: TrainingBatch, lengths: list[int]) -> Tensor:
-    """The score at each trajectory's last policy token, [B, T]."""
-    rewards_BT = torch.zeros(len(lengths), max(lengths))
-    last = torch.tensor(lengths) - 1
-    rewards_BT[torch.arange(len(lengths)), last] = torch.tensor([t.score for t in batch.trajectories])
-    return rewards_BT
+def _groups_of(rows: Iterable[TrainingRow], batch: TrainingBatch) -> tuple[int, ...]:
+    found = {index for row in rows for index in row.trajectory_N.tolist()}
+    return tuple(number for number, members in enumerate(batch.groups) if found & set(members))
 
 
-def _mask(lengths: list[int]) -> Tensor:
-    return (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).float()
-
-
-def _adamw(parameters: Any, rate: float, settings: LearnerSettings) -> torch.optim.AdamW:
-    return torch.optim.AdamW(parameters, lr=rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _apply(optimizer: torch.optim.Optimizer, parameters: Any, limit: float) -> float:
-    """Clip, step, clear; returns the gradient norm before clipping."""
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return norm
+def _warm_up(optimizer: Optimizer, rate: float, done: int, settings: LearnerSettings) -> None:
+    """Linear over the first steps of this model."""
+    share = min(1.0, (max(done, 0) + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    optimizer.set_rate(rate * share)

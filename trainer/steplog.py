@@ -4,9 +4,10 @@ Invariant: `steps.jsonl` is append-only; a line of an abandoned lineage stays, m
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,17 +16,29 @@ import msgspec
 
 from infra import metrics
 from trainer.batch import TrainingBatch
-from trainer.ppo import StepReport
+from trainer.step_report import StepReport
 
 STEPS_FILE = "steps.jsonl"
 
 
 def record_step(
-    path: Path, *, lineage: int, version: int, batch: TrainingBatch, report: StepReport, staleness: Sequence[int]
+    path: Path,
+    *,
+    lineage: int,
+    version: int,
+    batch: TrainingBatch,
+    report: StepReport,
+    staleness: Sequence[int],
+    shaping: str,
 ) -> None:
-    """`version` is the one that the step made; `staleness` one number a group. Raises OSError."""
+    """`version` is the one that the step made; `staleness` one number a group; `shaping` names what made the rewards
+    that the step aimed at out of the scores (`reward` and `rewards` are of the raw ones). Raises OSError.
+    """
     rewards = mean_by_domain(batch)
+    ages = token_ages(batch, version - 1)
     _export(version, batch, report, staleness, rewards)
+    for age, tokens in ages.items():
+        metrics.token_staleness_versions.observe(age, tokens)
     line: dict[str, Any] = asdict(report) | {
         "at": time.time(),
         "lineage": lineage,
@@ -35,7 +48,9 @@ def record_step(
         "trajectories": len(batch.trajectories),
         "groups": len(batch.groups),
         "staleness": list(staleness),
-        "token_staleness": _token_staleness(batch, version - 1),
+        "token_staleness": sum(age * tokens for age, tokens in ages.items()) / max(sum(ages.values()), 1),
+        "token_staleness_quantiles": quantiles(ages),
+        "shaping": shaping,
         "response_tokens": batch.targets / len(batch.trajectories),
     }
     with path.open("ab") as file:
@@ -49,9 +64,25 @@ def mean_by_domain(batch: TrainingBatch) -> dict[str, float]:
     return {domain: fmean(values) for domain, values in sorted(scores.items())}
 
 
-def _token_staleness(batch: TrainingBatch, held: int) -> float:
-    ages = [max(0, held - version) for t in batch.trajectories for version in t.versions]
-    return fmean(ages)
+def token_ages(batch: TrainingBatch, held: int) -> Counter[int]:
+    """Tokens by versions between the one that made them and `held`; those of an abandoned lineage count as fresh."""
+    return Counter(max(0, held - version) for t in batch.trajectories for version in t.versions)
+
+
+def quantiles(counts: Mapping[int, int]) -> dict[str, int]:
+    """Nearest rank, so that each is an age that occurred."""
+    total = sum(counts.values())
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    return {name: _at_rank(counts, ceil(share * total)) for name, share in shares.items()}
+
+
+def _at_rank(counts: Mapping[int, int], rank: int) -> int:
+    seen = 0
+    for age, count in sorted(counts.items()):
+        seen += count
+        if seen >= rank:
+            return age
+    return 0
 
 
 def _export(
@@ -70,6 +101,11 @@ def _export(
         metrics.response_tokens.labels(trajectory.domain).observe(len(trajectory.logprobs))
     metrics.learner_loss.labels("policy").set(report.policy_loss)
     metrics.learner_loss.labels("value").set(report.value_loss)
+    metrics.learner_loss.labels("positive_nll").set(report.nll_loss)
+    metrics.learner_importance_weight.set(report.importance_weight)
+    metrics.learner_weight_cut_share.set(report.weight_cut_share)
+    metrics.learner_kl.set(report.kl)
+    metrics.learner_shaped_reward.set(report.shaped_reward)
     metrics.learner_entropy.set(report.entropy)
     metrics.learner_clip_share.set(report.clip_share)
     metrics.learner_gradient_norm.labels("policy").set(report.policy_gradient_norm)

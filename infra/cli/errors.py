@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     """Wrong options or settings."""
     UNREACHABLE = 3
     """A broker, a database, a model, a file or a port that is needed is not there."""
+    DIVERGED = 65
+    """EX_DATAERR of sysexits.h: training met numbers that are not finite, again and again."""
     DISK_FULL = 74
     """EX_IOERR of sysexits.h."""
     INTERRUPTED = 130
@@ -43,6 +45,8 @@ _EXPECTED = {
     "trainer.curriculum.session.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.sft.ExamplesError": ExitCode.USAGE,
     "trainer.checkpoint.CheckpointError": ExitCode.USAGE,
+    "trainer.value_start.ValueStartError": ExitCode.USAGE,
+    "trainer.bad_batches.DivergedError": ExitCode.DIVERGED,
     "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
     "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,
     "streams.clients.connect.BrokerUnavailableError": ExitCode.UNREACHABLE,

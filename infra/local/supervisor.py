@@ -31,6 +31,8 @@ _FINISHED_GRACE_SECONDS = 60.0
 """Nobody waits at a prompt when a run ends by itself: the learner's last checkpoint may take its seconds."""
 _MISCONFIGURED = 2
 """Exit code of a service that refuses its settings: no restart mends them."""
+_DIVERGED = 65
+"""Of a learner whose gradients stay non-finite: from its checkpoint it would come to the same."""
 
 
 class ServiceStatus(StrEnum):
@@ -212,6 +214,8 @@ class Supervisor:
             return self._full()
         if code == _MISCONFIGURED:
             return _failed(f"{name} refuses its settings; the end of {child.log}:\n{child.log_tail()}")
+        if code == _DIVERGED:
+            return _failed(f"{name}: training diverged; the end of {child.log}:\n{child.log_tail()}")
         wait = service.restarts.after_death(time.monotonic() - child.started)
         if wait is None:
             return self._given_up(name, f"keeps dying ({describe_exit(code)})", child.log)

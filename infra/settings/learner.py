@@ -1,18 +1,24 @@
 """The learner's settings: PPO's numbers with their sources, and what is kept of its work."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from infra.settings.objective import GuardSettings, KLSettings, ObjectiveSettings, OverlongSettings
 from infra.settings.section import Seconds, Section, Share
 
 
 class ValueSettings(Section):
     kind: Literal["none", "head", "model"] = "model"
     """`model`: a value model of its own; `head`: a scalar head on the policy's last hidden state, detached;
-    `none`: group-normalised advantages, no values."""
+    `none`: advantages from scores alone."""
     path: str = ""
-    """Starts from this folder; empty means the policy's. The paper starts from the reward model."""
+    """Of `model`: starts from this folder, a language model, judge or reward model with the policy's tokenizer; where
+    it has a scalar head, as a sequence classifier of one label has, that is the value head too. Empty means the
+    policy's folder. The paper starts from the reward model."""
+    pretrain_steps: Annotated[int, Field(ge=0)] = 0
+    """The first steps train the values alone, on Monte-Carlo returns of the policy that is held (VC-PPO 2503.01491;
+    VAPO 2504.05118 has 50). Each takes a batch and makes a version, whose weights are those before it."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-6
     """VAPO (2504.05118, section 5.1)."""
     clip: Annotated[float, Field(ge=0)] = 0.2
@@ -49,13 +55,22 @@ class LoraSettings(Section):
 
 
 class LearnerSettings(Section):
-    advantage: Literal["gae", "group"] = "gae"
+    advantage: Literal["gae", "group", "centred", "rloo", "score"] = "gae"
+    """`gae` from values. From scores alone: `group`, normalised in the group (GRPO 2402.03300); `centred`, less the
+    group's mean (Dr. GRPO 2503.20783); `rloo`, less the mean of the others (2402.14740); `score`, the return itself
+    (REINFORCE, Williams 1992)."""
+    normalise: Literal["auto", "batch", "none"] = "auto"
+    """`batch`: advantages get zero mean and unit variance over the batch's tokens (REINFORCE++ 2501.03262). `auto`:
+    those of GAE do, whose scale follows the values'."""
     gamma: Share = 1.0
     """The score comes at the end: a discount would only favour short answers."""
     lambda_policy: Share = 0.95
     """VAPO (2504.05118, section 5.1), as gamma and learning_rate."""
     lambda_value: Share = 1.0
     """VC-PPO (2503.01491): 1.0 for the critic."""
+    lambda_alpha: Annotated[float, Field(ge=0)] = 0.0
+    """Length-adaptive lambda of the policy, 1 - 1 / (alpha * length), in place of lambda_policy (VAPO 2504.05118, 0.05
+    there: made for thousands of tokens, and 0 for fewer than 20); 0 turns it off."""
     group_std_floor: Annotated[float, Field(ge=0)] = 0.05
     """Added to the group's standard deviation when advantages are normalised."""
     zero_variance_std: Annotated[float, Field(ge=0)] = 0.01
@@ -63,6 +78,10 @@ class LearnerSettings(Section):
     filter_zero_variance: bool = True
     """Dynamic sampling (DAPO 2503.14476): the slot goes to a group that teaches something."""
     value: ValueSettings = ValueSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    kl: KLSettings = KLSettings()
+    overlong: OverlongSettings = OverlongSettings()
+    guard: GuardSettings = GuardSettings()
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
     betas: tuple[float, float] = (0.9, 0.95)
     """A second moment over 20 steps, usual for language models: with 0.999 a short run ends before it settles."""
@@ -78,6 +97,11 @@ class LearnerSettings(Section):
     """PPO (1707.06347)."""
     clip_high: Annotated[float, Field(gt=0)] = 0.28
     """Clip-higher (DAPO 2503.14476)."""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """What the models are held in; log-probabilities, values and losses are float32 either way."""
+    masters: bool = True
+    """With bfloat16 weights the optimizer keeps float32 ones beside them, 4 more bytes a parameter: an update below
+    1/256 of a weight is lost in bfloat16."""
     autocast: bool = True
     """bfloat16 matrix products over float32 weights."""
     threads: Annotated[int, Field(ge=0)] = 1
@@ -101,3 +125,17 @@ class LearnerSettings(Section):
     and engines share."""
     lora: LoraSettings = LoraSettings()
     replay: ReplaySettings = ReplaySettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.advantage == "gae" and self.value.kind == "none":
+            raise ValueError("learner.advantage = 'gae' needs values: set learner.value.kind to 'model' or 'head'")
+        if self.value.kind == "none" and self.value.pretrain_steps:
+            raise ValueError("learner.value.pretrain_steps trains a value model, and learner.value.kind is 'none'")
+        if self.value.path and self.value.kind != "model":
+            raise ValueError("learner.value.path is where a value model starts: it needs learner.value.kind = 'model'")
+        if self.objective.weight == "vtrace" and self.advantage != "gae":
+            raise ValueError("learner.objective.weight = 'vtrace' corrects values: it needs learner.advantage = 'gae'")
+        if self.advantage != "gae" and self.lambda_alpha:
+            raise ValueError("learner.lambda_alpha is a lambda of GAE: it needs learner.advantage = 'gae'")
+        return self

@@ -125,6 +125,8 @@ def _explain_one(details: ErrorDetails, places: dict[str, str]) -> str:
     head = f"{path} ({place})" if place else path
     if details["type"] == "extra_forbidden":
         return f"{head}: no such setting; {_suggest(path)}"
+    if details["type"] == "value_error":  # a section whose values do not go together says which
+        return f"{head}: {details['msg'].removeprefix('Value error, ')}"
     message = details["msg"][:1].lower() + details["msg"][1:]
     return f"{head}: {message}; got {details['input']!r}"
 
@@ -137,6 +139,7 @@ def _suggest(path: str) -> str:
     last = path.rpartition(".")[2]
     same_name = [name for name in known if name.rpartition(".")[2] == last]
     close = [name for name in difflib.get_close_matches(path, known, 3, 0.75) if not path.startswith(f"{name}.")]
+    close = [name for name in close if not any(name.startswith(f"{other}.") for other in close)]
     if matches := list(dict.fromkeys(same_name[:3] + close)):
         return f"did you mean {' or '.join(matches)}?"
     parent = path.rpartition(".")[0]

@@ -1,0 +1,66 @@
+"""The models of a learner from their folders, as the settings say.
+
+Invariant: where nothing is saved, the same settings and folders build the same weights, bit for bit.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infra.settings.tree import Settings
+from trainer.models import ValueModel, load_causal_lm
+from trainer.policies import load_policy
+from trainer.ppo import PPO
+from trainer.value_start import value_model_from
+from workers.model_files import resolve_model
+
+
+def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
+    """`policy_folder`: a checkpoint's, or `template`, which the run started from.
+
+    Raises OSError or ValueError where a model does not load, ValueStartError (a ValueError) where the value model's
+    folder does not fit the policy.
+    """
+    learner = settings.learner
+    if learner.threads:
+        torch.set_num_threads(learner.threads)
+    torch.manual_seed(settings.run.seed)
+    policy = load_policy(policy_folder, template, learner.lora)
+    value = _value_model(settings, policy, template)
+    for model in (policy, value):
+        if model is not None and learner.weights == "bfloat16":
+            hold_in_bfloat16(model)
+    return PPO(policy, value, learner, _reference(settings, template))
+
+
+def hold_in_bfloat16(model: torch.nn.Module) -> None:
+    """Its matrices. Vectors (norms, biases) and the value head's few numbers stay float32, and so do buffers: positions
+    are computed from one.
+    """
+    for parameter in model.parameters():
+        if parameter.dim() > 1 and parameter.shape[0] > 1:
+            parameter.data = parameter.data.bfloat16()
+
+
+def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel | None:
+    value = settings.learner.value
+    match value.kind:
+        case "none":
+            return None
+        case "head":
+            return ValueModel(policy.config.hidden_size, None)
+        case _:
+            folder = resolve_model(value.path, settings.run.prepared) if value.path else template
+            return value_model_from(folder, policy.config.vocab_size)
+
+
+def _reference(settings: Settings, template: Path) -> Any | None:
+    """Frozen, float32, so that at the start it is the policy's equal to the last bit."""
+    kl = settings.learner.kl
+    if kl.place == "none":
+        return None
+    folder = resolve_model(kl.reference, settings.run.prepared) if kl.reference else template
+    reference = load_causal_lm(folder)
+    reference.requires_grad_(requires_grad=False)
+    return reference
