@@ -1,0 +1,169 @@
+"""From the learner's weights to a folder on the engine's machine: whole and true, or not at all."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import msgspec
+import pytest
+import torch
+from fsspec.implementations.memory import MemoryFileSystem
+from safetensors.torch import load_file
+
+from streams.messages import PolicyVersion, WeightsKind
+from trainer import publish
+from trainer.models import load_causal_lm
+from trainer.publish import Publisher
+from workers.model_files import WEIGHTS_FILE
+from workers.remote_files import RemoteFolder
+from workers.weight_cache import WeightCache, WeightsMismatchError
+
+
+@pytest.fixture(params=["memory", "file"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"memory://{tmp_path.name}/run" if request.param == "memory" else f"file://{tmp_path}/shared/run"
+
+
+@pytest.fixture(scope="module")
+def policy(template: Path) -> Any:
+    return load_causal_lm(template)
+
+
+def publisher(tmp_path: Path, template: Path, url: str | None, keep: int = 2) -> Publisher:
+    return Publisher(
+        folder=tmp_path / "versions",
+        template=template,
+        run_id="run",
+        dtype=torch.bfloat16,
+        keep=keep,
+        remote=RemoteFolder(url) if url else None,
+    )
+
+
+def test_what_is_published_to_a_url_is_what_an_engine_loads(tmp_path, template, policy, url):
+    announced = publisher(tmp_path, template, url).publish(policy, 1, 2)
+    assert announced.uri == f"{url}/lineage001-v000002"
+    folder = WeightCache(tmp_path / "fetched").folder_of(announced)
+    assert {path.name for path in folder.iterdir()} == set(announced.files) > {WEIGHTS_FILE, "config.json"}
+    found = load_file(folder / WEIGHTS_FILE)
+    for name, tensor in policy.state_dict().items():
+        if name in found:
+            assert torch.equal(found[name], tensor.to(torch.bfloat16))
+    assert announced.kind is WeightsKind.FULL
+
+
+def test_old_versions_go_here_and_there_and_other_runs_stay(tmp_path, template, policy, url):
+    maker, cache = publisher(tmp_path, template, url), WeightCache(tmp_path / "fetched", keep=2)
+    files, root = fsspec.core.url_to_fs(url)
+    files.makedirs(f"{root}/notes", exist_ok=True)
+    files.pipe_file(f"{root}/notes/file", b"not a version")
+    announced = [maker.publish(policy, 0, version) for version in range(3)]
+    announced.append(maker.publish(policy, 1, 1))  # a resumed learner's
+    assert RemoteFolder(url).folders() == ["lineage000-v000002", "lineage001-v000001", "notes"]
+    for version in announced[2:]:
+        cache.folder_of(version)
+    later = cache.folder_of(maker.publish(policy, 1, 2))
+    names = sorted(path.name for path in (tmp_path / "fetched").iterdir())
+    assert len(names) == 2
+    assert names[0].startswith("lineage001-v000001-")
+    assert names[1] == later.name
+    with pytest.raises(OSError, match="lineage000-v000000"):
+        cache.folder_of(announced[0])
+
+
+@pytest.mark.parametrize("name", [WEIGHTS_FILE, "config.json"])
+def test_a_file_that_is_not_the_announced_one_is_refused_and_leaves_nothing(tmp_path, template, policy, url, name):
+    announced = publisher(tmp_path, template, url).publish(policy, 0, 1)
+    files, path = fsspec.core.url_to_fs(f"{announced.uri}/{name}")
+    content = bytearray(files.cat_file(path))
+    content[-1] ^= 1
+    files.pipe_file(path, bytes(content))
+    with pytest.raises(WeightsMismatchError, match=name):
+        WeightCache(tmp_path / "fetched").folder_of(announced)
+    assert list((tmp_path / "fetched").iterdir()) == []
+
+
+def test_a_damaged_copy_is_fetched_again(tmp_path, template, policy, url):
+    announced = publisher(tmp_path, template, url).publish(policy, 0, 1)
+    cache = WeightCache(tmp_path / "fetched")
+    copy = cache.folder_of(announced) / WEIGHTS_FILE
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:-1])
+    assert (cache.folder_of(announced) / WEIGHTS_FILE).read_bytes() == whole
+
+
+class TearingFileSystem(MemoryFileSystem):
+    """Stores half of what it is given, and says nothing."""
+
+    protocol = "tearing"
+    store: dict[str, Any] = {}  # noqa: RUF012
+    pseudo_dirs = [""]  # noqa: RUF012
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        content = Path(lpath).read_bytes()
+        self.pipe_file(rpath, content[: len(content) // 2] if rpath.endswith(WEIGHTS_FILE) else content)
+
+
+def test_a_torn_upload_is_never_announced(tmp_path, template, policy, monkeypatch):
+    monkeypatch.setattr(publish, "_BACKOFF_SECONDS", 0.0)
+    fsspec.register_implementation("tearing", TearingFileSystem, clobber=True)
+    with pytest.raises(OSError, match=r"cannot write model.safetensors to tearing://.*bytes of .* arrived"):
+        publisher(tmp_path, template, "tearing://run").publish(policy, 0, 1)
+
+
+def test_an_upload_that_fails_once_is_tried_again(tmp_path, template, policy, monkeypatch, caplog):
+    monkeypatch.setattr(publish, "_BACKOFF_SECONDS", 0.0)
+    put, failed = MemoryFileSystem.put_file, []
+
+    def slow_down(self: MemoryFileSystem, lpath: str, rpath: str, **options: Any) -> None:
+        if rpath.endswith(WEIGHTS_FILE) and not failed:
+            failed.append(rpath)
+            raise ConnectionError("slow down")
+        put(self, lpath, rpath, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", slow_down)
+    announced = publisher(tmp_path, template, f"memory://{tmp_path.name}").publish(policy, 0, 1)
+    assert "slow down" in caplog.text
+    WeightCache(tmp_path / "fetched").folder_of(announced)
+
+
+def test_several_engines_fetch_the_same_version_at_once(tmp_path, template, policy):
+    announced = publisher(tmp_path, template, f"memory://{tmp_path.name}").publish(policy, 0, 1)
+    found: list[Path] = []
+    engines = [
+        threading.Thread(target=lambda: found.append(WeightCache(tmp_path / "fetched").folder_of(announced)))
+        for _ in range(4)
+    ]
+    for engine in engines:
+        engine.start()
+    for engine in engines:
+        engine.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    assert [path.name for path in (tmp_path / "fetched").iterdir()] == [found[0].name]
+
+
+def test_a_local_folder_is_checked_where_it_lies(tmp_path, template, policy):
+    announced = publisher(tmp_path, template, None).publish(policy, 0, 1)
+    cache = WeightCache(tmp_path / "fetched")
+    assert cache.folder_of(announced) == Path(announced.uri)
+    before_the_field = msgspec.structs.replace(announced, files={})
+    assert cache.folder_of(before_the_field) == Path(announced.uri)
+    with pytest.raises(WeightsMismatchError, match="announced was 000000000000"):
+        cache.folder_of(msgspec.structs.replace(announced, sha256="0" * 64))
+    assert not (tmp_path / "fetched").exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "..", ""])
+def test_an_announced_file_stays_in_its_folder(tmp_path, template, policy, name):
+    announced: PolicyVersion = publisher(tmp_path, template, f"memory://{tmp_path.name}").publish(policy, 0, 1)
+    with pytest.raises(ValueError, match="no file name"):
+        WeightCache(tmp_path / "fetched").folder_of(msgspec.structs.replace(announced, files={name: "0"}))
+
+
+def test_a_protocol_that_is_not_there_says_what_to_install():
+    with pytest.raises(OSError, match=r"cannot open s3://bucket/run: ImportError: Install s3fs"):
+        RemoteFolder("s3://bucket/run")
+    with pytest.raises(OSError, match="nonsense://bucket"):
+        RemoteFolder("nonsense://bucket")
