@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, Counter, Histogram
 from infra import metrics
 from infra.cli.serve import Service
 from infra.settings.tree import MetricsSettings
+from infra.weighted_histogram import WeightedHistogram
 
 INFRA = Path(metrics.__file__).parent
 OF_EVERY_TARGET = {"instance", "job", "service"}
@@ -30,6 +31,8 @@ def series() -> dict[str, set[str]]:
     """Every series that infra.metrics makes -> its labels."""
     found = dict(OF_EVERY_PROCESS)
     for value in vars(metrics).values():
+        if isinstance(value, WeightedHistogram):
+            found |= {f"{value._name}_bucket": {"le"}, f"{value._name}_sum": set(), f"{value._name}_count": set()}
         if value.__class__.__module__ != "prometheus_client.metrics" or value.__class__ is type:
             continue
         name, labels = value._name, set(value._labelnames)
