@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from infra import metrics
 from infra.settings.learner import LearnerSettings
+from infra.settings.limits import Limits
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.batch import Trajectory, TrajectoryError, trajectory_of
-from trainer.curriculum.admission import Admission, Limits
+from trainer.curriculum.admission import Admission
 from trainer.groups import Ending, GroupBook, OpenGroup, ending_of
 from trainer.replay import Source
 from trainer.seqset import SeqSet

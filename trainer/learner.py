@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infra import metrics
+from infra.settings.limits import Limits
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, make_producer, publish, send
 from streams.codec import DecodeError
@@ -25,7 +26,6 @@ from trainer import bad_batches, checkpoint
 from trainer.batch import TrainingBatch, pack_batch
 from trainer.building import build_ppo
 from trainer.checkpoint import History
-from trainer.curriculum.admission import Limits
 from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, TakenGroup, drain, resume_offsets

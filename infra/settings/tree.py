@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from infra.settings.genrm import GenRMSettings
 from infra.settings.learner import LearnerSettings
+from infra.settings.limits import Limits
 from infra.settings.section import Seconds, Section, Share
 
 
@@ -249,12 +250,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.learner.advantage == "gae" and self.learner.value.kind == "none":
-            raise ValueError("learner.advantage = 'gae' needs values: set learner.value.kind to 'model' or 'head'")
-        if self.learner.max_staleness < self.selector.admission.staleness:
+        oldest = Limits.of(self.selector.admission).max_age
+        if self.learner.max_staleness < oldest:
             raise ValueError(
-                f"learner.max_staleness = {self.learner.max_staleness} drops what selector.admission.staleness = "
-                f"{self.selector.admission.staleness} lets through: raise it above that"
+                f"learner.max_staleness = {self.learner.max_staleness} drops what selector.admission lets through: its "
+                f"groups age {oldest} versions at most, and one more where an engine is late; set it to {oldest + 1}"
             )
         if self.learner.publish_to and "://" not in self.learner.publish_to:
             raise ValueError(

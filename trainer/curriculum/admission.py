@@ -1,6 +1,6 @@
 """Windowed FIFO: how many train groups may be open, and which of them the learner may take.
 
-Symbols
+Symbols (`infra.settings.limits` computes B, W and the bound)
     P   groups in a training batch (`admission.groups_per_step`)
     S   versions a group may lag (`admission.staleness`)
     f   share of the slots that the learner sees (`admission.window_share`)
@@ -9,7 +9,8 @@ Symbols
         group that is neither taken nor closed. Positions count every train group in dispatch order, closed ones
         too: taking or closing a younger group moves nothing, so a slow group is overtaken W - 1 times at most.
 
-Bound: a group dispatched when k steps were done is trained after at most S + ceil((W - 1) / P) further steps.
+Bound: a group dispatched when k steps were done is trained after at most S + ceil((W - 1) / P) further steps, and
+with S = 0 in the very next one, as synchronous training demands.
     Assumed: (1) the dispatcher dispatches only while `free_slots` > 0, and a slot frees only when its group
     closes; (2) the learner takes only what `takeable` allows; (3) a step trains the P groups taken first, or
     every open group (the short batch at the end of a run); (4) the learner announces a version before it closes
@@ -20,7 +21,9 @@ Bound: a group dispatched when k steps were done is trained after at most S + ce
     taken while g was open and not taken, so g or an older group anchored the window, and by (2) their positions
     lie in (g, g + W - 1]: at most W - 1. By (3) each such step trains P groups (a short batch trains every open
     group, g among them, so it is g's own). Groups that were filtered, expired or failed only lower the counts.
-    Hence at most floor((B - 1 + W - 1) / P) = S + floor((P - 1 + W - 1) / P) = S + ceil((W - 1) / P) steps. QED
+    Hence at most floor((B - 1 + W - 1) / P) = S + floor((P - 1 + W - 1) / P) = S + ceil((W - 1) / P) steps. With
+    S = 0 a step trains P = B groups, which are all that are open: g is among them. QED
+    Tight: for every S > 0, P and f some order of completion reaches the bound (tests/unit/curriculum).
     A token may be older than its group's dispatch by as many versions as the engine then lags behind the
     announcement; that comes on top.
 
@@ -34,41 +37,9 @@ Example: S = 1, P = 3, f = 0.5 make B = 6 and W = 3. Groups 0, 1, 3, 4, 5 are co
 taken, then 3 completes the batch and 4 may start the next one; 5 waits for 2.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from math import floor
 
-from infra.settings.tree import AdmissionSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """S, P and f, and what follows from them."""
-
-    staleness: int
-    groups_per_step: int
-    window_share: float
-
-    def __post_init__(self) -> None:
-        if self.staleness < 0 or self.groups_per_step < 1 or not 0 < self.window_share <= 1:
-            raise ValueError(f"admission needs staleness >= 0, groups_per_step >= 1, 0 < window_share <= 1: {self}")
-
-    @classmethod
-    def of(cls, settings: AdmissionSettings) -> "Limits":
-        return cls(settings.staleness, settings.groups_per_step, settings.window_share)
-
-    @property
-    def slots(self) -> int:
-        return (self.staleness + 1) * self.groups_per_step
-
-    @property
-    def window(self) -> int:
-        return max(1, floor(self.window_share * self.slots))
-
-    @property
-    def max_age(self) -> int:
-        """Versions, proven above: S + ceil((W - 1) / P)."""
-        return self.staleness - (1 - self.window) // self.groups_per_step
+from infra.settings.limits import Limits
 
 
 class _State(Enum):
@@ -83,11 +54,19 @@ class Admission:
     """The state of the window. Every method may be called again with the same arguments to no effect.
 
     `first_seq`: every earlier group is closed; a learner that resumes tells `closed` of those above it.
+
+    Cursors: `_low` <= `_anchor` <= `_end`. Below `_low` all is settled and forgotten. `_anchor` is the oldest seq that
+    is neither taken nor closed nor of another purpose. W positions lie in [`_anchor`, `_end`). None of them ever moves
+    back, so that a call costs what it moves, whatever the number of slots.
     """
 
     def __init__(self, limits: Limits, first_seq: int = 0) -> None:
         self.limits = limits
         self._low = first_seq
+        self._anchor = first_seq
+        self._end = first_seq + limits.window
+        self._frontier = first_seq
+        """One above the highest seq that was heard of."""
         self._states: dict[int, _State] = {}
         self._held = 0
 
@@ -95,9 +74,8 @@ class Admission:
         """A ticket was dispatched, or read. A group that is known keeps its state."""
         if seq < self._low or seq in self._states:
             return
-        self._states[seq] = _State.OPEN if train else _State.OTHER
         self._held += train
-        self._advance()
+        self._settle(seq, _State.OPEN if train else _State.OTHER)
 
     def take(self, seq: int) -> None:
         """The learner put the group into a batch: it leaves the window and keeps its slot.
@@ -106,16 +84,14 @@ class Admission:
         """
         if not self.takeable(seq):
             raise ValueError(f"group {seq} is not in the window {self.window}")
-        self._states[seq] = _State.TAKEN
+        self._settle(seq, _State.TAKEN)
 
     def closed(self, seq: int) -> None:
         """The group ended, whatever the outcome: its slot is free."""
-        if seq < self._low:
+        if seq < self._low or self._states.get(seq) is _State.OTHER:
             return
         self._held -= self._states.get(seq) in (_State.OPEN, _State.TAKEN)
-        if self._states.get(seq) is not _State.OTHER:
-            self._states[seq] = _State.CLOSED
-        self._advance()
+        self._settle(seq, _State.CLOSED)
 
     @property
     def open_groups(self) -> int:
@@ -130,33 +106,33 @@ class Admission:
     @property
     def unheard(self) -> tuple[int, ...]:
         """Groups below a known one of which nothing was heard."""
-        frontier = max(self._states, default=self._low)
-        return tuple(seq for seq in range(self._low, frontier) if seq not in self._states)
+        return tuple(seq for seq in range(self._low, self._frontier) if seq not in self._states)
 
     @property
     def window(self) -> tuple[int, ...]:
         """Open groups that the learner may take, oldest first."""
-        return tuple(seq for seq in self._window_seqs() if self._states.get(seq) is _State.OPEN)
+        return tuple(seq for seq in range(self._anchor, min(self._end, self._frontier)) if self.takeable(seq))
 
     def takeable(self, seq: int) -> bool:
-        return seq in self.window
+        return seq < self._end and self._states.get(seq) is _State.OPEN
 
-    def _window_seqs(self) -> list[int]:
-        """The W positions from the anchor on, those not heard of included."""
-        frontier = max(self._states, default=self._low - 1)
-        anchor = self._low
-        while anchor <= frontier and self._states.get(anchor, _State.OPEN) is not _State.OPEN:
-            anchor += 1
-        positions: list[int] = []
-        seq = anchor
-        while seq <= frontier and len(positions) < self.limits.window:
-            if self._states.get(seq) is not _State.OTHER:
-                positions.append(seq)
-            seq += 1
-        return positions
-
-    def _advance(self) -> None:
-        """Forget what is settled, so that memory follows the open groups."""
+    def _settle(self, seq: int, state: _State) -> None:
+        """Note the state, and move the cursors to where it lets them."""
+        if state is _State.OTHER and self._anchor <= seq < self._end:
+            self._end = self._positions_on(self._end, 1)
+        self._states[seq] = state
+        self._frontier = max(self._frontier, seq + 1)
+        while (passed := self._states.get(self._anchor, _State.OPEN)) is not _State.OPEN:
+            self._anchor += 1
+            if passed is not _State.OTHER:
+                self._end = self._positions_on(self._end, 1)
         while self._states.get(self._low) in (_State.CLOSED, _State.OTHER):
             del self._states[self._low]
             self._low += 1
+
+    def _positions_on(self, seq: int, positions: int) -> int:
+        """The seq from which `positions` more lie behind: what is of another purpose is none."""
+        while positions:
+            positions -= self._states.get(seq) is not _State.OTHER
+            seq += 1
+        return seq

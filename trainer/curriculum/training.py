@@ -11,9 +11,9 @@ from sqlalchemy import Connection, func, select
 
 from infra import metrics
 from infra.db.models import Run
+from infra.settings.limits import Limits
 from streams.messages import Purpose
 from trainer.curriculum import evaluation, selection, tally
-from trainer.curriculum.admission import Limits
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Order
 from trainer.curriculum.measurement import Measurement, Plan

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.curriculum.admission import Admission, Limits
+from infra.settings.limits import Limits
+from trainer.curriculum.admission import Admission
 
 LIMITS = st.builds(
     Limits,
@@ -109,6 +110,63 @@ def test_a_learner_that_reopened_more_than_the_slots_gets_no_new_groups():
 def test_limits_that_cannot_work_are_refused(bad):
     with pytest.raises(ValueError, match="admission needs"):
         Limits(*bad)
+
+
+class Plain:
+    """The rules of the docstring word for word, recomputed whole at each question."""
+
+    def __init__(self, limits: Limits, first_seq: int) -> None:
+        self.limits = limits
+        self.first = first_seq
+        self.train: dict[int, bool] = {}
+        self.taken: set[int] = set()
+        self.gone: set[int] = set()
+
+    def dispatched(self, seq, *, train):
+        if seq >= self.first and seq not in self.gone:
+            self.train.setdefault(seq, train)
+
+    def take(self, seq):
+        self.taken.add(seq)
+
+    def closed(self, seq):
+        if seq >= self.first:
+            self.gone.add(seq)
+
+    @property
+    def open_groups(self):
+        return sum(train and seq not in self.gone for seq, train in self.train.items())
+
+    @property
+    def window(self):
+        frontier = max([*self.train, *self.gone, self.first])
+        positions = [seq for seq in range(self.first, frontier + 1) if self.train.get(seq, True)]
+        settled = self.taken | self.gone
+        anchored = [seq for place, seq in enumerate(positions) if not settled.issuperset(positions[: place + 1])]
+        return tuple(seq for seq in anchored[: self.limits.window] if seq in self.train and seq not in settled)
+
+
+CALLS = st.lists(st.tuples(st.sampled_from(["train", "other", "close", "take"]), st.integers(0, 24)), max_size=80)
+
+
+@given(LIMITS, st.integers(0, 5), CALLS)
+@settings(max_examples=300, deadline=None)
+def test_the_cursors_say_what_the_rules_say(limits, first_seq, calls):
+    admission, plain = Admission(limits, first_seq), Plain(limits, first_seq)
+    for call, seq in calls:
+        if call == "take":
+            if not plain.window:
+                continue
+            seq = plain.window[seq % len(plain.window)]  # noqa: PLW2901
+            assert admission.takeable(seq)
+        for each in (admission, plain):
+            if call == "take":
+                each.take(seq)
+            elif call == "close":
+                each.closed(seq)
+            else:
+                each.dispatched(seq, train=call == "train")
+        assert (admission.window, admission.open_groups) == (plain.window, plain.open_groups)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.settings.limits import Limits
 from infra.settings.load import described, described_text, leaves, load, resolve, write_resolved
 from infra.settings.sources import (
     InvalidSettingsError,
@@ -19,7 +20,6 @@ from infra.settings.sources import (
     toml_lines,
 )
 from infra.settings.tree import BrokerKind, Settings
-from infra.settings.limits import Limits
 
 RECIPE = """\
 # a recipe
@@ -159,7 +159,10 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 def test_combination_that_cannot_work_is_refused(tmp_path: Path) -> None:
     assert "set learner.value.kind" in wrong(tmp_path, '[learner.value]\nkind = "none"\n')
-    assert "learner.max_staleness = 4 drops" in wrong(tmp_path, "[selector.admission]\nstaleness = 5\n")
+    of_the_window = wrong(tmp_path, "[selector.admission]\nstaleness = 4\n")  # S + ceil((W - 1) / P) = 4 + 11 / 8
+    assert "learner.max_staleness = 4 drops" in of_the_window
+    assert "age 6 versions at most" in of_the_window
+    assert "set it to 7" in of_the_window
 
 
 def test_file_that_does_not_parse_names_the_line(tmp_path: Path) -> None:

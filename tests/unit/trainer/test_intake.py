@@ -2,10 +2,10 @@ import pytest
 from builders import RUN, scored, ticket
 
 from infra.settings.learner import LearnerSettings
+from infra.settings.limits import Limits
 from streams.codec import DecodeError, encode
 from streams.messages import Outcome, Purpose, VersionSpan
 from streams.records import Record
-from trainer.curriculum.admission import Limits
 from trainer.intake import Intake
 from trainer.replay import Source
 from trainer.seqset import SeqSet

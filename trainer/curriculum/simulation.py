@@ -1,0 +1,312 @@
+"""A run on a simulated clock: engines, learner and selector as events, around the very `Admission` that runs use.
+
+What is simulated: samples of drawn lengths, decoded together by engines whose step slows with the samples in it;
+groups that complete, are filtered, or expire at their deadline; a learner that takes what the window allows, steps,
+announces, and closes. What is not: failures of processes, memory, the text itself.
+
+Invariant: nothing here decides what may be dispatched or taken; `Admission` does. A run is a function of its plan.
+
+Engines keep a count of decode steps, in which every running sample makes one token: a sample that joins at step c with
+n tokens to make leaves at c + n, whatever joins or leaves meanwhile.
+"""
+
+import heapq
+import math
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from infra.settings.limits import Limits
+from trainer.curriculum.admission import Admission
+
+Lengths = Callable[[random.Random], float]
+"""Draws the tokens of one response, at least 1; infinity for one that never ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is simulated. Times in seconds."""
+
+    limits: Limits
+    lengths: Lengths
+    engines: int
+    running: int
+    """Samples that one engine decodes together; the others wait."""
+    group_size: int
+    steps: int
+    decode_seconds: float
+    """Of a decode step with one sample in it."""
+    decode_seconds_more: float
+    """By every further sample."""
+    learner_tokens_per_second: float
+    step_seconds: float = 0.0
+    """Of a step, whatever its size."""
+    publish_seconds: float = 0.0
+    """From a step's end until the engines hold its weights. Running samples go on meanwhile and under the new ones."""
+    latency_seconds: float = 0.0
+    """From a free slot to the ticket at the engine, and from the last sample of a group to the learner, each."""
+    deadline_seconds: float = math.inf
+    filtered: float = 0.0
+    """Share of the complete groups that are not trained on."""
+    placement: Literal["hashed", "idle"] = "hashed"
+    """`hashed`: a group goes to an engine by its key, as the log's partitions do; `idle`: to the least loaded one."""
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run was like."""
+
+    seconds: float = 0.0
+    step_ends: list[float] = field(default_factory=list)
+    step_tokens: list[float] = field(default_factory=list)
+    ages: Counter[int] = field(default_factory=Counter)
+    """Groups trained, by versions between dispatch and step."""
+    staleness: Counter[int] = field(default_factory=Counter)
+    """Groups trained, by versions between their oldest token and the step."""
+    closed: Counter[str] = field(default_factory=Counter)
+    """Groups by outcome: trained, filtered, expired."""
+    most_open: int = 0
+    latest_closing: float = 0.0
+    """Longest time past its deadline at which a group without all its samples was still open."""
+
+    def tokens_per_second(self, skip: int = 0) -> float:
+        """Of the steps after the first `skip`, in which the slots fill."""
+        start = self.step_ends[skip - 1] if skip else 0.0
+        return sum(self.step_tokens[skip:]) / (self.step_ends[-1] - start)
+
+    def mean_staleness(self) -> float:
+        return sum(age * count for age, count in self.staleness.items()) / self.staleness.total()
+
+
+@dataclass(slots=True)
+class _Group:
+    born: int
+    missing: int
+    deadline: float
+    tokens: float = 0
+    oldest: int | None = None
+    """Version under which its first sample started."""
+
+
+@dataclass(slots=True)
+class _Engine:
+    plan: Plan
+    at: float = 0.0
+    step: float = 0.0
+    running: list[tuple[float, int, float]] = field(default_factory=list)
+    """(decode step at which it leaves, group, tokens), a heap."""
+    waiting: deque[tuple[int, float]] = field(default_factory=deque)
+    epoch: int = 0
+    """Tells the newest of its wake-ups from those that something overtook."""
+
+    @property
+    def load(self) -> int:
+        return len(self.running) + len(self.waiting)
+
+    def advance(self, now: float) -> list[tuple[int, float]]:
+        """Decode until `now`; returns (group, tokens) of the samples that left."""
+        if self.running:
+            self.step += (now - self.at) / self._seconds
+        self.at = now
+        left = []
+        while self.running and self.running[0][0] <= self.step:
+            left.append(heapq.heappop(self.running)[1:])
+        return left
+
+    def join(self, seq: int, tokens: float) -> None:
+        heapq.heappush(self.running, (self.step + tokens, seq, tokens))
+
+    @property
+    def next_step(self) -> float:
+        """The decode step at which the next sample leaves."""
+        return self.running[0][0] if self.running else math.inf
+
+    def seconds_to_next(self) -> float:
+        return max(0.0, self.next_step - self.step) * self._seconds
+
+    @property
+    def _seconds(self) -> float:
+        return self.plan.decode_seconds + self.plan.decode_seconds_more * (len(self.running) - 1)
+
+
+class Simulation:
+    """One run. `play` returns its outcome; raises DeadlockError where nothing more would ever happen."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._random = random.Random(plan.seed)
+        self._admission = Admission(plan.limits)
+        self._engines = [_Engine(plan) for _ in range(plan.engines)]
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+        self._now = 0.0
+        self._version = 0
+        self._held = 0
+        """The version that the engines hold."""
+        self._groups: dict[int, _Group] = {}
+        self._next = 0
+        self._arrived: list[tuple[int, bool]] = []
+        """Groups that the learner has not looked at, and whether they are complete; the others are overdue."""
+        self._ready: list[int] = []
+        """Trainable groups, a heap."""
+        self._batch: list[int] = []
+        self._stepping = False
+        self.outcome = Outcome()
+        """Of the run so far."""
+        self._dispatch()
+
+    def play(self) -> Outcome:
+        while self.advance():
+            pass
+        return self.outcome
+
+    def advance(self) -> bool:
+        """One event; False once the run has its steps."""
+        if self._version >= self._plan.steps:
+            return False
+        if not self._events:
+            raise DeadlockError(f"after {self._version} of {self._plan.steps} steps at {self._now:.0f} s")
+        self._now, _, event = heapq.heappop(self._events)
+        event()
+        self.outcome.seconds = self._now
+        return True
+
+    def _after(self, seconds: float, event: Callable[[], None]) -> None:
+        self._order += 1
+        heapq.heappush(self._events, (self._now + seconds, self._order, event))
+
+    # The selector
+
+    def _dispatch(self) -> None:
+        plan = self._plan
+        for _ in range(self._admission.free_slots):
+            seq, self._next = self._next, self._next + 1
+            self._admission.dispatched(seq, train=True)
+            self._groups[seq] = _Group(self._version, plan.group_size, self._now + plan.deadline_seconds)
+            self._after(plan.latency_seconds, lambda seq=seq: self._arrive(seq))  # type: ignore[misc]
+            if plan.deadline_seconds < math.inf:
+                self._after(plan.deadline_seconds, lambda seq=seq: self._expire(seq))  # type: ignore[misc]
+        self.outcome.most_open = max(self.outcome.most_open, self._admission.open_groups)
+
+    # The engines
+
+    def _arrive(self, seq: int) -> None:
+        if seq not in self._groups:
+            return
+        if self._plan.limits.staleness == 0 and self._held < self._groups[seq].born:
+            self._after(self._plan.publish_seconds, lambda: self._arrive(seq))  # synchronous: new weights first
+            return
+        if self._plan.placement == "idle":
+            engine = min(self._engines, key=lambda engine: engine.load)
+        else:
+            engine = self._random.choice(self._engines)
+        for _ in range(self._plan.group_size):
+            engine.waiting.append((seq, max(1, self._plan.lengths(self._random))))
+        self._work(engine)
+
+    def _work(self, engine: _Engine) -> None:
+        """Samples leave, others join, and the engine is woken when the next one leaves."""
+        for seq, tokens in engine.advance(self._now):
+            self._sampled(seq, tokens)
+        while engine.waiting and len(engine.running) < self._plan.running:
+            seq, tokens = engine.waiting.popleft()
+            group = self._groups.get(seq)
+            if group is None:
+                continue  # expired before it started
+            group.oldest = self._held if group.oldest is None else group.oldest
+            engine.join(seq, tokens)
+        engine.epoch += 1
+        if engine.next_step < math.inf:
+            epoch = engine.epoch
+            self._after(engine.seconds_to_next(), lambda: self._wake(engine, epoch))
+
+    def _wake(self, engine: _Engine, epoch: int) -> None:
+        if epoch == engine.epoch:
+            engine.step, engine.at = engine.next_step, self._now  # exactly, however the clock is rounded
+            self._work(engine)
+
+    def _sampled(self, seq: int, tokens: float) -> None:
+        group = self._groups.get(seq)
+        if group is None:
+            return  # expired meanwhile
+        group.missing -= 1
+        group.tokens += tokens
+        if group.missing == 0:
+            self._after(self._plan.latency_seconds, lambda: self._scored(seq))
+
+    # The learner, which looks at its groups between steps
+
+    def _scored(self, seq: int) -> None:
+        self._arrived.append((seq, True))
+        self._learn()
+
+    def _expire(self, seq: int) -> None:
+        if seq in self._groups and self._groups[seq].missing:
+            self._arrived.append((seq, False))
+            self._learn()
+
+    def _learn(self) -> None:
+        if self._stepping:
+            return
+        for seq, complete in self._arrived:
+            self._look_at(seq, complete=complete)
+        self._arrived.clear()
+        while self._ready and len(self._batch) < self._plan.limits.groups_per_step:
+            if not self._admission.takeable(self._ready[0]):
+                break  # the oldest that is ready; what the window refuses it, it refuses the younger ones
+            seq = heapq.heappop(self._ready)
+            self._admission.take(seq)
+            self._batch.append(seq)
+        if len(self._batch) == self._plan.limits.groups_per_step:
+            tokens = sum(self._groups[seq].tokens for seq in self._batch)
+            self._stepping = True
+            self._after(
+                self._plan.step_seconds + tokens / self._plan.learner_tokens_per_second, lambda: self._stepped(tokens)
+            )
+        self._dispatch()
+
+    def _look_at(self, seq: int, *, complete: bool) -> None:
+        group = self._groups.get(seq)
+        if group is None:
+            return
+        if not complete:
+            if not group.missing:
+                return  # completed while the learner stepped, and is on its way
+            self.outcome.latest_closing = max(self.outcome.latest_closing, self._now - group.deadline)
+            self._close(seq, "expired")
+        elif self._random.random() < self._plan.filtered:
+            self._close(seq, "filtered")
+        else:
+            heapq.heappush(self._ready, seq)
+
+    def _stepped(self, tokens: float) -> None:
+        outcome = self.outcome
+        for seq in self._batch:
+            group = self._groups[seq]
+            outcome.ages[self._version - group.born] += 1
+            outcome.staleness[self._version - (group.oldest or 0)] += 1
+        self._version += 1
+        version = self._version
+        self._after(self._plan.publish_seconds, lambda: self._hold(version))
+        outcome.step_ends.append(self._now)
+        outcome.step_tokens.append(tokens)
+        for seq in self._batch:
+            self._close(seq, "trained")
+        self._batch.clear()
+        self._stepping = False
+        self._learn()
+
+    def _hold(self, version: int) -> None:
+        self._held = version
+
+    def _close(self, seq: int, outcome: str) -> None:
+        self._admission.closed(seq)
+        del self._groups[seq]
+        self.outcome.closed[outcome] += 1
+
+
+class DeadlockError(RuntimeError):
+    """Nothing is on its way any more, and the run has not made its steps."""
