@@ -18,7 +18,7 @@ from streams.messages import Question, Status
 from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.factory import build_judge
 from workers.verifiers.base import Verdict
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import load_verifier, verifier_names
 
 GENRM = "genrm"

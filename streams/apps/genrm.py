@@ -16,7 +16,7 @@ from streams.services.veto import VetoScorer
 from streams.topics import Topic, topic_name
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from streams.services.pulse import Pulse
 from streams.services.scorers import VerifierScorer
 from streams.services.scoring import Retry, Scoring
 from streams.topics import Topic, topic_name
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 _MARGIN_SECONDS = 60.0
 """Beyond the verdicts' own time: processes that start again, deliveries."""

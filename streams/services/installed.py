@@ -14,7 +14,7 @@ from streams.services.scorers import JudgeScorer, VerifierScorer
 from streams.services.veto import VetoScorer
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import load_verifier, verifier_names
 
 

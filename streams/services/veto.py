@@ -24,7 +24,7 @@ JUDGED = "judged"
 
 
 class Pool(Protocol):
-    """`workers.verifiers.pool.VerifierPool`: its processes start with the first job."""
+    """`workers.verifiers.pool.pool.VerifierPool`: its processes start with the first job."""
 
     async def verify(self, question: Question, response: str) -> Verdict: ...
 

@@ -14,7 +14,7 @@ from measures import measure, note
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.sandbox.factory import isolation_of
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 WORKERS = 2
 COUNT = 1000

@@ -12,7 +12,7 @@ from measures import measure
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Question
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 WORKERS = 2
 

@@ -28,8 +28,8 @@ from streams.messages import Status
 from workers.sandbox.cgroups import PREFIX
 from workers.sandbox.owners import is_left_over
 from workers.verifiers.base import Verdict
-from workers.verifiers.child import Child
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.child import Child
+from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import load_verifier, verifier_names
 from workers.verifiers.text import after_reasoning
 

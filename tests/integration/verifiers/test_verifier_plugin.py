@@ -13,7 +13,7 @@ import pytest
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 EXAMPLE = Path(__file__).parents[3] / "workers" / "verifiers" / "example"
 Judge = Callable[[Question, str], Verdict]

@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 from infra.cli.stack import status as status_command
 from infra.local.state import ServiceLine, StackState, write_state
 from workers.sandbox.base import Isolation
-from workers.verifiers.isolation import announce
+from workers.verifiers.pool.isolation import announce
 
 CASES = [
     (Isolation("bubblewrap", ("network",), ()), "bubblewrap"),

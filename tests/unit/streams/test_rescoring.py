@@ -17,7 +17,7 @@ from streams.records import Record
 from streams.rescored import ScorerId, rescored_topic
 from streams.services.rescoring import AsVerifier, Picker, Selection
 from streams.services.scorers import VerifierScorer
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 RUN = "r1"
 

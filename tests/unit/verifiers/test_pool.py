@@ -15,7 +15,7 @@ import pytest
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import verifier_names
 
 HERE = Path(__file__).parent
@@ -174,7 +174,7 @@ def test_no_process_outlives_its_parent() -> None:
     program = (
         "import asyncio, time\n"
         "from infra.settings.tree import RtvSettings\n"
-        "from workers.verifiers.pool import VerifierPool\n"
+        "from workers.verifiers.pool.pool import VerifierPool\n"
         "async def main():\n"
         "    pool = VerifierPool(RtvSettings(workers=2))\n"
         "    await pool.start()\n"
@@ -193,7 +193,8 @@ def test_no_process_outlives_its_parent() -> None:
 def test_processes_import_no_torch() -> None:
     program = (
         "import sys\n"
-        "from workers.verifiers import process, registry\n"
+        "from workers.verifiers import registry\n"
+        "from workers.verifiers.pool import process\n"
         "names = [name for name in registry.verifier_names() if name != 'hostile']\n"
         "assert [registry.load_verifier(name).name for name in names] == names\n"
         "assert not {'torch', 'transformers', 'datasets', 'faust'} & set(sys.modules)\n"

@@ -18,8 +18,8 @@ from streams.messages import Question, Status
 from workers.sandbox import cgroups, plain
 from workers.sandbox.base import Isolation
 from workers.sandbox.cgroups import CgroupRoot
-from workers.verifiers.isolation import announce
-from workers.verifiers.pool import VerifierPool
+from workers.verifiers.pool.isolation import announce
+from workers.verifiers.pool.pool import VerifierPool
 
 TESTS = {"kind": "function", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}]}
 BUDGET = {"budget_seconds": 3.0, "case_seconds": 10.0}
@@ -99,7 +99,7 @@ def test_the_isolation_is_told_once_for_each_pool(caplog: pytest.LogCaptureFixtu
         async with pool(workers=2, sandbox={"kind": "subprocess"}):
             pass
 
-    with caplog.at_level(logging.INFO, "workers.verifiers.isolation"):
+    with caplog.at_level(logging.INFO, "workers.verifiers.pool.isolation"):
         asyncio.run(scenario())
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -110,7 +110,7 @@ def test_the_isolation_is_told_once_for_each_pool(caplog: pytest.LogCaptureFixtu
 
 
 def test_a_good_sandbox_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "workers.verifiers.isolation"):
+    with caplog.at_level(logging.INFO, "workers.verifiers.pool.isolation"):
         announce(Isolation("bubblewrap", ("network",), ()))
     assert [record.levelno for record in caplog.records] == [logging.INFO]
     assert shown() == {("bubblewrap", ""): 1.0}

@@ -15,9 +15,9 @@ from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.sandbox.factory import sweep
 from workers.verifiers.base import Verdict
-from workers.verifiers.child import Child, DiedError, NotStartedError, ending
-from workers.verifiers.isolation import announce
-from workers.verifiers.wire import Job, Ready, frame
+from workers.verifiers.pool.child import Child, DiedError, NotStartedError, ending
+from workers.verifiers.pool.isolation import announce
+from workers.verifiers.pool.wire import Job, Ready, frame
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from infra.settings.tree import RtvSettings
 from streams.messages import Status
 from workers.sandbox.factory import isolation_of
 from workers.verifiers.base import Configured, is_sandboxed
+from workers.verifiers.pool.wire import LENGTH, Job, Ready, Reply, body_length, decode_job, decode_start, frame
 from workers.verifiers.registry import UnknownVerifierError, load_verifier, verifier_names
-from workers.verifiers.wire import LENGTH, Job, Ready, Reply, body_length, decode_job, decode_start, frame
 
 PR_SET_PDEATHSIG = 1
 RECURSION_LIMIT = 3000

@@ -17,7 +17,7 @@ import msgspec
 
 from infra.settings.tree import RtvSettings
 from workers.verifiers.base import Verdict
-from workers.verifiers.wire import LENGTH, Ready, Start, body_length, decode_ready, decode_reply, frame, verdict_of
+from workers.verifiers.pool.wire import LENGTH, Ready, Start, body_length, decode_ready, decode_reply, frame, verdict_of
 
 Message = TypeVar("Message")
 
@@ -125,7 +125,7 @@ def _launch(connection: socket.socket, memory_bytes: int) -> subprocess.Popen[by
     """By vfork and exec, never a bare fork: the parent may hold threads and gigabytes of weights."""
     arguments = [str(connection.fileno()), str(memory_bytes), str(os.getpid())]
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "workers.verifiers.process", *arguments],
+        [sys.executable, "-P", "-m", "workers.verifiers.pool.process", *arguments],
         pass_fds=[connection.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
