@@ -2,7 +2,8 @@
 
 Invariant: restoring a checkpoint and reading the log from its `offsets`, skipping the groups in `closed`, sees every
 group that the surviving history has not closed, and none that it has. The model part is a folder that
-transformers loads, or peft where an adapter is trained.
+transformers loads, or peft where an adapter is trained. What is written knows no world size: a checkpoint of several
+processes is one that a single process would have written.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from streams.records import TopicPartition
 from trainer.folders import atomic_folder, keep_newest
-from trainer.policies import save_policy
+from trainer.parallel.whole import whole_tree
+from trainer.policies import policy_state, write_policy
 from trainer.ppo import PPO
 from trainer.seqset import SeqSet
 
@@ -39,12 +42,32 @@ class History:
     closed: SeqSet
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What is written of the models."""
+
+    policy: Any
+    tensors: dict[str, Tensor]
+    """The policy's, whole, as all of `ppo`."""
+    ppo: dict[str, Any]
+
+
+def collect(ppo: PPO) -> Collected:
+    """Where the models are sharded, every process must call it; one then writes."""
+    return Collected(ppo.policy, policy_state(ppo.policy), whole_tree(ppo.state_dict()))
+
+
 def save(folder: Path, ppo: PPO, history: History, template: Path, keep: int) -> Path:
     """Write `folder/vNNNNNN`; `template` is the policy's own folder. Raises OSError."""
+    return write(folder, collect(ppo), history, template, keep)
+
+
+def write(folder: Path, collected: Collected, history: History, template: Path, keep: int) -> Path:
+    """As `save`, of what was collected before."""
     target = folder / f"v{history.version:06d}"
     with atomic_folder(target) as temporary:
-        save_policy(ppo.policy, template, temporary)
-        torch.save(_state(ppo, history), temporary / _STATE_FILE)
+        write_policy(collected.policy, collected.tensors, template, temporary)
+        torch.save(_state(collected, history), temporary / _STATE_FILE)
     keep_newest(folder, _PATTERN, keep)
     return target
 
@@ -79,9 +102,9 @@ def _history(state: Mapping[str, Any]) -> History:
     )
 
 
-def _state(ppo: PPO, history: History) -> dict[str, Any]:
+def _state(collected: Collected, history: History) -> dict[str, Any]:
     return {
-        "ppo": ppo.state_dict(),
+        "ppo": collected.ppo,
         "rng": torch.get_rng_state(),
         "lineage": history.lineage,
         "version": history.version,

@@ -6,15 +6,20 @@ matrix products ran in. Shapes: L tokens of a row, N targets, D hidden, V vocabu
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForCausalLM
 
 from trainer.batch import TrainingRow
 from workers.shared_prefix import attention_mask
+
+SHARDED_FORWARD = "policy_tensors"
+"""The method of a sharded policy that is `policy_tensors` within its call (`trainer.parallel.sharding`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,23 @@ def hidden_states(model: Any, row: TrainingRow) -> Tensor:
 def policy_forward(model: Any, row: TrainingRow, *, entropy_gradient: bool = False) -> PolicyOutput:
     """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature).
 
-    `entropy_gradient`: the entropy is part of a loss.
+    `entropy_gradient`: the entropy is part of a loss. A sharded model is whole only within its own call, so that all of
+    this happens inside it.
     """
+    sharded = isinstance(model, FSDPModule)
+    compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
+    return PolicyOutput(*compute(row, entropy_gradient=entropy_gradient))
+
+
+def policy_tensors(model: Any, row: TrainingRow, *, entropy_gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """What PolicyOutput holds, in its order."""
     states_ND = hidden_states(model, row)
     logits_NV = model.get_output_embeddings()(states_ND).float() / row.temperature_N[:, None]
     all_logprobs_NV = torch.log_softmax(logits_NV, dim=-1)
     logprobs_N = all_logprobs_NV.gather(1, row.targets_N[:, None])[:, 0]
     with nullcontext() if entropy_gradient else torch.no_grad():
         entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(dim=-1)
-    return PolicyOutput(logprobs_N, entropy_N, states_ND.float())
+    return logprobs_N, entropy_N, states_ND.float()
 
 
 class ValueModel(nn.Module):

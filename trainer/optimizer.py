@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from infra.settings.learner import LearnerSettings
+from trainer.parallel.whole import whole
 
 
 class Optimizer:
@@ -32,7 +33,7 @@ class Optimizer:
         """Over all weights, before clipping, a scalar; NaN or infinity where any gradient is so."""
         for weight, master in self._pairs():
             master.grad = None if weight.grad is None else weight.grad.float()
-        return torch.nn.utils.get_total_norm([m.grad for m in self._masters if m.grad is not None])
+        return whole(torch.nn.utils.get_total_norm([m.grad for m in self._masters if m.grad is not None]))
 
     def apply(self, norm: Tensor) -> None:
         """Clip, step, clear. Raises ValueError where `norm`, that of `gradient_norm`, is not finite."""

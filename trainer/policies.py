@@ -1,12 +1,13 @@
 """The policy from its folder and into it: whole weights, or the model it started from and an adapter.
 
-Invariant: what `save_policy` wrote, `load_policy` reads under the same learner.lora, in any number of processes.
+Invariant: what `write_policy` wrote, `load_policy` reads under the same learner.lora, in any number of processes.
 """
 
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from infra.settings.learner import LoraSettings
 from trainer import lora
@@ -34,19 +35,23 @@ def load_policy(folder: Path, template: Path, settings: LoraSettings) -> Any:
     return policy
 
 
-def save_policy(policy: Any, template: Path, folder: Path) -> None:
-    """As a folder that transformers or peft loads. Raises OSError."""
-    write_policy(policy, policy_state(policy), template, folder)
+def policy_state(policy: Any) -> dict[str, Tensor]:
+    """The tensors that are written of a policy, whole: an adapter's or its own, tied ones once, as transformers writes
+    them. Where the policy is sharded, every process must call it.
+    """
+    return {name: whole(tensor.detach()) for name, tensor in own_tensors(policy).items()}
 
 
-def policy_state(policy: Any) -> dict[str, Any]:
-    """The tensors that `write_policy` writes, whole. Where the policy is sharded, every process must call it."""
-    own = lora.adapter_tensors(policy) if lora.is_adapted(policy) else policy.state_dict()
-    return {name: whole(tensor.detach()) for name, tensor in own.items()}
+def own_tensors(policy: Any) -> dict[str, Tensor]:
+    """The same, as they are."""
+    if lora.is_adapted(policy):
+        return lora.adapter_tensors(policy)
+    tied = set(getattr(policy, "_tied_weights_keys", None) or ()) if policy.config.tie_word_embeddings else set()
+    return {name: tensor for name, tensor in policy.state_dict().items() if name not in tied}
 
 
-def write_policy(policy: Any, state: dict[str, Any], template: Path, folder: Path) -> None:
-    """Raises OSError."""
+def write_policy(policy: Any, state: dict[str, Tensor], template: Path, folder: Path) -> None:
+    """`state`: of `policy_state`. Raises OSError."""
     if lora.is_adapted(policy):
         lora.adapter_config(policy).save_pretrained(folder)
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / ADAPTER_FILE)

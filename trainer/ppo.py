@@ -4,6 +4,8 @@ Invariants:
 - A step is a function of (weights, optimizer state, batch, seed, version); nothing else is drawn or read.
 - The behaviour log-probabilities are the engine's; the learner never recomputes them.
 - An update whose gradient is not finite changes nothing and is reported.
+- Where several processes train (`share`), all of them call `step` with the same batch: each computes its rows, and what
+  they find and decide is the same everywhere.
 """
 
 import math
@@ -25,6 +27,7 @@ from trainer.objectives.averaging import Counts, coefficients
 from trainer.objectives.policy import Tokens, policy_loss
 from trainer.objectives.value import value_error
 from trainer.optimizer import Optimizer
+from trainer.parallel.share import Share, Whole
 from trainer.snapshot import Models, Snapshot, take_snapshot
 from trainer.step_report import SkippedUpdate, StepReport, Tally
 
@@ -58,7 +61,12 @@ class PPO:
     """Holds the policy, the value model, their optimizers, and the frozen reference where there is one."""
 
     def __init__(
-        self, policy: Any, value: ValueModel | None, settings: LearnerSettings, reference: Any | None = None
+        self,
+        policy: Any,
+        value: ValueModel | None,
+        settings: LearnerSettings,
+        reference: Any | None = None,
+        share: Share | None = None,
     ) -> None:
         self.policy = policy
         self.value = value
@@ -66,6 +74,7 @@ class PPO:
         self.skips_in_a_row = 0
         """Updates, up to the last."""
         self._settings = settings
+        self._share: Share = share or Whole()
         self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
         self.value_optimizer = (
             None if value is None else Optimizer(value.parameters(), settings.value.learning_rate, settings)
@@ -114,6 +123,7 @@ class PPO:
             batch,
             Models(self.policy, self.value, self.reference),
             () if value_only else self._early_proximal_rows(batch, minibatches),
+            self._share,
             autocast_on=settings.autocast,
         )
         targets = estimate(batch, scores_B, kept_B, snapshot, settings, value_only=value_only)
@@ -137,18 +147,19 @@ class PPO:
     def _minibatch(self, part: _Part, plan: _Plan, report: StepReport) -> None:
         sums: dict[str, Tensor] = {}
         differences: list[Tensor] = []
-        for row in part.rows:
+        for row, counted in self._share.rows(part.rows):
             loss, measures, difference = self._row_loss(row, part, plan)
-            differences.append(difference)
-            loss.backward()  # type: ignore[no-untyped-call]
+            (loss * (self._share.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]
+            if counted:
+                differences.append(difference)
             for name, value in measures.items():
-                sums[name] = sums[name] + value if name in sums else value
-        if part.number == 0 and (all_N := torch.cat(differences)).numel():
+                sums[name] = sums.get(name, 0.0) + value * counted
+        if part.number == 0 and (all_N := self._share.gathered(torch.cat([torch.empty(0), *differences]))).numel():
             report.logprob_difference_mean = float(all_N.mean())
             report.logprob_difference_max = float(all_N.max())
         norms = self._update(part, plan, report)
         if norms is not None:
-            plan.tally.add(sums, part.counts.tokens, norms)
+            plan.tally.add(self._share.summed(sums), part.counts.tokens, norms)
 
     def _update(self, part: _Part, plan: _Plan, report: StepReport) -> dict[str, float] | None:
         """Apply the gradients of all models or of none; returns their norms before clipping, None where skipped."""

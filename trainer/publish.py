@@ -24,6 +24,7 @@ from streams.topics import Topic, topic_name
 from trainer import lora
 from trainer.folders import atomic_folder, copy_description, keep_newest
 from trainer.parallel.whole import whole
+from trainer.policies import own_tensors
 from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
 from workers.remote_files import RemoteFolder
 
@@ -64,12 +65,10 @@ class Publisher:
 
     def snapshot(self, policy: Any) -> Snapshot:
         """A copy of the weights. Where the policy is sharded, every process must call it."""
+        tensors = self._copied(own_tensors(policy))
         if lora.is_adapted(policy):
-            tensors = self._copied(lora.adapter_tensors(policy))
             return Snapshot(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
-        tied = set(getattr(policy, "_tied_weights_keys", None) or ()) if policy.config.tie_word_embeddings else set()
-        state = {name: tensor for name, tensor in policy.state_dict().items() if name not in tied}
-        return Snapshot(WeightsKind.FULL, self._copied(state))  # tied weights once, as transformers writes them
+        return Snapshot(WeightsKind.FULL, tensors)
 
     def write(self, snapshot: Snapshot, lineage: int, version: int) -> PolicyVersion:
         """To disk and to the URL; returns the announcement to make. Raises OSError."""

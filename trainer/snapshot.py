@@ -4,8 +4,9 @@ Invariant: nothing here has a gradient, and each is computed once a step. Shapes
 longest one; positions without a token are 0.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from trainer.batch import TrainingBatch, TrainingRow
 from trainer.models import ValueModel, autocast, policy_forward
+from trainer.parallel.share import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +37,65 @@ class Models:
 
 @torch.no_grad()
 def take_snapshot(
-    batch: TrainingBatch, models: Models, proximal_rows: Collection[TrainingRow], *, autocast_on: bool
+    batch: TrainingBatch, models: Models, proximal_rows: Collection[TrainingRow], share: Share, *, autocast_on: bool
 ) -> Snapshot:
     """`proximal_rows`: those whose proximal log-probabilities are needed before the step."""
     lengths = torch.tensor([len(trajectory.logprobs) for trajectory in batch.trajectories])
     mask_BT = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).float()
-    behaviour_BT, proximal_BT, reference_BT, values_BT = (torch.zeros_like(mask_BT) for _ in range(4))
-    wanted = {id(row) for row in proximal_rows}
+    behaviour_BT = torch.zeros_like(mask_BT)
     for row in batch.rows:
-        where = (row.trajectory_N, row.step_N)
-        behaviour_BT[where] = row.behaviour_N
-        with autocast(enabled=autocast_on):
-            shares_policy = models.value is not None and models.value.trunk is None
-            output = policy_forward(models.policy, row) if id(row) in wanted or shares_policy else None
-            if output is not None:
-                proximal_BT[where] = output.logprobs_N
-            if models.value is not None:
-                values_BT[where] = models.value(row, None if output is None else output.hidden_ND)
-            if models.reference is not None:
-                reference_BT[where] = policy_forward(models.reference, row).logprobs_N
+        behaviour_BT[_where(row)] = row.behaviour_N
+    wanted = {id(row) for row in proximal_rows}
+    shares_policy = models.value is not None and models.value.trunk is None
+    passes: list[tuple[Sequence[TrainingRow], Callable[[TrainingRow], dict[str, Tensor]]]] = []
+    if wanted or shares_policy:
+        asked = batch.rows if shares_policy else [row for row in batch.rows if id(row) in wanted]
+        passes.append((asked, partial(_policy_pass, models)))
+    if models.value is not None and not shares_policy:
+        passes.append((batch.rows, partial(_value_pass, models.value)))
+    if models.reference is not None:
+        passes.append((batch.rows, partial(_reference_pass, models.reference)))
+    computed: dict[str, Tensor] = {}
+    with autocast(enabled=autocast_on):
+        for rows, compute in passes:
+            computed |= _over(rows, compute, share, torch.zeros_like(mask_BT))
     return Snapshot(
         mask_BT,
         behaviour_BT,
-        proximal_BT if wanted else None,
-        None if models.reference is None else reference_BT,
-        None if models.value is None else values_BT,
+        computed.get("proximal") if wanted else None,
+        computed.get("reference"),
+        computed.get("values"),
     )
+
+
+def _over(
+    rows: Sequence[TrainingRow], compute: Callable[[TrainingRow], dict[str, Tensor]], share: Share, zeros_BT: Tensor
+) -> dict[str, Tensor]:
+    """What `compute` gives a row's N targets, by name, as [B, T] over the rows of all processes."""
+    found: dict[str, Tensor] = {}
+    for row, counted in share.rows(rows):
+        for name, values_N in compute(row).items():
+            values_BT = found.setdefault(name, zeros_BT.clone())
+            if counted:
+                values_BT[_where(row)] = values_N
+    return share.summed(found)
+
+
+def _policy_pass(models: Models, row: TrainingRow) -> dict[str, Tensor]:
+    """With the values of a head that stands on the policy."""
+    output = policy_forward(models.policy, row)
+    if models.value is None or models.value.trunk is not None:
+        return {"proximal": output.logprobs_N}
+    return {"proximal": output.logprobs_N, "values": models.value(row, output.hidden_ND)}
+
+
+def _value_pass(value: ValueModel, row: TrainingRow) -> dict[str, Tensor]:
+    return {"values": value(row, None)}
+
+
+def _reference_pass(reference: Any, row: TrainingRow) -> dict[str, Tensor]:
+    return {"reference": policy_forward(reference, row).logprobs_N}
+
+
+def _where(row: TrainingRow) -> tuple[Tensor, Tensor]:
+    return row.trajectory_N, row.step_N

@@ -52,8 +52,11 @@ class WeightCache:
             for name in _digests(announced):
                 remote.get(name, temporary / name)
             _checked(temporary, announced)
-            if not target.is_dir():  # else another worker was faster
+            try:
                 temporary.rename(target)
+            except OSError:
+                if not target.is_dir():  # else another worker was faster
+                    raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

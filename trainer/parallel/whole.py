@@ -3,8 +3,11 @@
 Invariant: on a tensor that is sharded these are collective: every process of the mesh calls them, in the same order.
 """
 
+from typing import Any
+
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+from torch.utils._pytree import tree_map
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -13,3 +16,8 @@ def whole(tensor: Tensor) -> Tensor:
         full: Tensor = tensor.full_tensor()
         return full
     return tensor
+
+
+def whole_tree(tree: Any) -> Any:
+    """Nested dicts and lists with every sharded tensor whole, on the CPU; all else as it is."""
+    return tree_map(lambda leaf: whole(leaf).cpu() if isinstance(leaf, DTensor) else leaf, tree)

@@ -129,7 +129,7 @@ def test_an_upload_that_fails_once_is_tried_again(tmp_path, template, policy, mo
 
 
 def test_several_engines_fetch_the_same_version_at_once(tmp_path, template, policy):
-    announced = publisher(tmp_path, template, f"memory://{tmp_path.name}").publish(policy, 0, 1)
+    announced = publisher(tmp_path, template, f"file://{tmp_path}/shared").publish(policy, 0, 1)
     found: list[Path] = []
     engines = [
         threading.Thread(target=lambda: found.append(WeightCache(tmp_path / "fetched").folder_of(announced)))
