@@ -28,19 +28,16 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     torch.manual_seed(settings.run.seed)
     policy = load_policy(policy_folder, template, learner.lora)
     value = _value_model(settings, policy, template)
-    for model in (policy, value):
+    for model in (policy, value and value.trunk):
         if model is not None and learner.weights == "bfloat16":
             hold_in_bfloat16(model)
     return PPO(policy, value, learner, _reference(settings, template))
 
 
 def hold_in_bfloat16(model: torch.nn.Module) -> None:
-    """Its matrices. Vectors (norms, biases) and the value head's few numbers stay float32, and so do buffers: positions
-    are computed from one.
-    """
+    """Its weights; buffers stay as they are, since positions are computed from one."""
     for parameter in model.parameters():
-        if parameter.dim() > 1 and parameter.shape[0] > 1:
-            parameter.data = parameter.data.bfloat16()
+        parameter.data = parameter.data.bfloat16()
 
 
 def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel | None:

@@ -1,60 +1,21 @@
 import json
 import random
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from ppo_cases import GROUP, VALUE, batch_of, changed, drawn_batch, ppo_of, with_own_logprobs
 from test_batch import trajectory
 
-from infra.settings.learner import LearnerSettings, ValueSettings
 from streams.records import TopicPartition
 from trainer import checkpoint
-from trainer.batch import Trajectory, pack_batch
+from trainer.batch import pack_batch
 from trainer.checkpoint import CheckpointError, History
-from trainer.models import ValueModel, load_causal_lm, policy_forward
-from trainer.ppo import PPO, split_rows
+from trainer.models import load_causal_lm, policy_forward
+from trainer.ppo import split_rows
 from trainer.seqset import SeqSet
 from workers.engines.chat import load_tokenizer
-
-GROUP = LearnerSettings(
-    advantage="group", learning_rate=1e-2, warmup_steps=0, value=ValueSettings(kind="none"), autocast=False
-)
-VALUE = LearnerSettings(
-    advantage="gae",
-    learning_rate=1e-2,
-    warmup_steps=0,
-    autocast=False,
-    value=ValueSettings(kind="model", learning_rate=1e-2, clip=0),
-)
-
-
-def ppo_of(folder, settings):
-    torch.manual_seed(0)
-    policy = load_causal_lm(folder)
-    kind = settings.value.kind
-    if kind == "none":
-        return PPO(policy, None, settings)
-    trunk = load_causal_lm(folder).base_model if kind == "model" else None
-    return PPO(policy, ValueModel(policy.config.hidden_size, trunk), settings)
-
-
-def batch_of(ppo):
-    """Two groups, one good and one bad answer each, with the policy's own log-probabilities."""
-    plain = [
-        [trajectory([1, 2, 3], [5, 6], score=1.0), trajectory([1, 2, 3], [7, 8, 9], score=0.0)],
-        [trajectory([4], [10], score=0.0), trajectory([4], [11, 12], score=1.0)],
-    ]
-    batch = pack_batch(plain, 64)
-    with torch.no_grad():
-        logprobs = policy_forward(ppo.policy, batch.rows[0]).logprobs_N.tolist()
-    members, start = [], 0
-    for group in plain:
-        members.append([])
-        for t in group:
-            own = tuple(logprobs[start : start + len(t.tokens)])
-            start += len(t.tokens)
-            members[-1].append(Trajectory(t.prompt, t.tokens, t.by_policy, own, t.versions, t.score, 1.0, "d"))
-    return pack_batch(members, 8)
 
 
 def mean_logprob(ppo, batch, score):
@@ -67,9 +28,26 @@ def mean_logprob(ppo, batch, score):
     return sum(total) / len(total)
 
 
-@pytest.mark.parametrize(
-    "settings", [GROUP, VALUE, VALUE.model_copy(update={"value": VALUE.value.model_copy(update={"kind": "head"})})]
-)
+KINDS = {
+    "group": GROUP,
+    "value_model": VALUE,
+    "value_head": changed(VALUE, value={"kind": "head"}),
+    "behaviour": changed(VALUE, objective={"proximal": "behaviour"}),
+    "centred": changed(GROUP, advantage="centred"),
+    "rloo": changed(GROUP, advantage="rloo"),
+    "reinforce_plus_plus": changed(GROUP, advantage="score", normalise="batch"),
+    "truncated": changed(GROUP, objective={"weight": "truncated"}),
+    "vtrace": changed(VALUE, objective={"weight": "vtrace"}),
+    "sequence": changed(GROUP, objective={"ratio": "sequence", "average": "sequence"}),
+    "entropy_and_nll": changed(GROUP, objective={"entropy": 0.001, "positive_nll": 0.1}),
+    "kl_loss": changed(GROUP, kl={"place": "loss"}),
+    "kl_reward": changed(VALUE, kl={"place": "reward", "estimator": "k1"}),
+    "length_adaptive": changed(VALUE, lambda_alpha=0.9),
+    "one_minibatch": changed(VALUE, minibatches=1),
+}
+
+
+@pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
 def test_good_answers_become_likelier_and_bad_ones_less(tiny_policy_folder, settings):
     ppo = ppo_of(tiny_policy_folder, settings)
     batch = batch_of(ppo)
@@ -88,6 +66,84 @@ def test_values_approach_the_returns(tiny_policy_folder):
     reports = [ppo.step(batch, version=version, seed=0) for version in range(12)]
     assert reports[-1].value_loss < 0.5 * reports[0].value_loss
     assert reports[-1].explained_variance > reports[0].explained_variance
+
+
+def test_the_policy_is_held_while_values_are_pre_trained(tiny_policy_folder):
+    """Values of a policy that is held come to predict the returns, and then the policy starts with its own warm-up."""
+    ppo = ppo_of(tiny_policy_folder, changed(VALUE, value={"pretrain_steps": 8}, warmup_steps=4))
+    batch = batch_of(ppo)
+    before = [parameter.clone() for parameter in ppo.policy.parameters()]
+    reports = [ppo.step(batch, version=version, seed=0) for version in range(8)]
+    assert all(torch.equal(ours, old) for ours, old in zip(ppo.policy.parameters(), before, strict=True))
+    assert reports[-1].value_loss < 0.5 * reports[0].value_loss
+    assert all(report.value_only and report.policy_loss == 0 for report in reports)
+    first = ppo.step(batch, version=8, seed=0)
+    assert not first.value_only
+    assert first.policy_gradient_norm > 0
+    assert ppo.policy_optimizer._adamw.param_groups[0]["lr"] == pytest.approx(1e-2 / 4)
+
+
+@pytest.mark.parametrize("kind", ["model", "head"])
+def test_pre_training_aims_at_monte_carlo_returns(tiny_policy_folder, kind):
+    """Lambda is 1 whatever lambda_value says, so that the loss before any update is that of the scores themselves."""
+    settings = changed(VALUE, lambda_value=0.0, minibatches=1, value={"kind": kind, "pretrain_steps": 1})
+    ppo = ppo_of(tiny_policy_folder, settings)
+    report = ppo.step(batch_of(ppo), version=0, seed=0)
+    # values start at 0: the mean of (0 - score)^2 / 2 over the 4 tokens of right answers among 8
+    assert report.value_loss == pytest.approx(0.5 * 4 / 8)
+
+
+def test_a_step_is_decoupled_from_who_sampled(tiny_policy_folder):
+    """Proximal log-probabilities are those of the policy that the step began with, in every mini-batch."""
+    settings = changed(GROUP, minibatches=2, learning_rate=1e-12)
+    ppo = ppo_of(tiny_policy_folder, settings)
+    report = ppo.step(drawn_batch(ppo.policy, seed=1), version=0, seed=0)
+    assert report.ratio == pytest.approx(1.0, abs=1e-6)
+    assert report.clip_share == 0
+    assert report.importance_weight != pytest.approx(1.0, abs=1e-3)
+    coupled = ppo_of(tiny_policy_folder, changed(settings, objective={"proximal": "behaviour"}))
+    found = coupled.step(drawn_batch(coupled.policy, seed=1), version=0, seed=0)
+    assert found.importance_weight == 1.0
+    assert found.clip_share > 0
+
+
+def test_a_reference_holds_the_policy_back(tiny_policy_folder):
+    """The same steps with a heavy KL loss end nearer to the reference, which itself does not move."""
+    distances = {}
+    for coefficient in (0.0, 5.0):
+        settings = changed(GROUP, learning_rate=1e-3, kl={"place": "loss", "coefficient": coefficient})
+        ppo = ppo_of(tiny_policy_folder, settings)
+        batch = batch_of(ppo)
+        reports = [ppo.step(batch, version=version, seed=0) for version in range(6)]
+        distances[coefficient] = reports[-1].kl
+        fresh = load_causal_lm(tiny_policy_folder)
+        assert all(torch.equal(a, b) for a, b in zip(ppo.reference.parameters(), fresh.parameters(), strict=True))
+    assert 0 < distances[5.0] < 0.5 * distances[0.0]
+
+
+def test_cut_off_answers_carry_no_loss(tiny_policy_folder):
+    """A batch with a cut-off answer trains as the batch would in which that answer's tokens are of no group."""
+    settings = changed(GROUP, advantage="score", overlong={"mask": True}, minibatches=1)
+    cut = trajectory([1, 2, 3], [7, 8, 9], score=0.5)
+    cut = replace(cut, cut_off=True)
+    one, other = ([trajectory([1, 2, 3], [5, 6], score=1.0)], [trajectory([4], [10], score=0.2)])
+    weights = []
+    for members in ([[*one, cut], other], [one, other]):
+        ppo = ppo_of(tiny_policy_folder, settings)
+        report = ppo.step(with_own_logprobs(ppo.policy, members), version=0, seed=0)
+        weights.append([parameter.detach().clone() for parameter in ppo.policy.parameters()])
+        assert report.masked_share == pytest.approx(1 / 3 if len(members[0]) == 2 else 0.0)
+    for masked, absent in zip(*weights, strict=True):
+        torch.testing.assert_close(masked, absent, rtol=1e-3, atol=1e-4)
+
+
+def test_nothing_to_train_on_changes_nothing(tiny_policy_folder):
+    ppo = ppo_of(tiny_policy_folder, changed(GROUP, overlong={"mask": True}))
+    before = [parameter.clone() for parameter in ppo.policy.parameters()]
+    members = [[replace(trajectory([1], [2, 3]), cut_off=True), replace(trajectory([1], [4]), cut_off=True)]]
+    report = ppo.step(with_own_logprobs(ppo.policy, members), version=0, seed=0)
+    assert report.masked_share == 1.0
+    assert all(torch.equal(ours, old) for ours, old in zip(ppo.policy.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize("settings", [GROUP, VALUE])

@@ -1,0 +1,43 @@
+"""Combinations of the learner's options that cannot work say so when they load."""
+
+import pytest
+from pydantic import ValidationError
+
+from infra.settings.learner import LearnerSettings
+from infra.settings.load import load
+from infra.settings.sources import InvalidSettingsError
+
+GROUP = {"advantage": "group", "value": {"kind": "none"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"value": {"kind": "none"}}, "needs values"),
+        (GROUP | {"value": {"kind": "none", "pretrain_steps": 3}}, "pretrain_steps trains a value model"),
+        ({"value": {"kind": "head", "path": "rm"}}, "value.path"),
+        (GROUP | {"objective": {"weight": "vtrace"}}, "needs learner.advantage = 'gae'"),
+        (GROUP | {"lambda_alpha": 0.05}, "a lambda of GAE"),
+        ({"objective": {"weight": "truncated", "proximal": "behaviour"}}, "set proximal to 'recomputed'"),
+        ({"objective": {"weight": "vtrace", "ratio": "sequence"}}, "needs objective.ratio = 'token'"),
+        ({"objective": {"weight_low": 2.0, "weight_high": 1.0}}, "every token is rejected"),
+        ({"objective": {"dual_clip": 0.5}}, "bounds ratios above 1"),
+        ({"objective": {"average": "constant"}}, "need each other"),
+        ({"objective": {"average_tokens": 9}}, "need each other"),
+        ({"kl": {"place": "loss", "estimator": "k1"}}, "gradient of zero"),
+        ({"kl": {"place": "reward", "importance_weighted": True}}, "place = 'loss'"),
+    ],
+)
+def test_what_cannot_work_is_refused(values, why):
+    with pytest.raises(ValidationError, match=why):
+        LearnerSettings.model_validate(values)
+
+
+def test_the_error_names_the_section_and_no_python(tmp_path):
+    recipe = tmp_path / "wrong.toml"
+    recipe.write_text("[learner.objective]\ndual_clip = 0.5\n")
+    with pytest.raises(InvalidSettingsError) as error:
+        load(str(recipe))
+    assert str(error.value).startswith(f"learner.objective ({recipe}:1): objective.dual_clip bounds ratios above 1")
+    assert "Value error" not in str(error.value)
+    assert "{" not in str(error.value)
