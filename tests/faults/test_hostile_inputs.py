@@ -30,8 +30,8 @@ from workers.sandbox.owners import is_left_over
 from workers.verifiers.base import Verdict
 from workers.verifiers.pool.child import Child
 from workers.verifiers.pool.pool import VerifierPool
+from workers.verifiers.reading.reasoning import after_reasoning
 from workers.verifiers.registry import load_verifier, verifier_names
-from workers.verifiers.text import after_reasoning
 
 INPUTS = int(os.environ.get("REWARDSTREAM_FUZZ_INPUTS", "4000"))
 SEED = int(os.environ.get("REWARDSTREAM_FUZZ_SEED", "0"))

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.commitments import Commitment, commitments
-from workers.verifiers.finals import CORRECTION, NoAnswerError, clean
-from workers.verifiers.labels import HedgedError, Labels, SeveralError
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.choices.commitments import Commitment, commitments
+from workers.verifiers.choices.labels import HedgedError, Labels, SeveralError
+from workers.verifiers.reading.finals import CORRECTION, NoAnswerError, clean
+from workers.verifiers.reading.reasoning import after_reasoning
 
 _FORMAT = re.compile(r"</?(?:b|strong|em|i|u|p)>|\\[()]|\$", re.IGNORECASE)
 """Tags and delimiters that only set a label off."""

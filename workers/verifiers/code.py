@@ -19,7 +19,7 @@ from workers.verifiers.coding.blocks import program_of
 from workers.verifiers.coding.candidate import Candidate, CandidateError
 from workers.verifiers.coding.outcome import Clock, Outcome
 from workers.verifiers.coding.tests import Asked, CheckerTests, FunctionTests, StdioTests, TestsError, read_tests
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.reasoning import after_reasoning
 
 MARGIN_SECONDS = 0.3
 """Of the budget, for the verdict's own way: a program's time ends before the pool ends this process."""

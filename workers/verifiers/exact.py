@@ -5,41 +5,16 @@ content: a longer answer that contains the right one is wrong.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
+from workers.verifiers.reading.normalisation import normalise
+from workers.verifiers.reading.reasoning import after_reasoning
 
 _CLAUSE_END = re.compile(r"\\f?boxed|</?answer>|(?<=\w\w)[.!?;](?:\s|$)", re.IGNORECASE)
-_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b\s+(?=\S)", re.IGNORECASE)
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")
-_TYPOGRAPHY = str.maketrans({**dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"), "\u2019": "'", "\u2032": "'"})
-"""Hyphens, minus signs and apostrophes, which keyboards and word processors choose."""
-
-
-def normalise(
-    text: str, *, ignore_articles: bool = False, keep_punctuation: bool = False, case_sensitive: bool = False
-) -> str:
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_TYPOGRAPHY)
-    text = " ".join((text if case_sensitive else text.casefold()).split())
-    if not keep_punctuation:
-        text = _unquoted(text)
-        if text.endswith(".") and not text.endswith(".."):
-            text = _unquoted(text[:-1].rstrip())
-    if ignore_articles:
-        text = _ARTICLES.sub("", text).strip()
-    return text
-
-
-def _unquoted(text: str) -> str:
-    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
-        return text[1:-1].strip()
-    return text
 
 
 class ExactVerifier:

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.benchmarks import REGISTRY, ArgumentsError, follows
-from workers.verifiers.checkers import CHECKERS
-from workers.verifiers.text import after_reasoning, words
-from workers.verifiers.vetoes import VETO_OPTIONS, veto
+from workers.verifiers.following.benchmarks import REGISTRY, ArgumentsError, follows
+from workers.verifiers.following.checkers import CHECKERS
+from workers.verifiers.following.vetoes import VETO_OPTIONS, veto
+from workers.verifiers.reading.reasoning import after_reasoning
+from workers.verifiers.reading.text import words
 
 NLTK_HELP = (
     "NLTK data is not installed: python -m nltk.downloader punkt punkt_tab averaged_perceptron_tagger_eng stopwords"

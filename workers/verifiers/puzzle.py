@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.finals import NoAnswerError
 from workers.verifiers.puzzles.catalogue import CHECKERS, ONE_ANSWER, REFUSED
 from workers.verifiers.puzzles.checking import Checker, EntryError, MissingDataError
 from workers.verifiers.puzzles.committed import Committed, committed
 from workers.verifiers.puzzles.forms import Form, FormError, line
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.finals import NoAnswerError
+from workers.verifiers.reading.reasoning import after_reasoning
 
 
 @dataclass(frozen=True, slots=True)

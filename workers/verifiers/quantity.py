@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.finals import CORRECTION, HEDGE, NoAnswerError, Place, clean, marked, stated
-from workers.verifiers.quantities import Quantity, quantities_in, whole_quantity
-from workers.verifiers.text import after_reasoning
-from workers.verifiers.tolerance import OptionsError, Tolerance
-from workers.verifiers.typography import plain
-from workers.verifiers.units import UnitError
+from workers.verifiers.quantities.grammar import Quantity, quantities_in, whole_quantity
+from workers.verifiers.quantities.tolerance import OptionsError, Tolerance
+from workers.verifiers.quantities.typography import plain
+from workers.verifiers.quantities.units import UnitError
+from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, Place, clean, marked, stated
+from workers.verifiers.reading.reasoning import after_reasoning
 
 _APPROXIMATE = re.compile(
     r"(?:(?:about|approximately|approx\.?|around|roughly|nearly|almost|close\s+to|circa|ca\.|equal\s+to|exactly|simply|just"

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.checkers import one_sentence
-from workers.verifiers.text import after_reasoning, ngrams, words
+from workers.verifiers.following.checkers import one_sentence
+from workers.verifiers.reading.reasoning import after_reasoning
+from workers.verifiers.reading.text import ngrams, words
 
 SHORTEST, LONGEST = 10, 22
 CONTENT_WORDS = 4

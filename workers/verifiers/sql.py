@@ -35,7 +35,7 @@ from workers.verifiers.queries.statement import (
     read_answer,
     read_query,
 )
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.reasoning import after_reasoning
 
 CACHED = 64
 """Prompts whose instances and right rows are kept: the samples of a group are judged one after another."""

@@ -6,8 +6,8 @@ from instruction_cases import IFBENCH, IFEVAL, NEED_DATA, OWN
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.benchmarks import REGISTRY
-from workers.verifiers.checkers import CHECKERS
+from workers.verifiers.following.benchmarks import REGISTRY
+from workers.verifiers.following.checkers import CHECKERS
 from workers.verifiers.instructions import InstructionVerifier
 
 CASES = [*IFEVAL, *IFBENCH, *OWN]

@@ -1,0 +1,1 @@
+"""Tests of programs, and what stands inside the sandbox. For `code`."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.reasoning import after_reasoning
 
 
 class PalindromeVerifier:

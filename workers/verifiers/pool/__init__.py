@@ -1,0 +1,1 @@
+"""Verdicts from processes that can be killed."""

@@ -1,0 +1,1 @@
+"""Forms and rules of reasoning-gym's sets. For `puzzle`."""

@@ -7,7 +7,7 @@ which disagree can be told.
 import re
 from dataclasses import dataclass
 
-from workers.verifiers.finals import NoAnswerError
+from workers.verifiers.reading.finals import NoAnswerError
 
 MAX_TEXT = 50_000
 """Characters after the reasoning; a longer text is not searched. Right answers are seldom longer than 5,000."""

@@ -1,0 +1,1 @@
+"""Queries, database instances and rows. For `sql`."""

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workers.verifiers.finals import CORRECTION, HEDGE, NoAnswerError, marked, sentence_before, stated
-from workers.verifiers.labels import HedgedError, Labels, SeveralError
+from workers.verifiers.choices.labels import HedgedError, Labels, SeveralError
+from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, marked, sentence_before, stated
 
 _VOID = re.compile(
     r"\b(?:if|suppose|supposing|assuming|whether|some|many|people|students?|others|one\s+might|you\s+might|don't|do\s+not"

@@ -15,10 +15,20 @@ from latex2sympy2_extended.sets import FiniteSet
 from math_verify import LatexExtractionConfig, parse, verify
 from sympy.core.function import AppliedUndef
 
-from workers.verifiers.limits import LimitError, check_length, check_limits
-from workers.verifiers.literals import NOTHING, REALS, Based, Literal, Ratio, Residue, Words, read_literal, same_literal
-from workers.verifiers.notation import latex
-from workers.verifiers.numbers import FLOAT_NOISE, Number, read_number, same_number
+from workers.verifiers.mathematics.limits import LimitError, check_length, check_limits
+from workers.verifiers.mathematics.literals import (
+    NOTHING,
+    REALS,
+    Based,
+    Literal,
+    Ratio,
+    Residue,
+    Words,
+    read_literal,
+    same_literal,
+)
+from workers.verifiers.mathematics.notation import latex
+from workers.verifiers.reading.numbers import FLOAT_NOISE, Number, read_number, same_number
 
 __all__ = ["Expression", "LimitError", "Symbolic", "read", "same"]
 

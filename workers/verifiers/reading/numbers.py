@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from workers.verifiers.unitnames import SCALES, known_unit
+from workers.verifiers.reading.unitnames import SCALES, known_unit
 
 MAX_DIGITS = 400
 """2^1000 has 302 digits; longer numbers are no answers to questions that people ask."""

@@ -9,8 +9,8 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, Self
 
-from workers.verifiers.quantities import Quantity
-from workers.verifiers.units import CELSIUS, FAHRENHEIT, Unit, converted
+from workers.verifiers.quantities.grammar import Quantity
+from workers.verifiers.quantities.units import CELSIUS, FAHRENHEIT, Unit, converted
 
 NOISE = Fraction(1, 10**12)
 """Relative; some thousand roundings of a double, as products of unit factors have."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from workers.verifiers.numbers import Number
+from workers.verifiers.reading.numbers import Number
 
 MAX_WORDS = 6
 

@@ -13,7 +13,7 @@ import regex
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.reasoning import after_reasoning
 
 SECONDS = 0.5
 """A good pattern takes microseconds. The search looks at the clock now and then only, so that it may take thrice this;

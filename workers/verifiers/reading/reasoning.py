@@ -1,11 +1,10 @@
-"""What the verifiers share about plain text: words, n-grams, and the part of a response that counts.
+"""The part of a response that counts: what stands after its reasoning.
 
 Invariant: reasoning never counts. Where it is not certain that the reasoning ended, nothing counts.
 """
 
 import re
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _NAME = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|scratchpad)"
 _TAG = re.compile(  # every repeat is bounded, so that no text makes the search quadratic
     rf"<\s{{0,3}}(?P<xml>/?)\s{{0,3}}{_NAME}(?:\s[^<>]{{0,200}})?>"
@@ -62,17 +61,3 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     for match in pattern.finditer(text):
         found = match
     return found
-
-
-def words(text: str) -> list[str]:
-    """Case-folded words; a hyphen or an apostrophe inside a word belongs to it."""
-    return [match.group().casefold() for match in _WORD.finditer(text)]
-
-
-def ngrams(tokens: list[str], size: int) -> list[tuple[str, ...]]:
-    return [tuple(tokens[start : start + size]) for start in range(len(tokens) - size + 1)]
-
-
-def has_repeated_ngram(tokens: list[str], size: int) -> bool:
-    found = ngrams(tokens, size)
-    return len(set(found)) < len(found)

@@ -6,7 +6,7 @@ Invariant: a veto looks at the form only. Without its option it does nothing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.verifiers.text import has_repeated_ngram, ngrams, words
+from workers.verifiers.reading.text import has_repeated_ngram, ngrams, words
 
 SIZE = 3
 """Three words in a row: two are often shared by chance ("of the"), three seldom."""

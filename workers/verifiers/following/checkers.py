@@ -6,7 +6,7 @@ Invariant: a checker is a pure predicate on the response; what it needs and lack
 import re
 from collections.abc import Callable, Mapping
 
-from workers.verifiers.text import words
+from workers.verifiers.reading.text import words
 
 PREFIX = "rewardstream:"
 _SENTENCE_MARK = re.compile(r"[.!?]+[\"'”’)]*(?=\s|$)")

@@ -6,7 +6,7 @@ Invariant: nothing here parses or computes; every check is linear in a text of a
 import re
 from collections.abc import Iterator
 
-from workers.verifiers.numbers import MAX_DIGITS
+from workers.verifiers.reading.numbers import MAX_DIGITS
 
 MAX_LENGTH = 1000
 MAX_DEPTH = 20

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
-from workers.verifiers.items import MAX_ITEMS, key_of, readings
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
+from workers.verifiers.reading.items import MAX_ITEMS, key_of, readings
+from workers.verifiers.reading.reasoning import after_reasoning
 
 _DUPLICATES = ("auto", "ignore", "count", "refuse")
 _INTRODUCTION = re.compile(r"^[^\n{}\[\]]{0,300}?(?::|=|\bare\b|\bis\b|\binclude\b|∈)\s*(?=\S)", re.IGNORECASE)

@@ -18,8 +18,8 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.strictjson import NotJsonError, candidates, equal, parse
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.reading.reasoning import after_reasoning
+from workers.verifiers.reading.strictjson import NotJsonError, candidates, equal, parse
 
 _MISSING = object()
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Hashable, Iterator
 from fractions import Fraction
 
-from workers.verifiers.exact import normalise
-from workers.verifiers.finals import unwrapped
-from workers.verifiers.numbers import read_number
+from workers.verifiers.reading.finals import unwrapped
+from workers.verifiers.reading.normalisation import normalise
+from workers.verifiers.reading.numbers import read_number
 
 MAX_ITEMS = 1000
 MAX_DEPTH = 8

@@ -6,11 +6,9 @@ and neither has one that hedges, asks, denies or takes back. Every search is lin
 
 import re
 
-from workers.verifiers.finals import CORRECTION, NoAnswerError, Place, clean, marked, stated
-from workers.verifiers.literals import Words, read_literal
-from workers.verifiers.notation import OVERRIDES, characters, enclosed
-from workers.verifiers.numbers import read_number
-from workers.verifiers.phrases import (
+from workers.verifiers.mathematics.literals import Words, read_literal
+from workers.verifiers.mathematics.notation import OVERRIDES, characters, enclosed
+from workers.verifiers.mathematics.phrases import (
     ASIDE,
     DENIED_ANCHOR,
     DENIED_BOX,
@@ -20,7 +18,9 @@ from workers.verifiers.phrases import (
     REPLACED,
     TAKEN_BACK,
 )
-from workers.verifiers.values import environments, values
+from workers.verifiers.mathematics.values import environments, values
+from workers.verifiers.reading.finals import CORRECTION, NoAnswerError, Place, clean, marked, stated
+from workers.verifiers.reading.numbers import read_number
 
 _SENTENCE_END = re.compile(r"[.?;](?=\s)|(?<![\d)])!(?=\s)")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")

@@ -16,7 +16,7 @@ from typing import Any
 import nltk
 from langdetect import DetectorFactory
 
-from workers.verifiers.stricter import STRICTER
+from workers.verifiers.following.stricter import STRICTER
 
 DetectorFactory.seed = 0
 SEEDS = (0, 1)

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.verifiers.exact import normalise
-from workers.verifiers.finals import HEDGE, unwrapped
+from workers.verifiers.reading.finals import HEDGE, unwrapped
+from workers.verifiers.reading.normalisation import normalise
 
 MAX_LABELS = 100
 MAX_LABEL = 20

@@ -5,7 +5,7 @@ Invariant: values come in the order of kind and place, none is left out, and the
 
 import re
 
-from workers.verifiers.unitnames import SCALES, UNITS
+from workers.verifiers.reading.unitnames import SCALES, UNITS
 
 _DELIMITER = re.compile(r"(?<!\\)\$\$?|\\[()\[\]]")
 _CLOSING = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.answers import final_answers
 from workers.verifiers.base import Verdict
-from workers.verifiers.expressions import Expression, read, same
-from workers.verifiers.finals import NoAnswerError
-from workers.verifiers.limits import LimitError
-from workers.verifiers.literals import Words
-from workers.verifiers.notation import characters
-from workers.verifiers.text import after_reasoning
+from workers.verifiers.mathematics.answers import final_answers
+from workers.verifiers.mathematics.expressions import Expression, read, same
+from workers.verifiers.mathematics.limits import LimitError
+from workers.verifiers.mathematics.literals import Words
+from workers.verifiers.mathematics.notation import characters
+from workers.verifiers.reading.finals import NoAnswerError
+from workers.verifiers.reading.reasoning import after_reasoning
 
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from workers.verifiers.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_unit, unit_of
+from workers.verifiers.quantities.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_unit, unit_of
 
 MAX_EXPONENT = 400
 """Of ten; the range of doubles ends at 308."""

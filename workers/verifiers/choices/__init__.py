@@ -1,0 +1,1 @@
+"""Labels of a question and commitments to one of them. For `choice`."""

@@ -1,0 +1,1 @@
+"""Numbers with units, and when two agree. For `quantity`."""
