@@ -1,5 +1,5 @@
-"""Shadow scores are marked; what the routes say of the same rollouts is compared; an operator's route is kept; a judge's
-version has room for its model's name.
+"""Shadow scores are marked; what the routes say of the same rollouts is compared; an operator's route is kept; a
+judge's version has room for its model's name.
 """
 
 import sqlalchemy as sa
