@@ -4,13 +4,14 @@ import logging
 from collections import defaultdict
 from statistics import fmean
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra import metrics
 from infra.db.models import Evaluation, Group
 from streams.messages import Outcome, Purpose
-from trainer.curriculum.tally import primary_scores
+from trainer.curriculum.history import Lineages
+from trainer.curriculum.tally import given_up_groups, primary_scores
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +59,15 @@ def evaluate(connection: Connection, run_id: str, label: str, version: int) -> d
 
 
 def _unmeasured(connection: Connection, run_id: str, label: str) -> str:
-    """Groups that ended otherwise, as text: `2 expired, 1 failed`."""
+    """Groups that ended otherwise, or lack verdicts, as text: `2 expired, 1 failed`."""
     query = select(Group.outcome, func.count()).where(
         Group.run_id == run_id, Group.label == label, Group.outcome != Outcome.FILTERED
     )
     rows = connection.execute(query.group_by(Group.outcome).order_by(Group.outcome))
-    return ", ".join(f"{count} {outcome}" for outcome, count in rows)
+    found = [f"{count} {outcome}" for outcome, count in rows]
+    if lacking := given_up_groups(connection, run_id, label):
+        found.append(f"verdicts of {lacking} groups, which the difficulty stage may have set aside as dead letters")
+    return ", ".join(found)
 
 
 def show(connection: Connection, run_id: str) -> None:
@@ -78,12 +82,54 @@ def exists(connection: Connection, run_id: str, label: str) -> bool:
     return connection.scalar(query) is not None
 
 
+def beside_label(version: int) -> str:
+    """Of the evaluation beside training at `version`."""
+    return f"v{version}"
+
+
 def pending_labels(connection: Connection, run_id: str) -> list[str]:
-    """Evaluations beside training (`v12`) that were dispatched and have no result yet."""
+    """Evaluations beside training that were dispatched and have no result yet, those left behind not among them."""
     done = select(Evaluation.label).where(Evaluation.run_id == run_id)
-    query = (
+    return sorted(connection.scalars(_beside_labels(run_id).where(Group.label.not_in(done))))
+
+
+def take_back(connection: Connection, run_id: str, lineages: Lineages) -> list[str]:
+    """Evaluations beside training whose version a later lineage left behind lose their label, groups and results
+    alike, so that the version is measured again when it comes again. Returns their labels.
+    """
+    return [
+        label
+        for label in connection.scalars(_beside_labels(run_id)).all()
+        if set_aside(connection, run_id, label, lineages, version=int(label[1:]))
+    ]
+
+
+def set_aside(connection: Connection, run_id: str, label: str, lineages: Lineages, version: int | None = None) -> bool:
+    """Relabels, as `LABEL@LINEAGE`, what a later lineage took back of an evaluation; returns whether there was any.
+
+    `version`: the one that was measured; None where it is the one that the groups were dispatched at.
+    """
+    of_label = (Group.run_id == run_id, Group.label == label)
+    seen = connection.execute(
+        select(Group.dispatched_lineage, Group.dispatched_version).where(*of_label).distinct()
+    ).all()
+    gone = {lineage for lineage, at in seen if lineages.rewound(lineage, at if version is None else version)}
+    for lineage in gone:
+        left = update(Group).where(*of_label, Group.dispatched_lineage == lineage)
+        connection.execute(left.values(label=_left_label(label, lineage)))
+    if gone:
+        result = update(Evaluation).where(Evaluation.run_id == run_id, Evaluation.label == label)
+        connection.execute(result.values(label=_left_label(label, max(gone))))
+    return bool(gone)
+
+
+def _left_label(label: str, lineage: int) -> str:
+    return f"{label}@{lineage}"
+
+
+def _beside_labels(run_id: str) -> Select[str]:
+    return (
         select(Group.label)
-        .where(Group.run_id == run_id, Group.purpose == Purpose.EVAL, Group.label.like("v%"), Group.label.not_in(done))
+        .where(Group.run_id == run_id, Group.purpose == Purpose.EVAL, Group.label.regexp_match(r"^v\d+$"))
         .group_by(Group.label)
     )
-    return sorted(connection.scalars(query))

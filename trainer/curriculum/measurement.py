@@ -17,6 +17,10 @@ _ENGINE_FILLS = 4
 """Rollouts in flight, in fillings of one engine: enough for it never to wait for tickets, and far from the deadline."""
 
 
+BESIDE_TRAINING_FILLS = 0.25
+"""The same of what is measured beside training, which goes on with the rest of the engine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     label: str
@@ -24,6 +28,7 @@ class Plan:
     samples: int
     prompts: Sequence[str]
     min_version: int = 0
+    fills: float = _ENGINE_FILLS
 
 
 @dataclass(slots=True)
@@ -49,7 +54,7 @@ class Measurement:
 
     def _in_flight(self, context: Context) -> int:
         """Groups."""
-        return math.ceil(_ENGINE_FILLS * context.settings.rollout.engine.max_running / self.plan.samples)
+        return math.ceil(self.plan.fills * context.settings.rollout.engine.max_running / self.plan.samples)
 
     def _order(self, context: Context) -> Order:
         return Order(

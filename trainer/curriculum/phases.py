@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
 from infra.db.models import Group
 from infra.settings.tree import SelectorSettings
@@ -134,18 +134,10 @@ class Phases:
         return Plan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
 
     def _left_behind(self) -> bool:
-        """Relabels the groups of a last evaluation whose version a later lineage took back."""
+        """Sets the last evaluation aside where a later lineage took its version back."""
         context = self.context
-        of_label = (Group.run_id == context.run_id, Group.label == AFTER)
         with context.session.transaction() as connection:
-            seen = connection.execute(
-                select(Group.dispatched_lineage, Group.dispatched_version).where(*of_label).distinct()
-            ).all()
-            gone = {lineage for lineage, version in seen if context.lineages.rewound(lineage, version)}
-            for lineage in gone:
-                left = update(Group).where(*of_label, Group.dispatched_lineage == lineage)
-                connection.execute(left.values(label=f"{AFTER}@{lineage}"))
-        return bool(gone)
+            return evaluation.set_aside(connection, context.run_id, AFTER, context.lineages)
 
     def _enter(self, phase: Phase) -> None:
         with self.context.session.transaction() as connection:

@@ -1,15 +1,22 @@
 """Counts over the run's groups: what phases decide on. All from Postgres, so that a restart decides alike."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
 
 from infra.db.models import Group, Prompt, Score
 from streams.messages import Outcome, Purpose, Route
 
 PRIMARY_ROUTE = case((Prompt.question["verifier"].astext.is_not(None), Route.RTV.value), else_=Route.GENRM.value)
 """`streams.routing.route_of` in SQL, as the prompt is routed now."""
+
+
+VERDICT_GRACE = timedelta(seconds=120)
+"""Past its deadline and its closing, a group waits so long for its rows. The difficulty stage writes a verdict within
+a second of the learner's reading it, and within half a minute where it was killed and reads again; what is later was
+set aside as a dead letter.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,20 @@ def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[s
 
 
 def unscored_groups(connection: Connection, run_id: str, label: str) -> int:
-    """Measured groups of the label whose verdicts are not all in the database yet."""
+    """Measured groups of the label whose verdicts are not all in the database yet, and may still come."""
+    return _lacking_rows(connection, run_id, label, _last_call() > func.now())
+
+
+def given_up_groups(connection: Connection, run_id: str, label: str) -> int:
+    """Measured groups of the label that count with the verdicts they have: the others are not awaited any more."""
+    return _lacking_rows(connection, run_id, label, _last_call() <= func.now())
+
+
+def _last_call() -> ColumnElement[datetime]:
+    return func.greatest(Group.deadline, Group.closed_at, type_=Group.deadline.type) + VERDICT_GRACE
+
+
+def _lacking_rows(connection: Connection, run_id: str, label: str, condition: ColumnElement[bool]) -> int:
     scored = primary_scores(run_id, label).subquery()
     counts = select(scored.c.group_id, func.count().label("rows")).group_by(scored.c.group_id).subquery()
     query = (
@@ -63,7 +83,7 @@ def unscored_groups(connection: Connection, run_id: str, label: str) -> int:
         .select_from(Group)
         .outerjoin(counts, counts.c.group_id == Group.group_id)
         .where(Group.run_id == run_id, Group.label == label, Group.outcome == Outcome.FILTERED)
-        .where(func.coalesce(counts.c.rows, 0) < Group.samples)
+        .where(func.coalesce(counts.c.rows, 0) < Group.samples, condition)
     )
     return connection.scalar(query) or 0
 

@@ -1,7 +1,11 @@
 """The training phase: keeps the admission slots full until the run has its steps or its time.
 
-Invariant: at most `Limits.slots` train groups are open. The count is read from the database, so it holds over
-restarts of the selector, and after a learner that resumed reopened groups.
+Invariants
+- At most `Limits.slots` train groups are open. The count is read from the database, so it holds over restarts of the
+  selector, and after a learner that resumed reopened groups.
+- With S = 0 no token is older than its step: a group starts on the weights that the step before it made. The engine
+  waits for them, the learner for the groups; engines that wait still measure.
+- An evaluation beside training takes a part of the engine, and counts as of the version that it waited for.
 """
 
 import logging
@@ -16,7 +20,7 @@ from streams.messages import Purpose
 from trainer.curriculum import evaluation, selection, tally
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Order
-from trainer.curriculum.measurement import Measurement, Plan
+from trainer.curriculum.measurement import BESIDE_TRAINING_FILLS, Measurement, Plan
 from trainer.curriculum.pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
 
@@ -30,6 +34,8 @@ class Training:
     _round: int = -1
     _evaluating: Measurement | None = None
     _evaluated: set[str] = field(default_factory=set)
+    _lineage: int = -1
+    """The newest one when evaluations were last held against the learner's history."""
 
     def advance(self) -> bool:
         """Dispatch what the window admits; returns whether training has ended."""
@@ -92,6 +98,7 @@ class Training:
 
     def _evaluate(self) -> None:
         """Held-out prompts every N versions, beside training; one evaluation at a time."""
+        self._take_back()
         if self._evaluating is None:
             self._evaluating = self._due()
         if self._evaluating is None or not self._evaluating.advance(self.context):
@@ -102,13 +109,27 @@ class Training:
         self._evaluated.add(plan.label)
         self._evaluating = None
 
+    def _take_back(self) -> None:
+        """A learner that rewound makes some versions anew: they are measured anew."""
+        context = self.context
+        newest = max(context.lineages.starts, default=0)
+        if newest == self._lineage:
+            return
+        self._lineage = newest
+        with context.session.transaction() as connection:
+            gone = evaluation.take_back(connection, context.run_id, context.lineages)
+        if gone:
+            log.warning("the learner took back the versions of evaluations %s: they are repeated", ", ".join(gone))
+            self._evaluated -= set(gone)
+            self._evaluating = None
+
     def _due(self) -> Measurement | None:
         context, settings = self.context, self.context.settings.selector
         every, version = settings.eval_every_versions, self.context.watch.version
         if not every or version < every:
             return None
         at = version - version % every
-        label = f"v{at}"
+        label = evaluation.beside_label(at)
         if label in self._evaluated:
             return None
         with context.session.transaction() as connection:
@@ -117,15 +138,24 @@ class Training:
                 return None
             prompts = [prompt.id for prompt in heldout_prompts(connection, context.run_id)]
         return Measurement(
-            Plan(label=label, purpose=Purpose.EVAL, samples=settings.eval_samples, prompts=prompts, min_version=at)
+            Plan(
+                label=label,
+                purpose=Purpose.EVAL,
+                samples=settings.eval_samples,
+                prompts=prompts,
+                min_version=at,
+                fills=BESIDE_TRAINING_FILLS,
+            )
         )
 
     def _order(self) -> Order:
+        selector, version = self.context.settings.selector, self.context.watch.version
         return Order(
             purpose=Purpose.TRAIN,
             label="",
-            samples=self.context.settings.selector.group_size,
-            version=self.context.watch.version,
+            samples=selector.group_size,
+            min_version=version if selector.admission.staleness == 0 else 0,
+            version=version,
             lineage=self.context.watch.lineage,
         )
 

@@ -215,6 +215,61 @@ def test_evaluations_and_selections_beside_training(make_loop, engine, prompts):
     assert all("scores, decayed" in row.why for row in later)
 
 
+def test_an_evaluation_beside_training_whose_version_was_taken_back_is_repeated(make_loop, engine, prompts):
+    chosen = {"eval_at_start": False, "eval_at_end": False, "preppo": {"enabled": False}}
+    loop = make_loop(eval_every_versions=2, max_steps=8, **chosen)
+    loop.peer.start_lineage()
+    context, phases = reach(loop, Phase.TRAIN)
+    while not rows(engine, select(Evaluation.label).where(Evaluation.label == "v2")):
+        assert phases.phase is Phase.TRAIN
+        loop.round(context, phases)
+        loop.peer.work()
+    loop.peer.receive()
+    taken_back = {ticket.seq: ticket for ticket in loop.peer.read if ticket.seq in loop.peer.closed}
+    loop.peer.lineage += 1
+    loop.peer.start_lineage(version=0, ordinal=0, reopened=taken_back)
+    again = [ticket for seq, ticket in sorted(taken_back.items()) if ticket.purpose is Purpose.TRAIN]
+    loop.peer.train(again[:2])
+    loop.peer.train(again[2:4])
+    play(loop)
+    dispatched = Counter((g.label, g.dispatched_lineage) for g in loop.groups(purpose="eval"))
+    assert dispatched["v2@1", 1] == dispatched["v2", 2] == 4
+    assert {row.label for row in rows(engine, select(Evaluation.label))} >= {"v2@1", "v2"}
+
+
+def test_synchronous_training_waits_for_the_weights_of_the_step_before(make_loop, engine, prompts):
+    loop = make_loop(admission={"staleness": 0, "groups_per_step": 2, "window_share": 0.5}, eval_every_versions=1)
+    loop.peer.start_lineage()
+    assert play(loop) == list(Phase)
+    assert loop.peer.most_open == 2
+    loop.peer.receive()
+    wanted = {ticket.seq: ticket.min_version for ticket in loop.peer.read if ticket.purpose is Purpose.TRAIN}
+    assert [version for _, version in sorted(wanted.items())] == [0, 0, 1, 1, 2, 2]
+    assert {row.label for row in rows(engine, select(Evaluation.label))} == {"before", "v1", "v2", "after"}
+
+
+def test_a_verdict_that_never_reaches_the_database_is_given_up_in_time(make_loop, engine, prompts, caplog):
+    loop = make_loop()
+    loop.peer.start_lineage()
+    context, phases = loop.start()
+    loop.round(context, phases)
+    loop.peer.receive()
+    set_aside = min(loop.peer.open.values(), key=lambda ticket: ticket.seq)
+    loop.peer.close(set_aside, Outcome.FILTERED, "measured")  # scored for the learner; its rows are dead letters
+    for _ in range(4):
+        loop.peer.work()
+        loop.round(context, phases)
+    assert phases.phase is Phase.EVAL_BEFORE
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    with engine.begin() as connection:
+        connection.execute(
+            update(Group).where(Group.seq == set_aside.seq).values(closed_at=long_ago, deadline=long_ago)
+        )
+    loop.round(context, phases)
+    assert phases.phase is Phase.PREPPO
+    assert "evaluation before lacks verdicts of 1 groups" in caplog.text
+
+
 def test_an_evaluation_that_lost_groups_says_so(make_loop, engine, prompts, caplog):
     loop = make_loop()
     loop.peer.start_lineage()
@@ -286,7 +341,7 @@ def test_standing_still_is_said_loudly(make_loop, engine, prompts, caplog):
         connection.execute(late)
         assert alarm.check(connection, phases.waits_for)
         assert not alarm.check(connection, phases.waits_for)  # not on every round
-        connection.execute(update(Group).values(outcome="filtered"))
+        connection.execute(update(Group).values(outcome="filtered", closed_at=datetime.now(UTC)))
         alarm._said_at = float("-inf")
         assert alarm.check(connection, phases.waits_for)
     assert f"{context.run_id}:0 for 300 s past its deadline: the learner closes groups" in caplog.text
