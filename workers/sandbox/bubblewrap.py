@@ -1,12 +1,15 @@
 """bubblewrap: namespaces of its own for each program, a file system of a few read-only binds and one small tmpfs.
 
-Invariant: a program sees no process, no network, no file and no variable of the host but the interpreter's. Started
-by root, the setting up is root's and the first stage drops to a uid of the slot's own before it reads its job; started
-by a user, a user namespace does the same. The tree dies with the thread that started it.
+Invariant: a program sees no process, no network, no file and no variable of the host but the interpreter's, and makes
+no namespaces of its own. Started by root, the setting up is root's and the first stage drops to a uid of the slot's own
+before it reads its job; started by a user, a user namespace does the same. The tree dies with the thread that started
+it.
 """
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
 from workers.sandbox.rlimits import rlimits
 from workers.sandbox.slots import Slot, Slots
+from workers.sandbox.syscalls import readable, syscall_filter
 
 FOLDER = "/tmp"  # noqa: S108  inside, on a tmpfs of its own
 _DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -38,6 +42,7 @@ class BubblewrapLauncher:
         self._before, self._after = self._arguments(interpreter, proc=proc)
         path = interpreter.path(inside=True)
         self._setup = {"folder": FOLDER, "path": path, "preload": list(preload), "guard": None}
+        self._filter = syscall_filter()
         self._slots = Slots(cgroups, own_uids=self._root)
         missing = () if cgroups else ("cgroup",)
         enforced = tuple(bound for bound in BOUNDS if bound not in missing)
@@ -47,10 +52,10 @@ class BubblewrapLauncher:
         """Raises SandboxError."""
         if self._bwrap is None:
             raise SandboxError("bwrap is not installed: apt-get install bubblewrap")
-        argv = [self._bwrap, *self._before, str(file_bytes), *self._after]
+        arguments = [*self._before, str(file_bytes), *self._after]
         try:
-            with self._slots.lend() as slot:
-                process, channel = launch(argv, {}, slot.groups)
+            with self._slots.lend() as slot, self._filtering() as (option, descriptors):
+                process, channel = launch([self._bwrap, *option, *arguments], {}, (*slot.groups, *descriptors))
         except OSError as error:
             raise SandboxError(f"a sandbox could not be started: {error}") from error
         cell = Cell(process, channel, _Place(self._slots, slot))
@@ -59,6 +64,18 @@ class BubblewrapLauncher:
 
     def close(self) -> None:
         self._slots.close()
+
+    @contextmanager
+    def _filtering(self) -> Iterator[tuple[list[str], list[int]]]:
+        """Arguments, and the descriptors that they name. Raises OSError."""
+        if self._filter is None:
+            yield [], []
+            return
+        descriptor = readable(self._filter)
+        try:
+            yield ["--seccomp", str(descriptor)], [descriptor]
+        finally:
+            os.close(descriptor)
 
     def _arguments(self, interpreter: Interpreter, *, proc: bool) -> tuple[list[str], list[str]]:
         """Before and after the size of the program's folder."""

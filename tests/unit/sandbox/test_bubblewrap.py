@@ -7,11 +7,25 @@ import sys
 from pathlib import Path
 
 import pytest
-from sandbox_contract import SandboxContract
+from sandbox_contract import LIMITS, SandboxContract, python
 
 from workers.sandbox.base import Sandbox
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+
+
+NAMESPACES = """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+user, mount = 0x10000000, 0x00020000
+stack = ctypes.create_string_buffer(65536)
+start = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda _: 0)
+def say(returned):
+    print(errno.errorcode[ctypes.get_errno()] if returned == -1 else returned)
+say(libc.unshare(user | mount))
+say(libc.clone(start, ctypes.byref(stack, 65536 - 64), user | 17, None))
+say(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))
+"""
 
 
 class TestBubblewrap(SandboxContract):
@@ -19,6 +33,10 @@ class TestBubblewrap(SandboxContract):
 
     def test_it_bounds_everything(self, sandbox: Sandbox) -> None:
         assert set(sandbox.isolation.missing) <= {"cgroup"}
+
+    def test_no_namespace_and_no_mount_of_its_own(self, sandbox: Sandbox) -> None:
+        ran = sandbox.run(python(NAMESPACES), LIMITS)
+        assert ran.stdout.decode().split() == ["EPERM"] * 3, ran.stderr
 
 
 AS_USER = """
