@@ -5,19 +5,19 @@ taken into a batch and not yet closed is still open, so a crash reads it again.
 """
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from infra import metrics
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits
-from streams.clients import LogReader
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.batch import Trajectory, TrajectoryError, trajectory_of
 from trainer.curriculum.admission import Admission
 from trainer.groups import Ending, GroupBook, OpenGroup, ending_of
+from trainer.parallel.crew import Reader
 from trainer.replay import Source
 from trainer.seqset import SeqSet
 
@@ -40,13 +40,16 @@ class Intake:
     settings: LearnerSettings
     limits: Limits
     closed: SeqSet
+    verdicts: Callable[[OpenGroup], Iterable[ScoredTrajectory]] = OpenGroup.trajectories
+    """A group's, with their tokens, for the batch."""
     book: GroupBook = field(init=False)
     admission: Admission = field(init=False)
     taken: list[TakenGroup] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.book = GroupBook(self.closed)
-        self.admission = Admission(self.limits, self.closed.low)
+        limits = in_order(self.limits) if self.source.ends else self.limits
+        self.admission = Admission(limits, self.closed.low)
         for seq in self.closed.above:
             self.admission.closed(seq)
 
@@ -95,7 +98,7 @@ class Intake:
             group = self.book.open[seq]
             self.admission.take(seq)
             try:
-                self.taken.append(TakenGroup(group, [trajectory_of(scored) for scored in group.trajectories()]))
+                self.taken.append(TakenGroup(group, [trajectory_of(scored) for scored in self.verdicts(group)]))
                 room -= 1
             except TrajectoryError as error:
                 yield group, Ending(Outcome.FAILED, str(error))
@@ -120,7 +123,12 @@ class Intake:
         return any(not group.complete and now > group.deadline for group in self.book.open.values())
 
 
-def drain(reader: LogReader, intake: Intake, timeout: float) -> tuple[list[tuple[Record, DecodeError]], int]:
+def in_order(limits: Limits) -> Limits:
+    """A window of one group: of a log that is over, every learner makes the same batches, however fast it reads."""
+    return replace(limits, window_share=0.5 / limits.slots)
+
+
+def drain(reader: Reader, intake: Intake, timeout: float) -> tuple[list[tuple[Record, DecodeError]], int]:
     """Read what has arrived; returns records that did not decode, and how many were read."""
     broken: list[tuple[Record, DecodeError]] = []
     records = reader.poll(timeout)
@@ -134,6 +142,6 @@ def drain(reader: LogReader, intake: Intake, timeout: float) -> tuple[list[tuple
     return broken, len(records)
 
 
-def resume_offsets(reader: LogReader, intake: Intake) -> dict[TopicPartition, int]:
+def resume_offsets(reader: Reader, intake: Intake) -> dict[TopicPartition, int]:
     """Where a learner that restores this moment must start to read."""
     return intake.book.watermarks(reader.positions())

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from infra import metrics
 from infra.settings.limits import Limits
 from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, make_producer, publish, send
+from streams.clients import confirm, make_producer, publish, send
 from streams.codec import DecodeError
 from streams.dead_letters import dead_letter, reason_of
 from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
@@ -24,14 +24,16 @@ from streams.records import Record
 from streams.topics import Topic, topic_name
 from trainer import bad_batches, checkpoint
 from trainer.batch import TrainingBatch, pack_batch
-from trainer.building import build_ppo
+from trainer.building import restored_ppo
 from trainer.checkpoint import History
 from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, TakenGroup, drain, resume_offsets
+from trainer.parallel.crew import Alone, Crew
+from trainer.parallel.orders import Collect, Forget, Snapshot, Start, Train
+from trainer.parallel.team import world_size
 from trainer.publish import newest_announcement, publisher_of
 from trainer.replay import open_source
-from trainer.seqset import SeqSet
 from trainer.shaping import shaping_of
 from trainer.step_report import StepReport
 from trainer.steplog import STEPS_FILE, record_step
@@ -55,8 +57,10 @@ class Position:
 class Learner:
     """One learner process. KeyboardInterrupt asks `run` to stop."""
 
-    def __init__(self, settings: Settings, bootstrap: str) -> None:
+    def __init__(self, settings: Settings, bootstrap: str, crew: Crew | None = None) -> None:
+        """`crew`: whom it leads, where the models are spread over several processes."""
         self._settings = settings
+        self._crew: Crew = crew or Alone()
         self._folder = settings.run.folder / settings.run.id
         prefix = settings.topics.prefix
         self._topics = {topic: topic_name(prefix, topic) for topic in Topic}
@@ -65,16 +69,19 @@ class Learner:
             remove_unfinished(self._folder / kind)
         template = resolve_model(settings.model.path, settings.run.prepared)
         saved = checkpoint.latest(self._folder / "checkpoints")
-        self._ppo = build_ppo(settings, saved or template, template)
-        history = checkpoint.restore(saved, self._ppo) if saved else History(0, 0, 0, {}, SeqSet())
+        self._source = open_source(settings, bootstrap)
+        topics = (self._source.prompts, self._source.scored)
+        self._crew.tell(Start(saved, self._source.run_id, topics))
+        ppo, history = restored_ppo(settings, saved, template)
+        self._ppo = self._crew.sharded(ppo)
         before = newest_announcement(settings, bootstrap)
         lineage = before.lineage + 1 if before else history.lineage
         self._at = Position(lineage, history.version, history.ordinal)
         self._publisher = publisher_of(settings, template)
-        self._source = open_source(settings, bootstrap)
-        self._intake = Intake(self._source, settings.learner, Limits.of(settings.selector.admission), history.closed)
-        topics = [self._source.prompts, self._source.scored]
-        self._reader = LogReader(settings.broker, bootstrap, topics, start=history.offsets)
+        limits = Limits.of(settings.selector.admission)
+        self._intake = Intake(self._source, settings.learner, limits, history.closed, self._crew.verdicts)
+        self._reader = self._crew.open_reader(settings, bootstrap, topics, history.offsets)
+        self._at_end = False
         self._ended = False
         self._checkpointed = history.version
         self._safe: History | None = None
@@ -122,7 +129,7 @@ class Learner:
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
-        at_end = self._source.ends and not count and not any(self._reader.lag().values())
+        at_end = self._at_end = self._source.ends and not count and not any(self._reader.lag().values())
         if at_end:
             now = math.inf  # what is incomplete at the end stays so
             self._intake.skip_unheard()
@@ -143,6 +150,8 @@ class Learner:
         taken = len(self._intake.taken)
         if taken >= self._settings.selector.admission.groups_per_step:
             return True
+        if self._source.ends:  # no clock may decide what is trained on together
+            return taken > 0 and self._at_end and not self._intake.waiting
         idle = time.monotonic() - self._progress_at
         return taken > 0 and not self._intake.waiting and idle > self._settings.learner.batch_wait_seconds
 
@@ -152,6 +161,7 @@ class Learner:
         staleness = [member.group.staleness(self._at.version) for member in taken]
         batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens)
         self._safe = None
+        self._crew.tell(Train(batch, self._at.version, self._settings.run.seed))
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
         self._keep_skipped(batch, taken, report)
         if self._source.ends:  # a token of the same version number was made by another policy
@@ -194,6 +204,7 @@ class Learner:
         bad_batches.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
 
     def _announce(self) -> None:
+        self._crew.tell(Snapshot())
         version = self._publisher.publish(self._ppo.policy, self._at.lineage, self._at.version)
         self._send(Topic.POLICY_VERSIONS, [version])
         metrics.policy_version.set(self._at.version)
@@ -207,6 +218,7 @@ class Learner:
         self._send(Topic.GROUPS_CLOSED, messages)
         for group, *_ in ended:
             self._intake.close(group)
+        self._crew.tell(Forget(tuple(group.seq for group, *_ in ended)))
         self._progress_at = time.monotonic()
 
     def _closing(self, group: OpenGroup, outcome: Outcome, reason: str, staleness: int | None) -> GroupClosed:
@@ -243,6 +255,7 @@ class Learner:
 
     def _save_checkpoint(self, history: History) -> None:
         template = self._publisher.template
+        self._crew.tell(Collect())
         checkpoint.save(
             self._folder / "checkpoints", self._ppo, history, template, self._settings.learner.keep_checkpoints
         )
@@ -288,5 +301,12 @@ def reason_label(closing: GroupClosed) -> str:
 
 
 def main(settings: Settings, bootstrap: str) -> None:
-    """Runs until interrupted, or to the end of the log that `learner.replay` names."""
-    Learner(settings, bootstrap).run()
+    """Runs until interrupted, or to the end of the log that `learner.replay` names. Started by torchrun, as one process
+    of a team.
+    """
+    if world_size() > 1:
+        from trainer.parallel.run import run_member
+
+        run_member(settings, bootstrap)
+    else:
+        Learner(settings, bootstrap).run()

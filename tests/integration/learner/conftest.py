@@ -33,7 +33,7 @@ def loop(bootstrap: str, tiny_policy: Path, tmp_path: Path) -> Iterator[LearnerL
         "topics": {"prefix": name, "partitions": 2},
         "broker": {"kind": "cluster", "bootstrap_servers": bootstrap},
         "model": {"path": str(tiny_policy), "dtype": "float32"},
-        "selector": {"admission": {"groups_per_step": 2, "staleness": 1, "window_share": 1.0}},
+        "selector": {"admission": {"groups_per_step": 2, "staleness": 1, "window_share": 0.75}},
         "learner": {
             "advantage": "group",
             "value": {"kind": "none"},

@@ -1,5 +1,9 @@
+import math
+
 import pytest
 from builders import RUN, scored, ticket
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits
@@ -108,3 +112,49 @@ def test_groups_that_the_log_no_longer_holds_are_waited_for_no_more():
     intake.skip_unheard()
     assert list(intake.take(2)) == []
     assert taken_seqs(intake) == [2, 4]
+
+
+@given(st.permutations(range(18)), st.integers(1, 18))
+def test_a_log_that_ends_makes_the_same_batches_however_it_is_read(order, chunk):
+    """Six groups in three records each, one without spread and one unfinished, read in chunks of any order."""
+    scores = [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.3, 0.6), (0.0, 0.5), (0.9, 0.2)]
+    records = [each for seq, found in enumerate(scores) for each in complete(seq, found)]
+    records[4 * 3 + 2] = ticket(4)  # its second verdict is missing
+    intake = intake_of(window_share=1.0, ends=True)
+    batches = []
+
+    def step():
+        for group, _ in list(intake.endings(0, now, caught_up=caught_up)):
+            intake.close(group)
+        assert list(intake.take(2 - len(intake.taken))) == []
+        if len(intake.taken) == 2:
+            batches.append(taken_seqs(intake))
+            for taken in intake.taken:
+                intake.close(taken.group)
+            intake.taken = []
+
+    now, caught_up = 0.0, False
+    for start in range(0, len(order), chunk):
+        feed(intake, *(records[i] for i in order[start : start + chunk]))
+        for _ in range(4):
+            step()
+    now, caught_up = math.inf, True
+    for _ in range(4):
+        step()
+    assert [*batches, taken_seqs(intake)] == [[0, 1], [3, 5], []]
+
+
+def test_a_group_without_spread_frees_its_slot_and_the_batch_fills_with_the_next():
+    """Dynamic sampling (DAPO): a step has its full number of groups that teach something."""
+    intake = intake_of(window_share=1.0)
+    feed(intake, *complete(0), *complete(1, (1.0, 1.0)), *complete(2, (0.0, 0.0)))
+    slots = intake.admission.free_slots
+    for group, ending in list(intake.endings(0, now=0.0, caught_up=False)):
+        assert (ending.outcome, ending.reason) == (Outcome.FILTERED, "zero_variance")
+        intake.close(group)
+    assert intake.admission.free_slots == slots + 2
+    assert list(intake.take(2)) == []
+    assert taken_seqs(intake) == [0]
+    feed(intake, *complete(3))
+    assert list(intake.take(1)) == []
+    assert taken_seqs(intake) == [0, 3]
