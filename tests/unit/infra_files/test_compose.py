@@ -82,6 +82,16 @@ def test_memory_is_bounded_everywhere(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if "mem_limit" not in service] == []
 
 
+def test_only_rtv_runs_without_the_engines_profiles_and_none_with_more_rights(services: dict[str, Any]) -> None:
+    own = {str(service) for service in Service} | ONE_SHOT
+    for name in own:
+        options = services[name]["security_opt"]
+        assert "no-new-privileges:true" in options
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert ("seccomp:unconfined" in options, "apparmor:unconfined" in options) == (name == "rtv",) * 2
+    assert not any({"privileged", "cap_add"} & set(service) for service in services.values())
+
+
 def test_nothing_is_published_beyond_the_loopback_interface(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports
@@ -149,6 +159,13 @@ def test_image_runs_without_root_and_builds_without_buildkit() -> None:
     lines = dockerfile()
     assert [rest for word, rest in lines if word == "USER"] == ["rewardstream"]
     assert not [rest for word, rest in lines if (word in {"RUN", "COPY"} and "--mount" in rest) or "<<" in rest]
+
+
+def test_image_brings_the_sandbox() -> None:
+    last = max(at for at, (word, _) in enumerate(dockerfile()) if word == "FROM")
+    assert any(
+        word == "RUN" and "install -y --no-install-recommends bubblewrap" in rest for word, rest in dockerfile()[last:]
+    )
 
 
 def test_what_the_image_copies_is_sent_to_the_engine() -> None:
