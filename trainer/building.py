@@ -9,9 +9,12 @@ from typing import Any
 import torch
 
 from infra.settings.tree import Settings
+from trainer import checkpoint
+from trainer.checkpoint import History
 from trainer.models import ValueModel, load_causal_lm
 from trainer.policies import load_policy
 from trainer.ppo import PPO
+from trainer.seqset import SeqSet
 from trainer.value_start import value_model_from
 from workers.model_files import resolve_model
 
@@ -32,6 +35,12 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
         if model is not None and learner.weights == "bfloat16":
             hold_in_bfloat16(model)
     return PPO(policy, value, learner, _reference(settings, template))
+
+
+def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, History]:
+    """From a checkpoint, or from the start. Raises what `build_ppo` raises, and CheckpointError."""
+    ppo = build_ppo(settings, saved or template, template)
+    return ppo, checkpoint.restore(saved, ppo) if saved else History(0, 0, 0, {}, SeqSet())
 
 
 def hold_in_bfloat16(model: torch.nn.Module) -> None:

@@ -65,7 +65,9 @@ def serve(
     settings = resolved.settings
     require_addresses(name, settings)
     set_up_logging(name)
-    serve_metrics(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
+    follows = os.environ.get("RANK", "0") != "0"  # one process of a learner speaks for all that torchrun started
+    port = settings.metrics.port if metrics_port is None else metrics_port
+    serve_metrics(settings.metrics.host, 0 if follows else port)
     signal.signal(signal.SIGTERM, _interrupt)
 
     def reread() -> Settings:

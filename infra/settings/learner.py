@@ -104,6 +104,9 @@ class LearnerSettings(Section):
     1/256 of a weight is lost in bfloat16."""
     autocast: bool = True
     """bfloat16 matrix products over float32 weights."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """That the local stack starts of this learner, through torchrun: one an accelerator. Its models and optimizers are
+    spread over them. Elsewhere: torchrun ... -m infra.cli.main serve learner."""
     threads: Annotated[int, Field(ge=0)] = 1
     """As the engine's."""
     row_tokens: Annotated[int, Field(ge=64)] = 1024
@@ -136,6 +139,11 @@ class LearnerSettings(Section):
             raise ValueError("learner.value.path is where a value model starts: it needs learner.value.kind = 'model'")
         if self.objective.weight == "vtrace" and self.advantage != "gae":
             raise ValueError("learner.objective.weight = 'vtrace' corrects values: it needs learner.advantage = 'gae'")
+        if self.weights != "float32" and self.processes > 1:
+            raise ValueError(
+                "learner.weights = 'bfloat16' is for one process: with learner.processes above 1 the float32 weights "
+                "are spread over them instead"
+            )
         if self.advantage != "gae" and self.lambda_alpha:
             raise ValueError("learner.lambda_alpha is a lambda of GAE: it needs learner.advantage = 'gae'")
         return self

@@ -1,4 +1,4 @@
-"""Reading the log without a group: all partitions of some topics, at positions that the reader's owner keeps."""
+"""Reading the log without a group: partitions of some topics, at positions that the reader's owner keeps."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,8 @@ class OffsetsLostError(RuntimeError):
 class LogReader:
     """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on.
 
-    `start` gives the first offset by partition; partitions that it does not name are read from the beginning.
+    `start` gives the first offset by partition; partitions that it does not name are read from the beginning. `share`
+    is (r, n): of each topic the partitions whose number leaves r divided by n, which may be none.
     Not thread-safe. Raises BrokerUnavailableError, LookupError where a topic does not exist, OffsetsLostError.
     """
 
@@ -33,21 +34,27 @@ class LogReader:
         bootstrap: str,
         topics: Sequence[str],
         start: Mapping[TopicPartition, int] | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._fetched: dict[KafkaTopicPartition, int] = {}
         self._timeout_ms = int(settings.request_timeout_seconds * 1000)
         self._consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**reader_options(settings, bootstrap)))
         try:
-            self._partitions = [partition for topic in topics for partition in self._partitions_of(topic)]
-            self._consumer.assign(self._partitions)
-            self._consumer.seek_to_beginning(*self._partitions)
-            self._start_at(settings, bootstrap, start or {})
+            found = [partition for topic in topics for partition in self._partitions_of(topic)]
+            self._partitions = [partition for partition in found if partition.partition % share[1] == share[0]]
+            if self._partitions:
+                self._consumer.assign(self._partitions)
+                self._consumer.seek_to_beginning(*self._partitions)
+                self._start_at(settings, bootstrap, start or {})
         except BaseException:
             self._consumer.close()
             raise
 
     def poll(self, timeout: float = _POLL_SECONDS, max_records: int = 500) -> list[Record]:
         """Whatever has arrived, at most `max_records`; empty after `timeout` seconds without any."""
+        if not self._partitions:
+            time.sleep(timeout)
+            return []
         batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
         return [record_of(raw) for batch in batches.values() for raw in batch]
 
@@ -71,7 +78,7 @@ class LogReader:
         The embedded broker lists its last batch's first offset plus one, which is too low where batches hold more
         than one record; what its fetches say is right. So an end is exact once the partition's last batch was read.
         """
-        listed = self._consumer.end_offsets(self._partitions, timeout_ms=self._timeout_ms)
+        listed = self._consumer.end_offsets(self._partitions, timeout_ms=self._timeout_ms) if self._partitions else {}
         return {
             TopicPartition(*partition): max(
                 listed[partition], self._consumer.highwater(partition) or 0, self._fetched.get(partition, 0)
@@ -102,7 +109,8 @@ class LogReader:
         return [KafkaTopicPartition(topic, number) for number in sorted(numbers)]
 
     def _start_at(self, settings: BrokerSettings, bootstrap: str, start: Mapping[TopicPartition, int]) -> None:
-        wanted = {KafkaTopicPartition(*partition): offset for partition, offset in start.items()}
+        asked = {KafkaTopicPartition(*partition): offset for partition, offset in start.items()}
+        wanted = {partition: offset for partition, offset in asked.items() if partition in self._partitions}
         if not wanted:
             return
         first = self._consumer.beginning_offsets(list(wanted), timeout_ms=self._timeout_ms)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import msgspec
 from builders import scored, ticket
 from kafka import KafkaProducer
 
+from infra.local.services import service_specs
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, publish
 from streams.codec import decode_by_schema
@@ -56,8 +56,8 @@ class LearnerLoop:
         """The learner as its supervisor starts it."""
         file = self.folder / "settings.json"
         file.write_text(self.settings.model_dump_json())
-        command = [sys.executable, "-m", "infra.cli.main", "serve", "learner"]
-        command += ["--settings-file", str(file), "--metrics-port", "0"]
+        learner = next(spec for spec in service_specs(self.settings, file) if spec.name == "learner")
+        command = learner.argv(0)
         log = (self.folder / f"learner-{len(self.children)}.log").open("wb")
         child = subprocess.Popen(command, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
         self.children.append(child)
