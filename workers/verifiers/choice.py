@@ -12,6 +12,7 @@ from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.choices.commitments import Commitment, commitments
 from workers.verifiers.choices.labels import HedgedError, Labels, SeveralError
+from workers.verifiers.reading.denials import taken_back
 from workers.verifiers.reading.finals import CORRECTION, NoAnswerError, clean
 from workers.verifiers.reading.reasoning import after_reasoning
 
@@ -21,14 +22,14 @@ _FORMAT = re.compile(r"</?(?:b|strong|em|i|u|p)>|\\[()]|\$", re.IGNORECASE)
 
 class ChoiceVerifier:
     name = "choice"
-    version = "1"
+    version = "2"
     policy = (
         "Only what stands after the reasoning block counts. Exactly one choice must be committed to: \\boxed{B}, "
         "<answer>B</answer>, `the answer is B`, `Answer: (B)`, `I choose B`, `B is correct`, or a line that is B or "
         "begins with `B)`, also in lower case where nothing else stands there; with texts also a choice's text. "
         "Answers that disagree are wrong, unless the first is taken back in words (`no, B`). Doubt (`maybe B`, "
-        "`probably B`, `B?`), several choices (`A or B`) and letters in prose are no answer. Boxes and statements "
-        "of the answer outdo remarks and lists of the choices."
+        "`probably B`, `B?`), several choices (`A or B`), what is denied or taken back, and letters in prose are no "
+        "answer. Boxes and statements of the answer outdo remarks and lists of the choices."
     )
     options: ClassVar[Mapping[str, str]] = {
         "choices": 'the labels: a string ("ABCD", the default), a list, or a mapping of label to text',
@@ -78,6 +79,8 @@ def committed(text: str, labels: Labels) -> list[str]:
     doubtful = next((one for one in kept if one.doubt), None)
     if doubtful is not None:
         raise doubtful.doubt or HedgedError("the answer is hedged")
+    if taken_back(text, max(one.position for one in kept)):
+        raise NoAnswerError("the answer is taken back")
     return list(dict.fromkeys(labels.name_of(one.label) or one.label for one in kept))
 
 

@@ -10,21 +10,23 @@ from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
+from workers.verifiers.reading.denials import standing
+from workers.verifiers.reading.finals import HEDGE, NoAnswerError, clean, unwrapped
 from workers.verifiers.reading.normalisation import normalise
 from workers.verifiers.reading.reasoning import after_reasoning
 
-_CLAUSE_END = re.compile(r"\\f?boxed|</?answer>|(?<=\w\w)[.!?;](?:\s|$)", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"\\f?boxed|</?answer>|(?<=\w\w)[.!;](?:\s|$)|(?<=\w\w\?)\s", re.IGNORECASE)
 
 
 class ExactVerifier:
     name = "exact"
-    version = "2"
+    version = "3"
     policy = (
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
         "invisible characters, the shape of hyphens and apostrophes, one pair of surrounding quotes and one final full "
         "stop do not count; articles do, unless ignore_articles. With extract final, what \\boxed{}, <answer> or `the "
-        "answer is ...` gives is the answer, or the whole text without them; answers that disagree are wrong."
+        "answer is ...` gives is the answer, or the whole text without them; answers that disagree, or that the text "
+        "denies, doubts or takes back, are wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "accept": "a list of further right answers",
@@ -63,13 +65,8 @@ class ExactVerifier:
 def final_texts(text: str) -> list[str]:
     """What boxes, tags and statements give, each without its LaTeX wrapping, or the text. Raises NoAnswerError."""
     text = clean(text)
-    boxes, statements = marked(text), stated(text)
-    for correction in list(CORRECTION.finditer(text))[-20:][::-1]:
-        if any(place.start >= correction.start() for place in [*boxes, *statements]):
-            boxes = [place for place in boxes if place.start >= correction.start()]
-            statements = [place for place in statements if place.start >= correction.start()]
-            break
-    if any(HEDGE.search(place.before) or HEDGE.match(place.text) for place in [*boxes, *statements]):
+    boxes, statements = standing(text)
+    if any(HEDGE.match(place.text) for place in [*boxes, *statements]):
         raise NoAnswerError("the answer is hedged")
     clauses = [own for place in statements if (own := _clause(place.text))]
     return [unwrapped(place.text) for place in boxes] + [unwrapped(own) for own in clauses] or [unwrapped(text)]

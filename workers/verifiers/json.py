@@ -4,13 +4,14 @@ Invariant: what is read is JSON (RFC 8259) without duplicate keys, within bounds
 reaches the network; one that is broken is the prompt's defect.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 
 import msgspec
-from jsonschema import Draft202012Validator, FormatChecker, SchemaError
+from jsonschema import Draft202012Validator, FormatChecker, SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
@@ -19,14 +20,20 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.reading.reasoning import after_reasoning
-from workers.verifiers.reading.strictjson import NotJsonError, candidates, equal, parse
+from workers.verifiers.reading.strictjson import NotJsonError, candidates, depth_of, equal, parse
 
+SHALLOW = 20
+"""Levels of a value that no schema which ends is too deep for: one level takes some 15 of a process's 3,000 frames."""
 _MISSING = object()
+
+
+class EndlessError(ValueError):
+    """A schema whose references lead back to themselves."""
 
 
 class JsonVerifier:
     name = "json"
-    version = "1"
+    version = "2"
     policy = (
         "Only what stands after the reasoning block counts: the JSON in its fenced blocks, or else the whole text, "
         "which must be one JSON value; with extra_text prose may also stand around an unfenced object or list. "
@@ -48,15 +55,15 @@ class JsonVerifier:
             return self._verdict(None, Status.INFRA_ERROR, f"schema or reference: {text[:200]}; correct the prompt")
         try:
             return self._judge(validator, gold, _value(question.options, response))
-        except (NotJsonError, RecursionError) as error:
+        except NotJsonError as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error)[:200])
-        except (Unresolvable, re.error) as error:
+        except (Unresolvable, EndlessError, re.error) as error:
             why = f"schema: {error!s:.200}: no reference is fetched, and patterns must compile; correct the prompt"
             return self._verdict(None, Status.INFRA_ERROR, why)
 
     def _judge(self, validator: Validator | None, gold: Any, value: Any) -> Verdict:
-        """Raises Unresolvable, re.error, RecursionError."""
-        error = next(iter(validator.iter_errors(value)), None) if validator is not None else None
+        """Raises Unresolvable, re.error, EndlessError, NotJsonError."""
+        error = _first_error(validator, value) if validator is not None else None
         if error is not None:
             return self._verdict(0.0, Status.WRONG, f"at {error.json_path}: {error.message[:200]}")
         if gold is not _MISSING and not equal(gold, value):
@@ -65,6 +72,16 @@ class JsonVerifier:
 
     def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
         return Verdict(score, status, why, self.name, self.version)
+
+
+def _first_error(validator: Validator, value: Any) -> ValidationError | None:
+    """Raises EndlessError where the schema has no end, NotJsonError where the value is too deep for it."""
+    try:
+        return next(iter(validator.iter_errors(value)), None)
+    except RecursionError as error:
+        if depth_of(json.dumps(value)) > SHALLOW:
+            raise NotJsonError("nested too deeply for its schema") from error
+        raise EndlessError("it refers to itself without end") from error
 
 
 def _value(options: Mapping[str, Any], response: str) -> Any:

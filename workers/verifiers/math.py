@@ -23,7 +23,7 @@ _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 class MathVerifier:
     name = "math"
-    version = "2"
+    version = "3"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, `#### x` and `the answer is x` must agree "
         "and equal the ground truth by value; without any of them the whole text must give one value. Hedged, empty or "

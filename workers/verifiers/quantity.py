@@ -14,6 +14,7 @@ from workers.verifiers.quantities.grammar import Quantity, quantities_in, whole_
 from workers.verifiers.quantities.tolerance import OptionsError, Tolerance
 from workers.verifiers.quantities.typography import plain
 from workers.verifiers.quantities.units import UnitError
+from workers.verifiers.reading.denials import CORRECTIONS, check_stands
 from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, Place, clean, marked, stated
 from workers.verifiers.reading.reasoning import after_reasoning
 
@@ -24,7 +25,7 @@ _APPROXIMATE = re.compile(
 )
 _VAGUE = re.compile(
     r"\b(?:or|between|either|neither|at\s+least|at\s+most|up\s+to|more\s+than|less\s+than|greater\s+than|no\s+more|range|ranges"
-    r"|not|nor|unless|above|below|over|under|exceeds?)\b|n't\b|±|\+/-|\+-|[<>≤≥?]|\\(?:leq?|geq?|lt|gt)\b|\bnan\b|\binf(?:inity)?\b|∞",
+    r"|not|nor|never|far\s+from|anything\s+but|unless|above|below|over|under|exceeds?)\b|n't\b|±|\+/-|\+-|[<>≤≥?]|\\(?:leq?|geq?|lt|gt)\b|\bnan\b|\binf(?:inity)?\b|∞",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"\d\s*[A-Za-z%°]*\s*(?:[–—-]|\bto\b)\s*\d")
@@ -34,8 +35,6 @@ _CONCLUSION = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\s*(?:[-*•>]\s+)?([A-Za-zα-ωΔ_\\]{1,12}(?:_\{?\w{1,8}\}?)?)\s*[=≈]\s*")
-_CORRECTIONS = 20
-"""The last ones that are looked at; nobody changes his mind more often."""
 _BEHIND = 60
 """Characters behind a box in which its unit is looked for."""
 _LONGEST = 500
@@ -46,14 +45,14 @@ _SENTENCE = re.compile(r"[.!?;](?:\s|$)|\n")
 
 class QuantityVerifier:
     name = "quantity"
-    version = "1"
+    version = "2"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, <answer> and `the answer is ...` must "
         "agree with the reference; without any, the whole text must give one quantity, or conclude with one. Units are "
         "converted; another dimension is wrong, and so is a missing unit where the reference has one. Without a "
         "tolerance a value is right where it equals the reference, or where one of the two is the other correctly "
-        "rounded to two figures or more (integers: three), within 1 %. Ranges, bounds (`at least 5 m`), alternatives "
-        "and doubt are no answer."
+        "rounded to two figures or more (integers: three), within 1 %. Ranges, bounds (`at least 5 m`), alternatives, "
+        "doubt and what is denied or taken back are no answer."
     )
     options: ClassVar[Mapping[str, str]] = {
         "relative": "tolerance as a share of the reference, such as 0.01 (default: by written figures)",
@@ -99,6 +98,7 @@ def committed(text: str) -> list[Quantity]:
     corrected = _corrected(text, [*boxes, *statements])
     if corrected is not None:
         text, boxes, statements = corrected
+    check_stands(whole, boxes, statements)
     if boxes:
         found = [one for place in boxes for one in _of_box(place, whole)]
         if any(HEDGE.search(place.before.rsplit(",", 1)[-1]) for place in boxes):
@@ -112,7 +112,7 @@ def committed(text: str) -> list[Quantity]:
 
 def _corrected(text: str, places: list[Place]) -> tuple[str, list[Place], list[Place]] | None:
     """What stands after the last correction, where an answer does."""
-    for match in list(CORRECTION.finditer(text))[: -_CORRECTIONS - 1 : -1]:
+    for match in list(CORRECTION.finditer(text))[: -CORRECTIONS - 1 : -1]:
         rest = text[match.end() :]
         later = [place for place in places if place.start >= match.start()]
         if later:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, clean, marked, stated, unwrapped
+from workers.verifiers.reading.denials import standing
+from workers.verifiers.reading.finals import HEDGE, NoAnswerError, clean, unwrapped
 from workers.verifiers.reading.items import MAX_ITEMS, key_of, readings
 from workers.verifiers.reading.reasoning import after_reasoning
 
@@ -28,13 +29,13 @@ class OptionsError(ValueError):
 
 class SetVerifier:
     name = "set"
-    version = "1"
+    version = "2"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, <answer> and `the answer is ...` must "
         "hold the reference's items; without any, the whole text must: as {..}, [..], (..), JSON, bullets, lines, or "
         "`a, b and c`, with at most an introduction before it (`The primes are 2, 3 and 5`). Items are compared as "
-        "numbers by value, else as text without case and articles. Extra, missing, hedged and contradictory items are "
-        "wrong."
+        "numbers by value, else as text without case and articles. Extra, missing, hedged, denied and "
+        "contradictory items are wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "ordered": "true: the order counts, and so does every repetition (default false)",
@@ -113,15 +114,7 @@ def committed(text: str) -> list[str]:
     text = clean(text)
     if not text:
         raise NoAnswerError("nothing stands after the reasoning")
-    boxes, statements = marked(text), stated(text)
-    for match in reversed(list(CORRECTION.finditer(text))[-20:]):
-        later = [place for place in [*boxes, *statements] if place.start >= match.start()]
-        if later:
-            boxes = [place for place in boxes if place in later]
-            statements = [place for place in statements if place in later]
-            break
-    if any(HEDGE.search(place.before) for place in [*boxes, *statements]):
-        raise NoAnswerError("the answer is hedged")
+    boxes, statements = standing(text)
     texts = [place.text for place in statements if "\\boxed" not in place.text and "<answer" not in place.text]
     if boxes:
         return [place.text for place in boxes] + [own for own in texts if _GROUP.search(own)]

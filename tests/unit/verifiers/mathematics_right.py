@@ -18,6 +18,7 @@ RIGHT = {
         (r"-1\frac{1}{2}", "-1.5"),
         (r"\frac{2}{3}", "4/6"),
         ("2/3", "0.666667"),
+        ("2/3", r"\boxed{\text{two thirds}}"),
         (r"\frac{1}{3}", r"\boxed{0.\overline{3}}"),
     ],
     "percent, degrees, money, units": [
@@ -123,6 +124,8 @@ RIGHT = {
             r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
             r"\boxed{\begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix}}",
         ),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "The answer is \n\\begin{pmatrix}\n1&2\\\\\n3&4\n\\end{pmatrix}."),
         (r"\begin{pmatrix} 1 \\ 1/2 \end{pmatrix}", r"\boxed{\begin{pmatrix} 1 \\ \frac{1}{2} \end{pmatrix}}"),
         ("3+4i", r"\boxed{4i+3}"),
         ("i", r"\boxed{i}"),

@@ -266,3 +266,14 @@ def test_every_value_equals_itself_bare_and_fenced(value):
 def test_no_text_is_a_defect(text):
     for extra in (False, True):
         assert judge(text, schema=PERSON, extra_text=extra).score == 0.0
+
+
+def test_a_schema_without_end_is_the_prompts_defect():
+    assert judge("1", schema={"$ref": "#"}).score is None
+
+
+def test_a_value_too_deep_for_its_schema_is_its_own():
+    step = {"allOf": [{"anyOf": [{"allOf": [{"anyOf": [{"$ref": "#/$defs/tree"}]}]}]}]}
+    schema = {"$defs": {"tree": {"type": "array", "items": step}}, "$ref": "#/$defs/tree"}
+    assert judge("[" * 15 + "]" * 15, schema=schema).score == 1.0
+    assert judge("[" * 200 + "]" * 200, schema=schema).score == 0.0

@@ -15,6 +15,7 @@ import pytest
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
+from workers.verifiers.math import MathVerifier
 from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import verifier_names
 
@@ -67,7 +68,7 @@ def test_verdicts_come_back_to_their_callers() -> None:
 
     verdicts = asyncio.run(scenario())
     assert [verdict.score for verdict in verdicts] == [float(number == 7) for number in range(20)]
-    assert {(verdict.scorer, verdict.version) for verdict in verdicts} == {("math", "2")}
+    assert {(verdict.scorer, verdict.version) for verdict in verdicts} == {("math", MathVerifier.version)}
 
 
 @pytest.mark.parametrize(

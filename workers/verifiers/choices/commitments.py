@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workers.verifiers.choices.labels import HedgedError, Labels, SeveralError
+from workers.verifiers.reading.denials import box_denied, rejected, statement_denied, statement_end
 from workers.verifiers.reading.finals import CORRECTION, HEDGE, NoAnswerError, marked, sentence_before, stated
 
 _VOID = re.compile(
     r"\b(?:if|suppose|supposing|assuming|whether|some|many|people|students?|others|one\s+might|you\s+might|don't|do\s+not"
-    r"|doesn't|does\s+not|can't|cannot|never|nobody|wrong\s+to|why)\b[^,;]*$",
+    r"|doesn't|does\s+not|can't|cannot|never|nobody|wrong\s+to|why)\b(?:(?!\b(?:so|thus|hence|therefore)\b)[^,;])*$",
     re.IGNORECASE,
 )
 _DOUBT = re.compile(
@@ -70,6 +71,8 @@ class _Site:
     position: int
     before: str = ""
     after: str = ""
+    rejected: bool = False
+    """It is asked, or called wrong, right behind it."""
 
 
 def commitments(text: str, labels: Labels) -> list[Commitment]:
@@ -82,7 +85,10 @@ def commitments(text: str, labels: Labels) -> list[Commitment]:
 def _marked(text: str, labels: Labels) -> Iterator[Commitment]:
     """Raises NoAnswerError."""
     for place in marked(text):
-        one = _read(place.text, labels, _Site(3, place.start, place.before, text[place.end : place.end + _TAIL]))
+        if box_denied(place):
+            continue
+        after = text[place.end : place.end + _TAIL]
+        one = _read(place.text, labels, _Site(3, place.start, place.before, after, rejected(text, place.end)))
         if one is None:
             raise NoAnswerError(f"{place.text[:80]!r} is no choice")
         yield one
@@ -91,10 +97,11 @@ def _marked(text: str, labels: Labels) -> Iterator[Commitment]:
 def _stated(text: str, labels: Labels) -> Iterator[Commitment]:
     for place in stated(text):
         text_here = _MARK.split(place.text)[0]
-        if _VOID.search(place.before) or not text_here:
+        if _VOID.search(place.before) or statement_denied(place) or not text_here:
             continue
         instead = _instead(text_here, labels)
-        site = _Site(2, place.start, place.before, _after(text, place.end, place.text))
+        after = _after(text, place.end, place.text)
+        site = _Site(2, place.start, place.before, after, rejected(text, statement_end(place)))
         one = _read(instead or text_here, labels, site)
         if one is not None:
             yield one
@@ -164,7 +171,7 @@ def _read(text: str, labels: Labels, site: _Site) -> Commitment | None:
     if label is None:
         return None
     doubtful = HEDGE.search(_clause(site.before)) or _DOUBT.search(text[:_TAIL]) or _DOUBT.search(site.after[:_TAIL])
-    doubt = HedgedError("the answer is hedged") if doubtful else None
+    doubt = HedgedError("the answer is hedged") if doubtful or site.rejected else None
     return Commitment(label, site.strength, site.position, doubt)
 
 

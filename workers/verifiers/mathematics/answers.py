@@ -10,15 +10,20 @@ from workers.verifiers.mathematics.literals import Words, read_literal
 from workers.verifiers.mathematics.notation import OVERRIDES, characters, enclosed
 from workers.verifiers.mathematics.phrases import (
     ASIDE,
-    DENIED_ANCHOR,
-    DENIED_BOX,
     FILLER,
     HEDGE,
     MATHS_WORDS,
     REPLACED,
-    TAKEN_BACK,
 )
 from workers.verifiers.mathematics.values import environments, values
+from workers.verifiers.reading.denials import (
+    box_denied,
+    disowned,
+    rejected,
+    statement_denied,
+    statement_end,
+    taken_back,
+)
 from workers.verifiers.reading.finals import CORRECTION, NoAnswerError, Place, clean, marked, stated
 from workers.verifiers.reading.numbers import read_number
 
@@ -31,7 +36,8 @@ _HEADING = re.compile(
     r"^(?:#{1,3}|#{5,6})(?!#)\s*(?P<answer>(?:final\s+)?answer\b\s*:?)?[ \t]*", re.IGNORECASE | re.MULTILINE
 )
 _WORD = re.compile(r"(?<!\\)[A-Za-z]{2,}")
-_COMMAND = re.compile(r"\\(?:text|mathrm|textrm)\{[^{}]*\}|\\[A-Za-z]+")
+_COMMAND = re.compile(r"\\(?:text|mathrm|textrm)\{[^{}]*\}|\\(?:begin|end)\{[A-Za-z]*matrix\}|\\[A-Za-z]+")
+_MATRIX = re.compile(r"\\begin\{([A-Za-z]{0,8}matrix)\}(?:(?!\\begin)[\s\S]){0,2000}?\\end\{\1\}")
 _FOREIGN = re.compile(r"[^\x00-\x7fΑ-ωℝ×÷·⋅≤≥≠≈∪∩∈∞∅±√°µ€£¥¢]")
 _STRUCK = re.compile(r"~~[^~\n]{1,400}~~")
 _TAGS = re.compile(r"</?(?:b|i|u|strong|em|p|div|span|br\s?/?)>|</s>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
@@ -48,22 +54,23 @@ def final_answers(text: str, *, words: bool = False) -> list[str]:
         raise NoAnswerError("the text holds characters that reorder it or strike it out")
     text = _heading_lines(_BOLD.sub("", _TAGS.sub("", clean(_STRUCK.sub("", text)))))
     text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", characters(text))
-    text = _STARRED.sub(r"\2", text).strip()
+    text = _MATRIX.sub(lambda found: found[0].replace("\n", " "), _STARRED.sub(r"\2", text)).strip()
     if not text:
         raise NoAnswerError("nothing stands after the reasoning")
     boxes, anchors = marked(text), _anchors(text)
     if boxes:
-        found = [place.text for place in boxes if not _denied(place, DENIED_BOX)]
-        clauses = [_clause(place.text) for place in anchors if not _denied(place, DENIED_ANCHOR)]
+        found = [place.text for place in boxes if not (box_denied(place) or rejected(text, place.end))]
+        clauses = [_clause(place.text) for place in anchors if not statement_denied(place)]
         found += [clause for clause in clauses if "\\boxed" not in clause and is_expression(clause)]
         if not found:
             raise NoAnswerError("the answer is denied or doubted")
     elif anchors:
-        if any(_denied(place, DENIED_ANCHOR) for place in anchors):
+        if any(statement_denied(place) or rejected(text, statement_end(place)) for place in anchors):
             raise NoAnswerError("the answer is denied or doubted")
         found = [value for place in anchors for value in _committed(_clause(place.text), words=words)]
     else:
-        _check_taken_back(text)
+        if disowned(text):
+            raise NoAnswerError("the answer is taken back")
         return _committed(_undotted(text), words=words)
     last = max(boxes[-1].end if boxes else 0, _clause_end(anchors[-1]) if anchors else 0)
     return found + _replacements(text[last:])
@@ -91,10 +98,6 @@ def _anchors(text: str) -> list[Place]:
     found = [place for place in stated(text) if not FILLER.fullmatch(place.text)]
     sure = [place for place in found if not text.startswith(_MAYBE_A_CALCULATION, place.start)]
     return sure or found if "\\boxed" not in text else sure
-
-
-def _denied(place: Place, pattern: re.Pattern[str]) -> bool:
-    return pattern.search(place.before[-80:]) is not None
 
 
 def _clause(text: str) -> str:
@@ -142,14 +145,10 @@ def _committed(text: str, *, words: bool) -> list[str]:
     return found
 
 
-def _check_taken_back(text: str) -> None:
-    if TAKEN_BACK.search(text):
-        raise NoAnswerError("the answer is taken back")
-
-
 def _replacements(tail: str) -> list[str]:
     """Values that stand after the last answer in its place or beside it. Raises NoAnswerError."""
-    _check_taken_back(tail)
+    if taken_back(tail, 0) or rejected(tail, 0):
+        raise NoAnswerError("the answer is taken back")
     found = [value for sentence in REPLACED.finditer(tail) for value in values(sentence[0])]
     for line in tail.split("\n"):
         mark = CORRECTION.search(line)

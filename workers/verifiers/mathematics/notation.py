@@ -7,6 +7,8 @@ Invariant: the value stays. What cannot be seen goes, look-alikes become ASCII, 
 import re
 import unicodedata
 
+from workers.verifiers.reading.numbers import read_number
+
 OVERRIDES = "\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5"
 """Characters that reorder a text or strike it out; nothing that holds them is an answer."""
 _INVISIBLE = dict.fromkeys(
@@ -73,7 +75,8 @@ def latex(text: str) -> str:
     text = _DEGREES.sub(r"\1(\2\\cdot\\pi/180)", _TIMES_TEN.sub(r"\\times ", text))
     text = _ROUGHLY.sub(lambda found: "" if found.start() == 0 else "=", text).strip()
     label = _LABEL.match(text)
-    text = label[1].strip() if label and any(map(str.isdigit, label[1])) else text
+    if label and (any(map(str.isdigit, label[1])) or read_number(label[1]) is not None):
+        text = label[1].strip()
     text = _BUILDER.sub(r"\2", text)
     while (single := _DOUBLED.sub(r"{\1}", text)) != text:
         text = single

@@ -14,7 +14,7 @@ MAX_MARKS = 100
 """Boxes in one answer; whoever writes more is not answering."""
 
 _ANSWER_TAG = re.compile(r"<(?P<close>/?)answer>", re.IGNORECASE)
-_ANCHOR = re.compile(
+ANCHOR = re.compile(
     r"(?:####"
     r"|\b(?:answer|result|solution|réponse|respuesta|resposta|risposta|antwort|ответ)\b"
     r"[\"']?(?:\s*(?:to|of|for)\b[^.:=\n]{0,60}?|\s*,[^,.:=\n]{0,30},)?"
@@ -23,6 +23,7 @@ _ANCHOR = re.compile(
     r"\s*:?\s*",
     re.IGNORECASE,
 )
+"""What announces an answer in prose."""
 _EMPHASIS = re.compile(
     r"(?<!\w)(?P<mark>\*\*\*|\*\*|__)(?=\S)(?P<strong>[^\n]{1,400}?)(?P=mark)(?!\w)"
     r"|(?<![\w*])\*(?P<star>[A-Za-z(][^*\n]{0,400})\*(?![\w*])"
@@ -104,13 +105,15 @@ def marked(text: str) -> list[Place]:
 def stated(text: str) -> list[Place]:
     """The rest of the line after each `the answer is`, `Answer:`, `####`; the verifier finds the clause's own end."""
     found = []
-    matches = list(_ANCHOR.finditer(text))
+    matches = list(ANCHOR.finditer(text))
     for match, following in zip_longest(matches, matches[1:]):
         newline = text.find("\n", match.end())
         end = min(len(text) if newline < 0 else newline, following.start() if following else len(text))
         if text[match.end() : end].strip() == "" and following is None and newline >= 0:
             end = _next_line_end(text, newline)
-        found.append(Place(text[match.end() : end].strip(), sentence_before(text, match.start()), match.start(), end))
+        own = text[match.end() : end].rstrip()
+        before = sentence_before(text, match.start())
+        found.append(Place(own.lstrip(), before, match.start(), match.end() + len(own)))
     return [place for place in found if place.text]
 
 
