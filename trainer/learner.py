@@ -29,6 +29,8 @@ from trainer.checkpoint import History
 from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, TakenGroup, drain, resume_offsets
+from trainer.loggers.loggers import open_loggers
+from trainer.loggers.names import scalars_of_step
 from trainer.parallel.crew import Alone, Crew
 from trainer.parallel.orders import Collect, Forget, Snapshot, Start, Train
 from trainer.parallel.team import world_size
@@ -78,6 +80,7 @@ class Learner:
         lineage = before.lineage + 1 if before else history.lineage
         self._at = Position(lineage, history.version, history.ordinal)
         self._publisher = publisher_of(settings, template)
+        self._loggers = open_loggers(settings, "learner", first_version=history.version + 1)
         limits = Limits.of(settings.selector.admission)
         self._intake = Intake(self._source, settings.learner, limits, history.closed, self._crew.verdicts)
         self._reader = self._crew.open_reader(settings, bootstrap, topics, history.offsets)
@@ -106,6 +109,7 @@ class Learner:
         finally:
             self._reader.close()
             self._producer.close(timeout=1)
+            self._loggers.close()
 
     def _start_lineage(self) -> None:
         at = self._at
@@ -179,7 +183,7 @@ class Learner:
             report.seconds["checkpoint"] = time.monotonic() - clock
         report.seconds["total"] = time.monotonic() - started
         self._progress_at = time.monotonic()
-        record_step(
+        line = record_step(
             self._folder / STEPS_FILE,
             lineage=self._at.lineage,
             version=self._at.version,
@@ -188,6 +192,7 @@ class Learner:
             staleness=staleness,
             shaping=shaping_of(self._settings.learner.overlong),
         )
+        self._loggers.log(scalars_of_step(line), self._at.version)
         log.info(
             "version=%d targets=%d seconds=%.2f loss=%.4f",
             self._at.version,

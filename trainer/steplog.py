@@ -30,9 +30,11 @@ def record_step(
     report: StepReport,
     staleness: Sequence[int],
     shaping: str,
-) -> None:
-    """`version` is the one that the step made; `staleness` one number a group; `shaping` names what made the rewards
-    that the step aimed at out of the scores (`reward` and `rewards` are of the raw ones). Raises OSError.
+) -> dict[str, Any]:
+    """Returns the line that it wrote.
+
+    `version` is the one that the step made; `staleness` one number a group; `shaping` names what made the rewards that
+    the step aimed at out of the scores (`reward` and `rewards` are of the raw ones). Raises OSError.
     """
     rewards = mean_by_domain(batch)
     ages = token_ages(batch, version - 1)
@@ -55,6 +57,7 @@ def record_step(
     }
     with path.open("ab") as file:
         file.write(msgspec.json.encode(line) + b"\n")
+    return line
 
 
 def mean_by_domain(batch: TrainingBatch) -> dict[str, float]:

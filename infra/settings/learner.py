@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from infra.settings.objective import GuardSettings, KLSettings, ObjectiveSettings, OverlongSettings
 from infra.settings.section import Seconds, Section, Share
 
+LoggerKind = Literal["tensorboard", "wandb"]
+
 
 class ValueSettings(Section):
     kind: Literal["none", "head", "model"] = "model"
@@ -126,6 +128,9 @@ class LearnerSettings(Section):
     """Where engines fetch versions from: a URL of fsspec, as s3://bucket/path (with the package of its protocol
     installed, here s3fs), under which each run has a folder. Empty: from the run's own folder, on a disk that learner
     and engines share."""
+    loggers: tuple[LoggerKind, ...] = ()
+    """Where the scalars of infra/scalars go beside Prometheus and steps.jsonl; a logger that fails stops nothing. They
+    need `pip install 'rewardstream[loggers]'`. W&B reads its own environment: WANDB_MODE=offline keeps all here."""
     lora: LoraSettings = LoraSettings()
     replay: ReplaySettings = ReplaySettings()
 

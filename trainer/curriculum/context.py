@@ -1,12 +1,17 @@
 """What every phase works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
 
 from infra.settings.tree import Settings
+from trainer.curriculum import evaluation
 from trainer.curriculum.dispatch import Dispatcher
 from trainer.curriculum.history import Lineages
 from trainer.curriculum.session import Session
 from trainer.curriculum.watch import Watch
+from trainer.loggers.loggers import Loggers
+from trainer.loggers.names import scalars_of_evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,14 @@ class Context:
     watch: Watch
     dispatcher: Dispatcher
     lineages: Lineages
+    loggers: Loggers = field(default_factory=lambda: Loggers({}))
 
     @property
     def run_id(self) -> str:
         return self.settings.run.id
+
+    def evaluate(self, connection: Connection, label: str, version: int) -> None:
+        """Write the results of the measured label, and tell the loggers."""
+        means = evaluation.evaluate(connection, self.run_id, label, version)
+        if means:
+            self.loggers.log(scalars_of_evaluation(means), version)

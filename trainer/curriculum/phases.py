@@ -86,7 +86,7 @@ class Phases:
                 self.waits_for = label
                 if tally.unscored_groups(connection, context.run_id, label):
                     return
-                evaluation.evaluate(connection, context.run_id, label, _version_of(connection, context.run_id, label))
+                context.evaluate(connection, label, _version_of(connection, context.run_id, label))
         self._enter(Phase.EVAL_AFTER)
 
     def _eval_after(self) -> None:
@@ -112,7 +112,7 @@ class Phases:
         self._measurement = None
         if done.purpose is Purpose.EVAL and done.prompts:
             with context.session.transaction() as connection:
-                evaluation.evaluate(connection, context.run_id, done.label, done.min_version)
+                context.evaluate(connection, done.label, done.min_version)
         return True
 
     def _heldout(self, label: str, version: int) -> Plan:

@@ -17,6 +17,7 @@ from trainer.curriculum.phases import Phases
 from trainer.curriculum.session import Session
 from trainer.curriculum.stall import StallAlarm
 from trainer.curriculum.watch import Closing, Watch
+from trainer.loggers.loggers import open_loggers
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,12 @@ def main(settings: Settings, bootstrap: str) -> None:
     with Session(engine, settings.run.id) as session:
         watch = Watch.open(settings, bootstrap)
         producer = make_producer(settings.broker, bootstrap)
+        loggers = open_loggers(settings, "selector")
         try:
             dispatcher = Dispatcher(settings, session, producer)
-            run(Context(settings, session, watch, dispatcher, Lineages()))
+            run(Context(settings, session, watch, dispatcher, Lineages(), loggers))
         finally:
+            loggers.close()
             producer.close(timeout=_CLOSE_SECONDS)
             watch.reader.close()
     engine.dispose()

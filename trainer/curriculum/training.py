@@ -105,7 +105,7 @@ class Training:
             return
         plan = self._evaluating.plan
         with self.context.session.transaction() as connection:
-            evaluation.evaluate(connection, self.context.run_id, plan.label, plan.min_version)
+            self.context.evaluate(connection, plan.label, plan.min_version)
         self._evaluated.add(plan.label)
         self._evaluating = None
 
