@@ -68,6 +68,9 @@ class Loop:
             step=version,
             announced_at=time.time(),
         )
+        self.tell(message)
+
+    def tell(self, message: PolicyVersion) -> None:
         sent = publish(self.producer, self.topic(Topic.POLICY_VERSIONS), message, self.settings.run.id)
         confirm(self.producer, [sent], 20)
 

@@ -3,15 +3,22 @@
 import signal
 from pathlib import Path
 
+import fsspec
 import pytest
+import torch
 from kafka import KafkaConsumer, TopicPartition
 from rollout_loop import Loop, read_until, rollouts_of
 
+from infra import metrics
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.codec import header
 from streams.dead_letters import parse
 from streams.messages import Rollout, VersionSpan, rollout_id
 from streams.topics import Topic
+from trainer.models import load_causal_lm
+from trainer.publish import Publisher
+from workers.model_files import WEIGHTS_FILE
+from workers.remote_files import RemoteFolder
 from workers.rollout.intake import STAGE
 from workers.rollout.worker import RolloutWorker, open_worker
 
@@ -128,6 +135,32 @@ def test_weights_that_differ_from_their_announcement_are_not_loaded(
         later = read_until(reader, lambda got: len(got) >= 2, worker.turn)
         assert set(rollouts_of(later)) == ids(loop, range(1, 2), 2)
         assert {span.version for rollout in rollouts_of(later).values() for span in rollout.spans} == {3}
+
+
+def test_versions_at_a_url_are_fetched_checked_and_the_held_one_stays_where_they_are_not_whole(
+    loop: Loop, folders: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"memory://{loop.settings.run.id}"
+    publisher = Publisher(tmp_path / "versions", folders[0], loop.settings.run.id, torch.float32, 2, RemoteFolder(url))
+    policy = load_causal_lm(folders[1])
+    refused = metrics.weights_refused_total.labels("mismatch")
+    before = refused._value.get()
+    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.tell(publisher.publish(policy, 0, 0))
+        torn = publisher.publish(policy, 0, 1)
+        files, place = fsspec.core.url_to_fs(f"{torn.uri}/{WEIGHTS_FILE}")
+        files.pipe_file(place, files.cat_file(place)[:-1])
+        loop.dispatch(loop.ticket(0), loop.ticket(1, min_version=2))
+        first = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+        loop.tell(torn)
+        while "sha256" not in caplog.text:
+            worker.turn()
+        assert refused._value.get() == before + 1
+        assert worker._engine.weights.version == 0
+        loop.tell(publisher.publish(policy, 0, 2))
+        second = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+    for records, version in ((first, 0), (second, 2)):
+        assert {span.version for rollout in rollouts_of(records).values() for span in rollout.spans} == {version}
 
 
 @pytest.mark.slow
