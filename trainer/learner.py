@@ -16,12 +16,8 @@ from dataclasses import dataclass
 from infra import metrics
 from infra.settings.limits import Limits
 from infra.settings.tree import Settings
-from streams.clients import confirm, make_producer, publish, send
-from streams.codec import DecodeError
-from streams.dead_letters import dead_letter, reason_of
-from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
-from streams.records import Record
-from streams.topics import Topic, topic_name
+from streams.messages import GroupClosed, LineageStarted, Outcome
+from streams.topics import Topic
 from trainer import bad_batches, checkpoint
 from trainer.batch import TrainingBatch, pack_batch
 from trainer.building import restored_ppo
@@ -31,6 +27,7 @@ from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, TakenGroup, drain, resume_offsets
 from trainer.loggers.loggers import open_loggers
 from trainer.loggers.names import scalars_of_step
+from trainer.outgoing import Outgoing, reason_label
 from trainer.parallel.crew import Alone, Crew
 from trainer.parallel.orders import Collect, Forget, Snapshot, Start, Train
 from trainer.parallel.team import world_size
@@ -64,9 +61,7 @@ class Learner:
         self._settings = settings
         self._crew: Crew = crew or Alone()
         self._folder = settings.run.folder / settings.run.id
-        prefix = settings.topics.prefix
-        self._topics = {topic: topic_name(prefix, topic) for topic in Topic}
-        self._producer = make_producer(settings.broker, bootstrap)
+        self._out = Outgoing(settings, bootstrap)
         for kind in ("checkpoints", "versions"):
             remove_unfinished(self._folder / kind)
         template = resolve_model(settings.model.path, settings.run.prepared)
@@ -108,7 +103,7 @@ class Learner:
             raise
         finally:
             self._reader.close()
-            self._producer.close(timeout=1)
+            self._out.close()
             self._loggers.close()
 
     def _start_lineage(self) -> None:
@@ -120,7 +115,7 @@ class Learner:
             ordinal=at.ordinal,
             started_at=time.time(),
         )
-        self._send(Topic.GROUPS_CLOSED, [started])
+        self._out.send(Topic.GROUPS_CLOSED, [started])
         self._announce()
 
     def _read(self) -> None:
@@ -129,7 +124,7 @@ class Learner:
             if self._batch_is_due():
                 return
         broken, count = drain(self._reader, self._intake, _POLL_SECONDS)
-        self._set_aside(broken)
+        self._out.set_aside(broken)
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
@@ -211,7 +206,7 @@ class Learner:
     def _announce(self) -> None:
         self._crew.tell(Snapshot())
         version = self._publisher.publish(self._ppo.policy, self._at.lineage, self._at.version)
-        self._send(Topic.POLICY_VERSIONS, [version])
+        self._out.send(Topic.POLICY_VERSIONS, [version])
         metrics.policy_version.set(self._at.version)
 
     def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
@@ -220,7 +215,7 @@ class Learner:
         messages = [self._closing(*entry) for entry in ended]
         for message in messages:
             metrics.groups_closed_total.labels(message.outcome, reason_label(message)).inc()
-        self._send(Topic.GROUPS_CLOSED, messages)
+        self._out.send(Topic.GROUPS_CLOSED, messages)
         for group, *_ in ended:
             self._intake.close(group)
         self._crew.tell(Forget(tuple(group.seq for group, *_ in ended)))
@@ -266,21 +261,6 @@ class Learner:
         )
         self._checkpointed = history.version
 
-    def _send(self, topic: Topic, messages: Sequence[GroupClosed | LineageStarted | PolicyVersion]) -> None:
-        """Acknowledged by the broker when this returns."""
-        deliveries = [publish(self._producer, self._topics[topic], message, key_of(message)) for message in messages]
-        confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
-
-    def _set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
-        if not broken:
-            return
-        topic = self._topics[Topic.DEAD_LETTERS]
-        outputs = [dead_letter(record, error, "learner", topic) for record, error in broken]
-        deliveries = [send(self._producer, output) for output in outputs]
-        confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
-        for output in outputs:
-            metrics.dead_letters_total.labels("learner", reason_of(output)).inc()
-
 
 def _endings(
     taken: Sequence[TakenGroup], staleness: Sequence[int], report: StepReport
@@ -293,16 +273,6 @@ def _endings(
         else (member.group, Outcome.TRAINED, "", age)
         for number, (member, age) in enumerate(zip(taken, staleness, strict=True))
     ]
-
-
-def key_of(message: GroupClosed | LineageStarted | PolicyVersion) -> str:
-    """A group's records stay in one partition; what concerns the run has the run's key."""
-    return message.group_id if isinstance(message, GroupClosed) else message.run_id
-
-
-def reason_label(closing: GroupClosed) -> str:
-    """A label of few values: free text stays out of Prometheus."""
-    return closing.reason if closing.outcome is Outcome.FILTERED else ""
 
 
 def main(settings: Settings, bootstrap: str) -> None:

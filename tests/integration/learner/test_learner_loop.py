@@ -89,7 +89,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
     loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch, where: str
 ):
     learner = Learner(loop.settings, loop.bootstrap)
-    poll, send_all = learner._reader.poll, learner._send
+    poll, send_all = learner._reader.poll, learner._out.send
 
     def interrupted_poll(timeout: float) -> list[Record]:
         records = poll(timeout)
@@ -105,7 +105,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(learner._reader, "poll", interrupted_poll)
-    monkeypatch.setattr(learner, "_send", interrupted_send)
+    monkeypatch.setattr(learner._out, "send", interrupted_send)
     loop.dispatch(0, 1)
     with pytest.raises(KeyboardInterrupt):
         learner.run()

@@ -1,0 +1,54 @@
+"""What the learner writes to the log, and when it counts as written.
+
+Invariant: what `send` and `set_aside` were given is acknowledged by the broker when they return.
+"""
+
+from collections.abc import Sequence
+
+from infra import metrics
+from infra.settings.tree import Settings
+from streams.clients import confirm, make_producer, publish, send
+from streams.codec import DecodeError
+from streams.dead_letters import dead_letter, reason_of
+from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
+from streams.records import Record
+from streams.topics import Topic, topic_name
+
+Message = GroupClosed | LineageStarted | PolicyVersion
+
+
+class Outgoing:
+    """The learner's producer. Raises BrokerUnavailableError."""
+
+    def __init__(self, settings: Settings, bootstrap: str) -> None:
+        self._timeout = settings.broker.request_timeout_seconds
+        self._topics = {topic: topic_name(settings.topics.prefix, topic) for topic in Topic}
+        self._producer = make_producer(settings.broker, bootstrap)
+
+    def send(self, topic: Topic, messages: Sequence[Message]) -> None:
+        """Raises DeliveryError."""
+        deliveries = [publish(self._producer, self._topics[topic], message, key_of(message)) for message in messages]
+        confirm(self._producer, deliveries, self._timeout)
+
+    def set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
+        """To the dead letters. Raises DeliveryError."""
+        if not broken:
+            return
+        topic = self._topics[Topic.DEAD_LETTERS]
+        outputs = [dead_letter(record, error, "learner", topic) for record, error in broken]
+        confirm(self._producer, [send(self._producer, output) for output in outputs], self._timeout)
+        for output in outputs:
+            metrics.dead_letters_total.labels("learner", reason_of(output)).inc()
+
+    def close(self) -> None:
+        self._producer.close(timeout=1)
+
+
+def key_of(message: Message) -> str:
+    """A group's records stay in one partition; what concerns the run has the run's key."""
+    return message.group_id if isinstance(message, GroupClosed) else message.run_id
+
+
+def reason_label(closing: GroupClosed) -> str:
+    """A label of few values: free text stays out of Prometheus."""
+    return closing.reason if closing.outcome is Outcome.FILTERED else ""
