@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 def demo(
     *,
-    recipe: Annotated[str, typer.Option(help="A TOML recipe, or the name of a packaged one.")] = "demo",
+    recipe: Annotated[
+        str, typer.Option(help="A TOML recipe, the name of a packaged one, or several, as in demo,grpo.")
+    ] = "demo",
     seed: Seed = None,
     minutes: Minutes = None,
     no_screen: NoScreen = False,

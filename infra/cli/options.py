@@ -13,7 +13,9 @@ from infra.settings.sources import Option, parse_assignment
 Recipe = Annotated[
     str | None,
     typer.Option(
-        "--recipe", "--settings-file", help="A TOML recipe, the name of a packaged one, or a run's settings.json."
+        "--recipe",
+        "--settings-file",
+        help="A TOML recipe, the name of a packaged one, or several as in demo,grpo; or a run's settings.json.",
     ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Set any value of the tree.")]

@@ -20,7 +20,7 @@ from infra.settings.sources import (
     Option,
     environment_layer,
     file_layer,
-    find_recipe,
+    find_recipes,
     flatten,
     kafka_home_layer,
     nearest,
@@ -42,12 +42,13 @@ class Resolved:
 
 
 def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:
-    """Every layer, merged and checked. `recipe` is a TOML file or the name of a packaged one; a run's settings.json
-    is already resolved, so the environment does not change it again. Raises InvalidSettingsError.
+    """Every layer, merged and checked. `recipe` is a TOML file or the name of a packaged one, or several with commas
+    between, of which later ones win; a run's settings.json is already resolved, so the environment does not change it
+    again. Raises InvalidSettingsError.
     """
-    file = find_recipe(recipe) if recipe else None
-    layers = [file_layer(file)] if file else []
-    if file is None or file.suffix != ".json":
+    files = find_recipes(recipe) if recipe else []
+    layers = [file_layer(file) for file in files]
+    if not any(file.suffix == ".json" for file in files):
         layers = [kafka_home_layer(), *layers, environment_layer()]
     return resolve([*layers, option_layer(options)])
 

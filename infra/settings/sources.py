@@ -95,6 +95,13 @@ def find_recipe(name_or_path: str) -> Path:
     )
 
 
+def find_recipes(names: str) -> list[Path]:
+    """One, or several with commas between, in their order. Raises InvalidSettingsError."""
+    if Path(names).is_file():
+        return [Path(names)]
+    return [find_recipe(name.strip()) for name in names.split(",")]
+
+
 def file_layer(path: Path) -> Layer:
     """A TOML recipe, or a run's settings.json. Raises InvalidSettingsError where it does not read or parse."""
     try:

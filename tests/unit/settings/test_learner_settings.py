@@ -41,3 +41,22 @@ def test_the_error_names_the_section_and_no_python(tmp_path):
     assert str(error.value).startswith(f"learner.objective ({recipe}:1): objective.dual_clip bounds ratios above 1")
     assert "Value error" not in str(error.value)
     assert "{" not in str(error.value)
+
+
+@pytest.mark.parametrize("base", ["", "demo,"])
+@pytest.mark.parametrize("name", ["grpo", "dapo", "gspo", "reinforce-plus-plus"])
+def test_algorithms_load_alone_and_over_a_recipe_of_sizes(base, name):
+    """They say the algorithm and nothing else: every other value is the base's."""
+    found = load(base + name)
+    assert found.settings.learner.value.kind == "none"
+    below = load(base.rstrip(",") or None)
+    changed = {path for path, source in found.sources.items() if source != below.sources[path]}
+    assert all(path.startswith("learner.") for path in changed)
+    assert all(f"{name}.toml:" in found.sources[path] for path in changed)
+
+
+def test_a_later_recipe_wins_and_an_unknown_one_is_named():
+    assert load("demo,gspo").settings.learner.clip_low == 3e-4
+    assert load("gspo,demo").settings.learner.advantage == "gae"
+    with pytest.raises(InvalidSettingsError, match=r"gpro: no such file.*grpo"):
+        load("demo,gpro")
