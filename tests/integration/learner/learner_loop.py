@@ -78,6 +78,14 @@ class LearnerLoop:
                     found.add(decode_by_schema(record.value, record.headers))
         return found
 
+    def closings_of_the_log(self) -> "Closings":
+        """All that `groups.closed` holds now."""
+        found = Closings()
+        with self.read(Topic.GROUPS_CLOSED) as reader:
+            for record in reader.read_to_end():
+                found.add(decode_by_schema(record.value, record.headers))
+        return found
+
     def versions(self) -> list[PolicyVersion]:
         with self.read(Topic.POLICY_VERSIONS) as reader:
             found = [decode_by_schema(record.value, record.headers) for record in reader.read_to_end()]

@@ -1,0 +1,38 @@
+"""Gradients that are not finite: their groups close as failed, their batches are kept, and the run ends for good."""
+
+import json
+
+from learner_loop import LearnerLoop
+
+from infra.cli.errors import ExitCode
+from streams.messages import Outcome
+from trainer import bad_batches
+
+
+def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
+    """A learning rate that throws the weights far away: the first step is applied, none after it can be."""
+    broken = loop.settings.model_copy(
+        update={
+            "learner": loop.settings.learner.model_copy(
+                update={
+                    "learning_rate": 1e30,
+                    "warmup_steps": 0,
+                    "guard": loop.settings.learner.guard.model_copy(update={"skips_in_a_row": 2}),
+                }
+            )
+        }
+    )
+    loop.settings = broken
+    loop.dispatch(*range(6))
+    child = loop.start()
+    assert child.wait(timeout=60) == ExitCode.DIVERGED
+    found = loop.closings_of_the_log()
+    outcomes = {each.seq: (each.outcome, each.reason) for each in found.closed}
+    failed = (Outcome.FAILED, bad_batches.REASON)
+    assert outcomes == {0: (Outcome.TRAINED, ""), 1: (Outcome.TRAINED, ""), 2: failed, 3: failed}
+    assert loop.versions()[-1].version == 2
+    folders = sorted((loop.folder / broken.run.id / bad_batches.FOLDER).iterdir())
+    assert [folder.name for folder in folders] == ["v000001-0", "v000002-0"]
+    batch = json.loads((folders[0] / "batch.json").read_text())
+    assert [group["group_id"] for group in batch["groups"]] == [f"{broken.run.id}:2", f"{broken.run.id}:3"]
+    assert "Lower learner.learning_rate" in loop.log_tail()
