@@ -9,6 +9,7 @@ from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
+from streams.services.live_pool import LivePool
 from streams.services.pulse import Pulse
 from streams.services.scorers import JudgeScorer
 from streams.services.scoring import Retry, Scoring
@@ -46,7 +47,9 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
             scoring = Scoring(
                 stage=stage.name,
                 route=Route.GENRM,
-                scorer=VetoScorer(judge=scorer, pool=pool, calibrated_share=settings.router.shadow_share),
+                scorer=VetoScorer(
+                    judge=scorer, pool=LivePool(pool, stage.pulse), calibrated_share=settings.router.shadow_share
+                ),
                 retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
                 pulse=stage.pulse,
                 scored=topic_name(prefix, Topic.SCORED),

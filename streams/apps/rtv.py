@@ -7,14 +7,16 @@ from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
+from streams.services.live_pool import LivePool
 from streams.services.pulse import Pulse
 from streams.services.scorers import VerifierScorer
 from streams.services.scoring import Retry, Scoring
 from streams.topics import Topic, topic_name
-from workers.verifiers.pool.pool import VerifierPool
+from workers.verifiers.pool.child import START_SECONDS
+from workers.verifiers.pool.pool import DEATHS, VerifierPool
 
 _MARGIN_SECONDS = 60.0
-"""Beyond the verdicts' own time: processes that start again, deliveries."""
+"""Beyond one verdict's own time: deliveries."""
 
 
 def main(settings: Settings, bootstrap: str) -> None:
@@ -26,7 +28,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         source=Topic.RTV_REQUESTS,
         batch=rtv.batch,
         within_seconds=rtv.within_seconds,
-        pulse=Pulse(budget * rtv.batch / rtv.workers + _MARGIN_SECONDS),
+        pulse=Pulse(DEATHS * (budget + START_SECONDS) + _MARGIN_SECONDS),
     )
 
     @asynccontextmanager
@@ -37,7 +39,7 @@ def main(settings: Settings, bootstrap: str) -> None:
             scoring = Scoring(
                 stage=stage.name,
                 route=Route.RTV,
-                scorer=VerifierScorer(pool),
+                scorer=VerifierScorer(LivePool(pool, stage.pulse)),
                 retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
                 pulse=stage.pulse,
                 scored=topic_name(prefix, Topic.SCORED),

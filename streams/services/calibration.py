@@ -9,7 +9,7 @@ import logging
 import time
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from infra import metrics
 from infra.db.calibration import Calibration, read_calibration
@@ -27,7 +27,7 @@ async def keep_calibration(engine: Engine, run_id: str, every_seconds: float = _
         started = time.monotonic()
         try:
             rows = await asyncio.to_thread(_read, engine, run_id)
-        except OperationalError as error:
+        except SQLAlchemyError as error:
             log.warning("calibration is not read: %s", error)
         else:
             for row in rows:

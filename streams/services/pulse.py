@@ -28,6 +28,6 @@ class Pulse:
                 self._timer = None
 
     def beat(self, quiet_seconds: float = 0.0) -> None:
-        """The batch lives, and will say nothing for `quiet_seconds` on purpose."""
-        if self._timer is not None:
+        """The batch lives, and will say nothing for `quiet_seconds` on purpose. Too late for one that is cancelled."""
+        if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(asyncio.get_running_loop().time() + quiet_seconds + self.limit_seconds)

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import metrics
-from streams.messages import Rollout, Status
+from streams.messages import Question, Rollout, Status
 from streams.services.asking import Asking, Outage, Retry
+from streams.services.live_pool import LivePool
 from streams.services.pulse import Pulse
+from streams.services.scorers import VerifierScorer
+from streams.services.veto import Pool
 from workers.verifiers.base import Verdict
 
 START = 1000.0
@@ -104,15 +107,37 @@ def test_every_rollout_gets_one_verdict_and_a_failure_is_never_a_score(script, d
 def test_a_silent_batch_is_cancelled_and_one_that_says_how_long_it_waits_is_not() -> None:
     async def held(pulse: Pulse) -> None:
         async with pulse.watch():
-            for _ in range(4):
-                pulse.beat(quiet_seconds=0.05)
-                await asyncio.sleep(0.05)
+            for _ in range(3):
+                pulse.beat(quiet_seconds=0.4)
+                await asyncio.sleep(0.4)
 
     async def silent(pulse: Pulse) -> None:
         async with pulse.watch():
             pulse.beat()
             await asyncio.sleep(30)
 
-    asyncio.run(held(Pulse(0.1)))
+    asyncio.run(held(Pulse(1.0)))
     with pytest.raises(TimeoutError):
         asyncio.run(silent(Pulse(0.1)))
+
+
+def test_slow_verdicts_one_after_the_other_are_no_silence() -> None:
+    """Twice the limit in all, each well within it: a pool of one process that is given ten hanging responses."""
+
+    class Slow:
+        def __init__(self) -> None:
+            self._process = asyncio.Lock()
+
+        async def verify(self, question: Question, response: str) -> Verdict:
+            async with self._process:
+                await asyncio.sleep(0.2)
+            return OK
+
+    async def batch(pool: Pool, pulse: Pulse) -> list[Verdict]:
+        async with pulse.watch():
+            return await VerifierScorer(pool).score([ROLLOUT] * 10)
+
+    pulse = Pulse(1.0)
+    assert asyncio.run(batch(LivePool(Slow(), pulse), pulse)) == [OK] * 10
+    with pytest.raises(TimeoutError):
+        asyncio.run(batch(Slow(), pulse))

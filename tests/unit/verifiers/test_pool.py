@@ -16,6 +16,7 @@ from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.math import MathVerifier
+from workers.verifiers.pool.child import NotStartedError
 from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import verifier_names
 
@@ -121,6 +122,19 @@ def test_a_cancelled_job_leaves_no_answer_behind() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert (await found.verify(RIGHT, "7")).status is Status.CORRECT
+
+    asyncio.run(scenario())
+
+
+def test_a_process_that_starts_while_the_pool_closes_is_ended() -> None:
+    async def scenario() -> None:
+        found = VerifierPool(RtvSettings())
+        starting = asyncio.create_task(found.start())
+        await asyncio.sleep(0)  # the process is launched, and not yet ready
+        await found.close()
+        with pytest.raises(NotStartedError):
+            await starting
+        assert not found._children
 
     asyncio.run(scenario())
 

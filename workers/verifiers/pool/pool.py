@@ -123,9 +123,11 @@ class VerifierPool:
             verifier_kills_total.labels("death").inc()
             raise
         finally:  # also on cancellation: a process whose answer nobody awaits would answer the next job with it
-            if child is not None and keep is None:
-                await self._end(child)
-            self._slots.put_nowait(keep)
+            try:
+                if child is not None and keep is None:
+                    await self._end(child)
+            finally:
+                self._slots.put_nowait(keep)
         return verdict
 
     async def _end(self, child: Child) -> None:
@@ -139,6 +141,9 @@ class VerifierPool:
             raise NotStartedError("the verifier pool was closed")
         child = await Child.start(self._settings)
         self._children.add(child)
+        if self._closed:  # meanwhile: nobody else would end it
+            await self._end(child)
+            raise NotStartedError("the verifier pool was closed")
         if self._ready.isolation != child.ready.isolation is not None:
             announce(child.ready.isolation)
         self._ready = child.ready

@@ -1,0 +1,22 @@
+"""A verifier pool whose every verdict is a sign of life of the batch that waits for it.
+
+Invariant: a batch is not taken for one that has hung, however many of its verdicts take their whole budget.
+"""
+
+from dataclasses import dataclass
+
+from streams.messages import Question
+from streams.services.pulse import Pulse
+from streams.services.veto import Pool
+from workers.verifiers.base import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class LivePool:
+    pool: Pool
+    pulse: Pulse
+
+    async def verify(self, question: Question, response: str) -> Verdict:
+        verdict = await self.pool.verify(question, response)
+        self.pulse.beat()
+        return verdict
