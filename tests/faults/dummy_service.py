@@ -28,6 +28,9 @@ def main(name: str, behaviour: str, folder: Path, port: int) -> None:
     if behaviour == "refuse":
         print("learner.gamma: wrong")
         sys.exit(2)
+    if behaviour == "diverge":
+        print("updates in a row had a gradient that is not finite")
+        sys.exit(65)
     if behaviour == "fill":
         fill(folder)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else lambda *_: sys.exit(0))

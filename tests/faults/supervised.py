@@ -20,6 +20,7 @@ T = TypeVar("T")
 _SERVICE = Path(__file__).with_name("dummy_service.py")
 
 IDLE, STUBBORN, CRASH, FAMILY, FILL, LEAVE, REFUSE = "idle", "stubborn", "crash", "family", "fill", "leave", "refuse"
+DIVERGE = "diverge"
 
 
 def spec(name: str, behaviour: str, folder: Path) -> ServiceSpec:

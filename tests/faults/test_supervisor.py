@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 from supervised import (
     CRASH,
+    DIVERGE,
     FAMILY,
     FILL,
     IDLE,
@@ -24,6 +25,7 @@ from supervised import (
     tree_of,
 )
 
+from infra.cli.errors import ExitCode
 from infra.local import broker, postgres
 from infra.local import supervisor as supervisor_module
 from infra.local.restarts import RestartPolicy
@@ -92,6 +94,16 @@ def test_a_service_that_refuses_its_settings_is_not_started_again(supervise: Sup
     assert "learner refuses its settings" in end.message
     assert "learner.gamma: wrong" in end.message
     assert supervisor.snapshot()[0].restarts == 0
+
+
+def test_a_learner_that_diverged_is_not_started_again(supervise: Supervise) -> None:
+    supervisor = supervise({"learner": DIVERGE})
+    end = end_of(supervisor)
+    assert end.exit_code == 1
+    assert "learner: training diverged" in end.message
+    assert "a gradient that is not finite" in end.message
+    assert supervisor.snapshot()[0].restarts == 0
+    assert supervisor_module._DIVERGED == ExitCode.DIVERGED
 
 
 def test_the_selectors_end_is_the_runs(supervise: Supervise, tmp_path: Path) -> None:
