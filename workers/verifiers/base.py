@@ -44,6 +44,16 @@ class Verifier(Protocol):
     def verify(self, question: Question, response: str) -> Verdict: ...
 
 
+class Signed:
+    """What a verifier may inherit: verdicts that bear its name and version."""
+
+    name: str
+    version: str
+
+    def _verdict(self, score: float | None, status: Status, why: str, details: dict[str, Any] | None = None) -> Verdict:
+        return Verdict(score, status, why, self.name, self.version, details=details or {})
+
+
 @runtime_checkable
 class Configured(Protocol):
     """What a verifier has that reads settings; called once in each process, before the first verdict."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.choices.commitments import Commitment, commitments
 from workers.verifiers.choices.labels import HedgedError, Labels, SeveralError
 from workers.verifiers.reading.denials import taken_back
@@ -20,7 +20,7 @@ _FORMAT = re.compile(r"</?(?:b|strong|em|i|u|p)>|\\[()]|\$", re.IGNORECASE)
 """Tags and delimiters that only set a label off."""
 
 
-class ChoiceVerifier:
+class ChoiceVerifier(Signed):
     name = "choice"
     version = "2"
     policy = (
@@ -59,9 +59,6 @@ class ChoiceVerifier:
         if answer != gold:
             return self._verdict(0.0, Status.WRONG, f"{answer} is not the ground truth")
         return self._verdict(1.0, Status.CORRECT, f"{answer} is the ground truth")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def committed(text: str, labels: Labels) -> list[str]:

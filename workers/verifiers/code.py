@@ -7,13 +7,13 @@ its own fault; only a sandbox that fails, or tests that cannot be read, are infr
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from infra.settings.tree import RtvSettings, SandboxSettings
 from streams.messages import Question, Status
 from workers.sandbox.base import Limits, Program, Sandbox, SandboxError
 from workers.sandbox.factory import build_sandbox, default_limits
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.coding import checkers, functions, stdio
 from workers.verifiers.coding.blocks import program_of
 from workers.verifiers.coding.candidate import Candidate, CandidateError
@@ -25,7 +25,7 @@ MARGIN_SECONDS = 0.3
 """Of the budget, for the verdict's own way: a program's time ends before the pool ends this process."""
 
 
-class CodeVerifier:
+class CodeVerifier(Signed):
     name = "code"
     version = "1"
     sandboxed = True
@@ -78,9 +78,6 @@ class CodeVerifier:
             why = next((outcome.why for outcome in found if not outcome.passed), "all cases pass")
             return self._verdict(passed / len(found), Status.JUDGED, why, details)
         return self._verdict(1.0, Status.CORRECT, "all cases pass", details)
-
-    def _verdict(self, score: float | None, status: Status, why: str, details: dict[str, Any] | None = None) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version, details=details or {})
 
 
 class _Run:

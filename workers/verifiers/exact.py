@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.reading.denials import standing
 from workers.verifiers.reading.finals import HEDGE, NoAnswerError, clean, unwrapped
 from workers.verifiers.reading.normalisation import normalise
@@ -18,7 +18,7 @@ from workers.verifiers.reading.reasoning import after_reasoning
 _CLAUSE_END = re.compile(r"\\f?boxed|</?answer>|(?<=\w\w)[.!;](?:\s|$)|(?<=\w\w\?)\s", re.IGNORECASE)
 
 
-class ExactVerifier:
+class ExactVerifier(Signed):
     name = "exact"
     version = "3"
     policy = (
@@ -57,9 +57,6 @@ class ExactVerifier:
         if wrong is None:
             return self._verdict(1.0, Status.CORRECT, f"equals {answers[-1]!r}")
         return self._verdict(0.0, Status.WRONG, f"{wrong[:80]!r} is none of {sorted(golds)[:5]}")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def final_texts(text: str) -> list[str]:

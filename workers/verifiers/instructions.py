@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.following.benchmarks import REGISTRY, ArgumentsError, follows
 from workers.verifiers.following.checkers import CHECKERS
 from workers.verifiers.following.vetoes import VETO_OPTIONS, veto
@@ -20,7 +20,7 @@ NLTK_HELP = (
 )
 
 
-class InstructionVerifier:
+class InstructionVerifier(Signed):
     name = "instructions"
     version = "2"
     policy = (
@@ -53,9 +53,6 @@ class InstructionVerifier:
         if failed:
             return self._verdict(0.0, Status.WRONG, f"not followed: {', '.join(failed)}")
         return self._verdict(1.0, Status.CORRECT, f"followed: {', '.join(ids)}")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def _arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:

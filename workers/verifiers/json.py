@@ -18,7 +18,7 @@ from referencing import Registry
 from referencing.exceptions import NoSuchResource, Unresolvable
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.reading.reasoning import after_reasoning
 from workers.verifiers.reading.strictjson import NotJsonError, candidates, depth_of, equal, parse
 
@@ -31,7 +31,7 @@ class EndlessError(ValueError):
     """A schema whose references lead back to themselves."""
 
 
-class JsonVerifier:
+class JsonVerifier(Signed):
     name = "json"
     version = "2"
     policy = (
@@ -69,9 +69,6 @@ class JsonVerifier:
         if gold is not _MISSING and not equal(gold, value):
             return self._verdict(0.0, Status.WRONG, "the value is not the reference")
         return self._verdict(1.0, Status.CORRECT, "valid JSON as asked")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def _first_error(validator: Validator, value: Any) -> ValidationError | None:

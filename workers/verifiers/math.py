@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.mathematics.answers import final_answers
 from workers.verifiers.mathematics.expressions import Expression, read, same
 from workers.verifiers.mathematics.limits import LimitError
@@ -21,7 +21,7 @@ from workers.verifiers.reading.reasoning import after_reasoning
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-class MathVerifier:
+class MathVerifier(Signed):
     name = "math"
     version = "3"
     policy = (
@@ -70,9 +70,6 @@ class MathVerifier:
             return read(final_answers(text)[-1] if "\\boxed" in text or "####" in text else characters(text))
         except (NoAnswerError, LimitError):
             return None
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def _asked(answer: str, prompt: str) -> str:

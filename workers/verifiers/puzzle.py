@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.puzzles.catalogue import CHECKERS, ONE_ANSWER, REFUSED
 from workers.verifiers.puzzles.checking import Checker, EntryError, MissingDataError
 from workers.verifiers.puzzles.committed import Committed, committed
@@ -28,7 +28,7 @@ class Test:
     """Many answers are right, so that two right ones may still differ."""
 
 
-class PuzzleVerifier:
+class PuzzleVerifier(Signed):
     name = "puzzle"
     version = "1"
     policy = (
@@ -65,9 +65,6 @@ class PuzzleVerifier:
         if fault or (test.several and len({line(answer) for answer in answers}) > 1):
             return self._verdict(0.0, Status.WRONG, fault or "the answers differ from each other")
         return self._verdict(1.0, Status.CORRECT, f"{line(answers[-1])[:80]!r} is right")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def _test(question: Question) -> Test:

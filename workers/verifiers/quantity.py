@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.quantities.grammar import Quantity, quantities_in, whole_quantity
 from workers.verifiers.quantities.tolerance import OptionsError, Tolerance
 from workers.verifiers.quantities.typography import plain
@@ -43,7 +43,7 @@ _EQUALS = re.compile(r"[=≈]")
 _SENTENCE = re.compile(r"[.!?;](?:\s|$)|\n")
 
 
-class QuantityVerifier:
+class QuantityVerifier(Signed):
     name = "quantity"
     version = "2"
     policy = (
@@ -76,9 +76,6 @@ class QuantityVerifier:
         except (NoAnswerError, UnitError) as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
         return self._verdict(1.0, Status.CORRECT, f"{found[-1].text[:80]!r} is {gold.text!r}")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def _gold(text: Any) -> Quantity:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import regex
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.reading.reasoning import after_reasoning
 
 SECONDS = 0.5
@@ -36,7 +36,7 @@ class NoPatternError(ValueError):
     """The response is no pattern."""
 
 
-class RegexVerifier:
+class RegexVerifier(Signed):
     name = "regex"
     version = "1"
     policy = (
@@ -94,9 +94,6 @@ class RegexVerifier:
         if failed is not None:
             return self._verdict(0.0, Status.WRONG, f"the pattern is wrong about {failed[:80]!r}")
         return self._verdict(1.0, Status.CORRECT, f"right about {len(examples)} texts")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 def _matches(pattern: "regex.Pattern[str]", text: str, mode: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.reading.denials import standing
 from workers.verifiers.reading.finals import HEDGE, NoAnswerError, clean, unwrapped
 from workers.verifiers.reading.items import MAX_ITEMS, key_of, readings
@@ -27,7 +27,7 @@ class OptionsError(ValueError):
     """The prompt's reference or options are wrong."""
 
 
-class SetVerifier:
+class SetVerifier(Signed):
     name = "set"
     version = "2"
     policy = (
@@ -58,9 +58,6 @@ class SetVerifier:
             if not comparison.agrees(golds, answer):
                 return self._verdict(0.0, Status.WRONG, f"{answer[:80]!r} is not {question.ground_truth!r:.80}")
         return self._verdict(1.0, Status.CORRECT, f"{answers[-1][:80]!r} has the reference's items")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 class _Comparison:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.sandbox.factory import build_sandbox
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.queries.compare import Result, same_order, same_rows, tie_groups
 from workers.verifiers.queries.instances import (
     DERIVED,
@@ -60,9 +60,9 @@ class Gold:
     """None where rows were given."""
 
 
-class SqlVerifier:
+class SqlVerifier(Signed):
     name = "sql"
-    version = "1"
+    version = "2"
     sandboxed = True
     policy = (
         "One read-only query (SELECT, WITH or VALUES): the fenced blocks, which must agree, or the whole text after "
@@ -133,9 +133,6 @@ class SqlVerifier:
             self.configure(RtvSettings())
         assert self._databases is not None
         return self._databases
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)
 
 
 @dataclass(frozen=True, slots=True)

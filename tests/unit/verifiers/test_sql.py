@@ -99,6 +99,7 @@ def test_the_references_rows_are_right(verifier: SqlVerifier, reference: str, re
 @pytest.mark.parametrize(
     ("reference", "response"),
     [
+        ("SELECT id FROM emp WHERE name = 'Ann'", "SELECT id FROM emp WHERE name LIKE 'Ann%'"),
         (RICH, "SELECT name FROM emp WHERE salary >= 90"),  # the same on the given rows
         (RICH, "SELECT name FROM emp WHERE salary > 91"),
         (RICH, "SELECT DISTINCT name FROM emp WHERE salary > 90"),

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.reading.reasoning import after_reasoning
 
 
-class PalindromeVerifier:
+class PalindromeVerifier(Signed):
     name = "palindrome"
     version = "1"
     policy = (
@@ -31,6 +31,3 @@ class PalindromeVerifier:
         if letters != letters[::-1]:
             return self._verdict(0.0, Status.WRONG, "does not read the same backwards")
         return self._verdict(1.0, Status.CORRECT, "reads the same backwards")
-
-    def _verdict(self, score: float | None, status: Status, why: str) -> Verdict:
-        return Verdict(score, status, why, self.name, self.version)

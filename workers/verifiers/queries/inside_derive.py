@@ -172,12 +172,14 @@ def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[
     if column.key:
         return [], []
     if own and all(isinstance(value, int | float) for value in own):
-        return [*own, *_near(own)], [*_texts(literals, wanted=False), *_near(literals)]
-    return own, _texts(literals, wanted=True) if own and all(isinstance(value, str) for value in own) else []
+        return [*own, *_near(own)], [*(one for one in literals if not isinstance(one, str)), *_near(literals)]
+    return own, _beside(literals) if own and all(isinstance(value, str) for value in own) else []
 
 
-def _texts(values: list[Value], *, wanted: bool) -> list[Value]:
-    return [value for value in values if isinstance(value, str) is wanted]
+def _beside(literals: list[Value]) -> list[Value]:
+    """The texts, and longer ones that begin with them: = and LIKE 'a%' differ there."""
+    texts = [text for text in literals if isinstance(text, str)]
+    return [*texts, *texts, *(f"{text}x" for text in texts)]
 
 
 def _near(values: list[Value]) -> list[Value]:
