@@ -8,6 +8,7 @@ resumed learner's lower version replaces a higher one.
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from infra import metrics
 from streams.clients import LogReader
@@ -15,6 +16,7 @@ from streams.codec import DecodeError, decode
 from streams.messages import PolicyVersion
 from streams.records import Record
 from workers.engines.base import Engine, WeightVersion
+from workers.rollout.fetching import Fetcher
 from workers.weight_cache import WeightCache, WeightsMismatchError
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class PolicyFollower:
     ) -> None:
         self._reader = reader
         self._engine = engine
-        self._cache = cache
+        self._fetcher = Fetcher(cache)
         self._run_id = run_id
         self._set_aside = set_aside
         self._wanted: PolicyVersion | None = None
@@ -46,11 +48,27 @@ class PolicyFollower:
         return self._engine.weights.version >= 0
 
     def follow(self) -> None:
-        """Read what was announced; load the newest where it is not loaded yet."""
+        """Read what was announced; fetch the newest where it is not loaded yet."""
         for record in self._reader.poll(timeout=0):
             self._read(record)
-        if self._wanted is not None and time.monotonic() >= self._try_at:
-            self._load(self._wanted)
+        if self._wanted is not None and not self._fetcher.busy and time.monotonic() >= self._try_at:
+            self._fetcher.start(self._wanted)
+
+    def swap(self) -> None:
+        """Load what was fetched, between two steps of the engine. What a newer announcement has overtaken meanwhile is
+        loaded too, so that versions which come faster than they are fetched do not keep the engine on its old ones;
+        unless the newer one is of another lineage, whose learner went back behind it.
+        """
+        fetched = self._fetcher.outcome()
+        if fetched is None:
+            return
+        wanted, announced = self._wanted, fetched.announced
+        if wanted is not None and wanted.lineage != announced.lineage:
+            return
+        if fetched.folder is None:
+            self._refuse(announced, fetched.error)
+        else:
+            self._load(announced, fetched.folder)
 
     def _read(self, record: Record) -> None:
         try:
@@ -62,22 +80,26 @@ class PolicyFollower:
             self._wanted = announced
             self._try_at = 0.0
 
-    def _load(self, wanted: PolicyVersion) -> None:
+    def _load(self, announced: PolicyVersion, folder: Path) -> None:
         started = time.monotonic()
-        version = WeightVersion(wanted.lineage, wanted.version)
         try:
-            self._engine.load_weights(self._cache.folder_of(wanted), version)
+            self._engine.load_weights(folder, WeightVersion(announced.lineage, announced.version))
         except (OSError, ValueError) as error:
-            reason = "mismatch" if isinstance(error, WeightsMismatchError) else "unreadable"
-            metrics.weights_refused_total.labels(reason).inc()
-            self._try_at = time.monotonic() + _RETRY_SECONDS
-            log.error(  # noqa: TRY400 (the cause is in the text)
-                "version %d of lineage %d is not loaded, %s stays: %s; next attempt in %g s",
-                version.version, version.lineage, self._engine.weights, error, _RETRY_SECONDS,
-            )  # fmt: skip
+            self._refuse(announced, error)
             return
-        self._wanted = None
+        if self._wanted is announced:
+            self._wanted = None
         seconds = time.monotonic() - started
         metrics.weight_swap_seconds.observe(seconds)
-        metrics.engine_policy_version.set(version.version)
-        log.info("loaded version=%d lineage=%d seconds=%.2f", version.version, version.lineage, seconds)
+        metrics.engine_policy_version.set(announced.version)
+        log.info("loaded version=%d lineage=%d seconds=%.2f", announced.version, announced.lineage, seconds)
+
+    def _refuse(self, announced: PolicyVersion, error: Exception | None) -> None:
+        reason = "mismatch" if isinstance(error, WeightsMismatchError) else "unreadable"
+        metrics.weights_refused_total.labels(reason).inc()
+        if self._wanted is announced:
+            self._try_at = time.monotonic() + _RETRY_SECONDS
+        log.error(
+            "version %d of lineage %d is not loaded, %s stays: %s; next attempt in %g s",
+            announced.version, announced.lineage, self._engine.weights, error, _RETRY_SECONDS,
+        )  # fmt: skip

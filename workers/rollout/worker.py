@@ -73,6 +73,7 @@ class RolloutWorker:
         if now >= self._follow_at:
             self._policy.follow()
             self._follow_at = now + self._settings.rollout.poll_policy_seconds
+        self._policy.swap()
         self._take_in()
         self._start()
         if self._engine.running:
