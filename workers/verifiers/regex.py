@@ -1,7 +1,7 @@
 """Regular expressions: a response that must match the prompt's, or one that is a pattern and must match examples.
 
-Invariant: every search ends within SECONDS. A pattern of the prompt's that takes longer is the prompt's defect, since a
-right answer would meet it too; a pattern of the response's that does is its own.
+Invariant: every search ends within SECONDS. One that takes longer scores 0, also where the pattern is the prompt's:
+what matches is found soon, while a text that is made to try every way could else make its own verdict vanish.
 """
 
 import re
@@ -38,12 +38,12 @@ class NoPatternError(ValueError):
 
 class RegexVerifier(Signed):
     name = "regex"
-    version = "1"
+    version = "2"
     policy = (
         "Only what stands after the reasoning block counts. With a pattern (or a reference) the whole text must match "
         "it; with mode search a part suffices. With match or reject the text itself, bare or in one fenced block or "
         "backticks, must be a Python pattern that matches each of match and none of reject, as a whole. An empty text "
-        "is wrong, and so is a response whose pattern searches for too long."
+        "is wrong, and so is one over which a search takes too long."
     )
     options: ClassVar[Mapping[str, str]] = {
         "pattern": "the pattern, of Python's re or the regex module (default: the reference)",
@@ -66,7 +66,6 @@ class RegexVerifier(Signed):
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
 
     def _judge_text(self, text: str, pattern: "regex.Pattern[str]", mode: str) -> Verdict:
-        """Raises OptionsError where the pattern takes too long."""
         if not text:
             return self._verdict(0.0, Status.UNPARSEABLE, "nothing stands after the reasoning")
         if len(text) > MAX_TEXT:
@@ -74,7 +73,8 @@ class RegexVerifier(Signed):
         try:
             found = _matches(pattern, text, mode)
         except TimeoutError:
-            raise OptionsError(f"the pattern takes longer than {SECONDS} s on {len(text)} characters") from None
+            why = f"the pattern takes longer than {SECONDS} s on {len(text)} characters"
+            return self._verdict(0.0, Status.TIMEOUT, why)
         if not found:
             return self._verdict(0.0, Status.WRONG, f"{text[:80]!r} does not match")
         return self._verdict(1.0, Status.CORRECT, "matches")
