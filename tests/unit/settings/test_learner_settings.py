@@ -24,6 +24,9 @@ GROUP = {"advantage": "group", "value": {"kind": "none"}}
         ({"objective": {"dual_clip": 0.5}}, "bounds ratios above 1"),
         ({"objective": {"average": "constant"}}, "need each other"),
         ({"objective": {"average_tokens": 9}}, "need each other"),
+        ({"weights": "bfloat16", "processes": 2}, "is for one process"),
+        ({"publish_to": "runs/shared"}, "publish_to = 'runs/shared' is no URL"),
+        ({"lora": {"rank": 513}}, "less than or equal to 512"),
         ({"kl": {"place": "loss", "estimator": "k1"}}, "gradient of zero"),
         ({"kl": {"place": "reward", "importance_weighted": True}}, "place = 'loss'"),
     ],
@@ -44,11 +47,11 @@ def test_the_error_names_the_section_and_no_python(tmp_path):
 
 
 @pytest.mark.parametrize("base", ["", "demo,"])
-@pytest.mark.parametrize("name", ["grpo", "dapo", "gspo", "reinforce-plus-plus"])
+@pytest.mark.parametrize("name", ["grpo", "dapo", "gspo", "reinforce-plus-plus", "vapo"])
 def test_algorithms_load_alone_and_over_a_recipe_of_sizes(base, name):
     """They say the algorithm and nothing else: every other value is the base's."""
     found = load(base + name)
-    assert found.settings.learner.value.kind == "none"
+    assert (found.settings.learner.value.kind == "none") == (name != "vapo")
     below = load(base.rstrip(",") or None)
     changed = {path for path, source in found.sources.items() if source != below.sources[path]}
     assert all(path.startswith("learner.") for path in changed)
