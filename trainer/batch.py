@@ -8,7 +8,7 @@ Invariants:
 Shapes: L tokens of a row, N targets of a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,8 @@ class Trajectory:
     """Policy tokens that it was allowed; 0 where there was no limit."""
     cut_off: bool = False
     """It met that limit before its end."""
+    lineages: tuple[int, ...] = ()
+    """One a policy token, whose versions are of that lineage; empty where nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class TrainingRow:
     """float32, never 0."""
     versions_N: Tensor
     """int64: the policy version that made the token."""
+    ours_N: Tensor
+    """bool: false where that version is another lineage's, with weights that this history does not hold."""
     trajectory_N: Tensor
     """int64: index of the token's trajectory in the batch."""
     step_N: Tensor
@@ -80,6 +84,10 @@ class TrainingBatch:
     def tokens(self) -> int:
         """Tokens computed, prompts included once a group."""
         return sum(len(row.packed.input_ids) for row in self.rows)
+
+
+Weights = tuple[int, int]
+"""(lineage, version)."""
 
 
 def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
@@ -111,6 +119,7 @@ def _unpacked(scored: ScoredTrajectory) -> Trajectory:
         tokens.extend(ids.tolist())
         by_policy.extend([made] * len(ids))
     versions = [span.version for span in rollout.spans for _ in range(span.tokens)]
+    lineages = [span.lineage for span in rollout.spans for _ in range(span.tokens)]
     if len(versions) != len(logprobs):
         raise ValueError(f"spans cover {len(versions)} tokens, the policy made {len(logprobs)}")
     if not logprobs or not np.isfinite(logprobs).all():
@@ -130,18 +139,22 @@ def _unpacked(scored: ScoredTrajectory) -> Trajectory:
         domain=rollout.domain,
         limit=rollout.sampling.max_new_tokens,
         cut_off=rollout.finish_reason == "length",
+        lineages=tuple(lineages),
     )
 
 
-def pack_batch(members: Sequence[Sequence[Trajectory]], row_tokens: int) -> TrainingBatch:
+def pack_batch(
+    members: Sequence[Sequence[Trajectory]], row_tokens: int, held: Collection[Weights] | None = None
+) -> TrainingBatch:
     """`members` are the trajectories of each group, which share one prompt. Rows hold whole groups in the given order;
-    a group longer than `row_tokens` gets a row of its own.
+    a group longer than `row_tokens` gets a row of its own. `held`: names of the weights that the step starts from; None
+    where a version is the same in every lineage.
     """
     trajectories = [trajectory for group in members for trajectory in group]
     starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
     prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]
     rows = [
-        _row([prefixes[i] for i in chosen], [list(members[i]) for i in chosen], [starts[i] for i in chosen])
+        _row([prefixes[i] for i in chosen], [list(members[i]) for i in chosen], [starts[i] for i in chosen], held)
         for chosen in _fill([prefix.tokens for prefix in prefixes], row_tokens)
     ]
     groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
@@ -160,7 +173,12 @@ def _fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
     return rows
 
 
-def _row(prefixes: list[PrefixGroup], members: list[list[Trajectory]], starts: list[int]) -> TrainingRow:
+def _row(
+    prefixes: list[PrefixGroup],
+    members: list[list[Trajectory]],
+    starts: list[int],
+    held: Collection[Weights] | None,
+) -> TrainingRow:
     packed = pack(prefixes)
     predictors: list[int] = []
     owners: list[tuple[Trajectory, int]] = []
@@ -176,6 +194,13 @@ def _row(prefixes: list[PrefixGroup], members: list[list[Trajectory]], starts: l
         behaviour_N=torch.tensor([p for o, _ in owners for p in o.logprobs], dtype=torch.float32),
         temperature_N=torch.tensor([o.temperature for o, _ in owners for _ in o.logprobs], dtype=torch.float32),
         versions_N=torch.tensor([v for o, _ in owners for v in o.versions]),
+        ours_N=torch.tensor([ours for o, _ in owners for ours in _ours(o, held)], dtype=torch.bool),
         trajectory_N=torch.tensor([index for o, index in owners for _ in o.logprobs]),
         step_N=torch.tensor([step for o, _ in owners for step in range(len(o.logprobs))]),
     )
+
+
+def _ours(trajectory: Trajectory, held: Collection[Weights] | None) -> Iterator[bool]:
+    if held is None:
+        return (True for _ in trajectory.logprobs)
+    return (made in held for made in zip(trajectory.lineages, trajectory.versions, strict=True))

@@ -74,6 +74,7 @@ class Learner:
         before = newest_announcement(settings, bootstrap)
         lineage = before.lineage + 1 if before else history.lineage
         self._at = Position(lineage, history.version, history.ordinal)
+        self._restored = (history.lineage, history.version)
         self._publisher = publisher_of(settings, template)
         self._loggers = open_loggers(settings, "learner", first_version=history.version + 1)
         limits = Limits.of(settings.selector.admission)
@@ -158,13 +159,13 @@ class Learner:
         started = time.monotonic()
         taken = self._intake.taken
         staleness = [member.group.staleness(self._at.version) for member in taken]
-        batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens)
+        # A token of another run's log was made by another policy, whatever its version's number.
+        held = set() if self._source.ends else {(self._at.lineage, self._at.version), self._restored}
+        batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens, held)
         self._safe = None
         self._crew.tell(Train(batch, self._at.version, self._settings.run.seed))
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
         self._keep_skipped(batch, taken, report)
-        if self._source.ends:  # a token of the same version number was made by another policy
-            report.logprob_difference_mean = report.logprob_difference_max = None
         self._at.version += 1
         trained = time.monotonic()
         self._announce()

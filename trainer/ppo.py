@@ -199,7 +199,7 @@ class PPO:
             loss = policy.total
             measures = policy.sums | {name: value * part.counts.tokens for name, value in policy.averages.items()}
         if output is not None:
-            fresh_N = row.versions_N == plan.version
+            fresh_N = row.ours_N & (row.versions_N == plan.version)
             difference_N = (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
         if self.value is not None:
             error = self._value_loss(self.value, row, output, part, plan)

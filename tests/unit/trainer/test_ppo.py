@@ -60,6 +60,23 @@ def test_good_answers_become_likelier_and_bad_ones_less(tiny_policy_folder, sett
     assert report.targets == 8
 
 
+HELD = {"ours": {(1, 0)}, "restored": {(2, 0), (1, 0)}, "theirs": {(2, 0)}, "replay": set()}
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+def test_engine_and_learner_are_compared_on_tokens_of_the_very_weights_held(tiny_policy_folder, held):
+    """A version of an abandoned lineage has the same number and other weights."""
+    ppo = ppo_of(tiny_policy_folder, changed(GROUP, minibatches=1))
+    off = [
+        replace(t, lineages=(1,) * len(t.logprobs), logprobs=tuple(p - 0.5 for p in t.logprobs))
+        for t in batch_of(ppo).trajectories
+    ]
+    report = ppo.step(pack_batch([off[:2], off[2:]], 64, held), version=0, seed=0)
+    expected = pytest.approx(0.5, abs=1e-4) if (1, 0) in held else None
+    assert report.logprob_difference_mean == expected
+    assert report.logprob_difference_max == expected
+
+
 def test_values_approach_the_returns(tiny_policy_folder):
     ppo = ppo_of(tiny_policy_folder, VALUE)
     batch = batch_of(ppo)
