@@ -144,6 +144,11 @@ class LearnerSettings(Section):
             raise ValueError("learner.value.path is where a value model starts: it needs learner.value.kind = 'model'")
         if self.objective.weight == "vtrace" and self.advantage != "gae":
             raise ValueError("learner.objective.weight = 'vtrace' corrects values: it needs learner.advantage = 'gae'")
+        if self.publish_to and "://" not in self.publish_to:
+            raise ValueError(
+                f"learner.publish_to = {self.publish_to!r} is no URL: give one such as s3://bucket/path or "
+                "file:///shared/path, or leave it empty for the run's own folder"
+            )
         if self.weights != "float32" and self.processes > 1:
             raise ValueError(
                 "learner.weights = 'bfloat16' is for one process: with learner.processes above 1 the float32 weights "

@@ -256,11 +256,6 @@ class Settings(Section):
                 f"learner.max_staleness = {self.learner.max_staleness} drops what selector.admission lets through: its "
                 f"groups age {oldest} versions at most, and one more where an engine is late; set it to {oldest + 1}"
             )
-        if self.learner.publish_to and "://" not in self.learner.publish_to:
-            raise ValueError(
-                f"learner.publish_to = {self.learner.publish_to!r} is no URL: give one such as s3://bucket/path or "
-                "file:///shared/path, or leave it empty for the run's own folder"
-            )
         if self.learner.replay.scores and not self.learner.replay.run:
             raise ValueError("learner.replay.scores needs learner.replay.run, the run that was scored again")
         if self.learner.replay.run and self.learner.replay.run == self.run.id:

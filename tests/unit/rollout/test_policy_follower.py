@@ -1,0 +1,146 @@
+"""Which announced version an engine takes, and when, while its steps go on."""
+
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.codec import encode
+from streams.messages import PolicyVersion
+from streams.records import Record
+from workers.engines.base import WeightVersion
+from workers.rollout.policy import PolicyFollower
+
+
+class Announcements:
+    """A log of versions, as a LogReader gives it."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Record] = []
+
+    def poll(self, timeout: float) -> list[Record]:
+        records, self.waiting = self.waiting, []
+        return records
+
+    def add(self, version: int, lineage: int = 0) -> PolicyVersion:
+        message = PolicyVersion(
+            run_id="r", lineage=lineage, version=version, uri="u", sha256="s", step=version, announced_at=0.0
+        )
+        self.waiting.append(Record("policy.versions", 0, version, 0.0, b"r", encode(message)))
+        return message
+
+
+class SlowCache:
+    """Fetches end when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[PolicyVersion] = []
+        self.error: Exception | None = None
+        self.may_end = threading.Event()
+
+    def folder_of(self, announced: PolicyVersion) -> Path:
+        self.asked.append(announced)
+        assert self.may_end.wait(20)
+        if self.error is not None:
+            raise self.error
+        return Path(f"v{announced.version}")
+
+
+class NotingEngine:
+    def __init__(self) -> None:
+        self.weights = WeightVersion(0, -1)
+        self.folders: list[str] = []
+
+    def load_weights(self, folder: Path, version: WeightVersion) -> None:
+        self.folders.append(str(folder))
+        self.weights = version
+
+
+class Following:
+    def __init__(self) -> None:
+        self.log, self.cache, self.engine = Announcements(), SlowCache(), NotingEngine()
+        self.follower = PolicyFollower(
+            self.log, self.engine, self.cache, "r", lambda _record, error: pytest.fail(error)
+        )
+
+    def turn(self) -> None:
+        self.follower.follow()
+        self.follower.swap()
+
+    def until(self, done) -> None:
+        deadline = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < deadline
+            self.turn()
+
+
+def test_turns_go_on_while_a_version_is_fetched():
+    following = Following()
+    following.log.add(0)
+    for _ in range(50):
+        following.turn()
+    assert [each.version for each in following.cache.asked] == [0]
+    assert not following.follower.ready
+    following.cache.may_end.set()
+    following.until(lambda: following.follower.ready)
+    assert following.engine.weights == WeightVersion(0, 0)
+    for _ in range(50):
+        following.turn()
+    assert following.engine.folders == ["v0"]
+
+
+def test_a_version_that_was_overtaken_is_loaded_and_the_newest_follows():
+    following = Following()
+    following.log.add(0)
+    following.until(lambda: following.cache.asked)
+    for version in (1, 2, 3):
+        following.log.add(version)
+        following.turn()
+    following.cache.may_end.set()
+    following.until(lambda: following.engine.weights.version == 3)
+    assert following.engine.folders == ["v0", "v3"]
+
+
+def test_a_version_of_a_lineage_that_was_left_is_not_loaded():
+    following = Following()
+    following.log.add(7)
+    following.until(lambda: following.cache.asked)
+    following.log.add(5, lineage=1)
+    following.turn()
+    following.cache.may_end.set()
+    following.until(lambda: following.engine.weights.version == 5)
+    assert following.engine.folders == ["v5"]
+
+
+def test_a_refused_version_does_not_hold_up_the_next(caplog):
+    following = Following()
+    following.log.add(0)
+    following.cache.error = OSError("no such place")
+    following.cache.may_end.set()
+    following.until(lambda: "no such place" in caplog.text)
+    for _ in range(50):
+        following.turn()
+    assert len(following.cache.asked) == 1  # the next attempt is seconds away
+    following.cache.error = None
+    following.log.add(1)
+    following.until(lambda: following.follower.ready)
+    assert following.engine.weights == WeightVersion(0, 1)
+
+
+def test_other_runs_are_not_followed():
+    following = Following()
+    other = msgspec.structs.replace(following.log.add(0), run_id="another")
+    following.log.waiting = [Record("policy.versions", 0, 0, 0.0, b"r", encode(other))]
+    following.turn()
+    assert following.cache.asked == []
+
+
+def test_what_is_no_fault_of_a_version_ends_the_worker():
+    following = Following()
+    following.log.add(0)
+    following.cache.error = MemoryError()
+    following.cache.may_end.set()
+    with pytest.raises(MemoryError):
+        following.until(lambda: False)
