@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Executable, select
 from sqlalchemy.orm import Session
 
 from infra.db.calibration import Calibration, read_calibration
-from infra.db.models import Group, Prompt, Run, Score, Selection
+from infra.db.models import Evaluation, Group, Prompt, Run, Score, Selection
 
 BEFORE, AFTER = "before", "after"
 
@@ -64,6 +64,17 @@ class SelectionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """The held-out result of a domain, or `overall`: at the label `before`, `after`, or `v12` beside training."""
+
+    label: str
+    domain: str
+    version: int
+    prompts: int
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     run_id: str
     phase: str
@@ -76,6 +87,7 @@ class RunRecord:
     prompts: dict[str, str]
     """Prompt id -> its last user turn, of the prompts that the run used."""
     calibration: tuple[Calibration, ...] = ()
+    evaluations: tuple[EvaluationRow, ...] = ()
 
 
 def collect(engine: Engine, run_id: str) -> RunRecord:
@@ -91,6 +103,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         prompts = session.execute(select(Prompt.id, Prompt.question["prompt"].astext).where(Prompt.id.in_(used)))
         texts = {prompt_id: text for prompt_id, text in prompts}  # noqa: C416 (a Row is no pair to dict's type)
         calibration = tuple(read_calibration(session.connection(), run_id))
+        evaluations = tuple(EvaluationRow(*row) for row in session.execute(_evaluations(run_id)))
     return RunRecord(
         run_id=run_id,
         phase=run.phase,
@@ -102,6 +115,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         selections=selections,
         prompts=texts,
         calibration=calibration,
+        evaluations=evaluations,
     )
 
 
@@ -150,6 +164,16 @@ def _selections(run_id: str) -> Executable:
         .join(Prompt, Prompt.id == Selection.prompt_id)
         .where(Selection.run_id == run_id)
         .order_by(Selection.round, Selection.prompt_id)
+    )
+
+
+def _evaluations(run_id: str) -> Executable:
+    """Without those whose version a learner took back (`v12@1`)."""
+    columns = (Evaluation.label, Evaluation.domain, Evaluation.version, Evaluation.prompts, Evaluation.mean)
+    return (
+        select(*columns)
+        .where(Evaluation.run_id == run_id, Evaluation.label.not_like("%@%"))
+        .order_by(Evaluation.version, Evaluation.label, Evaluation.domain)
     )
 
 

@@ -25,6 +25,8 @@ _OUTCOME_COLOURS = {
     "failed": "#c2395b",
     "open": "#cbd2d9",
 }
+_CURVE_POINTS = 3
+"""Before and after alone are the picture above it."""
 _BEFORE, _AFTER = "#9aa5b1", "#2f6fde"
 
 Groups = Sequence[GroupRow]
@@ -65,6 +67,25 @@ def heldout(results: Mapping[str, Any]) -> bytes | None:
     deltas.axvline(0, color=INK, linewidth=1)
     deltas.set_title("after - before, 95 % interval", loc="left")
     return png(figure, scores, deltas)
+
+
+def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """Mean held-out score by version, overall and by domain; None where nothing was measured beside training."""
+    whole = [point for point in points if point["complete"]]
+    if len(whole) < _CURVE_POINTS:
+        return None
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axes = figure.subplots()
+    versions = [point["version"] for point in whole]
+    for index, domain in enumerate(sorted({domain for point in whole for domain in point["by_domain"]})):
+        means = [point["by_domain"].get(domain) for point in whole]
+        axes.plot(versions, means, ".-", color=colour_of(index), alpha=0.6, linewidth=1, label=domain)
+    axes.plot(versions, [point["overall"] for point in whole], "o-", color=INK, linewidth=2, label="overall")
+    axes.set_ylim(0, 1)
+    _versions(axes)
+    axes.set_title("mean held-out score", loc="left")
+    axes.legend(frameon=False, ncols=5, loc="upper left")
+    return png(figure, axes)
 
 
 def reward(groups: Groups) -> bytes | None:

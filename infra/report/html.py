@@ -24,7 +24,9 @@ def render(
         sections.heldout(summary, picture(pictures["heldout"], "held-out scores before and after, by domain")),
         section(
             "Learning",
-            "Rewards are those of the training groups, at the version whose step consumed them.",
+            "Rewards are those of the training groups, at the version whose step consumed them. Held-out points are "
+            "measured beside training (selector.eval_every_versions), at the version that they waited for.",
+            picture(pictures["heldout_curve"], "held-out score by version"),
             picture(pictures["reward"], "training reward by domain"),
             picture(pictures["learner"], "entropy, clipping, loss and gradient norm"),
         ),
@@ -53,6 +55,7 @@ def draw(
     """PNG bytes by name; None where there is nothing to draw."""
     return {
         "heldout": figures.heldout(summary["heldout"]),
+        "heldout_curve": figures.heldout_curve(summary["heldout_by_version"]),
         "reward": figures.reward(record.groups),
         "learner": figures.learner(history),
         "outcomes": figures.outcomes(record.groups),

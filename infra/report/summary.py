@@ -12,6 +12,7 @@ from typing import Any
 
 from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
+from infra.report.curve import heldout_curve
 from infra.report.history import increase
 from infra.report.statistics import bootstrap_interval, percentiles
 from streams.messages import Outcome
@@ -48,6 +49,7 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         "run": record.run_id,
         "finished": record.phase == "finished",
         "heldout": heldout(record.responses, facts.base_scores),
+        "heldout_by_version": heldout_curve(record),
         "groups": {outcome.value: outcomes.pop(outcome, 0) for outcome in Outcome} | dict(outcomes),
         "groups_by_purpose": _by_purpose(record.groups),
         "filtered_by_reason": dict(Counter(str(g.reason) for g in record.groups if g.outcome == "filtered")),
