@@ -44,7 +44,9 @@ class ReplaySettings(Section):
 
 
 class LoraSettings(Section):
-    """Training an adapter instead of the weights (LoRA, 2106.09685)."""
+    """Training an adapter instead of the weights (LoRA, 2106.09685). Versions and checkpoints are then adapters over
+    model.path, which peft merges into it. The value model is trained whole; learner.value.kind = 'head' keeps it small.
+    """
 
     rank: Annotated[int, Field(ge=0, le=512)] = 0
     """Of the adapter's matrices; 0 trains the weights themselves. A reward carries few bits a sample, and small ranks

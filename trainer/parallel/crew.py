@@ -94,10 +94,12 @@ class Lead:
         return shard(ppo, self._settings, self.team.mesh, part_of(self.team))
 
     def verdicts(self, group: OpenGroup) -> Iterable[ScoredTrajectory]:
+        read = list(group.trajectories())
+        if all(scored.rollout.segments for scored in read):  # from this process's own partitions
+            return read
         self.tell(Fetch(group.seq))
         segments = {index: held for answer in self.team.answers({}) for index, held in answer.items()}
-        for scored in group.trajectories():
-            yield scored if scored.rollout.segments else with_segments(scored, segments)
+        return [with_segments(scored, segments) for scored in read]
 
 
 class _TeamReader:

@@ -6,6 +6,9 @@ Invariants, beyond those of `workers.engines.base`:
   weights made, unless its own continuation was already running when the weights changed.
 - With `lora_rank`, what is loaded are adapters over the weights of `folder`: each takes the place of the one before it
   under the same id, so that running requests go on with the newer one.
+- Of vLLM's ways to take weights, `reload_weights` and `load_inplace` adapters are those that read a folder, which is
+  what is announced; its weight-transfer engines want the learner as a peer of their own. Both happen between two steps,
+  so no request need be paused, and the tokens of a step belong to one version.
 - vLLM may preempt a running request when its cache is full, and then computes its keys and values again, with the
   weights it has by then.
 """
