@@ -59,7 +59,8 @@ class Outcome(StrEnum):
 
     TRAINED = "trained"
     FILTERED = "filtered"
-    """Complete but not trained on; the reason says why: zero_variance, or measured (assess and eval groups)."""
+    """Complete but not trained on; the reason says why: zero_variance, cut_off (every response, where those carry
+    no loss), or measured (assess and eval groups)."""
     STALE = "stale"
     EXPIRED = "expired"
     FAILED = "failed"

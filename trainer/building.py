@@ -19,11 +19,15 @@ from trainer.value_start import value_model_from
 from workers.model_files import resolve_model
 
 
+class ReferenceModelError(ValueError):
+    """A reference that cannot judge the policy's tokens; the text says why."""
+
+
 def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     """`policy_folder`: a checkpoint's, or `template`, which the run started from.
 
-    Raises OSError or ValueError where a model does not load, ValueStartError (a ValueError) where the value model's
-    folder does not fit the policy.
+    Raises OSError or ValueError where a model does not load, ValueStartError or ReferenceModelError (ValueErrors)
+    where the value model's or the reference's folder does not fit the policy.
     """
     learner = settings.learner
     if learner.threads:
@@ -34,7 +38,7 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     for model in (policy, value and value.trunk):
         if model is not None and learner.weights == "bfloat16":
             hold_in_bfloat16(model)
-    return PPO(policy, value, learner, _reference(settings, template))
+    return PPO(policy, value, learner, _reference(settings, policy, template))
 
 
 def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, History]:
@@ -61,12 +65,17 @@ def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel 
             return value_model_from(folder, policy.config.vocab_size)
 
 
-def _reference(settings: Settings, template: Path) -> Any | None:
-    """Frozen, float32, so that at the start it is the policy's equal to the last bit."""
+def _reference(settings: Settings, policy: Any, template: Path) -> Any | None:
+    """Frozen, float32, so that at the start it is the policy's equal to the last bit. Raises ReferenceModelError."""
     kl = settings.learner.kl
     if kl.place == "none":
         return None
     folder = resolve_model(kl.reference, settings.run.prepared) if kl.reference else template
     reference = load_causal_lm(folder)
+    if reference.config.vocab_size < policy.config.vocab_size:
+        raise ReferenceModelError(
+            f"learner.kl.reference = {folder}: {reference.config.vocab_size} tokens, but the policy has "
+            f"{policy.config.vocab_size}; a reference needs the policy's tokenizer"
+        )
     reference.requires_grad_(requires_grad=False)
     return reference

@@ -135,11 +135,13 @@ def ending_of(
     caught_up: bool,
     max_staleness: int | None,
     zero_variance_std: float | None,
+    mask_cut_off: bool = False,
 ) -> Ending | None:
     """The ending of a group that will not be trained on, or None while it is incomplete or trainable.
 
     `caught_up` says that the log was read to its end: only then does a missing verdict mean that it is late.
     `zero_variance_std` None keeps groups whose scores do not spread, `max_staleness` None those of any age.
+    `mask_cut_off`: responses that met their token limit carry no loss, so a group of nothing else is not trained on.
     """
     why = group.failed_why
     if why is not None:
@@ -151,6 +153,14 @@ def ending_of(
     staleness = group.staleness(version)
     if max_staleness is not None and staleness > max_staleness:
         return Ending(Outcome.STALE, f"{staleness} versions old, at most {max_staleness} are trained on")
+    no_signal = _without_signal(group, zero_variance_std, mask_cut_off=mask_cut_off)
+    return None if no_signal is None else Ending(Outcome.FILTERED, no_signal)
+
+
+def _without_signal(group: OpenGroup, zero_variance_std: float | None, *, mask_cut_off: bool) -> str | None:
+    """Why a complete group would teach nothing, None where it would."""
     if zero_variance_std is not None and group.score_std < zero_variance_std:
-        return Ending(Outcome.FILTERED, "zero_variance")
+        return "zero_variance"
+    if mask_cut_off and all(s.rollout.finish_reason == "length" for s in group.scored.values()):
+        return "cut_off"
     return None

@@ -81,6 +81,7 @@ class Intake:
                 caught_up=caught_up,
                 max_staleness=None if self.source.ends else self.settings.max_staleness,
                 zero_variance_std=self.settings.zero_variance_std if self.settings.filter_zero_variance else None,
+                mask_cut_off=self.settings.overlong.mask,
             )
             if ending is not None:
                 yield group, ending

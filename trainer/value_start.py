@@ -34,6 +34,11 @@ def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.f
     head = scalar_head(folder)
     if head is not None:
         _set_head(model, *head, folder)
+    elif any(name.endswith("ForSequenceClassification") for name in trunk.config.architectures or ()):
+        raise ValueStartError(
+            f"learner.value.path = {folder}: a reward model whose head is in no .safetensors file under one of the "
+            f"names {', '.join(_HEADS)}; save it again with transformers"
+        )
     return model
 
 

@@ -46,6 +46,7 @@ _EXPECTED = {
     "trainer.sft.ExamplesError": ExitCode.USAGE,
     "trainer.checkpoint.CheckpointError": ExitCode.USAGE,
     "trainer.value_start.ValueStartError": ExitCode.USAGE,
+    "trainer.building.ReferenceModelError": ExitCode.USAGE,
     "trainer.bad_batches.DivergedError": ExitCode.DIVERGED,
     "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
     "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,

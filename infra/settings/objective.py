@@ -107,7 +107,8 @@ class OverlongSettings(Section):
     penalty_share: Annotated[float, Field(gt=0, le=1)] = 0.2
     """DAPO: 4,096 of 20,480 tokens."""
     mask: bool = False
-    """A response that the limit cut off carries no loss: what it was worth is not known."""
+    """A response that the limit cut off carries no loss: what it was worth is not known. A group of nothing else is
+    filtered."""
 
 
 class GuardSettings(Section):

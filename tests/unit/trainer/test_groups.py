@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from builders import scored, ticket
 from hypothesis import given
@@ -32,6 +33,24 @@ def test_complete_group_with_spread_is_trainable():
 
 def test_equal_scores_are_filtered():
     assert ending(book_of(scored(0, 0, 1.0), scored(0, 1, 1.0))).reason == "zero_variance"
+
+
+@pytest.mark.parametrize(("cut", "masked", "reason"), [(2, True, "cut_off"), (2, False, None), (1, True, None)])
+def test_a_group_of_cut_off_responses_is_filtered_where_those_carry_no_loss(cut, masked, reason):
+    members = [scored(0, 0, 1.0), scored(0, 1, 0.0)]
+    for index in range(cut):
+        rollout = msgspec.structs.replace(members[index].rollout, finish_reason="length")
+        members[index] = msgspec.structs.replace(members[index], rollout=rollout)
+    found = ending_of(
+        book_of(*members).open[0],
+        version=0,
+        now=0.0,
+        caught_up=True,
+        max_staleness=2,
+        zero_variance_std=0.01,
+        mask_cut_off=masked,
+    )
+    assert (found and found.reason) == reason
 
 
 def test_scorer_that_could_not_answer_fails_the_group_before_it_is_complete():

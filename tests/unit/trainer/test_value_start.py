@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from test_batch import trajectory
 from tiny_model import save_tiny_model
 from transformers import LlamaForSequenceClassification
@@ -44,6 +45,15 @@ def test_a_language_model_has_no_head_and_starts_at_zero(tiny_policy_folder, voc
 def test_a_classifier_of_several_labels_is_refused(tiny_policy_folder, tmp_path, vocabulary):
     save_reward_model(tiny_policy_folder, tmp_path, labels=3)
     with pytest.raises(ValueStartError, match="one label"):
+        value_model_from(tmp_path, vocabulary)
+
+
+def test_a_reward_model_whose_head_is_not_found_is_refused(tiny_policy_folder, tmp_path, vocabulary):
+    save_reward_model(tiny_policy_folder, tmp_path, labels=1)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["reward_head.weight"] = tensors.pop("score.weight")
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueStartError, match="save it again"):
         value_model_from(tmp_path, vocabulary)
 
 
