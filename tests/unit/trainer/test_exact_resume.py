@@ -24,9 +24,15 @@ SETTINGS = {
         overlong={"penalty": 0.5, "mask": True},
     ),
     "vtrace_and_head": changed(VALUE, learning_rate=1e-3, value={"kind": "head"}, objective={"weight": "vtrace"}),
-    "group_in_bfloat16": changed(GROUP, learning_rate=1e-3, weights="bfloat16"),
-    "kl_reward": changed(GROUP, learning_rate=1e-3, advantage="score", normalise="batch", kl={"place": "reward"}),
-}  # fmt: skip
+    "scores_and_kl_in_bfloat16": changed(
+        GROUP,
+        learning_rate=1e-3,
+        advantage="score",
+        normalise="batch",
+        weights="bfloat16",
+        kl={"place": "reward", "estimator": "k1"},
+    ),
+}
 
 
 def built(folder, settings, reference_folder):
