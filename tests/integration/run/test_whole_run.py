@@ -48,6 +48,25 @@ def test_a_run_ends_with_summary_report_and_sound_audit(start, broker: str) -> N
     assert json.loads(audit.stdout)["groups"] == summary["audit"]["groups"]
 
 
+def test_a_synchronous_run_trains_on_policy_and_measures_beside(start) -> None:
+    """S = 0: engine and learner wait for each other, and at none of the run's turns for ever."""
+    tiny = start(
+        *("--set", "selector.admission.staleness=0", "--set", "selector.max_steps=3"),
+        *("--set", "selector.eval_every_versions=1", "--set", 'learner.loggers=["tensorboard"]'),
+    )
+    assert tiny.process.wait(240) == 0, tiny.output()
+    latest = tiny.runs / "latest"
+    steps = [json.loads(line) for line in (latest / "steps.jsonl").read_text().splitlines()]
+    assert [step["version"] for step in steps] == [1, 2, 3]
+    assert all(set(step["staleness"]) == {0} for step in steps)
+    assert all(step["token_staleness"] == 0 and step["logprob_difference_mean"] is not None for step in steps)
+    summary = json.loads((latest / "summary.json").read_text())
+    assert summary["audit"]["violations"] == []
+    measured = [point["label"] for point in summary["heldout_by_version"]]
+    assert {"before", "v1", "after"} <= set(measured)
+    assert all(list((latest / "tensorboard" / writer).glob("events.*")) for writer in ("learner", "selector"))
+
+
 _LONG_PHASE = {
     "stack": (),
     "eval_before": ("selector.eval_samples=100",),
