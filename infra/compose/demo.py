@@ -148,7 +148,12 @@ def run(compose: Sequence[str], groups: int, limit: float) -> None:
 
 
 def take_down(compose: Sequence[str]) -> None:
-    """Containers, network and all volumes but the one with the prepared models. Raises CalledProcessError."""
+    """Containers, network and all volumes but the one with the prepared models. Raises CalledProcessError.
+
+    Ignores signals from here on, and so do the commands that it starts: `make` and a terminal send theirs twice.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     subprocess.run([*compose, "rm", "--force", "--stop", "-v"], check=True)
     subprocess.run([*compose, "down", "--remove-orphans"], check=True)
     label = f"label=com.docker.compose.project={PROJECT}"
