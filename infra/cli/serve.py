@@ -19,6 +19,7 @@ import typer
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
+from infra.cli.spreading import leads, spread
 from infra.local.services import threads_of
 from infra.settings.tree import Settings
 
@@ -65,10 +66,11 @@ def serve(
         return
     settings = resolved.settings
     require_addresses(name, settings)
+    if name is Service.LEARNER:
+        spread(settings.learner.processes)
     set_up_logging(name)
-    follows = os.environ.get("RANK", "0") != "0"  # one process of a learner speaks for all that torchrun started
-    port = settings.metrics.port if metrics_port is None else metrics_port
-    serve_metrics(settings.metrics.host, 0 if follows else port)
+    if leads():
+        serve_metrics(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
     signal.signal(signal.SIGTERM, _interrupt)
 
     def reread() -> Settings:

@@ -30,11 +30,7 @@ CommandTable = Callable[[Settings, Path], list[ServiceSpec]]
 def service_specs(settings: Settings, settings_file: Path) -> list[ServiceSpec]:
     """`rewardstream serve NAME` for every service."""
     return [
-        ServiceSpec(
-            name=name,
-            argv=_serve(name, settings_file, settings.learner.processes if name == "learner" else 1),
-            env=_environment(threads_of(settings, name)),
-        )
+        ServiceSpec(name=name, argv=_serve(name, settings_file), env=_environment(threads_of(settings, name)))
         for name in SERVICES
     ]
 
@@ -49,11 +45,9 @@ def threads_of(settings: Settings, name: str) -> int:
     return by_service.get(name, 1)
 
 
-def _serve(name: str, settings_file: Path, processes: int) -> Callable[[int], list[str]]:
-    """`processes` above 1: as many of them, under torchrun, which ends with the first that ends in an error."""
-    spread = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    command = ["-m", "infra.cli.main", "serve", name, "--settings-file", str(settings_file.absolute())]
-    return lambda port: [sys.executable, *spread, *command, "--metrics-port", str(port)]
+def _serve(name: str, settings_file: Path) -> Callable[[int], list[str]]:
+    base = [sys.executable, "-m", "infra.cli.main", "serve", name, "--settings-file", str(settings_file.absolute())]
+    return lambda port: [*base, "--metrics-port", str(port)]
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -109,8 +109,8 @@ class LearnerSettings(Section):
     autocast: bool = True
     """bfloat16 matrix products over float32 weights."""
     processes: Annotated[int, Field(ge=1)] = 1
-    """That the local stack starts of this learner, through torchrun: one an accelerator. Its models and optimizers are
-    spread over them. Elsewhere: torchrun ... -m infra.cli.main serve learner."""
+    """That `serve learner` starts on this host, through torchrun: one an accelerator. Models and optimizers are spread
+    over them. On several hosts: torchrun ... -m infra.cli.main serve learner, which then says how many."""
     threads: Annotated[int, Field(ge=0)] = 1
     """As the engine's."""
     row_tokens: Annotated[int, Field(ge=64)] = 1024

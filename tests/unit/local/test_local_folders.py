@@ -101,16 +101,7 @@ def test_every_service_has_its_command_and_bounded_threads(tmp_path: Path) -> No
         "--metrics-port",
         "9500",
     ]
-    assert "torch.distributed.run" not in specs["learner"].argv(9500)
     assert specs["learner"].env["OMP_NUM_THREADS"] == "3"
     assert "OMP_NUM_THREADS" not in specs["genrm"].env
     assert threads_of(settings, "router") == 1
     assert all(spec.env["OMP_WAIT_POLICY"] == "PASSIVE" for spec in specs.values())
-
-
-def test_a_learner_of_several_processes_is_started_by_torchrun(tmp_path: Path) -> None:
-    settings = Settings.model_validate({"learner": {"processes": 3}})
-    specs = {spec.name: spec for spec in service_specs(settings, tmp_path / "settings.json")}
-    spread = specs["learner"].argv(9500)
-    assert spread[1:5] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
-    assert spread[5:] == [*specs["rollout"].argv(9500)[1:4], "learner", *specs["rollout"].argv(9500)[5:]]
