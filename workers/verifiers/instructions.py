@@ -22,7 +22,7 @@ NLTK_HELP = (
 
 class InstructionVerifier(Signed):
     name = "instructions"
-    version = "2"
+    version = "3"
     policy = (
         "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
         "strict sense, and its whole wording where the benchmark's checker looks at less; a text "

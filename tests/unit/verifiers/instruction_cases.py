@@ -67,6 +67,8 @@ IFEVAL: list[Case] = [
     ),
     ("detectable_format:json_format", {}, '```json\n{"rain": 1}\n```', '{"rain": 1'),
     ("detectable_format:json_format", {}, '{"a": 1}', "[" * 5000 + "a"),
+    ("detectable_format:json_format", {}, '```JSON\n["rain", 1]```', "[NaN]"),
+    ("detectable_format:json_format", {}, "5", '{"rain": 1, "rain": 2}'),
     ("detectable_format:title", {}, "<<Rain>>\nIt falls.", "<Rain>\nIt falls."),
     ("combination:two_responses", {}, "Rain.******Sun.", "Rain.******Rain."),
     ("combination:repeat_prompt", {"prompt_to_repeat": REQUEST}, f"{REQUEST} It falls.", "It falls."),

@@ -143,6 +143,7 @@ RIGHT = {
         (r"\infty", "infinity"),
         (r"-\infty", r"\boxed{-\infty}"),
         ("10", r"\boxed{\binom{5}{2}}"),
+        ("15360", r"\boxed{\binom{10}{3}2^7}"),
         ("120", r"\boxed{5!}"),
         (r"|x|", r"\boxed{\left|x\right|}"),
         ("1010_2", r"\boxed{1010_{2}}"),

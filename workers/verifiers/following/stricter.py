@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from workers.verifiers.reading.strictjson import NotJsonError, parse
+
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _BULLET = re.compile(r"^\s*\*(?!\*)", re.MULTILINE)
 _THESIS = re.compile(r"<(i|em)>\s*[^\s<][^<]*</\1>")
+_FENCE = re.compile(r"\A```(?:json)?|```\Z", re.IGNORECASE)
 _CONJUNCTIONS = frozenset(["and", "but", "for", "nor", "or", "so", "yet"])
 _FIXED_ANSWERS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 _NAMES = frozenset(
@@ -86,9 +89,19 @@ def _unique_words(text: str, arguments: Mapping[str, Any]) -> bool:
     return len({word.casefold() for word in re.findall(r"\w+(?:['’-]\w+)*", text)}) >= int(arguments["N"])
 
 
+def _is_json(text: str, _: Mapping[str, Any]) -> bool:
+    """NaN passed as JSON, and so did an object that has a key twice."""
+    try:
+        parse(_FENCE.sub("", text.strip()).strip())
+    except NotJsonError:
+        return False
+    return True
+
+
 STRICTER: Mapping[str, Predicate] = {
     "language:response_language": _in_letters,
     "detectable_format:constrained_response": _one_answer,
+    "detectable_format:json_format": _is_json,
     "format:sub-bullets": _has_bullets,
     "ratio:sentence_type": _asks,
     "ratio:sentence_balance": _asks,

@@ -1,4 +1,4 @@
-"""What an expression may hold before it is parsed: length, digits, depth, exponents, factorials.
+"""What an expression may hold before it is parsed: length, digits, depth, exponents, factorials, binomials.
 
 Invariant: nothing here parses or computes; every check is linear in a text of at most MAX_LENGTH characters.
 """
@@ -25,6 +25,8 @@ _BARE = re.compile(r"(?<![A-Za-z}\]^_])\s*\\?$")
 _LETTER = re.compile(r"[A-Za-z]")
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 _EXPONENT_DIGITS = re.compile(rf"\d{{{MAX_EXPONENT_DIGITS + 1}}}")
+_BINOMIAL = re.compile(r"\\[dt]?binom\s*(?=\{)")
+_LARGE = re.compile(rf"\d{{{MAX_EXPONENT_DIGITS + 1}}}|\d\s*\^|!")
 _FACTORIAL = re.compile(r"([\w)}\]!]*)\s*!")
 _SMALL = re.compile(rf"\d{{1,{MAX_FACTORIAL_DIGITS}}}|[a-z]")
 
@@ -52,6 +54,8 @@ def check_limits(text: str) -> None:
     for match in _FACTORIAL.finditer(text):
         if not _SMALL.fullmatch(match[1]):
             raise LimitError("a factorial of more than a small number or a letter")
+    if any(_LARGE.search(upper) for upper in _uppers(text)):
+        raise LimitError(f"a binomial coefficient of more than {MAX_EXPONENT_DIGITS} digits")
 
 
 def _check_powers(text: str) -> None:
@@ -96,6 +100,13 @@ def _signs(text: str, end: int) -> int:
             group = text[start:end]
             return len(re.findall(r"[+-]", group)) if _LETTER.search(group) else 0
     return 0
+
+
+def _uppers(text: str) -> Iterator[str]:
+    """The first arguments of binomial coefficients, which bound the second ones."""
+    for match in _BINOMIAL.finditer(text):
+        rest = text[match.end() :]
+        yield rest[: _closing(rest)]
 
 
 def _exponents(text: str) -> Iterator[str]:
