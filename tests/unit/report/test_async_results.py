@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
-from async_results import (  # noqa: E402
+from async_results import (
     Run,
     compared,
     default_target,
