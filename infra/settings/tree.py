@@ -163,7 +163,8 @@ class DifficultySettings(Section):
 
 class AdmissionSettings(Section):
     staleness: Annotated[int, Field(ge=0)] = 1
-    """S: versions a group may lag behind the step that trains on it."""
+    """S: versions a group may lag behind the step that trains on it. 0 trains synchronously: groups start on the weights
+    that the step before made, and engines and learner wait for each other."""
     groups_per_step: Annotated[int, Field(ge=1)] = 8
     """P: groups in a training batch."""
     window_share: Annotated[float, Field(gt=0, le=1)] = 0.3
@@ -198,7 +199,8 @@ class SelectorSettings(Section):
     eval_at_start: bool = True
     eval_at_end: bool = True
     eval_every_versions: Annotated[int, Field(ge=0)] = 0
-    """Held-out prompts beside training after so many versions; 0 leaves the engine to training."""
+    """Held-out prompts beside training after so many versions, on a quarter of the engine; 0 leaves it all to
+    training."""
     max_steps: Annotated[int, Field(ge=0)] = 0
     """Training ends at this version; 0 means no bound."""
     max_train_seconds: Annotated[float, Field(ge=0)] = 0
