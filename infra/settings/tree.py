@@ -163,8 +163,8 @@ class DifficultySettings(Section):
 
 class AdmissionSettings(Section):
     staleness: Annotated[int, Field(ge=0)] = 1
-    """S: versions a group may lag behind the step that trains on it. 0 trains synchronously: groups start on the weights
-    that the step before made, and engines and learner wait for each other."""
+    """S: versions a group may lag behind the step that trains on it. 0 trains synchronously: groups start on the
+    weights that the step before made, and engines and learner wait for each other."""
     groups_per_step: Annotated[int, Field(ge=1)] = 8
     """P: groups in a training batch."""
     window_share: Annotated[float, Field(gt=0, le=1)] = 0.3
