@@ -18,10 +18,11 @@ import faust
 
 from infra.settings.tree import Settings
 from streams.apps import base
-from streams.apps.base import Handler, Stage, build_app
+from streams.apps.base import Stage, Work, build_app
 from streams.apps.driver import GuardedConsumer
 from streams.apps.process import run_stage
 from streams.records import Output, Record, TopicPartition
+from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
 
 BATCH = 4
@@ -29,14 +30,14 @@ FAIL = b"fail:"
 
 
 def stage_of(mode: str) -> Stage:
-    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, within_seconds=0.05, batch_limit_seconds=60)
+    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, within_seconds=0.05, pulse=Pulse(60))
 
 
 def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
     failing, held = held.startswith(FAIL), held.removeprefix(FAIL)
 
     @asynccontextmanager
-    async def handler() -> AsyncIterator[Handler]:
+    async def handler() -> AsyncIterator[Work]:
         async def copy(records: list[Record]) -> list[Output]:
             values = [record.value for record in records]
             if failing and held in values:
@@ -46,7 +47,7 @@ def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
                 await asyncio.Event().wait()
             return [Output(target, record.key, record.value, record.headers) for record in records]
 
-        yield copy
+        yield Work(copy)
 
     run_stage(settings, settings.broker.bootstrap_servers, stage_of("stage"), handler)
 
