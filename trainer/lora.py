@@ -17,8 +17,12 @@ from infra.settings.learner import LoraSettings
 from workers.engines.adapters import ADAPTER, NAME_PREFIX, holds_adapter, load_adapter_in_place
 
 
+class LoraError(ValueError):
+    """Settings that fit no layer of the policy."""
+
+
 def adapt(policy: Any, settings: LoraSettings, template: Path) -> Any:
-    """The policy with a fresh adapter, everything else frozen. Raises ValueError where no layer has a target's name."""
+    """The policy with a fresh adapter, everything else frozen. Raises LoraError where no layer has a target's name."""
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -28,7 +32,10 @@ def adapt(policy: Any, settings: LoraSettings, template: Path) -> Any:
         task_type="CAUSAL_LM",
         base_model_name_or_path=str(template),
     )
-    adapted = inject_adapter_in_model(config, policy, ADAPTER).eval()
+    try:
+        adapted = inject_adapter_in_model(config, policy, ADAPTER).eval()
+    except ValueError as error:
+        raise LoraError(f"learner.lora.target_modules: {error}") from error
     written = adapter_config(adapted)
     written.target_modules = sorted({name.rpartition(".")[2] for name in written.target_modules})
     return adapted

@@ -18,19 +18,24 @@ from workers.engines.adapters import is_adapter
 from workers.model_files import ADAPTER_FILE
 
 
+class PolicyFilesError(ValueError):
+    """A folder that holds another policy than learner.lora asks for."""
+
+
 def load_policy(folder: Path, template: Path, settings: LoraSettings) -> Any:
     """From a checkpoint's folder, or from `template` where that is `folder`; float32, not sharded.
 
-    Raises OSError or ValueError where it does not load, or holds what `settings` does not ask for.
+    Raises OSError or ValueError where it does not load, PolicyFilesError where it holds what `settings` does not ask
+    for, LoraError where they fit no layer.
     """
     if settings.rank == 0:
         if is_adapter(folder):
-            raise ValueError(f"{folder} holds an adapter: set learner.lora.rank as it was, or remove the folder")
+            raise PolicyFilesError(f"{folder} holds an adapter: set learner.lora.rank as it was, or remove the folder")
         return load_causal_lm(folder)
     policy = lora.adapt(load_causal_lm(template), settings, template)
     if folder != template:
         if not is_adapter(folder):
-            raise ValueError(f"{folder} holds whole weights: set learner.lora.rank to 0, or remove the folder")
+            raise PolicyFilesError(f"{folder} holds whole weights: set learner.lora.rank to 0, or remove the folder")
         lora.load_adapter(policy, folder)
     return policy
 

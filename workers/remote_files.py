@@ -1,7 +1,7 @@
 """Files in a folder at a URL, through fsspec: the one module that imports it.
 
-Invariant: whatever a file system raises leaves here as an OSError that names the URL, so that callers handle remote and
-local files alike. What its URL needs (s3fs, gcsfs, adlfs, ...) is installed apart, and named where it is missing.
+Invariant: whatever a file system raises leaves here as a RemoteFilesError, an OSError, so that callers handle remote
+and local files alike. What its URL needs (s3fs, gcsfs, adlfs, ...) is installed apart, and named where it is missing.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,10 @@ import fsspec
 
 def is_url(place: str) -> bool:
     return "://" in place
+
+
+class RemoteFilesError(OSError):
+    """The text names the URL, what failed, and what the file system says."""
 
 
 class RemoteFolder:
@@ -64,4 +68,4 @@ class RemoteFolder:
         try:
             yield
         except Exception as error:  # each file system raises its client's own kinds
-            raise OSError(f"cannot {what} {self.url}: {type(error).__name__}: {error}") from error
+            raise RemoteFilesError(f"cannot {what} {self.url}: {type(error).__name__}: {error}") from error

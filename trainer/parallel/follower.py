@@ -34,7 +34,7 @@ class Follower:
         log.info("follows as %d of %d, version=%d", team.rank, team.size, history.version)
 
     def run(self) -> None:
-        """Until the leader says so. Raises RuntimeError where the leader is gone."""
+        """Until the leader says so. Raises LeaderGoneError."""
         try:
             while not isinstance(order := self._team.ordered(), Stop):
                 self._obey(order)

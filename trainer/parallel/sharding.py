@@ -22,13 +22,17 @@ from trainer.parallel.share import Share
 from trainer.ppo import PPO
 
 
+class ShardingError(ValueError):
+    """Settings that a sharded learner cannot follow."""
+
+
 def shard(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, share: Share) -> PPO:
     """The learner whose part this process holds. `ppo` is the whole one, the same in every process, and is used up.
 
-    Raises ValueError where the weights are of two types, which one gradient reduction cannot hold.
+    Raises ShardingError where the weights are of two types, which one gradient reduction cannot hold.
     """
     if settings.weights != "float32":
-        raise ValueError("learner.weights = 'bfloat16' is for one process: sharded models are held in float32")
+        raise ShardingError("learner.weights = 'bfloat16' is for one process: sharded models are held in float32")
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nobody writes into it
     state = ppo.state_dict()
     for policy in (ppo.policy, ppo.reference):

@@ -18,6 +18,10 @@ _TIMEOUT = timedelta(minutes=30)
 others wait for without it: the leader's longest write, of a checkpoint."""
 
 
+class LeaderGoneError(RuntimeError):
+    """A follower has nobody to follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Team:
     rank: int
@@ -34,9 +38,14 @@ class Team:
         dist.broadcast_object_list([order], src=0, group=self.group)
 
     def ordered(self) -> Any:
-        """A follower's: the next order."""
+        """A follower's: the next order. Raises LeaderGoneError."""
         box: list[Any] = [None]
-        dist.broadcast_object_list(box, src=0, group=self.group)
+        try:
+            dist.broadcast_object_list(box, src=0, group=self.group)
+        except RuntimeError as error:
+            raise LeaderGoneError(
+                f"process {self.rank} of {self.size}: process 0 of this learner ended, and its own messages say why"
+            ) from error
         return box[0]
 
     def answer(self, answer: Any) -> None:
