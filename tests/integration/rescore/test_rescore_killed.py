@@ -12,7 +12,8 @@ from infra.db.models import Score
 from streams.clients import LogReader
 from streams.rescored import ScorerId, rescored_topic, rescored_topics
 
-GROUPS, SIZE = 40, 4
+GROUPS, SIZE = 300, 4
+"""Several seconds of verdicts, so that the kill comes before their end on a fast machine too."""
 RECORDS_BEFORE_THE_KILL = 8
 PATIENCE = 60.0
 
