@@ -1,5 +1,6 @@
 # make demo    train a small model in ten minutes, from nothing, and write its report
-# make test    all tests
+# make test    the tests, but for the slow ones: whole runs, kills, a vLLM server, thousands of hostile inputs
+# make test-slow  those
 # make bench   all benchmarks: one JSON object a measure, kept in runs/bench.json
 # ARGS passes options on: make demo ARGS="--seed 1", make test ARGS="tests/unit -k settings"
 
@@ -9,13 +10,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 
-.PHONY: demo test bench lint clean compose-demo
+.PHONY: demo test test-slow bench lint clean compose-demo
 
 demo: $(INSTALLED)
 	@$(BIN)/rewardstream demo $(ARGS)
 
 test: $(INSTALLED)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-slow: $(INSTALLED)
+	@$(BIN)/pytest -m slow $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python tests/bench/run.py $(ARGS)

@@ -20,6 +20,8 @@ from streams.clients import LogReader, confirm, make_admin, make_producer, send
 from streams.records import Output
 from streams.topics import Topic, topic_name
 
+pytestmark = pytest.mark.slow
+
 APP = Path(__file__).with_name("loss_app.py")
 COUNT = 20
 HELD = 5

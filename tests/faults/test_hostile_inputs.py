@@ -33,6 +33,8 @@ from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.reading.reasoning import after_reasoning
 from workers.verifiers.registry import load_verifier, verifier_names
 
+pytestmark = pytest.mark.slow
+
 INPUTS = int(os.environ.get("REWARDSTREAM_FUZZ_INPUTS", "4000"))
 SEED = int(os.environ.get("REWARDSTREAM_FUZZ_SEED", "0"))
 WORKERS = 2

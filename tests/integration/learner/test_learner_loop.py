@@ -56,6 +56,7 @@ def test_what_does_not_decode_goes_to_the_dead_letters_and_the_rest_goes_on(loop
     assert [(letter.stage, letter.record.value) for letter in letters] == [("learner", broken.value)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed_before_the_kill", [1, 3, 5, 8])
 def test_a_killed_learner_counts_each_group_once(loop: LearnerLoop, closed_before_the_kill: int):
     loop.dispatch(*range(7))

@@ -14,6 +14,8 @@ from streams.records import Output
 from streams.topics import Topic
 from trainer import checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def team(loop: LearnerLoop) -> LearnerLoop:

@@ -20,6 +20,8 @@ from trainer.ppo import PPO
 from trainer.step_report import StepReport
 from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = {"rel": 1e-3, "abs": 1e-5}
 """float32 sums in another order, through steps of Adam, whose first divide by numbers near 0."""
 

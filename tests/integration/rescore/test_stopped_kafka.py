@@ -13,6 +13,8 @@ from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
 from streams.clients import make_producer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.kafka
 @pytest.mark.skipif("KAFKA_HOME" not in os.environ, reason="KAFKA_HOME is not set")

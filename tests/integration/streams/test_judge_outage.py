@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import msgspec
+import pytest
 from judge_server import JudgeServer, serving
 from stage_loop import Loop, free_port, rollout, wait_until
 from tiny_judge import save_tiny_judge
@@ -17,6 +18,8 @@ from infra.settings.tree import Settings
 from streams.codec import decode
 from streams.messages import Rollout, ScoredTrajectory, Status
 from streams.topics import Topic
+
+pytestmark = pytest.mark.slow
 
 SESSION_SECONDS = 6
 """Of the group: a held batch outlasts it."""

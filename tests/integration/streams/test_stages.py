@@ -94,6 +94,7 @@ def test_judged_rollouts_end_in_postgres_once(topic_settings: Settings, engine: 
     assert stats.mean == pytest.approx(sum(row.score or 0 for row in rows.values()) / 3)
 
 
+@pytest.mark.slow
 def test_a_replica_that_joins_and_one_that_is_killed_lose_nothing(loop: Loop) -> None:
     count = 300
     with loop.run("router", "-a") as first:
