@@ -50,11 +50,15 @@ class Collected:
     tensors: dict[str, Tensor]
     """The policy's, whole, as all of `ppo`."""
     ppo: dict[str, Any]
+    rng: Tensor
+    """torch's own, of the CPU."""
 
 
 def collect(ppo: PPO) -> Collected:
-    """Where the models are sharded, every process must call it; one then writes."""
-    return Collected(ppo.policy, policy_state(ppo.policy), whole_tree(ppo.state_dict()))
+    """Where the models are sharded, every process must call it; one then writes. Of a single process nothing is copied:
+    what is written are the weights at the time of writing.
+    """
+    return Collected(ppo.policy, policy_state(ppo.policy), whole_tree(ppo.state_dict()), torch.get_rng_state())
 
 
 def save(folder: Path, ppo: PPO, history: History, template: Path, keep: int) -> Path:
@@ -105,7 +109,7 @@ def _history(state: Mapping[str, Any]) -> History:
 def _state(collected: Collected, history: History) -> dict[str, Any]:
     return {
         "ppo": collected.ppo,
-        "rng": torch.get_rng_state(),
+        "rng": collected.rng,
         "lineage": history.lineage,
         "version": history.version,
         "ordinal": history.ordinal,

@@ -5,7 +5,7 @@ taken into a batch and not yet closed is still open, so a crash reads it again.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from infra import metrics
@@ -14,12 +14,14 @@ from infra.settings.limits import Limits
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
+from trainer import bad_batches
 from trainer.batch import Trajectory, TrajectoryError, trajectory_of
 from trainer.curriculum.admission import Admission
 from trainer.groups import Ending, GroupBook, OpenGroup, ending_of
 from trainer.parallel.crew import Reader
 from trainer.replay import Source
 from trainer.seqset import SeqSet
+from trainer.step_report import StepReport
 
 log = logging.getLogger(__name__)
 
@@ -146,3 +148,16 @@ def drain(reader: Reader, intake: Intake, timeout: float) -> tuple[list[tuple[Re
 def resume_offsets(reader: Reader, intake: Intake) -> dict[TopicPartition, int]:
     """Where a learner that restores this moment must start to read."""
     return intake.book.watermarks(reader.positions())
+
+
+def endings_of_step(
+    taken: Sequence[TakenGroup], staleness: Sequence[int], report: StepReport
+) -> list[tuple[OpenGroup, Outcome, str, int | None]]:
+    """A group whose update was skipped is in no weights, so it was not trained on."""
+    skipped = {number for update in report.skipped for number in update.groups}
+    return [
+        (member.group, Outcome.FAILED, bad_batches.REASON, None)
+        if number in skipped
+        else (member.group, Outcome.TRAINED, "", age)
+        for number, (member, age) in enumerate(zip(taken, staleness, strict=True))
+    ]

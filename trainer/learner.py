@@ -4,6 +4,8 @@ Invariants:
 - It is the only writer of `groups.closed` and `policy.versions`; each group it reads of ends in one outcome.
 - Order of a step: weights on disk, announcement acknowledged, groups closed, checkpoint. A crash between any two
   is redone from the last checkpoint, under a new lineage that overrides what came after it.
+- All that leaves the learner goes through one `Line`, which keeps that order while the next step begins. No weight
+  changes before the line is empty: a checkpoint may read the models themselves, and versions never pile up.
 - It reads by its own offsets, which lie in its checkpoint; the broker keeps none for it.
 """
 
@@ -12,6 +14,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from infra import metrics
 from infra.settings.limits import Limits
@@ -20,17 +23,19 @@ from streams.messages import GroupClosed, LineageStarted, Outcome
 from streams.topics import Topic
 from trainer import bad_batches, checkpoint
 from trainer.batch import TrainingBatch, pack_batch
+from trainer.beside import Line
 from trainer.building import restored_ppo
 from trainer.checkpoint import History
 from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
-from trainer.intake import Intake, TakenGroup, drain, resume_offsets
+from trainer.intake import Intake, TakenGroup, drain, endings_of_step, resume_offsets
 from trainer.loggers.loggers import open_loggers
 from trainer.loggers.names import scalars_of_step
-from trainer.outgoing import Outgoing, reason_label
+from trainer.outgoing import Message, Outgoing, reason_label
 from trainer.parallel.crew import Alone, Crew
 from trainer.parallel.orders import Collect, Forget, Snapshot, Start, Train
 from trainer.parallel.team import world_size
+from trainer.publish import Snapshot as Weights
 from trainer.publish import newest_announcement, publisher_of
 from trainer.replay import open_source
 from trainer.shaping import shaping_of
@@ -62,6 +67,7 @@ class Learner:
         self._crew: Crew = crew or Alone()
         self._folder = settings.run.folder / settings.run.id
         self._out = Outgoing(settings, bootstrap)
+        self._line = Line("publish")
         for kind in ("checkpoints", "versions"):
             remove_unfinished(self._folder / kind)
         template = resolve_model(settings.model.path, settings.run.prepared)
@@ -71,6 +77,7 @@ class Learner:
         self._crew.tell(Start(saved, self._source.run_id, topics))
         ppo, history = restored_ppo(settings, saved, template)
         self._ppo = self._crew.sharded(ppo)
+        self._ppo.before_update = self._line.finish
         before = newest_announcement(settings, bootstrap)
         lineage = before.lineage + 1 if before else history.lineage
         self._at = Position(lineage, history.version, history.ordinal)
@@ -103,6 +110,7 @@ class Learner:
             self._save_last_checkpoint()
             raise
         finally:
+            self._line.close()
             self._reader.close()
             self._out.close()
             self._loggers.close()
@@ -116,7 +124,7 @@ class Learner:
             ordinal=at.ordinal,
             started_at=time.time(),
         )
-        self._out.send(Topic.GROUPS_CLOSED, [started])
+        self._send(Topic.GROUPS_CLOSED, [started])
         self._announce()
 
     def _read(self) -> None:
@@ -125,7 +133,9 @@ class Learner:
             if self._batch_is_due():
                 return
         broken, count = drain(self._reader, self._intake, _POLL_SECONDS)
-        self._out.set_aside(broken)
+        if broken:
+            self._line.put(partial(self._out.set_aside, broken))
+        self._line.check()
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
@@ -168,9 +178,10 @@ class Learner:
         self._keep_skipped(batch, taken, report)
         self._at.version += 1
         trained = time.monotonic()
+        report.seconds |= self._line.take_seconds()
         self._announce()
         report.seconds["publish"] = time.monotonic() - trained
-        self._close(_endings(taken, staleness, report))
+        self._close(endings_of_step(taken, staleness, report))
         self._intake.taken = []
         self._safe = self._history()
         if self._at.version % self._settings.learner.checkpoint_every == 0:
@@ -206,9 +217,15 @@ class Learner:
 
     def _announce(self) -> None:
         self._crew.tell(Snapshot())
-        version = self._publisher.publish(self._ppo.policy, self._at.lineage, self._at.version)
-        self._out.send(Topic.POLICY_VERSIONS, [version])
-        metrics.policy_version.set(self._at.version)
+        weights = self._publisher.snapshot(self._ppo.policy)
+        self._line.put(partial(self._publish, weights, self._at.lineage, self._at.version))
+
+    def _publish(self, weights: Weights, lineage: int, version: int) -> None:
+        self._out.send(Topic.POLICY_VERSIONS, [self._publisher.write(weights, lineage, version)])
+        metrics.policy_version.set(version)
+
+    def _send(self, topic: Topic, messages: Sequence[Message]) -> None:
+        self._line.put(partial(self._out.send, topic, messages))
 
     def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
         if not ended:
@@ -216,7 +233,7 @@ class Learner:
         messages = [self._closing(*entry) for entry in ended]
         for message in messages:
             metrics.groups_closed_total.labels(message.outcome, reason_label(message)).inc()
-        self._out.send(Topic.GROUPS_CLOSED, messages)
+        self._send(Topic.GROUPS_CLOSED, messages)
         for group, *_ in ended:
             self._intake.close(group)
         self._crew.tell(Forget(tuple(group.seq for group, *_ in ended)))
@@ -250,30 +267,20 @@ class Learner:
         )
 
     def _save_last_checkpoint(self) -> None:
-        """Of the last moment at which all that was read and sent was noted: an interrupt may have come before that."""
+        """Of the last moment at which all that was read and sent was noted: an interrupt may have come before that.
+        Returns when all is written.
+        """
         if self._safe is not None and self._safe.version > self._checkpointed:
             self._save_checkpoint(self._safe)
+        self._line.finish()
 
     def _save_checkpoint(self, history: History) -> None:
-        template = self._publisher.template
+        folder, template = self._folder / "checkpoints", self._publisher.template
         self._crew.tell(Collect())
-        checkpoint.save(
-            self._folder / "checkpoints", self._ppo, history, template, self._settings.learner.keep_checkpoints
-        )
+        collected = checkpoint.collect(self._ppo)
+        keep = self._settings.learner.keep_checkpoints
+        self._line.put(partial(checkpoint.write, folder, collected, history, template, keep))
         self._checkpointed = history.version
-
-
-def _endings(
-    taken: Sequence[TakenGroup], staleness: Sequence[int], report: StepReport
-) -> list[tuple[OpenGroup, Outcome, str, int | None]]:
-    """A group whose update was skipped is in no weights, so it was not trained on."""
-    skipped = {number for update in report.skipped for number in update.groups}
-    return [
-        (member.group, Outcome.FAILED, bad_batches.REASON, None)
-        if number in skipped
-        else (member.group, Outcome.TRAINED, "", age)
-        for number, (member, age) in enumerate(zip(taken, staleness, strict=True))
-    ]
 
 
 def main(settings: Settings, bootstrap: str) -> None:

@@ -11,7 +11,7 @@ Invariants:
 import math
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,8 @@ class PPO:
         self.reference = reference
         self.skips_in_a_row = 0
         """Updates, up to the last."""
+        self.before_update: Callable[[], None] = lambda: None
+        """Called before weights change, which whoever reads them beside a step may hold back."""
         self._settings = settings
         self._share: Share = share or Whole()
         self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
@@ -163,6 +165,7 @@ class PPO:
 
     def _update(self, part: _Part, plan: _Plan, report: StepReport) -> dict[str, float] | None:
         """Apply the gradients of all models or of none; returns their norms before clipping, None where skipped."""
+        self.before_update()
         optimizers = {"value_gradient_norm": self.value_optimizer} if self.value_optimizer is not None else {}
         if not plan.value_only:
             optimizers = {"policy_gradient_norm": self.policy_optimizer, **optimizers}

@@ -183,10 +183,11 @@ LEARNING = (
         "learner_step_seconds",
         "seconds/{phase}",
         "seconds",
-        "Seconds of the step by phase: `total`, and what it is made of.",
-        "Steady; publish and checkpoint far below optimise.",
-        "publish or checkpoint high: a slow disk, or too small a checkpoint_every. total high while engines wait: a "
-        "larger learner, or fewer groups a step.",
+        "Seconds of the step by phase: `total`, and what it is made of. `beside`: what was written and sent of the "
+        "version before while this step ran; `wait`: how long the step's first update waited for it, within optimise.",
+        "Steady; wait near 0; publish, which is a copy of the weights, and checkpoint far below optimise.",
+        "wait high: a slow disk or store, or too small a checkpoint_every. total high while engines wait: a larger "
+        "learner, or fewer groups a step.",
     ),
     Scalar(
         "policy_version",

@@ -8,10 +8,13 @@ from learner_loop import LearnerLoop
 
 from streams.clients import LogReader, confirm, send
 from streams.dead_letters import list_dead_letters
-from streams.messages import GroupClosed, Outcome, PolicyVersion
+from streams.messages import Outcome
 from streams.records import Output, Record
 from streams.topics import Topic
+from trainer.groups import OpenGroup
+from trainer.intake import Intake
 from trainer.learner import Learner
+from trainer.publish import Snapshot
 from workers.model_files import WEIGHTS_FILE, file_sha256
 
 
@@ -91,7 +94,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
     loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch, where: str
 ):
     learner = Learner(loop.settings, loop.bootstrap)
-    poll, send_all = learner._reader.poll, learner._out.send
+    poll, close, publish = learner._reader.poll, learner._intake.close, learner._publish
 
     def interrupted_poll(timeout: float) -> list[Record]:
         records = poll(timeout)
@@ -99,15 +102,19 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
             raise KeyboardInterrupt
         return records
 
-    def interrupted_send(topic: Topic, messages: list[GroupClosed | PolicyVersion]) -> None:
-        send_all(topic, messages)
-        if topic is Topic.POLICY_VERSIONS and learner._at.version == 1:
+    def publish_and_dispatch(weights: Snapshot, lineage: int, version: int) -> None:
+        publish(weights, lineage, version)
+        if version == 1:
             loop.dispatch(2, scores=(1.0, 1.0))
-        if any(isinstance(each, GroupClosed) and each.outcome is Outcome.FILTERED for each in messages):
+
+    def interrupted_close(group: OpenGroup) -> None:
+        if group.seq == 2:
             raise KeyboardInterrupt
+        close(group)
 
     monkeypatch.setattr(learner._reader, "poll", interrupted_poll)
-    monkeypatch.setattr(learner._out, "send", interrupted_send)
+    monkeypatch.setattr(learner, "_publish", publish_and_dispatch)
+    monkeypatch.setattr(Intake, "close", lambda _intake, group: interrupted_close(group))
     loop.dispatch(0, 1)
     with pytest.raises(KeyboardInterrupt):
         learner.run()

@@ -1,0 +1,141 @@
+"""Publishing beside the next step: whatever fails, dies or is interrupted there, the order of a step holds."""
+
+import _thread
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from learner_loop import LearnerLoop
+
+from infra.settings.tree import Settings
+from streams.messages import PolicyVersion
+from streams.records import Record
+from trainer.learner import Learner
+from trainer.ppo import PPO
+from trainer.publish import Publisher, Snapshot
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def require_each_group_once(loop: LearnerLoop, groups: int) -> None:
+    loop.start()
+    found = loop.closings_until(lambda c: len(c.surviving()) == groups and len(c.lineages) == 2)
+    assert Counter(each.seq for each in found.surviving()) == Counter(range(groups))
+    assert sorted(each.ordinal for each in found.surviving()) == list(range(groups))
+
+
+def test_a_version_that_cannot_be_written_ends_the_learner_and_closes_nothing(
+    loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch
+):
+    write = Publisher.write
+
+    def full(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+        if version == 2:
+            raise OSError("no room")
+        return write(self, weights, lineage, version)
+
+    loop.dispatch(*range(6))
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "write", full)
+        with pytest.raises(OSError, match="no room"):
+            Learner(loop.settings, loop.bootstrap).run()
+    assert [each.version for each in loop.versions()] == [0, 1]
+    assert {each.version for each in loop.closings_of_the_log().closed} == {1}
+    checkpoints = loop.folder / loop.settings.run.id / "checkpoints"
+    assert not checkpoints.exists()  # that of version 2 would come after its closings
+    require_each_group_once(loop, 6)
+
+
+def run_until_killed(settings: Settings, bootstrap: str) -> None:
+    """In a process of its own: dies when version 3 is written and not announced, version 2 being saved."""
+    write = Publisher.write
+
+    def killed(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+        announcement = write(self, weights, lineage, version)
+        if version == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return announcement
+
+    Publisher.write = killed  # type: ignore[method-assign]
+    Learner(settings, bootstrap).run()
+
+
+def test_a_kill_between_snapshot_and_announcement_loses_nothing(loop: LearnerLoop):
+    loop.dispatch(*range(8))
+    process = multiprocessing.get_context("spawn").Process(
+        target=run_until_killed, args=(loop.settings, loop.bootstrap)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert [each.version for each in loop.versions()] == [0, 1, 2]
+    require_each_group_once(loop, 8)
+
+
+def test_an_interrupt_while_a_version_is_published_finishes_it(loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch):
+    learner = Learner(loop.settings, loop.bootstrap)
+    poll, write = learner._reader.poll, Publisher.write
+    reading = threading.Event()
+
+    def noted_poll(timeout: float) -> list[Record]:
+        if learner._at.version == 1:
+            reading.set()
+        return poll(timeout)
+
+    def interrupted(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+        if version == 1:
+            assert reading.wait(60)
+            _thread.interrupt_main()
+        return write(self, weights, lineage, version)
+
+    monkeypatch.setattr(learner._reader, "poll", noted_poll)
+    monkeypatch.setattr(Publisher, "write", interrupted)
+    loop.dispatch(0, 1)
+    with pytest.raises(KeyboardInterrupt):
+        learner.run()
+    folder = Path(loop.folder / loop.settings.run.id)
+    assert [each.version for each in loop.versions()] == [0, 1]
+    assert sorted(each.seq for each in loop.closings_of_the_log().closed) == [0, 1]
+    assert (folder / "checkpoints" / "v000001" / "learner.pt").is_file()
+    assert not list(folder.rglob(".unfinished-*"))
+
+
+def test_the_next_step_begins_before_a_version_is_published_and_changes_nothing_until_it_is(
+    loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch
+):
+    write, step = Publisher.write, PPO.step
+    begun = threading.Event()
+    happened: list[str] = []
+
+    def waiting(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+        if version == 1:
+            assert begun.wait(60)
+        announcement = write(self, weights, lineage, version)
+        happened.append(f"written {version}")
+        return announcement
+
+    def noted(self: PPO, batch, version: int, seed: int):
+        happened.append(f"step to {version + 1}")
+        if version == 1:
+            before_update = self.before_update
+
+            def noted_update() -> None:
+                begun.set()
+                before_update()
+                happened.append("update")
+
+            monkeypatch.setattr(self, "before_update", noted_update)
+        if version == 2:
+            raise KeyboardInterrupt
+        return step(self, batch, version, seed)
+
+    monkeypatch.setattr(Publisher, "write", waiting)
+    monkeypatch.setattr(PPO, "step", noted)
+    loop.dispatch(*range(6))
+    with pytest.raises(KeyboardInterrupt):
+        Learner(loop.settings, loop.bootstrap).run()
+    assert happened.index("step to 2") < happened.index("written 1") < happened.index("update")
