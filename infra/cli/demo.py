@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import psutil
 import typer
 
-from infra.cli.interrupts import interrupt_once
 from infra.cli.options import (
     BootstrapServers,
     DatabaseUrl,
@@ -21,6 +20,7 @@ from infra.cli.options import (
     resolve,
     run_options,
 )
+from infra.local.interrupts import interrupt_once
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:

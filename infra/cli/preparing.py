@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from infra.cli.errors import CommandError, ExitCode, explain
+from infra.local.interrupts import held
 from infra.settings.load import load, write_resolved
 from infra.settings.tree import Settings
+
+if TYPE_CHECKING:
+    from infra.local.processes import Child
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0
@@ -52,15 +56,19 @@ def prepare_apart(settings: Settings) -> PreparedFiles:
         log = root / LOG_NAME
         log.write_text("", encoding="utf-8")
         argv = [sys.executable, "-m", "infra.cli.preparing", str(settings_file), str(result_file)]
-        child = spawn("prepare", argv, log=log, env=_ENVIRONMENT)
+        child: Child | None = None
+        code = 0
         try:
+            with held():
+                child = spawn("prepare", argv, log=log, env=_ENVIRONMENT)
             with log.open(encoding="utf-8", errors="replace") as lines:
                 while child.alive:
                     _echo(lines)
                     time.sleep(_POLL_SECONDS)
                 _echo(lines)
         finally:
-            code = child.terminate(_GRACE_SECONDS, signal.SIGINT)
+            if child is not None:
+                code = child.terminate(_GRACE_SECONDS, signal.SIGINT)
         if code:
             raise _failure(code, log)
         return msgspec.json.decode(result_file.read_bytes(), type=PreparedFiles)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
+from infra.local.interrupts import held, interrupt_once
 from infra.settings.load import load
 from infra.settings.tree import DatabaseSettings, Settings
 
@@ -78,10 +79,12 @@ def _started(root: Path) -> Iterator[str]:
     from infra.local.postgres import open_database
 
     server = open_database(DatabaseSettings(), root / "postgres")
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+    with interrupt_once():
+        try:
+            yield server.start()
+        finally:
+            with held():
+                server.stop()
 
 
 @contextmanager

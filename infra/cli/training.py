@@ -10,7 +10,6 @@ import psutil
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
-from infra.cli.interrupts import interrupt_once
 from infra.cli.options import (
     BootstrapServers,
     DatabaseUrl,
@@ -27,6 +26,7 @@ from infra.cli.options import (
     run_options,
 )
 from infra.cli.runs import RUNS
+from infra.local.interrupts import interrupt_once
 
 Prompts = Annotated[Path | None, typer.Option(help="Prompts to train on: JSONL or Parquet.")]
 Heldout = Annotated[Path | None, typer.Option(help="Prompts to measure on, which share nothing with training.")]

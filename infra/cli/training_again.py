@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from infra.cli.interrupts import interrupt_once
 from infra.cli.logs import open_log
 from infra.cli.options import Dedicated, print_dry_run, resolve
 from infra.cli.runs import find_run
+from infra.local.interrupts import interrupt_once
 from infra.settings.tree import Settings
 
 _KIND = "again"

@@ -13,6 +13,7 @@ from typing import Protocol
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from infra.local.interrupts import held
 from infra.local.kafka_server import KafkaServer
 from infra.local.ports import LOOPBACK, claim_port
 from infra.local.processes import Child, LocalStackError, spawn
@@ -98,7 +99,8 @@ class EmbeddedBroker:
         url = f"tcp://{self.bootstrap}"
         argv = [_tansu(), "broker", "--listener-url", url, "--advertised-listener-url", url]
         argv += ["--storage-engine", "memory://tansu/"]
-        self._child = spawn("broker", argv, log=self._log)
+        with held():
+            self._child = spawn("broker", argv, log=self._log)
         _await_child(self, self._child, _EMBEDDED_START_SECONDS)
 
     def stop(self) -> None:
@@ -127,7 +129,8 @@ class LocalKafka:
     def start(self) -> None:
         self._port = claim_port(self._port, "Kafka")
         self.bootstrap = f"{LOOPBACK}:{self._port}"
-        self._child = self._server.launch(self._port)
+        with held():
+            self._child = self._server.launch(self._port)
         _await_child(self, self._child, _KAFKA_START_SECONDS)
 
     restart = start

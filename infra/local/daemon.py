@@ -5,15 +5,14 @@ Invariant: the state file says what runs as long as this process lives, and why 
 
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import psutil
 
 from infra.db.engine import shown
 from infra.local.disk import is_disk_full
+from infra.local.interrupts import interrupt_once
 from infra.local.services import CommandTable, service_specs
 from infra.local.stack import Stack
 from infra.local.state import ServiceLine, StackState, write_state
@@ -29,8 +28,7 @@ _REPORT_SECONDS = 1.0
 def run(settings: Settings, commands: CommandTable = service_specs) -> int:
     """Until the run ends or SIGTERM; the exit code of the run's end."""
     runs = settings.run.folder
-    signal.signal(signal.SIGTERM, _interrupt)
-    with Stack(settings, commands) as stack:
+    with interrupt_once(), Stack(settings, commands) as stack:
         supervisor = stack.start_services()
         end: RunEnd | None = None
         try:
@@ -79,11 +77,6 @@ def _line(service: ServiceState) -> ServiceLine:
         cpu_cores=round(service.usage.cpu_cores, 2),
         memory_bytes=service.usage.memory_bytes,
     )
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough: a second would cut the stop short
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

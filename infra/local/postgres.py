@@ -20,6 +20,7 @@ from sqlalchemy import URL
 
 from infra.db.engine import DatabaseUnavailableError, connect, parse_url
 from infra.local.folders import FolderLock
+from infra.local.interrupts import held
 from infra.local.processes import Child, LocalStackError, run_to_end, spawn
 from infra.settings.tree import DatabaseSettings
 
@@ -123,7 +124,8 @@ class EmbeddedPostgres:
     def restart(self) -> None:
         """Start the server, also after its death: on the same data and socket, so that clients only reconnect."""
         self._await_leftover()
-        self._child = self._launch(self._sockets)
+        with held():
+            self._child = self._launch(self._sockets)
         self.url = self._connect(self._sockets, self._child)
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from infra.local import guardian
+from infra.local.interrupts import held
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -119,7 +120,8 @@ def spawn(
 ) -> Child:
     """Start a program with its output appended to `log`; `death_signal` ends it when this process dies.
 
-    `env` is laid over this process's environment; `user` and `group` are ids to run as.
+    `env` is laid over this process's environment; `user` and `group` are ids to run as. A caller that can be
+    interrupted (`infra.local.interrupts`) notes the child within the same `held` block.
     Raises LocalStackError where the program cannot be started, OSError where the log cannot be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -142,10 +144,10 @@ def spawn(
         return process
 
     try:
-        process = _SPAWNER.submit(start).result()
+        with held():
+            return Child(name=name, log=log, process=_SPAWNER.submit(start).result())
     except (FileNotFoundError, PermissionError) as error:
         raise LocalStackError(f"{name}: cannot start {argv[0]} ({error.strerror}: {error.filename})") from error
-    return Child(name=name, log=log, process=process)
 
 
 def run_to_end(
@@ -158,11 +160,14 @@ def run_to_end(
     group: int | None = None,
 ) -> None:
     """Run a program as `spawn` does and wait for it. Raises LocalStackError where it fails or takes too long."""
-    child = spawn(name, argv, log=log, user=user, group=group)
+    child: Child | None = None
     try:
+        with held():
+            child = spawn(name, argv, log=log, user=user, group=group)
         code = child.wait(timeout)
     finally:
-        child.terminate(0)
+        if child is not None:
+            child.terminate(0)
     if code != 0:
         why = f"did not end within {timeout:g} s" if code is None else f"failed with exit code {code}"
         raise LocalStackError(f"{name} {why}; the end of {log}:\n{child.log_tail()}")

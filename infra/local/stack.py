@@ -17,6 +17,7 @@ from infra.db.engine import make_engine
 from infra.db.migrate import upgrade
 from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
+from infra.local.interrupts import held
 from infra.local.postgres import Database, EmbeddedPostgres, open_database
 from infra.local.services import CommandTable, service_specs
 from infra.local.supervisor import Foundation, RunEnd, Supervisor
@@ -89,14 +90,16 @@ class Stack:
 
     def start_services(self) -> Supervisor:
         """Starts every service; the caller waits on the supervisor or calls `wait`."""
-        self.supervisor = Supervisor(
+        supervisor = Supervisor(
             self._commands(self.settings, self.settings_file),
             folder=self.folder,
             foundations=self._foundations(),
             finished=self.finished,
         )
-        self.supervisor.start()
-        return self.supervisor
+        with held():
+            supervisor.start()
+            self.supervisor = supervisor
+        return supervisor
 
     def wait(self, timeout: float | None = None) -> RunEnd | None:
         """How the run ended; None where it has not within `timeout` seconds."""
@@ -104,17 +107,18 @@ class Stack:
         return self.supervisor.wait(timeout)
 
     def stop(self) -> None:
-        """Services first, then what they stand on. Twice is as once."""
-        try:
-            if self.supervisor is not None:
-                self.supervisor.stop()
-                for kind in ("checkpoints", "versions"):  # of a learner that was killed while it wrote
-                    remove_unfinished(self.folder / kind)
-        finally:
-            with ThreadPoolExecutor(2) as pool:
-                stops = [pool.submit(part.stop) for part in (self.broker, self.database)]
-            for stopped in stops:
-                stopped.result()
+        """Services first, then what they stand on. Twice is as once. An interrupt waits for its end."""
+        with held():
+            try:
+                if self.supervisor is not None:
+                    self.supervisor.stop()
+                    for kind in ("checkpoints", "versions"):  # of a learner that was killed while it wrote
+                        remove_unfinished(self.folder / kind)
+            finally:
+                with ThreadPoolExecutor(2) as pool:
+                    stops = [pool.submit(part.stop) for part in (self.broker, self.database)]
+                for stopped in stops:
+                    stopped.result()
 
     def finished(self) -> bool:
         """Whether the selector wrote the run's last phase; False where the database does not answer just now."""

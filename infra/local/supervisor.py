@@ -5,6 +5,7 @@ ended, no service and nothing that a service started is left.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from infra.local.services import SELECTOR, ServiceSpec
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
+_WAIT_SECONDS = 0.05
+"""How late a run's end is noticed."""
 _SELECTOR_GRACE_SECONDS = 1.0
 """It commits one row at a time; what it had not confirmed is dispatched again at the next start."""
 _GRACE_SECONDS = 5.0
@@ -137,7 +140,9 @@ class Supervisor:
 
     def wait(self, timeout: float | None = None) -> RunEnd | None:
         """How the run ended; None where it has not within `timeout` seconds."""
-        self._ended.wait(timeout)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._ended.is_set() and time.monotonic() < deadline:
+            time.sleep(_WAIT_SECONDS)  # an interrupt within Event.wait could leave the event's lock taken
         return self._end
 
     def stop(self) -> RunEnd:

@@ -69,13 +69,15 @@ def settings_in(runs: Path) -> Settings:
 
 
 def stack(runs: Path, behaviour: str) -> None:
+    from infra.local.interrupts import interrupt_once
     from infra.local.stack import Stack
 
     try:
-        print("starting", flush=True)
-        with Stack(settings_in(runs), services(behaviour)) as started:
-            started.start_services()
-            started.wait()
+        with interrupt_once():
+            print("starting", flush=True)
+            with Stack(settings_in(runs), services(behaviour)) as started:
+                started.start_services()
+                started.wait()
     except KeyboardInterrupt:
         sys.exit(130)
 
