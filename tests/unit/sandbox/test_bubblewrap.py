@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sandbox_contract import LIMITS, SandboxContract, python
+from sandbox_contract import SandboxContract
+from sandbox_probes import LIMITS, python
 
 from workers.sandbox.base import Sandbox
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from sandbox_contract import gone, processes_with, until
+from sandbox_probes import gone, processes_with, until
 
 from workers.sandbox import cgroups, owners
 from workers.sandbox.cgroups import CgroupRoot

@@ -1,6 +1,7 @@
 """Plain subprocesses keep the contract for what they say that they enforce."""
 
-from sandbox_contract import LIMITS, SandboxContract, python
+from sandbox_contract import SandboxContract
+from sandbox_probes import LIMITS, python
 
 from workers.sandbox.base import Sandbox
 
