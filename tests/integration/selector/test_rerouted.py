@@ -1,6 +1,6 @@
 """Prompts that change their scorer while the run trains on them."""
 
-from test_selector_phases import MAX_ROUNDS, play, reach
+from selector_loop import MAX_ROUNDS, play, reach
 
 from streams.messages import Purpose
 from trainer.curriculum.runs import Phase

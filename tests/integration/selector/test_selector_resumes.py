@@ -1,0 +1,138 @@
+"""What survives a selector's crash, and what follows where the learner took versions back."""
+
+from collections import Counter
+
+import pytest
+from selector_loop import play, reach, rows
+from sqlalchemy import select, update
+
+from infra.db.models import Evaluation, Group
+from streams.clients import DeliveryError
+from streams.messages import Outcome, Purpose
+from trainer.audit import audit_run
+from trainer.curriculum import runs
+from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.runs import Phase
+
+
+class DyingDispatcher(Dispatcher):
+    """Loses its broker between the commit and the delivery."""
+
+    def _produce(self, tickets):
+        raise DeliveryError("the broker is gone")
+
+
+def test_a_crash_between_commit_and_delivery_loses_and_doubles_nothing(make_loop, prompts):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    context, phases = reach(loop, Phase.TRAIN)
+    context.dispatcher.__class__ = DyingDispatcher
+    with pytest.raises(DeliveryError):
+        loop.round(context, phases)
+    assert [group.confirmed for group in loop.groups()] == [False] * 4
+    loop.round(*loop.start())
+    loop.peer.receive()
+    assert [ticket.seq for ticket in sorted(loop.peer.read, key=lambda ticket: ticket.seq)] == [0, 1, 2, 3]
+    assert all(group.confirmed for group in loop.groups())
+
+
+def test_a_crash_after_delivery_produces_the_same_bytes_again(make_loop, engine, prompts):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    loop.round(*reach(loop, Phase.TRAIN))
+    with engine.begin() as connection:
+        connection.execute(update(Group).where(Group.seq >= 2).values(confirmed=False))
+    loop.round(*loop.start())
+    loop.peer.receive()
+    by_seq = {seq: [t for t in loop.peer.read if t.seq == seq] for seq in range(4)}
+    assert [len(tickets) for tickets in by_seq.values()] == [1, 1, 2, 2]
+    assert by_seq[3][0] == by_seq[3][1]
+
+
+def test_phases_are_kept_in_the_database(make_loop, engine, prompts):
+    loop = make_loop(eval_at_start=False)
+    context, phases = loop.start()
+    loop.round(context, phases)
+    assert phases.phase is Phase.PREPPO
+    with engine.connect() as connection:
+        assert runs.read_run(connection, loop.settings.run.id).phase is Phase.PREPPO
+
+
+def test_a_learner_that_resumes_reopens_what_it_took_back(make_loop, prompts):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False}, max_steps=0)
+    loop.peer.start_lineage()
+    context, phases = reach(loop, Phase.TRAIN)
+    for _ in range(2):
+        loop.round(context, phases)
+        loop.peer.work()
+    loop.round(context, phases)
+    loop.round(context, phases)
+    loop.peer.receive()
+    taken_back = {ticket.seq: ticket for ticket in loop.peer.read if ticket.seq >= 2 and ticket.seq in loop.peer.closed}
+    held = set(loop.peer.open)
+    loop.peer.lineage += 1
+    loop.peer.start_lineage(version=1, ordinal=2, reopened=taken_back)
+    for selector in (loop.round(context, phases), loop.round(*loop.start())):
+        assert not selector
+    still_open = {group.seq for group in loop.groups(outcome=None)}
+    assert still_open == held | set(taken_back)
+    assert len(still_open) > 4  # more than the slots: nothing is dispatched until they are worked off
+    loop.peer.work()
+    context, phases = loop.start()
+    loop.round(context, phases)
+    assert len(loop.groups(outcome=None)) == 4
+    assert {group.closed_lineage for group in loop.groups() if group.outcome} == {1, 2}
+
+
+def test_an_evaluation_of_a_version_that_was_taken_back_is_repeated(make_loop, engine, prompts):
+    loop = make_loop(eval_at_start=False)
+    loop.peer.start_lineage()
+    loop.round(*reach(loop, Phase.EVAL_AFTER))
+    trained = {t.seq: t for t in loop.peer.read if t.purpose is Purpose.TRAIN}
+    first_trained = min(group.closed_ordinal for group in loop.groups(purpose="train"))
+    loop.peer.receive()
+    loop.peer.lineage += 1
+    loop.peer.start_lineage(version=0, ordinal=first_trained, reopened=trained)
+    assert play(loop)[-3:] == [Phase.DRAIN, Phase.EVAL_AFTER, Phase.FINISHED]
+    labels = Counter(group.label for group in loop.groups(purpose="eval"))
+    assert labels == {"after@1": 4, "after": 4}
+    assert {group.dispatched_lineage for group in loop.groups(label="after")} == {2}
+    assert {row.label for row in rows(engine, select(Evaluation.label))} == {"after"}
+    report = audit_run(loop.settings, loop.bootstrap, engine)
+    assert report.violations == []
+    assert report.counts["closings_taken_back"] > 0
+
+
+def test_an_evaluation_beside_training_whose_version_was_taken_back_is_repeated(make_loop, engine, prompts):
+    chosen = {"eval_at_start": False, "eval_at_end": False, "preppo": {"enabled": False}}
+    loop = make_loop(eval_every_versions=2, max_steps=8, **chosen)
+    loop.peer.start_lineage()
+    context, phases = reach(loop, Phase.TRAIN)
+    while not rows(engine, select(Evaluation.label).where(Evaluation.label == "v2")):
+        assert phases.phase is Phase.TRAIN
+        loop.round(context, phases)
+        loop.peer.work()
+    loop.peer.receive()
+    taken_back = {ticket.seq: ticket for ticket in loop.peer.read if ticket.seq in loop.peer.closed}
+    loop.peer.lineage += 1
+    loop.peer.start_lineage(version=0, ordinal=0, reopened=taken_back)
+    again = [ticket for seq, ticket in sorted(taken_back.items()) if ticket.purpose is Purpose.TRAIN]
+    loop.peer.train(again[:2])
+    loop.peer.train(again[2:4])
+    play(loop)
+    dispatched = Counter((g.label, g.dispatched_lineage) for g in loop.groups(purpose="eval"))
+    assert dispatched["v2@1", 1] == dispatched["v2", 2] == 4
+    assert {row.label for row in rows(engine, select(Evaluation.label))} >= {"v2@1", "v2"}
+
+
+def test_a_closing_tells_its_version_before_the_announcement_is_read(make_loop, prompts):
+    loop = make_loop()
+    context, phases = loop.start()
+    loop.round(context, phases)
+    loop.peer.receive()
+    loop.peer.version = 2
+    loop.peer.close(next(iter(loop.peer.open.values())), Outcome.FILTERED, "measured")
+    context.watch.catch_up()
+    assert (context.watch.lineage, context.watch.version) == (1, 2)
+    loop.peer.lineage = 2
+    loop.peer.start_lineage(version=1)
+    context.watch.catch_up()
+    assert (context.watch.lineage, context.watch.version) == (2, 1)
