@@ -15,6 +15,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from infra.settings.genrm import GenRMSettings
+from workers.judges.base import Judge
+from workers.judges.factory import build_judge
+
 CONTEXT_CHARACTERS = 3000
 """A longer prompt is refused in the mode `short context`."""
 ODD = "sea sea sea"
@@ -187,3 +191,8 @@ def serving(folder: Path, port: int = 0) -> Iterator[JudgeServer]:
             server.released.set()
             server.shutdown()
             thread.join()
+
+
+def remote(server: JudgeServer, **settings: object) -> Judge:
+    given = {"backend": "openai", "endpoint": server.endpoint, "model": "tiny", "prompt": "short"}
+    return build_judge(GenRMSettings(**given | settings))
