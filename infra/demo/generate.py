@@ -12,8 +12,6 @@ from infra.demo.tasks import Task
 from streams.messages import Sampling
 from workers.engines.base import GenerationRequest
 
-MAX_NEW_TOKENS = {"mathematics": 8, "instructions": 28, "knowledge": 10, "writing": 32}
-"""Twice what a right answer needs; an answer cut off here is wrong."""
 _RUNNING = 96
 _CONTEXT = 256
 

@@ -51,7 +51,6 @@ _FACT_PROMPTS = {
     "next_month": "Which month comes right after {}?",
     "language": "Which language do most people speak in {}?",
 }
-FACT_KINDS = tuple(_FACT_PROMPTS)
 _CLASSES = frozenset({"kind", "group"})
 """Answered as well by the plural: fruit, fruits."""
 

@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 RESAMPLES = 10_000
 _SEED = 0
 """Fixed: the same scores give the same interval."""
 OPENING_WORDS = 4
-
-Floats = npt.NDArray[np.float64]
 
 
 def bootstrap_interval(differences: Mapping[str, Sequence[float]]) -> tuple[float, float]:

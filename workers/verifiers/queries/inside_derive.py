@@ -69,9 +69,7 @@ def tables(connection: sqlite3.Connection) -> list[Table]:
     done: list[Table] = []
     while found:
         waiting = {table.name for table in found}
-        ready = [
-            table for table in found if not ({parent for parent, _ in table.parents.values()} - {table.name}) & waiting
-        ]
+        ready = [table for table in found if not _parents(table) & waiting]
         done += ready or found[:1]
         found = [table for table in found if table not in done]
     return done
@@ -87,7 +85,7 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
         Column(own, bool(key), not (required or key)) for _, own, _, required, _, key, hidden in info if not hidden
     ]
     names = ", ".join(quoted(column.name) for column in columns)
-    rows = connection.execute(f"SELECT {names} FROM {quoted(name)} LIMIT {MAX_ROWS}").fetchall()  # noqa: S608
+    rows = connection.execute(f"SELECT {names} FROM {quoted(name)} LIMIT {MAX_ROWS}").fetchall()  # noqa: S608  quoted names
     parents = {}
     for _, _, parent, own, other, *_ in connection.execute(f"PRAGMA foreign_key_list({quoted(name)})"):
         parents[own] = (parent, other or _first_key(connection, parent))
@@ -110,7 +108,7 @@ def derive(script: str, number: int, literals: list[Value]) -> sqlite3.Connectio
         derived.execute(f"DROP TRIGGER {quoted(name)}")
     found = tables(base)
     for table in found:
-        derived.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608
+        derived.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608  quoted names
     for table in found:
         _fill(derived, table, rng, number, literals)
     _drop_orphans(derived)
@@ -145,7 +143,7 @@ def _fill(derived: sqlite3.Connection, table: Table, rng: random.Random, number:
 def _insert(table: Table) -> str:
     names = ", ".join(quoted(column.name) for column in table.columns)
     marks = ", ".join("?" * len(table.columns))
-    return f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"  # noqa: S608
+    return f"INSERT OR IGNORE INTO {quoted(table.name)} ({names}) VALUES ({marks})"  # noqa: S608  quoted names
 
 
 def _fresh_keys(derived: sqlite3.Connection, table: Table, row: list[Value]) -> list[Value]:
@@ -154,7 +152,7 @@ def _fresh_keys(derived: sqlite3.Connection, table: Table, row: list[Value]) -> 
     for place, column in enumerate(table.columns):
         if column.key and column.name not in table.parents and isinstance(row[place], int):
             name = quoted(column.name)
-            (top,) = derived.execute(f"SELECT max({name}) FROM {quoted(table.name)}").fetchone()  # noqa: S608
+            (top,) = derived.execute(f"SELECT max({name}) FROM {quoted(table.name)}").fetchone()  # noqa: S608  quoted names
             fresh[place] = int(top or 0) + 1
     return fresh
 
@@ -167,7 +165,7 @@ def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[
         parent, key = table.parents[column.name]
         if parent == table.name:
             return own, []
-        rows = derived.execute(f"SELECT {quoted(key)} FROM {quoted(parent)} WHERE {quoted(key)} IS NOT NULL")  # noqa: S608
+        rows = derived.execute(f"SELECT {quoted(key)} FROM {quoted(parent)} WHERE {quoted(key)} IS NOT NULL")  # noqa: S608  quoted names
         return [row[0] for row in rows], []
     if column.key:
         return [], []
@@ -201,10 +199,10 @@ def _drop_orphans(derived: sqlite3.Connection) -> None:
         removed = 0
         for name, row, *_ in orphans:
             if row is not None:
-                removed += derived.execute(f"DELETE FROM {quoted(name)} WHERE rowid = ?", (row,)).rowcount  # noqa: S608
+                removed += derived.execute(f"DELETE FROM {quoted(name)} WHERE rowid = ?", (row,)).rowcount  # noqa: S608  quoted names
         if not removed:  # a table without rowid: as it cannot be repaired row by row, it goes empty
             for name in {orphan[0] for orphan in orphans}:
-                derived.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608
+                derived.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608  quoted names
 
 
 def backwards(source: sqlite3.Connection) -> sqlite3.Connection:
@@ -222,8 +220,8 @@ def backwards(source: sqlite3.Connection) -> sqlite3.Connection:
         _create_unkeyed(copy, sql)
         columns = _stored(source, name)
         names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
-        rows = source.execute(f"SELECT {names} FROM {quoted(name)}").fetchall()  # noqa: S608
-        copy.executemany(f"INSERT INTO {quoted(name)} ({names}) VALUES ({marks})", reversed(rows))  # noqa: S608
+        rows = source.execute(f"SELECT {names} FROM {quoted(name)}").fetchall()  # noqa: S608  quoted names
+        copy.executemany(f"INSERT INTO {quoted(name)} ({names}) VALUES ({marks})", reversed(rows))  # noqa: S608  quoted names
     for _, _, sql in (entry for entry in kept if entry[0] != "table"):
         copy.execute(sql)
     return copy
