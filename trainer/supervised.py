@@ -82,7 +82,7 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Prog
         loss = _weighted_mean(functional.cross_entropy(logits, torch.tensor(step.targets), reduction="none"), step)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"loss {loss.item()} at step {number + 1}; lower the learning rate")
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's, without types
         torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

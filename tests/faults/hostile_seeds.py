@@ -12,11 +12,11 @@ from typing import Any
 from streams.messages import Question
 
 UNIT = Path(__file__).parents[1] / "unit" / "verifiers"
-sys.path.append(str(UNIT))
+sys.path.append(str(UNIT))  # before the imports below
 
-from instruction_cases import IFBENCH, IFEVAL, NEED_DATA, OWN  # noqa: E402
-from mathematics_right import RIGHT  # noqa: E402
-from mathematics_wrong import WRONG  # noqa: E402
+from instruction_cases import IFBENCH, IFEVAL, NEED_DATA, OWN  # noqa: E402 (needs the path)
+from mathematics_right import RIGHT  # noqa: E402 (needs the path)
+from mathematics_wrong import WRONG  # noqa: E402 (needs the path)
 
 BOMBS = [
     *("9^{9^9}", "(10^9)!", r"\boxed{((3!)!)!}", r"\boxed{(((9^{999})^{999})^{999})}", r"\boxed{(x+y+z)^{9999}}"),

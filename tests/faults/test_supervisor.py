@@ -43,7 +43,7 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
     def start(behaviours: dict[str, str], **options: object) -> Supervisor:
         specs = [spec(name, behaviour, tmp_path) for name, behaviour in behaviours.items()]
-        supervisor = Supervisor(specs, **({"folder": tmp_path, "policy": PATIENT} | options))  # type: ignore[arg-type]  # options of any kind
+        supervisor = Supervisor(specs, **({"folder": tmp_path, "policy": PATIENT} | options))
         supervisor.start()
         started.append(supervisor)
         return supervisor
@@ -213,4 +213,4 @@ def test_usage_counts_a_services_busy_cores(supervise: Supervise, tmp_path: Path
     pid_of(tmp_path, "router")
     supervisor.snapshot()
     usage = supervisor.snapshot()[0].usage
-    assert 0 <= usage.cpu_cores < os.cpu_count() * 1.5  # type: ignore[operator]  # never None on Linux
+    assert 0 <= usage.cpu_cores < os.cpu_count() * 1.5

@@ -85,7 +85,7 @@ def test_a_killed_database_comes_back_under_running_services(runs: Path) -> None
         insert_run(stack, "train")
         supervisor = stack.start_services()
         learner = pid_of(stack.folder, "learner")
-        server = stack.database._child  # type: ignore[attr-defined]
+        server = stack.database._child
         os.kill(server.pid, signal.SIGKILL)
         assert server.wait(5) == -signal.SIGKILL
         external = ExternalPostgres(stack.settings.database.url, 2)
@@ -99,7 +99,7 @@ def test_the_embedded_brokers_death_ends_the_run(runs: Path) -> None:
     with Stack(settings_in(runs), services(IDLE)) as stack:
         stack.start_services()
         pid_of(stack.folder, "learner")
-        os.kill(stack.broker._child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.kill(stack.broker._child.pid, signal.SIGKILL)
         end = await_true(lambda: stack.wait(1))
     assert end.outcome is Outcome.FAILED
     assert end.message.startswith("broker died, and what it held is lost with it")

@@ -16,6 +16,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from infra.settings.limits import Limits
@@ -186,9 +187,9 @@ class Simulation:
             seq, self._next = self._next, self._next + 1
             self._admission.dispatched(seq, train=True)
             self._groups[seq] = _Group(self._version, plan.group_size, self._now + plan.deadline_seconds)
-            self._after(plan.latency_seconds, lambda seq=seq: self._arrive(seq))  # type: ignore[misc]
+            self._after(plan.latency_seconds, partial(self._arrive, seq))
             if plan.deadline_seconds < math.inf:
-                self._after(plan.deadline_seconds, lambda seq=seq: self._expire(seq))  # type: ignore[misc]
+                self._after(plan.deadline_seconds, partial(self._expire, seq))
         self.outcome.most_open = max(self.outcome.most_open, self._admission.open_groups)
 
     # The engines

@@ -79,7 +79,7 @@ class _Thread:
         try:
             if logger is not None:
                 logger.close()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 (as above)
             self._failed(_text(error))
 
     def _failed(self, why: str) -> None:

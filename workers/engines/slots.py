@@ -112,7 +112,7 @@ class _SlotLayer(CacheLayerMixin):
     """One layer of the slots, as the model asks for it."""
 
     def __init__(self, slots: Slots, layer: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # the library's, without types
         self._slots = slots
         self._layer = layer
 

@@ -64,7 +64,7 @@ class Endpoint:
         limits = httpx.Limits(max_connections=connections, keepalive_expiry=2.0)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         # Time is bounded by the caller's deadline over the whole call, not by one for each read.
-        self._client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)  # noqa: S113
+        self._client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)  # noqa: S113 (as said)
         self._free = asyncio.Semaphore(connections)
 
     async def post(self, url: str, body: Mapping[str, Any], deadline: float) -> Any:

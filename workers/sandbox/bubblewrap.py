@@ -101,7 +101,7 @@ class BubblewrapLauncher:
             found += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             found += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
-        found += ["--symlink", "/proc/self/fd", "/dev/fd", "--symlink", FOLDER, "/dev/shm"]  # noqa: S108
+        found += ["--symlink", "/proc/self/fd", "/dev/fd", "--symlink", FOLDER, "/dev/shm"]  # noqa: S108  inside
         found += ["--perms", "1777", "--size"]
         after = ["--tmpfs", FOLDER, "--remount-ro", "/", "--chdir", FOLDER]
         return found, [*after, "--", str(interpreter.inside), *FLAGS, "-c", BOOT]

@@ -127,7 +127,7 @@ def launch(
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno(), *groups],
                 env=environment,
-                **options,  # type: ignore[call-overload]
+                **options,  # type: ignore[call-overload]  # of Popen's overloads none takes a mapping
             )
         except BaseException:
             ours.close()

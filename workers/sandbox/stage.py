@@ -90,7 +90,7 @@ def run(job: "dict[str, Any]") -> None:
     limit(job["limits"])
     if job["argv"]:
         os.close(CHANNEL)
-        os.execvp(job["argv"][0], job["argv"])  # noqa: S606
+        os.execvp(job["argv"][0], job["argv"])  # noqa: S606  the job's program
     sys.argv = [job["name"], *job["arguments"]]
     module = type(sys)("__main__")
     sys.modules["__main__"] = module
@@ -98,11 +98,11 @@ def run(job: "dict[str, Any]") -> None:
     try:
         if (harness := job["harness"]) is not None:
             module.__dict__.update(receive=receive, reply=reply)
-            exec(harness, module.__dict__)  # noqa: S102
+            exec(harness, module.__dict__)  # noqa: S102  the job's program
         else:
             os.close(CHANNEL)
             module.__dict__["__file__"] = job["name"]
-            exec(compile(job["source"], job["name"], "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+            exec(compile(job["source"], job["name"], "exec", dont_inherit=True), module.__dict__)  # noqa: S102  the job's program
     except MemoryError:
         os._exit(MEMORY_EXIT)
 

@@ -121,4 +121,4 @@ def _built(schema: bytes) -> Validator:
 
 
 def _refuse(uri: str) -> NoReturn:
-    raise NoSuchResource(ref=uri)  # type: ignore[call-arg]
+    raise NoSuchResource(ref=uri)  # type: ignore[call-arg]  # as above

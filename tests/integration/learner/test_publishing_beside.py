@@ -60,7 +60,7 @@ def run_until_killed(settings: Settings, bootstrap: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return announcement
 
-    Publisher.write = killed  # type: ignore[method-assign]
+    Publisher.write = killed
     Learner(settings, bootstrap).run()
 
 

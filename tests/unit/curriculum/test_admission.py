@@ -153,11 +153,12 @@ CALLS = st.lists(st.tuples(st.sampled_from(["train", "other", "close", "take"]),
 @settings(max_examples=300, deadline=None)
 def test_the_cursors_say_what_the_rules_say(limits, first_seq, calls):
     admission, plain = Admission(limits, first_seq), Plain(limits, first_seq)
-    for call, seq in calls:
+    for call, number in calls:
+        seq = number
         if call == "take":
             if not plain.window:
                 continue
-            seq = plain.window[seq % len(plain.window)]  # noqa: PLW2901
+            seq = plain.window[number % len(plain.window)]
             assert admission.takeable(seq)
         for each in (admission, plain):
             if call == "take":

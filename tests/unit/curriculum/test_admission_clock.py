@@ -100,7 +100,10 @@ def test_the_bound_is_reached(limits):
     """The youngest of the first B groups takes as long as the window lets the others overtake it."""
     asked = count()
     slow = limits.slots - 1
-    lengths = lambda _: 10**6 if next(asked) == slow else 1  # noqa: E731
+
+    def lengths(_):
+        return 10**6 if next(asked) == slow else 1
+
     outcome = Simulation(
         plan(limits=limits, lengths=lengths, running=10**3, steps=limits.max_age + 1, learner_tokens_per_second=1e9)
     ).play()
@@ -112,7 +115,10 @@ def test_the_bound_is_reached(limits):
 def test_a_straggler_wedges_nothing_past_its_deadline(limits, seed, share):
     """Groups that never end are closed at their deadline; what waited for them goes on then."""
     deadline = 100.0
-    lengths = lambda draw: FOR_EVER if draw.random() < share else 5  # noqa: E731
+
+    def lengths(draw):
+        return FOR_EVER if draw.random() < share else 5
+
     many = plan(limits=limits, lengths=lengths, running=10**6, deadline_seconds=deadline, seed=seed, steps=10)
     outcome = Simulation(many).play()
     assert len(outcome.step_ends) == many.steps
@@ -129,7 +135,9 @@ def test_a_straggler_without_a_deadline_stops_the_run():
 
 
 def test_a_run_is_a_function_of_its_plan():
-    long_tail = lambda draw: 1 + int(draw.lognormvariate(3, 1.5))  # noqa: E731
+    def long_tail(draw):
+        return 1 + int(draw.lognormvariate(3, 1.5))
+
     chosen = {"lengths": long_tail, "engines": 3, "group_size": 3, "filtered": 0.2}
     first, second = (Simulation(plan(seed=7, **chosen)).play() for _ in range(2))
     assert first == second

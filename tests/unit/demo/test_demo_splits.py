@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -80,9 +81,9 @@ def test_pairs_are_unordered() -> None:
 
 
 @pytest.mark.parametrize("make", [original_tasks, new_tasks, heldout_tasks])
-def test_sets_are_fixed_and_without_repeats(make: object) -> None:
-    tasks = make()  # type: ignore[operator]
-    assert tasks == make()  # type: ignore[operator]
+def test_sets_are_fixed_and_without_repeats(make: Callable[[], list[Task]]) -> None:
+    tasks = make()
+    assert tasks == make()
     assert len({task.prompt for task in tasks}) == len(tasks)
     assert {task.domain for task in tasks} == set(DOMAINS)
 

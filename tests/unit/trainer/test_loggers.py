@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_a_logger_that_fails_says_so_once_and_stops_nothing(caplog):
 
 def test_a_logger_whose_package_is_not_there_names_the_remedy(caplog):
     def make():
-        import no_such_package  # noqa: F401
+        import_module("no_such_package")
 
     loggers = Loggers({"absent": make})
     loggers.log({}, 1)

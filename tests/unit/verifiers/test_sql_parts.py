@@ -62,8 +62,8 @@ def test_derived_instances_are_the_same_again_and_differ_from_each_other() -> No
 def test_backwards_holds_the_same_rows_stored_in_reverse() -> None:
     with closing(build(SHOP)) as source, closing(backwards(source)) as copy:
         for table in ("client", "sale", "log", "dear"):
-            forth = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-            back = copy.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            forth = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 (names above)
+            back = copy.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 (names above)
             assert sorted(map(str, forth)) == sorted(map(str, back))
         assert [row[0] for row in copy.execute("SELECT id, price FROM sale NOT INDEXED")] == [4, 3, 2, 1]
         assert copy.execute("SELECT typeof(id) FROM sale").fetchone() == ("integer",)

@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import msgspec
@@ -97,8 +97,8 @@ class TearingFileSystem(MemoryFileSystem):
     """Stores half of what it is given, and says nothing."""
 
     protocol = "tearing"
-    store: dict[str, Any] = {}  # noqa: RUF012
-    pseudo_dirs = [""]  # noqa: RUF012
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         content = Path(lpath).read_bytes()

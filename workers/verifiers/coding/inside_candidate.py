@@ -26,7 +26,7 @@ _SHOWN = 200
 def load(source: str, entry_point: str) -> Callable[..., Any] | None:
     """The function, or the method of a new object of the class in `Class.method`; None where it is not defined."""
     space: dict[str, Any] = {"__name__": "candidate", "__builtins__": __builtins__}
-    exec(compile(source, "candidate.py", "exec", dont_inherit=True), space)  # noqa: S102
+    exec(compile(source, "candidate.py", "exec", dont_inherit=True), space)  # noqa: S102  it is in its sandbox
     owner, _, method = entry_point.rpartition(".")
     found = space.get(owner or method)
     if owner and found is not None:
@@ -53,7 +53,7 @@ def outcome(function: Callable[..., Any], arguments: list[Any], keywords: dict[s
         return f"V{encode(value)}".encode()
     except MemoryError:
         return b"M"
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:  # noqa: BLE001  a hostile value
         return f"U{text(str(error)[:_SHOWN])}".encode()
 
 
@@ -62,7 +62,7 @@ def call(function: Callable[..., Any], arguments: list[Any], keywords: dict[str,
     if pid == 0:
         try:
             reply(outcome(function, arguments, keywords))
-        except BaseException:  # noqa: BLE001
+        except BaseException:  # noqa: BLE001  a fork never returns
             os._exit(1)
         os._exit(ANSWERED)
     _, status = os.waitpid(pid, 0)
@@ -78,7 +78,7 @@ def serve() -> None:
     except MemoryError:
         reply(b"M")
         return
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:  # noqa: BLE001  SystemExit while loading too
         reply(raised(error))
         return
     reply(b"R" if function else b"N")

@@ -21,7 +21,7 @@ _OWN_DEFECTS = (NameError, ImportError, SyntaxError)
 """No value of a candidate's makes a script raise these."""
 
 
-class Defect(Exception):  # noqa: N818
+class Defect(Exception):  # noqa: N818  the script's, not ours
     """Of the script."""
 
 
@@ -62,11 +62,11 @@ def verdict(job: dict[str, Any]) -> str:
     candidate = Candidate()
     try:
         space: dict[str, Any] = {"__name__": "checker", "__builtins__": __builtins__}
-        exec(compile(job["source"], "checker.py", "exec", dont_inherit=True), space)  # noqa: S102
+        exec(compile(job["source"], "checker.py", "exec", dont_inherit=True), space)  # noqa: S102  it is in its sandbox
         check = space.get("check")
         if not callable(check):
-            raise Defect("the script defines no check")  # noqa: TRY301
-    except BaseException as error:  # noqa: BLE001
+            raise Defect("the script defines no check")  # noqa: TRY301  told as all that fails while loading
+    except BaseException as error:  # noqa: BLE001  SystemExit too is a script's end
         return f"X{said(error)}"
     try:
         if job["cases"] is None:
@@ -75,7 +75,7 @@ def verdict(job: dict[str, Any]) -> str:
             passed = all(check(*case) is not False for case in job["cases"])
     except MemoryError:
         return "M"
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:  # noqa: BLE001  SystemExit too is a script's end
         early = job["cases"] is None and not candidate.calls and not isinstance(error, AssertionError)
         own = early or isinstance(error, Defect) or (isinstance(error, _OWN_DEFECTS) and not candidate.raised)
         return f"{'X' if own else 'F'}{said(error)}"

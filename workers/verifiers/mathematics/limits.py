@@ -113,7 +113,7 @@ def _exponents(text: str) -> Iterator[str]:
     """What stands after each `^` up to the next space or sign, or within its braces, with a power that follows."""
     for match in re.finditer(r"\^\s*", text):
         rest = text[match.end() :]
-        end = _closing(rest) if rest[:1] in {"{", "("} else len(re.match(r"-?\s*\w*", rest)[0])  # type: ignore[index]
+        end = _closing(rest) if rest[:1] in {"{", "("} else len(re.match(r"-?\s*\w*", rest)[0])  # type: ignore[index]  # never None
         following = re.match(r"\s*[\^!]", rest[end:])
         yield rest[:end] + (following[0] if following else "")
 

@@ -28,8 +28,9 @@ class Result:
 
 def same_value(one: Value, other: Value) -> bool:
     if isinstance(one, float) or isinstance(other, float):
-        numbers = isinstance(one, int | float) and isinstance(other, int | float)
-        return numbers and (one == other or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE))  # type: ignore[arg-type]
+        if not (isinstance(one, int | float) and isinstance(other, int | float)):
+            return False
+        return one == other or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return type(one) is type(other) and one == other
 
 
