@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from trainer import checkpoint
 from trainer.checkpoint import History
+from trainer.layers import recompute_activations
 from trainer.models import ValueModel, load_causal_lm
 from trainer.policies import load_policy
 from trainer.ppo import PPO
@@ -36,8 +38,8 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     policy = load_policy(policy_folder, template, learner.lora)
     value = _value_model(settings, policy, template)
     for model in (policy, value and value.trunk):
-        if model is not None and learner.weights == "bfloat16":
-            hold_in_bfloat16(model)
+        if model is not None:
+            _prepare(model, learner)
     return PPO(policy, value, learner, _reference(settings, policy, template))
 
 
@@ -45,6 +47,14 @@ def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tupl
     """From a checkpoint, or from the start. Raises what `build_ppo` raises, and CheckpointError."""
     ppo = build_ppo(settings, saved or template, template)
     return ppo, checkpoint.restore(saved, ppo) if saved else History(0, 0, 0, {}, SeqSet())
+
+
+def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:
+    """One that is trained."""
+    if settings.weights == "bfloat16":
+        hold_in_bfloat16(model)
+    if settings.gradient_checkpointing:
+        recompute_activations(model)
 
 
 def hold_in_bfloat16(model: torch.nn.Module) -> None:

@@ -16,6 +16,8 @@ from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForCausalLM
 
 from trainer.batch import TrainingRow
+from trainer.token_logprobs import sliced_logprobs
+from workers import packed_attention
 from workers.shared_prefix import attention_mask
 
 SHARDED_FORWARD = "policy_tensors"
@@ -40,7 +42,9 @@ def load_causal_lm(folder: Path) -> Any:
     """A causal language model in float32. In eval mode: dropout would be a difference between engine and learner, and
     gradients need no other mode. Raises OSError or ValueError where it does not load.
     """
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=packed_attention.register()
+    )
     return model.eval()
 
 
@@ -50,31 +54,32 @@ def hidden_states(model: Any, row: TrainingRow) -> Tensor:
         input_ids=row.packed.input_ids[None],
         position_ids=row.packed.position_ids[None],
         attention_mask=attention_mask(row.packed),
+        packed_blocks=row.packed.blocks,
         use_cache=False,
     )
     states: Tensor = output.last_hidden_state[0, row.predictors_N]
     return states
 
 
-def policy_forward(model: Any, row: TrainingRow, *, entropy_gradient: bool = False) -> PolicyOutput:
+def policy_forward(
+    model: Any, row: TrainingRow, *, entropy_gradient: bool = False, logit_tokens: int = 0
+) -> PolicyOutput:
     """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature).
 
-    `entropy_gradient`: the entropy is part of a loss. A sharded model is whole only within its own call, so that all of
-    this happens inside it.
+    `entropy_gradient`: the entropy is part of a loss. `logit_tokens`: how many targets have logits at a time, 0 for
+    all. A sharded model is whole only within its own call, so that all of this happens inside it.
     """
     sharded = isinstance(model, FSDPModule)
     compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
-    return PolicyOutput(*compute(row, entropy_gradient=entropy_gradient))
+    logprobs_N, entropy_N, states_ND = compute(row, logit_tokens=logit_tokens)
+    return PolicyOutput(logprobs_N, entropy_N if entropy_gradient else entropy_N.detach(), states_ND)
 
 
-def policy_tensors(model: Any, row: TrainingRow, *, entropy_gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """What PolicyOutput holds, in its order."""
+def policy_tensors(model: Any, row: TrainingRow, *, logit_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What PolicyOutput holds, in its order, all with gradients."""
     states_ND = hidden_states(model, row)
-    logits_NV = model.get_output_embeddings()(states_ND).float() / row.temperature_N[:, None]
-    all_logprobs_NV = torch.log_softmax(logits_NV, dim=-1)
-    logprobs_N = all_logprobs_NV.gather(1, row.targets_N[:, None])[:, 0]
-    with nullcontext() if entropy_gradient else torch.no_grad():
-        entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(dim=-1)
+    head = model.get_output_embeddings()
+    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, row.targets_N, row.temperature_N, logit_tokens)
     return logprobs_N, entropy_N, states_ND.float()
 
 

@@ -126,7 +126,7 @@ class PPO:
             Models(self.policy, self.value, self.reference),
             () if value_only else self._early_proximal_rows(batch, minibatches),
             self._share,
-            autocast_on=settings.autocast,
+            settings,
         )
         targets = estimate(batch, scores_B, kept_B, snapshot, settings, value_only=value_only)
         report.explained_variance = targets.explained_variance
@@ -215,7 +215,12 @@ class PPO:
         if plan.value_only and (self.value is None or self.value.trunk is not None):
             return None
         with torch.set_grad_enabled(not plan.value_only), autocast(enabled=self._settings.autocast):
-            return policy_forward(self.policy, row, entropy_gradient=self._settings.objective.entropy > 0)
+            return policy_forward(
+                self.policy,
+                row,
+                entropy_gradient=self._settings.objective.entropy > 0,
+                logit_tokens=self._settings.logit_tokens,
+            )
 
     def _tokens(self, row: TrainingRow, output: PolicyOutput, part: _Part, plan: _Plan) -> Tokens:
         objective, snapshot = self._settings.objective, plan.snapshot

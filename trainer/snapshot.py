@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infra.settings.learner import LearnerSettings
 from trainer.batch import TrainingBatch, TrainingRow
 from trainer.models import ValueModel, autocast, policy_forward
 from trainer.parallel.share import Share
@@ -37,7 +38,11 @@ class Models:
 
 @torch.no_grad()
 def take_snapshot(
-    batch: TrainingBatch, models: Models, proximal_rows: Collection[TrainingRow], share: Share, *, autocast_on: bool
+    batch: TrainingBatch,
+    models: Models,
+    proximal_rows: Collection[TrainingRow],
+    share: Share,
+    settings: LearnerSettings,
 ) -> Snapshot:
     """`proximal_rows`: those whose proximal log-probabilities are needed before the step."""
     lengths = torch.tensor([len(trajectory.logprobs) for trajectory in batch.trajectories])
@@ -50,13 +55,13 @@ def take_snapshot(
     passes: list[tuple[Sequence[TrainingRow], Callable[[TrainingRow], dict[str, Tensor]]]] = []
     if wanted or shares_policy:
         asked = batch.rows if shares_policy else [row for row in batch.rows if id(row) in wanted]
-        passes.append((asked, partial(_policy_pass, models)))
+        passes.append((asked, partial(_policy_pass, models, settings.logit_tokens)))
     if models.value is not None and not shares_policy:
         passes.append((batch.rows, partial(_value_pass, models.value)))
     if models.reference is not None:
-        passes.append((batch.rows, partial(_reference_pass, models.reference)))
+        passes.append((batch.rows, partial(_reference_pass, models.reference, settings.logit_tokens)))
     computed: dict[str, Tensor] = {}
-    with autocast(enabled=autocast_on):
+    with autocast(enabled=settings.autocast):
         for rows, compute in passes:
             computed |= _over(rows, compute, share, torch.zeros_like(mask_BT))
     return Snapshot(
@@ -81,9 +86,9 @@ def _over(
     return share.summed(found)
 
 
-def _policy_pass(models: Models, row: TrainingRow) -> dict[str, Tensor]:
+def _policy_pass(models: Models, logit_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
     """With the values of a head that stands on the policy."""
-    output = policy_forward(models.policy, row)
+    output = policy_forward(models.policy, row, logit_tokens=logit_tokens)
     if models.value is None or models.value.trunk is not None:
         return {"proximal": output.logprobs_N}
     return {"proximal": output.logprobs_N, "values": models.value(row, output.hidden_ND)}
@@ -93,8 +98,8 @@ def _value_pass(value: ValueModel, row: TrainingRow) -> dict[str, Tensor]:
     return {"values": value(row, None)}
 
 
-def _reference_pass(reference: Any, row: TrainingRow) -> dict[str, Tensor]:
-    return {"reference": policy_forward(reference, row).logprobs_N}
+def _reference_pass(reference: Any, logit_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
+    return {"reference": policy_forward(reference, row, logit_tokens=logit_tokens).logprobs_N}
 
 
 def _where(row: TrainingRow) -> tuple[Tensor, Tensor]:

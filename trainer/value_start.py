@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AutoModel
 
 from trainer.models import ValueModel
+from workers import packed_attention
 
 _HEADS = ("score", "v_head.summary", "value_head", "v_head")
 """Sequence classifiers of transformers; TRL's value head; other usual names. Each with .weight and perhaps .bias."""
@@ -23,7 +24,7 @@ class ValueStartError(ValueError):
 
 def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
     """`vocabulary`: the policy's, whose token ids it will see. Raises ValueStartError, OSError."""
-    trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").eval()
+    trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=packed_attention.register()).eval()
     rows = trunk.get_input_embeddings().num_embeddings
     if rows < vocabulary:
         raise ValueStartError(

@@ -5,11 +5,14 @@ stands at the position it would have in a row of its own. Hidden states therefor
 up to rounding. The judge scores the candidates of one question this way; the learner trains on groups so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+_BLOCK_TOKENS = 256
+"""Short suffixes share a block up to here, where computing what the mask forbids begins to cost more than calls do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,17 @@ class PrefixGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class AttentionBlock:
+    """Neighbouring tokens of one group that attend to nothing but themselves and the group's prefix."""
+
+    tokens: int
+    prefix: int
+    """Tokens of the prefix, with which the last block before that has 0 here begins; 0 where this one does."""
+    mask: Tensor
+    """bool [tokens, prefix + tokens]; the row's mask there."""
+
+
+@dataclass(frozen=True, slots=True)
 class PackedRow:
     """A row of L tokens. The logits that predict a suffix's first token stand at its group's `prefix_last`."""
 
@@ -39,6 +53,8 @@ class PackedRow:
     """[group][suffix]: where it stands in the row."""
     prefix_last: list[int]
     """[group]: index of the prefix's last token."""
+    blocks: list[AttentionBlock]
+    """Of all its tokens, in order."""
 
 
 def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
@@ -64,13 +80,33 @@ def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
                 slices[-1].append(where)
             else:
                 prefix_last.append(where.stop - 1)
+    mask = _tree_mask(torch.tensor(owners, dtype=torch.long))
+    prefixes = [slice(last + 1 - len(group.prefix), last + 1) for last, group in zip(prefix_last, groups, strict=True)]
     return PackedRow(
         input_ids=torch.tensor(ids, dtype=torch.long),
         position_ids=torch.tensor(positions, dtype=torch.long),
-        mask=_tree_mask(torch.tensor(owners, dtype=torch.long)),
+        mask=mask,
         suffix_slices=slices,
         prefix_last=prefix_last,
+        blocks=[block for own in zip(prefixes, slices, strict=True) for block in _blocks(mask, *own)],
     )
+
+
+def _blocks(mask: Tensor, prefix: slice, suffixes: Sequence[slice]) -> Iterator[AttentionBlock]:
+    start, stop = prefix.start, prefix.stop
+    for suffix in suffixes:
+        if suffix.stop - start > _BLOCK_TOKENS:
+            yield _block(mask, slice(start, stop), prefix)
+            start = suffix.start
+        stop = suffix.stop
+    yield _block(mask, slice(start, stop), prefix)
+
+
+def _block(mask: Tensor, tokens: slice, prefix: slice) -> AttentionBlock:
+    size, shared = tokens.stop - tokens.start, prefix.stop - prefix.start
+    if tokens.start == prefix.start:
+        return AttentionBlock(size, 0, mask[tokens, tokens].clone())
+    return AttentionBlock(size, shared, torch.cat([mask[tokens, prefix], mask[tokens, tokens]], dim=1))
 
 
 def attention_mask(row: PackedRow) -> Tensor:

@@ -115,6 +115,12 @@ class LearnerSettings(Section):
     """As the engine's."""
     row_tokens: Annotated[int, Field(ge=64)] = 1024
     """Tokens in one packed row, which bound a step's memory; a group longer than this makes a row of its own."""
+    logit_tokens: Annotated[int, Field(ge=0)] = 1024
+    """Of one row, whose logits exist at a time, in the matrix products' type; 0 for all. A row with more targets pays
+    with its logits' second computation, a tenth of a step with SmolLM2-135M; one of row_tokens by default does not."""
+    gradient_checkpointing: bool = False
+    """Keep each layer's input alone for the backward pass and compute the rest again: a third more arithmetic, for
+    models or rows whose activations do not fit. A CPU has memory for the default row."""
     max_staleness: Annotated[int, Field(ge=0)] = 4
     """Hard check: groups whose oldest token is older are dropped as stale and counted. Above what admission lets
     through (`Limits.max_age`, 2 with its defaults) and an engine that lags, so that it only catches what went wrong."""

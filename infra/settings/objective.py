@@ -39,7 +39,7 @@ class ObjectiveSettings(Section):
     average_tokens: Annotated[int, Field(ge=0)] = 0
     """Of `constant`; the longest response that is sampled is usual."""
     entropy: Weight = 0.0
-    """Bonus for each nat of a token's entropy (PPO 1707.06347). It keeps logits for the backward pass."""
+    """Bonus for each nat of a token's entropy (PPO 1707.06347). Its gradient costs one more pass over the logits."""
     positive_nll: Weight = 0.0
     """Weight of the mean negative log-likelihood of good responses' tokens (VAPO 2504.05118, 0.1 there)."""
     positive_score: Share = 1.0

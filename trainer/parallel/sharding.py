@@ -17,6 +17,7 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from infra.settings.learner import LearnerSettings
+from trainer.layers import layers_of
 from trainer.models import SHARDED_FORWARD, policy_tensors
 from trainer.parallel.share import Share
 from trainer.ppo import PPO
@@ -49,10 +50,8 @@ def shard(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, share: Share) -
 
 def _shard_model(model: nn.Module, trunk: Any | None, mesh: DeviceMesh) -> None:
     """Layer by layer, then what is left (embeddings, last norm, heads) as one."""
-    names = set(getattr(trunk, "_no_split_modules", None) or ())
-    for module in model.modules():
-        if type(module).__name__ in names:
-            fully_shard(module, mesh=mesh)
+    for layer in layers_of(model, described_by=trunk) if trunk is not None else ():
+        fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
 
 

@@ -11,10 +11,12 @@ from torch.distributed import destroy_process_group
 from torch.multiprocessing.spawn import spawn
 
 from infra.settings.learner import KLSettings, LearnerSettings, LoraSettings, ValueSettings
+from infra.settings.objective import ObjectiveSettings
 from streams.records import TopicPartition
 from trainer import checkpoint
 from trainer.batch import TrainingBatch, pack_batch
 from trainer.checkpoint import History
+from trainer.layers import recompute_activations
 from trainer.models import ValueModel, load_causal_lm
 from trainer.parallel.sharding import shard
 from trainer.parallel.share import Part
@@ -35,12 +37,22 @@ CASES = {
         advantage="group", value=ValueSettings(kind="none"), kl=KLSettings(place="loss", coefficient=0.1), **PLAIN
     ),
     "lora": LearnerSettings(value=ValueSettings(kind="head"), lora=LoraSettings(rank=2), **PLAIN),
+    "small_memory": LearnerSettings(
+        advantage="group",
+        value=ValueSettings(kind="none"),
+        objective=ObjectiveSettings(entropy=0.01),
+        logit_tokens=2,
+        gradient_checkpointing=True,
+        **PLAIN,
+    ),
 }
 
 
 def whole_ppo(folder: Path, template: Path, settings: LearnerSettings) -> PPO:
     torch.manual_seed(0)
     policy = load_policy(folder, template, settings.lora)
+    if settings.gradient_checkpointing:
+        recompute_activations(policy)
     trunk = load_causal_lm(template).base_model if settings.value.kind == "model" else None
     value = None if settings.value.kind == "none" else ValueModel(policy.config.hidden_size, trunk)
     reference = load_causal_lm(template).requires_grad_(False) if settings.kl.place != "none" else None

@@ -151,7 +151,7 @@ def test_cut_off_answers_carry_no_loss(tiny_policy_folder):
         weights.append([parameter.detach().clone() for parameter in ppo.policy.parameters()])
         assert report.masked_share == pytest.approx(1 / 3 if len(members[0]) == 2 else 0.0)
     for masked, absent in zip(*weights, strict=True):
-        torch.testing.assert_close(masked, absent, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(masked, absent, rtol=1e-3, atol=5e-4)  # Adam's step is 1e-2 for any gradient
 
 
 def test_nothing_to_train_on_changes_nothing(tiny_policy_folder):
