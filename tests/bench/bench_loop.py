@@ -16,9 +16,11 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import psutil
@@ -81,7 +83,8 @@ class LoopError(RuntimeError):
 def settings_of(steps: int, folder: Path) -> Settings:
     values = SETTINGS | {"selector.max_steps": SKIPPED + steps + AHEAD, "run.folder": folder}
     settings = resolve("demo-group", [f"{path}={value}" for path, value in values.items()]).settings
-    return with_prepared(settings, prepare_apart(settings))
+    with redirect_stdout(sys.stderr):  # its progress
+        return with_prepared(settings, prepare_apart(settings))
 
 
 def run_loop(settings: Settings, steps: int) -> tuple[Side, list[PromptTicket]]:
@@ -126,10 +129,10 @@ def cpu_of(pid: int) -> float:
     """With its children, and those that have ended."""
     whole = psutil.Process(pid)
     times = [process.cpu_times() for process in [whole, *whole.children(recursive=True)]]
-    return sum(each.user + each.system for each in times)
+    return float(sum(each.user + each.system for each in times))
 
 
-def lines_of(stack: Stack) -> list[dict]:
+def lines_of(stack: Stack) -> list[dict[str, Any]]:
     file = stack.folder / STEPS_FILE
     return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
 
@@ -144,9 +147,11 @@ def tickets_of(settings: Settings) -> list[PromptTicket]:
 def run_single(settings: Settings, tickets: list[PromptTicket], steps: int, folder: Path) -> Side:
     (folder / "settings.json").write_text(settings.model_dump_json())
     (folder / "tickets.bin").write_bytes(msgspec.msgpack.encode(tickets))
-    command = [sys.executable, Path(__file__).with_name("single_process.py"), folder / "settings.json"]
-    command += [folder / "tickets.bin", str(SKIPPED + steps)]
+    script = Path(__file__).with_name("single_process.py")
+    command = [sys.executable, str(script), str(folder / "settings.json"), str(folder / "tickets.bin")]
+    command.append(str(SKIPPED + steps))
     env = os.environ | {"OMP_NUM_THREADS": str(settings.learner.threads), "TOKENIZERS_PARALLELISM": "false"}
+    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the services': a thread that spins counts as work
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     measured = lines[SKIPPED:]
