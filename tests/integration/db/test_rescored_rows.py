@@ -2,44 +2,19 @@
 
 from dataclasses import replace
 
-import pytest
+from score_rows import record
 from sqlalchemy import Engine, select
 
 from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.rescores import RESCORED, write_rescored
-from infra.db.sink import ScoredRecord, ScoreSink
+from infra.db.sink import ScoreSink
 from infra.db.statistics import Running
 
 
-@pytest.fixture
-def record() -> ScoredRecord:
-    return ScoredRecord(
-        topic="scored",
-        partition=0,
-        offset=4,
-        rollout_id="r:0/0",
-        route="rtv",
-        scorer="math",
-        scorer_version="1",
-        run_id="r",
-        group_id="r:0",
-        prompt_id="p0",
-        domain="mathematics",
-        purpose="train",
-        policy_version=0,
-        score=1.0,
-        status="correct",
-        why="",
-        text="5",
-        response_tokens=1,
-        seconds=0.1,
-        scored_at=1.7e9,
-    )
-
-
-def test_written_twice_is_once_and_neither_statistics_nor_offsets_move(engine: Engine, record: ScoredRecord) -> None:
-    ScoreSink(engine, 0.9, "difficulty").write([record])
-    again = [replace(record, score=0.0, scorer_version=version, offset=99) for version in ("1", "2")]
+def test_written_twice_is_once_and_neither_statistics_nor_offsets_move(engine: Engine) -> None:
+    first = record(0, 1.0, offset=4)
+    ScoreSink(engine, 0.9, "difficulty").write([first])
+    again = [replace(first, score=0.0, scorer_version=version, offset=99) for version in ("1", "2")]
     assert [write_rescored(engine, again), write_rescored(engine, [*again, *again]), write_rescored(engine, [])] == [
         *(2, 0, 0)
     ]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
+from lineage_messages import RUN, closed, started
 
 from streams.codec import encode, headers_of
 from streams.messages import (
@@ -25,7 +26,6 @@ from trainer.audit import report_on
 from trainer.audit_evidence import DatabaseEvidence, GroupRow, digest, read_log
 from trainer.audit_rules import Evidence
 
-RUN = "run"
 END = 1000.0
 SAMPLES = 2
 SINK = {("scored", 0): 1000}
@@ -84,27 +84,6 @@ def verdict(seq, index, score=1.0, status=Status.JUDGED, route=Route.GENRM):
         seconds=0.0,
         scored_at=0.0,
     )
-
-
-def closed(seq, ordinal, outcome=Outcome.TRAINED, lineage=1):
-    return GroupClosed(
-        run_id=RUN,
-        group_id=f"{RUN}:{seq}",
-        seq=seq,
-        purpose=Purpose.TRAIN,
-        outcome=outcome,
-        reason="",
-        lineage=lineage,
-        ordinal=ordinal,
-        version=1,
-        staleness=0,
-        mean_score=None,
-        closed_at=0.0,
-    )
-
-
-def started(lineage, ordinal, at=0.0):
-    return LineageStarted(run_id=RUN, lineage=lineage, version=0, ordinal=ordinal, started_at=at)
 
 
 TOPICS = {

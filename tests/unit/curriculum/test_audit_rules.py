@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from audit_history import END, RUN, History, closed, rollout, started, ticket, verdict
+from audit_history import END, History, rollout, ticket, verdict
+from lineage_messages import RUN, closed, started
 
 from streams.codec import encode
 from streams.dead_letters import dead_letter

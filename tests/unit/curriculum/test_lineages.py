@@ -1,30 +1,9 @@
 """Which closings and versions a later lineage takes back."""
 
 import pytest
+from lineage_messages import closed, started
 
-from streams.messages import GroupClosed, LineageStarted, Outcome, Purpose
 from trainer.curriculum.history import Lineages
-
-
-def started(lineage, ordinal, version=0):
-    return LineageStarted(run_id="r", lineage=lineage, version=version, ordinal=ordinal, started_at=0.0)
-
-
-def closed(lineage, ordinal):
-    return GroupClosed(
-        run_id="r",
-        group_id="r:0",
-        seq=0,
-        purpose=Purpose.TRAIN,
-        outcome=Outcome.TRAINED,
-        reason="",
-        lineage=lineage,
-        ordinal=ordinal,
-        version=0,
-        staleness=0,
-        mean_score=None,
-        closed_at=0.0,
-    )
 
 
 @pytest.mark.parametrize(
@@ -33,11 +12,11 @@ def closed(lineage, ordinal):
 )
 def test_closings_from_a_later_start_on_are_abandoned(lineage, ordinal, abandoned):
     lineages = Lineages.of([started(3, 8), started(1, 0), started(2, 5)])
-    assert lineages.abandoned(closed(lineage, ordinal)) is abandoned
+    assert lineages.abandoned(closed(0, ordinal, lineage=lineage)) is abandoned
 
 
 def test_a_version_is_left_behind_by_a_later_start_below_it_only():
-    lineages = Lineages.of([started(1, 0, 0), started(2, 5, 10)])
+    lineages = Lineages.of([started(1, 0), started(2, 5, version=10)])
     assert lineages.rewound(1, 11)
     assert not lineages.rewound(1, 10)
     assert not lineages.rewound(2, 12)

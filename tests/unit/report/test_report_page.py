@@ -2,59 +2,29 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from report_rows import START, group, response
 
 from infra.db.calibration import Calibration
 from infra.report import html
-from infra.report.collect import GroupRow, Response, RunRecord, SelectionRow
+from infra.report.collect import RunRecord, SelectionRow
 from infra.report.markup import number
 from infra.report.summary import RunFacts, summarise
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 NASTY = '<script>alert("x")</script> & $money'
-
-
-def response(prompt: str, label: str, score: float, text: str) -> Response:
-    return Response(
-        rollout_id=f"{prompt}/{label}",
-        prompt_id=prompt,
-        domain="writing",
-        purpose="eval",
-        label=label,
-        outcome="filtered",
-        score=score,
-        status="judged",
-        why=NASTY,
-        text=text,
-        tokens=3,
-        scorer="judge 1",
-    )
 
 
 @pytest.fixture
 def record() -> RunRecord:
     groups = tuple(
-        GroupRow(
-            seq=seq,
-            prompt_id="p",
-            domain="writing",
-            purpose="train",
-            label="",
-            outcome="trained",
-            reason="",
-            staleness=seq % 2,
-            version=seq + 1,
-            mean_score=0.5,
-            dispatched_at=START + timedelta(seconds=seq),
-            closed_at=START + timedelta(seconds=seq + 2),
-        )
+        group(seq, domain="writing", staleness=seq % 2, version=seq + 1, closed_at=START + timedelta(seconds=seq + 2))
         for seq in range(4)
     )
     responses = tuple(
-        response(f"p{number}", label, score, f"{NASTY} the sea is calm {number}")
+        response(f"p{number}", label, score, "writing", why=NASTY, text=f"{NASTY} the sea is calm {number}")
         for number in range(5)
         for label, score in (("before", 0.0), ("after", number / 4))
     )
@@ -112,8 +82,10 @@ def test_prompts_that_were_set_aside_are_named(record: RunRecord, tmp_path: Path
 
 
 def test_collapse_onto_a_template_is_an_alarm(record: RunRecord, tmp_path: Path) -> None:
-    varied = [response(f"q{number}", "before", 0.0, f"word{number} is not like any other") for number in range(30)]
-    same = [response(f"q{number}", "after", 1.0, "The sea is calm and wide") for number in range(30)]
+    varied = [
+        response(f"q{number}", "before", 0.0, "writing", text=f"word{number} is like no other") for number in range(30)
+    ]
+    same = [response(f"q{number}", "after", 1.0, "writing", text="The sea is calm and wide") for number in range(30)]
     assert "No alarm." in page(replace(record, responses=tuple(varied)), tmp_path)
     assert "Alarm in writing" in page(replace(record, responses=(*varied, *same)), tmp_path)
 

@@ -1,51 +1,18 @@
 """summary.json on hand-computed data, and the statistics below it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_rows import START, group, response
 
 from infra.report.collect import GroupRow, Response, RunRecord
 from infra.report.statistics import bootstrap_interval, distinct_2, opening_share, percentiles, running_mean
 from infra.report.summary import RunFacts, heldout, phase_seconds, summarise
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 FACTS = RunFacts(wall_seconds=100.0, prepare_seconds=10.0, broker="embedded", seed=3)
-
-
-def response(prompt: str, label: str, score: float | None, domain: str = "a", **other: Any) -> Response:
-    fields = {
-        "rollout_id": f"{prompt}/{label}",
-        "purpose": "eval",
-        "outcome": "filtered",
-        "status": "correct",
-        "why": "",
-        "text": "",
-        "tokens": 4,
-        "scorer": "exact 1",
-    }
-    return Response(**{**fields, "prompt_id": prompt, "label": label, "score": score, "domain": domain, **other})
-
-
-def group(seq: int, **other: Any) -> GroupRow:
-    row = GroupRow(
-        seq=seq,
-        prompt_id="p",
-        domain="a",
-        purpose="train",
-        label="",
-        outcome="trained",
-        reason="",
-        staleness=1,
-        version=2,
-        mean_score=0.5,
-        dispatched_at=START + timedelta(seconds=seq),
-        closed_at=START + timedelta(seconds=seq + 1),
-    )
-    return replace(row, **other)
 
 
 def record(groups: tuple[GroupRow, ...] = (), responses: tuple[Response, ...] = ()) -> RunRecord:
