@@ -4,15 +4,13 @@ Invariant: a folder under the cache is complete or absent. It is written beside 
 by the content it was made from, so that two processes that start together unpack once and never read half a model.
 """
 
-import fcntl
 import hashlib
 import importlib.metadata
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from workers.file_lock import locked
 
 DEMO_MODEL = "smollm2-135m-instruct"
 WEIGHTS_FILE = "model.safetensors"
@@ -71,7 +69,7 @@ def _demo_model(cache: Path, setting: str) -> Path:
         return target
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / ".model-files.lock"):
+        with locked(cache / ".model-files.lock"):
             if not target.is_dir():
                 _unpack(gguf, target)
     except Exception as error:  # safetensors and transformers raise their own kinds on a full disk or a broken file
@@ -121,14 +119,3 @@ def _convert(gguf: Path, folder: Path) -> None:
         gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
     )
     model.save_pretrained(folder)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Between processes; the kernel drops the lock of a holder that dies."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

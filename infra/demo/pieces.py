@@ -4,18 +4,16 @@ Invariant: a piece's folder is complete or absent, and its name is the hash of e
 is made beside its place and renamed into it; an interrupt or an error leaves nothing half-made.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.folders import atomic_folder, remove_unfinished
+from workers.file_lock import locked
 
 REPORT = "report.json"
 _DIGITS = 16
@@ -41,7 +39,7 @@ def piece(root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path
     target = root / f"{name}-{content_hash(inputs)}"
     if not (target / REPORT).is_file():
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f".{name}.lock"):
+        with locked(root / f".{name}.lock"):
             if not (target / REPORT).is_file():
                 remove_unfinished(root, f"{name}-")  # of a process that was killed: we hold the lock
                 _make(target, make)
@@ -77,14 +75,3 @@ def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
 def _read(target: Path, *, made: bool) -> Piece:
     written = json.loads((target / REPORT).read_text(encoding="utf-8"))
     return Piece(target, made, written["seconds"], written["cpu_seconds"], written["report"])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Between processes; the kernel drops the lock of a holder that dies."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
