@@ -44,6 +44,10 @@ class Verifier(Protocol):
     def verify(self, question: Question, response: str) -> Verdict: ...
 
 
+class OptionsError(ValueError):
+    """The prompt's reference or options are wrong; the text says what is."""
+
+
 class Signed:
     """What a verifier may inherit: verdicts that bear its name and version."""
 
@@ -52,6 +56,10 @@ class Signed:
 
     def _verdict(self, score: float | None, status: Status, why: str, details: dict[str, Any] | None = None) -> Verdict:
         return Verdict(score, status, why, self.name, self.version, details=details or {})
+
+    def _refused(self, why: object) -> Verdict:
+        """Of a prompt by which no response can be judged."""
+        return self._verdict(None, Status.INFRA_ERROR, f"{why}; correct the prompt")
 
 
 @runtime_checkable

@@ -40,11 +40,10 @@ class ChoiceVerifier(Signed):
         try:
             labels = _labels(question.options)
         except ValueError as error:
-            return self._verdict(None, Status.INFRA_ERROR, f"options: {error}; correct the prompt")
+            return self._refused(f"options: {error}")
         gold = labels.gold(question.ground_truth or "")
         if gold is None:
-            why = f"the ground truth {question.ground_truth!r} is none of {', '.join(labels.names)}; correct the prompt"
-            return self._verdict(None, Status.INFRA_ERROR, why)
+            return self._refused(f"the ground truth {question.ground_truth!r} is none of {', '.join(labels.names)}")
         try:
             return self._compare(gold, committed(after_reasoning(response), labels), labels)
         except (SeveralError, HedgedError, NoAnswerError) as error:

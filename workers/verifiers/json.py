@@ -52,14 +52,13 @@ class JsonVerifier(Signed):
             gold = _gold(question.ground_truth, required=validator is None)
         except (SchemaError, NotJsonError, TypeError, RecursionError) as error:
             text = getattr(error, "message", str(error))
-            return self._verdict(None, Status.INFRA_ERROR, f"schema or reference: {text[:200]}; correct the prompt")
+            return self._refused(f"schema or reference: {text[:200]}")
         try:
             return self._judge(validator, gold, _value(question.options, response))
         except NotJsonError as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error)[:200])
         except (Unresolvable, EndlessError, re.error) as error:
-            why = f"schema: {error!s:.200}: no reference is fetched, and patterns must compile; correct the prompt"
-            return self._verdict(None, Status.INFRA_ERROR, why)
+            return self._refused(f"schema: {error!s:.200}: no reference is fetched, and patterns must compile")
 
     def _judge(self, validator: Validator | None, gold: Any, value: Any) -> Verdict:
         """Raises Unresolvable, re.error, EndlessError, NotJsonError."""

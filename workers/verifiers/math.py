@@ -36,8 +36,7 @@ class MathVerifier(Signed):
     def verify(self, question: Question, response: str) -> Verdict:
         gold = self._gold(question.ground_truth)
         if gold is None:
-            why = f"the ground truth {question.ground_truth!r} is no mathematical expression; correct the prompt"
-            return self._verdict(None, Status.INFRA_ERROR, why)
+            return self._refused(f"the ground truth {question.ground_truth!r} is no mathematical expression")
         text = after_reasoning(response)
         try:
             if question.options.get("whole_answer"):

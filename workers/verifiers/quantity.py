@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import OptionsError, Signed, Verdict
 from workers.verifiers.quantities.grammar import Quantity, quantities_in, whole_quantity
-from workers.verifiers.quantities.tolerance import OptionsError, Tolerance
+from workers.verifiers.quantities.tolerance import Tolerance
 from workers.verifiers.quantities.typography import plain
 from workers.verifiers.quantities.units import UnitError
 from workers.verifiers.reading.denials import CORRECTIONS, check_stands
@@ -66,7 +66,7 @@ class QuantityVerifier(Signed):
             gold = _gold(question.ground_truth)
             tolerance = Tolerance.of(question.options)
         except OptionsError as error:
-            return self._verdict(None, Status.INFRA_ERROR, f"{error}; correct the prompt")
+            return self._refused(error)
         try:
             found = committed(after_reasoning(response))
             for one in found:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import regex
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import OptionsError, Signed, Verdict
 from workers.verifiers.reading.reasoning import after_reasoning
 
 SECONDS = 0.5
@@ -26,10 +26,6 @@ _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL, "x": r
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _FUZZY = re.compile(r"(?<!\\)\{[^{}]*[a-zA-Z<=]")
 """The regex module's approximate matching, which Python's own patterns know as plain text."""
-
-
-class OptionsError(ValueError):
-    """The prompt's pattern, examples or flags are wrong."""
 
 
 class NoPatternError(ValueError):
@@ -61,7 +57,7 @@ class RegexVerifier(Signed):
                 return self._judge_pattern(text, question.options, flags, mode)
             return self._judge_text(text, _pattern(question, flags), mode)
         except OptionsError as error:
-            return self._verdict(None, Status.INFRA_ERROR, f"{error}; correct the prompt")
+            return self._refused(error)
         except NoPatternError as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import OptionsError, Signed, Verdict
 from workers.verifiers.reading.denials import standing
 from workers.verifiers.reading.finals import HEDGE, NoAnswerError, clean, unwrapped
 from workers.verifiers.reading.items import MAX_ITEMS, key_of, readings
@@ -21,10 +21,6 @@ _DUPLICATES = ("auto", "ignore", "count", "refuse")
 _INTRODUCTION = re.compile(r"^[^\n{}\[\]]{0,300}?(?::|=|\bare\b|\bis\b|\binclude\b|∈)\s*(?=\S)", re.IGNORECASE)
 _GROUP = re.compile(r"\\?\{[^{}]*\\?\}|\[[^\[\]]*\]|∅|\\(?:emptyset|varnothing)(?![A-Za-z])")
 _DOUBT = re.compile(r"\b(?:or|not|nor|except|but)\b|n't\b|\?", re.IGNORECASE)
-
-
-class OptionsError(ValueError):
-    """The prompt's reference or options are wrong."""
 
 
 class SetVerifier(Signed):
@@ -49,7 +45,7 @@ class SetVerifier(Signed):
             comparison = _Comparison(question.options)
             golds = comparison.golds(question.ground_truth)
         except OptionsError as error:
-            return self._verdict(None, Status.INFRA_ERROR, f"{error}; correct the prompt")
+            return self._refused(error)
         try:
             answers = committed(after_reasoning(response))
         except NoAnswerError as error:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, Self
 
+from workers.verifiers.base import OptionsError
 from workers.verifiers.quantities.grammar import Quantity
 from workers.verifiers.quantities.units import CELSIUS, FAHRENHEIT, Unit, converted
 
@@ -22,10 +23,6 @@ FEWEST_FIGURES = 2
 FEWEST_FIGURES_INTEGER = 3
 """A short integer is often exact: 12 V is not 12.4 V, while 343 m/s is 343.2 m/s."""
 _DIMENSIONLESS = Unit()
-
-
-class OptionsError(ValueError):
-    """The prompt's reference or options are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
