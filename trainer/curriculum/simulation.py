@@ -5,15 +5,12 @@ groups that complete, are filtered, or expire at their deadline; a learner that 
 announces, and closes. What is not: failures of processes, memory, the text itself.
 
 Invariant: nothing here decides what may be dispatched or taken; `Admission` does. A run is a function of its plan.
-
-Engines keep a count of decode steps, in which every running sample makes one token: a sample that joins at step c with
-n tokens to make leaves at c + n, whatever joins or leaves meanwhile.
 """
 
 import heapq
 import math
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +18,7 @@ from typing import Literal
 
 from infra.settings.limits import Limits
 from trainer.curriculum.admission import Admission
+from trainer.curriculum.simulated_engine import SimulatedEngine
 
 Lengths = Callable[[random.Random], float]
 """Draws the tokens of one response, at least 1; infinity for one that never ends."""
@@ -92,47 +90,6 @@ class _Group:
     """Version under which its first sample started."""
 
 
-@dataclass(slots=True)
-class _Engine:
-    plan: Plan
-    at: float = 0.0
-    step: float = 0.0
-    running: list[tuple[float, int, float]] = field(default_factory=list)
-    """(decode step at which it leaves, group, tokens), a heap."""
-    waiting: deque[tuple[int, float]] = field(default_factory=deque)
-    epoch: int = 0
-    """Tells the newest of its wake-ups from those that something overtook."""
-
-    @property
-    def load(self) -> int:
-        return len(self.running) + len(self.waiting)
-
-    def advance(self, now: float) -> list[tuple[int, float]]:
-        """Decode until `now`; returns (group, tokens) of the samples that left."""
-        if self.running:
-            self.step += (now - self.at) / self._seconds
-        self.at = now
-        left = []
-        while self.running and self.running[0][0] <= self.step:
-            left.append(heapq.heappop(self.running)[1:])
-        return left
-
-    def join(self, seq: int, tokens: float) -> None:
-        heapq.heappush(self.running, (self.step + tokens, seq, tokens))
-
-    @property
-    def next_step(self) -> float:
-        """The decode step at which the next sample leaves."""
-        return self.running[0][0] if self.running else math.inf
-
-    def seconds_to_next(self) -> float:
-        return max(0.0, self.next_step - self.step) * self._seconds
-
-    @property
-    def _seconds(self) -> float:
-        return self.plan.decode_seconds + self.plan.decode_seconds_more * (len(self.running) - 1)
-
-
 class Simulation:
     """One run. `play` returns its outcome; raises DeadlockError where nothing more would ever happen."""
 
@@ -140,7 +97,7 @@ class Simulation:
         self._plan = plan
         self._random = random.Random(plan.seed)
         self._admission = Admission(plan.limits)
-        self._engines = [_Engine(plan) for _ in range(plan.engines)]
+        self._engines = [SimulatedEngine(plan.decode_seconds, plan.decode_seconds_more) for _ in range(plan.engines)]
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._now = 0.0
@@ -208,7 +165,7 @@ class Simulation:
             engine.waiting.append((seq, max(1, self._plan.lengths(self._random))))
         self._work(engine)
 
-    def _work(self, engine: _Engine) -> None:
+    def _work(self, engine: SimulatedEngine) -> None:
         """Samples leave, others join, and the engine is woken when the next one leaves."""
         for seq, tokens in engine.advance(self._now):
             self._sampled(seq, tokens)
@@ -224,7 +181,7 @@ class Simulation:
             epoch = engine.epoch
             self._after(engine.seconds_to_next(), lambda: self._wake(engine, epoch))
 
-    def _wake(self, engine: _Engine, epoch: int) -> None:
+    def _wake(self, engine: SimulatedEngine, epoch: int) -> None:
         if epoch == engine.epoch:
             engine.step, engine.at = engine.next_step, self._now  # exactly, however the clock is rounded
             self._work(engine)
