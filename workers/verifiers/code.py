@@ -27,7 +27,7 @@ MARGIN_SECONDS = 0.3
 
 class CodeVerifier(Signed):
     name = "code"
-    version = "1"
+    version = "2"
     sandboxed = True
     policy = (
         "The program is the last fenced block after any reasoning block, or the whole answer where there is none. "

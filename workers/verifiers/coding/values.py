@@ -106,6 +106,8 @@ def canonical(value: Any) -> Hashable:
         return kind, frozenset(canonical(item) for item in value)
     if kind is float and math.isnan(value):
         return kind, "nan"
+    if kind is complex:
+        return kind, canonical(value.real), canonical(value.imag)
     return kind, value
 
 
