@@ -75,6 +75,7 @@ def test_evaluations_and_selections_beside_training(make_loop, engine, prompts):
     rounds = rows(engine, select(Selection.round, Selection.version).distinct())
     assert set(rounds) == {(0, 0), (1, 2)}
     later = rows(engine, select(Selection.why).where(Selection.round == 1, Selection.normalised.is_not(None)))
+    assert later
     assert all("scores, decayed" in row.why for row in later)
 
 
@@ -114,6 +115,7 @@ def test_quarantined_and_unscorable_prompts_are_not_dispatched(make_loop, engine
         play(loop)
     assert "8 prompts are left out" in caplog.text
     texts = {prompts[group.prompt_id] for group in loop.groups()}
+    assert texts
     assert texts <= {f"mathematics {number}?" for number in range(2, 8)}
 
 
