@@ -117,10 +117,10 @@ class LearnerSettings(Section):
     """Tokens in one packed row, which bound a step's memory; a group longer than this makes a row of its own."""
     logit_tokens: Annotated[int, Field(ge=0)] = 1024
     """Of one row, whose logits exist at a time, in the matrix products' type; 0 for all. A row with more targets pays
-    with its logits' second computation, a tenth of a step with SmolLM2-135M; one of row_tokens by default does not."""
+    with its logits' second computation, a seventh of a step with SmolLM2-135M; none of the default row_tokens does."""
     gradient_checkpointing: bool = False
     """Keep each layer's input alone for the backward pass and compute the rest again: a third more arithmetic, for
-    models or rows whose activations do not fit. A CPU has memory for the default row."""
+    models or rows whose activations do not fit. The default row's are 1 GB with SmolLM2-135M, a fifth of that so."""
     max_staleness: Annotated[int, Field(ge=0)] = 4
     """Hard check: groups whose oldest token is older are dropped as stale and counted. Above what admission lets
     through (`Limits.max_age`, 2 with its defaults) and an engine that lags, so that it only catches what went wrong."""
