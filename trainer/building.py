@@ -12,8 +12,10 @@ from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from trainer import checkpoint
 from trainer.checkpoint import History
+from trainer.device import CPU, chosen_device
 from trainer.layers import recompute_activations
 from trainer.models import ValueModel, load_causal_lm
+from trainer.parallel.team import world_size
 from trainer.policies import load_policy
 from trainer.ppo import PPO
 from trainer.seqset import SeqSet
@@ -29,9 +31,12 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     """`policy_folder`: a checkpoint's, or `template`, which the run started from.
 
     Raises OSError or ValueError where a model does not load, ValueStartError or ReferenceModelError (ValueErrors)
-    where the value model's or the reference's folder does not fit the policy.
+    where the value model's or the reference's folder does not fit the policy, DeviceError where the host lacks what
+    learner.device asks for.
     """
     learner = settings.learner
+    # Sharding moves each layer's part to its process's device; the whole might not fit there.
+    device = CPU if world_size() > 1 else chosen_device(learner.device)
     if learner.threads:
         torch.set_num_threads(learner.threads)
     torch.manual_seed(settings.run.seed)
@@ -40,7 +45,11 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     for model in (policy, value and value.trunk):
         if model is not None:
             _prepare(model, learner)
-    return PPO(policy, value, learner, _reference(settings, policy, template))
+    reference = _reference(settings, policy, template)
+    for model in (policy, value, reference):
+        if model is not None:
+            model.to(device)
+    return PPO(policy, value, learner, reference)
 
 
 def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, History]:

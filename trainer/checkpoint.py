@@ -2,8 +2,9 @@
 
 Invariant: restoring a checkpoint and reading the log from its `offsets`, skipping the groups in `closed`, sees every
 group that the surviving history has not closed, and none that it has. The model part is a folder that
-transformers loads, or peft where an adapter is trained. What is written knows no world size: a checkpoint of several
-processes is one that a single process would have written.
+transformers loads, or peft where an adapter is trained. What is written knows no world size
+and no device: a checkpoint of several processes or of an accelerator is one that a single process on the CPU would
+have written, and restores there.
 """
 
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ def latest(folder: Path) -> Path | None:
 def restore(path: Path, ppo: PPO) -> History:
     """Put the state into `ppo`, whose policy was loaded from `path`. Raises CheckpointError."""
     try:
-        state: Mapping[str, Any] = torch.load(path / _STATE_FILE, weights_only=True)
+        state: Mapping[str, Any] = torch.load(path / _STATE_FILE, map_location="cpu", weights_only=True)
         ppo.load_state_dict(state["ppo"])
         torch.set_rng_state(state["rng"])
         return _history(state)

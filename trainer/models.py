@@ -1,7 +1,8 @@
 """Policy and value models over packed rows: Hugging Face causal language models, float32 masters.
 
 Invariant: logits exist only where a target is predicted; log-probabilities and values are float32 whatever the
-matrix products ran in. Shapes: L tokens of a row, N targets, D hidden, V vocabulary.
+matrix products ran in, and on the CPU wherever the model is; hidden states stay on its device. Shapes: L tokens of a
+row, N targets, D hidden, V vocabulary.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +17,7 @@ from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForCausalLM
 
 from trainer.batch import TrainingRow
+from trainer.device import CPU
 from trainer.token_logprobs import sliced_logprobs
 from workers import packed_attention
 from workers.shared_prefix import attention_mask
@@ -30,12 +32,17 @@ class PolicyOutput:
     entropy_N: Tensor
     """Nats; detached, unless its gradient was asked for."""
     hidden_ND: Tensor
-    """Last hidden states at the predicting positions, float32."""
+    """Last hidden states at the predicting positions, float32, on the model's device."""
 
 
-def autocast(*, enabled: bool) -> AbstractContextManager[Any]:
-    """bfloat16 matrix products on the CPU, or what the weights are in."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if enabled else nullcontext()
+def autocast(*, enabled: bool, device: torch.device = CPU) -> AbstractContextManager[Any]:
+    """bfloat16 matrix products on `device`, or what the weights are in."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if enabled else nullcontext()
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """A model is on one device, or its shards in this process are."""
+    return next(model.parameters()).device
 
 
 def load_causal_lm(folder: Path) -> Any:
@@ -49,15 +56,17 @@ def load_causal_lm(folder: Path) -> Any:
 
 
 def hidden_states(model: Any, row: TrainingRow) -> Tensor:
-    """Last hidden states [N, D] where the row's targets are predicted."""
+    """Last hidden states [N, D] where the row's targets are predicted, on the model's device."""
+    device = device_of(model)
+    packed = row.packed.to(device)
     output = model.base_model(
-        input_ids=row.packed.input_ids[None],
-        position_ids=row.packed.position_ids[None],
-        attention_mask=attention_mask(row.packed),
-        packed_blocks=row.packed.blocks,
+        input_ids=packed.input_ids[None],
+        position_ids=packed.position_ids[None],
+        attention_mask=attention_mask(packed),
+        packed_blocks=packed.blocks,
         use_cache=False,
     )
-    states: Tensor = output.last_hidden_state[0, row.predictors_N]
+    states: Tensor = output.last_hidden_state[0, row.predictors_N.to(device)]
     return states
 
 
@@ -72,14 +81,15 @@ def policy_forward(
     sharded = isinstance(model, FSDPModule)
     compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
     logprobs_N, entropy_N, states_ND = compute(row, logit_tokens=logit_tokens)
-    return PolicyOutput(logprobs_N, entropy_N if entropy_gradient else entropy_N.detach(), states_ND)
+    return PolicyOutput(logprobs_N.cpu(), (entropy_N if entropy_gradient else entropy_N.detach()).cpu(), states_ND)
 
 
 def policy_tensors(model: Any, row: TrainingRow, *, logit_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What PolicyOutput holds, in its order, all with gradients."""
+    """What PolicyOutput holds, in its order, all with gradients and on the model's device."""
     states_ND = hidden_states(model, row)
+    targets_N, temperature_N = row.targets_N.to(states_ND.device), row.temperature_N.to(states_ND.device)
     head = model.get_output_embeddings()
-    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, row.targets_N, row.temperature_N, logit_tokens)
+    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, targets_N, temperature_N, logit_tokens)
     return logprobs_N, entropy_N, states_ND.float()
 
 
@@ -94,13 +104,21 @@ class ValueModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
-        """Values [N], float32. The policy's hidden states are used, detached, where there is no trunk."""
+        """Values [N], float32, on the model's device. The policy's hidden states are used, detached, where there is no
+        trunk.
+        """
         if self.trunk is not None:
             states_ND = hidden_states(self.trunk, row)
         elif policy_hidden_ND is not None:
             states_ND = policy_hidden_ND.detach()
         else:
             raise ValueError("a value head without a trunk needs the policy's hidden states")
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(states_ND.device.type, enabled=False):
             values: Tensor = self.head(states_ND.float())[:, 0]
         return values
+
+
+def value_forward(model: ValueModel, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
+    """Values [N] of the row's targets, on the CPU. A sharded model is whole only within its own call."""
+    values: Tensor = model(row, policy_hidden_ND)
+    return values.cpu()

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from infra.settings.learner import LearnerSettings
 from trainer import shaping
 from trainer.advantages.estimate import Targets, estimate
 from trainer.batch import TrainingBatch, TrainingRow
-from trainer.models import PolicyOutput, ValueModel, autocast, policy_forward
+from trainer.models import PolicyOutput, ValueModel, autocast, device_of, policy_forward, value_forward
 from trainer.objectives.averaging import Counts, coefficients
 from trainer.objectives.policy import Tokens, policy_loss
 from trainer.objectives.value import value_error
@@ -77,6 +78,7 @@ class PPO:
         """Called before weights change, which whoever reads them beside a step may hold back."""
         self._settings = settings
         self._share: Share = share or Whole()
+        self._autocast = partial(autocast, enabled=settings.autocast, device=device_of(policy))
         self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
         self.value_optimizer = (
             None if value is None else Optimizer(value.parameters(), settings.value.learning_rate, settings)
@@ -151,7 +153,7 @@ class PPO:
         differences: list[Tensor] = []
         for row, counted in self._share.rows(part.rows):
             loss, measures, difference = self._row_loss(row, part, plan)
-            (loss * (self._share.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]
+            (loss * (self._share.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]  # torch's
             if counted:
                 differences.append(difference)
             for name, value in measures.items():
@@ -214,7 +216,7 @@ class PPO:
         """None where only a value model with a trunk of its own is trained."""
         if plan.value_only and (self.value is None or self.value.trunk is not None):
             return None
-        with torch.set_grad_enabled(not plan.value_only), autocast(enabled=self._settings.autocast):
+        with torch.set_grad_enabled(not plan.value_only), self._autocast():
             return policy_forward(
                 self.policy,
                 row,
@@ -252,8 +254,8 @@ class PPO:
         targets, where = plan.targets, (row.trajectory_N, row.step_N)
         assert targets.values_BT is not None
         assert targets.returns_BT is not None
-        with autocast(enabled=self._settings.autocast):
-            values_N = value(row, None if output is None else output.hidden_ND)
+        with self._autocast():
+            values_N = value_forward(value, row, None if output is None else output.hidden_ND)
         clip = 0.0 if plan.value_only else self._settings.value.clip
         error_N = value_error(values_N, targets.values_BT[where], targets.returns_BT[where], clip)
         return (coefficients(row, plan.kept_B, part.counts, "token", 0) * error_N).sum()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from infra.settings.learner import LearnerSettings
 from trainer.batch import TrainingBatch, TrainingRow
-from trainer.models import ValueModel, autocast, policy_forward
+from trainer.models import ValueModel, autocast, device_of, policy_forward, value_forward
 from trainer.parallel.share import Share
 
 
@@ -61,7 +61,7 @@ def take_snapshot(
     if models.reference is not None:
         passes.append((batch.rows, partial(_reference_pass, models.reference, settings.logit_tokens)))
     computed: dict[str, Tensor] = {}
-    with autocast(enabled=settings.autocast):
+    with autocast(enabled=settings.autocast, device=device_of(models.policy)):
         for rows, compute in passes:
             computed |= _over(rows, compute, share, torch.zeros_like(mask_BT))
     return Snapshot(
@@ -91,11 +91,11 @@ def _policy_pass(models: Models, logit_tokens: int, row: TrainingRow) -> dict[st
     output = policy_forward(models.policy, row, logit_tokens=logit_tokens)
     if models.value is None or models.value.trunk is not None:
         return {"proximal": output.logprobs_N}
-    return {"proximal": output.logprobs_N, "values": models.value(row, output.hidden_ND)}
+    return {"proximal": output.logprobs_N, "values": value_forward(models.value, row, output.hidden_ND)}
 
 
 def _value_pass(value: ValueModel, row: TrainingRow) -> dict[str, Tensor]:
-    return {"values": value(row, None)}
+    return {"values": value_forward(value, row, None)}
 
 
 def _reference_pass(reference: Any, logit_tokens: int, row: TrainingRow) -> dict[str, Tensor]:

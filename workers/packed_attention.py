@@ -32,7 +32,7 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
     **options: Any,
 ) -> tuple[Tensor, None]:
     """`query` is [1, H, L, W], `key` and `value` [1, K, L, W]; returns [1, L, H, W]. `packed_blocks` comes from the
-    model's call; a model that does not hand it on attends under `attention_mask`.
+    model's call, on its device; a model that does not hand it on attends under `attention_mask`.
     """
     if packed_blocks is None:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
@@ -68,8 +68,7 @@ def _attend(
         else:
             seen = tuple(torch.cat([a[:, : block.prefix], b], dim=1) for a, b in zip(first, seen, strict=True))
         keys, values = (tensor[:, None].expand(-1, query_KGLW.shape[1], -1, -1) for tensor in seen)
-        mask = block.mask.to(own_query.device)
-        found.append(scaled_dot_product_attention(own_query, keys, values, attn_mask=mask, scale=scaling))
+        found.append(scaled_dot_product_attention(own_query, keys, values, attn_mask=block.mask, scale=scaling))
     return found
 
 

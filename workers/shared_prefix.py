@@ -6,7 +6,8 @@ up to rounding. The judge scores the candidates of one question this way; the le
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -55,6 +56,16 @@ class PackedRow:
     """[group]: index of the prefix's last token."""
     blocks: list[AttentionBlock]
     """Of all its tokens, in order."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same row, its tensors on `device`."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            position_ids=self.position_ids.to(device),
+            mask=self.mask.to(device),
+            blocks=[replace(block, mask=block.mask.to(device)) for block in self.blocks],
+        )
 
 
 def pack(groups: Sequence[PrefixGroup]) -> PackedRow:

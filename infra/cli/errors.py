@@ -45,6 +45,7 @@ _EXPECTED = {
     "trainer.curriculum.session.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.sft.ExamplesError": ExitCode.USAGE,
     "trainer.checkpoint.CheckpointError": ExitCode.USAGE,
+    "trainer.device.DeviceError": ExitCode.USAGE,
     "trainer.value_start.ValueStartError": ExitCode.USAGE,
     "trainer.policies.PolicyFilesError": ExitCode.USAGE,
     "trainer.lora.LoraError": ExitCode.USAGE,

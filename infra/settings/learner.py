@@ -8,6 +8,7 @@ from infra.settings.objective import GuardSettings, KLSettings, ObjectiveSetting
 from infra.settings.section import Seconds, Section, Share
 
 LoggerKind = Literal["tensorboard", "wandb"]
+DeviceKind = Literal["auto", "cpu", "cuda"]
 
 
 class ValueSettings(Section):
@@ -108,9 +109,12 @@ class LearnerSettings(Section):
     1/256 of a weight is lost in bfloat16."""
     autocast: bool = True
     """bfloat16 matrix products over float32 weights."""
+    device: DeviceKind = "auto"
+    """Where models and optimizers are. `auto`: a CUDA device where torch sees one, else the CPU, so that one recipe
+    runs on both; `cuda` refuses to start without one, which would otherwise show as a slow run."""
     processes: Annotated[int, Field(ge=1)] = 1
-    """That `serve learner` starts on this host, through torchrun: one an accelerator. Models and optimizers are spread
-    over them. On several hosts: torchrun ... -m infra.cli.main serve learner, which then says how many."""
+    """That `serve learner` starts on this host, through torchrun: one an accelerator, by number. Models and optimizers
+    are spread over them. On several hosts: torchrun ... -m infra.cli.main serve learner, which then says how many."""
     threads: Annotated[int, Field(ge=0)] = 1
     """As the engine's."""
     row_tokens: Annotated[int, Field(ge=64)] = 1024

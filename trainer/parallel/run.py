@@ -20,7 +20,7 @@ def run_member(settings: Settings, bootstrap: str) -> None:
     """Raises what the learner raises, on the leader; RuntimeError where another process is gone."""
     from trainer.learner import Learner
 
-    team = join_team()
+    team = join_team(settings.learner.device)
     if team.leads:
         lead = Lead(team, settings.learner)
         _on_signals(lead)

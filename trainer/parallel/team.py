@@ -13,6 +13,9 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
+from infra.settings.learner import DeviceKind
+from trainer.device import chosen_device
+
 _TIMEOUT = timedelta(minutes=30)
 """A member that died closes its connections, which ends the others at once; this only bounds a hang. Far above what the
 others wait for without it: the leader's longest write, of a checkpoint."""
@@ -64,15 +67,15 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def join_team() -> Team:
-    """With torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. Raises RuntimeError where the others
-    cannot be met.
+def join_team(kind: DeviceKind) -> Team:
+    """With torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT; `kind` is learner.device. Raises
+    DeviceError, and RuntimeError where the others cannot be met.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cuda:nccl,cpu:gloo" if device == "cuda" else "gloo", timeout=_TIMEOUT)
+    device = chosen_device(kind)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("cuda:nccl,cpu:gloo" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     size = dist.get_world_size()
     group = dist.new_group(backend="gloo", timeout=_TIMEOUT)
     assert isinstance(group, dist.ProcessGroup)
-    return Team(dist.get_rank(), size, init_device_mesh(device, (size,)), group)
+    return Team(dist.get_rank(), size, init_device_mesh(device.type, (size,)), group)

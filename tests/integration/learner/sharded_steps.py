@@ -80,7 +80,7 @@ def member(rank: int, size: int, template: Path, out: Path, saved: dict[str, Pat
     """One process: from the checkpoints `saved`, or from the start; writes reports, a version and a checkpoint."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
     torch.set_num_threads(1)
-    team = join_team()
+    team = join_team("auto")
     for name, settings in CASES.items():
         ppo = whole_ppo(saved.get(name, template), template, settings)
         if name in saved:
