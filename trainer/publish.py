@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class Publisher:
         """The URL under which all of `source` now lies. Raises OSError."""
         place = remote.child(source.name)
         for path in sorted(source.iterdir()):
-            _attempted(lambda path=path: place.put(path))  # type: ignore[misc]
+            _attempted(partial(place.put, path))
         stale = [name for name in remote.folders() if name.startswith("lineage")][: -self.keep]
         for name in stale:
             try:

@@ -43,7 +43,7 @@ def token_logprobs(logits_NV: Tensor, targets_N: Tensor, temperature_N: Tensor) 
     """Log softmax(logits / temperature) at the targets, and that distribution's entropy in nats: float32 [N] each, both
     with a gradient to the logits, once.
     """
-    logprobs_N, entropy_N = _TokenLogprobs.apply(logits_NV, targets_N, temperature_N)  # type: ignore[no-untyped-call]
+    logprobs_N, entropy_N = _TokenLogprobs.apply(logits_NV, targets_N, temperature_N)  # type: ignore[no-untyped-call]  # torch's
     return logprobs_N, entropy_N
 
 
