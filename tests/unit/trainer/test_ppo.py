@@ -139,8 +139,8 @@ def test_a_reference_holds_the_policy_back(tiny_policy_folder):
 
 
 def test_cut_off_answers_carry_no_loss(tiny_policy_folder):
-    """A batch with a cut-off answer trains as the batch would in which that answer's tokens are of no group. In float64,
-    since Adam's first step is the learning rate for any gradient, also where float32's is rounding alone.
+    """A batch with a cut-off answer trains as the batch would in which that answer's tokens are of no group. In
+    float64, since Adam's first step is the learning rate for any gradient, also where float32's is rounding alone.
     """
     settings = changed(GROUP, advantage="score", overlong={"mask": True}, minibatches=1)
     cut = trajectory([1, 2, 3], [7, 8, 9], score=0.5)
