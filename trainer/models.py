@@ -50,7 +50,7 @@ def load_causal_lm(folder: Path) -> Any:
     gradients need no other mode. Raises OSError or ValueError where it does not load.
     """
     model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=packed_attention.register()
+        folder, dtype=torch.float32, attn_implementation=packed_attention.implementation(folder)
     )
     return model.eval()
 

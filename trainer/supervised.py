@@ -56,6 +56,7 @@ def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
         input_ids=row.input_ids[None],
         position_ids=row.position_ids[None],
         attention_mask=attention_mask(row),
+        packed_blocks=row.blocks,
         use_cache=False,
     ).last_hidden_state[0]
     logits: Tensor = model.get_output_embeddings()(hidden[torch.tensor(positions)])

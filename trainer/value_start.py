@@ -24,7 +24,8 @@ class ValueStartError(ValueError):
 
 def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
     """`vocabulary`: the policy's, whose token ids it will see. Raises ValueStartError, OSError."""
-    trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=packed_attention.register()).eval()
+    attention = packed_attention.implementation(folder)
+    trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
     rows = trunk.get_input_embeddings().num_embeddings
     if rows < vocabulary:
         raise ValueStartError(

@@ -6,15 +6,18 @@ it is transformers' own.
 Shapes: H query heads, K key-value heads, L tokens of the row, W width of a head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from workers.shared_prefix import AttentionBlock
 
@@ -28,6 +31,7 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
+    dropout: float = 0.0,
     packed_blocks: Sequence[AttentionBlock] | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
@@ -35,7 +39,9 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
     model's call, on its device; a model that does not hand it on attends under `attention_mask`.
     """
     if packed_blocks is None:
-        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
         return output, None
     kind, dtype = query.device.type, value.dtype
     if kind == "cpu":  # float32 takes two thirds of bfloat16's time there on blocks this small
@@ -43,8 +49,9 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
     heads, length, width = query.shape[1:]
     # Heads of one key-value head lie together, so that these stand for all of them without a copy.
     query_KGLW = query.reshape(key.shape[1], -1, length, width)
+    attend = partial(scaled_dot_product_attention, scale=scaling, dropout_p=dropout)
     with torch.autocast(kind, enabled=kind != "cpu" and torch.is_autocast_enabled(kind)):
-        parts = _attend(query_KGLW, key[0], value[0], packed_blocks, scaling)
+        parts = _attend(query_KGLW, key[0], value[0], packed_blocks, attend)
     output = torch.cat(parts, dim=2).to(dtype)
     return output.reshape(1, heads, length, width).transpose(1, 2), None
 
@@ -54,7 +61,7 @@ def _attend(
     key_KLW: Tensor,
     value_KLW: Tensor,
     blocks: Sequence[AttentionBlock],
-    scaling: float | None,
+    attend: Callable[..., Tensor],
 ) -> list[Tensor]:
     """[K, H / K, tokens, W] of each block."""
     sizes = [block.tokens for block in blocks]  # `split` gathers gradients in one copy, slices add them up one by one
@@ -68,7 +75,7 @@ def _attend(
         else:
             seen = tuple(torch.cat([a[:, : block.prefix], b], dim=1) for a, b in zip(first, seen, strict=True))
         keys, values = (tensor[:, None].expand(-1, query_KGLW.shape[1], -1, -1) for tensor in seen)
-        found.append(scaled_dot_product_attention(own_query, keys, values, attn_mask=block.mask, scale=scaling))
+        found.append(attend(own_query, keys, values, attn_mask=block.mask))
     return found
 
 
@@ -77,3 +84,14 @@ def register() -> str:
     AttentionInterface.register(NAME, packed_attention)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     return NAME
+
+
+def implementation(folder: Path) -> str:
+    """`attn_implementation` for the model in `folder`: this one where its class takes any function that computes what
+    sdpa does, else transformers' sdpa, which refuses to load what it cannot compute, as the sinks of gpt-oss.
+
+    Raises OSError or ValueError where the folder describes no model.
+    """
+    model: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(AutoConfig.from_pretrained(folder)), None)
+    fits = all(getattr(model, name, False) for name in ("_supports_sdpa", "_supports_attention_backend"))
+    return register() if fits else "sdpa"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from workers import packed_attention
 from workers.judges.base import JudgeFailure
 from workers.judges.forms import JudgeForm, Voting
 from workers.judges.prompt import Ask
@@ -44,7 +45,7 @@ class HfModel:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), attn_implementation="sdpa"
+            folder, dtype=getattr(torch, dtype), attn_implementation=packed_attention.implementation(folder)
         )
         self._model = model.to(self._device).eval()
         self._words = {scale: scale_token_ids(self._tokenizer, scale) for scale in form.scales}
@@ -82,7 +83,7 @@ class HfModel:
 
     def _readings(self, row: Sequence[PrefixGroup], scale: Scale) -> list[Reading | JudgeFailure]:
         try:
-            masses = self._masses(pack(row), scale)
+            masses = self._masses(pack(row).to(self._device), scale)
         except (RuntimeError, MemoryError) as error:  # torch says RuntimeError when memory ends
             failure = JudgeFailure(f"judge {self._weights}: {type(error).__name__}: {error}", outage=True)
             return [failure] * sum(len(group.suffixes) for group in row)
@@ -95,9 +96,10 @@ class HfModel:
     def _masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
         """[suffix][word] after each suffix of the row."""
         hidden = self._model.base_model(
-            input_ids=row.input_ids[None].to(self._device),
-            position_ids=row.position_ids[None].to(self._device),
-            attention_mask=attention_mask(row).to(self._device),
+            input_ids=row.input_ids[None],
+            position_ids=row.position_ids[None],
+            attention_mask=attention_mask(row),
+            packed_blocks=row.blocks,
             use_cache=False,
         ).last_hidden_state[0]
         ends = [where.stop - 1 for slices in row.suffix_slices for where in slices]
