@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import trl
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -85,7 +86,12 @@ class InTurns(TrainerCallback):
 
     def on_log(self, *_: Any, logs: dict[str, Any], **__: Any) -> None:
         """Comes after each step, with the gradient's norm before clipping."""
-        self._turns.reply(seconds=self._seconds, loss=self.trainer.loss, gradient_norm=float(logs["grad_norm"]))
+        self._turns.reply(
+            seconds=self._seconds,
+            loss=self.trainer.loss,
+            gradient_norm=float(logs["grad_norm"]),
+            version=trl.__version__,
+        )
 
 
 def config(groups: Groups, rows: int, dtype: str, output: str) -> GRPOConfig:

@@ -26,7 +26,7 @@ class Turns:
         """Until the next turn; False where there is none any more."""
         return bool(sys.stdin.readline())
 
-    def reply(self, **values: float) -> None:
+    def reply(self, **values: float | str) -> None:
         """Adds the process's peak memory so far, `peak_gib`."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
         print(json.dumps(values | {"peak_gib": peak}), file=self._out, flush=True)
