@@ -121,3 +121,19 @@ def test_a_checkpoint_of_an_accelerator_restores_without_one(tiny_policy_folder,
     ppo.step(batch, version=1, seed=0)
     for ours, theirs in zip(again.policy.parameters(), ppo.policy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("settings", [GROUP, VALUE], ids=["group", "value"])
+def test_a_step_on_an_accelerator_is_that_of_the_cpu(tiny_policy_folder, tmp_path, settings):
+    reports = {}
+    for device in ("cpu", "cuda"):
+        learner = settings.model_dump() | {"device": device}
+        ppo = build_ppo(settings_for(tiny_policy_folder, tmp_path, **learner), tiny_policy_folder, tiny_policy_folder)
+        assert device_of(ppo.policy).type == device
+        batch = batch_of(ppo)
+        reports[device] = [ppo.step(batch, version=version, seed=0) for version in range(2)]
+    for here, there in zip(reports["cpu"], reports["cuda"], strict=True):
+        for name in ("policy_loss", "value_loss", "entropy", "policy_gradient_norm", "value_gradient_norm"):
+            assert getattr(there, name) == pytest.approx(getattr(here, name), rel=1e-2, abs=1e-4), name
