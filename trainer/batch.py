@@ -17,7 +17,7 @@ from torch import Tensor
 
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.messages import ScoredTrajectory, Source
-from workers.shared_prefix import PackedRow, PrefixGroup, pack
+from workers.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 
 class TrajectoryError(ValueError):
@@ -155,22 +155,10 @@ def pack_batch(
     prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]
     rows = [
         _row([prefixes[i] for i in chosen], [list(members[i]) for i in chosen], [starts[i] for i in chosen], held)
-        for chosen in _fill([prefix.tokens for prefix in prefixes], row_tokens)
+        for chosen in fill([prefix.tokens for prefix in prefixes], row_tokens)
     ]
     groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
     return TrainingBatch(rows, trajectories, groups)
-
-
-def _fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
-    rows: list[list[int]] = []
-    room = 0
-    for index, size in enumerate(sizes):
-        if not rows or size > room:
-            rows.append([])
-            room = budget
-        rows[-1].append(index)
-        room -= size
-    return rows
 
 
 def _row(

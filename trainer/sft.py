@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from trainer.models import load_causal_lm
-from trainer.supervised import FitSettings, Progress, Step, fit
+from trainer.supervised import FitSettings, LabelledRow, Progress, Step, fit
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
-from workers.shared_prefix import PrefixGroup, pack
+from workers.shared_prefix import PrefixGroup, fill, pack
+
+ROW_TOKENS = 1024
+"""As the learner's: a step's memory is that of one such row, however many examples it has. A longer example has a row
+of its own."""
 
 
 class ExamplesError(ValueError):
@@ -65,14 +69,14 @@ def run_sft(
     tokenizer = load_tokenizer(model_folder)
     model = load_causal_lm(model_folder)
     groups = [_encode(tokenizer, example) for example in examples]
-    steps = list(_steps(groups, settings))
-    losses = fit(model, steps, settings.fit, progress)
+    batches = _batches(groups, settings)
+    losses = fit(model, map(sft_step, batches), settings.fit, progress)
     model.save_pretrained(out_folder)
     tokenizer.save_pretrained(out_folder)
     return SftReport(
         steps=len(losses),
         examples=len(examples),
-        response_tokens=sum(len(step.targets) for step in steps),
+        response_tokens=sum(len(s) for batch in batches for group in batch for s in group.suffixes),
         first_loss=losses[0],
         last_loss=losses[-1],
         seconds=time.monotonic() - started,
@@ -93,6 +97,11 @@ def read_examples(path: Path) -> list[Example]:
 
 def sft_step(groups: Sequence[PrefixGroup]) -> Step:
     """Every token of every suffix is predicted, the first from the last token of its prefix."""
+    rows = fill([group.tokens for group in groups], ROW_TOKENS)
+    return [_labelled([groups[index] for index in row]) for row in rows]
+
+
+def _labelled(groups: Sequence[PrefixGroup]) -> LabelledRow:
     row = pack(groups)
     positions: list[int] = []
     targets: list[int] = []
@@ -100,13 +109,13 @@ def sft_step(groups: Sequence[PrefixGroup]) -> Step:
         for suffix, where in zip(group.suffixes, slices, strict=True):
             positions.extend([last, *range(where.start, where.stop - 1)])
             targets.extend(suffix)
-    return Step(row, positions, targets)
+    return LabelledRow(row, positions, targets)
 
 
-def _steps(groups: Sequence[PrefixGroup], settings: SftSettings) -> Iterator[Step]:
-    order = _endless(len(groups), random.Random(settings.seed))
-    for _ in range(settings.fit.steps):
-        yield sft_step([groups[next(order)] for _ in range(min(settings.batch, len(groups)))])
+def _batches(groups: Sequence[PrefixGroup], settings: SftSettings) -> list[list[PrefixGroup]]:
+    """Of each step."""
+    order, size = _endless(len(groups), random.Random(settings.seed)), min(settings.batch, len(groups))
+    return [[groups[next(order)] for _ in range(size)] for _ in range(settings.fit.steps)]
 
 
 def _endless(count: int, rng: random.Random) -> Iterator[int]:

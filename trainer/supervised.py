@@ -5,7 +5,7 @@ carry loss, so the vocabulary costs nothing elsewhere.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,15 +39,19 @@ class FitSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One optimiser step: a packed row of L tokens, and N positions in it with the token each should predict."""
+class LabelledRow:
+    """A packed row of L tokens, and N positions in it with the token each should predict."""
 
     row: PackedRow
     positions: list[int]
     targets: list[int]
     weights: list[float] | None = None
-    """Of each position's loss, whose weighted mean counts; None means all alike. A soft label is its position twice,
-    with the two tokens and their probabilities as weights."""
+    """Of each position's loss, whose weighted mean over the step counts; None means 1 each. A soft label is its
+    position twice, with the two tokens and their probabilities as weights."""
+
+
+Step = Sequence[LabelledRow]
+"""Of the optimiser. Its rows are computed one after the other, so that the largest one bounds the memory."""
 
 
 def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
@@ -78,16 +82,13 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Prog
     for number, step in enumerate(steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * schedule(number, settings)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.autocast):
-            logits = logits_at(model, step.row, step.positions)
-        loss = _weighted_mean(functional.cross_entropy(logits, torch.tensor(step.targets), reduction="none"), step)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"loss {loss.item()} at step {number + 1}; lower the learning rate")
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's, without types
+        loss = _backward(model, step, settings)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"loss {loss} at step {number + 1}; lower the learning rate")
         torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
+        losses.append(loss)
         if progress:
             progress(number + 1, settings.steps, losses[-1])
     model.eval()
@@ -107,11 +108,19 @@ def _trained(model: Any, upper_share: float) -> list[torch.nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def _weighted_mean(losses: Tensor, step: Step) -> Tensor:
-    if step.weights is None:
-        return losses.mean()
-    weights = torch.tensor(step.weights)
-    return (losses * weights).sum() / weights.sum()
+def _backward(model: Any, step: Step, settings: FitSettings) -> float:
+    """Adds the gradient of the step's loss, which it returns."""
+    weights = [torch.tensor(row.weights or [1.0] * len(row.targets)) for row in step]
+    total = sum(float(weights_N.sum()) for weights_N in weights)
+    mean = 0.0
+    for labelled, weights_N in zip(step, weights, strict=True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.autocast):
+            logits_NV = logits_at(model, labelled.row, labelled.positions)
+        losses_N = functional.cross_entropy(logits_NV, torch.tensor(labelled.targets), reduction="none")
+        loss = (losses_N * weights_N).sum() / total
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's, without types
+        mean += loss.item()
+    return mean
 
 
 def schedule(step: int, settings: FitSettings) -> float:

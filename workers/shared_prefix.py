@@ -68,6 +68,21 @@ class PackedRow:
         )
 
 
+def fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices by row, in the given order: a row takes what comes next while its sizes add up to `budget` or less, and
+    what is larger has a row of its own.
+    """
+    rows: list[list[int]] = []
+    room = 0
+    for index, size in enumerate(sizes):
+        if not rows or size > room:
+            rows.append([])
+            room = budget
+        rows[-1].append(index)
+        room -= size
+    return rows
+
+
 def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
     """Raises ValueError where there is no group or a prefix is empty."""
     if not groups:

@@ -15,7 +15,7 @@ import torch
 
 from streams.messages import Question
 from trainer.models import load_causal_lm
-from trainer.supervised import FitSettings, Progress, Step, fit, logits_at
+from trainer.supervised import FitSettings, LabelledRow, Progress, Step, fit, logits_at
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
 from workers.judges.content import content_free
@@ -84,7 +84,7 @@ def fit_judge(
     tokenizer.save_pretrained(out_folder)
     return JudgeFitReport(
         steps=len(losses),
-        triples=sum(len(set(step.positions)) for step in steps),
+        triples=sum(len(set(row.positions)) for step in steps for row in step),
         first_loss=losses[0],
         last_loss=losses[-1],
         seconds=time.monotonic() - started,
@@ -149,7 +149,7 @@ def _step(chosen: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, i
                 positions.append(position)
                 targets.append(word)
                 weights.append(weight)
-    return Step(row, positions, targets, weights)
+    return [LabelledRow(row, positions, targets, weights)]
 
 
 def _verdict_positions(row: PackedRow) -> list[int]:

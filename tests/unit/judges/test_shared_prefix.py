@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaModel
 
-from workers.shared_prefix import PrefixGroup, attention_mask, pack
+from workers.shared_prefix import PrefixGroup, attention_mask, fill, pack
 
 VOCABULARY = 64
 tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)
@@ -61,3 +61,13 @@ def test_every_token_stands_once_and_sees_itself(groups: list[PrefixGroup]) -> N
 def test_an_empty_prefix_is_refused() -> None:
     with pytest.raises(ValueError, match="group 1 has an empty prefix"):
         pack([PrefixGroup([1], [[2]]), PrefixGroup([], [[2]])])
+
+
+@settings(max_examples=200, deadline=None)
+@given(sizes=st.lists(st.integers(1, 30), max_size=12), budget=st.integers(1, 40))
+def test_rows_hold_all_in_order_and_no_more_than_the_budget_but_for_one_alone(sizes, budget):
+    rows = fill(sizes, budget)
+    assert [index for row in rows for index in row] == list(range(len(sizes)))
+    used = [sum(sizes[index] for index in row) for row in rows]
+    assert all(total <= budget or len(row) == 1 for row, total in zip(rows, used, strict=True))
+    assert all(a + sizes[row[0]] > budget for a, row in zip(used, rows[1:], strict=False))

@@ -45,11 +45,11 @@ def test_a_certain_label_is_one_position_and_an_uncertain_one_two(tiny: Path) ->
     from trainer.reward_models.genrm import _encode, _step
 
     mixed = group("red", Triple("red", 1.0), Triple("reddish", 0.25), Triple("blue", 0.0))
-    step = _step([(mixed, _encode(load_tokenizer(tiny), mixed))], (7, 8))
-    assert step.targets == [7, 7, 8, 8]
-    assert step.weights == [1.0, 0.25, 0.75, 1.0]
-    assert step.positions[1] == step.positions[2]
-    assert len(set(step.positions)) == 3
+    [row] = _step([(mixed, _encode(load_tokenizer(tiny), mixed))], (7, 8))
+    assert row.targets == [7, 7, 8, 8]
+    assert row.weights == [1.0, 0.25, 0.75, 1.0]
+    assert row.positions[1] == row.positions[2]
+    assert len(set(row.positions)) == 3
 
 
 def test_what_is_free_of_content_is_neither_trained_on_nor_judged(tiny: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from torch.nn import functional
 from streams.messages import Sampling
 from trainer.models import load_causal_lm
 from trainer.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
-from trainer.supervised import FitSettings, Step, fit, logits_at, schedule
+from trainer.supervised import FitSettings, LabelledRow, fit, logits_at, schedule
 from workers.engines.base import GenerationRequest
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.engines.hf import HfEngine
@@ -38,24 +39,39 @@ def groups(folder: Path) -> list[PrefixGroup]:
 
 def test_loss_is_over_the_response_and_its_end_token(tiny: Path) -> None:
     found = groups(tiny)
-    step = sft_step(found)
+    [row] = sft_step(found)
     expected = [token for group in found for token in group.suffixes[0]]
-    assert step.targets == expected
+    assert row.targets == expected
     assert expected[-1] == load_tokenizer(tiny).eos_token_id
-    assert len(step.positions) == len(step.targets)
+    assert len(row.positions) == len(row.targets)
 
 
 def test_packed_loss_equals_that_of_separate_sequences(tiny: Path) -> None:
     model = load_causal_lm(tiny)
-    step = sft_step(groups(tiny))
+    [row] = sft_step(groups(tiny))
     with torch.inference_mode():
-        packed = functional.cross_entropy(logits_at(model, step.row, step.positions), torch.tensor(step.targets))
+        packed = functional.cross_entropy(logits_at(model, row.row, row.positions), torch.tensor(row.targets))
         apart = []
         for group in groups(tiny):
             ids = torch.tensor([[*group.prefix, *group.suffixes[0]]])
             logits = model(input_ids=ids).logits[0, len(group.prefix) - 1 : -1]
             apart.append(functional.cross_entropy(logits, torch.tensor(list(group.suffixes[0])), reduction="none"))
     assert packed.item() == pytest.approx(torch.cat(apart).mean().item(), abs=1e-4)
+
+
+def test_rows_of_a_step_add_up_to_the_gradient_of_one(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64: Adam's first steps are the learning rate for any gradient, also where it is rounding alone."""
+    settings = FitSettings(steps=2, learning_rate=1e-3, autocast=False)
+    fitted = []
+    for budget, count in ((1, len(EXAMPLES)), (1024, 1)):
+        monkeypatch.setattr("trainer.sft.ROW_TOKENS", budget)
+        plain = sft_step(groups(tiny))
+        uneven = [replace(row, weights=[1.0 + token % 3 for token in row.targets]) for row in plain]
+        assert len(plain) == count
+        model = load_causal_lm(tiny).double()
+        losses = fit(model, [plain, uneven], settings)
+        fitted.append((losses, [parameter.detach() for parameter in model.parameters()]))
+    torch.testing.assert_close(*fitted, rtol=0, atol=1e-6)
 
 
 def test_the_tuned_model_answers_as_its_examples(tiny: Path, tmp_path: Path) -> None:
@@ -85,11 +101,11 @@ def test_masters_are_saved_in_float32_and_the_same_twice(tiny: Path, tmp_path: P
 
 
 def test_each_epoch_shows_every_example_once(tiny: Path) -> None:
-    from trainer.sft import _steps
+    from trainer.sft import _batches
 
     found = groups(tiny)
-    steps = list(_steps(found, SftSettings(fit=FitSettings(steps=6, learning_rate=1e-3), batch=1)))
-    shown = [tuple(step.targets) for step in steps]
+    batches = _batches(found, SftSettings(fit=FitSettings(steps=6, learning_rate=1e-3), batch=1))
+    shown = [tuple(group.suffixes[0]) for [group] in batches]
     assert set(shown[:3]) == set(shown[3:]) == {tuple(group.suffixes[0]) for group in found}
 
 
@@ -149,9 +165,12 @@ def test_learning_rate_warms_up_and_falls_to_its_final_share() -> None:
 def test_weights_make_a_soft_label(tiny: Path) -> None:
     """The gradient of a position given twice pushes towards the mixture: its optimum predicts 0.75 and 0.25."""
     model = load_causal_lm(tiny)
-    row = sft_step(groups(tiny)).row
-    step = Step(row, [3, 3], [40, 41], [0.75, 0.25])
-    fit(model, [step] * 80, FitSettings(steps=80, learning_rate=3e-3, autocast=False))
+    row = sft_step(groups(tiny))[0].row
+    fit(
+        model,
+        [[LabelledRow(row, [3, 3], [40, 41], [0.75, 0.25])]] * 80,
+        FitSettings(steps=80, learning_rate=3e-3, autocast=False),
+    )
     with torch.inference_mode():
         probabilities = logits_at(model, row, [3]).softmax(-1)[0]
     assert probabilities[40].item() == pytest.approx(0.75, abs=0.05)
