@@ -62,13 +62,8 @@ def collect(ppo: PPO) -> Collected:
     return Collected(ppo.policy, policy_state(ppo.policy), whole_tree(ppo.state_dict()), torch.get_rng_state())
 
 
-def save(folder: Path, ppo: PPO, history: History, template: Path, keep: int) -> Path:
-    """Write `folder/vNNNNNN`; `template` is the policy's own folder. Raises OSError."""
-    return write(folder, collect(ppo), history, template, keep)
-
-
 def write(folder: Path, collected: Collected, history: History, template: Path, keep: int) -> Path:
-    """As `save`, of what was collected before."""
+    """Write `folder/vNNNNNN`; `template` is the policy's own folder. Raises OSError."""
     target = folder / f"v{history.version:06d}"
     with atomic_folder(target) as temporary:
         write_policy(collected.policy, collected.tensors, template, temporary)

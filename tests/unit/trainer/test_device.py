@@ -112,7 +112,9 @@ def test_a_checkpoint_of_an_accelerator_restores_without_one(tiny_policy_folder,
     ppo.step(batch, version=0, seed=0)
     with monkeypatch.context() as patch:
         patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")  # as tensors there are written
-        path = checkpoint.save(tmp_path, ppo, History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=1)
+        path = checkpoint.write(
+            tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=1
+        )
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(path / "learner.pt", weights_only=True)
     again = ppo_of(path, settings)

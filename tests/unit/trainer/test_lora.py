@@ -60,7 +60,9 @@ def test_a_restored_adapter_takes_the_same_step_bit_for_bit(tiny_policy_folder, 
     ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, HEAD)
     batch = batch_of(ppo)
     ppo.step(batch, version=0, seed=3)
-    path = checkpoint.save(tmp_path, ppo, History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2)
+    path = checkpoint.write(
+        tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
+    )
     expected = ppo.step(batch, version=1, seed=3)
     assert {ADAPTER_FILE, ADAPTER_CONFIG} < {file.name for file in path.iterdir()}
     assert not (path / "model.safetensors").exists()
@@ -86,14 +88,18 @@ def test_the_same_weights_make_the_same_files(tiny_policy_folder, tmp_path):
 @pytest.mark.parametrize(("saved", "wanted"), [(LORA, LoraSettings()), (LoraSettings(), LORA)])
 def test_a_checkpoint_of_the_other_kind_is_refused(tiny_policy_folder, tmp_path, saved, wanted):
     ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, GROUP.model_copy(update={"lora": saved}))
-    path = checkpoint.save(tmp_path, ppo, History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2)
+    path = checkpoint.write(
+        tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
+    )
     with pytest.raises(ValueError, match=r"learner\.lora\.rank"):
         load_policy(path, tiny_policy_folder, wanted)
 
 
 def test_an_adapter_of_another_rank_is_refused(tiny_policy_folder, tmp_path):
     ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, HEAD)
-    path = checkpoint.save(tmp_path, ppo, History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2)
+    path = checkpoint.write(
+        tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
+    )
     with pytest.raises(ValueError, match="no version of this adapter"):
         load_policy(path, tiny_policy_folder, LoraSettings(rank=2))
 
