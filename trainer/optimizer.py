@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from infra.settings.learner import LearnerSettings
 from trainer.parallel.whole import whole
 
+_SMALL = 1e-6
+"""Added to a norm, as torch's own clipping does."""
+
 
 class Optimizer:
     """Collect gradients by `backward`, ask `gradient_norm`, then `apply` or `discard`."""
@@ -39,7 +42,7 @@ class Optimizer:
         """Clip, step, clear. Raises ValueError where `norm`, that of `gradient_norm`, is not finite."""
         if not math.isfinite(float(norm)):
             raise ValueError(f"gradient norm {float(norm)}: discard the update")
-        torch.nn.utils.clip_grads_with_norm_(self._masters, self._clip, norm)
+        self._adamw.grad_scale = clip_divisor(norm, self._clip)  # type: ignore[attr-defined]  # GradScaler's protocol
         self._adamw.step()
         with torch.no_grad():
             for weight, master in self._pairs():
@@ -65,6 +68,13 @@ class Optimizer:
     def _pairs(self) -> list[tuple[Any, Any]]:
         """Weights with a master of their own."""
         return [(w, m) for w, m in zip(self._weights, self._masters, strict=True) if w is not m]
+
+
+def clip_divisor(norm: Tensor, clip: float) -> Tensor:
+    """What gradients of this norm are divided by to have `clip` at most; 1 where they do already. Fused AdamW divides
+    as it reads them, which saves the pass over all gradients that clipping them beforehand makes. It asks for float32.
+    """
+    return ((norm.float() + _SMALL) / clip).clamp(min=1.0)
 
 
 def _master(weight: nn.Parameter, settings: LearnerSettings) -> nn.Parameter:

@@ -68,6 +68,34 @@ def test_masters_are_what_float32_weights_would_be():
     assert torch.equal(narrow, wide.bfloat16())
 
 
+@pytest.mark.parametrize("clip", [1e9, 1.0, 0.01])
+def test_steps_are_adamw_on_clipped_gradients(clip):
+    """Against plain float64 (Loshchilov and Hutter 1711.05101, algorithm 2). Steps are of very different size, or their
+    scale would fall out.
+    """
+    settings = changed(GROUP, gradient_clip=clip)
+    draw = torch.Generator().manual_seed(1)
+    weights = [nn.Parameter(torch.randn(shape, generator=draw)) for shape in ((5, 3), (7,))]
+    expected = torch.cat([weight.detach().double().flatten() for weight in weights])
+    first, second = torch.zeros_like(expected), torch.zeros_like(expected)
+    optimizer = Optimizer(weights, 1e-2, settings)
+    (beta1, beta2), decay = settings.betas, settings.weight_decay
+    for number, size in enumerate((0.02, 3.0, 0.5), start=1):
+        for weight in weights:
+            weight.grad = torch.randn(weight.shape, generator=draw) * size
+        gradient = torch.cat([weight.grad.double().flatten() for weight in weights])
+        norm = gradient.norm()
+        gradient *= min(1.0, clip / (float(norm) + 1e-6))
+        first = beta1 * first + (1 - beta1) * gradient
+        second = beta2 * second + (1 - beta2) * gradient**2
+        scaled = (first / (1 - beta1**number)) / ((second / (1 - beta2**number)).sqrt() + 1e-8)
+        expected = expected - 1e-2 * (decay * expected + scaled)
+        found = optimizer.gradient_norm()
+        torch.testing.assert_close(found.double(), norm)
+        optimizer.apply(found)
+    torch.testing.assert_close(torch.cat([w.detach().double().flatten() for w in weights]), expected)
+
+
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_an_update_that_is_not_finite_changes_nothing(tiny_policy_folder, broken):
     """Neither model nor optimizer: the next good step is that of a run which never saw it."""
