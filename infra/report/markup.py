@@ -33,9 +33,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Html | None:
     if not rows:
         return None
     right = [_is_number(cell) for cell in rows[0]]
-    heads = "".join(_cell("th", name, numeric) for name, numeric in zip(head, right, strict=True))
+    heads = "".join(_cell("th", name, numeric=numeric) for name, numeric in zip(head, right, strict=True))
     lines = "".join(
-        f"<tr>{''.join(_cell('td', cell, numeric) for cell, numeric in zip(row, right, strict=True))}</tr>"
+        f"<tr>{''.join(_cell('td', cell, numeric=numeric) for cell, numeric in zip(row, right, strict=True))}</tr>"
         for row in rows
     )
     return Html(f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>')
@@ -81,6 +81,6 @@ def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
-def _cell(tag: str, value: Any, numeric: bool) -> str:  # noqa: FBT001 (private)
+def _cell(tag: str, value: Any, *, numeric: bool) -> str:
     kind = ' class="n"' if numeric else ""
     return f"<{tag}{kind}>{number(value)}</{tag}>"

@@ -25,7 +25,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def loop(bootstrap: str, folders: list[Path], tmp_path: Path) -> Iterator[Loop]:
     name = f"r{next(_runs)}-{time.time_ns()}"
     tree = {
-        "run": {"id": name, "prepared": str(tmp_path)},
+        "run": {"id": name, "folder": str(tmp_path / "runs"), "prepared": str(tmp_path)},
         "topics": {"prefix": name, "partitions": 2},
         # The embedded broker joins a group in half a session.
         "broker": {"kind": "cluster", "bootstrap_servers": bootstrap, "session_timeout_seconds": 6},
