@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from infra import metrics
+from infra.files.folders import atomic_folder
 from infra.settings.learner import LearnerSettings
 from trainer.batch import TrainingBatch
-from trainer.folders import atomic_folder
 from trainer.step_report import SkippedUpdate
 
 log = logging.getLogger(__name__)

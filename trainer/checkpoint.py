@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infra.files.folders import atomic_folder, keep_newest
 from streams.records import TopicPartition
-from trainer.folders import atomic_folder, keep_newest
 from trainer.parallel.whole import whole_tree
 from trainer.policies import policy_state, write_policy
 from trainer.ppo import PPO

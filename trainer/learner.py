@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from infra import metrics
+from infra.files.folders import remove_unfinished
 from infra.settings.limits import Limits
 from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome
@@ -26,7 +27,6 @@ from trainer.batch import TrainingBatch, pack_batch
 from trainer.beside import Line
 from trainer.building import restored_ppo
 from trainer.checkpoint import History
-from trainer.folders import remove_unfinished
 from trainer.groups import Ending, OpenGroup
 from trainer.intake import Intake, TakenGroup, drain, endings_of_step, resume_offsets
 from trainer.loggers.loggers import open_loggers

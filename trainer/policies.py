@@ -9,9 +9,9 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
+from infra.files.folders import copy_description
 from infra.settings.learner import LoraSettings
 from trainer import lora
-from trainer.folders import copy_description
 from trainer.models import load_causal_lm
 from trainer.parallel.whole import whole
 from workers.engines.adapters import is_adapter

@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from infra.files.folders import atomic_folder, copy_description, keep_newest
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import decode_by_schema
 from streams.messages import PolicyVersion, WeightsKind
 from streams.topics import Topic, topic_name
 from trainer import lora
-from trainer.folders import atomic_folder, copy_description, keep_newest
 from trainer.parallel.whole import whole
 from trainer.policies import own_tensors
 from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from workers.file_lock import locked
+from infra.files.lock import locked
 
 DEMO_MODEL = "smollm2-135m-instruct"
 WEIGHTS_FILE = "model.safetensors"

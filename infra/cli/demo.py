@@ -24,7 +24,7 @@ from infra.local.interrupts import interrupt_once
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
-    from infra.cli.preparing import PreparedFiles
+    from infra.cli.prepare_process import PreparedFiles
     from infra.demo.prepare import Prepared
 
 
@@ -59,8 +59,8 @@ def demo(
 def run(settings: Settings, *, screen: bool | None) -> None:
     """Raises CommandError where the run fails, KeyboardInterrupt where it was stopped."""
     started = psutil.Process().create_time()
-    from infra.cli.preparing import prepare_apart
-    from infra.cli.running import Preparation, execute
+    from infra.cli.prepare_process import prepare_apart
+    from infra.cli.run_whole import Preparation, execute
 
     print("preparing: SFT and judge are trained once and kept", flush=True)
     prepared = prepare_apart(settings)

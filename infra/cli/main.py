@@ -6,20 +6,7 @@ import sys
 
 import typer
 
-from infra.cli import (
-    audit,
-    database,
-    dead_letters,
-    demo,
-    prompts,
-    report,
-    rescore,
-    score,
-    serve,
-    stack,
-    topics,
-    training,
-)
+from infra.cli import audit, database, dead_letters, demo, prompts, report, rescore, score, serve, stack, topics, train
 from infra.cli.errors import ExitCode, explain
 
 app = typer.Typer(
@@ -30,7 +17,7 @@ app = typer.Typer(
     help="Reinforcement learning for language models over a durable log.",
 )
 app.command()(demo.demo)
-app.command()(training.train)
+app.command()(train.train)
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)
@@ -40,7 +27,7 @@ app.command()(report.report)
 app.command()(audit.audit)
 app.command()(score.score)
 app.command()(rescore.rescore)
-app.command()(training.sft)
+app.command()(train.sft)
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")

@@ -19,7 +19,7 @@ import typer
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
-from infra.cli.spreading import leads, spread
+from infra.cli.torchrun import leads, spread
 from infra.local.services import threads_of
 from infra.settings.tree import Settings
 

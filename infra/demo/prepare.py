@@ -16,10 +16,10 @@ import torch
 
 from infra.demo import judge as judging
 from infra.demo import measure
+from infra.demo.artifacts import Piece, model_hash, piece
 from infra.demo.examples import sft_examples
 from infra.demo.generate import Sample, sample
 from infra.demo.judge import Material
-from infra.demo.pieces import Piece, model_hash, piece
 from infra.demo.prompts import build_prompts, heldout_row, heldout_tasks, new_tasks, original_tasks
 from infra.demo.references import SAMPLES, ranked
 from infra.demo.splits import SEED, Fact, Split, facts

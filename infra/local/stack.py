@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from infra.db.engine import make_engine
 from infra.db.migrate import upgrade
+from infra.files.folders import remove_unfinished
 from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
 from infra.local.interrupts import held
@@ -23,7 +24,6 @@ from infra.local.services import CommandTable, service_specs
 from infra.local.supervisor import Foundation, RunEnd, Supervisor
 from infra.settings.tree import BrokerKind, Settings
 from streams.admin import create_topics, topic_specs
-from trainer.folders import remove_unfinished
 
 _FINISHED = "finished"
 """The selector's last phase, in runs.phase."""

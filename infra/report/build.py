@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from infra.files.replace import replace_file
 from infra.report import history, html
 from infra.report.collect import RunRecord
-from infra.report.files import replace_file
 from infra.report.summary import RunFacts, summarise
 
 SUMMARY_NAME = "summary.json"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-from infra.screen.scrape import Snapshot
+from infra.scrape import Snapshot
 
 FILE_NAME = "metrics.jsonl"
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from infra.report.files import replace_file
+from infra.files.replace import replace_file
 from infra.report.rescored_figure import changes
 
 SUMMARY_NAME, PICTURE_NAME = "summary.json", "changes.png"

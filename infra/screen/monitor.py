@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.local.state import ServiceLine
 from infra.report import history
+from infra.scrape import Scraper, Snapshot
 from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
-from infra.screen.scrape import Scraper, Snapshot
 from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
 
 TICK_SECONDS = 2.0

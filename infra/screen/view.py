@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infra.scrape import Snapshot
 from infra.screen.facts import RunFactsNow
-from infra.screen.scrape import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

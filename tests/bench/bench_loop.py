@@ -28,7 +28,7 @@ from measures import measure, note, rounded
 
 from infra.cli.demo import with_prepared
 from infra.cli.options import resolve
-from infra.cli.preparing import prepare_apart
+from infra.cli.prepare_process import prepare_apart
 from infra.cli.prompts import ingest_splits
 from infra.db.engine import connect
 from infra.local.stack import Stack

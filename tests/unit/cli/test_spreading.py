@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from infra.cli.spreading import leads, spread, torchrun
+from infra.cli.torchrun import leads, spread, torchrun
 
 
 def test_torchrun_starts_the_same_command():

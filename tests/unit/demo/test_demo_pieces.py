@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tiny_model import save_tiny_model
 
-from infra.demo.pieces import content_hash, model_hash, piece
+from infra.demo.artifacts import content_hash, model_hash, piece
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_an_interrupted_piece_leaves_nothing_and_is_made_later(tmp_path: Path, e
 
 def test_a_killed_maker_leaves_no_piece_and_its_rest_is_cleared(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from infra.demo.pieces import piece\n"
+        "import os, signal, sys; from pathlib import Path; from infra.demo.artifacts import piece\n"
         "def make(folder):\n"
         "    (folder / 'content').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
         "piece(Path(sys.argv[1]), 'sft', {}, make)"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.report import history
-from infra.screen.scrape import Scraper, Snapshot, parse
+from infra.scrape import Scraper, Snapshot, parse
 
 TEXT = """\
 # HELP rewardstream_rollouts_total Rollouts published.

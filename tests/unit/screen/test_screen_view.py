@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
+from infra.scrape import Snapshot, parse
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
-from infra.screen.scrape import Snapshot, parse
 from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
 
 BEFORE = """\

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from safetensors import SafetensorError
 
-from trainer.folders import atomic_folder, remove_unfinished
+from infra.files.folders import atomic_folder, remove_unfinished
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, SafetensorError])
@@ -42,7 +42,7 @@ def test_what_a_killed_writer_left_is_removed_and_what_is_whole_stays(tmp_path):
     killed = f"""
 import os
 from pathlib import Path
-from trainer.folders import atomic_folder
+from infra.files.folders import atomic_folder
 with atomic_folder(Path({str(tmp_path / "v2")!r})) as folder:
     (folder / "weights").write_bytes(b"2")
     os._exit(9)

@@ -65,7 +65,7 @@ def train(
     if from_run is not None or scores is not None:
         fresh = {"--recipe": recipe, "--prompts": prompts, "--heldout": heldout, "--minutes": minutes}
         _refuse(fresh | {"--database-url": database_url}, from_run)
-        from infra.cli.training_again import train_again
+        from infra.cli.retrain import train_again
 
         train_again(
             from_run or "latest",
@@ -89,7 +89,7 @@ def train(
     if settings.data.prompts is None:
         raise CommandError("nothing to train on: give --prompts FILE, or data.prompts in a recipe", ExitCode.USAGE)
     started = psutil.Process().create_time()
-    from infra.cli.running import Preparation, execute
+    from infra.cli.run_whole import Preparation, execute
     from infra.cli.stack import require_models
 
     require_models(settings)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.folders import atomic_folder, remove_unfinished
-from workers.file_lock import locked
+from infra.files.folders import atomic_folder, remove_unfinished
+from infra.files.lock import locked
 
 REPORT = "report.json"
 _DIGITS = 16

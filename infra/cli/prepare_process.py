@@ -1,4 +1,4 @@
-"""The demo's preparation as a process of its own: `python -m infra.cli.preparing SETTINGS_FILE RESULT_FILE`.
+"""The demo's preparation as a process of its own: `python -m infra.cli.prepare_process SETTINGS_FILE RESULT_FILE`.
 
 Invariant: it ends within seconds of being asked to. A training step is one call that takes no signal before it
 returns, so what a step would hold up is killed; its pieces are complete or absent.
@@ -55,7 +55,7 @@ def prepare_apart(settings: Settings) -> PreparedFiles:
         write_resolved(settings, settings_file)
         log = root / LOG_NAME
         log.write_text("", encoding="utf-8")
-        argv = [sys.executable, "-m", "infra.cli.preparing", str(settings_file), str(result_file)]
+        argv = [sys.executable, "-m", "infra.cli.prepare_process", str(settings_file), str(result_file)]
         child: Child | None = None
         code = 0
         try:
