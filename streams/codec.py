@@ -1,7 +1,7 @@
 """Bytes and headers of a record. A record that does not decode raises `DecodeError` and loses nothing: the
 caller sends the untouched bytes to the dead letters.
 
-Headers: `schema` (the struct's name), `schema_version`, and on rollouts those of `streams.routing`.
+Headers: `schema` (the struct's name), `schema_version`, and on rollouts those of `streams.route_headers`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -20,7 +20,7 @@ class StalledError(RuntimeError):
 @dataclass
 class LagWatchdog:
     """Raises once lag has been there for `patience_seconds` without a batch in work or a committable offset that
-    moved. A batch in work has a limit of its own (`streams.services.pulse`).
+    moved. A batch in work has a limit of its own (`workers.scoring.heartbeat`).
     """
 
     patience_seconds: float

@@ -28,7 +28,7 @@ from streams.messages import (
     Status,
 )
 from streams.records import Record
-from streams.routing import route_of
+from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 
 READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)

@@ -3,7 +3,7 @@
 Invariants:
 - Token ids and behaviour log-probabilities come from the message untouched; no text is tokenised.
 - Only policy segments are targets. The first segment of a trajectory is its prompt, shared by the group.
-- A group lies in one row, its prompt once (`workers.shared_prefix`); rows are filled up to a token budget.
+- A group lies in one row, its prompt once (`workers.models.shared_prefix`); rows are filled up to a token budget.
 
 Shapes: L tokens of a row, N targets of a row.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.messages import ScoredTrajectory, Source
-from workers.shared_prefix import PackedRow, PrefixGroup, fill, pack
+from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 
 class TrajectoryError(ValueError):

@@ -20,7 +20,7 @@ from trainer.policies import load_policy
 from trainer.ppo import PPO
 from trainer.seqset import SeqSet
 from trainer.value_start import value_model_from
-from workers.model_files import resolve_model
+from workers.models.model_files import resolve_model
 
 
 class ReferenceModelError(ValueError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from streams.messages import Outcome, PromptTicket, Purpose, Rollout, ScoredTrajectory
 from streams.records import TopicPartition
-from streams.routing import route_of
+from streams.route_headers import route_of
 from trainer.seqset import SeqSet
 
 

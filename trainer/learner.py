@@ -41,7 +41,7 @@ from trainer.replay import open_source
 from trainer.shaping import shaping_of
 from trainer.step_report import StepReport
 from trainer.steplog import STEPS_FILE, record_step
-from workers.model_files import resolve_model
+from workers.models.model_files import resolve_model
 
 log = logging.getLogger(__name__)
 

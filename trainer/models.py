@@ -19,8 +19,8 @@ from transformers import AutoModelForCausalLM
 from trainer.batch import TrainingRow
 from trainer.device import CPU
 from trainer.token_logprobs import sliced_logprobs
-from workers import packed_attention
-from workers.shared_prefix import attention_mask
+from workers.models import packed_attention
+from workers.models.shared_prefix import attention_mask
 
 SHARDED_FORWARD = "policy_tensors"
 """The method of a sharded policy that is `policy_tensors` within its call (`trainer.parallel.sharding`)."""

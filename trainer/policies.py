@@ -15,7 +15,7 @@ from trainer import lora
 from trainer.models import load_causal_lm
 from trainer.parallel.whole import whole
 from workers.engines.adapters import is_adapter
-from workers.model_files import ADAPTER_FILE
+from workers.models.model_files import ADAPTER_FILE
 
 
 class PolicyFilesError(ValueError):

@@ -26,8 +26,8 @@ from streams.topics import Topic, topic_name
 from trainer import lora
 from trainer.parallel.whole import whole
 from trainer.policies import own_tensors
-from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
-from workers.remote_files import RemoteFolder
+from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.models.remote_files import RemoteFolder
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 
 from infra.db.models import Prompt
 from streams.messages import Question
-from streams.routing import judgeable
+from streams.route_headers import judgeable
 
 _BATCH = 5000
 """Rows an UPDATE."""

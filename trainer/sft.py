@@ -14,7 +14,7 @@ from typing import Any
 from trainer.models import load_causal_lm
 from trainer.supervised import FitSettings, LabelledRow, Progress, Step, fit
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
-from workers.shared_prefix import PrefixGroup, fill, pack
+from workers.models.shared_prefix import PrefixGroup, fill, pack
 
 ROW_TOKENS = 1024
 """As the learner's: a step's memory is that of one such row, however many examples it has. A longer example has a row

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workers.shared_prefix import PackedRow, attention_mask
+from workers.models.shared_prefix import PackedRow, attention_mask
 
 Progress = Callable[[int, int, float], None]
 """Called after each step with (steps done, steps in all, loss)."""

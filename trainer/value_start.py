@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoModel
 
 from trainer.models import ValueModel
-from workers import packed_attention
+from workers.models import packed_attention
 
 _HEADS = ("score", "v_head.summary", "value_head", "v_head")
 """Sequence classifiers of transformers; TRL's value head; other usual names. Each with .weight and perhaps .bias."""

@@ -39,7 +39,7 @@ _EXPECTED = {
     "infra.local.disk.DiskFullError": ExitCode.DISK_FULL,
     "workers.verifiers.registry.UnknownVerifierError": ExitCode.USAGE,
     "workers.judges.rubrics.RubricError": ExitCode.USAGE,
-    "streams.services.installed.ScorerNotInstalledError": ExitCode.USAGE,
+    "workers.scoring.open_scorer.ScorerNotInstalledError": ExitCode.USAGE,
     "trainer.dataset.DatasetError": ExitCode.USAGE,
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.session.AnotherSelectorError": ExitCode.UNREACHABLE,
@@ -58,9 +58,9 @@ _EXPECTED = {
     "streams.clients.producing.DeliveryError": ExitCode.UNREACHABLE,
     "streams.clients.reading.OffsetsLostError": ExitCode.UNREACHABLE,
     "trainer.parallel.team.LeaderGoneError": ExitCode.UNREACHABLE,
-    "workers.remote_files.RemoteFilesError": ExitCode.UNREACHABLE,
+    "workers.models.remote_files.RemoteFilesError": ExitCode.UNREACHABLE,
     "trainer.replay.ReplayError": ExitCode.UNREACHABLE,
-    "workers.model_files.ModelFilesError": ExitCode.UNREACHABLE,
+    "workers.models.model_files.ModelFilesError": ExitCode.UNREACHABLE,
     "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
 }
 """By qualified name: naming an error must not import the modules of all parts."""

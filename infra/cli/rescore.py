@@ -19,9 +19,9 @@ from streams.messages import Purpose
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from streams.rescore import Rescored
-    from streams.rescored import ScorerId
-    from streams.services.rescoring import Selection
+    from streams.rescored_topics import ScorerId
+    from workers.scoring.rescore import Rescored
+    from workers.scoring.rescore_selection import Selection
 
 _PROGRESS_SECONDS = 10.0
 
@@ -60,8 +60,8 @@ def rescore(
 
     Exit code 1 where rollouts could not be scored: they are no zeros, and the same command tries them again.
     """
-    from streams.rescored import ScorerId
-    from streams.services.rescoring import Selection
+    from streams.rescored_topics import ScorerId
+    from workers.scoring.rescore_selection import Selection
 
     try:
         wanted = ScorerId.parse(scorer)
@@ -111,8 +111,8 @@ def _on_the_log(
 
 async def _look(settings: Settings, bootstrap: str, wanted: "ScorerId", selection: "Selection") -> dict[str, Any]:
     from infra.report.rescored import plan_of
-    from streams.rescore import RescoreRun
-    from streams.services.installed import open_scorer
+    from workers.scoring.open_scorer import open_scorer
+    from workers.scoring.rescore import RescoreRun
 
     async with open_scorer(wanted, settings) as scorer:
         run = RescoreRun(
@@ -128,10 +128,10 @@ async def _rescore(
     from infra.report.rescored import summarise
     from infra.report.rescored_files import write_files
     from streams.clients import make_producer
-    from streams.comparison import read_pairs
-    from streams.rescore import RescoreRun
-    from streams.rescored import create_rescored_topic
-    from streams.services.installed import open_scorer
+    from streams.rescored_topics import create_rescored_topic
+    from workers.scoring.open_scorer import open_scorer
+    from workers.scoring.rescore import RescoreRun
+    from workers.scoring.rescore_comparison import read_pairs
 
     async with AsyncExitStack() as closing:
         scorer = await closing.enter_async_context(open_scorer(wanted, settings))

@@ -53,14 +53,14 @@ def score(
 
 
 def _score(lines: BinaryIO, settings: Settings) -> None:
-    from workers.scoring_file import score_lines
+    from workers.scoring.offline import score_lines
 
     for verdict in score_lines(lines, settings):
         print(verdict, flush=True)
 
 
 def _list(*, as_json: bool) -> None:
-    from workers.scoring_file import list_scorers
+    from workers.scoring.offline import list_scorers
 
     found = list_scorers()
     if as_json:

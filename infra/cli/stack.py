@@ -120,7 +120,7 @@ def reload(
 
 def require_models(settings: Settings) -> None:
     """Before anything starts: a model that is not there is one message, not six restarts. Raises ModelFilesError."""
-    from workers.model_files import DEMO_MODEL, resolve_model
+    from workers.models.model_files import DEMO_MODEL, resolve_model
 
     paths = {"model.path": settings.model.path}
     if settings.genrm.backend == "hf":

@@ -126,7 +126,7 @@ def sft(
     settings = resolve(recipe, assignments, *run_options(seed=seed, model=model)).settings
     from trainer.sft import SftSettings, read_examples, run_sft
     from trainer.supervised import FitSettings
-    from workers.model_files import resolve_model
+    from workers.models.model_files import resolve_model
 
     if not examples.is_file():
         raise CommandError(f"no examples at {examples.resolve()}: give a JSONL file", ExitCode.UNREACHABLE)

@@ -29,7 +29,7 @@ from trainer.dataset import Defaults, parse_row
 from trainer.reward_models.genrm import JudgeFitSettings, fit_judge
 from trainer.sft import SftSettings, run_sft
 from trainer.supervised import FitSettings
-from workers.model_files import resolve_model
+from workers.models.model_files import resolve_model
 
 CODE = 1
 """Part of every hash: raise it when code changes what a piece holds."""

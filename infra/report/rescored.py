@@ -11,10 +11,10 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from infra.settings.learner import LearnerSettings
-from streams.comparison import Pair
 from streams.messages import Purpose
-from streams.rescore import Rescored
-from streams.services.rescoring import Selection
+from workers.scoring.rescore import Rescored
+from workers.scoring.rescore_comparison import Pair
+from workers.scoring.rescore_selection import Selection
 
 RIGHT_ABOVE = 0.5
 """As prompt_stats.passes counts."""

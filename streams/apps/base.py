@@ -15,11 +15,11 @@ from mode.supervisors import CrashingSupervisor
 
 from infra import metrics
 from infra.settings.tree import Settings
-from streams.apps.driver import GuardedConsumer, StageApp
+from streams.apps.faust_driver import GuardedConsumer, StageApp
 from streams.dead_letters import reason_of
 from streams.records import Output, Record
-from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
+from workers.scoring.heartbeat import Pulse
 
 log = logging.getLogger(__name__)
 

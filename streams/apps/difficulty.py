@@ -10,11 +10,11 @@ from infra.db.engine import connect
 from infra.db.sink import ScoreSink
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work, group_of
+from streams.apps.calibration import keep_calibration
+from streams.apps.difficulty_sink import Difficulty
 from streams.apps.process import run_stage
-from streams.services.calibration import keep_calibration
-from streams.services.difficulty import Difficulty
-from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
+from workers.scoring.heartbeat import Pulse
 
 _BATCH_LIMIT_SECONDS = 120.0
 """One transaction of at most a batch of rows, behind whatever else the database does."""

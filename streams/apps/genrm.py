@@ -9,14 +9,14 @@ from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
-from streams.services.live_pool import LivePool
-from streams.services.pulse import Pulse
-from streams.services.scorers import JudgeScorer
-from streams.services.scoring import Retry, Scoring
-from streams.services.veto import VetoScorer
 from streams.topics import Topic, topic_name
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.live_pool import LivePool
+from workers.scoring.scorers import JudgeScorer
+from workers.scoring.scoring import Retry, Scoring
+from workers.scoring.veto import VetoScorer
 from workers.verifiers.pool.pool import VerifierPool
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from infra.settings.tree import Settings
 from streams.admin import require_topics
 from streams.apps.base import BatchAgent, Stage, Work, build_app
-from streams.apps.driver import StageApp
+from streams.apps.faust_driver import StageApp
 from streams.apps.reloading import Reloading
 from streams.lag import LagWatchdog, lag_of, publish_lag
 

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
+from streams.apps.routing import Routing
 from streams.messages import Route
-from streams.services.pulse import Pulse
-from streams.services.routing import Routing
 from streams.topics import Topic, topic_name
+from workers.scoring.heartbeat import Pulse
 
 _BATCH_LIMIT_SECONDS = 120.0
 """Nothing but deliveries, each of which the producer gives up earlier."""

@@ -7,11 +7,11 @@ from infra.settings.tree import Settings
 from streams.apps.base import Stage, Work
 from streams.apps.process import run_stage
 from streams.messages import Route
-from streams.services.live_pool import LivePool
-from streams.services.pulse import Pulse
-from streams.services.scorers import VerifierScorer
-from streams.services.scoring import Retry, Scoring
 from streams.topics import Topic, topic_name
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.live_pool import LivePool
+from workers.scoring.scorers import VerifierScorer
+from workers.scoring.scoring import Retry, Scoring
 from workers.verifiers.pool.child import START_SECONDS
 from workers.verifiers.pool.pool import DEATHS, VerifierPool
 

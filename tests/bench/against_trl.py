@@ -37,7 +37,7 @@ from infra.install import CPU, TORCH
 from trainer.batch import pack_batch
 from trainer.building import hold_in_bfloat16
 from trainer.models import autocast, load_causal_lm, policy_forward
-from workers.model_files import DEMO_MODEL, resolve_model
+from workers.models.model_files import DEMO_MODEL, resolve_model
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

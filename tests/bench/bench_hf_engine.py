@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from streams.messages import Sampling
 from workers.engines.base import GenerationRequest
 from workers.engines.hf import HfEngine
-from workers.model_files import DEMO_MODEL, resolve_model
+from workers.models.model_files import DEMO_MODEL, resolve_model
 
 SAMPLES = 8
 ROWS = 96

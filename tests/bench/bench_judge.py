@@ -22,7 +22,7 @@ from infra.settings.genrm import GenRMSettings
 from streams.messages import Question
 from workers.judges.base import Judge, Judgement, JudgeRequest
 from workers.judges.factory import build_judge
-from workers.model_files import DEMO_MODEL, resolve_model
+from workers.models.model_files import DEMO_MODEL, resolve_model
 
 CANDIDATES = 16
 """Of a question: a group's size."""

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from trainer.batch import pack_batch
 from trainer.ppo import PPO
-from workers import packed_attention
+from workers.models import packed_attention
 
 GROUPS = 16
 ROW_TOKENS = 4096

@@ -51,8 +51,8 @@ def measure_swaps(name: str, rank: int, swaps: int, threads: int) -> None:
     from trainer.publish import Publisher
     from workers.engines.base import WeightVersion
     from workers.engines.factory import make_engine
-    from workers.model_files import DEMO_MODEL, resolve_model
-    from workers.weight_cache import WeightCache
+    from workers.models.model_files import DEMO_MODEL, resolve_model
+    from workers.models.weight_cache import WeightCache
 
     torch.set_num_threads(threads)
     model = resolve_model(DEMO_MODEL, Path("runs/prepared"))

@@ -17,8 +17,8 @@ from torch.nn.functional import cross_entropy
 from infra.settings.learner import LearnerSettings
 from trainer.batch import TrainingBatch, TrainingRow, Trajectory
 from trainer.models import load_causal_lm
-from workers.model_files import DEMO_MODEL, resolve_model
-from workers.shared_prefix import attention_mask
+from workers.models.model_files import DEMO_MODEL, resolve_model
+from workers.models.shared_prefix import attention_mask
 
 ROOT = Path(__file__).parents[2]
 THREADS = 2

@@ -22,19 +22,19 @@ import torch
 from infra.settings.load import load
 from infra.settings.tree import Settings
 from streams.messages import PromptTicket, Question, Rollout, Route, ScoredTrajectory
-from streams.routing import route_of
-from streams.services.asking import Outage
-from streams.services.scorers import JudgeScorer, VerifierScorer
-from streams.services.scoring import finished
-from streams.services.veto import VetoScorer
+from streams.route_headers import route_of
 from trainer.batch import pack_batch, trajectory_of
 from trainer.building import build_ppo
 from workers.engines.base import WeightVersion
 from workers.engines.hf import HfEngine
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
-from workers.model_files import resolve_model
-from workers.rollout.building import request_of, rollout_of
+from workers.models.model_files import resolve_model
+from workers.rollout.messages import request_of, rollout_of
+from workers.scoring.retrying import Outage
+from workers.scoring.scorers import JudgeScorer, VerifierScorer
+from workers.scoring.scoring import finished
+from workers.scoring.veto import VetoScorer
 from workers.verifiers.base import Configured, Verdict
 from workers.verifiers.registry import load_verifier, verifier_names
 

@@ -19,11 +19,11 @@ import faust
 from infra.settings.tree import Settings
 from streams.apps import base
 from streams.apps.base import Stage, Work, build_app
-from streams.apps.driver import GuardedConsumer
+from streams.apps.faust_driver import GuardedConsumer
 from streams.apps.process import run_stage
 from streams.records import Output, Record, TopicPartition
-from streams.services.pulse import Pulse
 from streams.topics import Topic, topic_name
+from workers.scoring.heartbeat import Pulse
 
 BATCH = 4
 FAIL = b"fail:"

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from infra.settings.tree import RtvSettings, SandboxSettings
 from streams.messages import Status
 from workers.sandbox.cgroups import PREFIX
-from workers.sandbox.owners import is_left_over
+from workers.sandbox.owner_marks import is_left_over
 from workers.verifiers.base import Verdict
 from workers.verifiers.pool.child import Child
 from workers.verifiers.pool.pool import VerifierPool

@@ -13,7 +13,7 @@ from vllm_server import serve_vllm
 from infra.db.engine import make_engine, parse_url
 from infra.db.migrate import upgrade_engine
 from infra.local.postgres import EmbeddedPostgres
-from workers.model_files import DEMO_MODEL, resolve_model
+from workers.models.model_files import DEMO_MODEL, resolve_model
 
 _numbers = count()
 

@@ -9,7 +9,7 @@ from infra.db.models import Group, Prompt, Score
 from streams.messages import Outcome, Purpose, Route
 
 PRIMARY_ROUTE = case((Prompt.question["verifier"].astext.is_not(None), Route.RTV.value), else_=Route.GENRM.value)
-"""`streams.routing.route_of` in SQL, as the prompt is routed now."""
+"""`streams.route_headers.route_of` in SQL, as the prompt is routed now."""
 
 
 VERDICT_GRACE = timedelta(seconds=120)

@@ -16,7 +16,7 @@ from trainer.parallel.orders import Collect, Fetch, Forget, Lag, Poll, Share, Sn
 from trainer.parallel.sharding import shard
 from trainer.parallel.team import Team
 from trainer.publish import publisher_of
-from workers.model_files import resolve_model
+from workers.models.model_files import resolve_model
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import msgspec
 from streams.codec import DecodeError, decode, encode
 from streams.messages import ScoredTrajectory
 from streams.records import Record
-from streams.routing import route_of
+from streams.route_headers import route_of
 from trainer.parallel.orders import HeldSegments
 from trainer.seqset import SeqSet
 

@@ -18,9 +18,9 @@ from trainer.models import load_causal_lm
 from trainer.supervised import FitSettings, LabelledRow, Progress, Step, fit, logits_at
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
-from workers.judges.content import content_free
+from workers.judges.has_content import content_free
 from workers.judges.tokens import NO, YES, prompt_tokens, verdict_token_ids
-from workers.shared_prefix import PackedRow, PrefixGroup, pack
+from workers.models.shared_prefix import PackedRow, PrefixGroup, pack
 
 
 @dataclass(frozen=True, slots=True)

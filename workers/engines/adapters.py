@@ -12,7 +12,7 @@ from peft import PeftConfig, get_peft_model_state_dict, inject_adapter_in_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from workers.model_files import ADAPTER_CONFIG, ADAPTER_FILE
+from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
 
 ADAPTER = "policy"
 """The name of the one adapter within a model."""

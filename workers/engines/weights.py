@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from workers.engines.adapters import holds_adapter, is_adapter, load_adapter_in_place
-from workers.model_files import WEIGHTS_FILE
+from workers.models.model_files import WEIGHTS_FILE
 
 
 def load_in_place(model: torch.nn.Module, folder: Path) -> None:

@@ -38,7 +38,7 @@ class Judgement:
     """Probability mass on no verdict; the largest where several prompts were asked."""
     why: str
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the form adds (workers.judges.forms): `orders`, `flips`, `invalid`, `votes`."""
+    """What the form adds (workers.judges.judging_scheme): `orders`, `flips`, `invalid`, `votes`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 from infra.settings.genrm import GenRMSettings
 from infra.settings.tree import RunSettings
 from workers.judges.base import Judge
-from workers.judges.forms import JudgeForm, Voting
 from workers.judges.judge import GenerativeJudge
+from workers.judges.judging_scheme import JudgeForm, Voting
 from workers.judges.model import VerdictModel
 from workers.judges.openai import OpenAIModel
 from workers.judges.prompt import PromptForm
@@ -47,7 +47,7 @@ def _model(settings: GenRMSettings, form: JudgeForm, prepared: Path | None) -> V
             connections=settings.connections,
         )
     from workers.judges.hf import HfModel
-    from workers.model_files import resolve_model
+    from workers.models.model_files import resolve_model
 
     folder = resolve_model(settings.model, prepared or RunSettings().prepared, setting="genrm.model")
     return HfModel(folder, form, settings.dtype, settings.threads)

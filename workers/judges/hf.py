@@ -15,18 +15,18 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from workers import packed_attention
 from workers.judges.base import JudgeFailure
-from workers.judges.forms import JudgeForm, Voting
+from workers.judges.judging_scheme import JudgeForm, Voting
 from workers.judges.prompt import Ask
 from workers.judges.tokens import prefix_groups, scale_token_ids
 from workers.judges.verdicts import Reading, Scale
-from workers.model_files import file_sha256
-from workers.shared_prefix import PackedRow, PrefixGroup, attention_mask, fill, pack
+from workers.models import packed_attention
+from workers.models.model_files import file_sha256
+from workers.models.shared_prefix import PackedRow, PrefixGroup, attention_mask, fill, pack
 
 ROW_TOKENS = 256
 """Small rows are sure to be no slower where attention runs over the whole row, as in the architectures that
-`workers.packed_attention` leaves to transformers: there, on one core, 32 candidates of 4 questions take 0.24 s in rows
+`workers.models.packed_attention` leaves to transformers: there, on one core, 32 candidates of 4 questions take 0.24 s in rows
 of 256, 0.40 s in rows of 512, 0.71 s as a padded batch of whole prompts."""
 
 

@@ -7,8 +7,8 @@ content score 0 and no model sees them.
 from collections.abc import Iterator, Sequence
 
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
-from workers.judges.content import answered, no_answer
-from workers.judges.forms import JudgeForm
+from workers.judges.has_content import answered, no_answer
+from workers.judges.judging_scheme import JudgeForm
 from workers.judges.model import VerdictModel
 from workers.judges.prompt import Ask
 from workers.judges.verdicts import Reading

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from workers.judges.base import JudgeFailure
-from workers.judges.forms import Voting
+from workers.judges.judging_scheme import Voting
 from workers.judges.prompt import Ask
 from workers.judges.verdicts import Reading
 

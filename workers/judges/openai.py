@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from workers.judges.access import Access, logprobs, path, probe, request
 from workers.judges.answers import chat_top, completion_top, completions, read_body, reading, samples
 from workers.judges.base import JudgeFailure
+from workers.judges.capabilities import Access, logprobs, path, probe, request
 from workers.judges.endpoint import (
     Endpoint,
     EndpointError,
@@ -25,7 +25,7 @@ from workers.judges.endpoint import (
     OutageError,
     RefusedError,
 )
-from workers.judges.forms import JudgeForm, Voting
+from workers.judges.judging_scheme import JudgeForm, Voting
 from workers.judges.loop_thread import LoopClosedError, LoopThread
 from workers.judges.prefix_cache import CacheTokens, cache_tokens, hit_rate
 from workers.judges.prompt import Ask
@@ -67,7 +67,7 @@ class OpenAIModel:
         timeout_seconds: float = 60.0,
         connections: int = 16,
     ) -> None:
-        """`api` as workers.judges.access.probe takes it; the server is first met by the first call."""
+        """`api` as workers.judges.capabilities.probe takes it; the server is first met by the first call."""
         self._endpoint = Endpoint(endpoint, api_key, connections)
         self._model = model
         self._scales = form.scales

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from workers.judges.base import JudgeRequest
-from workers.judges.clean import clean, cut
+from workers.judges.sanitize import clean, cut
 from workers.judges.verdicts import YES_NO, Scale
 
 

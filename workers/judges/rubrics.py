@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from workers.judges.clean import clean
+from workers.judges.sanitize import clean
 
 _ENDINGS = (".md", ".txt")
 

@@ -10,7 +10,7 @@ from typing import Any
 from workers.judges.base import JudgeRequest
 from workers.judges.prompt import Ask, JudgePrompt, PromptForm, single
 from workers.judges.verdicts import YES_NO, Scale
-from workers.shared_prefix import PrefixGroup
+from workers.models.shared_prefix import PrefixGroup
 
 YES, NO = YES_NO.spellings
 _LEAST_ROOM = 256

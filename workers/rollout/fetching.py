@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.messages import PolicyVersion
-from workers.weight_cache import WeightCache
+from workers.models.weight_cache import WeightCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from streams.codec import DecodeError, decode
 from streams.messages import PolicyVersion
 from streams.records import Record
 from workers.engines.base import Engine, WeightVersion
+from workers.models.weight_cache import WeightCache, WeightsMismatchError
 from workers.rollout.fetching import Fetcher
-from workers.weight_cache import WeightCache, WeightsMismatchError
 
 log = logging.getLogger(__name__)
 

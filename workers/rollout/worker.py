@@ -19,18 +19,18 @@ from streams.codec import DecodeError, decode
 from streams.dead_letters import dead_letter, reason_of
 from streams.messages import PromptTicket
 from streams.records import Record
-from streams.routing import route_headers
+from streams.route_headers import route_headers
 from streams.topics import Topic, topic_name
 from workers.engines.base import Engine, Generation
 from workers.engines.factory import make_engine
-from workers.model_files import resolve_model
-from workers.rollout.building import request_of, rollout_of
+from workers.models.model_files import resolve_model
+from workers.models.weight_cache import WeightCache
 from workers.rollout.deliveries import Deliveries, Sent
 from workers.rollout.intake import STAGE, TicketIntake
+from workers.rollout.messages import request_of, rollout_of
 from workers.rollout.offsets import Place
 from workers.rollout.policy import PolicyFollower
 from workers.rollout.tickets import TicketBook
-from workers.weight_cache import WeightCache
 
 log = logging.getLogger(__name__)
 

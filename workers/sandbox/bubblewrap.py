@@ -15,9 +15,9 @@ from pathlib import Path
 
 from infra.settings.tree import SandboxSettings
 from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
-from workers.sandbox.cell import Cell
 from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
+from workers.sandbox.process_tree import Cell
 from workers.sandbox.rlimits import rlimits
 from workers.sandbox.slots import Slot, Slots
 from workers.sandbox.syscalls import readable, syscall_filter

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from workers.sandbox.owners import is_left_over, own_name
+from workers.sandbox.owner_marks import is_left_over, own_name
 
 PREFIX = "rewardstream-"
 MOUNTS = Path("/proc/self/mountinfo")

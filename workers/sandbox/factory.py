@@ -11,10 +11,10 @@ from infra.settings.tree import SandboxSettings
 from workers.sandbox.base import Isolation, Limits, Program, Sandbox, SandboxError
 from workers.sandbox.bubblewrap import BubblewrapLauncher
 from workers.sandbox.cgroups import CgroupRoot
-from workers.sandbox.plain import PlainLauncher
-from workers.sandbox.plain import sweep as sweep_folders
 from workers.sandbox.reaping import adopt_orphans
-from workers.sandbox.warm import Launcher, WarmSandbox
+from workers.sandbox.subprocess_backend import PlainLauncher
+from workers.sandbox.subprocess_backend import sweep as sweep_folders
+from workers.sandbox.warm_pool import Launcher, WarmSandbox
 
 _PROBE = "import os; os.write(1, b'up')"
 

@@ -7,7 +7,7 @@ import time
 from typing import Any, Self
 
 from workers.sandbox.base import Ending, Ran, SessionEndedError
-from workers.sandbox.cell import Cell, Gone, pump
+from workers.sandbox.process_tree import Cell, Gone, pump
 
 END = b"\n"
 LEAVING_SECONDS = 0.1

@@ -15,7 +15,7 @@ from trainer.groups import OpenGroup
 from trainer.intake import Intake
 from trainer.learner import Learner
 from trainer.publish import Snapshot
-from workers.model_files import WEIGHTS_FILE, file_sha256
+from workers.models.model_files import WEIGHTS_FILE, file_sha256
 
 
 def test_groups_end_each_in_its_way_and_versions_are_announced(loop: LearnerLoop):

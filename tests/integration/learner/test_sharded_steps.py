@@ -18,7 +18,7 @@ from trainer.parallel.share import divided
 from trainer.policies import own_tensors
 from trainer.ppo import PPO
 from trainer.step_report import StepReport
-from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE
+from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE
 
 pytestmark = pytest.mark.slow
 

@@ -32,8 +32,8 @@ from streams.messages import (
     rollout_id,
 )
 from streams.records import Record
-from streams.rescored import ScorerId, rescored_topic
-from streams.routing import route_of
+from streams.rescored_topics import ScorerId, rescored_topic
+from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 from workers.verifiers.registry import load_verifier
 

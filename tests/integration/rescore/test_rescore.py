@@ -16,7 +16,7 @@ from infra.db.rescores import RESCORED
 from streams.clients import confirm, publish, send
 from streams.messages import Purpose, Question
 from streams.records import Output
-from streams.rescored import rescored_topics
+from streams.rescored_topics import rescored_topics
 from streams.topics import Topic
 
 

@@ -17,7 +17,7 @@ from streams.codec import decode
 from streams.messages import PolicyVersion, PromptTicket, Purpose, Question, Rollout, Sampling, group_id
 from streams.records import Record
 from streams.topics import Topic, topic_name
-from workers.model_files import WEIGHTS_FILE, file_sha256
+from workers.models.model_files import WEIGHTS_FILE, file_sha256
 
 _runs = count()
 _DEADLINE_SECONDS = 60.0

@@ -17,8 +17,8 @@ from streams.messages import Rollout, VersionSpan, rollout_id
 from streams.topics import Topic
 from trainer.models import load_causal_lm
 from trainer.publish import Publisher
-from workers.model_files import WEIGHTS_FILE
-from workers.remote_files import RemoteFolder
+from workers.models.model_files import WEIGHTS_FILE
+from workers.models.remote_files import RemoteFolder
 from workers.rollout.intake import STAGE
 from workers.rollout.worker import RolloutWorker, open_worker
 

@@ -23,7 +23,7 @@ from streams.messages import (
     Status,
     Timings,
 )
-from streams.routing import route_of
+from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 
 _CONFIRM_SECONDS = 30.0

@@ -15,7 +15,7 @@ from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, make_admin, make_producer, publish
 from streams.messages import Question, Rollout
 from streams.records import Record
-from streams.routing import route_headers
+from streams.route_headers import route_headers
 from streams.topics import Topic, topic_name
 
 PATIENCE = 40.0

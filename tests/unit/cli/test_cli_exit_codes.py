@@ -10,7 +10,7 @@ from infra.cli.errors import CommandError, ExitCode, explain
 from infra.cli.stack import require_models
 from infra.settings.load import load
 from infra.settings.sources import parse_assignment
-from workers.model_files import ModelFilesError
+from workers.models.model_files import ModelFilesError
 
 NOWHERE = "127.0.0.1:9"  # discard: nothing listens there
 QUICK = ("--set", "broker.connect_timeout_seconds=0.2")

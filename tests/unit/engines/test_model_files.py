@@ -4,7 +4,7 @@ import pytest
 from safetensors import safe_open
 
 from workers.engines.chat import decode, encode_answer, encode_chat, end_tokens, load_tokenizer
-from workers.model_files import DEMO_MODEL, ModelFilesError, resolve_model
+from workers.models.model_files import DEMO_MODEL, ModelFilesError, resolve_model
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from infra.settings.genrm import GenRMSettings
 from streams.messages import Question
 from workers.judges.base import Judge, JudgeFailure, JudgeRequest
 from workers.judges.factory import build_judge
-from workers.judges.forms import JudgeForm
 from workers.judges.hf import HfModel, weights_hash
 from workers.judges.judge import GenerativeJudge
+from workers.judges.judging_scheme import JudgeForm
 from workers.judges.prompt import PromptForm
 
 

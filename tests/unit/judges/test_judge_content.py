@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from streams.messages import Question
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest
 from workers.judges.canary import FORGERIES, MASTER_KEYS, OPENINGS, CanaryWatch, canary_requests
-from workers.judges.clean import clean, cut
-from workers.judges.content import content_free, no_answer
+from workers.judges.has_content import content_free, no_answer
+from workers.judges.sanitize import clean, cut
 
 FACT = Question(prompt="What is the capital of France?", ground_truth="Paris")
 

@@ -12,7 +12,7 @@ from streams.messages import Question
 from workers.judges.base import JudgeRequest
 from workers.judges.endpoint import NonsenseError
 from workers.judges.factory import judge_form
-from workers.judges.forms import JudgeForm, Voting
+from workers.judges.judging_scheme import JudgeForm, Voting
 from workers.judges.prompt import PromptForm, Task
 from workers.judges.rubrics import RubricError, load_rubrics
 from workers.judges.verdicts import CORRECTNESS, YES_NO, Reading

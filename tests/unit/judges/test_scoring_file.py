@@ -9,7 +9,7 @@ from judge_server import serving
 from tiny_judge import save_tiny_judge
 
 from infra.settings.tree import GenRMSettings, Settings
-from workers.scoring_file import LineError, list_scorers, parse, score_lines
+from workers.scoring.offline import LineError, list_scorers, parse, score_lines
 from workers.verifiers.registry import load_verifier
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaModel
 
-from workers.shared_prefix import PrefixGroup, attention_mask, fill, pack
+from workers.models.shared_prefix import PrefixGroup, attention_mask, fill, pack
 
 VOCABULARY = 64
 tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)

@@ -13,10 +13,10 @@ from infra.cli.rescore_table import print_changes, print_plan
 from infra.report.rescored import by_domain, change_of, groups, histogram, movers, plan_of, summarise
 from infra.report.rescored_files import write_files
 from infra.settings.learner import LearnerSettings
-from streams.comparison import Pair
 from streams.messages import Purpose
-from streams.rescore import Rescored
-from streams.services.rescoring import Picker, Selection
+from workers.scoring.rescore import Rescored
+from workers.scoring.rescore_comparison import Pair
+from workers.scoring.rescore_selection import Picker, Selection
 
 SELECTION = Selection(run_id="r", scorer="math")
 

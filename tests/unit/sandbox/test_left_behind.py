@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sandbox_probes import gone, processes_with, until
 
-from workers.sandbox import cgroups, owners
+from workers.sandbox import cgroups, owner_marks
 from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.factory import sweep
-from workers.sandbox.plain import PREFIX
+from workers.sandbox.subprocess_backend import PREFIX
 
 PROGRAM = """
 import sys
@@ -59,11 +59,11 @@ def test_nothing_is_left_of_a_process_that_was_killed(kind: str) -> None:
 
 
 def test_a_mark_outlives_no_process() -> None:
-    program = "from workers.sandbox.owners import owner_mark; print(owner_mark())"
+    program = "from workers.sandbox.owner_marks import owner_mark; print(owner_mark())"
     mark = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
     namespace, pid, started = mark.split("-")
-    assert owners.is_left_over(f"{mark}-3")
-    assert not owners.is_left_over(f"{owners.owner_mark()}-3")
-    assert owners.is_left_over(f"{namespace}-{os.getpid()}-{int(started) - 1}")  # the pid came again
-    assert not owners.is_left_over(f"{int(namespace) + 1}-{pid}-{started}")  # another container's
-    assert not owners.is_left_over("something else")
+    assert owner_marks.is_left_over(f"{mark}-3")
+    assert not owner_marks.is_left_over(f"{owner_marks.owner_mark()}-3")
+    assert owner_marks.is_left_over(f"{namespace}-{os.getpid()}-{int(started) - 1}")  # the pid came again
+    assert not owner_marks.is_left_over(f"{int(namespace) + 1}-{pid}-{started}")  # another container's
+    assert not owner_marks.is_left_over("something else")

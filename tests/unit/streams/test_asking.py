@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from infra import metrics
 from streams.messages import Question, Rollout, Status
-from streams.services.asking import Asking, Outage, Retry
-from streams.services.live_pool import LivePool
-from streams.services.pulse import Pulse
-from streams.services.scorers import VerifierScorer
-from streams.services.veto import Pool
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.live_pool import LivePool
+from workers.scoring.retrying import Asking, Outage, Retry
+from workers.scoring.scorers import VerifierScorer
+from workers.scoring.veto import Pool
 from workers.verifiers.base import Verdict
 
 START = 1000.0

@@ -5,7 +5,7 @@ import pytest
 from examples import ROLLOUT
 
 from streams.messages import Status
-from streams.services.scoring import finished
+from workers.scoring.scoring import finished
 from workers.verifiers.base import Verdict
 
 RIGHT = Verdict(1.0, Status.CORRECT, "fine", "math", "1")

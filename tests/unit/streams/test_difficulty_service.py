@@ -6,11 +6,11 @@ import pytest
 from examples import EXAMPLES
 
 from infra.db.sink import ScoredRecord
+from streams.apps.difficulty_sink import Difficulty
 from streams.codec import encode
 from streams.dead_letters import parse
 from streams.messages import ScoredTrajectory, Status
 from streams.records import Record
-from streams.services.difficulty import Difficulty
 
 [SCORED] = [message for message in EXAMPLES if isinstance(message, ScoredTrajectory)]
 

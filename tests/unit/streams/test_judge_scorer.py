@@ -9,11 +9,11 @@ from examples import ROLLOUT
 from infra import metrics
 from infra.settings.genrm import GenRMSettings
 from streams.messages import Question, Rollout, Status
-from streams.services.asking import Outage
-from streams.services.scorers import JudgeScorer
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.canary import canary_requests
-from workers.judges.forms import FLIPS, ORDERS
+from workers.judges.judging_scheme import FLIPS, ORDERS
+from workers.scoring.retrying import Outage
+from workers.scoring.scorers import JudgeScorer
 
 
 class LengthJudge:

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.offsets import OffsetLedger
 from streams.records import TopicPartition
-from streams.services.offsets import OffsetLedger
 
 P = TopicPartition("t", 0)
 Q = TopicPartition("t", 1)

@@ -14,9 +14,9 @@ from infra.settings.tree import RtvSettings
 from streams.codec import encode
 from streams.messages import Purpose, Question, Rollout, Status
 from streams.records import Record
-from streams.rescored import ScorerId, rescored_topic
-from streams.services.rescoring import AsVerifier, Picker, Selection
-from streams.services.scorers import VerifierScorer
+from streams.rescored_topics import ScorerId, rescored_topic
+from workers.scoring.rescore_selection import AsVerifier, Picker, Selection
+from workers.scoring.scorers import VerifierScorer
 from workers.verifiers.pool.pool import VerifierPool
 
 RUN = "r1"

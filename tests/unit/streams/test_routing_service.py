@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.apps.routing import Routing, in_share
 from streams.dead_letters import parse
 from streams.messages import Question, Route
 from streams.records import Output, Record
-from streams.routing import route_headers
-from streams.services.routing import Routing, in_share
+from streams.route_headers import route_headers
 
 
 def routing(share: float = 0.0) -> Routing:

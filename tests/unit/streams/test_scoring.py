@@ -13,9 +13,9 @@ from streams.codec import decode, encode, header, headers_of
 from streams.dead_letters import parse
 from streams.messages import Question, Rollout, Route, ScoredTrajectory, Source, Status, VersionSpan
 from streams.records import Record
-from streams.services.asking import Retry, checked
-from streams.services.scorers import VerifierScorer
-from streams.services.scoring import Scoring
+from workers.scoring.retrying import Retry, checked
+from workers.scoring.scorers import VerifierScorer
+from workers.scoring.scoring import Scoring
 from workers.verifiers.base import Verdict
 
 OK = Verdict(score=1.0, status=Status.CORRECT, why="equal", scorer="math", version="1")

@@ -7,9 +7,9 @@ import pytest
 from examples import ROLLOUT
 
 from streams.messages import Question, Rollout, Status
-from streams.services.asking import Outage
-from streams.services.scorers import VerifierScorer
-from streams.services.veto import VetoScorer
+from workers.scoring.retrying import Outage
+from workers.scoring.scorers import VerifierScorer
+from workers.scoring.veto import VetoScorer
 from workers.verifiers.base import Verdict
 
 YES = Verdict(score=0.9, status=Status.JUDGED, why="P(YES)", scorer="judge", version="7", details={"uncovered": 0.1})

@@ -17,8 +17,8 @@ from trainer.checkpoint import History
 from trainer.device import CPU, DeviceError, chosen_device
 from trainer.models import ValueModel, device_of, policy_forward, value_forward
 from trainer.seqset import SeqSet
-from workers import packed_attention
-from workers.shared_prefix import PrefixGroup, pack
+from workers.models import packed_attention
+from workers.models.shared_prefix import PrefixGroup, pack
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="what is said where there is no CUDA device")
 CUDA = torch.device("cuda", 0)

@@ -11,7 +11,7 @@ from trainer.policies import load_policy
 from trainer.ppo import PPO
 from trainer.publish import Publisher
 from trainer.seqset import SeqSet
-from workers.model_files import ADAPTER_CONFIG, ADAPTER_FILE
+from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
 
 LORA = LoraSettings(rank=4, alpha=8)
 HEAD = VALUE.model_copy(update={"value": VALUE.value.model_copy(update={"kind": "head"}), "lora": LORA})

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainer.models import load_causal_lm
-from workers import packed_attention, shared_prefix
-from workers.shared_prefix import PrefixGroup, attention_mask, pack
+from workers.models import packed_attention, shared_prefix
+from workers.models.shared_prefix import PrefixGroup, attention_mask, pack
 
 group = st.tuples(st.integers(1, 6), st.lists(st.integers(1, 9), min_size=1, max_size=5))
 

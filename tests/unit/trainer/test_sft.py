@@ -17,7 +17,7 @@ from trainer.supervised import FitSettings, LabelledRow, fit, logits_at, schedul
 from workers.engines.base import GenerationRequest
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.engines.hf import HfEngine
-from workers.shared_prefix import PrefixGroup
+from workers.models.shared_prefix import PrefixGroup
 
 EXAMPLES = [
     Example(({"role": "user", "content": question},), answer)

@@ -8,7 +8,7 @@ import pytest
 
 from infra.settings.tree import RtvSettings, Settings
 from trainer.dataset import Defaults, PromptRow, parse_row, read_dataset
-from workers.scoring_file import score_lines
+from workers.scoring.offline import score_lines
 from workers.verifiers.puzzle import PuzzleVerifier
 from workers.verifiers.registry import verifier_names
 

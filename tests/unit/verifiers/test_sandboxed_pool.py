@@ -15,7 +15,7 @@ import pytest
 from infra.metrics import sandbox_isolation
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
-from workers.sandbox import cgroups, plain
+from workers.sandbox import cgroups, subprocess_backend
 from workers.sandbox.base import Isolation
 from workers.sandbox.cgroups import CgroupRoot
 from workers.verifiers.pool.isolation import announce
@@ -42,7 +42,7 @@ def question() -> Question:
 
 def left_behind() -> set[str]:
     root = CgroupRoot.find()
-    folders = [(Path(tempfile.gettempdir()), plain.PREFIX)]
+    folders = [(Path(tempfile.gettempdir()), subprocess_backend.PREFIX)]
     folders += [(root.memory, cgroups.PREFIX), (root.pids, cgroups.PREFIX)] if root else []
     return {str(path) for folder, prefix in folders for path in folder.glob(f"{prefix}*")}
 

@@ -15,9 +15,9 @@ from streams.messages import PolicyVersion, WeightsKind
 from trainer import publish
 from trainer.models import load_causal_lm
 from trainer.publish import Publisher
-from workers.model_files import WEIGHTS_FILE
-from workers.remote_files import RemoteFolder
-from workers.weight_cache import WeightCache, WeightsMismatchError
+from workers.models.model_files import WEIGHTS_FILE
+from workers.models.remote_files import RemoteFolder
+from workers.models.weight_cache import WeightCache, WeightsMismatchError
 
 
 @pytest.fixture(params=["memory", "file"])

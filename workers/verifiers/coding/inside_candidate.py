@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from workers.sandbox.stage import receive, reply
+    from workers.sandbox.inside_init import receive, reply
     from workers.verifiers.coding.inside_values import encode, text
 
 ANSWERED = 77

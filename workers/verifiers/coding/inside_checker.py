@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # typing's own would be imported
 if TYPE_CHECKING:
     from typing import Any
 
-    from workers.sandbox.stage import receive, reply
+    from workers.sandbox.inside_init import receive, reply
     from workers.verifiers.coding.inside_values import Refused, encode, text
 
 _SHOWN = 200

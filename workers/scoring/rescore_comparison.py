@@ -11,10 +11,10 @@ import msgspec
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.messages import Purpose, Rollout, ScoredTrajectory
-from streams.rescore import Unscored, scored_of
-from streams.routing import route_of
-from streams.services.rescoring import Selection
+from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
+from workers.scoring.rescore import Unscored, scored_of
+from workers.scoring.rescore_selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from streams.codec import decode
 from streams.dead_letters import dead_letter
 from streams.messages import ScoredTrajectory, Source
 from streams.records import Output, Record
-from streams.routing import route_of
-from streams.services.checks import check_rollout
-from streams.services.veto import JUDGED
+from streams.route_headers import route_of
+from streams.validate import check_rollout
+from workers.scoring.veto import JUDGED
 
 
 class Sink(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from workers.judges.base import JudgeRequest
-from workers.judges.clean import clean
+from workers.judges.sanitize import clean
 from workers.verifiers.reading.reasoning import after_reasoning
 
 MARKERS = frozenset(

@@ -14,17 +14,17 @@ from kafka import KafkaProducer
 
 from infra.db.sink import ScoredRecord
 from infra.settings.tree import Settings
+from streams.apps.difficulty_sink import row_of
 from streams.clients import LogReader, confirm, send
 from streams.codec import DecodeError, decode
 from streams.messages import Rollout, ScoredTrajectory
 from streams.records import Record
-from streams.rescored import rescored_topic, rescored_topics
-from streams.services.difficulty import row_of
-from streams.services.installed import InstalledScorer
-from streams.services.pulse import Pulse
-from streams.services.rescoring import Picker, Selection
-from streams.services.scoring import Scoring
+from streams.rescored_topics import rescored_topic, rescored_topics
 from streams.topics import Topic, topic_name
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.open_scorer import InstalledScorer
+from workers.scoring.rescore_selection import Picker, Selection
+from workers.scoring.scoring import Scoring
 
 STAGE = "rescore"
 _UNWATCHED_SECONDS = 1.0

@@ -13,10 +13,10 @@ from typing import Protocol
 
 import msgspec
 
+from streams.apps.routing import in_share
 from streams.messages import Question, Rollout, Route, Status
-from streams.routing import route_of
-from streams.services.asking import Outage, Scorer
-from streams.services.routing import in_share
+from streams.route_headers import route_of
+from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
 
 JUDGED = "judged"

@@ -14,8 +14,8 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.offsets import OffsetLedger
 from streams.records import TopicPartition
-from streams.services.offsets import OffsetLedger
 
 
 class GuardedConsumer(driver.Consumer):

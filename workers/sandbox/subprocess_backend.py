@@ -17,10 +17,10 @@ from pathlib import Path
 
 from infra.settings.tree import SandboxSettings
 from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
-from workers.sandbox.cell import GONE_SECONDS, Cell
 from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
-from workers.sandbox.owners import is_left_over, own_name
+from workers.sandbox.owner_marks import is_left_over, own_name
+from workers.sandbox.process_tree import GONE_SECONDS, Cell
 from workers.sandbox.reaping import children_of, kill_adopted, kill_user, tasks_of_user
 from workers.sandbox.rlimits import rlimits
 from workers.sandbox.slots import Slot, Slots

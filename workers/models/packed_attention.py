@@ -19,7 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-from workers.shared_prefix import AttentionBlock
+from workers.models.shared_prefix import AttentionBlock
 
 NAME = "rewardstream_packed"
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from infra.settings.tree import SandboxSettings
 from workers.sandbox.base import Ending, Isolation, Limits, Program, Ran, SandboxError
-from workers.sandbox.cell import Cell, pump
 from workers.sandbox.interpreter import harness_code
+from workers.sandbox.process_tree import Cell, pump
 from workers.sandbox.session import CellSession
 
 log = logging.getLogger(__name__)

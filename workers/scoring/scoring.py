@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from infra import metrics
+from streams.apps.routing import SHADOW_HEADER
 from streams.codec import DecodeError, encode, header, headers_of
 from streams.dead_letters import dead_letter
 from streams.messages import Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output, Record
-from streams.services.asking import Asking, Retry, Scorer
-from streams.services.checks import rollout_of
-from streams.services.pulse import Pulse
-from streams.services.routing import SHADOW_HEADER
+from streams.validate import rollout_of
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.retrying import Asking, Retry, Scorer
 from workers.verifiers.base import Verdict
 
 __all__ = ["CUT_OFF", "Retry", "Scorer", "Scoring", "finished"]

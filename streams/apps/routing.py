@@ -7,7 +7,7 @@ from streams.codec import header
 from streams.dead_letters import dead_letter
 from streams.messages import Route
 from streams.records import Output, Record
-from streams.routing import ROUTE_HEADER, SHADOW_ROUTE_HEADER
+from streams.route_headers import ROUTE_HEADER, SHADOW_ROUTE_HEADER
 
 SHADOW_HEADER = "shadow"
 """Marks a copy that the other route scores for calibration; the learner does not train on its score."""

@@ -18,8 +18,8 @@ from types import CodeType
 from typing import Any, Protocol
 
 from workers.sandbox.base import Ending, Limits, Ran, SandboxError
+from workers.sandbox.inside_init import MEMORY_EXIT, READY
 from workers.sandbox.reaping import STARTED, children_of
-from workers.sandbox.stage import MEMORY_EXIT, READY
 
 START_SECONDS = 10.0
 """A stage is ready in 20 ms; on a machine that swaps it takes many times that."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from infra.settings.tree import Settings
 from streams.messages import Route
-from streams.rescored import GENRM, ScorerId
-from streams.services.asking import Retry, Scorer
-from streams.services.rescoring import AsVerifier
-from streams.services.scorers import JudgeScorer, VerifierScorer
-from streams.services.veto import VetoScorer
+from streams.rescored_topics import GENRM, ScorerId
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
+from workers.scoring.rescore_selection import AsVerifier
+from workers.scoring.retrying import Retry, Scorer
+from workers.scoring.scorers import JudgeScorer, VerifierScorer
+from workers.scoring.veto import VetoScorer
 from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import load_verifier, verifier_names
 

@@ -10,12 +10,12 @@ import msgspec
 from infra import metrics
 from infra.settings.genrm import GenRMSettings
 from streams.messages import Rollout, Status
-from streams.routing import judgeable
-from streams.services.asking import Outage
-from streams.services.veto import Pool
+from streams.route_headers import judgeable
 from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.canary import CanaryWatch
-from workers.judges.forms import FLIPS, ORDERS
+from workers.judges.judging_scheme import FLIPS, ORDERS
+from workers.scoring.retrying import Outage
+from workers.scoring.veto import Pool
 from workers.verifiers.base import Verdict
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from infra import metrics
 from streams.messages import Rollout, Status
-from streams.services.pulse import Pulse
+from workers.scoring.heartbeat import Pulse
 from workers.verifiers.base import Verdict
 
 log = logging.getLogger(__name__)

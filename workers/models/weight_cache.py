@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from streams.messages import PolicyVersion, WeightsKind
-from workers.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
-from workers.remote_files import RemoteFolder, is_url
+from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.models.remote_files import RemoteFolder, is_url
 
 _UNFINISHED = ".fetching-"
 _KEEP = 2

@@ -6,8 +6,8 @@ Invariant: a batch is not taken for one that has hung, however many of its verdi
 from dataclasses import dataclass
 
 from streams.messages import Question
-from streams.services.pulse import Pulse
-from streams.services.veto import Pool
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.veto import Pool
 from workers.verifiers.base import Verdict
 
 

@@ -12,9 +12,9 @@ import msgspec
 from streams.codec import DecodeError
 from streams.messages import Purpose, Question, Rollout
 from streams.records import Record
-from streams.rescored import GENRM
-from streams.services.asking import Outage, Scorer
-from streams.services.checks import rollout_of
+from streams.rescored_topics import GENRM
+from streams.validate import rollout_of
+from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
 
 
