@@ -22,25 +22,26 @@ from infra.settings.limits import Limits
 from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome
 from streams.topics import Topic
-from trainer import bad_batches, checkpoint
-from trainer.batch import TrainingBatch, pack_batch
-from trainer.beside import Line
-from trainer.building import restored_ppo
-from trainer.checkpoint import History
-from trainer.groups import Ending, OpenGroup
-from trainer.intake import Intake, TakenGroup, drain, endings_of_step, resume_offsets
-from trainer.loggers.loggers import open_loggers
-from trainer.loggers.names import scalars_of_step
-from trainer.outgoing import Message, Outgoing, reason_label
-from trainer.parallel.crew import Alone, Crew
-from trainer.parallel.orders import Collect, Forget, Snapshot, Start, Train
-from trainer.parallel.team import world_size
-from trainer.publish import Snapshot as Weights
-from trainer.publish import newest_announcement, publisher_of
-from trainer.replay import open_source
-from trainer.shaping import shaping_of
-from trainer.step_report import StepReport
-from trainer.steplog import STEPS_FILE, record_step
+from trainer.background import Line
+from trainer.distributed.process_group import world_size
+from trainer.groups.batching import Intake, TakenGroup, drain, endings_of_step, resume_offsets
+from trainer.groups.groups import Ending, OpenGroup
+from trainer.groups.replay import open_source
+from trainer.leader.commands import Collect, Forget, Snapshot, Start, Train
+from trainer.leader.coordinator import Alone, Crew
+from trainer.log_writer import Message, Outgoing, reason_label
+from trainer.runlog import skipped_updates
+from trainer.runlog.loggers import open_loggers
+from trainer.runlog.names import scalars_of_step
+from trainer.runlog.step_log import STEPS_FILE, record_step
+from trainer.step.batch import TrainingBatch, pack_batch
+from trainer.step.report import StepReport
+from trainer.step.shaping import shaping_of
+from trainer.weights import checkpoint
+from trainer.weights.build_models import restored_ppo
+from trainer.weights.checkpoint import History
+from trainer.weights.publish import Snapshot as Weights
+from trainer.weights.publish import newest_announcement, publisher_of
 from workers.models.model_files import resolve_model
 
 log = logging.getLogger(__name__)
@@ -212,8 +213,8 @@ class Learner:
         """Before the step is announced: a run that ends here goes on from its last checkpoint. Raises DivergedError."""
         learner, seed = self._settings.learner, self._settings.run.seed
         names = [member.group.group_id for member in taken]
-        bad_batches.keep(self._folder, batch, report.skipped, names, learner, version=self._at.version, seed=seed)
-        bad_batches.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
+        skipped_updates.keep(self._folder, batch, report.skipped, names, learner, version=self._at.version, seed=seed)
+        skipped_updates.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
 
     def _announce(self) -> None:
         self._crew.tell(Snapshot())
@@ -288,7 +289,7 @@ def main(settings: Settings, bootstrap: str) -> None:
     of a team.
     """
     if world_size() > 1:
-        from trainer.parallel.run import run_member
+        from trainer.main import run_member
 
         run_member(settings, bootstrap)
     else:

@@ -10,7 +10,7 @@ from infra.cli.runs import RUNS, RunName, RunPlace, RunsFolder, engine_of, find_
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
-    from trainer.audit import AuditReport
+    from trainer.audit.audit import AuditReport
 
 _MOST_VIOLATIONS = 50
 
@@ -40,7 +40,7 @@ def audit(
 def _audit(place: RunPlace, settings: Settings, runs: Path) -> "AuditReport":
     """Raises CommandError where neither the log nor a stored report is there."""
     from streams.clients import BrokerUnavailableError
-    from trainer.audit import audit_or_stored
+    from trainer.audit.audit import audit_or_stored
 
     try:
         with engine_of(place, runs) as engine:

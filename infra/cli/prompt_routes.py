@@ -22,7 +22,7 @@ def route(
     runs: RunsFolder = RUNS,
 ) -> None:
     """Send prompts to another scorer. Groups already dispatched keep theirs; no process has to start again."""
-    from trainer.rerouting import NewRoute, by_domain, by_id, reroute
+    from trainer.prompts.rerouting import NewRoute, by_domain, by_id, reroute
 
     if (domain is None) == (not prompt_id):
         raise CommandError("which prompts? Give --domain or --id", ExitCode.USAGE)

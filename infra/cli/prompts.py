@@ -16,7 +16,7 @@ from infra.settings.tree import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from trainer.ingest import IngestReport
+    from trainer.prompts.ingest import IngestReport
 
 app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, route.")
 app.command()(prompt_routes.route)
@@ -134,9 +134,9 @@ def ingest_splits(engine: "Engine", settings: Settings) -> "list[IngestReport]":
 
 def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = None) -> "IngestReport":
     """With `run_id`, that run draws from what it was given so. Raises DatasetError."""
-    from trainer.dataset import Defaults
-    from trainer.ingest import ingest as read_in
-    from trainer.ingest import rejected_path
+    from trainer.prompts.dataset import Defaults
+    from trainer.prompts.ingest import ingest as read_in
+    from trainer.prompts.ingest import rejected_path
     from workers.verifiers.registry import verifier_names
 
     if split not in ("train", "heldout"):

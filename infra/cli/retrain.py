@@ -55,7 +55,7 @@ def _prepared(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings,
     from infra.local import run_folder
     from streams.admin import create_topics, topic_specs
     from streams.topics import Topic, topic_name
-    from trainer.replay import scores_topic
+    from trainer.groups.replay import scores_topic
 
     if settings.learner.replay.scores:
         scores_topic(settings, bootstrap)
@@ -83,7 +83,7 @@ def _train(settings: Settings) -> None:
 
 
 def _print_end(settings: Settings, bootstrap: str, folder: Path) -> None:
-    from trainer.steplog import STEPS_FILE
+    from trainer.runlog.step_log import STEPS_FILE
 
     file = folder / STEPS_FILE
     steps: list[dict[str, Any]] = (

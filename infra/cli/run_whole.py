@@ -17,7 +17,7 @@ from infra.report.build import finish, write_facts, write_report
 from infra.report.collect import RunRecord, collect
 from infra.report.summary import RunFacts
 from infra.settings.tree import Settings
-from trainer.audit import audit_run, save
+from trainer.audit.audit import audit_run, save
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

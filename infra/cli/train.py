@@ -124,8 +124,8 @@ def sft(
 ) -> None:
     """Fine-tune a model on prompts with responses: the warm start that gives PPO a signal to follow."""
     settings = resolve(recipe, assignments, *run_options(seed=seed, model=model)).settings
-    from trainer.sft import SftSettings, read_examples, run_sft
-    from trainer.supervised import FitSettings
+    from trainer.supervised.fit import FitSettings
+    from trainer.supervised.sft import SftSettings, read_examples, run_sft
     from workers.models.model_files import resolve_model
 
     if not examples.is_file():

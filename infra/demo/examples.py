@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from infra.demo.numbers import number_tasks
 from infra.demo.splits import SEED, Split, facts, load, topics
 from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, Task, instruction, knowledge, writing
-from trainer.sft import Example
+from trainer.supervised.sft import Example
 
 _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, "sequence": 12}
 """At most so many examples of each."""

@@ -16,8 +16,8 @@ from infra.demo.splits import SEED, Fact
 from infra.demo.tasks import Task, knowledge
 from infra.demo.triples import UNSEEN_PROBES, knowledge_groups, writing_groups
 from streams.messages import Question
-from trainer.reward_models.genrm import FittedJudge, Triple, TripleGroup
-from trainer.reward_models.measures import accuracy, auc, expected_calibration_error, false_positive_rate
+from trainer.supervised.genrm import FittedJudge, Triple, TripleGroup
+from trainer.supervised.measures import accuracy, auc, expected_calibration_error, false_positive_rate
 from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 

@@ -25,10 +25,10 @@ from infra.demo.references import SAMPLES, ranked
 from infra.demo.splits import SEED, Fact, Split, facts
 from infra.demo.tasks import WRITING, Task, knowledge
 from infra.settings.tree import Settings
-from trainer.dataset import Defaults, parse_row
-from trainer.reward_models.genrm import JudgeFitSettings, fit_judge
-from trainer.sft import SftSettings, run_sft
-from trainer.supervised import FitSettings
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.supervised.fit import FitSettings
+from trainer.supervised.genrm import JudgeFitSettings, fit_judge
+from trainer.supervised.sft import SftSettings, run_sft
 from workers.models.model_files import resolve_model
 
 CODE = 1

@@ -13,7 +13,7 @@ from infra.demo.measure import rate
 from infra.demo.splits import Fact
 from infra.demo.tasks import Task, knowledge
 from streams.messages import Question
-from trainer.reward_models.genrm import Triple, TripleGroup
+from trainer.supervised.genrm import Triple, TripleGroup
 
 CANDIDATES = 8
 """In a group, which shares question and reference."""

@@ -34,9 +34,9 @@ from trl_samples import Groups, Lengths, draw_groups, response_tokens, write_gro
 from turns import Side
 
 from infra.install import CPU, TORCH
-from trainer.batch import pack_batch
-from trainer.building import hold_in_bfloat16
-from trainer.models import autocast, load_causal_lm, policy_forward
+from trainer.step.batch import pack_batch
+from trainer.step.models import autocast, load_causal_lm, policy_forward
+from trainer.weights.build_models import hold_in_bfloat16
 from workers.models.model_files import DEMO_MODEL, resolve_model
 
 HERE = Path(__file__).parent

@@ -21,9 +21,9 @@ import torch
 from learner_cases import alternated, per_second, ratio_of, settings_of
 from measures import measure
 
-from trainer.batch import TrainingBatch, TrainingRow, pack_batch
-from trainer.models import autocast, policy_forward
-from trainer.ppo import PPO, split_rows
+from trainer.step.batch import TrainingBatch, TrainingRow, pack_batch
+from trainer.step.models import autocast, policy_forward
+from trainer.step.ppo import PPO, split_rows
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ import learner_cases as cases
 import torch
 from measures import measure
 
-from trainer.batch import Trajectory, pack_batch
-from trainer.layers import recompute_activations
-from trainer.models import autocast, policy_forward
+from trainer.step.batch import Trajectory, pack_batch
+from trainer.step.layers import recompute_activations
+from trainer.step.models import autocast, policy_forward
 
 LENGTHS = {"": (cases.SHORT, cases.GROUPS), ".long": (cases.LONG, 1)}
 KINDS = ("padded", "packed", "recomputed")

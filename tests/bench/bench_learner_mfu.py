@@ -19,8 +19,8 @@ from flops import peak_of, training_flops
 from measures import measure, note
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from trainer.batch import pack_batch
-from trainer.ppo import PPO
+from trainer.step.batch import pack_batch
+from trainer.step.ppo import PPO
 from workers.models import packed_attention
 
 GROUPS = 16

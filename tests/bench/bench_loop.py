@@ -37,7 +37,7 @@ from streams.clients import LogReader
 from streams.codec import decode
 from streams.messages import PromptTicket
 from streams.topics import Topic, topic_name
-from trainer.steplog import STEPS_FILE
+from trainer.runlog.step_log import STEPS_FILE
 
 SKIPPED = 3
 """Steps before the loop is in its stride: the engine has made two batches before the learner begins."""

@@ -47,8 +47,8 @@ def measure_swaps(name: str, rank: int, swaps: int, threads: int) -> None:
 
     from infra.settings.learner import LoraSettings
     from infra.settings.tree import EngineSettings
-    from trainer.policies import load_policy
-    from trainer.publish import Publisher
+    from trainer.weights.policy_io import load_policy
+    from trainer.weights.publish import Publisher
     from workers.engines.base import WeightVersion
     from workers.engines.factory import make_engine
     from workers.models.model_files import DEMO_MODEL, resolve_model

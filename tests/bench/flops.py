@@ -9,7 +9,7 @@ Shapes: L tokens of a row, N targets, D hidden, V vocabulary, H query heads, K k
 from collections.abc import Iterable
 from typing import Any
 
-from trainer.batch import TrainingRow
+from trainer.step.batch import TrainingRow
 
 PEAKS = {
     "NVIDIA H200 NVL": 835e12,

@@ -12,8 +12,8 @@ from trl_samples import Groups, read_groups
 from turns import Turns
 
 from infra.settings.tree import Settings
-from trainer.batch import Trajectory, pack_batch
-from trainer.building import build_ppo
+from trainer.step.batch import Trajectory, pack_batch
+from trainer.weights.build_models import build_ppo
 
 LEARNER = {
     "advantage": "centred",  # the two divide by different standard deviations, of the sample and of the population

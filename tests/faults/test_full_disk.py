@@ -9,12 +9,12 @@ import torch
 from tiny_model import save_tiny_model
 
 from infra.settings.learner import LearnerSettings, ValueSettings
-from trainer import checkpoint
-from trainer.checkpoint import History
-from trainer.models import load_causal_lm
-from trainer.ppo import PPO
-from trainer.publish import Publisher
-from trainer.seqset import SeqSet
+from trainer.groups.seqset import SeqSet
+from trainer.step.models import load_causal_lm
+from trainer.step.ppo import PPO
+from trainer.weights import checkpoint
+from trainer.weights.checkpoint import History
+from trainer.weights.publish import Publisher
 
 SETTINGS = LearnerSettings(advantage="group", value=ValueSettings(kind="none"))
 BLOCK = 128 * 2**10

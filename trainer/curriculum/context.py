@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 from infra.settings.tree import Settings
 from trainer.curriculum import evaluation
 from trainer.curriculum.dispatch import Dispatcher
-from trainer.curriculum.history import Lineages
-from trainer.curriculum.session import Session
-from trainer.curriculum.watch import Watch
-from trainer.loggers.loggers import Loggers
-from trainer.loggers.names import scalars_of_evaluation
+from trainer.curriculum.learner_watch import Watch
+from trainer.curriculum.lineages import Lineages
+from trainer.curriculum.selector_lock import Session
+from trainer.runlog.loggers import Loggers
+from trainer.runlog.names import scalars_of_evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from streams.messages import PromptTicket, Purpose, Sampling, group_id
 from streams.records import Output
 from streams.topics import Topic, topic_name
 from trainer.curriculum.pool import Asked, asked
-from trainer.curriculum.session import Session
+from trainer.curriculum.selector_lock import Session
 
 _RECOVER_BATCH = 256
 """Tickets produced again at once: they are read whole into memory."""

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from infra import metrics
 from infra.db.models import Evaluation, Group
 from streams.messages import Outcome, Purpose
-from trainer.curriculum.history import Lineages
-from trainer.curriculum.tally import given_up_groups, primary_scores
+from trainer.curriculum.group_counts import given_up_groups, primary_scores
+from trainer.curriculum.lineages import Lineages
 
 log = logging.getLogger(__name__)
 

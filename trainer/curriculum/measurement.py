@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.messages import Purpose
-from trainer.curriculum import tally
+from trainer.curriculum import group_counts
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Order
 
@@ -42,11 +42,11 @@ class Measurement:
         plan, run_id = self.plan, context.run_id
         with context.session.transaction() as connection:
             if self._left is None:
-                done = tally.dispatched_prompts(connection, run_id, plan.label)
+                done = group_counts.dispatched_prompts(connection, run_id, plan.label)
                 self._left = deque(prompt for prompt in plan.prompts if prompt not in done)
-            open_ = tally.open_groups(connection, run_id, label=plan.label)
+            open_ = group_counts.open_groups(connection, run_id, label=plan.label)
             if not self._left and not open_:
-                return tally.unscored_groups(connection, run_id, plan.label) == 0
+                return group_counts.unscored_groups(connection, run_id, plan.label) == 0
         room = max(0, self._in_flight(context) - open_)
         batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
         context.dispatcher.dispatch(self._order(context), batch)

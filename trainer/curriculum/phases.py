@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 from infra.db.models import Group
 from infra.settings.tree import SelectorSettings
 from streams.messages import Purpose
-from trainer.curriculum import evaluation, runs, selection, tally
+from trainer.curriculum import evaluation, group_counts, runs, selection
 from trainer.curriculum.context import Context
 from trainer.curriculum.measurement import Measurement, Plan
 from trainer.curriculum.pool import heldout_prompts, train_prompts
@@ -80,11 +80,11 @@ class Phases:
         """No dispatch; every group closes, and evaluations beside training are finished with what they have."""
         context = self.context
         with context.session.transaction() as connection:
-            if tally.open_groups(connection, context.run_id):
+            if group_counts.open_groups(connection, context.run_id):
                 return
             for label in evaluation.pending_labels(connection, context.run_id):
                 self.waits_for = label
-                if tally.unscored_groups(connection, context.run_id, label):
+                if group_counts.unscored_groups(connection, context.run_id, label):
                     return
                 context.evaluate(connection, label, _version_of(connection, context.run_id, label))
         self._enter(Phase.EVAL_AFTER)

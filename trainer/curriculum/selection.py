@@ -13,9 +13,9 @@ from sqlalchemy import Connection, and_, insert, select, update
 from infra.db.models import Group, Prompt, PromptStats, Selection
 from infra.settings.tree import PrePPOSettings
 from trainer.curriculum import preppo
+from trainer.curriculum.group_counts import PRIMARY_ROUTE, primary_scores
 from trainer.curriculum.pool import PoolPrompt, train_prompts
 from trainer.curriculum.preppo import Candidate, Decision
-from trainer.curriculum.tally import PRIMARY_ROUTE, primary_scores
 
 log = logging.getLogger(__name__)
 

@@ -9,15 +9,15 @@ import logging
 from infra.db.engine import connect
 from infra.settings.tree import Settings
 from streams.clients import make_producer
-from trainer.curriculum import closings, evaluation, pool, runs
+from trainer.curriculum import apply_closings, evaluation, pool, runs
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
-from trainer.curriculum.history import Lineages
+from trainer.curriculum.learner_watch import Closing, Watch
+from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
-from trainer.curriculum.session import Session
+from trainer.curriculum.selector_lock import Session
 from trainer.curriculum.stall import StallAlarm
-from trainer.curriculum.watch import Closing, Watch
-from trainer.loggers.loggers import open_loggers
+from trainer.runlog.loggers import open_loggers
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _apply(context: Context, messages: list[Closing]) -> bool:
     if not messages:
         return False
     with context.session.transaction() as connection:
-        applied = closings.apply(connection, context.run_id, context.lineages, messages)
+        applied = apply_closings.apply(connection, context.run_id, context.lineages, messages)
     if applied.reopened:
         log.warning("a resumed learner reopened %d groups", applied.reopened)
     return bool(applied.closed)

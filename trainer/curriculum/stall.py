@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from trainer.curriculum import tally
+from trainer.curriculum import group_counts
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class StallAlarm:
         silent = now - self._progress_at
         if silent < GRACE_SECONDS or now - self._said_at < EVERY_SECONDS:
             return False
-        oldest = tally.oldest_open(connection, self.run_id)
+        oldest = group_counts.oldest_open(connection, self.run_id)
         if oldest is None:
             spoke = label is not None and self._verdicts_missing(connection, label, silent)
         else:
@@ -43,7 +43,7 @@ class StallAlarm:
             self._said_at = now
         return spoke
 
-    def _overdue(self, connection: Connection, oldest: tally.Oldest, silent: float) -> bool:
+    def _overdue(self, connection: Connection, oldest: group_counts.Oldest, silent: float) -> bool:
         late = (datetime.now(UTC) - oldest.deadline).total_seconds()
         if late < GRACE_SECONDS:
             return False
@@ -51,14 +51,14 @@ class StallAlarm:
             "nothing closed for %.0f s; %d groups are open, %s for %.0f s past its deadline: the learner closes "
             "groups, see whether it runs and reads (its log, its lag on prompts and scored)",
             silent,
-            tally.open_groups(connection, self.run_id),
+            group_counts.open_groups(connection, self.run_id),
             oldest.group_id,
             late,
         )
         return True
 
     def _verdicts_missing(self, connection: Connection, label: str, silent: float) -> bool:
-        groups = tally.unscored_groups(connection, self.run_id, label)
+        groups = group_counts.unscored_groups(connection, self.run_id, label)
         if not groups:
             return False
         log.error(

@@ -17,7 +17,7 @@ from infra import metrics
 from infra.db.models import Run
 from infra.settings.limits import Limits
 from streams.messages import Purpose
-from trainer.curriculum import evaluation, selection, tally
+from trainer.curriculum import evaluation, group_counts, selection
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Order
 from trainer.curriculum.measurement import BESIDE_TRAINING_FILLS, Measurement, Plan
@@ -45,7 +45,7 @@ class Training:
                 return True
             self._reselect(connection)
             schedule = self._current_schedule(connection)
-            open_ = tally.open_groups(connection, context.run_id, Purpose.TRAIN)
+            open_ = group_counts.open_groups(connection, context.run_id, Purpose.TRAIN)
         room = self._room(open_)
         context.dispatcher.dispatch(self._order(), [schedule.next() for _ in range(room)])
         self._evaluate()
@@ -84,7 +84,7 @@ class Training:
                 seed=context.settings.run.seed,
                 shares=context.settings.selector.domain_shares,
                 prompts=selection.selected(connection, context.run_id, round_),
-                dispatched=tally.trained_on_by_domain(connection, context.run_id),
+                dispatched=group_counts.trained_on_by_domain(connection, context.run_id),
             )
         return self._schedule
 

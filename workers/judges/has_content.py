@@ -2,7 +2,7 @@
 
 Invariant: only what stands after the reasoning counts. What `content_free` names is no answer whatever the question,
 unless the ground truth is just that; the judge's training leaves it out as its serving does
-(trainer.reward_models.genrm).
+(trainer.supervised.genrm).
 """
 
 import re

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import Group, Prompt
 from infra.db.sink import ScoreSink
-from trainer.curriculum.tally import primary_scores
+from trainer.curriculum.group_counts import primary_scores
 
 RTV = {"route": "rtv", "scorer": "math", "scorer_version": "3"}
 GENRM = {"route": "genrm", "scorer": "genrm-hf", "scorer_version": "abc", "status": "judged"}

@@ -11,8 +11,8 @@ from infra.db.engine import make_engine
 from infra.db.models import Prompt
 from infra.settings.tree import Settings
 from trainer.curriculum.pool import train_prompts
-from trainer.dataset import Defaults
-from trainer.ingest import ingest, rejected_path
+from trainer.prompts.dataset import Defaults
+from trainer.prompts.ingest import ingest, rejected_path
 
 ROWS = [{"domain": "qa", "prompt": f"Question {number}?", "ground_truth": str(number)} for number in range(5)]
 

@@ -10,8 +10,8 @@ from infra.cli.prompts import select_
 from infra.local.run_folder import write_settings
 from infra.settings.tree import PrePPOSettings, Settings
 from trainer.curriculum.selection import latest_round, select_round
-from trainer.dataset import Defaults, parse_row
-from trainer.ingest import ingest_rows
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.prompts.ingest import ingest_rows
 
 
 def test_the_first_selection_is_the_selectors(

@@ -4,9 +4,9 @@ import pytest
 
 from streams.messages import Question
 from trainer.curriculum.pool import asked
-from trainer.dataset import Defaults, parse_row
-from trainer.ingest import ingest_rows
-from trainer.rerouting import NewRoute, by_domain, by_id, reroute
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.prompts.ingest import ingest_rows
+from trainer.prompts.rerouting import NewRoute, by_domain, by_id, reroute
 
 MATH = {"domain": "mathematics", "prompt": "2 + 3?", "verifier": "math", "ground_truth": "5"}
 CODE = {"domain": "code", "prompt": "Add.", "verifier": "code", "options": {"tests": {"kind": "function"}}}

@@ -13,19 +13,19 @@ from torch.multiprocessing.spawn import spawn
 from infra.settings.learner import KLSettings, LearnerSettings, LoraSettings, ValueSettings
 from infra.settings.objective import ObjectiveSettings
 from streams.records import TopicPartition
-from trainer import checkpoint
-from trainer.batch import TrainingBatch, pack_batch
-from trainer.checkpoint import History
-from trainer.layers import recompute_activations
-from trainer.models import ValueModel, load_causal_lm
-from trainer.parallel.sharding import shard
-from trainer.parallel.share import Part
-from trainer.parallel.team import join_team
-from trainer.policies import load_policy
-from trainer.ppo import PPO
-from trainer.publish import Publisher
-from trainer.seqset import SeqSet
-from trainer.step_report import StepReport
+from trainer.distributed.process_group import join_team
+from trainer.groups.seqset import SeqSet
+from trainer.leader.fsdp import shard
+from trainer.step.batch import TrainingBatch, pack_batch
+from trainer.step.layers import recompute_activations
+from trainer.step.models import ValueModel, load_causal_lm
+from trainer.step.ppo import PPO
+from trainer.step.report import StepReport
+from trainer.step.row_partition import Part
+from trainer.weights import checkpoint
+from trainer.weights.checkpoint import History
+from trainer.weights.policy_io import load_policy
+from trainer.weights.publish import Publisher
 
 STEPS = 2
 PLAIN: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "autocast": False, "minibatches": 2}

@@ -6,7 +6,7 @@ from learner_loop import LearnerLoop
 
 from infra.cli.errors import ExitCode
 from streams.messages import Outcome
-from trainer import bad_batches
+from trainer.runlog import skipped_updates
 
 
 def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
@@ -28,10 +28,10 @@ def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
     assert child.wait(timeout=60) == ExitCode.DIVERGED
     found = loop.closings_of_the_log()
     outcomes = {each.seq: (each.outcome, each.reason) for each in found.closed}
-    failed = (Outcome.FAILED, bad_batches.REASON)
+    failed = (Outcome.FAILED, skipped_updates.REASON)
     assert outcomes == {0: (Outcome.TRAINED, ""), 1: (Outcome.TRAINED, ""), 2: failed, 3: failed}
     assert loop.versions()[-1].version == 2
-    folders = sorted((loop.folder / broken.run.id / bad_batches.FOLDER).iterdir())
+    folders = sorted((loop.folder / broken.run.id / skipped_updates.FOLDER).iterdir())
     assert [folder.name for folder in folders] == ["v000001-0", "v000002-0"]
     batch = json.loads((folders[0] / "batch.json").read_text())
     assert [group["group_id"] for group in batch["groups"]] == [f"{broken.run.id}:2", f"{broken.run.id}:3"]

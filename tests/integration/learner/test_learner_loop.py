@@ -11,10 +11,10 @@ from streams.dead_letters import list_dead_letters
 from streams.messages import Outcome
 from streams.records import Output, Record
 from streams.topics import Topic
-from trainer.groups import OpenGroup
-from trainer.intake import Intake
+from trainer.groups.batching import Intake
+from trainer.groups.groups import OpenGroup
 from trainer.learner import Learner
-from trainer.publish import Snapshot
+from trainer.weights.publish import Snapshot
 from workers.models.model_files import WEIGHTS_FILE, file_sha256
 
 

@@ -12,7 +12,7 @@ from streams.clients import confirm, send
 from streams.messages import Outcome
 from streams.records import Output
 from streams.topics import Topic
-from trainer import checkpoint
+from trainer.weights import checkpoint
 
 pytestmark = pytest.mark.slow
 

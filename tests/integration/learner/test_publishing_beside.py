@@ -15,8 +15,8 @@ from infra.settings.tree import Settings
 from streams.messages import PolicyVersion
 from streams.records import Record
 from trainer.learner import Learner
-from trainer.ppo import PPO
-from trainer.publish import Publisher, Snapshot
+from trainer.step.ppo import PPO
+from trainer.weights.publish import Publisher, Snapshot
 
 pytestmark = pytest.mark.timeout(180)
 

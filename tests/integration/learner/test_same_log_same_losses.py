@@ -14,7 +14,7 @@ from streams.clients import confirm, publish
 from streams.messages import VersionSpan, group_id, rollout_id
 from streams.topics import Topic
 from trainer.learner import Learner
-from trainer.ppo import PPO
+from trainer.step.ppo import PPO
 
 LEARNER = {
     "advantage": "gae",

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from sharded_steps import CASES, HISTORY, batch, take_steps, whole_ppo
 
 from streams.messages import WeightsKind
-from trainer import checkpoint
-from trainer.parallel.share import divided
-from trainer.policies import own_tensors
-from trainer.ppo import PPO
-from trainer.step_report import StepReport
+from trainer.step.ppo import PPO
+from trainer.step.report import StepReport
+from trainer.step.row_partition import divided
+from trainer.weights import checkpoint
+from trainer.weights.policy_io import own_tensors
 from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE
 
 pytestmark = pytest.mark.slow

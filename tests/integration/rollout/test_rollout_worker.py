@@ -15,8 +15,8 @@ from streams.codec import header
 from streams.dead_letters import parse
 from streams.messages import Rollout, VersionSpan, rollout_id
 from streams.topics import Topic
-from trainer.models import load_causal_lm
-from trainer.publish import Publisher
+from trainer.step.models import load_causal_lm
+from trainer.weights.publish import Publisher
 from workers.models.model_files import WEIGHTS_FILE
 from workers.models.remote_files import RemoteFolder
 from workers.rollout.intake import STAGE

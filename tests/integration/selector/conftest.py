@@ -12,8 +12,8 @@ from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
 from streams.clients import LogReader, make_producer
 from streams.topics import Topic, topic_name
-from trainer.dataset import Defaults, parse_row
-from trainer.ingest import ingest_rows
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.prompts.ingest import ingest_rows
 
 _runs = count()
 

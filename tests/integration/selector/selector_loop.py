@@ -10,11 +10,11 @@ from infra.settings.tree import Settings
 from trainer.curriculum import selector
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
-from trainer.curriculum.history import Lineages
+from trainer.curriculum.learner_watch import Watch
+from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
 from trainer.curriculum.runs import Phase
-from trainer.curriculum.session import Session
-from trainer.curriculum.watch import Watch
+from trainer.curriculum.selector_lock import Session
 
 MAX_ROUNDS = 200
 """No run here needs a third of them: an endless loop ends as a failure."""

@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert, select
 
 from infra.db.models import Group, Prompt
 from streams.messages import GroupClosed, LineageStarted, Outcome, Purpose
-from trainer.curriculum import closings
-from trainer.curriculum.history import Lineages
+from trainer.curriculum import apply_closings
+from trainer.curriculum.lineages import Lineages
 
 RUN = "run"
 GROUPS = 8
@@ -102,7 +102,7 @@ def test_any_interleaving_ends_in_the_surviving_history(engine, groups, history,
         for _ in range(2):  # the second time: a selector that restarted reads from the beginning
             lineages = Lineages()
             for batch in interleaved(messages, rng):
-                closings.apply(connection, RUN, lineages, batch)
+                apply_closings.apply(connection, RUN, lineages, batch)
             assert outcomes(connection) == surviving
 
 
@@ -111,5 +111,5 @@ def test_a_reason_may_quote_a_response(engine, groups):
         groups(connection)
         message = closed(0, 1, 0)
         message = GroupClosed(**{f: getattr(message, f) for f in message.__struct_fields__} | {"reason": "a\x00b"})
-        closings.apply(connection, RUN, Lineages(), [message])
+        apply_closings.apply(connection, RUN, Lineages(), [message])
         assert connection.scalar(select(Group.reason).where(Group.seq == 0)) == "a\N{REPLACEMENT CHARACTER}b"

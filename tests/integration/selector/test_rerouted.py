@@ -4,7 +4,7 @@ from selector_loop import MAX_ROUNDS, play, reach
 
 from streams.messages import Purpose
 from trainer.curriculum.runs import Phase
-from trainer.rerouting import NewRoute, by_domain, reroute
+from trainer.prompts.rerouting import NewRoute, by_domain, reroute
 
 
 def verifiers(tickets, domain="mathematics"):

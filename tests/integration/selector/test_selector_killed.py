@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from infra.db.models import Run
-from trainer.audit import audit_run
+from trainer.audit.audit import audit_run
 from trainer.curriculum.runs import Phase
 
 KILLS = 4

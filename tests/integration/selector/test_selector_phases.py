@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from infra.db.models import Evaluation, Group, Prompt, Run, Selection
 from infra.settings.tree import TopicSettings
 from streams.messages import Purpose
-from trainer.audit import audit_or_stored, audit_run, save
+from trainer.audit.audit import audit_or_stored, audit_run, save
 from trainer.curriculum.runs import Phase
 
 

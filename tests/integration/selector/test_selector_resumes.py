@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from infra.db.models import Evaluation, Group
 from streams.clients import DeliveryError
 from streams.messages import Outcome, Purpose
-from trainer.audit import audit_run
+from trainer.audit.audit import audit_run
 from trainer.curriculum import runs
 from trainer.curriculum.dispatch import Dispatcher
 from trainer.curriculum.runs import Phase

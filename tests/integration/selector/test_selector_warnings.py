@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 
 from infra.db.models import Evaluation, Group
 from streams.messages import Outcome
-from trainer.audit import audit_run
+from trainer.audit.audit import audit_run
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.schedule import NoPromptsError
-from trainer.curriculum.session import AnotherSelectorError, Session
+from trainer.curriculum.selector_lock import AnotherSelectorError, Session
 from trainer.curriculum.stall import StallAlarm
 
 

@@ -22,9 +22,9 @@ from streams.messages import (
     Timings,
 )
 from streams.records import Record
-from trainer.audit import report_on
-from trainer.audit_evidence import DatabaseEvidence, GroupRow, digest, read_log
-from trainer.audit_rules import Evidence
+from trainer.audit.audit import report_on
+from trainer.audit.evidence import DatabaseEvidence, GroupRow, digest, read_log
+from trainer.audit.rules import Evidence
 
 END = 1000.0
 SAMPLES = 2

@@ -10,8 +10,8 @@ from streams.codec import encode
 from streams.dead_letters import dead_letter
 from streams.messages import GroupClosed, Outcome, PromptTicket, Route, ScoredTrajectory, Status
 from streams.records import Record
-from trainer.audit import load, report_on, save
-from trainer.audit_evidence import digest
+from trainer.audit.audit import load, report_on, save
+from trainer.audit.evidence import digest
 
 
 def test_a_sound_history_has_no_violation_and_is_counted():

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from streams.messages import Question
-from trainer.dataset import DatasetError, Defaults, PromptRow, Rejection, RowError, parse_row, read_dataset
+from trainer.prompts.dataset import DatasetError, Defaults, PromptRow, Rejection, RowError, parse_row, read_dataset
 
 DEFAULTS = Defaults(verifiers=("math", "exact"))
 OWN = {"domain": "qa", "prompt": "Capital of France?", "ground_truth": "Paris"}

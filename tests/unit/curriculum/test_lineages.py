@@ -3,7 +3,7 @@
 import pytest
 from lineage_messages import closed, started
 
-from trainer.curriculum.history import Lineages
+from trainer.curriculum.lineages import Lineages
 
 
 @pytest.mark.parametrize(

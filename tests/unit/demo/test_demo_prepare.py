@@ -8,10 +8,10 @@ from tiny_model import save_tiny_judge_model
 from infra.demo.prepare import Prepared, Recipe, prepare
 from infra.demo.prompts import heldout_tasks
 from infra.settings.tree import Settings
-from trainer.dataset import Defaults, PromptRow, read_dataset
-from trainer.reward_models.genrm import JudgeFitSettings
-from trainer.sft import SftSettings
-from trainer.supervised import FitSettings
+from trainer.prompts.dataset import Defaults, PromptRow, read_dataset
+from trainer.supervised.fit import FitSettings
+from trainer.supervised.genrm import JudgeFitSettings
+from trainer.supervised.sft import SftSettings
 
 SMALL = Recipe(
     sft=SftSettings(fit=FitSettings(steps=2, learning_rate=1e-4), batch=4),

@@ -12,8 +12,8 @@ from infra.demo.references import ranked
 from infra.demo.splits import Split, facts, topics
 from infra.demo.tasks import KNOWLEDGE, WRITING, knowledge, writing
 from infra.demo.triples import PROBES, UNSEEN_PROBES, knowledge_groups, writing_groups
-from trainer.dataset import Defaults, parse_row
-from trainer.reward_models.genrm import Triple
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.supervised.genrm import Triple
 from workers.verifiers.registry import verifier_names
 
 FACTS = facts()[Split.TRAIN]

@@ -10,8 +10,8 @@ from transformers import DynamicCache
 
 from infra.settings.learner import LoraSettings
 from streams.messages import VersionSpan
-from trainer.policies import load_policy
-from trainer.publish import Publisher
+from trainer.weights.policy_io import load_policy
+from trainer.weights.publish import Publisher
 from workers.engines.base import Engine
 
 LORA = LoraSettings(rank=3, alpha=6)

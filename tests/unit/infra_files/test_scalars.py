@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 from infra import metrics
 from infra.scalars import SCALARS, Scalar, of_logged, of_metric
 from infra.scalars.page import PAGE, page
-from trainer.loggers.names import scalars_of_step
-from trainer.step_report import StepReport
+from trainer.runlog.names import scalars_of_step
+from trainer.step.report import StepReport
 
 PREFIX = "rewardstream_"
 NO_SCALARS = {"value_only"}

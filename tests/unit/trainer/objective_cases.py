@@ -5,9 +5,9 @@ from test_batch import trajectory
 
 from infra.settings.learner import LearnerSettings, ValueSettings
 from infra.settings.objective import KLSettings, ObjectiveSettings
-from trainer.batch import TrainingRow, pack_batch
-from trainer.objectives.averaging import Counts, coefficients
-from trainer.objectives.policy import Tokens
+from trainer.step.batch import TrainingRow, pack_batch
+from trainer.step.objectives.averaging import Counts, coefficients
+from trainer.step.objectives.policy import Tokens
 
 LENGTHS = (3, 5, 2, 4)
 

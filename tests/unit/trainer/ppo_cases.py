@@ -6,9 +6,9 @@ import torch
 from test_batch import trajectory
 
 from infra.settings.learner import LearnerSettings
-from trainer.batch import TrainingBatch, Trajectory, pack_batch
-from trainer.models import ValueModel, load_causal_lm, policy_forward
-from trainer.ppo import PPO
+from trainer.step.batch import TrainingBatch, Trajectory, pack_batch
+from trainer.step.models import ValueModel, load_causal_lm, policy_forward
+from trainer.step.ppo import PPO
 
 FAST = {"learning_rate": 1e-2, "warmup_steps": 0, "autocast": False}
 GROUP = LearnerSettings.model_validate({**FAST, "advantage": "group", "value": {"kind": "none"}})

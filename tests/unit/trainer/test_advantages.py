@@ -6,10 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.advantages.gae import gae, length_adaptive_lambda, returns_to_go
-from trainer.advantages.groups import group_centred, group_normalised, leave_one_out
-from trainer.advantages.vtrace import vtrace_advantages, vtrace_errors
-from trainer.advantages.whitening import whiten
+from trainer.step.advantages.gae import gae, length_adaptive_lambda, returns_to_go
+from trainer.step.advantages.group_baselines import group_centred, group_normalised, leave_one_out
+from trainer.step.advantages.vtrace import vtrace_advantages, vtrace_errors
+from trainer.step.advantages.whitening import whiten
 
 number = st.floats(-2, 2, width=32)
 ragged = st.lists(st.lists(st.tuples(number, number, number), min_size=1, max_size=6), min_size=1, max_size=4)

@@ -7,16 +7,16 @@ from test_batch import trajectory
 
 from infra import metrics
 from infra.cli.errors import ExitCode, explain
-from trainer import bad_batches
-from trainer.bad_batches import DivergedError
-from trainer.batch import pack_batch
-from trainer.step_report import SkippedUpdate
+from trainer.runlog import skipped_updates
+from trainer.runlog.skipped_updates import DivergedError
+from trainer.step.batch import pack_batch
+from trainer.step.report import SkippedUpdate
 
 
 def keep(folder, version, settings=GROUP, groups=(1,)):
     batch = pack_batch([[trajectory([1], [2, 3], score=0.25)], [trajectory([4], [5], score=1.0)]], 64)
     update = SkippedUpdate(minibatch=1, groups=groups, policy_gradient_norm=math.nan, value_gradient_norm=0.5)
-    bad_batches.keep(folder, batch, [update], ["r:0", "r:1"], settings, version=version, seed=3)
+    skipped_updates.keep(folder, batch, [update], ["r:0", "r:1"], settings, version=version, seed=3)
 
 
 def test_a_skipped_batch_can_be_looked_at(tmp_path):
@@ -41,7 +41,7 @@ def test_their_number_is_bounded(tmp_path, count):
 
 def test_the_limit_ends_the_run_for_good(tmp_path):
     """The supervisor takes this exit code as final."""
-    bad_batches.require_sane(2, tmp_path, GROUP)
+    skipped_updates.require_sane(2, tmp_path, GROUP)
     with pytest.raises(DivergedError, match=r"3 updates .* learner\.learning_rate") as error:
-        bad_batches.require_sane(3, tmp_path, GROUP)
+        skipped_updates.require_sane(3, tmp_path, GROUP)
     assert explain(error.value) == (ExitCode.DIVERGED, str(error.value))

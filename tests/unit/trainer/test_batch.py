@@ -4,8 +4,8 @@ import torch
 from builders import scored
 
 from streams.messages import ScoredTrajectory, Segment, VersionSpan
-from trainer.batch import Trajectory, TrajectoryError, pack_batch, trajectory_of
-from trainer.models import load_causal_lm, policy_forward
+from trainer.step.batch import Trajectory, TrajectoryError, pack_batch, trajectory_of
+from trainer.step.models import load_causal_lm, policy_forward
 
 
 def trajectory(prompt, tokens, *, by_policy=None, score=1.0, temperature=1.0):

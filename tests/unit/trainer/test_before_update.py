@@ -5,8 +5,8 @@ import torch
 from ppo_cases import GROUP, VALUE, drawn_batch, ppo_of
 from torch.utils._pytree import tree_flatten
 
-from trainer import checkpoint
-from trainer.models import load_causal_lm
+from trainer.step.models import load_causal_lm
+from trainer.weights import checkpoint
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -9,8 +9,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from trainer.batch import pack_batch
-from trainer.models import load_causal_lm, policy_forward
+from trainer.step.batch import pack_batch
+from trainer.step.models import load_causal_lm, policy_forward
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 from flops import PEAKS, peak_of, training_flops

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.beside import Line
+from trainer.background import Line
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -5,7 +5,7 @@ import torch
 from tiny_model import save_tiny_judge_model
 
 from infra.settings.tree import Settings
-from trainer.building import ReferenceModelError, build_ppo
+from trainer.weights.build_models import ReferenceModelError, build_ppo
 
 
 def settings_for(folder, run_folder, **learner) -> Settings:

@@ -10,13 +10,13 @@ from test_building import settings_for
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from trainer import checkpoint
-from trainer.batch import pack_batch
-from trainer.building import build_ppo
-from trainer.checkpoint import History
-from trainer.device import CPU, DeviceError, chosen_device
-from trainer.models import ValueModel, device_of, policy_forward, value_forward
-from trainer.seqset import SeqSet
+from trainer.distributed.device import CPU, DeviceError, chosen_device
+from trainer.groups.seqset import SeqSet
+from trainer.step.batch import pack_batch
+from trainer.step.models import ValueModel, device_of, policy_forward, value_forward
+from trainer.weights import checkpoint
+from trainer.weights.build_models import build_ppo
+from trainer.weights.checkpoint import History
 from workers.models import packed_attention
 from workers.models.shared_prefix import PrefixGroup, pack
 

@@ -13,11 +13,11 @@ import torch
 from objective_cases import LENGTHS, settings_of
 from test_batch import trajectory
 
-from trainer.advantages.estimate import estimate
-from trainer.batch import pack_batch
-from trainer.objectives.kl import kl_estimate
-from trainer.objectives.value import value_error
-from trainer.snapshot import Snapshot
+from trainer.step.advantages.estimate import estimate
+from trainer.step.batch import pack_batch
+from trainer.step.no_grad import Snapshot
+from trainer.step.objectives.kl import kl_estimate
+from trainer.step.objectives.value import value_error
 
 NUMBERS = {
     name: {key: torch.tensor(each) for key, each in value.items()} if isinstance(value, dict) else torch.tensor(value)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from ppo_cases import GROUP, VALUE, changed, drawn_batch, ppo_of
 
-from trainer import checkpoint
-from trainer.building import hold_in_bfloat16
-from trainer.checkpoint import History
-from trainer.models import load_causal_lm
-from trainer.seqset import SeqSet
+from trainer.groups.seqset import SeqSet
+from trainer.step.models import load_causal_lm
+from trainer.weights import checkpoint
+from trainer.weights.build_models import hold_in_bfloat16
+from trainer.weights.checkpoint import History
 
 STEPS = 6
 SETTINGS = {

@@ -6,8 +6,8 @@ import pytest
 from tiny_model import save_tiny_judge_model, save_tiny_model
 
 from streams.messages import Question
-from trainer.reward_models.genrm import FittedJudge, JudgeFitSettings, Triple, TripleGroup, fit_judge
-from trainer.supervised import FitSettings
+from trainer.supervised.fit import FitSettings
+from trainer.supervised.genrm import FittedJudge, JudgeFitSettings, Triple, TripleGroup, fit_judge
 from workers.engines.chat import load_tokenizer
 
 
@@ -42,7 +42,7 @@ def test_scores_do_not_depend_on_what_shares_the_row(tiny: Path) -> None:
 
 
 def test_a_certain_label_is_one_position_and_an_uncertain_one_two(tiny: Path) -> None:
-    from trainer.reward_models.genrm import _encode, _step
+    from trainer.supervised.genrm import _encode, _step
 
     mixed = group("red", Triple("red", 1.0), Triple("reddish", 0.25), Triple("blue", 0.0))
     [row] = _step([(mixed, _encode(load_tokenizer(tiny), mixed))], (7, 8))
@@ -53,7 +53,7 @@ def test_a_certain_label_is_one_position_and_an_uncertain_one_two(tiny: Path) ->
 
 
 def test_what_is_free_of_content_is_neither_trained_on_nor_judged(tiny: Path) -> None:
-    from trainer.reward_models.genrm import _encode
+    from trainer.supervised.genrm import _encode
 
     empty = group("red", Triple(":", 0.0), Triple("red", 1.0), Triple("Solution", 0.0))
     assert len(_encode(load_tokenizer(tiny), empty).suffixes) == 1

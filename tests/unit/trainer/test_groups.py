@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streams.messages import Outcome, Purpose, Route, ScoredTrajectory, VersionSpan
 from streams.records import TopicPartition
-from trainer.groups import GroupBook, ending_of
+from trainer.groups.groups import GroupBook, ending_of
 
 PROMPTS = TopicPartition("prompts", 0)
 SCORED = TopicPartition("scored", 0)

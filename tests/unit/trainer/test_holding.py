@@ -5,9 +5,9 @@ from builders import RUN, scored, ticket
 from streams.codec import decode, encode
 from streams.messages import Route, ScoredTrajectory
 from streams.records import Record, TopicPartition
-from trainer.groups import GroupBook
-from trainer.parallel.holding import Holding, with_segments
-from trainer.seqset import SeqSet
+from trainer.groups.groups import GroupBook
+from trainer.groups.seqset import SeqSet
+from trainer.leader.segment_cache import Holding, with_segments
 
 
 def record(message, topic="scored", offset=0):

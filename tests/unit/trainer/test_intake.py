@@ -10,9 +10,9 @@ from infra.settings.limits import Limits
 from streams.codec import DecodeError, encode
 from streams.messages import Outcome, Purpose, VersionSpan
 from streams.records import Record
-from trainer.intake import Intake
-from trainer.replay import Source
-from trainer.seqset import SeqSet
+from trainer.groups.batching import Intake
+from trainer.groups.replay import Source
+from trainer.groups.seqset import SeqSet
 
 
 def intake_of(

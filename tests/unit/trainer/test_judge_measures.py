@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.reward_models.measures import accuracy, auc, expected_calibration_error, false_positive_rate
+from trainer.supervised.measures import accuracy, auc, expected_calibration_error, false_positive_rate
 
 pairs = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=2, max_size=40).filter(
     lambda found: len({label for _, label in found}) == 2

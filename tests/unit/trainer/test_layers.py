@@ -3,9 +3,9 @@ import torch
 from ppo_cases import GROUP, changed, drawn_batch, ppo_of
 
 from infra.settings.learner import LoraSettings
-from trainer.layers import layers_of, recompute_activations
-from trainer.models import load_causal_lm, policy_forward
-from trainer.policies import load_policy
+from trainer.step.layers import layers_of, recompute_activations
+from trainer.step.models import load_causal_lm, policy_forward
+from trainer.weights.policy_io import load_policy
 
 
 def gradients(policy, batch):

@@ -16,10 +16,10 @@ import pytest
 from infra import metrics
 from infra.scalars import of_logged
 from infra.settings.tree import Settings
-from trainer.loggers import loggers as loggers_module
-from trainer.loggers.loggers import Loggers, open_loggers
-from trainer.loggers.names import scalars_of_evaluation
-from trainer.loggers.tensorboard import TensorBoardLogger
+from trainer.runlog import loggers as loggers_module
+from trainer.runlog.loggers import Loggers, open_loggers
+from trainer.runlog.names import scalars_of_evaluation
+from trainer.runlog.tensorboard import TensorBoardLogger
 
 
 def events(folder: Path) -> list:
@@ -139,7 +139,7 @@ def test_a_logger_that_hangs_holds_nobody(monkeypatch, caplog):
 _OFFLINE = """
 import json, sys
 from pathlib import Path
-from trainer.loggers.wandb import WandbLogger
+from trainer.runlog.wandb import WandbLogger
 for version in (2, 1):  # a learner that resumed
     logger = WandbLogger(Path(sys.argv[1]), "run-1", "learner", {"seed": 3})
     logger.log({"loss/policy": 0.5, "entropy": 1.0}, version)

@@ -4,13 +4,13 @@ from test_ppo import GROUP, VALUE, batch_of, mean_logprob
 
 from infra.settings.learner import LoraSettings
 from streams.messages import WeightsKind
-from trainer import checkpoint
-from trainer.checkpoint import History
-from trainer.models import ValueModel, load_causal_lm
-from trainer.policies import load_policy
-from trainer.ppo import PPO
-from trainer.publish import Publisher
-from trainer.seqset import SeqSet
+from trainer.groups.seqset import SeqSet
+from trainer.step.models import ValueModel, load_causal_lm
+from trainer.step.ppo import PPO
+from trainer.weights import checkpoint
+from trainer.weights.checkpoint import History
+from trainer.weights.policy_io import load_policy
+from trainer.weights.publish import Publisher
 from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
 
 LORA = LoraSettings(rank=4, alpha=8)

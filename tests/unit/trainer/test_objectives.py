@@ -6,11 +6,11 @@ import pytest
 import torch
 from objective_cases import LENGTHS, row_of
 
-from trainer.objectives.averaging import Counts, coefficients
-from trainer.objectives.clipping import clipped_surrogate
-from trainer.objectives.kl import importance_weighted, kl_estimate
-from trainer.objectives.ratios import log_ratio, sequence_mean
-from trainer.objectives.value import value_error
+from trainer.step.objectives.averaging import Counts, coefficients
+from trainer.step.objectives.clipping import clipped_surrogate
+from trainer.step.objectives.kl import importance_weighted, kl_estimate
+from trainer.step.objectives.ratios import log_ratio, sequence_mean
+from trainer.step.objectives.value import value_error
 
 
 def test_the_clip_removes_the_gradient():

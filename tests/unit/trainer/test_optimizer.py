@@ -7,10 +7,10 @@ import torch
 from ppo_cases import GROUP, VALUE, batch_of, changed, ppo_of
 from torch import nn
 
-from trainer.building import hold_in_bfloat16
-from trainer.models import policy_forward
-from trainer.optimizer import Optimizer
-from trainer.ppo import PPO
+from trainer.step.models import policy_forward
+from trainer.step.optimizer import Optimizer
+from trainer.step.ppo import PPO
+from trainer.weights.build_models import hold_in_bfloat16
 
 
 def in_bfloat16(folder, settings) -> PPO:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from objective_cases import LENGTHS, drawn_tokens, settings_of
 
-from trainer.objectives.policy import policy_loss
+from trainer.step.objectives.policy import policy_loss
 
 KEPT = (True, True, False, True)
 GOOD = (True, False, True, False)
 
 
 def by_definition(tokens, settings, kept=(True,) * 4, good=(False,) * 4):
-    """The loss of `trainer.objectives.policy`, written out from the papers, token by token in float64."""
+    """The loss of `trainer.step.objectives.policy`, written out from the papers, token by token in float64."""
     objective = settings.objective
     columns = [
         column.detach().double().tolist()

@@ -9,12 +9,12 @@ from ppo_cases import GROUP, VALUE, batch_of, changed, drawn_batch, ppo_of, with
 from test_batch import trajectory
 
 from streams.records import TopicPartition
-from trainer import checkpoint
-from trainer.batch import pack_batch
-from trainer.checkpoint import CheckpointError, History
-from trainer.models import load_causal_lm, policy_forward
-from trainer.ppo import split_rows
-from trainer.seqset import SeqSet
+from trainer.groups.seqset import SeqSet
+from trainer.step.batch import pack_batch
+from trainer.step.models import load_causal_lm, policy_forward
+from trainer.step.ppo import split_rows
+from trainer.weights import checkpoint
+from trainer.weights.checkpoint import CheckpointError, History
 from workers.engines.chat import load_tokenizer
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streams.codec import encode
 from streams.messages import Route, ScoredTrajectory, Status
 from streams.records import Record
-from trainer.replay import NewScores
+from trainer.groups.replay import NewScores
 
 
 def again(seq: int, index: int, score: float) -> ScoredTrajectory:

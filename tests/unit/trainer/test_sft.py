@@ -11,9 +11,9 @@ from tiny_model import save_tiny_model
 from torch.nn import functional
 
 from streams.messages import Sampling
-from trainer.models import load_causal_lm
-from trainer.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
-from trainer.supervised import FitSettings, LabelledRow, fit, logits_at, schedule
+from trainer.step.models import load_causal_lm
+from trainer.supervised.fit import FitSettings, LabelledRow, fit, logits_at, schedule
+from trainer.supervised.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
 from workers.engines.base import GenerationRequest
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.engines.hf import HfEngine
@@ -64,7 +64,7 @@ def test_rows_of_a_step_add_up_to_the_gradient_of_one(tiny: Path, monkeypatch: p
     settings = FitSettings(steps=2, learning_rate=1e-3, autocast=False)
     fitted = []
     for budget, count in ((1, len(EXAMPLES)), (1024, 1)):
-        monkeypatch.setattr("trainer.sft.ROW_TOKENS", budget)
+        monkeypatch.setattr("trainer.supervised.sft.ROW_TOKENS", budget)
         plain = sft_step(groups(tiny))
         uneven = [replace(row, weights=[1.0 + token % 3 for token in row.targets]) for row in plain]
         assert len(plain) == count
@@ -101,7 +101,7 @@ def test_masters_are_saved_in_float32_and_the_same_twice(tiny: Path, tmp_path: P
 
 
 def test_each_epoch_shows_every_example_once(tiny: Path) -> None:
-    from trainer.sft import _batches
+    from trainer.supervised.sft import _batches
 
     found = groups(tiny)
     batches = _batches(found, SftSettings(fit=FitSettings(steps=6, learning_rate=1e-3), batch=1))

@@ -4,8 +4,8 @@ import pytest
 from test_batch import trajectory
 
 from infra.settings.objective import OverlongSettings
-from trainer.batch import pack_batch
-from trainer.shaping import kept, overlong_penalty, shaped_scores, shaping_of
+from trainer.step.batch import pack_batch
+from trainer.step.shaping import kept, overlong_penalty, shaped_scores, shaping_of
 
 
 def batch_of(*lengths, limit=10):

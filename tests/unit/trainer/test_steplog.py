@@ -5,9 +5,9 @@ from dataclasses import replace
 from prometheus_client import REGISTRY
 from test_batch import trajectory
 
-from trainer.batch import pack_batch
-from trainer.step_report import StepReport
-from trainer.steplog import quantiles, record_step, token_ages
+from trainer.runlog.step_log import quantiles, record_step, token_ages
+from trainer.step.batch import pack_batch
+from trainer.step.report import StepReport
 
 
 def test_staleness_is_measured_a_token(tmp_path):

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer import token_logprobs as module
-from trainer.token_logprobs import sliced_logprobs, token_logprobs
+from trainer.step import token_logprobs as module
+from trainer.step.token_logprobs import sliced_logprobs, token_logprobs
 
 
 def plain(logits_NV, targets_N, temperature_N):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from objective_cases import row_of, settings_of
 
-from trainer.objectives.averaging import Counts, coefficients
-from trainer.objectives.policy import Tokens, policy_loss
-from trainer.shaping import overlong_penalty
+from trainer.step.objectives.averaging import Counts, coefficients
+from trainer.step.objectives.policy import Tokens, policy_loss
+from trainer.step.shaping import overlong_penalty
 
 NUMBERS = json.loads(Path(__file__).with_name("trl_numbers.json").read_text())
 AVERAGES = {"grpo": "sequence", "dapo": "token", "dr_grpo": "constant"}

@@ -7,8 +7,8 @@ from test_batch import trajectory
 from tiny_model import save_tiny_model
 from transformers import LlamaForSequenceClassification
 
-from trainer.batch import pack_batch
-from trainer.value_start import ValueStartError, scalar_head, value_model_from
+from trainer.step.batch import pack_batch
+from trainer.weights.value_init import ValueStartError, scalar_head, value_model_from
 from workers.engines.chat import load_tokenizer
 
 

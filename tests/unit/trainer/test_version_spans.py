@@ -8,8 +8,8 @@ from ppo_cases import GROUP, changed, ppo_of
 from test_batch import trajectory
 from tiny_model import save_tiny_model
 
-from trainer.batch import pack_batch
-from trainer.models import load_causal_lm, policy_forward
+from trainer.step.batch import pack_batch
+from trainer.step.models import load_causal_lm, policy_forward
 
 
 def test_a_tokens_weight_is_to_the_version_that_made_it(tiny_policy_folder, tmp_path):

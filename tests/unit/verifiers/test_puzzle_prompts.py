@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.settings.tree import RtvSettings, Settings
-from trainer.dataset import Defaults, PromptRow, parse_row, read_dataset
+from trainer.prompts.dataset import Defaults, PromptRow, parse_row, read_dataset
 from workers.scoring.offline import score_lines
 from workers.verifiers.puzzle import PuzzleVerifier
 from workers.verifiers.registry import verifier_names

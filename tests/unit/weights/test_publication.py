@@ -12,9 +12,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from safetensors.torch import load_file
 
 from streams.messages import PolicyVersion, WeightsKind
-from trainer import publish
-from trainer.models import load_causal_lm
-from trainer.publish import Publisher
+from trainer.step.models import load_causal_lm
+from trainer.weights import publish
+from trainer.weights.publish import Publisher
 from workers.models.model_files import WEIGHTS_FILE
 from workers.models.remote_files import RemoteFolder
 from workers.models.weight_cache import WeightCache, WeightsMismatchError

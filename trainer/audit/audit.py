@@ -1,0 +1,148 @@
+"""The promise, checked for one run: every dispatched group ended in exactly one outcome, no group trained twice,
+nothing that was acknowledged is lost. The log and Postgres are the witnesses, `trainer.audit.rules` the law.
+
+The embedded broker keeps nothing over its end, so the report is stored in the run's folder before the broker stops,
+and says so when it is shown later.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from infra.settings.tree import Settings
+from streams.clients import BrokerUnavailableError, LogReader
+from trainer.audit.evidence import audit_topics, gather, outcomes_by_purpose
+from trainer.audit.rules import Evidence, Violation, violations_of
+
+AUDIT_FILE = "audit.json"
+FROM_LOG = "the log and Postgres"
+STORED = "stored when the run ended, from its log, which is no longer there; Postgres was checked again now"
+_CONNECT_SECONDS = 2.0
+"""A broker that runs answers in tenths; one that ended with its run should not be waited for."""
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    run_id: str
+    violations: list[Violation]
+    finished: bool
+    """Whether the run had ended; an open group is a violation only then."""
+    groups: dict[str, dict[str, int]]
+    """Surviving outcomes by purpose; `open` where there is none."""
+    counts: dict[str, int]
+    """Records and rows that were checked, copies that were dropped, lineages, closings taken back."""
+    dead_letters: dict[str, int]
+    """By stage and error class."""
+    audited_at: float
+    """Unix seconds."""
+    source: str = FROM_LOG
+
+    @property
+    def sound(self) -> bool:
+        return not self.violations
+
+    def as_dict(self) -> dict[str, Any]:
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def audit(run_id: str, engine: Engine, reader: LogReader) -> AuditReport:
+    """`reader` reads `audit_topics` from the beginning. Raises LookupError where the database holds no such run."""
+    log, database = gather(run_id, engine, reader)
+    return report_on(Evidence(run_id, log, database))
+
+
+def audit_run(settings: Settings, bootstrap: str, engine: Engine) -> AuditReport:
+    """From the log and Postgres. Raises BrokerUnavailableError; LookupError where the broker has no topics, or the
+    database no row, of the run.
+    """
+    with open_reader(settings, bootstrap) as reader:
+        return audit(settings.run.id, engine, reader)
+
+
+def audit_or_stored(settings: Settings, bootstrap: str, engine: Engine, folder: Path) -> AuditReport:
+    """As `audit_run`; where the run's log is gone, the report stored in `folder`, with Postgres checked again. Raises
+    what `audit_run` does where there is none.
+    """
+    broker = settings.broker.model_copy(update={"connect_timeout_seconds": _CONNECT_SECONDS})
+    try:
+        return audit_run(settings.model_copy(update={"broker": broker}), bootstrap, engine)
+    except (BrokerUnavailableError, LookupError):
+        if not (folder / AUDIT_FILE).is_file():
+            raise
+    return recheck(load(folder), engine)
+
+
+def recheck(report: AuditReport, engine: Engine) -> AuditReport:
+    """A stored report, with a violation for each number of groups that Postgres no longer holds as it was."""
+    now = outcomes_by_purpose(engine, report.run_id)
+    changed = [
+        Violation(
+            kind="database_changed",
+            group=report.run_id,
+            detail=f"{purpose} groups by outcome are {now.get(purpose, {})}, were {report.groups.get(purpose, {})}",
+        )
+        for purpose in sorted({*now, *report.groups})
+        if now.get(purpose, {}) != report.groups.get(purpose, {})
+    ]
+    return msgspec.structs.replace(report, violations=[*report.violations, *changed], source=STORED)
+
+
+@contextmanager
+def open_reader(settings: Settings, bootstrap: str) -> Iterator[LogReader]:
+    with LogReader(settings.broker, bootstrap, audit_topics(settings.topics.prefix)) as reader:
+        yield reader
+
+
+def report_on(evidence: Evidence) -> AuditReport:
+    log, database = evidence.log, evidence.database
+    groups: dict[str, Counter[str]] = {}
+    for seq, row in sorted(database.after.items()):
+        closings = evidence.surviving.get(seq)
+        groups.setdefault(row.purpose, Counter())[closings[-1].outcome if closings else "open"] += 1
+    surviving = sum(len(closings) for closings in evidence.surviving.values())
+    return AuditReport(
+        run_id=evidence.run_id,
+        violations=violations_of(evidence),
+        finished=evidence.finished,
+        groups={purpose: {str(name): count for name, count in found.items()} for purpose, found in groups.items()},
+        counts={
+            "groups": len(database.after),
+            "tickets": sum(ticket.copies for ticket in log.tickets.values()),
+            "tickets_repeated": sum(ticket.copies - 1 for ticket in log.tickets.values()),
+            "rollouts": sum(len(group.rollouts) for group in log.groups.values()),
+            "rollouts_repeated": sum(group.rollouts.total() - len(group.rollouts) for group in log.groups.values()),
+            "verdicts": sum(group.copies for group in log.groups.values()),
+            "infra_errors": sum(not scored for group in log.groups.values() for scored in group.verdicts.values()),
+            "score_rows": sum(database.scores.values()),
+            "closings": len(log.closings),
+            "closings_taken_back": len(log.closings) - surviving,
+            "lineages": len(evidence.lineages.starts),
+            "dead_letters": log.dead_letters.total(),
+        },
+        dead_letters=dict(log.dead_letters),
+        audited_at=time.time(),
+    )
+
+
+def save(report: AuditReport, folder: Path) -> Path:
+    """Into the run's folder."""
+    file = folder / AUDIT_FILE
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    return file
+
+
+def load(folder: Path) -> AuditReport:
+    """A stored report. Raises FileNotFoundError, or ValueError where it is damaged."""
+    file = folder / AUDIT_FILE
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=AuditReport)
+    except msgspec.DecodeError as error:
+        raise ValueError(
+            f"{file} is not an audit report: {error}; audit the run again while its broker is up"
+        ) from error

@@ -1,0 +1,202 @@
+"""The promise, rule by rule: each is a pure function from evidence to violations that name the group.
+
+The surviving history: closings that no later lineage took back (`streams.messages.LineageStarted`). A learner that
+was started again after the run had finished belongs to no run's history and is left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from streams.messages import GroupClosed, Outcome
+from trainer.audit.evidence import DatabaseEvidence, LogEvidence
+from trainer.curriculum.lineages import Lineages
+
+_COMPLETE = (Outcome.TRAINED, Outcome.FILTERED, Outcome.STALE)
+"""Outcomes of groups whose samples all had their verdicts."""
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    group: str
+    """The group's id, or the place in the log where there is none."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    run_id: str
+    log: LogEvidence
+    database: DatabaseEvidence
+
+    @property
+    def finished(self) -> bool:
+        return self.database.finished_at is not None
+
+    @cached_property
+    def lineages(self) -> Lineages:
+        end = self.database.finished_at
+        starts = [start for start in self.log.starts if end is None or start.started_at <= end.timestamp()]
+        return Lineages.of(starts)
+
+    @cached_property
+    def surviving(self) -> dict[int, list[GroupClosed]]:
+        """By seq; one each in a sound history. The same closing read twice is one."""
+        known = self.lineages.starts
+        unique = {
+            (closing.seq, closing.lineage, closing.ordinal, closing.outcome): closing
+            for closing in self.log.closings
+            if closing.lineage in known and not self.lineages.abandoned(closing)
+        }
+        by_seq: dict[int, list[GroupClosed]] = defaultdict(list)
+        for closing in sorted(unique.values(), key=lambda closing: (closing.ordinal, closing.lineage)):
+            by_seq[closing.seq].append(closing)
+        return dict(by_seq)
+
+    def group(self, seq: int) -> str:
+        return f"{self.run_id}:{seq}"
+
+
+Rule = Callable[[Evidence], Iterator[Violation]]
+
+
+def one_outcome(evidence: Evidence) -> Iterator[Violation]:
+    """Every dispatched group ends in exactly one outcome, and none trains twice."""
+    for seq, row in evidence.database.before.items():
+        closings = evidence.surviving.get(seq, [])
+        if not closings and evidence.finished:
+            yield Violation(kind="never_closed", group=row.group_id, detail="dispatched, and no outcome survives")
+    for closings in evidence.surviving.values():
+        if len(closings) < 2:
+            continue
+        trained = sum(closing.outcome is Outcome.TRAINED for closing in closings)
+        ends = ", ".join(f"{c.outcome} (lineage {c.lineage}, ordinal {c.ordinal})" for c in closings)
+        kind = "trained_twice" if trained > 1 else "closed_twice"
+        yield Violation(kind=kind, group=closings[0].group_id, detail=ends)
+
+
+def contiguous_ordinals(evidence: Evidence) -> Iterator[Violation]:
+    """The surviving history of a finished run counts its closings from 0 without a gap: none is lost."""
+    if not evidence.finished:  # a learner that is still writing may have a later one acknowledged first
+        return
+    by_ordinal: dict[int, list[GroupClosed]] = defaultdict(list)
+    for closings in evidence.surviving.values():
+        for closing in closings:
+            by_ordinal[closing.ordinal].append(closing)
+    for expected, ordinal in enumerate(sorted(by_ordinal)):
+        if ordinal != expected:
+            group = by_ordinal[ordinal][0].group_id
+            detail = f"closed as number {ordinal}, after number {expected - 1}: closings between are lost"
+            yield Violation(kind="closing_lost", group=group, detail=detail)
+            return
+    for ordinal, closings in by_ordinal.items():
+        for other in closings[1:]:
+            detail = f"closed as number {ordinal}, as was {closings[0].group_id}"
+            yield Violation(kind="ordinal_reused", group=other.group_id, detail=detail)
+
+
+def known_groups(evidence: Evidence) -> Iterator[Violation]:
+    """A ticket, a rollout and a closing belong to a row of `groups`."""
+    rows = evidence.database.after
+    for seq, ticket in evidence.log.tickets.items():
+        if seq not in rows:
+            yield Violation(kind="ticket_without_row", group=ticket.group_id, detail="in the log, not in Postgres")
+    ids = {row.group_id for row in rows.values()}
+    for group in evidence.log.groups:
+        if group not in ids:
+            yield Violation(kind="rollout_without_row", group=group, detail="rollouts in the log, no row in Postgres")
+    for closings in evidence.surviving.values():
+        if closings[0].seq not in rows:
+            detail = "closed in the log, no row in Postgres"
+            yield Violation(kind="closing_without_row", group=closings[0].group_id, detail=detail)
+
+
+def contiguous_seq(evidence: Evidence) -> Iterator[Violation]:
+    """Groups are numbered from 0 without a gap."""
+    for expected, seq in enumerate(sorted(evidence.database.after)):
+        if seq != expected:
+            detail = f"the next group after {expected - 1} is {seq}"
+            yield Violation(kind="seq_gap", group=evidence.group(expected), detail=detail)
+            return
+
+
+def delivered_tickets(evidence: Evidence) -> Iterator[Violation]:
+    """Every confirmed ticket is in the log, as it was written; in a finished run every ticket is confirmed."""
+    for seq, row in evidence.database.before.items():
+        ticket = evidence.log.tickets.get(seq)
+        if ticket is None:
+            if row.confirmed or evidence.finished:
+                yield Violation(kind="ticket_lost", group=row.group_id, detail="in Postgres, not in the log")
+        elif ticket.digests != {row.digest}:
+            yield Violation(kind="ticket_differs", group=row.group_id, detail="its bytes in the log are others")
+
+
+def complete_groups(evidence: Evidence) -> Iterator[Violation]:
+    """A group that was trained on, filtered or found stale had every sample scored."""
+    for closings in evidence.surviving.values():
+        closing = closings[-1]
+        row = evidence.database.after.get(closing.seq)
+        if row is None or closing.outcome not in _COMPLETE:
+            continue
+        verdicts = evidence.log.groups[row.group_id].verdicts if row.group_id in evidence.log.groups else {}
+        scored = sum(verdicts.get(index, False) for index in range(row.samples))
+        if scored < row.samples:
+            detail = f"{closing.outcome} with {scored} of {row.samples} samples scored"
+            yield Violation(kind="incomplete", group=row.group_id, detail=detail)
+
+
+def honest_scores(evidence: Evidence) -> Iterator[Violation]:
+    """An infra_error never has a score, and nothing else lacks one."""
+    for group, detail in [*evidence.log.bad_verdicts, *evidence.database.bad_scores]:
+        yield Violation(kind="score_of_infra_error", group=group, detail=detail)
+
+
+def stored_scores(evidence: Evidence) -> Iterator[Violation]:
+    """Every verdict below the sink's offset has its row."""
+    for group, log in evidence.log.groups.items():
+        rows = evidence.database.scores.get(group, 0)
+        if rows < len(log.stored):
+            detail = f"{len(log.stored)} verdicts in the log below the sink's offset, {rows} rows in Postgres"
+            yield Violation(kind="scores_lost", group=group, detail=detail)
+
+
+def same_outcomes(evidence: Evidence) -> Iterator[Violation]:
+    """What Postgres says of a group's end is in the log; in a finished run it is what survived."""
+    closings = {(c.seq, c.lineage, c.ordinal): c for c in evidence.log.closings}
+    for seq, row in evidence.database.before.items():
+        if row.outcome is None:
+            continue
+        found = closings.get((seq, row.closed_lineage or 0, row.closed_ordinal or 0))
+        said = f"{row.outcome} (lineage {row.closed_lineage}, ordinal {row.closed_ordinal}) in Postgres"
+        if found is None or found.outcome != row.outcome:
+            log = "no such closing" if found is None else str(found.outcome)
+            yield Violation(kind="outcome_differs", group=row.group_id, detail=f"{said}, {log} in the log")
+        elif evidence.finished and found not in evidence.surviving.get(seq, []):
+            yield Violation(kind="outcome_abandoned", group=row.group_id, detail=f"{said}, taken back in the log")
+
+
+def readable_records(evidence: Evidence) -> Iterator[Violation]:
+    """What does not decode was set aside in the dead letters."""
+    for place, error in evidence.log.unreadable:
+        yield Violation(kind="unreadable", group=place, detail=error)
+
+
+RULES: tuple[Rule, ...] = (
+    one_outcome,
+    contiguous_ordinals,
+    known_groups,
+    contiguous_seq,
+    delivered_tickets,
+    complete_groups,
+    honest_scores,
+    stored_scores,
+    same_outcomes,
+    readable_records,
+)
+
+
+def violations_of(evidence: Evidence) -> list[Violation]:
+    return [violation for rule in RULES for violation in rule(evidence)]

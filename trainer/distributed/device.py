@@ -1,0 +1,39 @@
+"""Where a learner's models compute: an accelerator, or the CPU.
+
+Invariant: rows, losses and advantages stay on the CPU; what a forward pass needs of a row goes to its model, and the
+few numbers that it gives each target come back (`trainer.step.models`).
+"""
+
+import os
+
+import torch
+
+from infra.settings.learner import DeviceKind
+
+CPU = torch.device("cpu")
+
+
+class DeviceError(ValueError):
+    """A device that this host does not have for this process; the text says what to set."""
+
+
+def chosen_device(kind: DeviceKind) -> torch.device:
+    """This process's own: the CPU, or the CUDA device of its number on this host (torchrun's LOCAL_RANK, else 0).
+
+    Raises DeviceError.
+    """
+    count = torch.cuda.device_count()
+    if kind == "cpu" or (kind == "auto" and count == 0):
+        return CPU
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if number < count:
+        return torch.device("cuda", number)
+    if count == 0:
+        raise DeviceError(
+            "learner.device = 'cuda', but torch sees no CUDA device: install a torch build for CUDA and its driver "
+            "(`nvidia-smi` lists what the driver sees), or set learner.device to 'auto' or 'cpu'"
+        )
+    raise DeviceError(
+        f"process {number} of this host has no CUDA device of its own, torch sees {count}: set learner.processes to "
+        f"{count} or fewer, or learner.device to 'cpu'"
+    )

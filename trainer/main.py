@@ -1,0 +1,42 @@
+"""One process of a team, from torchrun's environment to the end of the run.
+
+Invariant: a signal asks the leader alone to stop, and is noticed between two orders; the others end when told, so that
+no process leaves a collective that the rest is in. The run's folder is on a disk that all of them share.
+"""
+
+import signal
+from types import FrameType
+
+from torch.distributed import destroy_process_group
+
+from infra.settings.tree import Settings
+from trainer.distributed.process_group import join_team
+from trainer.leader.commands import Start
+from trainer.leader.coordinator import Lead
+from trainer.leader.follower import Follower
+
+
+def run_member(settings: Settings, bootstrap: str) -> None:
+    """Raises what the learner raises, on the leader; RuntimeError where another process is gone."""
+    from trainer.learner import Learner
+
+    team = join_team(settings.learner.device)
+    if team.leads:
+        lead = Lead(team, settings.learner)
+        _on_signals(lead)
+        Learner(settings, bootstrap, lead).run()
+    else:
+        _on_signals(None)
+        start = team.ordered()
+        assert isinstance(start, Start)
+        Follower(settings, bootstrap, team, start).run()
+    destroy_process_group()
+
+
+def _on_signals(lead: Lead | None) -> None:
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        if lead is not None:
+            lead.interrupted = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)

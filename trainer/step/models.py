@@ -1,0 +1,124 @@
+"""Policy and value models over packed rows: Hugging Face causal language models, float32 masters.
+
+Invariant: logits exist only where a target is predicted; log-probabilities and values are float32 whatever the
+matrix products ran in, and on the CPU wherever the model is; hidden states stay on its device. Shapes: L tokens of a
+row, N targets, D hidden, V vocabulary.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from transformers import AutoModelForCausalLM
+
+from trainer.distributed.device import CPU
+from trainer.step.batch import TrainingRow
+from trainer.step.token_logprobs import sliced_logprobs
+from workers.models import packed_attention
+from workers.models.shared_prefix import attention_mask
+
+SHARDED_FORWARD = "policy_tensors"
+"""The method of a sharded policy that is `policy_tensors` within its call (`trainer.leader.fsdp`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutput:
+    logprobs_N: Tensor
+    entropy_N: Tensor
+    """Nats; detached, unless its gradient was asked for."""
+    hidden_ND: Tensor
+    """Last hidden states at the predicting positions, float32, on the model's device."""
+
+
+def autocast(*, enabled: bool, device: torch.device = CPU) -> AbstractContextManager[Any]:
+    """bfloat16 matrix products on `device`, or what the weights are in."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if enabled else nullcontext()
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """A model is on one device, or its shards in this process are."""
+    return next(model.parameters()).device
+
+
+def load_causal_lm(folder: Path) -> Any:
+    """A causal language model in float32. In eval mode: dropout would be a difference between engine and learner, and
+    gradients need no other mode. Raises OSError or ValueError where it does not load.
+    """
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=packed_attention.implementation(folder)
+    )
+    return model.eval()
+
+
+def hidden_states(model: Any, row: TrainingRow) -> Tensor:
+    """Last hidden states [N, D] where the row's targets are predicted, on the model's device."""
+    device = device_of(model)
+    packed = row.packed.to(device)
+    output = model.base_model(
+        input_ids=packed.input_ids[None],
+        position_ids=packed.position_ids[None],
+        attention_mask=attention_mask(packed),
+        packed_blocks=packed.blocks,
+        use_cache=False,
+    )
+    states: Tensor = output.last_hidden_state[0, row.predictors_N.to(device)]
+    return states
+
+
+def policy_forward(
+    model: Any, row: TrainingRow, *, entropy_gradient: bool = False, logit_tokens: int = 0
+) -> PolicyOutput:
+    """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature).
+
+    `entropy_gradient`: the entropy is part of a loss. `logit_tokens`: how many targets have logits at a time, 0 for
+    all. A sharded model is whole only within its own call, so that all of this happens inside it.
+    """
+    sharded = isinstance(model, FSDPModule)
+    compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
+    logprobs_N, entropy_N, states_ND = compute(row, logit_tokens=logit_tokens)
+    return PolicyOutput(logprobs_N.cpu(), (entropy_N if entropy_gradient else entropy_N.detach()).cpu(), states_ND)
+
+
+def policy_tensors(model: Any, row: TrainingRow, *, logit_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What PolicyOutput holds, in its order, all with gradients and on the model's device."""
+    states_ND = hidden_states(model, row)
+    targets_N, temperature_N = row.targets_N.to(states_ND.device), row.temperature_N.to(states_ND.device)
+    head = model.get_output_embeddings()
+    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, targets_N, temperature_N, logit_tokens)
+    return logprobs_N, entropy_N, states_ND.float()
+
+
+class ValueModel(nn.Module):
+    """V(state before a token): a scalar head on hidden states, on a trunk of its own where `trunk` is given."""
+
+    def __init__(self, hidden_size: int, trunk: Any | None) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = nn.Linear(hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
+        """Values [N], float32, on the model's device. The policy's hidden states are used, detached, where there is no
+        trunk.
+        """
+        if self.trunk is not None:
+            states_ND = hidden_states(self.trunk, row)
+        elif policy_hidden_ND is not None:
+            states_ND = policy_hidden_ND.detach()
+        else:
+            raise ValueError("a value head without a trunk needs the policy's hidden states")
+        with torch.autocast(states_ND.device.type, enabled=False):
+            values: Tensor = self.head(states_ND.float())[:, 0]
+        return values
+
+
+def value_forward(model: ValueModel, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
+    """Values [N] of the row's targets, on the CPU. A sharded model is whole only within its own call."""
+    values: Tensor = model(row, policy_hidden_ND)
+    return values.cpu()

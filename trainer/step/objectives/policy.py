@@ -1,0 +1,109 @@
+"""The policy's loss over the N tokens of one packed row, put together from its parts as the settings say.
+
+With w the importance weight, r the ratio, c the averaging coefficient of a token:
+    loss = sum c w surrogate(r, A) + kl.coefficient sum c k - entropy sum c H - positive_nll mean_good log p
+Invariant: all of it is float32, and its sum over a mini-batch's rows is the mini-batch's loss.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infra.settings.learner import LearnerSettings
+from infra.settings.objective import ObjectiveSettings
+from trainer.step.objectives import importance
+from trainer.step.objectives.clipping import clipped_surrogate
+from trainer.step.objectives.kl import importance_weighted, kl_estimate
+from trainer.step.objectives.ratios import log_ratio, sequence_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """All [N]; log-probabilities of the sampled tokens under each policy."""
+
+    logprobs_N: Tensor
+    """The only one with a gradient, but for the entropy."""
+    entropy_N: Tensor
+    behaviour_N: Tensor
+    proximal_N: Tensor
+    reference_N: Tensor | None
+    advantages_N: Tensor
+    coefficients_N: Tensor
+    good_N: Tensor
+    """Coefficients of the positive-example loss."""
+    trajectory_N: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLoss:
+    total: Tensor
+    """Scalar with gradient."""
+    averages: dict[str, Tensor]
+    """Terms of the loss, weighted by the coefficients."""
+    sums: dict[str, Tensor]
+    """Over tokens that carry loss."""
+
+
+def policy_loss(tokens: Tokens, settings: LearnerSettings) -> PolicyLoss:
+    """Decoupled PPO (AReaL 2505.24298, equation 5) and what is added to it."""
+    objective = settings.objective
+    log_ratio_N = log_ratio(tokens.logprobs_N, tokens.proximal_N)
+    log_weight_N = log_ratio(tokens.proximal_N, tokens.behaviour_N)
+    if objective.ratio == "sequence":
+        log_ratio_N = sequence_mean(log_ratio_N, tokens.trajectory_N)
+        log_weight_N = sequence_mean(log_weight_N, tokens.trajectory_N)
+    ratio_N = log_ratio_N.exp()
+    weight_N = importance_weight(log_weight_N, objective)
+    surrogate = clipped_surrogate(
+        ratio_N, tokens.advantages_N, settings.clip_low, settings.clip_high, objective.dual_clip
+    )
+    c_N = tokens.coefficients_N
+    surrogate_loss = (c_N * weight_N * surrogate.loss_N).sum()
+    extra, averages = _extras(tokens, settings)
+    counted_N = c_N > 0
+    full_N = log_weight_N.exp()
+    return PolicyLoss(
+        total=surrogate_loss + extra,
+        averages={"policy_loss": surrogate_loss.detach(), **averages},
+        sums={
+            "entropy": tokens.entropy_N.detach()[counted_N].sum(),
+            "clip_share": surrogate.clipped_N[counted_N].sum(),
+            "ratio": ratio_N.detach()[counted_N].sum(),
+            "importance_weight": full_N[counted_N].sum(),
+            "weight_cut_share": (weight_N != full_N)[counted_N].sum(),
+        },
+    )
+
+
+def importance_weight(log_weight_N: Tensor, settings: ObjectiveSettings) -> Tensor:
+    """[N], without gradient."""
+    match settings.weight:
+        case "truncated":
+            return importance.truncated(log_weight_N, settings.weight_cap)
+        case "icepop":
+            return importance.within(log_weight_N, settings.weight_low, settings.weight_high)
+        case "vtrace":
+            return importance.truncated(log_weight_N, 1.0)
+        case _:
+            return importance.full(log_weight_N)
+
+
+def _extras(tokens: Tokens, settings: LearnerSettings) -> tuple[Tensor, dict[str, Tensor]]:
+    """What is added to the surrogate, and its terms' averages."""
+    total = torch.zeros(())
+    averages: dict[str, Tensor] = {}
+    if tokens.reference_N is not None:
+        kl_N = kl_estimate(tokens.logprobs_N, tokens.reference_N, settings.kl.estimator)
+        averages["kl"] = (tokens.coefficients_N * kl_N.detach()).sum()
+        if settings.kl.place == "loss":
+            if settings.kl.importance_weighted:
+                kl_N = importance_weighted(kl_N, tokens.logprobs_N, tokens.behaviour_N)
+            total = total + settings.kl.coefficient * (tokens.coefficients_N * kl_N).sum()
+    if settings.objective.entropy > 0:
+        total = total - settings.objective.entropy * (tokens.coefficients_N * tokens.entropy_N).sum()
+    if settings.objective.positive_nll > 0:
+        nll = -(tokens.good_N * tokens.logprobs_N).sum()  # VAPO 2504.05118, equation 11
+        averages["nll_loss"] = nll.detach()
+        total = total + settings.objective.positive_nll * nll
+    return total, averages

@@ -1,0 +1,290 @@
+"""One PPO step: what to aim at, then mini-batches of whole packed rows, each one update of policy and value model.
+
+Invariants:
+- A step is a function of (weights, optimizer state, batch, seed, version); nothing else is drawn or read.
+- The behaviour log-probabilities are the engine's; the learner never recomputes them.
+- An update whose gradient is not finite changes nothing and is reported.
+- Where several processes train (`share`), all of them call `step` with the same batch: each computes its rows, and what
+  they find and decide is the same everywhere.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infra.settings.learner import LearnerSettings
+from trainer.step import shaping
+from trainer.step.advantages.estimate import Targets, estimate
+from trainer.step.batch import TrainingBatch, TrainingRow
+from trainer.step.models import PolicyOutput, ValueModel, autocast, device_of, policy_forward, value_forward
+from trainer.step.no_grad import Models, Snapshot, take_snapshot
+from trainer.step.objectives.averaging import Counts, coefficients
+from trainer.step.objectives.policy import Tokens, policy_loss
+from trainer.step.objectives.value import value_error
+from trainer.step.optimizer import Optimizer
+from trainer.step.report import SkippedUpdate, StepReport, Tally
+from trainer.step.row_partition import Share, Whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What all mini-batches of a step share."""
+
+    batch: TrainingBatch
+    minibatches: list[list[TrainingRow]]
+    snapshot: Snapshot
+    targets: Targets
+    kept_B: Tensor
+    good_B: Tensor
+    value_only: bool
+    version: int
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One mini-batch, with the counts that its losses are divided by."""
+
+    number: int
+    rows: list[TrainingRow]
+    counts: Counts
+    good: Counts
+
+
+class PPO:
+    """Holds the policy, the value model, their optimizers, and the frozen reference where there is one."""
+
+    def __init__(
+        self,
+        policy: Any,
+        value: ValueModel | None,
+        settings: LearnerSettings,
+        reference: Any | None = None,
+        share: Share | None = None,
+    ) -> None:
+        self.policy = policy
+        self.value = value
+        self.reference = reference
+        self.skips_in_a_row = 0
+        """Updates, up to the last."""
+        self.before_update: Callable[[], None] = lambda: None
+        """Called before weights change, which whoever reads them beside a step may hold back."""
+        self._settings = settings
+        self._share: Share = share or Whole()
+        self._autocast = partial(autocast, enabled=settings.autocast, device=device_of(policy))
+        self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
+        self.value_optimizer = (
+            None if value is None else Optimizer(value.parameters(), settings.value.learning_rate, settings)
+        )
+
+    def step(self, batch: TrainingBatch, version: int, seed: int) -> StepReport:
+        """Train on `batch`, taking the policy from `version` to `version + 1`."""
+        report = StepReport(targets=batch.targets, tokens=batch.tokens)
+        clock = time.monotonic()
+        plan = self._plan(batch, version, seed, report)
+        report.seconds["advantages"] = time.monotonic() - clock
+        self._warm_up(version)
+        for number, rows in enumerate(plan.minibatches):
+            part = _Part(number, rows, Counts.of(rows, plan.kept_B), Counts.of(rows, plan.kept_B & plan.good_B))
+            self._minibatch(part, plan, report)
+        plan.tally.into(report)
+        report.seconds["optimise"] = time.monotonic() - clock - report.seconds["advantages"]
+        return report
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed learner needs beside the policy's weights and its settings."""
+        state: dict[str, Any] = {
+            "policy_optimizer": self.policy_optimizer.state_dict(),
+            "skips_in_a_row": self.skips_in_a_row,
+        }
+        if self.value is not None and self.value_optimizer is not None:
+            state |= {"value": self.value.state_dict(), "value_optimizer": self.value_optimizer.state_dict()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises KeyError, RuntimeError or ValueError where the state is of other settings."""
+        self.policy_optimizer.load_state_dict(state["policy_optimizer"])
+        self.skips_in_a_row = state["skips_in_a_row"]
+        if self.value is not None and self.value_optimizer is not None:
+            self.value.load_state_dict(state["value"])
+            self.value_optimizer.load_state_dict(state["value_optimizer"])
+
+    def _plan(self, batch: TrainingBatch, version: int, seed: int, report: StepReport) -> _Plan:
+        settings = self._settings
+        kept_B = shaping.kept(batch, settings.overlong)
+        scores_B = shaping.shaped_scores(batch, settings.overlong)
+        rows = [row for row in batch.rows if bool(kept_B[row.trajectory_N].any())]
+        minibatches = split_rows(rows, settings.minibatches, random.Random(f"{seed}:{version}"))
+        value_only = self.value is not None and version < settings.value.pretrain_steps
+        snapshot = take_snapshot(
+            batch,
+            Models(self.policy, self.value, self.reference),
+            () if value_only else self._early_proximal_rows(batch, minibatches),
+            self._share,
+            settings,
+        )
+        targets = estimate(batch, scores_B, kept_B, snapshot, settings, value_only=value_only)
+        report.explained_variance = targets.explained_variance
+        report.shaped_reward = float(scores_B.mean())
+        report.masked_share = 1 - float(kept_B.float().mean())
+        report.value_only = value_only
+        good_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.trajectories])
+        return _Plan(batch, minibatches, snapshot, targets, kept_B, good_B, value_only, version, Tally())
+
+    def _early_proximal_rows(self, batch: TrainingBatch, minibatches: Sequence[list[TrainingRow]]) -> list[TrainingRow]:
+        """Rows whose proximal log-probabilities must be known before the first update. The first mini-batch's own
+        forward pass gives them too, unless V-trace asks earlier.
+        """
+        if self._settings.objective.proximal == "behaviour":
+            return []
+        if self._settings.objective.weight == "vtrace":
+            return batch.rows
+        return [row for rows in minibatches[1:] for row in rows]
+
+    def _minibatch(self, part: _Part, plan: _Plan, report: StepReport) -> None:
+        sums: dict[str, Tensor] = {}
+        differences: list[Tensor] = []
+        for row, counted in self._share.rows(part.rows):
+            loss, measures, difference = self._row_loss(row, part, plan)
+            (loss * (self._share.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]  # torch's
+            if counted:
+                differences.append(difference)
+            for name, value in measures.items():
+                sums[name] = sums.get(name, 0.0) + value * counted
+        if part.number == 0 and (all_N := self._share.gathered(torch.cat([torch.empty(0), *differences]))).numel():
+            report.logprob_difference_mean = float(all_N.mean())
+            report.logprob_difference_max = float(all_N.max())
+        norms = self._update(part, plan, report)
+        if norms is not None:
+            plan.tally.add(self._share.summed(sums), part.counts.tokens, norms)
+
+    def _update(self, part: _Part, plan: _Plan, report: StepReport) -> dict[str, float] | None:
+        """Apply the gradients of all models or of none; returns their norms before clipping, None where skipped."""
+        self.before_update()
+        optimizers = {"value_gradient_norm": self.value_optimizer} if self.value_optimizer is not None else {}
+        if not plan.value_only:
+            optimizers = {"policy_gradient_norm": self.policy_optimizer, **optimizers}
+        tensors = {name: optimizer.gradient_norm() for name, optimizer in optimizers.items()}
+        norms = {name: float(norm) for name, norm in tensors.items()}
+        if all(math.isfinite(norm) for norm in norms.values()):
+            for name, optimizer in optimizers.items():
+                optimizer.apply(tensors[name])
+            self.skips_in_a_row = 0
+            return norms
+        for optimizer in optimizers.values():
+            optimizer.discard()
+        self.skips_in_a_row += 1
+        report.skipped.append(
+            SkippedUpdate(
+                minibatch=part.number,
+                groups=_groups_of(part.rows, plan.batch),
+                policy_gradient_norm=norms.get("policy_gradient_norm", 0.0),
+                value_gradient_norm=norms.get("value_gradient_norm", 0.0),
+            )
+        )
+        return None
+
+    def _row_loss(self, row: TrainingRow, part: _Part, plan: _Plan) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The row's share of the mini-batch's loss; measures as sums over tokens; |learner - engine| over the targets
+        of the held version, while it is held.
+        """
+        output = self._policy_output(row, plan)
+        loss = torch.zeros(())
+        measures: dict[str, Tensor] = {}
+        difference_N = torch.empty(0)
+        if output is not None and not plan.value_only:
+            policy = policy_loss(self._tokens(row, output, part, plan), self._settings)
+            loss = policy.total
+            measures = policy.sums | {name: value * part.counts.tokens for name, value in policy.averages.items()}
+        if output is not None:
+            fresh_N = row.ours_N & (row.versions_N == plan.version)
+            difference_N = (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
+        if self.value is not None:
+            error = self._value_loss(self.value, row, output, part, plan)
+            loss = loss + self._settings.value.coefficient * error
+            measures["value_loss"] = error.detach() * part.counts.tokens
+        return loss, measures, difference_N
+
+    def _policy_output(self, row: TrainingRow, plan: _Plan) -> PolicyOutput | None:
+        """None where only a value model with a trunk of its own is trained."""
+        if plan.value_only and (self.value is None or self.value.trunk is not None):
+            return None
+        with torch.set_grad_enabled(not plan.value_only), self._autocast():
+            return policy_forward(
+                self.policy,
+                row,
+                entropy_gradient=self._settings.objective.entropy > 0,
+                logit_tokens=self._settings.logit_tokens,
+            )
+
+    def _tokens(self, row: TrainingRow, output: PolicyOutput, part: _Part, plan: _Plan) -> Tokens:
+        objective, snapshot = self._settings.objective, plan.snapshot
+        where = (row.trajectory_N, row.step_N)
+        kept_B, good_B = plan.kept_B, plan.kept_B & plan.good_B
+        if objective.proximal == "behaviour":
+            proximal_N = row.behaviour_N
+        elif part.number == 0:
+            proximal_N = output.logprobs_N.detach()
+        else:
+            assert snapshot.proximal_BT is not None
+            proximal_N = snapshot.proximal_BT[where]
+        return Tokens(
+            logprobs_N=output.logprobs_N,
+            entropy_N=output.entropy_N,
+            behaviour_N=row.behaviour_N,
+            proximal_N=proximal_N,
+            reference_N=None if snapshot.reference_BT is None else snapshot.reference_BT[where],
+            advantages_N=plan.targets.advantages_BT[where],
+            coefficients_N=coefficients(row, kept_B, part.counts, objective.average, objective.average_tokens),
+            good_N=coefficients(row, good_B, part.good, "token", 0),
+            trajectory_N=row.trajectory_N,
+        )
+
+    def _value_loss(
+        self, value: ValueModel, row: TrainingRow, output: PolicyOutput | None, part: _Part, plan: _Plan
+    ) -> Tensor:
+        """Mean over the mini-batch's tokens. Not clipped in pre-training: no policy depends on the values yet."""
+        targets, where = plan.targets, (row.trajectory_N, row.step_N)
+        assert targets.values_BT is not None
+        assert targets.returns_BT is not None
+        with self._autocast():
+            values_N = value_forward(value, row, None if output is None else output.hidden_ND)
+        clip = 0.0 if plan.value_only else self._settings.value.clip
+        error_N = value_error(values_N, targets.values_BT[where], targets.returns_BT[where], clip)
+        return (coefficients(row, plan.kept_B, part.counts, "token", 0) * error_N).sum()
+
+    def _warm_up(self, version: int) -> None:
+        settings = self._settings
+        _warm_up(self.policy_optimizer, settings.learning_rate, version - settings.value.pretrain_steps, settings)
+        if self.value_optimizer is not None:
+            _warm_up(self.value_optimizer, settings.value.learning_rate, version, settings)
+
+
+def split_rows(rows: Sequence[TrainingRow], parts: int, draw: random.Random) -> list[list[TrainingRow]]:
+    """At most `parts` mini-batches of whole rows, none empty, with near-equal numbers of targets."""
+    order = list(rows)
+    draw.shuffle(order)
+    order.sort(key=lambda row: -len(row.targets_N))  # stable: ties stay in drawn order
+    bins: list[list[TrainingRow]] = [[] for _ in range(min(parts, len(order)))]
+    for row in order:
+        min(bins, key=lambda members: sum(len(member.targets_N) for member in members)).append(row)
+    draw.shuffle(bins)
+    return bins
+
+
+def _groups_of(rows: Iterable[TrainingRow], batch: TrainingBatch) -> tuple[int, ...]:
+    found = {index for row in rows for index in row.trajectory_N.tolist()}
+    return tuple(number for number, members in enumerate(batch.groups) if found & set(members))
+
+
+def _warm_up(optimizer: Optimizer, rate: float, done: int, settings: LearnerSettings) -> None:
+    """Linear over the first steps of this model."""
+    share = min(1.0, (max(done, 0) + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    optimizer.set_rate(rate * share)

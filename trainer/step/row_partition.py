@@ -1,0 +1,90 @@
+"""Which rows of a mini-batch this process computes, and how what it found becomes what all of them found.
+
+Invariant: the shares of all processes hold each row once as `counted`, and equally many rows, since every forward and
+backward pass over a sharded model is collective. A process with fewer rows repeats one that is not counted.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.distributed import ProcessGroup, all_gather_object, all_reduce
+
+from trainer.step.batch import TrainingRow
+
+
+class Share(Protocol):
+    gradient_scale: float
+    """What a loss is multiplied by, so that the gradient is that of the sum over all processes."""
+
+    def rows(self, rows: Sequence[TrainingRow]) -> list[tuple[TrainingRow, bool]]:
+        """Those to compute here, and whether each counts."""
+        ...
+
+    def summed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Each summed over the processes, which all give the same names and shapes."""
+        ...
+
+    def gathered(self, values_N: Tensor) -> Tensor:
+        """All processes' values, one after the other; N may differ."""
+        ...
+
+
+class Whole:
+    """One process has everything."""
+
+    gradient_scale = 1.0
+
+    def rows(self, rows: Sequence[TrainingRow]) -> list[tuple[TrainingRow, bool]]:
+        return [(row, True) for row in rows]
+
+    def summed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(tensors)
+
+    def gathered(self, values_N: Tensor) -> Tensor:
+        return values_N
+
+
+class Part:
+    """Process `rank` of `size`; `group` reduces small tensors on the CPU."""
+
+    def __init__(self, rank: int, size: int, group: ProcessGroup) -> None:
+        self._rank = rank
+        self._size = size
+        self._group = group
+        self.gradient_scale = float(size)  # FSDP averages gradients over the processes
+
+    def rows(self, rows: Sequence[TrainingRow]) -> list[tuple[TrainingRow, bool]]:
+        if not rows:
+            return []
+        shares = divided([len(row.packed.input_ids) for row in rows], self._size)
+        own = [(rows[index], True) for index in shares[self._rank]]
+        shortest = min(rows, key=lambda row: len(row.packed.input_ids))
+        return own + [(shortest, False)] * (max(map(len, shares)) - len(own))
+
+    def summed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for name, tensor in tensors.items():
+            copy = tensor.detach().cpu().clone()
+            all_reduce(copy, group=self._group)
+            found[name] = copy.to(tensor.device)
+        return found
+
+    def gathered(self, values_N: Tensor) -> Tensor:
+        parts: list[Tensor] = [torch.empty(0)] * self._size
+        all_gather_object(parts, values_N.detach().cpu(), group=self._group)
+        return torch.cat(parts)
+
+
+def divided(costs: Sequence[int], parts: int) -> list[list[int]]:
+    """Indices by part: the longest first, each to the part that has least (Graham's LPT rule, at most 4/3 of the best
+    division). Within a part they stay longest first, so that passes that wait for each other are of like length.
+    """
+    shares: list[list[int]] = [[] for _ in range(parts)]
+    sums = [0] * parts
+    for index in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
+        least = sums.index(min(sums))
+        shares[least].append(index)
+        sums[least] += costs[index]
+    return shares

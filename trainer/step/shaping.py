@@ -1,0 +1,43 @@
+"""Rewards as the learner aims at them: the score, less a penalty near the token limit (DAPO 2503.14476, section 3.4).
+
+Invariant: raw scores stay what they were: logged, measured and filtered by. VERSION changes with the formula, and a
+step's log names what shaped its rewards.
+"""
+
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from infra.settings.objective import OverlongSettings
+from trainer.step.batch import TrainingBatch
+
+VERSION = "overlong@1"
+
+
+def overlong_penalty(tokens: int, limit: int, share: float) -> float:
+    """0 up to limit - cache tokens, then linearly to 1 at the limit, with cache = ceil(share * limit) (equation 13)."""
+    cache = ceil(share * limit)
+    return min(1.0, max(0.0, (tokens - (limit - cache)) / cache))
+
+
+def shaped_scores(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
+    """float32 [B]."""
+    scores = [
+        t.score
+        - (settings.penalty * overlong_penalty(len(t.logprobs), t.limit, settings.penalty_share) if t.limit else 0.0)
+        for t in batch.trajectories
+    ]
+    return torch.tensor(scores)
+
+
+def kept(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
+    """Whose tokens carry loss, bool [B]. A response without a limit of its own is never cut off."""
+    return torch.tensor([not (settings.mask and t.cut_off) for t in batch.trajectories])
+
+
+def shaping_of(settings: OverlongSettings) -> str:
+    """What a step's log says; empty where the rewards are the scores."""
+    parts = [f"penalty={settings.penalty:g}", f"share={settings.penalty_share:g}"] if settings.penalty else []
+    parts += ["mask"] if settings.mask else []
+    return " ".join([VERSION, *parts]) if parts else ""

@@ -1,0 +1,100 @@
+"""The models of a learner from their folders, as the settings say.
+
+Invariant: where nothing is saved, the same settings and folders build the same weights, bit for bit.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infra.settings.learner import LearnerSettings
+from infra.settings.tree import Settings
+from trainer.distributed.device import CPU, chosen_device
+from trainer.distributed.process_group import world_size
+from trainer.groups.seqset import SeqSet
+from trainer.step.layers import recompute_activations
+from trainer.step.models import ValueModel, load_causal_lm
+from trainer.step.ppo import PPO
+from trainer.weights import checkpoint
+from trainer.weights.checkpoint import History
+from trainer.weights.policy_io import load_policy
+from trainer.weights.value_init import value_model_from
+from workers.models.model_files import resolve_model
+
+
+class ReferenceModelError(ValueError):
+    """A reference that cannot judge the policy's tokens; the text says why."""
+
+
+def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
+    """`policy_folder`: a checkpoint's, or `template`, which the run started from.
+
+    Raises OSError or ValueError where a model does not load, ValueStartError or ReferenceModelError (ValueErrors)
+    where the value model's or the reference's folder does not fit the policy, DeviceError where the host lacks what
+    learner.device asks for.
+    """
+    learner = settings.learner
+    # Sharding moves each layer's part to its process's device; the whole might not fit there.
+    device = CPU if world_size() > 1 else chosen_device(learner.device)
+    if learner.threads:
+        torch.set_num_threads(learner.threads)
+    torch.manual_seed(settings.run.seed)
+    policy = load_policy(policy_folder, template, learner.lora)
+    value = _value_model(settings, policy, template)
+    for model in (policy, value and value.trunk):
+        if model is not None:
+            _prepare(model, learner)
+    reference = _reference(settings, policy, template)
+    for model in (policy, value, reference):
+        if model is not None:
+            model.to(device)
+    return PPO(policy, value, learner, reference)
+
+
+def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, History]:
+    """From a checkpoint, or from the start. Raises what `build_ppo` raises, and CheckpointError."""
+    ppo = build_ppo(settings, saved or template, template)
+    return ppo, checkpoint.restore(saved, ppo) if saved else History(0, 0, 0, {}, SeqSet())
+
+
+def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:
+    """One that is trained."""
+    if settings.weights == "bfloat16":
+        hold_in_bfloat16(model)
+    if settings.gradient_checkpointing:
+        recompute_activations(model)
+
+
+def hold_in_bfloat16(model: torch.nn.Module) -> None:
+    """Its weights; buffers stay as they are, since positions are computed from one."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.bfloat16()
+
+
+def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel | None:
+    value = settings.learner.value
+    match value.kind:
+        case "none":
+            return None
+        case "head":
+            return ValueModel(policy.config.hidden_size, None)
+        case _:
+            folder = resolve_model(value.path, settings.run.prepared) if value.path else template
+            return value_model_from(folder, policy.config.vocab_size)
+
+
+def _reference(settings: Settings, policy: Any, template: Path) -> Any | None:
+    """Frozen, float32, so that at the start it is the policy's equal to the last bit. Raises ReferenceModelError."""
+    kl = settings.learner.kl
+    if kl.place == "none":
+        return None
+    folder = resolve_model(kl.reference, settings.run.prepared) if kl.reference else template
+    reference = load_causal_lm(folder)
+    if reference.config.vocab_size < policy.config.vocab_size:
+        raise ReferenceModelError(
+            f"learner.kl.reference = {folder}: {reference.config.vocab_size} tokens, but the policy has "
+            f"{policy.config.vocab_size}; a reference needs the policy's tokenizer"
+        )
+    reference.requires_grad_(requires_grad=False)
+    return reference

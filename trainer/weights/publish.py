@@ -1,0 +1,154 @@
+"""Weight publication: a folder on disk, its copy at a URL where one is set, its announcement; and the newest of a run.
+
+Invariant: an announced folder is whole and its checksums true; folders are kept until `keep` newer ones exist. What was
+not written whole, here or there, is never announced: the error ends the step, and the learner's next life writes anew.
+
+`snapshot` reads the policy and `write` only files: the second may run beside the next step.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from infra.files.folders import atomic_folder, copy_description, keep_newest
+from infra.settings.tree import Settings
+from streams.clients import LogReader
+from streams.codec import decode_by_schema
+from streams.messages import PolicyVersion, WeightsKind
+from streams.topics import Topic, topic_name
+from trainer.distributed.gather import whole
+from trainer.weights import lora
+from trainer.weights.policy_io import own_tensors
+from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.models.remote_files import RemoteFolder
+
+log = logging.getLogger(__name__)
+
+_PATTERN = "lineage*-v*"
+_ATTEMPTS = 3
+"""Uploads of one file: object stores answer `slow down` now and then; what fails three times is down."""
+_BACKOFF_SECONDS = 1.0
+"""Before the second attempt; twice as long before the third."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is published of a policy: on the CPU, in the published type, apart from the policy's own memory."""
+
+    kind: WeightsKind
+    tensors: dict[str, torch.Tensor]
+    adapter: Any | None = None
+    """peft's configuration, where only an adapter is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    folder: Path
+    """Where the versions lie, one folder each."""
+    template: Path
+    """The policy's own folder: configuration and tokenizer are copied from it."""
+    run_id: str
+    dtype: torch.dtype
+    keep: int
+    remote: RemoteFolder | None = None
+    """Where engines fetch them from; None: from `folder` itself."""
+
+    def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
+        """Write the weights; returns the announcement to make. Raises OSError."""
+        return self.write(self.snapshot(policy), lineage, version)
+
+    def snapshot(self, policy: Any) -> Snapshot:
+        """A copy of the weights. Where the policy is sharded, every process must call it."""
+        tensors = self._copied(own_tensors(policy))
+        if lora.is_adapted(policy):
+            return Snapshot(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
+        return Snapshot(WeightsKind.FULL, tensors)
+
+    def write(self, snapshot: Snapshot, lineage: int, version: int) -> PolicyVersion:
+        """To disk and to the URL; returns the announcement to make. Raises OSError."""
+        target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
+        main = ADAPTER_FILE if snapshot.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
+        with atomic_folder(target) as temporary:
+            if snapshot.adapter is None:
+                copy_description(self.template, temporary)
+            else:
+                snapshot.adapter.save_pretrained(temporary)
+            save_file(snapshot.tensors, temporary / main, metadata={"format": "pt"})
+            files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
+        keep_newest(self.folder, _PATTERN, self.keep)
+        return PolicyVersion(
+            run_id=self.run_id,
+            lineage=lineage,
+            version=version,
+            uri=str(target.resolve()) if self.remote is None else self._upload(self.remote, target),
+            sha256=files[main],
+            step=version,
+            announced_at=time.time(),
+            kind=snapshot.kind,
+            files=files,
+        )
+
+    def _copied(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        copies: dict[str, torch.Tensor] = {}
+        for name, tensor in state.items():
+            copies[name] = whole(tensor.detach()).to("cpu", self.dtype, copy=True).contiguous()
+        return copies
+
+    def _upload(self, remote: RemoteFolder, source: Path) -> str:
+        """The URL under which all of `source` now lies. Raises OSError."""
+        place = remote.child(source.name)
+        for path in sorted(source.iterdir()):
+            _attempted(partial(place.put, path))
+        stale = [name for name in remote.folders() if name.startswith("lineage")][: -self.keep]
+        for name in stale:
+            try:
+                remote.child(name).remove()
+            except OSError as error:  # a run that could write goes on; the next version removes it
+                log.warning("an old version stays: %s", error)
+        return place.url
+
+
+def _attempted(action: Callable[[], None]) -> None:
+    """Raises the OSError of the last attempt."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            action()
+        except OSError as error:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            log.warning("%s; attempt %d of %d", error, attempt + 2, _ATTEMPTS)
+            time.sleep(_BACKOFF_SECONDS * 2**attempt)
+        else:
+            return
+
+
+def publisher_of(settings: Settings, template: Path) -> Publisher:
+    """As the settings ask. Raises OSError where learner.publish_to cannot be opened."""
+    run, place = settings.run, settings.learner.publish_to.rstrip("/")
+    return Publisher(
+        folder=run.folder / run.id / "versions",
+        template=template,
+        run_id=run.id,
+        dtype=getattr(torch, settings.model.dtype),
+        keep=settings.learner.keep_versions,
+        remote=RemoteFolder(f"{place}/{run.id}") if place else None,
+    )
+
+
+def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:
+    """The last announcement of this run in the log."""
+    topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
+    newest: PolicyVersion | None = None
+    with LogReader(settings.broker, bootstrap, [topic]) as reader:
+        for record in reader.read_to_end():
+            message = decode_by_schema(record.value, record.headers)
+            if isinstance(message, PolicyVersion) and message.run_id == settings.run.id:
+                newest = message
+    return newest

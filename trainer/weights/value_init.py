@@ -1,0 +1,76 @@
+"""A value model's start from a folder: its trunk, and its scalar head where it has one.
+
+Invariant: a model that starts from a reward model values a whole response as that model scores it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoModel
+
+from trainer.step.models import ValueModel
+from workers.models import packed_attention
+
+_HEADS = ("score", "v_head.summary", "value_head", "v_head")
+"""Sequence classifiers of transformers; TRL's value head; other usual names. Each with .weight and perhaps .bias."""
+
+
+class ValueStartError(ValueError):
+    """A folder that no value model can start from; the text says why."""
+
+
+def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
+    """`vocabulary`: the policy's, whose token ids it will see. Raises ValueStartError, OSError."""
+    attention = packed_attention.implementation(folder)
+    trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
+    rows = trunk.get_input_embeddings().num_embeddings
+    if rows < vocabulary:
+        raise ValueStartError(
+            f"learner.value.path = {folder}: {rows} token embeddings, but the policy has {vocabulary} tokens; a value "
+            "model needs the policy's tokenizer"
+        )
+    model = ValueModel(trunk.config.hidden_size, trunk)
+    head = scalar_head(folder)
+    if head is not None:
+        _set_head(model, *head, folder)
+    elif any(name.endswith("ForSequenceClassification") for name in trunk.config.architectures or ()):
+        raise ValueStartError(
+            f"learner.value.path = {folder}: a reward model whose head is in no .safetensors file under one of the "
+            f"names {', '.join(_HEADS)}; save it again with transformers"
+        )
+    return model
+
+
+def scalar_head(folder: Path) -> tuple[Tensor, Tensor | None] | None:
+    """Weight [1, D] and bias [1] of the folder's head, float32; None where it has none. Raises ValueStartError where it
+    has one of several labels.
+    """
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as tensors:
+            names = set(tensors.keys())
+            for head in _HEADS:
+                if f"{head}.weight" not in names:
+                    continue
+                weight = tensors.get_tensor(f"{head}.weight").float()
+                if weight.dim() != 2 or weight.shape[0] != 1:
+                    raise ValueStartError(
+                        f"learner.value.path = {folder}: its head {head} has shape {list(weight.shape)}; a value needs "
+                        "a reward model with one label"
+                    )
+                bias = tensors.get_tensor(f"{head}.bias").float() if f"{head}.bias" in names else None
+                return weight, bias
+    return None
+
+
+def _set_head(model: ValueModel, weight: Tensor, bias: Tensor | None, folder: Path) -> None:
+    if weight.shape != model.head.weight.shape:
+        raise ValueStartError(
+            f"learner.value.path = {folder}: a head of {weight.shape[1]} inputs on a trunk of {model.head.in_features}"
+        )
+    with torch.no_grad():
+        model.head.weight.copy_(weight)
+        if bias is not None:
+            model.head.bias.copy_(bias)
