@@ -27,10 +27,10 @@ from infra.settings.tree import RtvSettings, SandboxSettings
 from streams.messages import Status
 from workers.sandbox.cgroups import PREFIX
 from workers.sandbox.owner_marks import is_left_over
+from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import Verdict
 from workers.verifiers.pool.child import Child
 from workers.verifiers.pool.pool import VerifierPool
-from workers.verifiers.reading.reasoning import after_reasoning
 from workers.verifiers.registry import load_verifier, verifier_names
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import msgspec
 
 from workers.judges.base import JudgeRequest
 from workers.judges.sanitize import clean
-from workers.verifiers.reading.reasoning import after_reasoning
+from workers.verifiers.answers.reasoning import after_reasoning
 
 MARKERS = frozenset(
     ["thought process", "let's solve this problem step by step", "solution", "解", "かいせつ", "respuesta"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.verifiers.reading.reasoning import after_reasoning
+from workers.verifiers.answers.reasoning import after_reasoning
 
 
 @pytest.mark.parametrize(

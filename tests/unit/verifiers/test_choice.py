@@ -7,7 +7,7 @@ from choices_committed import COMMITTED
 from choices_uncommitted import UNCOMMITTED
 
 from streams.messages import Question, Status
-from workers.verifiers.choice import ChoiceVerifier
+from workers.verifiers.choice.verifier import ChoiceVerifier
 
 CAPITALS = {"A": "London", "B": "Paris", "C": "Rome", "D": "It might be none of these"}
 

@@ -6,8 +6,8 @@ import pytest
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
-from workers.verifiers.code import CodeVerifier
-from workers.verifiers.coding.blocks import program_of
+from workers.verifiers.code.blocks import program_of
+from workers.verifiers.code.verifier import CodeVerifier
 
 SETTINGS = RtvSettings.model_validate(
     {"sandbox": {"case_seconds": 2, "interpreters": {"bash": ["bash"]}, "budget_seconds": 6}}

@@ -7,7 +7,7 @@ import pytest
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.code import CodeVerifier
+from workers.verifiers.code.verifier import CodeVerifier
 
 CASES = [
     {"args": [1, 2], "expected": 3},

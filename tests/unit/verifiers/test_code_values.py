@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.verifiers.coding import inside_values
-from workers.verifiers.coding.stdio import same_output
-from workers.verifiers.coding.values import decode, same, written
+from workers.verifiers.code import inside_values
+from workers.verifiers.code.stdio import same_output
+from workers.verifiers.code.values import decode, same, written
 
 HUGE = 10**400
 """An int beyond every float."""

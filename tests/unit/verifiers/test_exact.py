@@ -3,7 +3,7 @@
 import pytest
 
 from streams.messages import Question, Status
-from workers.verifiers.exact import ExactVerifier
+from workers.verifiers.text.exact import ExactVerifier
 
 
 def judge(gold, response, **options):

@@ -6,9 +6,9 @@ from instruction_cases import IFBENCH, IFEVAL, NEED_DATA, OWN
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.following.benchmarks import REGISTRY
-from workers.verifiers.following.checkers import CHECKERS
-from workers.verifiers.instructions import InstructionVerifier
+from workers.verifiers.instructions.benchmarks import REGISTRY
+from workers.verifiers.instructions.checkers import CHECKERS
+from workers.verifiers.instructions.verifier import InstructionVerifier
 
 CASES = [*IFEVAL, *IFBENCH, *OWN]
 COLUMNS = sorted({key for _, kwargs, _, _ in CASES for key in kwargs})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.messages import Question, Status
-from workers.verifiers.json import JsonVerifier
+from workers.verifiers.text.json import JsonVerifier
 
 PERSON = {
     "type": "object",

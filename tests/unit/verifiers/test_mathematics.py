@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.messages import Question, Status
-from workers.verifiers.math import MathVerifier
+from workers.verifiers.math.verifier import MathVerifier
 
 RIGHT = [
     ("7", r"so it is \boxed{7}"),

@@ -7,7 +7,7 @@ from mathematics_wrong import WRONG
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.math import MathVerifier
+from workers.verifiers.math.verifier import MathVerifier
 
 
 def rows(table: dict[str, list[tuple[str, str]]]) -> list[ParameterSet]:

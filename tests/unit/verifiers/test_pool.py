@@ -15,7 +15,7 @@ import pytest
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.math import MathVerifier
+from workers.verifiers.math.verifier import MathVerifier
 from workers.verifiers.pool.child import NotStartedError
 from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import verifier_names

@@ -9,7 +9,7 @@ import pytest
 from infra.settings.tree import RtvSettings, Settings
 from trainer.prompts.dataset import Defaults, PromptRow, parse_row, read_dataset
 from workers.scoring.offline import score_lines
-from workers.verifiers.puzzle import PuzzleVerifier
+from workers.verifiers.puzzle.verifier import PuzzleVerifier
 from workers.verifiers.registry import verifier_names
 
 ENTRY = {"question": "Make 25 of 2, 3, 5.", "answer": "(2 + 3)*5", "metadata": {"numbers": [2, 3, 5], "target": 25}}

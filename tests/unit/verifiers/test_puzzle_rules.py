@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.puzzle import PuzzleVerifier
-from workers.verifiers.puzzles.algebra import arithmetic
-from workers.verifiers.puzzles.forms import FormError
+from workers.verifiers.puzzle.algebra import arithmetic
+from workers.verifiers.puzzle.forms import FormError
+from workers.verifiers.puzzle.verifier import PuzzleVerifier
 
 
 def judge(dataset: str, response: str, reference: str | None = None, **metadata: Any) -> Verdict:

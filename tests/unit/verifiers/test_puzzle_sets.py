@@ -18,8 +18,8 @@ from puzzle_oracles import oracle
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.puzzle import PuzzleVerifier
-from workers.verifiers.puzzles.catalogue import CHECKERS, ONE_ANSWER, REFUSED
+from workers.verifiers.puzzle.catalogue import CHECKERS, ONE_ANSWER, REFUSED
+from workers.verifiers.puzzle.verifier import PuzzleVerifier
 
 SETS = sorted([*ONE_ANSWER, *CHECKERS])
 RECORDED = Path(__file__).with_name("puzzle_entries.jsonl")
@@ -165,7 +165,7 @@ def test_importing_the_verifier_does_not_import_the_package() -> None:
     """Its import takes seconds and 200 MB, in every verifier process."""
     import subprocess
 
-    code = "import sys, workers.verifiers.puzzle; sys.exit('reasoning_gym' in sys.modules)"
+    code = "import sys, workers.verifiers.puzzle.verifier; sys.exit('reasoning_gym' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

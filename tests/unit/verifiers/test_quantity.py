@@ -9,7 +9,7 @@ from quantities_right import RIGHT
 from quantities_wrong import WRONG
 
 from streams.messages import Question, Status
-from workers.verifiers.quantity import QuantityVerifier
+from workers.verifiers.quantity.verifier import QuantityVerifier
 
 
 def judge(gold, response, **options):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from streams.messages import Question, Status
-from workers.verifiers.regex import RegexVerifier
+from workers.verifiers.text.regex import RegexVerifier
 
 EVIL = "(a|aa)+$"
 

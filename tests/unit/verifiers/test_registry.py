@@ -26,13 +26,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def test_a_plugin_is_found_by_its_name(install: Install) -> None:
-    install("mine = workers.verifiers.exact:ExactVerifier")
+    install("mine = workers.verifiers.text.exact:ExactVerifier")
     assert registry.load_verifier("mine").name == "exact"
     assert "mine" in registry.verifier_names()
 
 
 def test_a_name_has_one_verifier(install: Install) -> None:
-    install("math = workers.verifiers.exact:ExactVerifier")
+    install("math = workers.verifiers.text.exact:ExactVerifier")
     with pytest.raises(TypeError, match="two verifiers are called 'math'"):
         registry.verifier_names()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.messages import Question, Status
-from workers.verifiers.set import SetVerifier
+from workers.verifiers.text.set import SetVerifier
 
 
 def judge(gold, response, **options):

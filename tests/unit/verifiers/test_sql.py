@@ -8,7 +8,7 @@ import pytest
 from infra.settings.tree import RtvSettings, SandboxSettings
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.sql import SqlVerifier
+from workers.verifiers.sql.verifier import SqlVerifier
 
 SCHEMA = """
 CREATE TABLE dept (id INTEGER PRIMARY KEY, name TEXT NOT NULL);

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.verifiers.queries.compare import same_order, same_rows, same_value, tie_groups
-from workers.verifiers.queries.inside_derive import SIZES, backwards, build, derive
-from workers.verifiers.queries.inside_execute import answer, freeze_clock
-from workers.verifiers.queries.statement import QueryError, read_answer, read_query
+from workers.verifiers.sql.compare import same_order, same_rows, same_value, tie_groups
+from workers.verifiers.sql.inside_derive import SIZES, backwards, build, derive
+from workers.verifiers.sql.inside_execute import answer, freeze_clock
+from workers.verifiers.sql.statement import QueryError, read_answer, read_query
 
 SHOP = """
 CREATE TABLE client (

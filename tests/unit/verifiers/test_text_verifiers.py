@@ -4,9 +4,9 @@ import pytest
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
-from workers.verifiers.exact import ExactVerifier
-from workers.verifiers.instructions import InstructionVerifier
-from workers.verifiers.sentence import SentenceVerifier
+from workers.verifiers.instructions.verifier import InstructionVerifier
+from workers.verifiers.text.exact import ExactVerifier
+from workers.verifiers.text.sentence import SentenceVerifier
 
 
 def exact(gold: str | None, response: str, **options: object) -> Verdict:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from streams.messages import Question, Status
+from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import Signed, Verdict
-from workers.verifiers.reading.reasoning import after_reasoning
 
 
 class PalindromeVerifier(Signed):

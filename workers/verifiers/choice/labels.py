@@ -1,0 +1,182 @@
+"""The labels of a multiple-choice question, and how one is read where an answer commits itself.
+
+Invariant: a label is read only where it stands as one: `A dog`, `I think`, `B-tree` and letters in words hold none.
+Labels outside the choices are read too, so that an answer that gives one is known to give it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workers.verifiers.answers.final_answer import HEDGE, unwrapped
+from workers.verifiers.answers.normalisation import normalise
+
+MAX_LABELS = 100
+MAX_LABEL = 20
+"""Characters of a label; more is a text."""
+
+OPENERS = r"[(\[{\"'“「（]"
+CLOSERS = r"[)\]}\"'”」）]"
+_LEAD = (
+    r"(?:(?:definitely|clearly|certainly|obviously|therefore|thus|indeed|simply|surely|option|choice|letter|answer"
+    r"|statement|number|the|it|is|it's|either|both|between|neither|none|definitively|correct|right|best|final|one"
+    r"|letra|opción|lettre|選項|选项)\b\s*:?\s*|[:=>\s]){0,8}"
+)
+_JOIN = r"[\s,/&+;.|，、]{0,8}(?:\b(?:and|or|nor|und|oder|et|ou|y|o|as\s+well\s+as|plus|和|或)\b)?\s*"
+_AFTER_HEDGE = re.compile(
+    r"\W{0,4}(?:maybe|perhaps|possibly|probably|i\s+guess|i\s+suppose|i\s+suspect|likely|or\b)|\W{0,2}\?", re.IGNORECASE
+)
+
+
+_NAMED = re.compile(r"\b(?:option|choice|answer|letter|statement)\s*:?\s*$", re.IGNORECASE)
+_ENDS = re.compile(
+    r"\s*(?:$|[.:;!?)。，；：！]{1,3}(?:\s|$)|[,—–|(。，]|-\s|\b(?:because|since|due|for|which|given|rather|instead|and\s+(?:\w+\s+)?not)\b|as\b(?!\s+(?:well|a)\b))"
+)
+"""What may follow a label that is not closed by a parenthesis."""
+
+
+class SeveralError(ValueError):
+    """More than one label where one is asked for."""
+
+
+class HedgedError(ValueError):
+    """A label that is given with doubt."""
+
+
+class Labels:
+    """Raises ValueError where the choices are not a string, a list of labels or a mapping of label to text."""
+
+    def __init__(self, choices: Any = "ABCD", texts: Any = None) -> None:
+        if isinstance(choices, Mapping):
+            choices, texts = list(choices), choices if texts is None else texts
+        names = [unicodedata.normalize("NFKC", str(name)).strip() for name in _sequence(choices, "choices")]
+        self.names = tuple(name.upper() if len(name) == 1 else name for name in names)
+        keys = {_key(name) for name in self.names}
+        if not 1 < len(keys) <= MAX_LABELS or len(keys) < len(names) or any(not 0 < len(n) <= MAX_LABEL for n in names):
+            raise ValueError(f"choices need 2 to {MAX_LABELS} different labels of 1 to {MAX_LABEL} characters: {names}")
+        self._texts = _texts(texts, self.names)
+        token = self._token()
+        self.wrapped = rf"{OPENERS}{{0,3}}\s{{0,3}}{_start()}(?P<label>{token}){_end()}\s{{0,3}}{CLOSERS}{{0,3}}"
+        second = self.wrapped.replace("?P<label>", "?P<second>")
+        third = self.wrapped.replace("?P<label>", "")
+        self._head = re.compile(rf"{_LEAD}(?P<whole>{self.wrapped})")
+        self._head_any_case = re.compile(self._head.pattern, re.IGNORECASE)
+        ends = rf"(?=\s*(?:$|[.,;:)!?\]/&+|。，、]|and\b|or\b|nor\b|are\b|{third}))"
+        self._more = re.compile(rf"(?P<join>{_JOIN})(?P<whole>{second}){ends}")
+        self.negated = re.compile(rf"\s*(?:not|isn't|never)\s+(?:option\s+|choice\s+|the\s+)?{self.wrapped}")
+
+    def name_of(self, label: str) -> str | None:
+        """The canonical form; None where it is no choice."""
+        return next((name for name in self.names if _key(name) == _key(label)), None)
+
+    def gold(self, text: str) -> str | None:
+        """The reference's label: `B`, `(B)`, `b.`, `B) Paris`, or a choice's text."""
+        try:
+            label = self.read(text)
+        except (SeveralError, HedgedError):
+            return None
+        return self.name_of(label) if label else None
+
+    def read(self, text: str) -> str | None:
+        """The label that a committed text begins with, or whose text it is; None where there is none.
+
+        Raises SeveralError, HedgedError.
+        """
+        text = unwrapped(unicodedata.normalize("NFKC", text))
+        by_text = self.by_text(text)
+        match = self._head.match(text) or self._head_any_case.match(text)
+        if match is None or not self._stands(text, match):
+            if HEDGE.match(text):
+                raise HedgedError("the answer is hedged")
+            return by_text
+        rest = text[match.end() :]
+        if _AFTER_HEDGE.match(rest) and not (match["whole"].endswith(")") and not rest.lstrip().startswith("?")):
+            more = self._more.match(rest)
+            raise SeveralError("several labels") if more else HedgedError("the answer is hedged")
+        more = self._more.match(rest)
+        if more and not self._is_text(match, more):
+            raise SeveralError("several labels")
+        return self._checked(match["label"], rest, by_text)
+
+    def is_bare(self, text: str) -> bool:
+        """A label and nothing else, in any case."""
+        return re.fullmatch(rf"\s*{self.wrapped}\s*[.:!)]{{0,3}}\s*", unwrapped(text), re.IGNORECASE) is not None
+
+    def by_text(self, text: str) -> str | None:
+        """The label of the choice whose text this is, whole or up to its first comma or sentence's end."""
+        if not self._texts:
+            return None
+        for part in (text, re.split(r"[,;\n]|\.(?=\s)", text, maxsplit=1)[0]):
+            found = [name for name, own in self._texts.items() if own == normalise(part, ignore_articles=True)]
+            if len(found) == 1:
+                return found[0]
+        return None
+
+    def _checked(self, label: str, rest: str, by_text: str | None) -> str:
+        """Raises SeveralError where the text beside the label is another choice's, or the text is one by itself."""
+        beside = self.by_text(rest.strip().lstrip(".):-–—, ").strip())
+        if by_text is not None:
+            return by_text
+        if beside is not None and beside != self.name_of(label):
+            raise SeveralError(f"{label} and the text of {beside}")
+        return label
+
+    def _stands(self, text: str, match: re.Match[str]) -> bool:
+        """The label is not the beginning of prose; one in lower case must be all there is, or in parentheses."""
+        label, rest = match["label"], text[match.end() :]
+        closed = match["whole"].rstrip()[-1:] in ")]}）」"
+        lead = text[: match.start("whole")]
+        if len(label) == 1 and label.islower():
+            named = not re.search(r"\w", lead) or _NAMED.search(lead) is not None
+            return closed or (named and re.fullmatch(r"\s*[.:!,)。]?\s*", rest) is not None)
+        if closed:
+            return True
+        if _ENDS.match(rest) or self._more.match(rest) or _AFTER_HEDGE.match(rest):
+            return label != "I" or not rest.startswith(",")  # `I, for one, ...`
+        return False
+
+    def _is_text(self, first: re.Match[str], more: re.Match[str]) -> bool:
+        """`(B) C`: the text of choice B is the letter C."""
+        plain = more["whole"].strip() == more["second"]
+        return plain and not more["join"].strip() and first["whole"].rstrip().endswith(")")
+
+    def _token(self) -> str:
+        if all(len(name) == 1 and name.isalpha() for name in self.names):
+            own = "".join(re.escape(name) for name in self.names if not "A" <= name <= "Z")
+            return f"[A-Z{own}]"
+        if all(name.isdecimal() for name in self.names):
+            return r"\d{1,3}"
+        return "|".join(re.escape(name) for name in sorted(self.names, key=len, reverse=True))
+
+
+def _start() -> str:
+    return r"(?<![A-Za-z0-9À-ɏ_&.-])(?<![A-Za-z]')"
+
+
+def _end() -> str:
+    return r"(?![A-Za-z0-9À-ɏ_&-]|'[A-Za-z]|[.,][A-Za-z0-9])"
+
+
+def _key(label: str) -> str:
+    return str(int(label)) if label.isdecimal() else label.casefold()
+
+
+def _sequence(value: Any, name: str) -> Sequence[Any]:
+    if not isinstance(value, str | list | tuple):
+        raise ValueError(f"{name} must be a string or a list, not {type(value).__name__}")  # noqa: TRY004  one error for options
+    return value
+
+
+def _texts(texts: Any, names: Sequence[str]) -> dict[str, str]:
+    """Normalised, by label. Raises ValueError where they do not fit the labels."""
+    if texts is None:
+        return {}
+    pairs = (
+        list(texts.items()) if isinstance(texts, Mapping) else list(zip(names, _sequence(texts, "texts"), strict=True))
+    )
+    own = {_key(name): name for name in names}
+    unknown = [label for label, _ in pairs if _key(str(label)) not in own]
+    if unknown:
+        raise ValueError(f"texts name labels that are no choices: {unknown}")
+    return {own[_key(str(label))]: normalise(str(text), ignore_articles=True) for label, text in pairs}

@@ -1,1 +1,0 @@
-"""Labels of a question and commitments to one of them. For `choice`."""

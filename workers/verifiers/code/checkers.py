@@ -1,0 +1,99 @@
+"""Tests that are a script of the data set's author, in a sandbox of its own, apart from the program that it judges.
+
+Invariant: the script sees the candidate's values, never its process; the candidate sees neither the script nor what it
+expects. A script that cannot be run is a TestsError, the data set's defect.
+"""
+
+import json
+from typing import Any
+
+from streams.messages import Status
+from workers.sandbox.base import Ending, Limits, Sandbox, Session, SessionEndedError
+from workers.verifiers.code.candidate import OUT_OF_MEMORY, Candidate, CandidateError, harness
+from workers.verifiers.code.outcome import PASSED, Clock, Outcome, wrong
+from workers.verifiers.code.tests import TestsError
+from workers.verifiers.code.values import decode
+
+WHERE = "the checker"
+
+
+class Checker:
+    """A script's sandbox; one judgement."""
+
+    def __init__(self, sandbox: Sandbox, script: str, limits: Limits, clock: Clock) -> None:
+        """Raises SandboxError."""
+        self._session: Session = sandbox.open(harness("inside_checker.py"), limits)
+        self._script = script
+        self._size = limits.output_bytes
+        self._clock = clock
+
+    def close(self) -> None:
+        self._session.close()
+
+    def of_outputs(self, cases: list[tuple[str, str, str | None]]) -> Outcome:
+        """Of (stdin, what was printed, some right output). Raises TestsError."""
+        return self._judge(cases, None)
+
+    def of_candidate(self, candidate: Candidate) -> Outcome:
+        """Raises TestsError."""
+        return self._judge(None, candidate)
+
+    def _judge(self, cases: list[tuple[str, str, str | None]] | None, candidate: Candidate | None) -> Outcome:
+        calls = 0
+        try:
+            self._session.send({"source": self._script, "cases": cases})
+            while True:
+                line = self._session.receive(self._clock.left, self._size)
+                if line[:1] != b"C" or candidate is None:
+                    return _outcome(line)
+                calls += 1
+                self._session.send(_answer(candidate, line[1:], f"call {calls} of the checker"))
+        except CandidateError as error:
+            return error.outcome
+        except SessionEndedError as error:
+            return _ended(error.ran.ending, error.ran.code)
+
+
+def _answer(candidate: Candidate, call: bytes, where: str) -> tuple[bool, Any]:
+    """Raises CandidateError where the candidate is past answering."""
+    arguments, keywords = _call(call)
+    try:
+        return True, candidate.call(arguments, keywords, where)
+    except CandidateError as error:
+        if error.raised is None:
+            raise
+        return False, error.raised
+
+
+def _call(text: bytes) -> tuple[list[Any], dict[str, Any]]:
+    """Raises TestsError."""
+    try:
+        arguments, keywords = json.loads(text)
+        return decode(json.dumps(arguments)), decode(json.dumps(keywords))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise TestsError(f"options.tests.script: a call that cannot be read: {error}") from error
+
+
+def _outcome(line: bytes) -> Outcome:
+    """Raises TestsError."""
+    said = line[1:].decode(errors="replace").strip('"')[:300]
+    match line[:1]:
+        case b"P":
+            return PASSED
+        case b"F":
+            return wrong(f"{WHERE}: {said}")
+        case b"M":
+            return Outcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
+    raise TestsError(f"options.tests.script: {said}")
+
+
+def _ended(ending: Ending, code: int | None) -> Outcome:
+    """A script that hangs over a value, or fills its memory with it, does so for the candidate's value."""
+    match ending:
+        case Ending.TIMEOUT:
+            return Outcome(Status.TIMEOUT, f"{WHERE}: no verdict in time")
+        case Ending.OOM:
+            return Outcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
+        case Ending.OUTPUT:
+            return wrong(f"{WHERE}: wrote more than the output limit")
+    raise TestsError(f"options.tests.script: it ended its process (code {code})")

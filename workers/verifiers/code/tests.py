@@ -1,0 +1,114 @@
+"""What the option `tests` may be, read into types.
+
+Invariant: tests that are read can be run; what is malformed is a TestsError that says where, the data set's defect.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from workers.verifiers.code.values import written
+
+
+class TestsError(ValueError):
+    """The options are no tests; the text says which field."""
+
+    __test__ = False  # no class of tests, whatever its name
+
+
+class FunctionCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    expected: Any
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+
+
+class StdioCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    stdout: str
+    stdin: str = ""
+
+
+class CheckedCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    stdin: str = ""
+    stdout: str | None = None
+    """Some right output, for the script."""
+
+
+class FunctionTests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="function"):
+    entry_point: str
+    cases: list[FunctionCase]
+    language: str = "python"
+
+
+class StdioTests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stdio"):
+    cases: list[StdioCase]
+    language: str = "python"
+
+
+class CheckerTests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="checker"):
+    script: str
+    entry_point: str | None = None
+    """check(candidate) of a function, or, with `cases`, check(stdin, stdout, expected) of a program's output."""
+    cases: list[CheckedCase] | None = None
+    language: str = "python"
+
+
+Tests = FunctionTests | StdioTests | CheckerTests
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    tests: Tests
+    partial: bool
+    tolerance: float | None
+    case_seconds: float
+
+
+class _Options(msgspec.Struct, frozen=True):
+    tests: Tests
+    partial: bool = False
+    tolerance: float | None = None
+    time_limit_seconds: float | None = None
+
+
+def read_tests(options: Mapping[str, Any], most_seconds: float) -> Asked:
+    """Raises TestsError."""
+    try:
+        read = msgspec.convert(dict(options), _Options)
+        tests = _written(read.tests)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise TestsError(f"options: {error}") from error
+    _check(tests)
+    limit = read.time_limit_seconds
+    if limit is not None and not limit > 0:
+        raise TestsError(f"options.time_limit_seconds: expected a positive number, got {limit}")
+    if read.tolerance is not None and not read.tolerance >= 0:
+        raise TestsError(f"options.tolerance: expected a number of at least 0, got {read.tolerance}")
+    return Asked(tests, read.partial, read.tolerance, min(limit or most_seconds, most_seconds))
+
+
+def _written(tests: Tests) -> Tests:
+    """Raises ValueError."""
+    if not isinstance(tests, FunctionTests):
+        return tests
+    cases = [
+        FunctionCase(written(case.expected), [written(value) for value in case.args], _written_values(case.kwargs))
+        for case in tests.cases
+    ]
+    return msgspec.structs.replace(tests, cases=cases)
+
+
+def _written_values(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: written(value) for name, value in values.items()}
+
+
+def _check(tests: Tests) -> None:
+    """Raises TestsError."""
+    if tests.cases is not None and not tests.cases:
+        raise TestsError("options.tests.cases: no case: a program that nothing tests is not right")
+    if isinstance(tests, CheckerTests) and (tests.cases is None) == (tests.entry_point is None):
+        raise TestsError("options.tests: a checker needs an entry_point, or cases with stdin, and not both")
+    calls = isinstance(tests, FunctionTests) or (isinstance(tests, CheckerTests) and tests.cases is None)
+    if calls and tests.language != "python":
+        raise TestsError(f"options.tests.language: a function of {tests.language!r} cannot be called; use stdio tests")

@@ -1,1 +1,0 @@
-"""Tests of programs, and what stands inside the sandbox. For `code`."""

@@ -1,0 +1,94 @@
+"""IFEval's and IFBench's checkers from if-verifiable, without what importing that package does on the side.
+
+Invariant: importing this module loads no data set library and downloads nothing. Checkers are deterministic: language
+detection is seeded, and arguments that a checker would draw at random must be given. A response that makes a checker
+fail does not follow: only wrong arguments and missing data are nobody's reward.
+"""
+
+import importlib.util
+import random
+import re
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import nltk
+from langdetect import DetectorFactory
+
+from workers.verifiers.instructions.stricter import STRICTER
+
+DetectorFactory.seed = 0
+SEEDS = (0, 1)
+
+
+class ArgumentsError(ValueError):
+    """A checker lacks an argument, or refuses one; the prompt's options are at fault."""
+
+
+def _registries() -> dict[str, Any]:
+    """Checker classes by instruction id. The package's own __init__ imports the `datasets` library, which costs half a
+    second and 100 MB in each process; its module of tables downloads NLTK's data at import.
+    """
+    name = "if_verifiable"
+    if name not in sys.modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.submodule_search_locations is None:
+            raise ImportError("if-verifiable is not installed: pip install if-verifiable")
+        package = ModuleType(name)
+        package.__path__ = list(spec.submodule_search_locations)
+        sys.modules[name] = package
+    download, nltk.download = nltk.download, lambda *_args, **_options: False
+    try:
+        from if_verifiable.ifbench import instructions_registry as ifbench
+        from if_verifiable.ifeval import instructions_registry as ifeval
+    finally:
+        nltk.download = download
+    return {**ifbench.INSTRUCTION_DICT, **ifeval.INSTRUCTION_DICT}
+
+
+REGISTRY = _registries()
+
+
+def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, response: str) -> bool:
+    """Strict, on the response as it stands. Raises KeyError for an unknown id, ArgumentsError, and LookupError (from
+    NLTK) where its data is not installed.
+    """
+    checkers = [_build(instruction, arguments, prompt, seed) for seed in SEEDS]
+    built = [checker.get_instruction_args() for checker in checkers]
+    if built[0] != built[1]:
+        missing = sorted(key for key in built[0] if built[0][key] != built[1][key])
+        raise ArgumentsError(f"{instruction} needs kwargs: {', '.join(missing)}")
+    return _checked(checkers[0], instruction, arguments, response) and (
+        instruction not in STRICTER or STRICTER[instruction](response, built[0] or arguments)
+    )
+
+
+def _checked(checker: Any, instruction: str, arguments: Mapping[str, Any], response: str) -> bool:
+    """Raises ArgumentsError where an argument is no regular expression, LookupError where NLTK's data is missing."""
+    try:
+        return bool(checker.check_following(response))
+    except re.error as error:
+        raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
+    except MemoryError:
+        raise
+    except LookupError as error:
+        if type(error) is LookupError:  # NLTK's; an IndexError or a KeyError is the response's doing
+            raise
+        return False
+    except Exception:  # noqa: BLE001  the checkers index and parse what the response holds without a care
+        return False
+
+
+def _build(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: int) -> Any:
+    checker = REGISTRY[instruction](instruction)
+    random.seed(seed)
+    try:
+        checker.build_description(**arguments)
+        if "prompt" in (checker.get_instruction_args() or {}):
+            checker.build_description(prompt=prompt)
+        if arguments.get("n_start") == 0:
+            checker._n_start = 0  # noqa: SLF001  the package takes 0 for a missing argument
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
+    return checker

@@ -1,0 +1,92 @@
+"""Instruction following: IFEval's, IFBench's and our own checkers, all of which must pass, after the vetoes.
+
+Invariant: a response is judged strictly as it stands after the reasoning block. A prompt whose options are wrong, or
+a checker whose data is not installed, is infra_error: never a reward.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from streams.messages import Question, Status
+from workers.verifiers.answers.reasoning import after_reasoning
+from workers.verifiers.answers.words import words
+from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.instructions.benchmarks import REGISTRY, ArgumentsError, follows
+from workers.verifiers.instructions.checkers import CHECKERS
+from workers.verifiers.instructions.vetoes import VETO_OPTIONS, veto
+
+NLTK_HELP = (
+    "NLTK data is not installed: python -m nltk.downloader punkt punkt_tab averaged_perceptron_tagger_eng stopwords"
+)
+
+
+class InstructionVerifier(Signed):
+    name = "instructions"
+    version = "3"
+    policy = (
+        "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
+        "strict sense, and its whole wording where the benchmark's checker looks at less; a text "
+        "without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
+        "where the options forbid_echo, forbid_repeats and min_words ask for it."
+    )
+    options: ClassVar[Mapping[str, str]] = {
+        "instruction_id_list": "names of instructions, as IFEval and IFBench write them",
+        "kwargs": "one mapping an instruction; values of null are left out (default: none)",
+        **VETO_OPTIONS,
+    }
+
+    def verify(self, question: Question, response: str) -> Verdict:
+        ids = question.options.get("instruction_id_list") or ()
+        text = after_reasoning(response)
+        try:
+            given = _arguments(question, ids)
+            if not words(text):
+                return self._verdict(0.0, Status.UNPARSEABLE, "the answer holds no word")
+            vetoed = veto(question.options, question.prompt, text)
+            if vetoed:
+                return self._verdict(0.0, Status.WRONG, vetoed)
+            failed = [name for name, own in zip(ids, given, strict=True) if not _follows(name, own, question, text)]
+        except ArgumentsError as error:
+            return self._verdict(None, Status.INFRA_ERROR, str(error))
+        except LookupError as error:
+            return self._verdict(None, Status.INFRA_ERROR, f"{NLTK_HELP} ({str(error).strip().splitlines()[0]})")
+        if failed:
+            return self._verdict(0.0, Status.WRONG, f"not followed: {', '.join(failed)}")
+        return self._verdict(1.0, Status.CORRECT, f"followed: {', '.join(ids)}")
+
+
+def _arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """One mapping an instruction. Raises ArgumentsError."""
+    given = question.options.get("kwargs") or [{}] * len(ids)
+    if not ids or len(ids) != len(given):
+        raise ArgumentsError(
+            f"options need instruction_id_list and as many kwargs; {len(ids)} ids, {len(given)} kwargs"
+        )
+    unknown = [name for name in ids if name not in CHECKERS and name not in REGISTRY]
+    if unknown:
+        raise ArgumentsError(f"unknown instructions: {', '.join(unknown)}")
+    if not all(isinstance(own, Mapping) for own in given):
+        raise ArgumentsError("options need kwargs as one mapping an instruction")
+    return [_given(own) for own in given]
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The data sets' columns hold every argument of every instruction, None where it does not apply, and whole numbers
+    as 5.0.
+    """
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in arguments.items()
+        if value is not None
+    }
+
+
+def _follows(name: str, arguments: Mapping[str, Any], question: Question, text: str) -> bool:
+    """Raises ArgumentsError, and LookupError where NLTK's data is missing."""
+    checker = CHECKERS.get(name)
+    if checker is None:
+        return follows(name, arguments, question.prompt, text)
+    try:
+        return checker(text, **arguments)
+    except (TypeError, ValueError) as error:
+        raise ArgumentsError(f"{name} with kwargs {dict(arguments)}: {error}") from error

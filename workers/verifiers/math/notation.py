@@ -1,0 +1,107 @@
+r"""One notation for what people and models write in several: characters of a text, LaTeX of one expression.
+
+Invariant: the value stays. What cannot be seen goes, look-alikes become ASCII, and a superscript stays an exponent:
+`10⁵` becomes `10^{5}`, never 105.
+"""
+
+import re
+import unicodedata
+
+from workers.verifiers.answers.numbers import read_number
+
+OVERRIDES = "\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5"
+"""Characters that reorder a text or strike it out; nothing that holds them is an answer."""
+_INVISIBLE = dict.fromkeys(
+    map(ord, "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\ufe0f\u20e3\ufeff")
+)
+_INVISIBLE |= dict.fromkeys([*range(0x2060, 0x2065), *range(0x2066, 0x206A)])
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_ALIKE = {
+    **dict.fromkeys(map(ord, "−‐‑‒–﹣"), "-"),
+    **dict.fromkeys(map(ord, "\xa0\u2002\u2003\u2007\u2009\u200a\u202f\u3000"), " "),
+    **dict.fromkeys(map(ord, "⁄∕"), "/"),
+    **str.maketrans({"。": ". ", "、": ", ", "’": "'"}),
+}
+_TABLE = {**_INVISIBLE, **_WIDE, **_ALIKE}
+_VULGAR = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "₀₁₂₃₄₅₆₇₈₉"
+_VULGAR_FRACTION = re.compile(rf"(?<![A-Za-z)\]}}])(\d?)([{_VULGAR}])(?![\^!{_RAISED}])")
+_SCRIPTS = re.compile(rf"(?P<up>[{_RAISED}]+)|(?P<down>[{_LOWERED}]+)|[^\D0-9]")
+
+_SYMBOLS = dict(
+    [
+        *(("×", r"\times "), ("÷", r"\div "), ("·", r"\cdot "), ("⋅", r"\cdot "), ("π", r"\pi "), ("θ", r"\theta ")),
+        *(("≤", r"\le "), ("≥", r"\ge "), ("≠", r"\ne "), ("≈", r"\approx "), ("∪", r"\cup "), ("∩", r"\cap ")),
+        *(("∈", r"\in "), ("∞", r"\infty "), ("∅", r"\emptyset "), (r"\varnothing", r"\emptyset "), ("±", r"\pm ")),
+        *(("ℝ", r"\mathbb{R}"), ("**", "^"), ("{,}", ","), (r"\thinspace", " ")),
+        *((r"\displaystyle", " "), (r"\textstyle", " ")),
+    ]
+)
+_SYMBOL = re.compile("|".join(map(re.escape, _SYMBOLS)))
+_NAMES = {"pi": r"\pi ", "sqrt": r"\sqrt", "infinity": r"\infty ", "infty": r"\infty "}
+_NAME = re.compile(r"(?<![\\A-Za-z])(pi|sqrt|infinity|infty)(?![A-Za-z])")
+_FURNITURE = re.compile(r"\\(?:left|right)(?![A-Za-z])\.?|(?<!\\)\\!")
+_SPACE = re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])")
+_ROOT = re.compile(r"√\s*(?:(\d+)|\(([^()]*)\)|\{([^{}]*)\})|\\sqrt\s*\(([^()]*)\)")
+_TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
+_DEGREES = re.compile(
+    r"(\\(?:sin|cos|tan|cot|sec|csc)\s*[({]?\s*)(\d{1,4}(?:\.\d{1,9})?)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)"
+)
+_ROUGHLY = re.compile(r"^\s*(?:\\approx|\\sim(?:eq)?(?![a-z]))\s*|\\approx")
+_LABEL = re.compile(r"^\\(?:text|mathrm|textrm|textbf|mathbf|boldsymbol|bm|mbox)\{([^{}]*)\}$")
+_RECURRING = re.compile(r"^(-?\d{0,20}\.\d{0,20}?)(\d)\2{2,20}\s*(?:\.{3}|…|\\[lc]?dots)$")
+_DOUBLED = re.compile(r"(?<!\\)\{\s*\{([^{}]*)(?<!\\)\}\s*\}")
+_BUILDER = re.compile(r"^\\\{\s*([a-zA-Z])\s*(?:\\mid|\\vert|[|:])\s*(?=[^{}]*\1)([^{}]*)\\\}$")
+_ENCLOSED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+
+
+def characters(text: str) -> str:
+    """In time linear in the text."""
+    if text.isascii():
+        return text
+    text = text.translate(_TABLE)
+    text = _VULGAR_FRACTION.sub(lambda found: (found[1] and found[1] + " ") + _plain(found[2]), text)
+    return _SCRIPTS.sub(_script, text)
+
+
+def latex(text: str) -> str:
+    """Of one expression, after `characters`, without its dollars and its final full stop."""
+    text = _RECURRING.sub(r"\1\\overline{\2}", enclosed(text.strip()).lstrip("=: "))
+    text = enclosed(text.rstrip(".").strip())
+    text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], text)
+    text = _SPACE.sub(" ", _FURNITURE.sub("", text))
+    text = _NAME.sub(lambda found: _NAMES[found[1]], text)
+    text = _ROOT.sub(lambda found: rf"\sqrt{{{next(filter(None, found.groups()), '')}}}", text).replace("√", r"\sqrt")
+    text = _DEGREES.sub(r"\1(\2\\cdot\\pi/180)", _TIMES_TEN.sub(r"\\times ", text))
+    text = _ROUGHLY.sub(lambda found: "" if found.start() == 0 else "=", text).strip()
+    label = _LABEL.match(text)
+    if label and (any(map(str.isdigit, label[1])) or read_number(label[1]) is not None):
+        text = label[1].strip()
+    text = _BUILDER.sub(r"\2", text)
+    while (single := _DOUBLED.sub(r"{\1}", text)) != text:
+        text = single
+    if re.fullmatch(r"\\?\{\s*\\?\}", text):
+        return r"\emptyset"
+    if re.fullmatch(r"\{[^{}]*\}", text):
+        text = rf"\{{{text[1:-1]}\}}"
+    return text.replace("*", r"\cdot ")
+
+
+def enclosed(text: str) -> str:
+    """What stands within one pair of dollars or their kin, where they enclose the whole."""
+    for opening, closing in _ENCLOSED:
+        inside = text[len(opening) : len(text) - len(closing)]
+        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
+            return text if opening in inside else inside.strip()
+    return text
+
+
+def _plain(character: str) -> str:
+    return unicodedata.normalize("NFKC", character).replace("⁄", "/")
+
+
+def _script(found: re.Match[str]) -> str:
+    for group, mark in (("up", "^"), ("down", "_")):
+        if found[group]:
+            return f"{mark}{{{unicodedata.normalize('NFKC', found[group]).translate(_ALIKE)}}}"
+    return str(unicodedata.decimal(found[0]))

@@ -1,0 +1,53 @@
+r"""Values within prose: LaTeX environments, and chains of numbers such as `7 + 4 = 11`.
+
+Invariant: values come in the order of kind and place, none is left out, and the search is linear in the text.
+"""
+
+import re
+
+from workers.verifiers.answers.unit_names import SCALES, UNITS
+
+_DELIMITER = re.compile(r"(?<!\\)\$\$?|\\[()\[\]]")
+_CLOSING = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
+_JOIN = re.compile(r"\s*(?:,|;|,?\s*(?:and|or))\s*", re.IGNORECASE)
+_DIGITS = r"(?:\d{1,3}(?: \d{3})+(?![\d,])|\d{1,9} \d{1,9}/\d{1,9}|\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)"
+_SCALE = "|".join([*SCALES, "squared", "cubed", "factorial", "pi"])
+_CHAIN = re.compile(
+    rf"(?<![0-9A-Za-z_.])(?>[-+±]?(?:\\?[$€£¥]\s?)?-?{_DIGITS}(?:\s?:\s?\d+)*(?:\s*\\?%|°|\s*[ap]\.?m\b)?"
+    rf"(?:\s*[-+*/^=×÷·]\s*[({{]?[-+]?{_DIGITS}[)}}]?(?:\s*\\?%)?)*"
+    rf"(?:\s+(?:{_SCALE}|and\s+(?:a|one|two|three)\s+(?:hal|thir|quarter|fourth)\w{{0,2}})\b|\s*(?:{UNITS})\b|[mgshl]\b)?)(?!-?[A-Za-z])",
+    re.IGNORECASE,
+)
+
+
+def environments(text: str) -> list[tuple[int, int, str]]:
+    r"""Start, end and content of each `$...$`, `$$...$$`, `\(...\)` and `\[...\]`; a single dollar needs its line."""
+    found = []
+    opened: re.Match[str] | None = None
+    for mark in _DELIMITER.finditer(text):
+        if opened is not None and _CLOSING[opened[0]] == mark[0]:
+            content = text[opened.end() : mark.start()]
+            if content.strip() and not (opened[0] == "$" and "\n" in content):
+                found.append((opened.start(), mark.end(), content))
+                opened = None
+                continue
+        if mark[0] in _CLOSING and (opened is None or opened[0] == mark[0]):
+            opened = mark
+    return found
+
+
+def values(text: str) -> list[str]:
+    """Environments, lists of them as one (`$1$ and $2$`), and the chains of numbers outside them."""
+    found: list[str] = []
+    outside: list[str] = []
+    position = 0
+    for start, end, content in environments(text):
+        between = text[position:start]
+        if position and _JOIN.fullmatch(between):
+            found[-1] += f", {content}"
+        else:
+            found.append(content)
+        outside.append(between)
+        position = end
+    rest = " ; ".join([*outside, text[position:]])
+    return found + [match[0].strip() for match in _CHAIN.finditer(rest)]

@@ -1,0 +1,147 @@
+"""Numbers as answers, and when a rounded one is the right one.
+
+Invariant: a number is matched digit by digit and held as a Decimal with the places that it was written with; no
+exponent is large enough to cost anything.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from workers.verifiers.puzzle.forms import FormError, cells, line, matched, reduced_fraction
+
+_NUMBER = re.compile(
+    r"(?:[A-Za-z]\s*=\s*)?([-+]?)\s*\$?\s*((?:\d{1,3}(?:,\d{3})+|\d{1,400})(?:\.\d{0,400})?|\.\d{1,400})"
+    r"((?:e[-+]?\d{1,3})?)\s*°?",
+    re.IGNORECASE,
+)
+_NUM = r"(?:\d{1,40}(?:\.\d{1,40})?)"
+_COMPLEX = re.compile(rf"\(?\s*(?:([-+]?\s*{_NUM})(?:\s*([-+]\s*{_NUM}?)\s*[ij])?|([-+]?\s*{_NUM}?)\s*[ij])\s*\)?")
+_COORDINATES = re.compile(r"\(([^,()]+),([^,()]+)\)")
+_ALLOWED_DIGITS = 12
+"""decimal_arithmetic asks for at most so many."""
+_SHARE = Decimal("1e-9")
+"""Right probabilities are written with ten significant digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: Decimal
+    places: int
+    """Digits after the point; negative where the exponent leaves the last ones out."""
+
+    @property
+    def half_unit(self) -> Decimal:
+        return Decimal(5).scaleb(-self.places - 1)
+
+
+def number(text: str) -> Number:
+    """`1,000.50`, `x = 7`, `-1.2e-5`, `90°`. Raises FormError."""
+    sign, digits, exponent = matched(_NUMBER, text.replace("−", "-"), "a number").groups()
+    value = Decimal(f"{sign}{digits.replace(',', '')}{exponent}")
+    return Number(value, -int(value.as_tuple().exponent))
+
+
+def numbers(text: str) -> tuple[Number, ...]:
+    """Separated by commas."""
+    return tuple(number(part) for part in line(text).split(","))
+
+
+def quoted_numbers(values: list[object]) -> tuple[Decimal, ...]:
+    """Of a list's items, texts or numbers. Raises FormError."""
+    if not all(isinstance(value, str | int | Decimal) and not isinstance(value, bool) for value in values):
+        raise FormError("expected a list of numbers")
+    return tuple(number(str(value)).value for value in values)
+
+
+def number_grid(text: str) -> tuple[tuple[Number, ...], ...]:
+    return tuple(tuple(number(cell) for cell in row) for row in cells(text))
+
+
+def point(text: str) -> tuple[Number, ...]:
+    """`(x, y)` as two numbers, or one number."""
+    pair = _COORDINATES.fullmatch(line(text))
+    return tuple(number(part) for part in pair.groups()) if pair else (number(text),)
+
+
+def complex_number(text: str) -> tuple[Number, Number]:
+    """Real and imaginary part."""
+    real, beside, alone = matched(_COMPLEX, text.replace("−", "-"), "a complex number a + bi").groups()
+    imaginary = beside if alone is None else alone
+    if imaginary is not None and not imaginary.strip(" +-"):
+        imaginary += "1"
+    return number(real or "0"), number(imaginary or "0")
+
+
+def share(text: str) -> Number:
+    """A probability: a decimal, a percentage, or a fraction."""
+    flat = line(text)
+    if "/" in flat or "frac" in flat:
+        top, bottom = reduced_fraction(flat)
+        if not bottom:
+            raise FormError("a fraction over 0")
+        return Number(Decimal(top) / Decimal(bottom), 28)
+    percent = flat.endswith("%")
+    found = number(flat.removesuffix("%").removesuffix("\\"))
+    return Number(found.value.scaleb(-2), found.places + 2) if percent else found
+
+
+def equal(gold: Number, given: Number) -> bool:
+    return gold.value == given.value
+
+
+def rounded_alike(gold: Number, given: Number) -> bool:
+    """Both may be one value, rounded: the right one to its places, the given one to as many or more."""
+    if given.places <= gold.places:
+        return gold.value == given.value
+    return abs(gold.value - given.value) <= gold.half_unit + given.half_unit
+
+
+def points_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
+    """The right ones are rounded: to two places or three."""
+    return len(gold) == len(given) and all(map(rounded_alike, gold, given))
+
+
+def equal_unless_long(gold: Number, given: Number) -> bool:
+    """The right one is rounded only where it has all the digits that the question allows."""
+    rounded = len(gold.value.as_tuple().digits) >= _ALLOWED_DIGITS
+    return rounded_alike(gold, given) if rounded else equal(gold, given)
+
+
+def complex_alike(gold: tuple[Number, Number], given: tuple[Number, Number]) -> bool:
+    """Equal; a quotient that the generator writes in full may be rounded to two places or more."""
+    return all(
+        equal(right, part) or (right.places > 2 <= part.places and abs(right.value - part.value) <= part.half_unit)
+        for right, part in zip(gold, given, strict=True)
+    )
+
+
+def shares_alike(gold: Number, given: Number) -> bool:
+    """The given one with at least four places, and right to its last."""
+    return abs(gold.value - given.value) <= (given.half_unit if given.places >= 4 else 0) + _SHARE
+
+
+def grids_alike(gold: tuple[tuple[Number, ...], ...], given: tuple[tuple[Number, ...], ...]) -> bool:
+    """To two places, as the question asks; the right answer is rounded to them already."""
+    if [len(row) for row in gold] != [len(row) for row in given]:
+        return False
+    pairs = [pair for rows in zip(gold, given, strict=True) for pair in zip(*rows, strict=True)]
+    return all(abs(one.value - other.value) <= Decimal("0.005") for one, other in pairs)
+
+
+def three_digits_alike(gold: Number, given: Number) -> bool:
+    """To three significant digits."""
+    context = Context(prec=3, rounding=ROUND_HALF_UP)
+    return context.plus(gold.value) == context.plus(given.value)
+
+
+def hundredths_alike(gold: Number, given: Number) -> bool:
+    return abs(gold.value - given.value) < Decimal("0.01")
+
+
+def roots_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
+    """As many, each within one unit of the fourth place: the question asks for an unusual rounding."""
+    if len(gold) != len(given):
+        return False
+    ordered = [sorted(one.value for one in side) for side in (gold, given)]
+    return all(abs(one - other) <= Decimal("0.0001") for one, other in zip(*ordered, strict=True))

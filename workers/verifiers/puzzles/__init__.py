@@ -1,1 +1,0 @@
-"""Forms and rules of reasoning-gym's sets. For `puzzle`."""

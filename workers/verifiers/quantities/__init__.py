@@ -1,1 +1,0 @@
-"""Numbers with units, and when two agree. For `quantity`."""

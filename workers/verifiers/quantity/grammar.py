@@ -1,0 +1,265 @@
+r"""Numbers with units as people and models write them: `1.2\times 10^{3}\ \text{m/s}`, `5 km`, `$3.50`, `π/2 rad`.
+
+Invariant: only this grammar is read, token by token, exactly and within bounds; no text is evaluated. A quantity keeps
+how many figures it was written with.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from workers.verifiers.quantity.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_unit, unit_of
+
+MAX_EXPONENT = 400
+"""Of ten; the range of doubles ends at 308."""
+MAX_DIGITS = 100
+MAX_QUANTITIES = 1000
+"""In one text; it bounds the time."""
+PI = Fraction("3.14159265358979323846264338327950288")
+
+_DIGITS = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?: \d{{3}})+(?!\d)|\d{{1,{MAX_DIGITS}}})"
+_POWER = r"\^\s?(?:\{\s?(?P<braced>[+-]?\d{1,3})\s?\}|\(\s?(?P<round>[+-]?\d{1,3})\s?\)|(?P<bare>[+-]?\d{1,3}))"
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)\s?(?P<currency>US\$|[$€£¥₹])?\s?(?P<inner>-?)"
+    rf"(?:(?P<integer>{_DIGITS})(?:\.(?P<decimals>\d{{0,{MAX_DIGITS}}})|,(?P<comma>\d{{1,2}}|\d{{4,{MAX_DIGITS}}})(?![\d,]))?"
+    rf"|\.(?P<only>\d{{1,{MAX_DIGITS}}}))"
+    r"(?![\d]|[.,]\d)"
+    rf"(?:[eE](?P<exponent>[+-]?\d{{1,3}})(?![\d.])|\s?[×x*·]\s?10\s?{_POWER}(?!\d))?"
+)
+_TEN = re.compile(rf"(?P<sign>-?)10\s?{_POWER}(?!\d)")
+_FRACTION = re.compile(
+    r"(?P<sign>-?)\s?\(?\s?(?P<over>-?\d{1,30})\s?\)?\s?/\s?\(?\s?(?P<under>\d{1,30})\s?\)?(?![\d.])"
+)
+_PI = re.compile(
+    r"(?P<sign>-?)\s?\(?\s?(?P<times>\d{0,9}(?:\.\d{1,9})?)\s?[*·×]?\s?(?:π|\bpi\b)\s?\)?(?:\s?/\s?\(?\s?(?P<under>\d{1,9})\s?\)?)?(?!\d)"
+)
+_SCALE = re.compile(r"\s?(thousand|million|billion|trillion)\b(?!th)", re.IGNORECASE)
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+
+_NAME = re.compile(r"°\s?[CFK](?![A-Za-z])|[°º%‰′″€£¥₹¢$]|[A-Za-zµΩÅ℃℉]{1,30}")
+_DEGREES = frozenset(["deg", "degree", "degrees"])
+_DEGREES_OF = re.compile(r"\s?(C|F|K|[Cc]elsius|[Ff]ahrenheit|[Kk]elvin)\b")
+_CLAUSE_END = re.compile(r"\s?(?:\Z|[.,;:!?()\n])")
+_UNIT_OPENING = re.compile(r"\s?(?:-(?=[A-Za-zµΩ°])|(?P<over>/|per\b)\s?)?")
+_UNIT_POWER = re.compile(rf"\s?{_POWER}|(?P<digit>-?[1-9])(?![\d.,])")
+_WORD_POWER = re.compile(r"\s(squared|cubed)\b", re.IGNORECASE)
+_FORE_POWER = re.compile(r"(square|sq|cubic|cu)\.?\s", re.IGNORECASE)
+_OPERATOR = re.compile(r"\s?(?P<over>/|\bper\b)\s?|\s?[·*×]\s?|-(?=[A-Za-zµΩ])|\.(?=[A-Za-zµΩ])|(?=°)|\s")
+_PROSE = frozenset(
+    [
+        *("a", "i", "in", "at", "as", "is", "are", "am", "be", "so", "to", "do", "he", "we", "us", "me", "it", "if"),
+        *("or", "and", "the", "for", "on", "of", "by", "d", "t", "h", "per", "pt", "no", "his", "was", "has", "an"),
+    ]
+)
+"""Words that are units' symbols too; amid prose they are words, unless the clause ends with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    value: Fraction
+    unit: Unit | None
+    """None where none is written."""
+    figures: int | None
+    """Significant figures as written, all zeros but leading ones counted; None where the number is exact."""
+    step: Fraction
+    """One in the last written place."""
+    integer: bool
+    """Written without decimals and without a power of ten."""
+    text: str
+
+
+def whole_quantity(text: str) -> Quantity | None:
+    """The text as one quantity and nothing else; `text` is plain."""
+    text = text.strip().rstrip(".").strip()
+    if text[:1] == "(" and text[-1:] == ")" and "(" not in text[1:]:
+        text = text[1:-1].strip()
+    found = quantity_at(text, 0, prose=False)
+    return found[0] if found and not text[found[1] :].strip(" .,;:!") else None
+
+
+def quantities_in(text: str) -> list[Quantity]:
+    """Every quantity of a plain text, from left to right. Raises UnitError above MAX_QUANTITIES."""
+    found = []
+    position = 0
+    while position < len(text):
+        start = _START.search(text, position)
+        if start is None:
+            break
+        one = quantity_at(text, start.start(), prose=True)
+        if one is None or text[one[1] : one[1] + 1] in _BROKEN:
+            position = max(start.end(), one[1] if one else 0)
+        else:
+            found.append(one[0])
+            position = one[1]
+            if len(found) > MAX_QUANTITIES:
+                raise UnitError(f"more than {MAX_QUANTITIES} quantities")
+    return found
+
+
+_BROKEN = frozenset("/^*·×_")
+"""What directly follows a quantity is part of it; where that is not read, the quantity is not known."""
+_START = re.compile(r"(?<![\w.,])(?:[+-]\s?)?(?:US\$|[$€£¥₹])?\s?-?(?:\d|\.\d|π)|(?<=\d[-–—])\d|(?<![\w.,])\\?\(\d")
+
+
+def quantity_at(text: str, position: int, *, prose: bool) -> tuple[Quantity, int] | None:
+    """The quantity that begins here and where it ends; amid prose, words that might be units are words."""
+    number = _number_at(text, position)
+    if number is None:
+        return None
+    quantity, end, currency = number
+    scale = _SCALE.match(text, end)
+    factor = 1
+    if scale:
+        factor, end = _SCALES[scale.group(1).lower()], scale.end()
+    unit, end = _unit_at(text, end, prose=prose)
+    if currency:
+        if unit is not None:
+            return None
+        unit = unit_of({currency: 1})
+    made = Quantity(
+        quantity.value * factor,
+        unit,
+        quantity.figures,
+        quantity.step * factor,
+        quantity.integer,
+        text[position:end].strip(),
+    )
+    return made, end
+
+
+def _number_at(text: str, position: int) -> tuple[Quantity, int, str | None] | None:
+    for pattern, made in ((_PI, _of_pi), (_FRACTION, _of_fraction), (_TEN, _of_ten), (_NUMBER, _of_number)):
+        match = pattern.match(text, position)
+        quantity = made(match) if match else None
+        if match and quantity:
+            currency = match.groupdict().get("currency")
+            return quantity, match.end(), currency
+    return None
+
+
+def _of_pi(match: re.Match[str]) -> Quantity | None:
+    under = int(match["under"] or 1)
+    if not under:
+        return None
+    value = Fraction(match["times"] or 1) * PI / under
+    return Quantity(-value if match["sign"] else value, None, None, Fraction(0), False, match.group())
+
+
+def _of_fraction(match: re.Match[str]) -> Quantity | None:
+    under = int(match["under"])
+    if not under:
+        return None
+    value = Fraction(int(match["over"]), under)
+    return Quantity(-value if match["sign"] else value, None, None, Fraction(0), False, match.group())
+
+
+def _of_ten(match: re.Match[str]) -> Quantity | None:
+    power = _power(match)
+    if abs(power) > MAX_EXPONENT:
+        return None
+    value = Fraction(10) ** power
+    return Quantity(-value if match["sign"] else value, None, 1, value, False, match.group())
+
+
+def _of_number(match: re.Match[str]) -> Quantity | None:
+    integer = re.sub(r"[ ,]", "", match["integer"] or "")
+    decimals = match["decimals"] or match["comma"] or match["only"] or ""
+    scientific = match["exponent"] is not None or any(match[name] for name in ("braced", "round", "bare"))
+    exponent = int(match["exponent"]) if match["exponent"] else _power(match)
+    if abs(exponent) > MAX_EXPONENT or len(integer + decimals) > MAX_DIGITS:
+        return None
+    step = Fraction(10) ** (exponent - len(decimals))
+    value = int(integer + decimals) * step
+    negative = "-" in (match["sign"] + match["inner"])
+    figures = len((integer + decimals).lstrip("0")) or 1
+    return Quantity(-value if negative else value, None, figures, step, not (decimals or scientific), match.group())
+
+
+def _power(match: re.Match[str]) -> int:
+    return int(next((match[name] for name in ("braced", "round", "bare") if match[name]), 0))
+
+
+def _unit_at(text: str, position: int, *, prose: bool) -> tuple[Unit | None, int]:
+    """None where no unit follows; its end is that of the last factor that is one."""
+    reader = _UnitReader(text, position, prose=prose)
+    reader.read()
+    if not reader.factors or reader.grouped or reader.ambiguous:
+        return None, position
+    try:
+        return unit_of(reader.factors), reader.end
+    except UnitError:
+        return None, position
+
+
+class _UnitReader:
+    """Factors from left to right; what follows a `/` stays below it, as in J/mol K, until a new group."""
+
+    def __init__(self, text: str, position: int, *, prose: bool) -> None:
+        self.text, self.cursor, self.end, self.prose = text, position, position, prose
+        self.factors: dict[str, int] = {}
+        self.sign = 1
+        self.grouped = self.ambiguous = False
+
+    def read(self) -> None:
+        opening = _UNIT_OPENING.match(self.text, self.cursor)
+        if opening:
+            self.cursor = opening.end()
+            self.sign = -1 if opening["over"] else 1
+        while len(self.factors) <= MAX_FACTORS and self._factor() and self._operator():
+            pass
+
+    def _factor(self) -> bool:
+        opens = self.text[self.cursor : self.cursor + 1] == "(" and not self.grouped
+        if opens:
+            self.grouped, self.cursor = True, self.cursor + 1
+        prose = self.prose and self.text[self.cursor - 1 : self.cursor] == " "
+        factor = _factor_at(self.text, self.cursor, prose=prose)
+        if factor is None:
+            self.grouped = self.grouped and not opens  # a parenthesis of prose
+            return False
+        name, power, self.cursor = factor
+        self.factors[name] = self.factors.get(name, 0) + power * self.sign
+        if self.grouped and self.text[self.cursor : self.cursor + 1] == ")":
+            self.cursor += 1
+            self.grouped, self.sign = False, 1
+        self.end = self.cursor
+        return True
+
+    def _operator(self) -> bool:
+        operator = _OPERATOR.match(self.text, self.cursor)
+        if operator is None:
+            return False
+        self.cursor = operator.end()
+        if operator["over"]:
+            self.ambiguous = self.grouped and self.sign < 0
+            self.sign = -1
+        return True
+
+
+def _factor_at(text: str, position: int, *, prose: bool) -> tuple[str, int, int] | None:
+    """A name, its power, and the end; None where no known unit stands here."""
+    power = 1
+    fore = _FORE_POWER.match(text, position)
+    if fore:
+        power, position = (2 if fore.group(1).lower().startswith("sq") else 3), fore.end()
+    match = _NAME.match(text, position)
+    if match is None:
+        return None
+    name, end = match.group().replace(" ", ""), match.end()
+    scale = _DEGREES_OF.match(text, end) if name.lower() in _DEGREES else None
+    if scale:
+        name, end = "°" + scale.group(1)[0].upper(), scale.end()
+    if not is_unit(name):
+        return None
+    after = _UNIT_POWER.match(text, end)
+    word = _WORD_POWER.match(text, end)
+    if after:
+        own = next((after[key] for key in ("braced", "round", "bare", "digit") if after[key]), "1")
+        power, end = power * int(own), after.end()
+    elif word:
+        power, end = power * (2 if word.group(1).lower() == "squared" else 3), word.end()
+    if abs(power) > MAX_POWER:
+        return None
+    if prose and name.lower() in _PROSE and not after and _CLAUSE_END.match(text, end) is None:
+        return None
+    return name, power, end

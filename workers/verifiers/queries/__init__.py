@@ -1,1 +1,0 @@
-"""Queries, database instances and rows. For `sql`."""

@@ -1,0 +1,138 @@
+"""Database instances and queries on them, each in a sandbox run of its own, from the host's side.
+
+Invariant: the host never executes SQL. What comes back is JSON of plain values, which is checked for its shape: a
+program that a query took over could at most give other rows.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from infra.settings.tree import SandboxSettings
+from workers.sandbox.base import Ending, Program, Ran, Sandbox
+from workers.sandbox.factory import default_limits
+from workers.verifiers.sql.compare import Result, Row, Value
+
+DERIVED = 8
+"""Instances made from one that is given: each plan of inside_derive twice, so that a constant, a lost DISTINCT and a
+wrong bound show, at a millisecond each."""
+NOW = "2025-01-01 00:00:00"
+"""What `now` is in every query, so that a verdict is the same years later."""
+MAX_ROWS = 20_000
+MAX_BYTES = 2 * 2**20
+"""Of one result."""
+OUTPUT_BYTES = 64 * 2**20
+"""Of a run: two results an instance, and JSON's quoting. Images of databases are bounded by it too."""
+KILL = 1.5
+"""A query that SQLite cannot be interrupted in is killed after so many times its own limit."""
+HEAP_SHARE = 0.5
+"""SQLite's part of the sandbox's memory; Python's rows take the rest."""
+_DERIVE = Path(__file__).with_name("inside_derive.py")
+_EXECUTE = Path(__file__).with_name("inside_execute.py")
+
+
+Pair = tuple[bytes, bytes]
+
+
+class Failure(StrEnum):
+    ERROR = "error"
+    """SQLite refuses the query, or fails in it."""
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    SIZE = "size"
+    """More rows or bytes than MAX_ROWS and MAX_BYTES."""
+
+
+class QueryFailedError(RuntimeError):
+    def __init__(self, failure: Failure, why: str) -> None:
+        super().__init__(why)
+        self.failure = failure
+
+
+class SchemaError(ValueError):
+    """The schema makes no database; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Of a query on one instance."""
+
+    forwards: Result
+    backwards: Result
+    """With the tables' rows stored in reverse."""
+
+
+class Databases:
+    def __init__(self, sandbox: Sandbox, settings: SandboxSettings) -> None:
+        self._sandbox = sandbox
+        self._seconds = settings.case_seconds / 2
+        """SQLite's own time for a query on all instances, and the databases' making. Making them, the reference and the
+        response, with the kill's delay, stay within the verdict's budget."""
+        self._limits = default_limits(settings, settings.case_seconds)
+
+    def images(self, scripts: Sequence[str], literals: Sequence[str | int | float]) -> tuple[Pair, ...]:
+        """Pairs of SQLite files: of the scripts, and DERIVED more where there is one. The second file of a pair holds
+        the rows in reverse. Raises SchemaError, SandboxError.
+        """
+        asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
+        ran = self._run(_DERIVE, asked, {}, self._seconds)
+        if ran.ending is not Ending.EXITED or ran.code != 0:
+            raise SchemaError(f"making the databases ended with {ran.ending}: {_last_line(ran)}")
+        answer = json.loads(ran.stdout)
+        if "error" in answer:
+            raise SchemaError(answer["error"])
+        images = [base64.b64decode(image) for image in answer["images"]]
+        return tuple(zip(images[::2], images[1::2], strict=True))
+
+    def query(self, text: str, pairs: Sequence[Pair]) -> tuple[Runs, ...]:
+        """Raises QueryFailedError, SandboxError."""
+        asked = {
+            "query": text,
+            "images": 2 * len(pairs),
+            "seconds": self._seconds,
+            "rows": MAX_ROWS,
+            "bytes": MAX_BYTES,
+            "heap": int(self._limits.memory_bytes * HEAP_SHARE),
+            "now": NOW,
+        }
+        files = {f"{number}.db": image for number, image in enumerate(image for pair in pairs for image in pair)}
+        ran = self._run(_EXECUTE, asked, files, self._seconds * KILL)
+        if ran.ending is Ending.EXITED and ran.code == 0:
+            answer = json.loads(ran.stdout)
+            if "failed" in answer:
+                raise QueryFailedError(Failure(answer["failed"]), answer["why"])
+            results = [_result(run) for run in answer["results"]]
+            return tuple(Runs(*pair) for pair in zip(results[::2], results[1::2], strict=True))
+        failures = {Ending.TIMEOUT: Failure.TIMEOUT, Ending.OOM: Failure.OOM, Ending.OUTPUT: Failure.SIZE}
+        raise QueryFailedError(failures.get(ran.ending, Failure.ERROR), f"the run {ran.ending}: {_last_line(ran)}")
+
+    def _run(self, source: Path, asked: dict[str, Any], files: dict[str, bytes], seconds: float) -> Ran:
+        limits = replace(self._limits, wall_seconds=seconds, output_bytes=OUTPUT_BYTES)
+        program = Program("python", source.read_text(encoding="utf-8"), json.dumps(asked).encode(), files=files)
+        return self._sandbox.run(program, limits)
+
+
+def _result(run: dict[str, Any]) -> Result:
+    return Result(tuple(run["columns"]), tuple(read_row(row) for row in run["rows"]))
+
+
+def read_row(row: Sequence[Any]) -> Row:
+    """Of JSON; `{"hex": text}` is a blob. Raises ValueError."""
+    return tuple(_value(value) for value in row)
+
+
+def _value(value: Any) -> Value:
+    if isinstance(value, dict) and set(value) == {"hex"}:
+        return bytes.fromhex(value["hex"])
+    if value is not None and not isinstance(value, int | float | str):
+        raise ValueError(f"a value is NULL, a number, a text or {{'hex': text}}, got {type(value).__name__}")
+    return int(value) if isinstance(value, bool) else value
+
+
+def _last_line(ran: Ran) -> str:
+    lines = ran.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else f"code {ran.code}, no message"

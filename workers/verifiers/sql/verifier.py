@@ -1,0 +1,221 @@
+"""SQL: the response's query against the reference's, by their rows on several database instances.
+
+Invariant: right means equal rows on every instance, also where their tables are stored in reverse. The reference's
+rows are never where the response's query runs. Whatever is wrong with the prompt is infra_error.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from infra.settings.tree import RtvSettings
+from streams.messages import Question, Status
+from workers.sandbox.factory import build_sandbox
+from workers.verifiers.answers.reasoning import after_reasoning
+from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.sql.compare import Result, same_order, same_rows, tie_groups
+from workers.verifiers.sql.instances import (
+    DERIVED,
+    MAX_ROWS,
+    NOW,
+    Databases,
+    Failure,
+    Pair,
+    QueryFailedError,
+    Runs,
+    SchemaError,
+    read_row,
+)
+from workers.verifiers.sql.statement import (
+    DisagreementError,
+    Query,
+    QueryError,
+    check_dialect,
+    read_answer,
+    read_query,
+)
+
+CACHED = 64
+"""Prompts whose instances and right rows are kept: the samples of a group are judged one after another."""
+_STATUS = {
+    Failure.ERROR: Status.WRONG,
+    Failure.SIZE: Status.WRONG,
+    Failure.TIMEOUT: Status.TIMEOUT,
+    Failure.OOM: Status.OOM,
+}
+
+
+class PromptError(ValueError):
+    """The options or the reference are at fault; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    images: tuple[Pair, ...]
+    runs: tuple[Runs, ...]
+    """On each pair of images; those are left out on which the reference's rows depend on an order it leaves open."""
+    query: Query | None
+    """None where rows were given."""
+
+
+class SqlVerifier(Signed):
+    name = "sql"
+    version = "2"
+    sandboxed = True
+    policy = (
+        "One read-only query (SELECT, WITH or VALUES): the fenced blocks, which must agree, or the whole text after "
+        "any reasoning block. Right means the reference's rows, as a multiset, on every database instance; in its "
+        f"order where it has ORDER BY, ties left open. Where one instance is given, {DERIVED} more are derived from "
+        "it, so that constants, lost duplicates, wrong bounds and NULLs show. The order of columns counts, their names "
+        "do not; 1 equals 1.0, floats within 1e-9; '1' is not 1; NULL is NULL. random() and the like are refused; now "
+        f"is {NOW} UTC. A query whose rows depend on an order that it does not ask for is wrong, and so is one with "
+        f"more than {MAX_ROWS} rows. The reference is a query, or the rows on each of several instances as JSON."
+    )
+    options: ClassVar[Mapping[str, str]] = {
+        "schema": "SQLite's CREATE TABLE and INSERT statements; or a list of such texts, one a database instance",
+        "ordered": "whether the order of rows counts (default: whether the reference has ORDER BY at its top level)",
+        "columns": "`order`: their number and order count; `names`: their names too, in any case (default order)",
+        "dialect": "the dialect of both queries, as sqlglot names it, which is translated (default sqlite)",
+    }
+
+    def __init__(self) -> None:
+        self._databases: Databases | None = None
+        self._gold = lru_cache(CACHED)(self._compute_gold)
+
+    def configure(self, settings: RtvSettings) -> None:
+        """Raises SandboxError."""
+        self._databases = Databases(build_sandbox(settings.sandbox, preload=("json", "sqlite3")), settings.sandbox)
+
+    def verify(self, question: Question, response: str) -> Verdict:
+        try:
+            asked = _read_options(question.options)
+            gold = self._gold(asked.scripts, _reference(question.ground_truth), asked.dialect)
+        except PromptError as error:
+            return self._verdict(None, Status.INFRA_ERROR, str(error))
+        try:
+            query = read_answer(after_reasoning(response), asked.dialect)
+            runs = self._ready().query(query.text, gold.images)
+        except DisagreementError as error:
+            return self._verdict(0.0, Status.WRONG, str(error))
+        except QueryError as error:
+            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
+        except QueryFailedError as error:
+            return self._verdict(0.0, _STATUS[error.failure], str(error)[:300])
+        fault = _fault(query, runs, gold, asked)
+        if fault:
+            return self._verdict(0.0, Status.WRONG, fault)
+        return self._verdict(1.0, Status.CORRECT, f"the reference's rows on {len(runs)} database instances")
+
+    def _compute_gold(self, scripts: tuple[str, ...], reference: str, dialect: str) -> Gold:
+        """Raises PromptError, SandboxError."""
+        rows = _json_rows(reference)
+        try:
+            query = None if rows is not None else read_query(reference, dialect)
+            images = self._ready().images(scripts, query.literals if query else ())
+            runs = self._ready().query(query.text, images) if query else _given(rows, len(scripts))
+        except (QueryError, QueryFailedError) as error:
+            raise PromptError(f"the reference is no working query: {str(error)[:300]}") from error
+        except SchemaError as error:
+            raise PromptError(f"options.schema makes no database: {str(error)[:300]}") from error
+        kept = [(image, run) for image, run in zip(images, runs, strict=True) if _is_stable(run)]
+        if len(kept) < 2:
+            raise PromptError("the reference's rows depend on an order that it leaves open: add ORDER BY by a key")
+        if all(same_rows(run.forwards.rows, kept[0][1].forwards.rows) for _, run in kept):
+            raise PromptError(
+                "the reference gives the same rows on every instance, so a constant would pass: give others"
+            )
+        return Gold(tuple(image for image, _ in kept), tuple(run for _, run in kept), query)
+
+    def _ready(self) -> Databases:
+        if self._databases is None:
+            self.configure(RtvSettings())
+        assert self._databases is not None
+        return self._databases
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    scripts: tuple[str, ...]
+    ordered: bool | None
+    names: bool
+    dialect: str
+
+
+def _read_options(options: Mapping[str, Any]) -> _Asked:
+    """Raises PromptError."""
+    schema, ordered = options.get("schema"), options.get("ordered")
+    scripts = [schema] if isinstance(schema, str) else schema
+    if (
+        not isinstance(scripts, Sequence)
+        or not scripts
+        or not all(isinstance(text, str) and text.strip() for text in scripts)
+    ):
+        raise PromptError("options need schema: SQL that creates and fills the tables, or a list of such texts")
+    if ordered is not None and not isinstance(ordered, bool):
+        raise PromptError(f"options.ordered is true or false, got {ordered!r}")
+    if options.get("columns", "order") not in ("order", "names"):
+        raise PromptError(f"options.columns is order or names, got {options['columns']!r}")
+    dialect = str(options.get("dialect") or "sqlite")
+    try:
+        check_dialect(dialect)
+    except ValueError as error:
+        raise PromptError(f"options.dialect: {error}") from error
+    return _Asked(tuple(scripts), ordered, options.get("columns") == "names", dialect)
+
+
+def _reference(text: str | None) -> str:
+    """Raises PromptError."""
+    if text is None or not text.strip():
+        raise PromptError("the question has no reference: set the right query")
+    return text
+
+
+def _json_rows(reference: str) -> Any:
+    """A list where the reference is one, else None: no query begins with a bracket."""
+    if not reference.lstrip().startswith("["):
+        return None
+    try:
+        return json.loads(reference)
+    except ValueError as error:
+        raise PromptError(f"the reference is neither a query nor JSON rows: {error}") from error
+
+
+def _given(rows: Any, instances: int) -> tuple[Runs, ...]:
+    """Expected rows, one list an instance. Raises PromptError."""
+    if instances < 2 or len(rows) != instances:
+        raise PromptError("expected rows need a schema of several instances, and one list of rows for each of them")
+    try:
+        results = [Result((), tuple(read_row(row) for row in instance)) for instance in rows]
+    except (TypeError, ValueError) as error:
+        raise PromptError(f"the reference's rows: {error}") from error
+    return tuple(Runs(result, result) for result in results)
+
+
+def _is_stable(run: Runs) -> bool:
+    return same_rows(run.forwards.rows, run.backwards.rows)
+
+
+def _fault(query: Query, runs: Sequence[Runs], gold: Gold, asked: _Asked) -> str | None:
+    """Why the query is wrong, or None."""
+    by_default = gold.query is not None and gold.query.ordered
+    ordered = by_default if asked.ordered is None else asked.ordered
+    if ordered and not query.ordered and any(len(run.forwards.rows) > 1 for run in gold.runs):
+        return "it has no ORDER BY at its top level"
+    for number, (own, right) in enumerate(zip(runs, gold.runs, strict=True), start=1):
+        where = f"on database instance {number} of {len(runs)}"
+        if asked.names and right.forwards.columns and not _same_names(own.forwards, right.forwards):
+            return f"its columns are {', '.join(own.forwards.columns)}, not {', '.join(right.forwards.columns)}"
+        shown = gold.query is not None and gold.query.keys_shown
+        ends = tie_groups(right.forwards.rows, right.backwards.rows, keys_shown=shown)
+        for result in (own.forwards, own.backwards):
+            if not same_rows(result.rows, right.forwards.rows):
+                return f"{len(result.rows)} rows that are not the reference's {len(right.forwards.rows)} {where}"
+            if ordered and not same_order(result.rows, right.forwards.rows, ends):
+                return f"the rows are in another order {where}"
+    return None
+
+
+def _same_names(own: Result, right: Result) -> bool:
+    return [name.casefold() for name in own.columns] == [name.casefold() for name in right.columns]
