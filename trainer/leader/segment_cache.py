@@ -1,6 +1,6 @@
 """What a process keeps of the trajectories that it read, and the light form in which the leader hears of them.
 
-Invariant: of each sample the first verdict on the question's own route is held, as `trainer.groups.groups.GroupBook` counts
+Invariant: of each sample the first verdict on the question's own route is held, as `GroupBook` counts
 it, until its group is closed; a light record differs from the record only in that its rollout has no segments and no
 text.
 """
