@@ -54,6 +54,10 @@ class Status(StrEnum):
     INFRA_ERROR = "infra_error"
 
 
+JUDGED_DETAIL = "judged"
+"""Key in a vetoed verdict's details: the judge's score, if the judge was asked."""
+
+
 class Outcome(StrEnum):
     """How a group ended. Every dispatched group ends in exactly one."""
 

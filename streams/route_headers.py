@@ -4,11 +4,16 @@ one and with best-of-N references where there is none (arXiv 2503.22230; the ord
 Invariant: what the router needs stands in the headers that `route_headers` makes; it never opens a body.
 """
 
+import hashlib
+
 from streams.messages import Question, Route
 
 ROUTE_HEADER = "route"
 SHADOW_ROUTE_HEADER = "shadow_route"
 """The other route, where it could score the rollout too, for calibration."""
+
+SHADOW_HEADER = "shadow"
+"""Marks a copy that the other route scores for calibration; the learner does not train on its score."""
 
 
 def route_of(question: Question) -> Route:
@@ -32,3 +37,8 @@ def shadow_route_of(question: Question) -> Route | None:
 def route_headers(question: Question) -> dict[str, str]:
     shadow = shadow_route_of(question)
     return {ROUTE_HEADER: str(route_of(question))} | ({SHADOW_ROUTE_HEADER: str(shadow)} if shadow else {})
+
+
+def in_share(key: bytes, share: float) -> bool:
+    """Whether a key falls into the share: by its hash, so a group is in or out as a whole and for ever."""
+    return int.from_bytes(hashlib.sha256(key).digest()[:8]) < share * 2**64

@@ -23,7 +23,6 @@ from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome
 from streams.topics import Topic
 from trainer.background import Line
-from trainer.distributed.process_group import world_size
 from trainer.groups.batching import Intake, TakenGroup, drain, endings_of_step, resume_offsets
 from trainer.groups.groups import Ending, OpenGroup
 from trainer.groups.replay import open_source
@@ -282,15 +281,3 @@ class Learner:
         keep = self._settings.learner.keep_checkpoints
         self._line.put(partial(checkpoint.write, folder, collected, history, template, keep))
         self._checkpointed = history.version
-
-
-def main(settings: Settings, bootstrap: str) -> None:
-    """Runs until interrupted, or to the end of the log that `learner.replay` names. Started by torchrun, as one process
-    of a team.
-    """
-    if world_size() > 1:
-        from trainer.main import run_member
-
-        run_member(settings, bootstrap)
-    else:
-        Learner(settings, bootstrap).run()

@@ -1,4 +1,4 @@
-"""One process of a team, from torchrun's environment to the end of the run.
+"""The learner's process: alone, or the leader or a follower of a team that torchrun started.
 
 Invariant: a signal asks the leader alone to stop, and is noticed between two orders; the others end when told, so that
 no process leaves a collective that the rest is in. The run's folder is on a disk that all of them share.
@@ -10,16 +10,26 @@ from types import FrameType
 from torch.distributed import destroy_process_group
 
 from infra.settings.tree import Settings
-from trainer.distributed.process_group import join_team
+from trainer.distributed.process_group import join_team, world_size
 from trainer.leader.commands import Start
 from trainer.leader.coordinator import Lead
 from trainer.leader.follower import Follower
+from trainer.learner import Learner
+
+
+def main(settings: Settings, bootstrap: str) -> None:
+    """Runs until interrupted, or to the end of the log that `learner.replay` names.
+
+    If torchrun started this process as one of several, it joins their team; otherwise it is the learner alone.
+    """
+    if world_size() > 1:
+        run_member(settings, bootstrap)
+    else:
+        Learner(settings, bootstrap).run()
 
 
 def run_member(settings: Settings, bootstrap: str) -> None:
     """Raises what the learner raises, on the leader; RuntimeError where another process is gone."""
-    from trainer.learner import Learner
-
     team = join_team(settings.learner.device)
     if team.leads:
         lead = Lead(team, settings.learner)

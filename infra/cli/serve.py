@@ -41,7 +41,7 @@ _MODULES = {
     Service.DIFFICULTY: "streams.apps.difficulty",
     Service.SELECTOR: "trainer.curriculum.selector",
     Service.ROLLOUT: "workers.rollout.worker",
-    Service.LEARNER: "trainer.learner",
+    Service.LEARNER: "trainer.main",
 }
 """Each has `main(settings, bootstrap)`, which returns when the service is done or was asked to stop."""
 

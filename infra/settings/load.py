@@ -92,6 +92,11 @@ def described_text(resolved: Resolved) -> str:
     return "\n".join(f"{assignment:<{width}}  # {source}" for assignment, source in rows)
 
 
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """As JSON, without what may hold a password."""
+    return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})
+
+
 def write_resolved(settings: Settings, path: Path) -> None:
     """The file that `load` reads back to the same tree."""
     path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")

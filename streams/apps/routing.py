@@ -1,16 +1,12 @@
 """The router's decision: from a record's headers alone to the topics it goes to, body untouched."""
 
-import hashlib
 from dataclasses import dataclass
 
 from streams.codec import header
 from streams.dead_letters import dead_letter
 from streams.messages import Route
 from streams.records import Output, Record
-from streams.route_headers import ROUTE_HEADER, SHADOW_ROUTE_HEADER
-
-SHADOW_HEADER = "shadow"
-"""Marks a copy that the other route scores for calibration; the learner does not train on its score."""
+from streams.route_headers import ROUTE_HEADER, SHADOW_HEADER, SHADOW_ROUTE_HEADER, in_share
 
 
 class UnknownRouteError(ValueError):
@@ -50,8 +46,3 @@ def _route(name: str, value: str | None) -> Route:
         return Route(value or "")
     except ValueError:
         raise UnknownRouteError(f"{name} {value!r} in the headers; expected one of {', '.join(Route)}") from None
-
-
-def in_share(key: bytes, share: float) -> bool:
-    """Whether a key falls into the share: by its hash, so a group is in or out as a whole and for ever."""
-    return int.from_bytes(hashlib.sha256(key).digest()[:8]) < share * 2**64

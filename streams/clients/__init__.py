@@ -3,7 +3,7 @@
 from streams.clients.connect import BrokerUnavailableError, make_admin, require_broker
 from streams.clients.consuming import make_consumer, record_of
 from streams.clients.producing import Delivery, DeliveryError, confirm, make_producer, publish, send
-from streams.clients.reading import LogReader, OffsetsLostError
+from streams.clients.reading import LogReader, OffsetsLostError, Reader
 
 __all__ = [
     "BrokerUnavailableError",
@@ -11,6 +11,7 @@ __all__ = [
     "DeliveryError",
     "LogReader",
     "OffsetsLostError",
+    "Reader",
     "confirm",
     "make_admin",
     "make_consumer",

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaTopicPartition
@@ -18,6 +18,18 @@ _POLL_SECONDS = 0.5
 
 class OffsetsLostError(RuntimeError):
     """The log no longer holds, or does not yet hold, the offset that reading should start from."""
+
+
+class Reader(Protocol):
+    """What a learner reads its topics with; `LogReader` is one."""
+
+    def poll(self, timeout: float) -> list[Record]: ...
+
+    def positions(self) -> Mapping[TopicPartition, int]: ...
+
+    def lag(self) -> Mapping[TopicPartition, int]: ...
+
+    def close(self) -> None: ...
 
 
 class LogReader:

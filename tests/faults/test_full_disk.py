@@ -9,7 +9,7 @@ import torch
 from tiny_model import save_tiny_model
 
 from infra.settings.learner import LearnerSettings, ValueSettings
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.models import load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from infra import metrics
 from infra.db.models import Run
+from infra.settings.load import without_secrets
 from infra.settings.tree import Settings
 
 
@@ -61,8 +62,3 @@ def enter(connection: Connection, run_id: str, phase: Phase) -> None:
 def show_phase(phase: Phase) -> None:
     for each in Phase:
         metrics.run_phase.labels(each).set(each is phase)
-
-
-def without_secrets(settings: Settings) -> dict[str, Any]:
-    """As JSON, without what may hold a password."""
-    return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from infra import metrics
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits
+from streams.clients import Reader
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.curriculum.admission import Admission
 from trainer.groups.groups import Ending, GroupBook, OpenGroup, ending_of
 from trainer.groups.replay import Source
-from trainer.groups.seqset import SeqSet
-from trainer.leader.coordinator import Reader
 from trainer.runlog import skipped_updates
+from trainer.seqset import SeqSet
 from trainer.step.batch import Trajectory, TrajectoryError, trajectory_of
 from trainer.step.report import StepReport
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from streams.messages import Outcome, PromptTicket, Purpose, Rollout, ScoredTrajectory
 from streams.records import TopicPartition
 from streams.route_headers import route_of
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 
 
 @dataclass(slots=True)

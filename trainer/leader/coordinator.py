@@ -15,7 +15,7 @@ from typing import Protocol
 
 from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
-from streams.clients import LogReader
+from streams.clients import LogReader, Reader
 from streams.messages import ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.distributed.process_group import Team
@@ -25,18 +25,6 @@ from trainer.leader.fsdp import shard
 from trainer.leader.segment_cache import with_segments
 from trainer.step.ppo import PPO
 from trainer.step.row_partition import Part
-
-
-class Reader(Protocol):
-    """Of the topics that a learner reads, as `streams.clients.LogReader`."""
-
-    def poll(self, timeout: float) -> list[Record]: ...
-
-    def positions(self) -> Mapping[TopicPartition, int]: ...
-
-    def lag(self) -> Mapping[TopicPartition, int]: ...
-
-    def close(self) -> None: ...
 
 
 class Crew(Protocol):

@@ -13,8 +13,8 @@ from streams.codec import DecodeError, decode, encode
 from streams.messages import ScoredTrajectory
 from streams.records import Record
 from streams.route_headers import route_of
-from trainer.groups.seqset import SeqSet
 from trainer.leader.commands import HeldSegments
+from trainer.seqset import SeqSet
 
 
 @dataclass(slots=True)

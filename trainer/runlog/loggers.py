@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from infra import metrics
 from infra.settings.learner import LoggerKind
+from infra.settings.load import without_secrets
 from infra.settings.tree import Settings
 from trainer.runlog.base import ScalarLogger
 
@@ -108,7 +109,6 @@ def _maker(kind: LoggerKind, settings: Settings, writer: str, first_version: int
             from trainer.runlog.tensorboard import TensorBoardLogger
 
             return TensorBoardLogger(folder / writer, first_version)
-        from trainer.curriculum.runs import without_secrets
         from trainer.runlog.wandb import WandbLogger
 
         return WandbLogger(folder, settings.run.id, writer, without_secrets(settings))

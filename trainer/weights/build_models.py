@@ -12,7 +12,7 @@ from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from trainer.distributed.device import CPU, chosen_device
 from trainer.distributed.process_group import world_size
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.layers import recompute_activations
 from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO

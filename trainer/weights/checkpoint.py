@@ -19,7 +19,7 @@ from torch import Tensor
 from infra.files.folders import atomic_folder, keep_newest
 from streams.records import TopicPartition
 from trainer.distributed.gather import whole_tree
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.ppo import PPO
 from trainer.weights.policy_io import policy_state, write_policy
 

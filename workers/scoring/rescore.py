@@ -14,12 +14,12 @@ from kafka import KafkaProducer
 
 from infra.db.sink import ScoredRecord
 from infra.settings.tree import Settings
-from streams.apps.difficulty_sink import row_of
 from streams.clients import LogReader, confirm, send
 from streams.codec import DecodeError, decode
 from streams.messages import Rollout, ScoredTrajectory
 from streams.records import Record
 from streams.rescored_topics import rescored_topic, rescored_topics
+from streams.scored_rows import row_of
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Pulse
 from workers.scoring.open_scorer import InstalledScorer

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from infra import metrics
-from streams.apps.routing import SHADOW_HEADER
 from streams.codec import DecodeError, encode, header, headers_of
 from streams.dead_letters import dead_letter
 from streams.messages import Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output, Record
+from streams.route_headers import SHADOW_HEADER
 from streams.validate import rollout_of
 from workers.scoring.heartbeat import Pulse
 from workers.scoring.retrying import Asking, Retry, Scorer

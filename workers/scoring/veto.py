@@ -13,14 +13,10 @@ from typing import Protocol
 
 import msgspec
 
-from streams.apps.routing import in_share
-from streams.messages import Question, Rollout, Route, Status
-from streams.route_headers import route_of
+from streams.messages import JUDGED_DETAIL, Question, Rollout, Route, Status
+from streams.route_headers import in_share, route_of
 from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
-
-JUDGED = "judged"
-"""In a vetoed verdict's details: what the judge said, where it was asked."""
 
 
 class Pool(Protocol):
@@ -70,7 +66,7 @@ def _under(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict | O
         return veto
     if answer is None or isinstance(answer, Outage) or answer.score is None:
         return _vetoed(veto, veto)
-    return _vetoed(veto, replace(answer, details=dict(answer.details) | {JUDGED: answer.score}))
+    return _vetoed(veto, replace(answer, details=dict(answer.details) | {JUDGED_DETAIL: answer.score}))
 
 
 def _vetoed(veto: Verdict, verdict: Verdict) -> Verdict:

@@ -14,8 +14,8 @@ from infra.settings.learner import KLSettings, LearnerSettings, LoraSettings, Va
 from infra.settings.objective import ObjectiveSettings
 from streams.records import TopicPartition
 from trainer.distributed.process_group import join_team
-from trainer.groups.seqset import SeqSet
 from trainer.leader.fsdp import shard
+from trainer.seqset import SeqSet
 from trainer.step.batch import TrainingBatch, pack_batch
 from trainer.step.layers import recompute_activations
 from trainer.step.models import ValueModel, load_causal_lm

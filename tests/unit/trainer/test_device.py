@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainer.distributed.device import CPU, DeviceError, chosen_device
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.batch import pack_batch
 from trainer.step.models import ValueModel, device_of, policy_forward, value_forward
 from trainer.weights import checkpoint

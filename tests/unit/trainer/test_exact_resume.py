@@ -6,7 +6,7 @@ import pytest
 import torch
 from ppo_cases import GROUP, VALUE, changed, drawn_batch, ppo_of
 
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.models import load_causal_lm
 from trainer.weights import checkpoint
 from trainer.weights.build_models import hold_in_bfloat16

@@ -6,8 +6,8 @@ from streams.codec import decode, encode
 from streams.messages import Route, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.groups.groups import GroupBook
-from trainer.groups.seqset import SeqSet
 from trainer.leader.segment_cache import Holding, with_segments
+from trainer.seqset import SeqSet
 
 
 def record(message, topic="scored", offset=0):

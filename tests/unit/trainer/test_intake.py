@@ -12,7 +12,7 @@ from streams.messages import Outcome, Purpose, VersionSpan
 from streams.records import Record
 from trainer.groups.batching import Intake
 from trainer.groups.replay import Source
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 
 
 def intake_of(

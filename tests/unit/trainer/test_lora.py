@@ -4,7 +4,7 @@ from test_ppo import GROUP, VALUE, batch_of, mean_logprob
 
 from infra.settings.learner import LoraSettings
 from streams.messages import WeightsKind
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint

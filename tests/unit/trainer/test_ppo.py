@@ -9,7 +9,7 @@ from ppo_cases import GROUP, VALUE, batch_of, changed, drawn_batch, ppo_of, with
 from test_batch import trajectory
 
 from streams.records import TopicPartition
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 from trainer.step.batch import pack_batch
 from trainer.step.models import load_causal_lm, policy_forward
 from trainer.step.ppo import split_rows

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.groups.seqset import SeqSet
+from trainer.seqset import SeqSet
 
 
 @given(st.lists(st.integers(0, 30)))

@@ -1,0 +1,50 @@
+"""The layers contracts cover every module, and a public class name is found in one place."""
+
+import ast
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("streams", "workers", "trainer", "infra")
+APART = ("infra.install", "infra.migrations", "workers.verifiers.example")
+"""Scripts and a user's example: nothing of the project imports them."""
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def modules() -> dict[str, Path]:
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py") if file.stat().st_size]
+    names = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+    return {name: file for name, file in names.items() if not is_in(name, APART)}
+
+
+def is_in(module: str, packages: tuple[str, ...] | set[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def layers_of(contract: dict[str, object]) -> set[str]:
+    layers = contract.get("layers", [])
+    assert isinstance(layers, list)
+    return {module.strip() for layer in layers for module in layer.split("|")}
+
+
+def test_every_module_has_a_floor() -> None:
+    floors = layers_of(CONTRACTS[0])
+    assert [name for name in modules() if not is_in(name, floors)] == []
+
+
+def test_every_room_that_a_contract_orders_is_ordered_whole() -> None:
+    for contract in CONTRACTS[1:]:
+        rooms = layers_of(contract)
+        parents = {room.rpartition(".")[0] for room in rooms}
+        inside = [name for name in modules() if is_in(name, parents) and name not in parents]
+        assert [name for name in inside if not is_in(name, rooms)] == [], contract["name"]
+
+
+def test_a_public_class_name_is_found_in_one_place() -> None:
+    places = defaultdict(list)
+    for name, file in modules().items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
