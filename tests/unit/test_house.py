@@ -1,8 +1,6 @@
-"""The layers contracts cover every module, and a public class name is found in one place."""
+"""The layers contracts cover every module."""
 
-import ast
 import tomllib
-from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -39,12 +37,3 @@ def test_every_room_that_a_contract_orders_is_ordered_whole() -> None:
         parents = {room.rpartition(".")[0] for room in rooms}
         inside = [name for name in modules() if is_in(name, parents) and name not in parents]
         assert [name for name in inside if not is_in(name, rooms)] == [], contract["name"]
-
-
-def test_a_public_class_name_is_found_in_one_place() -> None:
-    places = defaultdict(list)
-    for name, file in modules().items():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(name)
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
