@@ -22,7 +22,7 @@ Metrics = dict[tuple[str, Labels], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Scrape:
     """All processes at one time."""
 
     at: float
@@ -74,12 +74,12 @@ class Scraper:
         self._last: dict[str, Metrics] = {}
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="scrape")
 
-    def scrape(self, endpoints: Mapping[str, str]) -> Snapshot:
+    def scrape(self, endpoints: Mapping[str, str]) -> Scrape:
         """`endpoints`: service -> URL of its /metrics."""
         answers = dict(zip(endpoints, self._pool.map(_fetch, endpoints.values()), strict=True))
         self._last |= {name: found for name, found in answers.items() if found is not None}
         silent = frozenset(name for name, found in answers.items() if found is None)
-        return Snapshot(at=time.time(), services=dict(self._last), silent=silent)
+        return Scrape(at=time.time(), services=dict(self._last), silent=silent)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

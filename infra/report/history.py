@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-from infra.scrape import Snapshot
+from infra.scrape import Scrape
 
 FILE_NAME = "metrics.jsonl"
 
@@ -41,7 +41,7 @@ _BY_LABEL = {
 }
 
 
-def row(snapshot: Snapshot, started: float, phase: str) -> dict[str, Any]:
+def row(snapshot: Scrape, started: float, phase: str) -> dict[str, Any]:
     """What is kept of a snapshot. `started`: Unix seconds of the run's start."""
     return (
         {"seconds": round(snapshot.at - started, 1), "phase": phase}

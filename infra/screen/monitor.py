@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.local.state import ServiceLine
 from infra.report import history
-from infra.scrape import Scraper, Snapshot
+from infra.scrape import Scrape, Scraper
 from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
@@ -48,7 +48,7 @@ class Monitor:
         self._engine = engine
         self._keep = keep
         self._scraper = Scraper()
-        self._before = Snapshot(at=run.started)
+        self._before = Scrape(at=run.started)
         self._facts = RunFactsNow()
         self._rewards = Rewards()
         self._plain_at = 0.0
@@ -79,7 +79,7 @@ class Monitor:
         self._show(view)
         return view
 
-    def _view(self, services: Sequence[ServiceLine], now: Snapshot) -> View:
+    def _view(self, services: Sequence[ServiceLine], now: Scrape) -> View:
         before = self._before
         generated, trained = token_rates(now, before)
         return View(
@@ -106,7 +106,7 @@ class Monitor:
             print(line(view), flush=True)
 
 
-def _process_row(service: ServiceLine, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> ProcessRow:
+def _process_row(service: ServiceLine, now: Scrape, before: Scrape, facts: RunFactsNow) -> ProcessRow:
     return ProcessRow(
         name=service.name,
         state=service.status,

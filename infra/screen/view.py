@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from infra.scrape import Snapshot
+from infra.scrape import Scrape
 from infra.screen.facts import RunFactsNow
 
 
@@ -64,7 +64,7 @@ class Rewards:
         self._window = window
         self._by_domain: dict[str, dict[int, float]] = {}
 
-    def update(self, snapshot: Snapshot) -> dict[str, float]:
+    def update(self, snapshot: Scrape) -> dict[str, float]:
         version = int(snapshot.largest("rewardstream_policy_version") or 0)
         for domain, reward in snapshot.by("rewardstream_learner_reward", "domain").items():
             steps = self._by_domain.setdefault(domain, {})
@@ -75,7 +75,7 @@ class Rewards:
         return {domain: sum(steps.values()) / len(steps) for domain, steps in self._by_domain.items()}
 
 
-def topic_rows(now: Snapshot, before: Snapshot, prefix: str) -> list[TopicRow]:
+def topic_rows(now: Scrape, before: Scrape, prefix: str) -> list[TopicRow]:
     """One a topic and the stage that reads it."""
     name = "rewardstream_messages_total"
     stages = now.by(name, "stage")
@@ -100,7 +100,7 @@ def domain_rows(rewards: Mapping[str, float], heldout: Mapping[str, Mapping[str,
     ]
 
 
-def token_rates(now: Snapshot, before: Snapshot) -> tuple[float, float]:
+def token_rates(now: Scrape, before: Scrape) -> tuple[float, float]:
     """(generated, trained on), tokens a second."""
     seconds = now.at - before.at
     names = ("rewardstream_generated_tokens_total", "rewardstream_learner_tokens_total")
@@ -112,7 +112,7 @@ def token_rates(now: Snapshot, before: Snapshot) -> tuple[float, float]:
     return generated, trained
 
 
-def doing(name: str, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> str:
+def doing(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
     """What a process is at, in a few words."""
     if name in now.silent:
         return "silent"
@@ -132,18 +132,18 @@ def doing(name: str, now: Snapshot, before: Snapshot, facts: RunFactsNow) -> str
     return texts.get(name, f"{_stage_rate(name, now, before):.1f} records/s")
 
 
-def _verdict_rate(service: str, now: Snapshot, before: Snapshot) -> float:
+def _verdict_rate(service: str, now: Scrape, before: Scrape) -> float:
     """Each process serves its own counter."""
     return _own_rate(service, "rewardstream_scorer_requests_total", now, before)
 
 
-def _stage_rate(service: str, now: Snapshot, before: Snapshot) -> float:
+def _stage_rate(service: str, now: Scrape, before: Scrape) -> float:
     return _own_rate(service, "rewardstream_messages_total", now, before)
 
 
-def _own_rate(service: str, name: str, now: Snapshot, before: Snapshot) -> float:
+def _own_rate(service: str, name: str, now: Scrape, before: Scrape) -> float:
     after, earlier = (
-        Snapshot(snapshot.at, {service: snapshot.services.get(service, {})}).total(name) for snapshot in (now, before)
+        Scrape(snapshot.at, {service: snapshot.services.get(service, {})}).total(name) for snapshot in (now, before)
     )
     return _rate(after - earlier, now.at - before.at)
 

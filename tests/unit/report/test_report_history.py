@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.report import history
-from infra.scrape import Scraper, Snapshot, parse
+from infra.scrape import Scrape, Scraper, parse
 
 TEXT = """\
 # HELP rewardstream_rollouts_total Rollouts published.
@@ -22,8 +22,8 @@ python_info{version="3.11"} 1.0
 """
 
 
-def snapshot(text: str = TEXT, at: float = 100.0) -> Snapshot:
-    return Snapshot(at, {"one": parse(text), "two": parse("rewardstream_policy_version 0.0\n")})
+def snapshot(text: str = TEXT, at: float = 100.0) -> Scrape:
+    return Scrape(at, {"one": parse(text), "two": parse("rewardstream_policy_version 0.0\n")})
 
 
 def test_only_own_metrics_without_buckets_are_kept() -> None:

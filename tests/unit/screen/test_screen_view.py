@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from infra.scrape import Snapshot, parse
+from infra.scrape import Scrape, parse
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
 from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
@@ -25,8 +25,8 @@ rewardstream_learner_tokens_total{kind="computed"} 900.0
 """
 
 
-def snapshot(text: str, at: float, service: str = "rtv") -> Snapshot:
-    return Snapshot(at, {service: parse(text)})
+def snapshot(text: str, at: float, service: str = "rtv") -> Scrape:
+    return Scrape(at, {service: parse(text)})
 
 
 def test_topics_have_rates_and_lag_without_the_runs_prefix() -> None:
@@ -48,7 +48,7 @@ def test_a_scorer_says_its_own_verdicts() -> None:
 
 
 def test_a_process_that_does_not_answer_is_silent() -> None:
-    now = Snapshot(102, {"rtv": parse(NOW)}, frozenset({"rtv"}))
+    now = Scrape(102, {"rtv": parse(NOW)}, frozenset({"rtv"}))
     assert doing("rtv", now, snapshot(BEFORE, 100), RunFactsNow()) == "silent"
 
 
