@@ -13,9 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from measures import measure, note
-
-sys.path.append(str(Path(__file__).parents[1]))  # where the server's start and end are
-
 from vllm_server import MODEL, serve_vllm
 
 from infra.settings.genrm import GenRMSettings

@@ -22,7 +22,7 @@ from streams.topics import Topic, topic_name
 
 pytestmark = pytest.mark.slow
 
-APP = Path(__file__).with_name("loss_app.py")
+APP = Path(__file__).parents[1] / "support" / "loss_app.py"
 COUNT = 20
 HELD = 5
 VALUES = [b"%d" % number for number in range(COUNT)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import save_tiny_model
+from support.tiny_model import save_tiny_model
 
 from infra.settings.learner import LearnerSettings, ValueSettings
 from trainer.seqset import SeqSet

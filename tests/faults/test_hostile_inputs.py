@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hostile_mutations import responses
-from hostile_seeds import Seed, can_be_right_without_data, seeds
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from support.hostile_mutations import responses
+from support.hostile_seeds import Seed, can_be_right_without_data, seeds
 
 from infra.settings.tree import RtvSettings, SandboxSettings
 from streams.messages import Status

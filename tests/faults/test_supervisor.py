@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from supervised import (
+from support.supervised import (
     CRASH,
     DIVERGE,
     FAMILY,

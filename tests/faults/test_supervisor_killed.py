@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import supervised
-from supervised import FAMILY, IDLE, STUBBORN, await_true, survivors, tree_of
+from support import supervised
+from support.supervised import FAMILY, IDLE, STUBBORN, await_true, survivors, tree_of
 
 PHASES = {
     "starting": "",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-import supervised
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
-from supervised import IDLE, await_true, pid_of, services, settings_in, survivors
+from support import supervised
+from support.supervised import IDLE, await_true, pid_of, services, settings_in, survivors
 
 from infra.db.models import Run
 from infra.local import background

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from bench.vllm_server import serve_vllm
 from sqlalchemy import Engine, text
-from vllm_server import serve_vllm
 
 from infra.db.engine import make_engine, parse_url
 from infra.db.migrate import upgrade_engine

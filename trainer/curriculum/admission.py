@@ -23,7 +23,7 @@ with S = 0 in the very next one, as synchronous training demands.
     group, g among them, so it is g's own). Groups that were filtered, expired or failed only lower the counts.
     Hence at most floor((B - 1 + W - 1) / P) = S + floor((P - 1 + W - 1) / P) = S + ceil((W - 1) / P) steps. With
     S = 0 a step trains P = B groups, which are all that are open: g is among them. QED
-    Tight: for every S > 0, P and f some order of completion reaches the bound (tests/unit/curriculum).
+    Tight: for every S > 0, P and f some order of completion reaches the bound (tests/unit/trainer/curriculum).
     A token may be older than its group's dispatch by as many versions as the engine then lags behind the
     announcement; that comes on top.
 

@@ -1,6 +1,6 @@
 """The one interface to whatever generates: requests in, tokens out, weights swapped between two steps.
 
-Invariants that every engine keeps (tests/unit/engines/contract.py):
+Invariants that every engine keeps (tests/support/engine_contract.py):
 - The log-probabilities of a generation are those of the distribution its tokens were sampled from.
 - `load_weights` drops no running request: their tokens so far stay, later ones come from the new weights, and
   `spans` says which version made which.

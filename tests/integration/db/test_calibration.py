@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from score_rows import record
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
+from support.score_rows import record
 
 from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import Group, Prompt

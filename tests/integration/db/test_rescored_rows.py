@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from score_rows import record
 from sqlalchemy import Engine, select
+from support.score_rows import record
 
 from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.rescores import RESCORED, write_rescored

@@ -6,8 +6,8 @@ from dataclasses import asdict, fields, replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from score_rows import record
 from sqlalchemy import delete, func, select
+from support.score_rows import record
 
 from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.sink import ScoredRecord, ScoreSink

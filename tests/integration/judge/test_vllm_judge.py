@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from judge_contract import FRANCE, ITALY, WRITING, JudgeContract, judged
-from vllm_server import MODEL
+from bench.vllm_server import MODEL
+from support.judge_contract import FRANCE, ITALY, WRITING, JudgeContract, judged
 
 from infra.settings.genrm import GenRMSettings
 from streams.messages import Question

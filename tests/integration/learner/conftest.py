@@ -1,17 +1,13 @@
 """A learner's settings on the session's broker, with a tiny policy and topics of its own."""
 
-import sys
 import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from tiny_model import save_tiny_model
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "trainer"))
-
-from learner_loop import LearnerLoop
+from support.learner_loop import LearnerLoop
+from support.tiny_model import save_tiny_model
 
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs

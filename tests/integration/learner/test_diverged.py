@@ -2,7 +2,7 @@
 
 import json
 
-from learner_loop import LearnerLoop
+from support.learner_loop import LearnerLoop
 
 from infra.cli.errors import ExitCode
 from streams.messages import Outcome

@@ -4,7 +4,7 @@ import signal
 from collections import Counter
 
 import pytest
-from learner_loop import LearnerLoop
+from support.learner_loop import LearnerLoop
 
 from streams.clients import LogReader, confirm, send
 from streams.dead_letters import list_dead_letters

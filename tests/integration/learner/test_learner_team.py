@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from learner_loop import LearnerLoop
+from support.learner_loop import LearnerLoop
 
 from streams.clients import confirm, send
 from streams.messages import Outcome

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from learner_loop import LearnerLoop
+from support.learner_loop import LearnerLoop
 
 from infra.settings.tree import Settings
 from streams.messages import PolicyVersion

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from builders import scored, ticket
-from learner_loop import LearnerLoop
+from support.builders import scored, ticket
+from support.learner_loop import LearnerLoop
 
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import sharded_steps
 import torch
 from safetensors.torch import load_file
-from sharded_steps import CASES, HISTORY, batch, take_steps, whole_ppo
+from support import sharded_steps
+from support.sharded_steps import CASES, HISTORY, batch, take_steps, whole_ppo
 
 from streams.messages import WeightsKind
 from trainer.step.ppo import PPO

@@ -1,15 +1,11 @@
 """A run that is over: its folder, its log on a real broker, its database."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-
-sys.path += [str(Path(__file__).parents[2] / "unit" / "streams"), str(Path(__file__).parents[2] / "unit" / "judges")]
-
-from past_run import PastRun
+from support.past_run import PastRun
 
 from infra.local.run_folder import write_settings
 from infra.settings.tree import Settings

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from past_run import INSTALLED, JUDGED, MATH, RIGHT, WRONG, PastRun
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
-from tiny_judge import save_tiny_judge
+from support.past_run import INSTALLED, JUDGED, MATH, RIGHT, WRONG, PastRun
+from support.tiny_judge import save_tiny_judge
 
 from infra.cli.errors import ExitCode
 from infra.db.models import PromptStats, Score

@@ -4,9 +4,9 @@ import signal
 import time
 
 import pytest
-from past_run import INSTALLED, RIGHT, WRONG, PastRun
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
+from support.past_run import INSTALLED, RIGHT, WRONG, PastRun
 
 from infra.db.models import Score
 from streams.clients import LogReader

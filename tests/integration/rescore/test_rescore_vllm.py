@@ -4,8 +4,8 @@ import json
 
 import msgspec
 import pytest
-from past_run import JUDGED, PastRun
-from vllm_server import MODEL
+from bench.vllm_server import MODEL
+from support.past_run import JUDGED, PastRun
 
 
 @pytest.mark.vllm

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from past_run import INSTALLED, RIGHT, WRONG, PastRun
 from sqlalchemy import Engine
+from support.past_run import INSTALLED, RIGHT, WRONG, PastRun
 
 from infra.local.broker import open_broker
 from infra.local.run_folder import write_settings

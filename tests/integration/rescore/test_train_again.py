@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from past_run import INSTALLED, RIGHT, WRONG, PastRun
-from tiny_model import save_tiny_model
+from support.past_run import INSTALLED, RIGHT, WRONG, PastRun
+from support.tiny_model import save_tiny_model
 
 from infra.cli.errors import ExitCode
 from streams.clients import LogReader

@@ -6,8 +6,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from rollout_loop import Loop
-from tiny_model import save_tiny_model
+from support.rollout_loop import Loop
+from support.tiny_model import save_tiny_model
 
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs

@@ -7,7 +7,7 @@ import fsspec
 import pytest
 import torch
 from kafka import KafkaConsumer, TopicPartition
-from rollout_loop import Loop, read_until, rollouts_of
+from support.rollout_loop import Loop, read_until, rollouts_of
 
 from infra import metrics
 from streams.arrays import unpack_logprobs, unpack_tokens

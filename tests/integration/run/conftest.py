@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
-from tiny_judge import save_tiny_judge
-from tiny_model import save_tiny_model
+from support.tiny_judge import save_tiny_judge
+from support.tiny_model import save_tiny_model
 
 SETTINGS = """\
 [rollout.engine]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_model import save_tiny_model
+from support.tiny_model import save_tiny_model
 
 STOP_SECONDS = 10.0
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from selector_loop import Loop
-from selector_peer import Peer
 from sqlalchemy import Engine
+from support.selector_loop import Loop
+from support.selector_peer import Peer
 
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs

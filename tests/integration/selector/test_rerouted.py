@@ -1,6 +1,6 @@
 """Prompts that change their scorer while the run trains on them."""
 
-from selector_loop import MAX_ROUNDS, play, reach
+from support.selector_loop import MAX_ROUNDS, play, reach
 
 from streams.messages import Purpose
 from trainer.curriculum.runs import Phase

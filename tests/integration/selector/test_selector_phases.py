@@ -5,8 +5,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from selector_loop import play, reach, rows
 from sqlalchemy import select, update
+from support.selector_loop import play, reach, rows
 
 from infra.db.models import Evaluation, Group, Prompt, Run, Selection
 from infra.settings.tree import TopicSettings

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from selector_loop import play, reach, rows
 from sqlalchemy import select, update
+from support.selector_loop import play, reach, rows
 
 from infra.db.models import Evaluation, Group
 from streams.clients import DeliveryError

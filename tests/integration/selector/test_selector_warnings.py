@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from selector_loop import play, rows
 from sqlalchemy import select, update
+from support.selector_loop import play, rows
 
 from infra.db.models import Evaluation, Group
 from streams.messages import Outcome

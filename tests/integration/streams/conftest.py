@@ -1,16 +1,10 @@
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.stage_loop import Loop
 
 from infra.settings.tree import Settings
-
-# The examples of every message, and the judge's server, serve both kinds of tests.
-UNIT = Path(__file__).parents[2] / "unit"
-sys.path += [str(UNIT / "streams"), str(UNIT / "judges")]
-
-from stage_loop import Loop  # noqa: E402 (needs the path above)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from examples import EXAMPLES
 from kafka import KafkaProducer
+from support.examples import EXAMPLES
 
 from infra.settings.tree import BrokerSettings, Settings
 from streams.admin import TopicMismatchError, create_topics, list_topics, require_topics, topic_specs

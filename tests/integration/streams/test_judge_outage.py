@@ -10,9 +10,9 @@ from urllib.request import urlopen
 
 import msgspec
 import pytest
-from judge_server import JudgeServer, serving
-from stage_loop import Loop, free_port, rollout, wait_until
-from tiny_judge import save_tiny_judge
+from support.judge_server import JudgeServer, serving
+from support.stage_loop import Loop, free_port, rollout, wait_until
+from support.tiny_judge import save_tiny_judge
 
 from infra.settings.tree import Settings
 from streams.codec import decode

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from stage_loop import Loop, rollout, wait_until
-from tiny_judge import save_tiny_judge
+from support.stage_loop import Loop, rollout, wait_until
+from support.tiny_judge import save_tiny_judge
 
 from infra.settings.tree import Settings
 from streams.codec import decode

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from stage_loop import Loop, rollout, wait_until
-from tiny_judge import save_tiny_judge
+from support.stage_loop import Loop, rollout, wait_until
+from support.tiny_judge import save_tiny_judge
 
 from infra.db.calibration import read_calibration
 from infra.db.models import PromptStats, Score

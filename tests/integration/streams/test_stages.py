@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from stage_loop import PATIENCE, Loop, rollout, wait_until
-from stage_process import running
-from tiny_judge import save_tiny_judge
+from support.stage_loop import PATIENCE, Loop, rollout, wait_until
+from support.stage_process import running
+from support.tiny_judge import save_tiny_judge
 
 from infra.db.models import PromptStats, Score
 from infra.settings.tree import Settings

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from stage_loop import Loop, rollout
-from vllm_server import MODEL
+from bench.vllm_server import MODEL
+from support.stage_loop import Loop, rollout
 
 from infra.settings.tree import Settings
 from streams.codec import decode

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from examples import EXAMPLES, GOLDEN, golden_path
+from support.examples import EXAMPLES, GOLDEN, golden_path
 
 from streams import messages
 from streams.codec import DecodeError, decode, decode_by_schema, encode, headers_of

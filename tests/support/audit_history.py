@@ -1,0 +1,158 @@
+"""A sound run as the audit sees it, made by hand, to be broken in one place by each test."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from streams.codec import encode, headers_of
+from streams.messages import (
+    GroupClosed,
+    LineageStarted,
+    Outcome,
+    PromptTicket,
+    Purpose,
+    Question,
+    Rollout,
+    Route,
+    Sampling,
+    ScoredTrajectory,
+    Status,
+    Timings,
+)
+from streams.records import Record
+from support.lineage_messages import RUN, closed, started
+from trainer.audit.audit import report_on
+from trainer.audit.evidence import DatabaseEvidence, GroupRow, digest, read_log
+from trainer.audit.rules import Evidence
+
+END = 1000.0
+SAMPLES = 2
+SINK = {("scored", 0): 1000}
+
+
+def ticket(seq, purpose=Purpose.TRAIN, **changes):
+    made = PromptTicket(
+        run_id=RUN,
+        group_id=f"{RUN}:{seq}",
+        seq=seq,
+        prompt_id="p",
+        domain="qa",
+        purpose=purpose,
+        samples=SAMPLES,
+        messages=({"role": "user", "content": "?"},),
+        question=Question(prompt="?", ground_truth="!"),
+        sampling=Sampling(temperature=1.0, max_new_tokens=1),
+        deadline=0.0,
+        dispatched_at=0.0,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def rollout(seq, index):
+    of = ticket(seq)
+    return Rollout(
+        run_id=RUN,
+        group_id=of.group_id,
+        rollout_id=f"{of.group_id}/{index}",
+        seq=seq,
+        prompt_id="p",
+        domain="qa",
+        purpose=of.purpose,
+        index=index,
+        group_size=SAMPLES,
+        segments=(),
+        spans=(),
+        finish_reason="stop",
+        text="",
+        question=of.question,
+        sampling=of.sampling,
+        timings=Timings(dispatched=0.0, started=0.0, finished=0.0),
+        deadline=0.0,
+    )
+
+
+def verdict(seq, index, score=1.0, status=Status.JUDGED, route=Route.GENRM):
+    return ScoredTrajectory(
+        rollout=rollout(seq, index),
+        score=score,
+        status=status,
+        why="",
+        route=route,
+        scorer="judge",
+        scorer_version="1",
+        seconds=0.0,
+        scored_at=0.0,
+    )
+
+
+TOPICS = {
+    PromptTicket: "prompts",
+    Rollout: "rollouts",
+    ScoredTrajectory: "scored",
+    GroupClosed: "groups.closed",
+    LineageStarted: "groups.closed",
+}
+
+
+class History:
+    """A sound run: group 0 is measured, 1 to 3 trained, 2 twice, since the learner resumed; 4 expired half done."""
+
+    def __init__(self):
+        self.messages = [
+            started(1, 0),
+            *(ticket(seq, Purpose.EVAL if seq == 0 else Purpose.TRAIN) for seq in range(5)),
+            ticket(3),
+            *(rollout(seq, index) for seq in range(4) for index in range(SAMPLES)),
+            rollout(1, 0),
+            *(verdict(seq, index) for seq in range(4) for index in range(SAMPLES)),
+            verdict(1, 0, 0.0),
+            verdict(1, 0, route=Route.RTV),
+            rollout(4, 0),
+            verdict(4, 0, None, Status.INFRA_ERROR),
+            closed(0, 0, Outcome.FILTERED),
+            closed(1, 1),
+            closed(2, 2),
+            started(2, 2),
+            closed(2, 2, lineage=2),
+            closed(3, 3, lineage=2),
+            closed(4, 4, Outcome.EXPIRED, lineage=2),
+        ]
+        self.extra = []
+        self.rows = {
+            seq: GroupRow(seq, f"{RUN}:{seq}", "eval" if seq == 0 else "train", SAMPLES, True, b"", *end)
+            for seq, end in enumerate(
+                [("filtered", 1, 0), ("trained", 1, 1), ("trained", 2, 2), ("trained", 2, 3), ("expired", 2, 4)]
+            )
+        }
+        for seq, row in self.rows.items():
+            purpose = Purpose.EVAL if seq == 0 else Purpose.TRAIN
+            self.rows[seq] = replace(row, digest=digest(encode(ticket(seq, purpose))))
+        self.scores = {f"{RUN}:0": 2, f"{RUN}:1": 3, f"{RUN}:2": 2, f"{RUN}:3": 2, f"{RUN}:4": 1}
+        self.bad_scores = []
+        self.finished = True
+
+    def drop(self, kind, **fields):
+        def matches(message):
+            plain = message.rollout if isinstance(message, ScoredTrajectory) else message
+            return isinstance(message, kind) and all(getattr(plain, k) == v for k, v in fields.items())
+
+        kept = [message for message in self.messages if not matches(message)]
+        assert len(kept) < len(self.messages)
+        self.messages = kept
+
+    def row(self, seq, **changes):
+        self.rows[seq] = replace(self.rows[seq], **changes)
+
+    def evidence(self):
+        records = [
+            Record(TOPICS[type(m)], 0, offset, 0.0, b"k", encode(m), tuple(headers_of(m)))
+            for offset, m in enumerate(self.messages)
+        ]
+        end = datetime.fromtimestamp(END, UTC) if self.finished else None
+        phase = "finished" if self.finished else "train"
+        database = DatabaseEvidence(phase, end, dict(self.rows), dict(self.rows), self.scores, self.bad_scores)
+        return Evidence(RUN, read_log(RUN, records + self.extra, SINK), database)
+
+    def violations(self):
+        return {(violation.kind, violation.group) for violation in report_on(self.evidence()).violations}

@@ -1,0 +1,95 @@
+"""A selector that can be killed between rounds, and how far a test plays its run."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from infra.db.models import Group
+from infra.settings.tree import Settings
+from support.selector_peer import Peer
+from trainer.curriculum import selector
+from trainer.curriculum.context import Context
+from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.learner_watch import Watch
+from trainer.curriculum.lineages import Lineages
+from trainer.curriculum.phases import Phases
+from trainer.curriculum.runs import Phase
+from trainer.curriculum.selector_lock import Session
+
+MAX_ROUNDS = 200
+"""No run here needs a third of them: an endless loop ends as a failure."""
+
+
+@dataclass
+class Loop:
+    """One run: its settings, its database, its peer, and a selector that can be killed between rounds."""
+
+    settings: Settings
+    engine: Engine
+    bootstrap: str
+    peer: Peer
+    _session: Session | None = None
+    _watch: Watch | None = None
+
+    def start(self, dispatcher: type[Dispatcher] = Dispatcher) -> tuple[Context, Phases]:
+        """A selector process's state, as its main makes it."""
+        self.kill()
+        self._session = Session(self.engine, self.settings.run.id)
+        self._watch = Watch.open(self.settings, self.bootstrap)
+        outbox = dispatcher(self.settings, self._session, self.peer.producer)
+        context = Context(self.settings, self._session, self._watch, outbox, Lineages())
+        return context, selector.resume(context)
+
+    def round(self, context: Context, phases: Phases) -> bool:
+        """One turn of the selector's loop; returns whether the run is finished."""
+        if phases.advance():
+            return True
+        selector._apply(context, context.watch.catch_up())
+        return False
+
+    def kill(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        if self._watch is not None:
+            self._watch.reader.close()
+        self._session = self._watch = None
+
+    def groups(self, **equal) -> list[Group]:
+        with self.engine.connect() as connection:
+            query = select(Group.__table__).where(Group.run_id == self.settings.run.id).order_by(Group.seq)
+            rows = connection.execute(query).all()
+        return [row for row in rows if all(getattr(row, name) == value for name, value in equal.items())]
+
+
+def play(loop, *, restart=False):
+    """The run to its end; the selector is killed and started again after every round if `restart`."""
+    context, phases = loop.start()
+    seen = [phases.phase]
+    for _ in range(MAX_ROUNDS):
+        finished = loop.round(context, phases)
+        loop.peer.work()
+        if phases.phase is Phase.DRAIN:
+            loop.peer.finish_short()
+        if restart:
+            context, phases = loop.start()
+        if phases.phase is not seen[-1]:
+            seen.append(phases.phase)
+        if finished:
+            return seen
+    raise AssertionError(f"the run stands in {phases.phase}")
+
+
+def reach(loop, phase):
+    """A selector in `phase`, before its first round there."""
+    context, phases = loop.start()
+    for _ in range(MAX_ROUNDS):
+        if phases.phase is phase:
+            return context, phases
+        loop.round(context, phases)
+        loop.peer.work()
+    raise AssertionError(f"the run stands in {phases.phase}")
+
+
+def rows(engine, query):
+    with engine.connect() as connection:
+        return connection.execute(query).all()

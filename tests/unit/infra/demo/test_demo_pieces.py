@@ -1,0 +1,112 @@
+"""Pieces of preparation: complete or absent, made once, named by what they were made from."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.tiny_model import save_tiny_model
+
+from infra.demo.artifacts import content_hash, model_hash, piece
+
+
+def write(folder: Path) -> dict[str, Any]:
+    (folder / "content").write_text("whole")
+    return {"answer": 42}
+
+
+def folders(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
+
+
+def test_a_piece_is_made_once(tmp_path: Path) -> None:
+    calls = []
+
+    def make(folder: Path) -> dict[str, Any]:
+        calls.append(folder)
+        return write(folder)
+
+    first = piece(tmp_path, "sft", {"steps": 1}, make)
+    second = piece(tmp_path, "sft", {"steps": 1}, make)
+    assert len(calls) == 1
+    assert (first.made, second.made) == (True, False)
+    assert first.report == second.report == {"answer": 42}
+    assert first.folder == second.folder
+    assert second.seconds == first.seconds
+    assert (second.folder / "content").read_text() == "whole"
+
+
+def test_other_inputs_make_another_piece(tmp_path: Path) -> None:
+    made = {piece(tmp_path, "sft", {"steps": steps}, write).folder for steps in (1, 2)}
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interrupted_piece_leaves_nothing_and_is_made_later(tmp_path: Path, error: type[BaseException]) -> None:
+    def stop(folder: Path) -> dict[str, Any]:
+        write(folder)
+        raise error
+
+    with pytest.raises(error):
+        piece(tmp_path, "sft", {}, stop)
+    assert folders(tmp_path) == []
+    assert piece(tmp_path, "sft", {}, write).made
+
+
+def test_a_killed_maker_leaves_no_piece_and_its_rest_is_cleared(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from infra.demo.artifacts import piece\n"
+        "def make(folder):\n"
+        "    (folder / 'content').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "piece(Path(sys.argv[1]), 'sft', {}, make)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, env=os.environ)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(folders(tmp_path)) == 1  # its temporary folder, under a name that is no piece's
+    found = piece(tmp_path, "sft", {}, write)
+    assert found.made
+    assert folders(tmp_path) == [found.folder.name]
+
+
+def test_two_that_ask_at_once_make_it_once(tmp_path: Path) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    made = []
+
+    def make(folder: Path) -> dict[str, Any]:
+        made.append(folder)
+        inside.set()
+        assert go_on.wait(30)
+        return write(folder)
+
+    def ask() -> None:
+        found.append(piece(tmp_path, "sft", {}, make).folder)
+
+    found: list[Path] = []
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads[0].start()
+    assert inside.wait(30)
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(made) == 1
+    assert len(set(found)) == 1
+
+
+def test_the_hash_is_of_content_not_of_order() -> None:
+    assert content_hash({"a": 1, "b": [1, 2]}) == content_hash({"b": [1, 2], "a": 1})
+    assert content_hash({"a": [1, 2]}) != content_hash({"a": [2, 1]})
+    with pytest.raises(TypeError):
+        content_hash({"a": object()})
+
+
+def test_a_models_hash_follows_its_weights_and_not_its_place(tmp_path: Path) -> None:
+    same = [save_tiny_model(tmp_path / name, seed=1) for name in ("one", "two")]
+    other = save_tiny_model(tmp_path / "three", seed=2)
+    assert model_hash(same[0]) == model_hash(same[1]) != model_hash(other)
+    (same[0] / "report.json").write_text("{}")
+    assert model_hash(same[0]) == model_hash(same[1])

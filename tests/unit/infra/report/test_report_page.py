@@ -1,0 +1,104 @@
+"""The page: whole in itself, honest about what it shows, and safe with what a model writes."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.report_rows import START, group, response
+
+from infra.db.calibration import Calibration
+from infra.report import html
+from infra.report.collect import RunRecord, SelectionRow
+from infra.report.markup import number
+from infra.report.summary import RunFacts, summarise
+
+NASTY = '<script>alert("x")</script> & $money'
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    groups = tuple(
+        group(seq, domain="writing", staleness=seq % 2, version=seq + 1, closed_at=START + timedelta(seconds=seq + 2))
+        for seq in range(4)
+    )
+    responses = tuple(
+        response(f"p{number}", label, score, "writing", why=NASTY, text=f"{NASTY} the sea is calm {number}")
+        for number in range(5)
+        for label, score in (("before", 0.0), ("after", number / 4))
+    )
+    suspicious = SelectionRow(0, "p1", "writing", "new", False, "out: suspicious: 4 of 4 responses agree", None)
+    return RunRecord("run", "finished", START, START, START, groups, responses, (suspicious,), {"p1": NASTY})
+
+
+def page(record: RunRecord, folder: Path) -> str:
+    facts = RunFacts(wall_seconds=1.0, prepare_seconds=0.0, broker="embedded", seed=0, audit={"violations": []})
+    history = [
+        {"seconds": 20.0 * step, "policy_version": step, "entropy": 1.0, "clip_share": 0.0, "loss": {"policy": 0.1},
+         "gradient_norm": {"policy": 1.0}, "generated_tokens": 100.0 * step, "target_tokens": 10.0 * step}
+        for step in range(4)
+    ]  # fmt: skip
+    summary = summarise(record, history, facts)
+    return html.write(folder, summary, record, history, {"settings": "settings.json"}).read_text()
+
+
+def test_the_routes_are_compared_where_both_scored(record: RunRecord, tmp_path: Path) -> None:
+    assert "GenRM against RTV" not in page(record, tmp_path)
+    found = Calibration("writing", "exact@1", "genrm-hf@abc", 40, 30, 5, 3, -0.25)
+    shown = page(replace(record, calibration=(found,)), tmp_path)
+    section = shown[shown.index("GenRM against RTV") :]
+    section = section[: section.index("</section>")]
+    for cell in ("exact@1", "genrm-hf@abc", "40", "0.8", "0.5", "0.1", "-0.25"):
+        assert cell in section
+
+
+def test_everything_is_inside_the_page(record: RunRecord, tmp_path: Path) -> None:
+    text = page(record, tmp_path)
+    assert len(re.findall(r'src="data:image/png;base64,', text)) == 5
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {
+        "heldout",
+        "reward",
+        "learner",
+        "outcomes",
+        "throughput",
+    }
+
+
+def test_what_a_model_writes_is_text(record: RunRecord, tmp_path: Path) -> None:
+    text = page(record, tmp_path)
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; $money" in text
+
+
+def test_samples_are_the_largest_gain_the_median_and_the_largest_loss(record: RunRecord, tmp_path: Path) -> None:
+    shown = re.findall(r"after \[(\d\.\d\d)\]", page(record, tmp_path))
+    assert shown == ["1.00", "0.50", "0.00"]
+
+
+def test_prompts_that_were_set_aside_are_named(record: RunRecord, tmp_path: Path) -> None:
+    assert "out: suspicious: 4 of 4 responses agree" in page(record, tmp_path)
+
+
+def test_collapse_onto_a_template_is_an_alarm(record: RunRecord, tmp_path: Path) -> None:
+    varied = [
+        response(f"q{number}", "before", 0.0, "writing", text=f"word{number} is like no other") for number in range(30)
+    ]
+    same = [response(f"q{number}", "after", 1.0, "writing", text="The sea is calm and wide") for number in range(30)]
+    assert "No alarm." in page(replace(record, responses=tuple(varied)), tmp_path)
+    assert "Alarm in writing" in page(replace(record, responses=(*varied, *same)), tmp_path)
+
+
+def test_a_run_that_was_cut_short_has_a_page(record: RunRecord, tmp_path: Path) -> None:
+    empty = replace(record, groups=(), responses=(), selections=())
+    facts = RunFacts(wall_seconds=1.0, prepare_seconds=0.0, broker="embedded", seed=0)
+    path = html.write(tmp_path, summarise(empty, [], facts), empty, [], {})
+    assert "not audited" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "&ndash;"), (0.5, "0.5"), (1234, "1,234"), (0.12345, "0.123"), ("<", "&lt;")]
+)
+def test_numbers(value: object, shown: str) -> None:
+    assert number(value) == shown

@@ -1,0 +1,218 @@
+"""Each kind of violation, made by hand in an otherwise sound history, is caught and names its group."""
+
+from dataclasses import replace
+
+import pytest
+from support.audit_history import END, History, rollout, ticket, verdict
+from support.lineage_messages import RUN, closed, started
+
+from streams.codec import encode
+from streams.dead_letters import dead_letter
+from streams.messages import GroupClosed, Outcome, PromptTicket, Route, ScoredTrajectory, Status
+from streams.records import Record
+from trainer.audit.audit import load, report_on, save
+from trainer.audit.evidence import digest
+
+
+def test_a_sound_history_has_no_violation_and_is_counted():
+    report = report_on(History().evidence())
+    assert report.violations == []
+    assert report.sound
+    assert report.groups == {"eval": {"filtered": 1}, "train": {"trained": 3, "expired": 1}}
+    assert report.counts == {
+        "groups": 5,
+        "tickets": 6,
+        "tickets_repeated": 1,
+        "rollouts": 9,
+        "rollouts_repeated": 1,
+        "verdicts": 11,
+        "infra_errors": 1,
+        "score_rows": 10,
+        "closings": 6,
+        "closings_taken_back": 1,
+        "lineages": 2,
+        "dead_letters": 0,
+    }
+
+
+def never_closed(history):
+    history.drop(GroupClosed, seq=4)
+    history.row(4, outcome=None, closed_lineage=None, closed_ordinal=None)
+
+
+def trained_twice(history):
+    history.messages.append(closed(1, 5, lineage=2))
+
+
+def closed_twice(history):
+    history.messages.append(closed(3, 5, Outcome.STALE, lineage=2))
+
+
+def closing_lost(history):
+    """Group 3's ordinal is used by nobody."""
+    history.drop(GroupClosed, seq=3)
+    history.messages.append(closed(3, 7, lineage=2))
+    history.row(3, closed_ordinal=7)
+
+
+def ordinal_reused(history):
+    history.drop(GroupClosed, seq=4)
+    history.messages.append(closed(4, 3, Outcome.EXPIRED, lineage=2))
+    history.row(4, closed_ordinal=3)
+
+
+def ticket_without_row(history):
+    history.messages.append(ticket(5))
+
+
+def rollout_without_row(history):
+    history.messages.append(rollout(9, 0))
+
+
+def closing_without_row(history):
+    history.messages.append(closed(5, 5, lineage=2))
+
+
+def seq_gap(history):
+    history.messages.append(ticket(6))
+    history.messages.append(closed(6, 5, Outcome.EXPIRED, lineage=2))
+    made = replace(history.rows[4], seq=6, group_id=f"{RUN}:6", closed_ordinal=5, digest=digest(encode(ticket(6))))
+    history.rows[6] = made
+
+
+def ticket_lost(history):
+    history.drop(PromptTicket, seq=4)
+
+
+def ticket_differs(history):
+    history.messages.append(ticket(4, samples=3))
+
+
+def incomplete(history):
+    history.drop(ScoredTrajectory, rollout_id=f"{RUN}:3/1")
+
+
+def incomplete_for_a_shadow_score(history):
+    """Only the question's own route counts."""
+    history.drop(ScoredTrajectory, rollout_id=f"{RUN}:3/1")
+    history.messages.append(verdict(3, 1, route=Route.RTV))
+
+
+def incomplete_for_an_infra_error(history):
+    history.drop(ScoredTrajectory, rollout_id=f"{RUN}:2/0")
+    history.messages.append(verdict(2, 0, None, Status.INFRA_ERROR))
+
+
+def zero_for_infra_error(history):
+    history.messages.append(verdict(4, 1, 0.0, Status.INFRA_ERROR))
+    history.scores[f"{RUN}:4"] += 1
+
+
+def zero_for_infra_error_in_postgres(history):
+    history.bad_scores.append((f"{RUN}:4", "infra_error with score 0.0"))
+
+
+def no_score_for_a_verdict(history):
+    history.messages.append(verdict(4, 1, None, Status.WRONG))
+    history.scores[f"{RUN}:4"] += 1
+
+
+def scores_lost(history):
+    history.scores[f"{RUN}:2"] = 1
+
+
+def outcome_differs(history):
+    history.row(1, outcome="stale")
+
+
+def outcome_without_a_closing(history):
+    history.row(3, closed_ordinal=9)
+
+
+def outcome_abandoned(history):
+    history.row(2, closed_lineage=1)
+
+
+def unreadable(history):
+    history.extra.append(Record("scored", 1, 7, 0.0, b"k", b"\xc1", (("schema", b"ScoredTrajectory"),)))
+
+
+@pytest.mark.parametrize(
+    ("break_", "kind", "group"),
+    [
+        (never_closed, "never_closed", 4),
+        (trained_twice, "trained_twice", 1),
+        (closed_twice, "closed_twice", 3),
+        (closing_lost, "closing_lost", 4),
+        (ordinal_reused, "ordinal_reused", 4),
+        (ticket_without_row, "ticket_without_row", 5),
+        (rollout_without_row, "rollout_without_row", 9),
+        (closing_without_row, "closing_without_row", 5),
+        (seq_gap, "seq_gap", 5),
+        (ticket_lost, "ticket_lost", 4),
+        (ticket_differs, "ticket_differs", 4),
+        (incomplete, "incomplete", 3),
+        (incomplete_for_a_shadow_score, "incomplete", 3),
+        (incomplete_for_an_infra_error, "incomplete", 2),
+        (zero_for_infra_error, "score_of_infra_error", 4),
+        (zero_for_infra_error_in_postgres, "score_of_infra_error", 4),
+        (no_score_for_a_verdict, "score_of_infra_error", 4),
+        (scores_lost, "scores_lost", 2),
+        (outcome_differs, "outcome_differs", 1),
+        (outcome_without_a_closing, "outcome_differs", 3),
+        (outcome_abandoned, "outcome_abandoned", 2),
+    ],
+)
+def test_a_violation_is_caught_and_names_its_group(break_, kind, group):
+    history = History()
+    break_(history)
+    assert history.violations() == {(kind, f"{RUN}:{group}")}
+
+
+def test_an_unreadable_record_is_a_violation_unless_it_was_set_aside():
+    history = History()
+    unreadable(history)
+    assert history.violations() == {("unreadable", "scored[1]@7")}
+    letter = dead_letter(history.extra[0], ValueError("x"), "difficulty", "dead-letters")
+    history.extra.append(Record("dead-letters", 0, 0, 0.0, letter.key, letter.value, letter.headers))
+    report = report_on(history.evidence())
+    assert (report.violations, report.dead_letters) == ([], {"difficulty/ValueError": 1})
+
+
+def test_verdicts_that_the_sink_has_not_reached_are_not_missed():
+    history = History()
+    history.messages += [rollout(4, 1), *[rollout(0, 0)] * 1000, verdict(4, 1)]
+    assert history.violations() == set()
+
+
+def test_open_groups_of_a_run_that_goes_on_are_no_violation():
+    history = History()
+    history.finished = False
+    never_closed(history)
+    report = report_on(history.evidence())
+    assert (report.violations, report.finished) == ([], False)
+    assert report.groups["train"] == {"trained": 3, "open": 1}
+
+
+def test_a_learner_that_was_started_after_the_end_changes_nothing():
+    history = History()
+    history.messages += [started(3, 0, at=END + 1), closed(1, 0, lineage=3)]
+    assert history.violations() == set()
+
+
+def test_another_run_s_records_are_left_out():
+    history = History()
+    history.messages.append(ticket(7, run_id="other"))
+    assert history.violations() == set()
+
+
+def test_a_report_is_kept_and_read_again(tmp_path):
+    report = report_on(History().evidence())
+    save(report, tmp_path)
+    assert load(tmp_path) == report
+
+
+def test_a_damaged_report_is_named(tmp_path):
+    (tmp_path / "audit.json").write_text("{")
+    with pytest.raises(ValueError, match=r"audit.json is not an audit report"):
+        load(tmp_path)

@@ -1,0 +1,143 @@
+"""Holding a batch through an outage, on a clock of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.examples import ROLLOUT
+
+from infra import metrics
+from streams.messages import Question, Rollout, Status
+from workers.scoring.heartbeat import Pulse
+from workers.scoring.live_pool import LivePool
+from workers.scoring.retrying import Asking, Outage, Retry
+from workers.scoring.scorers import VerifierScorer
+from workers.scoring.veto import Pool
+from workers.verifiers.base import Verdict
+
+START = 1000.0
+OK = Verdict(score=1.0, status=Status.JUDGED, why="yes", scorer="judge", version="1")
+FAILED = Verdict(score=None, status=Status.INFRA_ERROR, why="nonsense", scorer="judge", version="1")
+DOWN = Outage(why="refused", scorer="judge", version="1")
+
+
+@dataclass
+class World:
+    """A scorer that follows a script, one entry a call, the last from then on; time passes by sleeping only."""
+
+    script: list[list[Verdict | Outage]]
+    now: float = START
+    waits: list[float] = field(default_factory=list)
+    calls: list[int] = field(default_factory=list)
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+        self.calls.append(len(rollouts))
+        answers = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        return answers * len(rollouts) if len(answers) == 1 else answers
+
+    def unfit(self, rollout: Rollout) -> str | None:
+        return None
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+    def ask(self, *deadlines: float, attempts: int = 3) -> list[Verdict]:
+        rollouts = [msgspec.structs.replace(ROLLOUT, index=i, deadline=START + d) for i, d in enumerate(deadlines)]
+        retry = Retry(attempts=attempts, backoff_seconds=0.5, sleep=self.sleep)
+        asking = Asking(stage="genrm", scorer=self, retry=retry, pulse=Pulse(60.0), clock=lambda: self.now)
+        return asyncio.run(asking.verdicts(rollouts))
+
+
+def test_an_outage_holds_the_batch_with_growing_capped_waits_until_it_is_over() -> None:
+    world = World([[DOWN]] * 9 + [[OK]])
+    assert world.ask(600, 600) == [OK, OK]
+    assert world.waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert metrics.scorer_unavailable.labels("genrm")._value.get() == 0
+
+
+def test_what_the_scorer_asks_for_is_respected_up_to_the_last_deadline() -> None:
+    world = World([[Outage(why="429", scorer="judge", version="1", retry_after=20.0)]] * 2 + [[OK]])
+    assert world.ask(30, 25) == [OK, OK]
+    assert world.waits == [20.0, 10.0]
+
+
+def test_each_rollout_is_held_to_its_own_deadline_and_is_then_an_infra_error() -> None:
+    world = World([[DOWN]] * 7 + [[OK]])
+    early, late = world.ask(10, 600)
+    assert (early.score, early.status) == (None, Status.INFRA_ERROR)
+    assert "deadline had passed: refused" in early.why
+    assert late == OK
+    assert world.calls == [2, 2, 2, 2, 2, 2, 1, 1]
+
+
+def test_a_replayed_rollout_is_past_its_deadline_and_still_has_its_attempts() -> None:
+    assert World([[DOWN], [DOWN], [OK]]).ask(-9e6) == [OK]
+    [lost] = World([[DOWN]]).ask(-9e6)
+    assert lost.status is Status.INFRA_ERROR
+
+
+def test_an_outage_uses_up_no_attempt_of_a_request_that_fails_by_itself() -> None:
+    world = World([[DOWN]] * 5 + [[FAILED], [FAILED], [OK]])
+    assert world.ask(600) == [OK]
+
+
+def test_only_what_has_no_answer_is_asked_again() -> None:
+    world = World([[OK, DOWN, FAILED], [DOWN, OK], [OK]])
+    assert world.ask(600, 600, 600) == [OK, OK, OK]
+    assert world.calls == [3, 2, 1]
+
+
+@given(
+    script=st.lists(st.sampled_from([OK, DOWN, FAILED]), min_size=1, max_size=12),
+    deadlines=st.lists(st.floats(-100, 1000), min_size=1, max_size=5),
+)
+def test_every_rollout_gets_one_verdict_and_a_failure_is_never_a_score(script, deadlines) -> None:
+    world = World([[answer] for answer in script])
+    verdicts = world.ask(*deadlines)
+    assert len(verdicts) == len(deadlines)
+    assert all(verdict == OK or (verdict.score, verdict.status) == (None, Status.INFRA_ERROR) for verdict in verdicts)
+    assert world.now - START <= max(0, *deadlines) + 2 * 30 + 3 * 30
+
+
+def test_a_silent_batch_is_cancelled_and_one_that_says_how_long_it_waits_is_not() -> None:
+    async def held(pulse: Pulse) -> None:
+        async with pulse.watch():
+            for _ in range(3):
+                pulse.beat(quiet_seconds=0.4)
+                await asyncio.sleep(0.4)
+
+    async def silent(pulse: Pulse) -> None:
+        async with pulse.watch():
+            pulse.beat()
+            await asyncio.sleep(30)
+
+    asyncio.run(held(Pulse(1.0)))
+    with pytest.raises(TimeoutError):
+        asyncio.run(silent(Pulse(0.1)))
+
+
+def test_slow_verdicts_one_after_the_other_are_no_silence() -> None:
+    """Twice the limit in all, each well within it: a pool of one process that is given ten hanging responses."""
+
+    class Slow:
+        def __init__(self) -> None:
+            self._process = asyncio.Lock()
+
+        async def verify(self, question: Question, response: str) -> Verdict:
+            async with self._process:
+                await asyncio.sleep(0.2)
+            return OK
+
+    async def batch(pool: Pool, pulse: Pulse) -> list[Verdict]:
+        async with pulse.watch():
+            return await VerifierScorer(pool).score([ROLLOUT] * 10)
+
+    pulse = Pulse(1.0)
+    assert asyncio.run(batch(LivePool(Slow(), pulse), pulse)) == [OK] * 10
+    with pytest.raises(TimeoutError):
+        asyncio.run(batch(Slow(), pulse))
