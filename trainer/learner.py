@@ -171,7 +171,7 @@ class Learner:
         staleness = [member.group.staleness(self._at.version) for member in taken]
         # A token of another run's log was made by another policy, whatever its version's number.
         held = set() if self._source.ends else {(self._at.lineage, self._at.version), self._restored}
-        batch = pack_batch([member.trajectories for member in taken], self._settings.learner.row_tokens, held)
+        batch = pack_batch([member.trajectories for member in taken], self._settings.learner.packed_row_tokens, held)
         self._safe = None
         self._crew.tell(Train(batch, self._at.version, self._settings.run.seed))
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)

@@ -127,7 +127,7 @@ LEARNING = (
         "updates",
         "Updates that were not taken, because a gradient was not finite.",
         "0.",
-        "Look at the batches under bad-batches/ of the run; guard.skips_in_a_row of them end it.",
+        "Look at the batches under bad-batches/ of the run; divergence_guard.skips_in_a_row of them end it.",
     ),
     Scalar(
         "staleness_versions",

@@ -51,7 +51,7 @@ class GenRMSettings(Section):
     """A few sentences take 200; a vote that is cut off has no verdict."""
 
     batch: Annotated[int, Field(ge=1)] = 32
-    within_seconds: Seconds = 0.1
+    max_batch_wait_seconds: Seconds = 0.1
     """Waiting fills the judge's batch; short beside a batch's seconds."""
     timeout_seconds: Seconds = 60.0
     """For all of one batch, not for each read; what is unanswered then is asked again."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from infra.settings.objective import GuardSettings, KLSettings, ObjectiveSettings, OverlongSettings
+from infra.settings.objective import DivergenceGuardSettings, KLSettings, ObjectiveSettings, OverlongSettings
 from infra.settings.section import Seconds, Section, Share
 
 LoggerKind = Literal["tensorboard", "wandb"]
@@ -86,7 +86,7 @@ class LearnerSettings(Section):
     objective: ObjectiveSettings = ObjectiveSettings()
     kl: KLSettings = KLSettings()
     overlong: OverlongSettings = OverlongSettings()
-    guard: GuardSettings = GuardSettings()
+    divergence_guard: DivergenceGuardSettings = DivergenceGuardSettings()
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
     betas: tuple[float, float] = (0.9, 0.95)
     """A second moment over 20 steps, usual for language models: with 0.999 a short run ends before it settles."""
@@ -102,9 +102,9 @@ class LearnerSettings(Section):
     """PPO (1707.06347)."""
     clip_high: Annotated[float, Field(gt=0)] = 0.28
     """Clip-higher (DAPO 2503.14476)."""
-    weights: Literal["float32", "bfloat16"] = "float32"
+    param_dtype: Literal["float32", "bfloat16"] = "float32"
     """What the models are held in; log-probabilities, values and losses are float32 either way."""
-    masters: bool = True
+    fp32_masters: bool = True
     """With bfloat16 weights the optimizer keeps float32 ones beside them, 4 more bytes a parameter: an update below
     1/256 of a weight is lost in bfloat16."""
     autocast: bool = True
@@ -117,11 +117,12 @@ class LearnerSettings(Section):
     are spread over them. On several hosts: torchrun ... -m infra.cli.main serve learner, which then says how many."""
     threads: Annotated[int, Field(ge=0)] = 1
     """As the engine's."""
-    row_tokens: Annotated[int, Field(ge=64)] = 1024
+    packed_row_tokens: Annotated[int, Field(ge=64)] = 1024
     """Tokens in one packed row, which bound a step's memory; a group longer than this makes a row of its own."""
-    logit_tokens: Annotated[int, Field(ge=0)] = 1024
+    logits_chunk_tokens: Annotated[int, Field(ge=0)] = 1024
     """Of one row, whose logits exist at a time, in the matrix products' type; 0 for all. A row with more targets pays
-    with its logits' second computation, a seventh of a step with SmolLM2-135M; none of the default row_tokens does."""
+    with its logits' second computation, a seventh of a step with SmolLM2-135M; none of the default packed_row_tokens
+    does."""
     gradient_checkpointing: bool = False
     """Keep each layer's input alone for the backward pass and compute the rest again: a third more arithmetic, for
     models or rows whose activations do not fit. The default row's are 1 GB with SmolLM2-135M, a fifth of that so."""
@@ -161,10 +162,10 @@ class LearnerSettings(Section):
                 f"learner.publish_to = {self.publish_to!r} is no URL: give one such as s3://bucket/path or "
                 "file:///shared/path, or leave it empty for the run's own folder"
             )
-        if self.weights != "float32" and self.processes > 1:
+        if self.param_dtype != "float32" and self.processes > 1:
             raise ValueError(
-                "learner.weights = 'bfloat16' is for one process: with learner.processes above 1 the float32 weights "
-                "are spread over them instead"
+                "learner.param_dtype = 'bfloat16' is for one process: with learner.processes above 1 the float32 "
+                "weights are spread over them instead"
             )
         if self.advantage != "gae" and self.lambda_alpha:
             raise ValueError("learner.lambda_alpha is a lambda of GAE: it needs learner.advantage = 'gae'")

@@ -68,7 +68,7 @@ class KLSettings(Section):
     step.
     """
 
-    place: Literal["none", "loss", "reward"] = "none"
+    apply_to: Literal["none", "loss", "reward"] = "none"
     """DAPO (2503.14476) trains without. `loss` as in GRPO (2402.03300); `reward` takes it from each token's reward, as
     PPO on human feedback did (2203.02155)."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
@@ -84,14 +84,14 @@ class KLSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.place == "loss" and self.estimator == "k1" and not self.importance_weighted:
+        if self.apply_to == "loss" and self.estimator == "k1" and not self.importance_weighted:
             raise ValueError(
                 "kl.estimator = 'k1' as a loss has a gradient of zero on average: set kl.importance_weighted = true, "
-                "take k2 or k3, or kl.place = 'reward'"
+                "take k2 or k3, or kl.apply_to = 'reward'"
             )
-        if self.place == "reward" and self.importance_weighted:
+        if self.apply_to == "reward" and self.importance_weighted:
             raise ValueError(
-                "kl.importance_weighted changes a gradient, which a reward has not: it needs place = 'loss'"
+                "kl.importance_weighted changes a gradient, which a reward has not: it needs apply_to = 'loss'"
             )
         return self
 
@@ -111,7 +111,7 @@ class OverlongSettings(Section):
     filtered."""
 
 
-class GuardSettings(Section):
+class DivergenceGuardSettings(Section):
     """What happens to an update whose gradient is not finite: it is skipped, and its groups close as failed."""
 
     skips_in_a_row: Annotated[int, Field(ge=1)] = 3

@@ -101,7 +101,7 @@ class RouterSettings(Section):
     something to judge by, what GenRM scores by the verifier that may veto it."""
     batch: Annotated[int, Field(ge=1)] = 256
     """Acknowledged together: of 16 KiB each they take 4 MiB of memory, and the wait for the broker is spread thin."""
-    within_seconds: Seconds = 0.05
+    max_batch_wait_seconds: Seconds = 0.05
     """What waiting for more adds to a rollout's way; far below its seconds in the engine."""
 
 
@@ -143,7 +143,7 @@ class RtvSettings(Section):
     """Address space of one verifier process: its imports take 0.3 GiB, a mathematics verdict a few MiB."""
     batch: Annotated[int, Field(ge=1)] = 64
     """Acknowledged together; what is done again after a kill is at most so much."""
-    within_seconds: Seconds = 0.05
+    max_batch_wait_seconds: Seconds = 0.05
     """As the router's."""
     attempts: Annotated[int, Field(ge=1)] = 3
     """For infra_error, with exponential backoff, before the score is published as None."""
@@ -155,7 +155,7 @@ class RtvSettings(Section):
 class DifficultySettings(Section):
     batch: Annotated[int, Field(ge=1)] = 128
     """Rows in one transaction, whose cost is spread over them."""
-    within_seconds: Seconds = 0.2
+    max_batch_wait_seconds: Seconds = 0.2
     """Nobody waits for a single row."""
     decay: Share = 0.9
     """Weight of the past in the exponentially decayed mean, per score."""

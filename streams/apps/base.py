@@ -42,7 +42,7 @@ class Stage:
     name: str
     source: Topic
     batch: int
-    within_seconds: float
+    max_batch_wait_seconds: float
     pulse: Pulse
     """Limits a batch's silence, above the scorer's own timeouts."""
 
@@ -130,7 +130,7 @@ class BatchAgent:
         await self._idle.wait()
 
     async def _run(self, stream: Any) -> None:
-        async for events in stream.noack_take(self._stage.batch, self._stage.within_seconds):
+        async for events in stream.noack_take(self._stage.batch, self._stage.max_batch_wait_seconds):
             if self._draining:
                 await _for_ever()
             self._idle.clear()

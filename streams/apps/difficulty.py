@@ -26,7 +26,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         name="difficulty",
         source=Topic.SCORED,
         batch=settings.difficulty.batch,
-        within_seconds=settings.difficulty.within_seconds,
+        max_batch_wait_seconds=settings.difficulty.max_batch_wait_seconds,
         pulse=Pulse(_BATCH_LIMIT_SECONDS),
     )
 

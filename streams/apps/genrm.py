@@ -34,7 +34,7 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
         name="genrm",
         source=Topic.GENRM_REQUESTS,
         batch=genrm.batch,
-        within_seconds=genrm.within_seconds,
+        max_batch_wait_seconds=genrm.max_batch_wait_seconds,
         pulse=Pulse(2 * genrm.attempts * genrm.timeout_seconds + _MARGIN_SECONDS),
     )
 

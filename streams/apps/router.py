@@ -21,7 +21,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         name="router",
         source=Topic.ROLLOUTS,
         batch=settings.router.batch,
-        within_seconds=settings.router.within_seconds,
+        max_batch_wait_seconds=settings.router.max_batch_wait_seconds,
         pulse=Pulse(_BATCH_LIMIT_SECONDS),
     )
     prefix = settings.topics.prefix

@@ -27,7 +27,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         name="rtv",
         source=Topic.RTV_REQUESTS,
         batch=rtv.batch,
-        within_seconds=rtv.within_seconds,
+        max_batch_wait_seconds=rtv.max_batch_wait_seconds,
         pulse=Pulse(DEATHS * (budget + START_SECONDS) + _MARGIN_SECONDS),
     )
 

@@ -39,11 +39,11 @@ def main() -> None:
 def against_bare(name: str, lengths: tuple[int, int], groups: int, rounds: int) -> None:
     members, settings = cases.drawn_groups(lengths, groups), settings_of()
     ppo, plain, same = PPO(cases.policy(), None, settings), cases.policy("sdpa"), cases.policy()
-    batch = pack_batch(members, settings.row_tokens)
+    batch = pack_batch(members, settings.packed_row_tokens)
     parts = split_rows(batch.rows, settings.minibatches, random.Random(0))
     ours, bare, like = alternated(
         rounds,
-        lambda: ppo.step(pack_batch(members, settings.row_tokens), version=settings.warmup_steps, seed=0),
+        lambda: ppo.step(pack_batch(members, settings.packed_row_tokens), version=settings.warmup_steps, seed=0),
         partial(cases.bare_step, plain, cases.adamw(plain, settings), parts, cases.bare_loss),
         partial(cases.bare_step, same, cases.adamw(same, settings), parts, own_loss),
     )

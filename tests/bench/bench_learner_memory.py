@@ -70,16 +70,16 @@ def report_peak(sender: Connection, kind: str, lengths: tuple[int, int], groups:
 
 def packed_pass(model: torch.nn.Module, members: list[list[Trajectory]]) -> None:
     settings = cases.settings_of()
-    for row in pack_batch(members, settings.row_tokens).rows:
+    for row in pack_batch(members, settings.packed_row_tokens).rows:
         with autocast(enabled=True):
-            output = policy_forward(model, row, logit_tokens=settings.logit_tokens)
+            output = policy_forward(model, row, logits_chunk_tokens=settings.logits_chunk_tokens)
         (-output.logprobs_N.mean()).backward()
 
 
 def padded_pass(model: torch.nn.Module, members: list[list[Trajectory]]) -> None:
     responses = [trajectory for group in members for trajectory in group]
     width = max(len(each.prompt) + len(each.tokens) for each in responses)
-    longest = max(len(row.packed.input_ids) for row in pack_batch(members, cases.settings_of().row_tokens).rows)
+    longest = max(len(row.packed.input_ids) for row in pack_batch(members, cases.settings_of().packed_row_tokens).rows)
     count = max(1, longest // width)
     for first in range(0, len(responses), count):
         chosen = responses[first : first + count]

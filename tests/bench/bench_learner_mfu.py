@@ -59,7 +59,7 @@ def llama_1b() -> Any:
 
 def utilisation(name: str, model: Any, card: str, rounds: int, groups: int = GROUPS) -> None:
     members = cases.drawn_groups(cases.LONG, groups)
-    settings = cases.settings_of(row_tokens=ROW_TOKENS, logit_tokens=ROW_TOKENS)
+    settings = cases.settings_of(packed_row_tokens=ROW_TOKENS, logits_chunk_tokens=ROW_TOKENS)
     ppo = PPO(model, None, settings)
 
     def step() -> None:

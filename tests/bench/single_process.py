@@ -79,7 +79,7 @@ class SingleProcess:
         groups = defaultdict(list)
         for each in sorted(scored, key=lambda each: (each.rollout.seq, each.rollout.index)):
             groups[each.rollout.seq].append(trajectory_of(each))
-        batch = pack_batch(list(groups.values()), self.settings.learner.row_tokens)
+        batch = pack_batch(list(groups.values()), self.settings.learner.packed_row_tokens)
         self.ppo.step(batch, version, self.settings.run.seed)
         clocks.append(time.monotonic())
         self._load_weights(version + 1)

@@ -32,7 +32,7 @@ def main(model: Path, samples: Path, threads: int, dtype: str) -> None:
     version = 0
     while turns.wait():
         started = time.perf_counter()
-        report = ppo.step(pack_batch(members, settings.learner.row_tokens), version, seed=0)
+        report = ppo.step(pack_batch(members, settings.learner.packed_row_tokens), version, seed=0)
         seconds = time.perf_counter() - started
         turns.reply(seconds=seconds, loss=report.policy_loss, gradient_norm=report.policy_gradient_norm)
         version += 1

@@ -30,7 +30,7 @@ FAIL = b"fail:"
 
 
 def stage_of(mode: str) -> Stage:
-    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, within_seconds=0.05, pulse=Pulse(60))
+    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, max_batch_wait_seconds=0.05, pulse=Pulse(60))
 
 
 def run_as_stage(settings: Settings, target: str, held: bytes) -> None:

@@ -28,7 +28,7 @@ def ppo_of(folder, settings, reference_folder=None) -> PPO:
     torch.manual_seed(0)
     policy = load_causal_lm(folder)
     reference = None
-    if settings.kl.place != "none":
+    if settings.kl.apply_to != "none":
         reference = load_causal_lm(reference_folder or folder).requires_grad_(requires_grad=False)
     if settings.value.kind == "none":
         return PPO(policy, None, settings, reference)

@@ -34,14 +34,14 @@ CASES = {
     "group": LearnerSettings(advantage="group", value=ValueSettings(kind="none"), **PLAIN),
     "value": LearnerSettings(value=ValueSettings(learning_rate=1e-2), gradient_clip=0.1, **PLAIN),
     "kl": LearnerSettings(
-        advantage="group", value=ValueSettings(kind="none"), kl=KLSettings(place="loss", coefficient=0.1), **PLAIN
+        advantage="group", value=ValueSettings(kind="none"), kl=KLSettings(apply_to="loss", coefficient=0.1), **PLAIN
     ),
     "lora": LearnerSettings(value=ValueSettings(kind="head"), lora=LoraSettings(rank=2), **PLAIN),
     "small_memory": LearnerSettings(
         advantage="group",
         value=ValueSettings(kind="none"),
         objective=ObjectiveSettings(entropy=0.01),
-        logit_tokens=2,
+        logits_chunk_tokens=2,
         gradient_checkpointing=True,
         **PLAIN,
     ),
@@ -55,7 +55,7 @@ def whole_ppo(folder: Path, template: Path, settings: LearnerSettings) -> PPO:
         recompute_activations(policy)
     trunk = load_causal_lm(template).base_model if settings.value.kind == "model" else None
     value = None if settings.value.kind == "none" else ValueModel(policy.config.hidden_size, trunk)
-    reference = load_causal_lm(template).requires_grad_(False) if settings.kl.place != "none" else None
+    reference = load_causal_lm(template).requires_grad_(False) if settings.kl.apply_to != "none" else None
     return PPO(policy, value, settings, reference)
 
 

@@ -32,8 +32,8 @@ def shard(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, share: Share) -
 
     Raises ShardingError where the weights are of two types, which one gradient reduction cannot hold.
     """
-    if settings.weights != "float32":
-        raise ShardingError("learner.weights = 'bfloat16' is for one process: sharded models are held in float32")
+    if settings.param_dtype != "float32":
+        raise ShardingError("learner.param_dtype = 'bfloat16' is for one process: sharded models are held in float32")
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nobody writes into it
     state = ppo.state_dict()
     for policy in (ppo.policy, ppo.reference):

@@ -41,7 +41,7 @@ def keep(
         metrics.learner_skipped_updates_total.inc()
         folder = run_folder / FOLDER / f"v{version:06d}-{update.minibatch}"
         kept = len([path for path in folder.parent.glob("v*") if path != folder]) if folder.parent.is_dir() else 0
-        where = str(folder) if kept < settings.guard.keep_batches else "nowhere, enough are kept"
+        where = str(folder) if kept < settings.divergence_guard.keep_batches else "nowhere, enough are kept"
         log.warning(
             "version=%d minibatch=%d skipped: gradient norms policy=%g value=%g; saved in %s",
             version,
@@ -50,19 +50,19 @@ def keep(
             update.value_gradient_norm,
             where,
         )
-        if kept < settings.guard.keep_batches:
+        if kept < settings.divergence_guard.keep_batches:
             with atomic_folder(folder) as temporary:
                 (temporary / "batch.json").write_bytes(_content(batch, update, group_ids, version, seed))
 
 
 def require_sane(skips_in_a_row: int, run_folder: Path, settings: LearnerSettings) -> None:
     """Raises DivergedError at the limit."""
-    if skips_in_a_row >= settings.guard.skips_in_a_row:
+    if skips_in_a_row >= settings.divergence_guard.skips_in_a_row:
         raise DivergedError(
             f"{skips_in_a_row} updates in a row had a gradient that is not finite, so the run ends. The batches are in "
             f"{run_folder / FOLDER}, the last good weights in {run_folder / 'checkpoints'}. Lower "
             "learner.learning_rate or learner.gradient_clip, or look at log-probabilities and scores of the batches; "
-            "learner.guard.skips_in_a_row is the limit"
+            "learner.divergence_guard.skips_in_a_row is the limit"
         )
 
 

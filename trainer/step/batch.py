@@ -144,18 +144,18 @@ def _unpacked(scored: ScoredTrajectory) -> Trajectory:
 
 
 def pack_batch(
-    members: Sequence[Sequence[Trajectory]], row_tokens: int, held: Collection[Weights] | None = None
+    members: Sequence[Sequence[Trajectory]], packed_row_tokens: int, held: Collection[Weights] | None = None
 ) -> TrainingBatch:
     """`members` are the trajectories of each group, which share one prompt. Rows hold whole groups in the given order;
-    a group longer than `row_tokens` gets a row of its own. `held`: names of the weights that the step starts from; None
-    where a version is the same in every lineage.
+    a group longer than `packed_row_tokens` gets a row of its own. `held`: names of the weights that the step starts
+    from; None where a version is the same in every lineage.
     """
     trajectories = [trajectory for group in members for trajectory in group]
     starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
     prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]
     rows = [
         _row([prefixes[i] for i in chosen], [list(members[i]) for i in chosen], [starts[i] for i in chosen], held)
-        for chosen in fill([prefix.tokens for prefix in prefixes], row_tokens)
+        for chosen in fill([prefix.tokens for prefix in prefixes], packed_row_tokens)
     ]
     groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
     return TrainingBatch(rows, trajectories, groups)

@@ -71,25 +71,25 @@ def hidden_states(model: Any, row: TrainingRow) -> Tensor:
 
 
 def policy_forward(
-    model: Any, row: TrainingRow, *, entropy_gradient: bool = False, logit_tokens: int = 0
+    model: Any, row: TrainingRow, *, entropy_gradient: bool = False, logits_chunk_tokens: int = 0
 ) -> PolicyOutput:
     """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature).
 
-    `entropy_gradient`: the entropy is part of a loss. `logit_tokens`: how many targets have logits at a time, 0 for
-    all. A sharded model is whole only within its own call, so that all of this happens inside it.
+    `entropy_gradient`: the entropy is part of a loss. `logits_chunk_tokens`: how many targets have logits at a time,
+    0 for all. A sharded model is whole only within its own call, so that all of this happens inside it.
     """
     sharded = isinstance(model, FSDPModule)
     compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
-    logprobs_N, entropy_N, states_ND = compute(row, logit_tokens=logit_tokens)
+    logprobs_N, entropy_N, states_ND = compute(row, logits_chunk_tokens=logits_chunk_tokens)
     return PolicyOutput(logprobs_N.cpu(), (entropy_N if entropy_gradient else entropy_N.detach()).cpu(), states_ND)
 
 
-def policy_tensors(model: Any, row: TrainingRow, *, logit_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+def policy_tensors(model: Any, row: TrainingRow, *, logits_chunk_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
     """What PolicyOutput holds, in its order, all with gradients and on the model's device."""
     states_ND = hidden_states(model, row)
     targets_N, temperature_N = row.targets_N.to(states_ND.device), row.temperature_N.to(states_ND.device)
     head = model.get_output_embeddings()
-    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, targets_N, temperature_N, logit_tokens)
+    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, targets_N, temperature_N, logits_chunk_tokens)
     return logprobs_N, entropy_N, states_ND.float()
 
 

@@ -55,11 +55,11 @@ def take_snapshot(
     passes: list[tuple[Sequence[TrainingRow], Callable[[TrainingRow], dict[str, Tensor]]]] = []
     if wanted or shares_policy:
         asked = batch.rows if shares_policy else [row for row in batch.rows if id(row) in wanted]
-        passes.append((asked, partial(_policy_pass, models, settings.logit_tokens)))
+        passes.append((asked, partial(_policy_pass, models, settings.logits_chunk_tokens)))
     if models.value is not None and not shares_policy:
         passes.append((batch.rows, partial(_value_pass, models.value)))
     if models.reference is not None:
-        passes.append((batch.rows, partial(_reference_pass, models.reference, settings.logit_tokens)))
+        passes.append((batch.rows, partial(_reference_pass, models.reference, settings.logits_chunk_tokens)))
     computed: dict[str, Tensor] = {}
     with autocast(enabled=settings.autocast, device=device_of(models.policy)):
         for rows, compute in passes:
@@ -86,9 +86,9 @@ def _over(
     return share.summed(found)
 
 
-def _policy_pass(models: Models, logit_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
+def _policy_pass(models: Models, logits_chunk_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
     """With the values of a head that stands on the policy."""
-    output = policy_forward(models.policy, row, logit_tokens=logit_tokens)
+    output = policy_forward(models.policy, row, logits_chunk_tokens=logits_chunk_tokens)
     if models.value is None or models.value.trunk is not None:
         return {"proximal": output.logprobs_N}
     return {"proximal": output.logprobs_N, "values": value_forward(models.value, row, output.hidden_ND)}
@@ -98,8 +98,8 @@ def _value_pass(value: ValueModel, row: TrainingRow) -> dict[str, Tensor]:
     return {"values": value_forward(value, row, None)}
 
 
-def _reference_pass(reference: Any, logit_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
-    return {"reference": policy_forward(reference, row, logit_tokens=logit_tokens).logprobs_N}
+def _reference_pass(reference: Any, logits_chunk_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
+    return {"reference": policy_forward(reference, row, logits_chunk_tokens=logits_chunk_tokens).logprobs_N}
 
 
 def _where(row: TrainingRow) -> tuple[Tensor, Tensor]:

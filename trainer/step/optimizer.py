@@ -78,6 +78,6 @@ def clip_divisor(norm: Tensor, clip: float) -> Tensor:
 
 
 def _master(weight: nn.Parameter, settings: LearnerSettings) -> nn.Parameter:
-    if weight.dtype is torch.float32 or not settings.masters:
+    if weight.dtype is torch.float32 or not settings.fp32_masters:
         return weight
     return nn.Parameter(weight.detach().float())

@@ -221,7 +221,7 @@ class PPO:
                 self.policy,
                 row,
                 entropy_gradient=self._settings.objective.entropy > 0,
-                logit_tokens=self._settings.logit_tokens,
+                logits_chunk_tokens=self._settings.logits_chunk_tokens,
             )
 
     def _tokens(self, row: TrainingRow, output: PolicyOutput, part: _Part, plan: _Plan) -> Tokens:

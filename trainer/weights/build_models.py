@@ -60,7 +60,7 @@ def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tupl
 
 def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:
     """One that is trained."""
-    if settings.weights == "bfloat16":
+    if settings.param_dtype == "bfloat16":
         hold_in_bfloat16(model)
     if settings.gradient_checkpointing:
         recompute_activations(model)
@@ -87,7 +87,7 @@ def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel 
 def _reference(settings: Settings, policy: Any, template: Path) -> Any | None:
     """Frozen, float32, so that at the start it is the policy's equal to the last bit. Raises ReferenceModelError."""
     kl = settings.learner.kl
-    if kl.place == "none":
+    if kl.apply_to == "none":
         return None
     folder = resolve_model(kl.reference, settings.run.prepared) if kl.reference else template
     reference = load_causal_lm(folder)

@@ -17,7 +17,7 @@ def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
                 update={
                     "learning_rate": 1e30,
                     "warmup_steps": 0,
-                    "guard": loop.settings.learner.guard.model_copy(update={"skips_in_a_row": 2}),
+                    "divergence_guard": loop.settings.learner.divergence_guard.model_copy(update={"skips_in_a_row": 2}),
                 }
             )
         }

@@ -19,7 +19,7 @@ from trainer.step.ppo import PPO
 LEARNER = {
     "advantage": "gae",
     "value": {"kind": "model", "pretrain_steps": 1},
-    "kl": {"place": "loss"},
+    "kl": {"apply_to": "loss"},
     "objective": {"weight": "truncated"},
     "overlong": {"penalty": 0.5},
     "learning_rate": 1e-3,

@@ -61,7 +61,7 @@ def token_rewards(scores_B: Tensor, snapshot: Snapshot, settings: LearnerSetting
     rewards_BT = torch.zeros_like(snapshot.mask_BT)
     last_B = snapshot.mask_BT.sum(1).long() - 1
     rewards_BT[torch.arange(len(last_B)), last_B] = scores_B
-    if settings.kl.place == "reward" and snapshot.reference_BT is not None:
+    if settings.kl.apply_to == "reward" and snapshot.reference_BT is not None:
         kl_BT = kl_estimate(snapshot.behaviour_BT, snapshot.reference_BT, settings.kl.estimator)
         rewards_BT -= settings.kl.coefficient * kl_BT * snapshot.mask_BT
     return rewards_BT

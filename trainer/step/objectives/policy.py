@@ -96,7 +96,7 @@ def _extras(tokens: Tokens, settings: LearnerSettings) -> tuple[Tensor, dict[str
     if tokens.reference_N is not None:
         kl_N = kl_estimate(tokens.logprobs_N, tokens.reference_N, settings.kl.estimator)
         averages["kl"] = (tokens.coefficients_N * kl_N.detach()).sum()
-        if settings.kl.place == "loss":
+        if settings.kl.apply_to == "loss":
             if settings.kl.importance_weighted:
                 kl_N = importance_weighted(kl_N, tokens.logprobs_N, tokens.behaviour_N)
             total = total + settings.kl.coefficient * (tokens.coefficients_N * kl_N).sum()

@@ -24,11 +24,11 @@ GROUP = {"advantage": "group", "value": {"kind": "none"}}
         ({"objective": {"dual_clip": 0.5}}, "bounds ratios above 1"),
         ({"objective": {"average": "constant"}}, "need each other"),
         ({"objective": {"average_tokens": 9}}, "need each other"),
-        ({"weights": "bfloat16", "processes": 2}, "is for one process"),
+        ({"param_dtype": "bfloat16", "processes": 2}, "is for one process"),
         ({"publish_to": "runs/shared"}, "publish_to = 'runs/shared' is no URL"),
         ({"lora": {"rank": 513}}, "less than or equal to 512"),
-        ({"kl": {"place": "loss", "estimator": "k1"}}, "gradient of zero"),
-        ({"kl": {"place": "reward", "importance_weighted": True}}, "place = 'loss'"),
+        ({"kl": {"apply_to": "loss", "estimator": "k1"}}, "gradient of zero"),
+        ({"kl": {"apply_to": "reward", "importance_weighted": True}}, "apply_to = 'loss'"),
     ],
 )
 def test_what_cannot_work_is_refused(values, why):

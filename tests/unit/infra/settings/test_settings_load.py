@@ -144,8 +144,8 @@ def test_key_that_resembles_nothing_names_what_is_allowed(tmp_path: Path) -> Non
 
 
 def test_wrong_value_names_line_and_what_is_allowed(tmp_path: Path) -> None:
-    text = wrong(tmp_path, '[learner]\nweights = "float31"\n')
-    assert text == "learner.weights (wrong.toml:2): input should be 'float32' or 'bfloat16'; got 'float31'"
+    text = wrong(tmp_path, '[learner]\nparam_dtype = "float31"\n')
+    assert text == "learner.param_dtype (wrong.toml:2): input should be 'float32' or 'bfloat16'; got 'float31'"
 
 
 def test_value_out_of_bounds_names_the_bound(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_cuda_is_refused_where_there_is_none(tiny_policy_folder, tmp_path):
 
 
 def test_all_models_are_built_on_the_device(tiny_policy_folder, tmp_path):
-    settings = settings_for(tiny_policy_folder, tmp_path, device="cpu", kl={"place": "loss"})
+    settings = settings_for(tiny_policy_folder, tmp_path, device="cpu", kl={"apply_to": "loss"})
     ppo = build_ppo(settings, tiny_policy_folder, tiny_policy_folder)
     assert {device_of(model) for model in (ppo.policy, ppo.value, ppo.reference)} == {CPU}
 

@@ -34,7 +34,7 @@ def test_a_skipped_batch_can_be_looked_at(tmp_path):
 @pytest.mark.parametrize("count", [0, 2])
 def test_their_number_is_bounded(tmp_path, count):
     for version in range(4):
-        keep(tmp_path, version, changed(GROUP, guard={"keep_batches": count}))
+        keep(tmp_path, version, changed(GROUP, divergence_guard={"keep_batches": count}))
     found = sorted(path.name for path in tmp_path.glob("bad-batches/*"))
     assert found == [f"v{version:06d}-1" for version in range(count)]
 

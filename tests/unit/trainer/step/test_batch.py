@@ -15,7 +15,7 @@ def test_rows_predict_what_separate_passes_predict(tiny_policy_folder):
         [trajectory([1, 2, 3], [5, 6]), trajectory([1, 2, 3], [7, 8, 9, 10], temperature=0.7)],
         [trajectory([4], [11, 12, 13], by_policy=[True, False, True])],
     ]
-    batch = pack_batch(members, row_tokens=64)
+    batch = pack_batch(members, packed_row_tokens=64)
     assert len(batch.rows) == 1
     row = batch.rows[0]
     found = policy_forward(model, row).logprobs_N
@@ -34,7 +34,7 @@ def test_rows_predict_what_separate_passes_predict(tiny_policy_folder):
 
 def test_rows_hold_whole_groups_within_the_budget():
     members = [[trajectory([1] * 10, [2] * 10)] for _ in range(5)]
-    batch = pack_batch(members, row_tokens=45)
+    batch = pack_batch(members, packed_row_tokens=45)
     assert [len(row.packed.input_ids) for row in batch.rows] == [40, 40, 20]
     assert batch.targets == 50
     assert batch.groups == [[0], [1], [2], [3], [4]]

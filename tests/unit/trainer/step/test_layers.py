@@ -11,7 +11,7 @@ from trainer.weights.policy_io import load_policy
 def gradients(policy, batch):
     calls = []
     handles = [layer.mlp.register_forward_pre_hook(lambda *_: calls.append(1)) for layer in layers_of(policy)]
-    output = policy_forward(policy, batch.rows[0], entropy_gradient=True, logit_tokens=3)
+    output = policy_forward(policy, batch.rows[0], entropy_gradient=True, logits_chunk_tokens=3)
     (output.logprobs_N.mean() - 0.1 * output.entropy_N.mean()).backward()
     for handle in handles:
         handle.remove()

@@ -23,7 +23,7 @@ def in_bfloat16(folder, settings) -> PPO:
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_losses_are_float32_whatever_the_weights_are(tiny_policy_folder, autocast):
-    ppo = in_bfloat16(tiny_policy_folder, changed(VALUE, weights="bfloat16", autocast=autocast))
+    ppo = in_bfloat16(tiny_policy_folder, changed(VALUE, param_dtype="bfloat16", autocast=autocast))
     assert ppo.policy.model.layers[0].mlp.up_proj.weight.dtype is torch.bfloat16
     row = batch_of(ppo).rows[0]
     output = policy_forward(ppo.policy, row)
@@ -43,7 +43,7 @@ def test_small_updates_reach_the_weights_only_through_masters():
     moved = {}
     for masters in (True, False):
         weight = nn.Parameter(torch.ones(4, 4, dtype=torch.bfloat16))
-        optimizer = Optimizer([weight], 1e-3, changed(GROUP, weights="bfloat16", masters=masters))
+        optimizer = Optimizer([weight], 1e-3, changed(GROUP, param_dtype="bfloat16", fp32_masters=masters))
         for _ in range(100):
             weight.sum().backward()
             optimizer.apply(optimizer.gradient_norm())
@@ -53,7 +53,7 @@ def test_small_updates_reach_the_weights_only_through_masters():
 
 
 def test_masters_are_what_float32_weights_would_be():
-    settings = changed(GROUP, weights="bfloat16")
+    settings = changed(GROUP, param_dtype="bfloat16")
     draw = torch.Generator().manual_seed(0)
     start = torch.randn(5, 3, generator=draw).bfloat16()
     narrow, wide = nn.Parameter(start.clone()), nn.Parameter(start.float())

@@ -29,8 +29,8 @@ KINDS = {
     "vtrace": changed(VALUE, objective={"weight": "vtrace"}),
     "sequence": changed(GROUP, objective={"ratio": "sequence", "average": "sequence"}),
     "entropy_and_nll": changed(GROUP, objective={"entropy": 0.001, "positive_nll": 0.1}),
-    "kl_loss": changed(GROUP, kl={"place": "loss"}),
-    "kl_reward": changed(VALUE, kl={"place": "reward", "estimator": "k1"}),
+    "kl_loss": changed(GROUP, kl={"apply_to": "loss"}),
+    "kl_reward": changed(VALUE, kl={"apply_to": "reward", "estimator": "k1"}),
     "length_adaptive": changed(VALUE, lambda_alpha=0.9),
     "one_minibatch": changed(VALUE, minibatches=1),
 }
@@ -117,7 +117,7 @@ def test_a_reference_holds_the_policy_back(tiny_policy_folder):
     """The same steps with a heavy KL loss end nearer to the reference, which itself does not move."""
     distances = {}
     for coefficient in (0.0, 5.0):
-        settings = changed(GROUP, learning_rate=1e-3, kl={"place": "loss", "coefficient": coefficient})
+        settings = changed(GROUP, learning_rate=1e-3, kl={"apply_to": "loss", "coefficient": coefficient})
         ppo = ppo_of(tiny_policy_folder, settings)
         batch = batch_of(ppo)
         reports = [ppo.step(batch, version=version, seed=0) for version in range(6)]

@@ -19,7 +19,7 @@ SETTINGS = {
         warmup_steps=3,
         learning_rate=1e-3,
         value={"pretrain_steps": 2, "clip": 0.2, "learning_rate": 1e-3},
-        kl={"place": "loss"},
+        kl={"apply_to": "loss"},
         objective={"weight": "truncated", "entropy": 0.01, "positive_nll": 0.1, "positive_score": 0.7},
         overlong={"penalty": 0.5, "mask": True},
     ),
@@ -29,15 +29,15 @@ SETTINGS = {
         learning_rate=1e-3,
         advantage="score",
         normalise="batch",
-        weights="bfloat16",
-        kl={"place": "reward", "estimator": "k1"},
+        param_dtype="bfloat16",
+        kl={"apply_to": "reward", "estimator": "k1"},
     ),
 }
 
 
 def built(folder, settings, reference_folder):
     ppo = ppo_of(folder, settings, reference_folder)
-    if settings.weights == "float32":
+    if settings.param_dtype == "float32":
         return ppo
     hold_in_bfloat16(ppo.policy)
     return type(ppo)(ppo.policy, ppo.value, settings, ppo.reference)

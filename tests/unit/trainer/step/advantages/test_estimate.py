@@ -28,7 +28,7 @@ BY_N = math.sqrt((TOKENS - 1) / TOKENS)
 BY_PAIR = math.sqrt(1 / 2)
 GAE = {"advantage": "gae", "value": {"kind": "head"}, "gamma": 0.97, "lambda_policy": 0.9, "lambda_value": 0.9}
 NO_STD = {"group_std_floor": 0.0, "gamma": 0.97}
-KL = {"place": "reward", "estimator": "k1", "coefficient": 0.1}
+KL = {"apply_to": "reward", "estimator": "k1", "coefficient": 0.1}
 
 
 def batch_of(scores=NUMBERS["scores"]):

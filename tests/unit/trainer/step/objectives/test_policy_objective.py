@@ -59,7 +59,7 @@ def by_definition(tokens, settings, kept=(True,) * 4, good=(False,) * 4):
         kl = {"k1": d, "k2": d * d / 2, "k3": math.exp(-d) - 1 + d}[settings.kl.estimator]
         if settings.kl.importance_weighted:
             kl *= math.exp(logp - behave)
-        kl_weight = settings.kl.coefficient if settings.kl.place == "loss" else 0.0
+        kl_weight = settings.kl.coefficient if settings.kl.apply_to == "loss" else 0.0
         total += share * (-weight * gain + kl_weight * kl - objective.entropy * entropy)
         if good[owner]:
             total -= objective.positive_nll * logp / good_count
@@ -76,19 +76,19 @@ OPTIONS = {
     "sequence_ratio": {"objective": {"ratio": "sequence", "average": "sequence"}, "clip_low": 0.03, "clip_high": 0.04},
     "sequence_average": {"objective": {"average": "sequence"}},
     "constant_average": {"objective": {"average": "constant", "average_tokens": 9}},
-    "kl_k2": {"kl": {"place": "loss", "estimator": "k2", "coefficient": 0.3}},
-    "kl_k3": {"kl": {"place": "loss", "estimator": "k3", "coefficient": 0.3}},
+    "kl_k2": {"kl": {"apply_to": "loss", "estimator": "k2", "coefficient": 0.3}},
+    "kl_k3": {"kl": {"apply_to": "loss", "estimator": "k3", "coefficient": 0.3}},
     "kl_k1_weighted": {
-        "kl": {"place": "loss", "estimator": "k1", "coefficient": 0.3, "importance_weighted": True}
+        "kl": {"apply_to": "loss", "estimator": "k1", "coefficient": 0.3, "importance_weighted": True}
     },
     "kl_k3_weighted": {
-        "kl": {"place": "loss", "estimator": "k3", "coefficient": 0.3, "importance_weighted": True}
+        "kl": {"apply_to": "loss", "estimator": "k3", "coefficient": 0.3, "importance_weighted": True}
     },
     "entropy": {"objective": {"entropy": 0.1}},
     "positive_nll": {"objective": {"positive_nll": 0.5}},
     "all_at_once": {
         "objective": {"weight": "truncated", "dual_clip": 2.0, "entropy": 0.02, "positive_nll": 0.1},
-        "kl": {"place": "loss"},
+        "kl": {"apply_to": "loss"},
     },
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ def settings_for(options):
         objective["dual_clip"] = options["delta"]
     kl = {}
     if "beta" in options:
-        kl = {"place": "loss", "coefficient": options["beta"]}
+        kl = {"apply_to": "loss", "coefficient": options["beta"]}
         kl["importance_weighted"] = options.get("bias_correction", False)
     return settings_of(
         objective, kl, clip_low=options.get("epsilon_low", 0.2), clip_high=options.get("epsilon_high", 0.2)
