@@ -1,7 +1,7 @@
 """Pieces of preparation kept by the content they were made from.
 
-Invariant: a piece's folder is complete or absent, and its name is the hash of everything that decides its content. It
-is made beside its place and renamed into it; an interrupt or an error leaves nothing half-made.
+Invariant: an artifact's folder is complete or absent, and its name is the hash of everything that decides its
+content. It is made beside its place and renamed into it; an interrupt or an error leaves nothing half-made.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Artifact:
     folder: Path
     made: bool
     """False where it was there already."""
@@ -31,10 +31,12 @@ class Piece:
     """What its maker returned."""
 
 
-def piece(root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path], dict[str, Any]]) -> Piece:
+def ensure_artifact(
+    root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path], dict[str, Any]]
+) -> Artifact:
     """The folder `root/name-hash`, made by `make(folder)` where it is not there. What `make` returns is its report.
 
-    Two processes that ask for one piece make it once. Raises what `make` raises, and OSError.
+    Two processes that ask for the same artifact make it once. Raises what `make` raises, and OSError.
     """
     target = root / f"{name}-{content_hash(inputs)}"
     if not (target / REPORT).is_file():
@@ -42,9 +44,9 @@ def piece(root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path
         with locked(root / f".{name}.lock"):
             if not (target / REPORT).is_file():
                 remove_unfinished(root, f"{name}-")  # of a process that was killed: we hold the lock
-                _make(target, make)
-                return _read(target, made=True)
-    return _read(target, made=False)
+                _make_artifact(target, make)
+                return _read_artifact(target, made=True)
+    return _read_artifact(target, made=False)
 
 
 def content_hash(inputs: Mapping[str, Any]) -> str:
@@ -64,7 +66,7 @@ def model_hash(folder: Path) -> str:
     return found.hexdigest()[:_DIGITS]
 
 
-def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
+def _make_artifact(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
     started, cpu = time.monotonic(), time.process_time()
     with atomic_folder(target) as folder:
         made = make(folder)
@@ -72,6 +74,6 @@ def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
         (folder / REPORT).write_text(json.dumps(costs | {"report": made}, indent=2), encoding="utf-8")
 
 
-def _read(target: Path, *, made: bool) -> Piece:
+def _read_artifact(target: Path, *, made: bool) -> Artifact:
     written = json.loads((target / REPORT).read_text(encoding="utf-8"))
-    return Piece(target, made, written["seconds"], written["cpu_seconds"], written["report"])
+    return Artifact(target, made, written["seconds"], written["cpu_seconds"], written["report"])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from infra.demo.numbers import number_tasks
 from infra.demo.splits import SEED, Split, facts, load, topics
-from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, Task, instruction, knowledge, writing
+from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, DemoTask, instruction, knowledge, writing
 from trainer.supervised.sft import Example
 
 _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, "sequence": 12}
@@ -16,33 +16,33 @@ _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, 
 
 
 def sft_examples() -> list[Example]:
-    pairs = answered()
+    pairs = answered_tasks()
     random.Random(SEED).shuffle(pairs)
     return [Example(({"role": "user", "content": task.prompt},), answer) for task, answer in pairs]
 
 
-def sft_tasks() -> list[Task]:
+def sft_tasks() -> list[DemoTask]:
     """For the proof that nothing held out was trained on."""
-    return [task for task, _ in answered()]
+    return [task for task, _ in answered_tasks()]
 
 
-def answered() -> list[tuple[Task, str]]:
+def answered_tasks() -> list[tuple[DemoTask, str]]:
     """Each task of the SFT split with its answer."""
-    return [*_numbers(), *_facts(), *_sentences()]
+    return [*_number_tasks(), *_fact_tasks(), *_sentence_tasks()]
 
 
-def _numbers() -> Iterator[tuple[Task, str]]:
+def _number_tasks() -> Iterator[tuple[DemoTask, str]]:
     for kind, most in _NUMBER_KINDS.items():
         for task in number_tasks(Split.SFT, kind)[:most]:
             yield task, task.ground_truth or ""
 
 
-def _facts() -> Iterator[tuple[Task, str]]:
+def _fact_tasks() -> Iterator[tuple[DemoTask, str]]:
     for fact in facts()[Split.SFT]:
         yield knowledge(fact), fact.answer
 
 
-def _sentences() -> Iterator[tuple[Task, str]]:
+def _sentence_tasks() -> Iterator[tuple[DemoTask, str]]:
     written = load("sentences.json")
     plain = [kind for kind in CORE_FORMATS if kind != "question"]
     for number, topic in enumerate(topics()[Split.SFT]):

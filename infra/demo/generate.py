@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.demo.tasks import Task
+from infra.demo.tasks import DemoTask
 from streams.messages import Sampling
 from workers.engines.base import GenerationRequest
 
@@ -27,7 +27,7 @@ class Sample:
 
 def sample(
     folder: Path,
-    tasks: Sequence[Task],
+    tasks: Sequence[DemoTask],
     samples: int,
     *,
     seed: int,

@@ -13,7 +13,7 @@ from infra.demo.generate import Sample
 from infra.demo.measure import rate
 from infra.demo.references import ranked
 from infra.demo.splits import SEED, Fact
-from infra.demo.tasks import Task, knowledge
+from infra.demo.tasks import DemoTask, knowledge
 from infra.demo.triples import UNSEEN_PROBES, knowledge_groups, writing_groups
 from streams.messages import Question
 from trainer.supervised.genrm import FittedJudge, Triple, TripleGroup
@@ -37,7 +37,7 @@ class Material:
     facts: Sequence[Fact]
     answers: Mapping[str, Sequence[Sample]]
     """By prompt."""
-    writing: Sequence[Task]
+    writing: Sequence[DemoTask]
     texts: Sequence[Sequence[Sample]]
 
 
@@ -59,17 +59,17 @@ def measures(folder: Path, heldout: Material) -> dict[str, float]:
     found: dict[str, float] = {}
     rng = random.Random(SEED + 1)
     balanced = knowledge_groups(heldout.facts, heldout.answers, rng, UNSEEN_PROBES)
-    found |= _graded("knowledge", balanced, judge.scores(balanced))
-    own = [_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in heldout.facts]
-    found |= _graded("own_answers", own, judge.scores(own))
-    canaries = [_canaries(fact) for fact in heldout.facts[:_CANARY_QUESTIONS]]
+    found |= _grade_triples("knowledge", balanced, judge.scores(balanced))
+    own = [_label_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in heldout.facts]
+    found |= _grade_triples("own_answers", own, judge.scores(own))
+    canaries = [_canary_group(fact) for fact in heldout.facts[:_CANARY_QUESTIONS]]
     fooled = [score for row in judge.scores(canaries) for score in row]
     found["canary_false_positive_rate"] = false_positive_rate(fooled)
-    writing = [_beside_the_best(task, row) for task, row in zip(heldout.writing, heldout.texts, strict=True)]
-    return found | _order(writing, judge.scores(writing))
+    writing = [_rate_against_best(task, row) for task, row in zip(heldout.writing, heldout.texts, strict=True)]
+    return found | _writing_auc(writing, judge.scores(writing))
 
 
-def _graded(name: str, groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
+def _grade_triples(name: str, groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
     flat = [score for row in scores for score in row]
     labels = [one.right > 0.5 for group in groups for one in group.triples]
     return {
@@ -82,7 +82,7 @@ def _graded(name: str, groups: Sequence[TripleGroup], scores: Scores) -> dict[st
     }
 
 
-def _order(groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
+def _writing_auc(groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
     """`writing_auc` within the groups: a pair of candidates whose rubric scores differ is ordered the same way, ties
     half. Left out where no pair differs.
     """
@@ -95,19 +95,19 @@ def _order(groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
     return {"writing_auc": sum(won) / len(won)} if won else {}
 
 
-def _own_answers(task: Task, samples: Sequence[Sample]) -> TripleGroup:
+def _label_own_answers(task: DemoTask, samples: Sequence[Sample]) -> TripleGroup:
     triples = tuple(Triple(one.text, 1.0 if rate(task, one.text) > 0 else 0.0) for one in samples)
     truth = Triple(task.ground_truth or "", 1.0)
     return TripleGroup(Question(prompt=task.prompt, ground_truth=task.ground_truth), (truth, *triples))
 
 
-def _beside_the_best(task: Task, samples: Sequence[Sample]) -> TripleGroup:
+def _rate_against_best(task: DemoTask, samples: Sequence[Sample]) -> TripleGroup:
     """`right` is the rubric's score here: only its order counts."""
     triples = tuple(Triple(one.text, rate(task, one.text) if one.finished else 0.0) for one in samples)
     return TripleGroup(Question(prompt=task.prompt, references=tuple(ranked(task, samples))), triples)
 
 
-def _canaries(fact: Fact) -> TripleGroup:
+def _canary_group(fact: Fact) -> TripleGroup:
     asked = Question(prompt=knowledge(fact).prompt, ground_truth=fact.answer)
     responses = [request.response for request in canary_requests(JudgeRequest(asked, ""))]
     return TripleGroup(asked, tuple(Triple(text, 0.0) for text in (*responses, *UNSEEN_PROBES)))

@@ -7,7 +7,7 @@ off scores 0.
 from collections.abc import Sequence
 
 from infra.demo.generate import Sample
-from infra.demo.tasks import INSTRUCTIONS, KNOWLEDGE, MATHEMATICS, WRITING, Task
+from infra.demo.tasks import INSTRUCTIONS, KNOWLEDGE, MATHEMATICS, WRITING, DemoTask
 from streams.messages import Question
 from workers.verifiers.registry import load_verifier
 
@@ -18,14 +18,14 @@ class MeasureError(RuntimeError):
     """A verifier failed on one of the demo's own tasks; the text names the prompt."""
 
 
-def question(task: Task) -> Question:
+def question(task: DemoTask) -> Question:
     """As the task's verifier is asked."""
     return Question(
         prompt=task.prompt, verifier=VERIFIERS[task.domain], ground_truth=task.ground_truth, options=task.options
     )
 
 
-def rate(task: Task, text: str) -> float:
+def rate(task: DemoTask, text: str) -> float:
     """In [0, 1]. Raises MeasureError where the verifier has no verdict."""
     asked = question(task)
     verdict = load_verifier(VERIFIERS[task.domain]).verify(asked, text)
@@ -34,7 +34,7 @@ def rate(task: Task, text: str) -> float:
     return verdict.score
 
 
-def scores(tasks: Sequence[Task], samples: Sequence[Sequence[Sample]]) -> list[list[float]]:
+def scores(tasks: Sequence[DemoTask], samples: Sequence[Sequence[Sample]]) -> list[list[float]]:
     """[task][sample]."""
     return [
         [rate(task, sample.text) if sample.finished else 0.0 for sample in row]
@@ -42,7 +42,7 @@ def scores(tasks: Sequence[Task], samples: Sequence[Sequence[Sample]]) -> list[l
     ]
 
 
-def domain_means(tasks: Sequence[Task], found: Sequence[Sequence[float]]) -> dict[str, float]:
+def domain_means(tasks: Sequence[DemoTask], found: Sequence[Sequence[float]]) -> dict[str, float]:
     """Mean over a domain's prompts of their mean score (avg@k)."""
     by_domain: dict[str, list[float]] = {}
     for task, row in zip(tasks, found, strict=True):

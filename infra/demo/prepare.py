@@ -1,6 +1,6 @@
 """What `make demo` needs before its first run: policy, judge, references, prompts, and the shipped model's scores.
 
-Invariant: each piece is kept by the hash of what it was made from, so a second run makes nothing, an interrupted one
+Invariant: each artifact is kept by the hash of what it was made from, so a second run makes nothing, an interrupted one
 goes on where it stopped, and no run's seed changes any of them.
 """
 
@@ -16,14 +16,14 @@ import torch
 
 from infra.demo import judge as judging
 from infra.demo import measure
-from infra.demo.artifacts import Piece, model_hash, piece
+from infra.demo.artifacts import Artifact, ensure_artifact, model_hash
 from infra.demo.examples import sft_examples
 from infra.demo.generate import Sample, sample
 from infra.demo.judge import Material
 from infra.demo.prompts import build_prompts, heldout_row, heldout_tasks, new_tasks, original_tasks
 from infra.demo.references import SAMPLES, ranked
 from infra.demo.splits import SEED, Fact, Split, facts
-from infra.demo.tasks import WRITING, Task, knowledge
+from infra.demo.tasks import WRITING, DemoTask, knowledge
 from infra.settings.tree import Settings
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.supervised.fit import FitSettings
@@ -32,7 +32,7 @@ from trainer.supervised.sft import SftSettings, run_sft
 from workers.models.model_files import resolve_model
 
 CODE = 1
-"""Part of every hash: raise it when code changes what a piece holds."""
+"""Part of every hash: raise it when code changes what an artifact holds."""
 
 
 _SFT = SftSettings(fit=FitSettings(steps=24, learning_rate=6e-5), batch=16)
@@ -73,7 +73,7 @@ class Prepared:
     heldout: Path
     """JSONL to ingest, split heldout."""
     report: dict[str, Any]
-    """`seconds` and `cpu_seconds` by piece, `made` (pieces made now), `sft`, `judge` (its measures), `base`."""
+    """`seconds` and `cpu_seconds` by artifact, `made` (artifacts made now), `sft`, `judge` (its measures), `base`."""
     base_scores: dict[str, list[float]]
     """Prompt id to the shipped model's scores, `selector.eval_samples` of them."""
 
@@ -99,19 +99,19 @@ class _Preparation:
         self._root = settings.run.prepared
         self._limits = settings.rollout.sampling.max_new_tokens_by_domain
         self._tell = tell
-        self._pieces: dict[str, Piece] = {}
+        self._artifacts: dict[str, Artifact] = {}
 
     def run(self) -> Prepared:
         self._tell("model", 0, 1)
         base = resolve_model(self._settings.model.path, self._root)
         base_hash = model_hash(base)
         self._tell("model", 1, 1)
-        policy = self._policy(base, base_hash)
-        samples = self._samples(policy)
-        judge = self._judge(base, base_hash, samples)
-        self._measures(judge, samples)
-        prompts = self._prompts(samples)
-        scores = self._base_scores(base, base_hash)
+        policy = self._train_policy(base, base_hash)
+        samples = self._draw_samples(policy)
+        judge = self._fit_judge(base, base_hash, samples)
+        self._measure_judge(judge, samples)
+        prompts = self._build_prompts(samples)
+        scores = self._score_base(base, base_hash)
         return Prepared(
             policy=policy.folder,
             judge=judge.folder,
@@ -122,24 +122,24 @@ class _Preparation:
             base_scores=json.loads((scores.folder / "scores.json").read_text(encoding="utf-8")),
         )
 
-    def _policy(self, base: Path, base_hash: str) -> Piece:
+    def _train_policy(self, base: Path, base_hash: str) -> Artifact:
         examples, settings = sft_examples(), self._recipe.sft
         inputs = {
             "base": base_hash,
             "examples": [asdict(example) for example in examples],
             "settings": asdict(settings),
         }
-        return self._piece(
-            "sft", inputs, lambda folder: asdict(run_sft(base, examples, folder, settings, self._step("sft")))
+        return self._ensure(
+            "sft", inputs, lambda folder: asdict(run_sft(base, examples, folder, settings, self._report_step("sft")))
         )
 
-    def _samples(self, policy: Piece) -> Piece:
+    def _draw_samples(self, policy: Artifact) -> Artifact:
         """The SFT model's samples: what references are picked from, and what the judge is fitted and measured on."""
         answers = self._recipe.answers
         asked = {
             "facts": ([knowledge(fact) for fact in self._judge_facts()], answers),
             "heldout_facts": ([knowledge(fact) for fact in self._heldout_facts()], answers),
-            "writing": (_writing([*original_tasks(), *new_tasks()]), SAMPLES),
+            "writing": (_writing_tasks([*original_tasks(), *new_tasks()]), SAMPLES),
             "heldout_writing": (self._heldout_writing(), SAMPLES),
         }
         inputs = {
@@ -150,41 +150,43 @@ class _Preparation:
 
         def make(folder: Path) -> dict[str, Any]:
             for name, (tasks, count) in asked.items():
-                found = self._sample(policy.folder, tasks, count, name)
+                found = self._sample_tasks(policy.folder, tasks, count, name)
                 (folder / f"{name}.json").write_bytes(msgspec.json.encode(found))
             return {"samples": sum(len(tasks) * count for tasks, count in asked.values())}
 
-        return self._piece("samples", inputs, make)
+        return self._ensure("samples", inputs, make)
 
-    def _judge(self, base: Path, base_hash: str, samples: Piece) -> Piece:
+    def _fit_judge(self, base: Path, base_hash: str, samples: Artifact) -> Artifact:
         asked, settings = self._judge_facts(), self._recipe.judge
         groups = judging.training_groups(
             Material(
                 asked,
-                _by_prompt([knowledge(fact) for fact in asked], _read(samples, "facts")),
-                _writing([*original_tasks(), *new_tasks()]),
-                _read(samples, "writing"),
+                _samples_by_prompt([knowledge(fact) for fact in asked], _read_samples(samples, "facts")),
+                _writing_tasks([*original_tasks(), *new_tasks()]),
+                _read_samples(samples, "writing"),
             )
         )
         inputs = {"base": base_hash, "groups": msgspec.to_builtins(groups), "settings": asdict(settings)}
-        return self._piece(
-            "judge", inputs, lambda folder: asdict(fit_judge(base, groups, folder, settings, self._step("judge")))
+        return self._ensure(
+            "judge",
+            inputs,
+            lambda folder: asdict(fit_judge(base, groups, folder, settings, self._report_step("judge"))),
         )
 
-    def _measures(self, judge: Piece, samples: Piece) -> Piece:
+    def _measure_judge(self, judge: Artifact, samples: Artifact) -> Artifact:
         held = self._heldout_facts()
         heldout = Material(
             held,
-            _by_prompt([knowledge(fact) for fact in held], _read(samples, "heldout_facts")),
+            _samples_by_prompt([knowledge(fact) for fact in held], _read_samples(samples, "heldout_facts")),
             self._heldout_writing(),
-            _read(samples, "heldout_writing"),
+            _read_samples(samples, "heldout_writing"),
         )
         inputs = {"judge": judge.folder.name, "samples": samples.folder.name, "measures": judging.MEASURES}
-        return self._piece("measures", inputs, lambda _folder: judging.measures(judge.folder, heldout))
+        return self._ensure("measures", inputs, lambda _folder: judging.measures(judge.folder, heldout))
 
-    def _prompts(self, samples: Piece) -> Piece:
-        tasks = _writing([*original_tasks(), *new_tasks()])
-        pairs = zip(tasks, _read(samples, "writing"), strict=True)
+    def _build_prompts(self, samples: Artifact) -> Artifact:
+        tasks = _writing_tasks([*original_tasks(), *new_tasks()])
+        pairs = zip(tasks, _read_samples(samples, "writing"), strict=True)
         train, heldout = build_prompts({task.prompt: ranked(task, row) for task, row in pairs})
 
         def make(folder: Path) -> dict[str, Any]:
@@ -193,9 +195,9 @@ class _Preparation:
                 (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
             return {"train": len(train), "heldout": len(heldout)}
 
-        return self._piece("prompts", {"train": train, "heldout": heldout}, make)
+        return self._ensure("prompts", {"train": train, "heldout": heldout}, make)
 
-    def _base_scores(self, base: Path, base_hash: str) -> Piece:
+    def _score_base(self, base: Path, base_hash: str) -> Artifact:
         tasks = heldout_tasks()
         rows = [heldout_row(task) for task in tasks]
         ids = [parse_row(row, Defaults()).id for row in rows]
@@ -203,24 +205,24 @@ class _Preparation:
         inputs = {"base": base_hash, "rows": rows, "samples": count, "limits": self._limits}
 
         def make(folder: Path) -> dict[str, Any]:
-            scores = measure.scores(tasks, self._sample(base, tasks, count, "base"))
+            scores = measure.scores(tasks, self._sample_tasks(base, tasks, count, "base"))
             (folder / "scores.json").write_text(json.dumps(dict(zip(ids, scores, strict=True))), encoding="utf-8")
             return measure.domain_means(tasks, scores)
 
-        return self._piece("base", inputs, make)
+        return self._ensure("base", inputs, make)
 
-    def _piece(self, name: str, inputs: dict[str, Any], make: Callable[[Path], dict[str, Any]]) -> Piece:
+    def _ensure(self, name: str, inputs: dict[str, Any], make: Callable[[Path], dict[str, Any]]) -> Artifact:
         self._tell(name, 0, 1)
-        self._pieces[name] = piece(self._root, name, inputs | {"code": CODE}, make)
+        self._artifacts[name] = ensure_artifact(self._root, name, inputs | {"code": CODE}, make)
         self._tell(name, 1, 1)
-        return self._pieces[name]
+        return self._artifacts[name]
 
-    def _sample(self, folder: Path, tasks: Sequence[Task], count: int, name: str) -> list[list[Sample]]:
+    def _sample_tasks(self, folder: Path, tasks: Sequence[DemoTask], count: int, name: str) -> list[list[Sample]]:
         return sample(
             folder, tasks, count, seed=SEED, max_new_tokens=self._limits, progress=lambda d, n: self._tell(name, d, n)
         )
 
-    def _step(self, name: str) -> Callable[[int, int, float], None]:
+    def _report_step(self, name: str) -> Callable[[int, int, float], None]:
         return lambda done, total, _loss: self._tell(name, done, total)
 
     def _judge_facts(self) -> Sequence[Fact]:
@@ -229,28 +231,28 @@ class _Preparation:
     def _heldout_facts(self) -> Sequence[Fact]:
         return facts()[Split.HELDOUT][: self._recipe.measured_facts]
 
-    def _heldout_writing(self) -> list[Task]:
-        return _writing(heldout_tasks())[: self._recipe.measured_writing]
+    def _heldout_writing(self) -> list[DemoTask]:
+        return _writing_tasks(heldout_tasks())[: self._recipe.measured_writing]
 
-    def _report(self, scores: Piece) -> dict[str, Any]:
+    def _report(self, scores: Artifact) -> dict[str, Any]:
         return {
-            "seconds": {name: found.seconds for name, found in self._pieces.items()},
-            "cpu_seconds": {name: found.cpu_seconds for name, found in self._pieces.items()},
-            "made": [name for name, found in self._pieces.items() if found.made],
-            "sft": self._pieces["sft"].report,
-            "judge": self._pieces["measures"].report,
-            "prompts": self._pieces["prompts"].report,
+            "seconds": {name: found.seconds for name, found in self._artifacts.items()},
+            "cpu_seconds": {name: found.cpu_seconds for name, found in self._artifacts.items()},
+            "made": [name for name, found in self._artifacts.items() if found.made],
+            "sft": self._artifacts["sft"].report,
+            "judge": self._artifacts["measures"].report,
+            "prompts": self._artifacts["prompts"].report,
             "base": scores.report,
         }
 
 
-def _writing(tasks: Sequence[Task]) -> list[Task]:
+def _writing_tasks(tasks: Sequence[DemoTask]) -> list[DemoTask]:
     return [task for task in tasks if task.domain == WRITING]
 
 
-def _by_prompt(tasks: Sequence[Task], samples: Sequence[Sequence[Sample]]) -> dict[str, Sequence[Sample]]:
+def _samples_by_prompt(tasks: Sequence[DemoTask], samples: Sequence[Sequence[Sample]]) -> dict[str, Sequence[Sample]]:
     return {task.prompt: row for task, row in zip(tasks, samples, strict=True)}
 
 
-def _read(samples: Piece, name: str) -> list[list[Sample]]:
+def _read_samples(samples: Artifact, name: str) -> list[list[Sample]]:
     return msgspec.json.decode((samples.folder / f"{name}.json").read_bytes(), type=list[list[Sample]])

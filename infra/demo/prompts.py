@@ -19,7 +19,7 @@ from infra.demo.tasks import (
     INSTRUCTIONS,
     MATHEMATICS,
     WRITING_PROMPTS,
-    Task,
+    DemoTask,
     instruction,
     knowledge,
     writing,
@@ -45,33 +45,33 @@ _OPTIONS = {"must_finish": True}
 SOURCE_BROKEN = "deliberately wrong reference"
 
 
-def original_tasks() -> list[Task]:
+def original_tasks() -> list[DemoTask]:
     return [
-        *_numbers(Split.TRAIN, _CORE_NUMBERS),
-        *_instructions(Split.TRAIN, CORE_FORMATS, _ORIGINAL["instructions"]),
-        *_knowledge(Split.TRAIN, _CORE_FACTS, _ORIGINAL["knowledge"]),
-        *_writing(Split.TRAIN, _ORIGINAL["writing"]),
+        *_number_tasks(Split.TRAIN, _CORE_NUMBERS),
+        *_instruction_tasks(Split.TRAIN, CORE_FORMATS, _ORIGINAL["instructions"]),
+        *_knowledge_tasks(Split.TRAIN, _CORE_FACTS, _ORIGINAL["knowledge"]),
+        *_writing_tasks(Split.TRAIN, _ORIGINAL["writing"]),
     ]
 
 
-def new_tasks() -> list[Task]:
+def new_tasks() -> list[DemoTask]:
     """Candidates: most like the originals, some trivial, some beyond the model, some with a wrong reference."""
     every_kind = frozenset(fact.kind for fact in facts()[Split.NEW])
     sound = [
-        *_numbers(Split.NEW, _NEW_NUMBERS),
-        *chain.from_iterable(_instructions(Split.NEW, (kind,), count) for kind, count in _NEW_FORMATS.items()),
-        *_knowledge(Split.NEW, every_kind, _NEW_KNOWLEDGE + _BROKEN),
-        *_writing(Split.NEW, _NEW_WRITING),
+        *_number_tasks(Split.NEW, _NEW_NUMBERS),
+        *chain.from_iterable(_instruction_tasks(Split.NEW, (kind,), count) for kind, count in _NEW_FORMATS.items()),
+        *_knowledge_tasks(Split.NEW, every_kind, _NEW_KNOWLEDGE + _BROKEN),
+        *_writing_tasks(Split.NEW, _NEW_WRITING),
     ]
-    return [*_broken(sound), *sound]
+    return [*_break_references(sound), *sound]
 
 
-def heldout_tasks() -> list[Task]:
+def heldout_tasks() -> list[DemoTask]:
     return [
-        *_numbers(Split.HELDOUT, _HELDOUT_NUMBERS),
-        *_instructions(Split.HELDOUT, CORE_FORMATS, HELDOUT),
-        *_knowledge(Split.HELDOUT, _CORE_FACTS, HELDOUT),
-        *_writing(Split.HELDOUT, HELDOUT),
+        *_number_tasks(Split.HELDOUT, _HELDOUT_NUMBERS),
+        *_instruction_tasks(Split.HELDOUT, CORE_FORMATS, HELDOUT),
+        *_knowledge_tasks(Split.HELDOUT, _CORE_FACTS, HELDOUT),
+        *_writing_tasks(Split.HELDOUT, HELDOUT),
     ]
 
 
@@ -84,7 +84,7 @@ def build_prompts(references: Mapping[str, Sequence[str]]) -> tuple[list[Row], l
     return train, [heldout_row(task) for task in heldout_tasks()]
 
 
-def _training_row(task: Task, origin: str, references: Mapping[str, Sequence[str]]) -> Row:
+def _training_row(task: DemoTask, origin: str, references: Mapping[str, Sequence[str]]) -> Row:
     by_verifier = task.domain in {MATHEMATICS, INSTRUCTIONS}
     row = _row(task, "train", origin)
     if by_verifier:
@@ -94,14 +94,14 @@ def _training_row(task: Task, origin: str, references: Mapping[str, Sequence[str
     return row
 
 
-def heldout_row(task: Task) -> Row:
+def heldout_row(task: DemoTask) -> Row:
     return _row(task, "heldout", "original") | {
         "verifier": VERIFIERS[task.domain],
         "options": _OPTIONS | task.options,
     }
 
 
-def _row(task: Task, split: str, origin: str) -> Row:
+def _row(task: DemoTask, split: str, origin: str) -> Row:
     return {
         "domain": task.domain,
         "messages": [{"role": "user", "content": task.prompt}],
@@ -113,34 +113,34 @@ def _row(task: Task, split: str, origin: str) -> Row:
     }
 
 
-def _numbers(split: Split, counts: Mapping[str, int]) -> Iterable[Task]:
+def _number_tasks(split: Split, counts: Mapping[str, int]) -> Iterable[DemoTask]:
     for kind, count in counts.items():
         yield from number_tasks(split, kind)[:count]
 
 
-def _instructions(split: Split, kinds: Sequence[str], count: int) -> list[Task]:
+def _instruction_tasks(split: Split, kinds: Sequence[str], count: int) -> list[DemoTask]:
     """The kinds in turn, each over the split's topics in an order of its own."""
-    decks = [[instruction(topic, kind) for topic in _shuffled(topics()[split], f"{split}:{kind}")] for kind in kinds]
-    return _dealt(decks, count)
+    decks = [[instruction(topic, kind) for topic in _shuffle(topics()[split], f"{split}:{kind}")] for kind in kinds]
+    return _deal(decks, count)
 
 
-def _knowledge(split: Split, kinds: frozenset[str], count: int) -> list[Task]:
+def _knowledge_tasks(split: Split, kinds: frozenset[str], count: int) -> list[DemoTask]:
     """A fact of each kind in turn, so that no kind fills the set."""
     decks: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts()[split]:
         if fact.kind in kinds:
             decks[fact.kind].append(fact)
-    return [knowledge(fact) for fact in _dealt([decks[kind] for kind in sorted(decks)], count)]
+    return [knowledge(fact) for fact in _deal([decks[kind] for kind in sorted(decks)], count)]
 
 
-def _writing(split: Split, count: int) -> list[Task]:
+def _writing_tasks(split: Split, count: int) -> list[DemoTask]:
     decks = [
-        [writing(topic, kind) for topic in _shuffled(topics()[split], f"{split}:{kind}")] for kind in WRITING_PROMPTS
+        [writing(topic, kind) for topic in _shuffle(topics()[split], f"{split}:{kind}")] for kind in WRITING_PROMPTS
     ]
-    return _dealt(decks, count)
+    return _deal(decks, count)
 
 
-def _broken(sound: list[Task]) -> list[Task]:
+def _break_references(sound: list[DemoTask]) -> list[DemoTask]:
     """Prompts whose reference is wrong: a model that knows better agrees with itself and never with the reference.
     They replace the sound task of the same prompt.
     """
@@ -152,11 +152,11 @@ def _broken(sound: list[Task]) -> list[Task]:
     return found
 
 
-def _shuffled(items: Sequence[Any], stream: str) -> list[Any]:
+def _shuffle(items: Sequence[Any], stream: str) -> list[Any]:
     return random.Random(f"{SEED}:{stream}").sample(list(items), len(items))
 
 
-def _dealt(decks: Sequence[Sequence[Any]], count: int) -> list[Any]:
+def _deal(decks: Sequence[Sequence[Any]], count: int) -> list[Any]:
     """One from each deck in turn until there are `count`."""
     turns = chain.from_iterable(zip_longest(*decks))
     return [item for item in turns if item is not None][:count]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from infra.demo.generate import Sample
 from infra.demo.measure import rate
-from infra.demo.tasks import Task
+from infra.demo.tasks import DemoTask
 
 SAMPLES = 8
 """N, as in the paper's setting that we take for granted: enough for one good sentence among noise."""
@@ -16,7 +16,7 @@ KEPT = 3
 """References a prompt keeps, best first; the judge reads the first."""
 
 
-def ranked(task: Task, samples: Sequence[Sample]) -> list[str]:
+def ranked(task: DemoTask, samples: Sequence[Sample]) -> list[str]:
     """The samples' distinct texts, best first, those that were cut off last. Raises ValueError where none has text."""
     written = [(text, one) for one in samples if (text := _printable(one.text))]
     if not written:

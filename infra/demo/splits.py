@@ -45,7 +45,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class WritingTopic:
     name: str
     verb: str
     """`matter` or `matters`."""
@@ -71,7 +71,7 @@ def facts() -> dict[Split, tuple[Fact, ...]]:
     rng = random.Random(SEED)
     dealt: dict[Split, list[Fact]] = {split: [] for split in Split}
     decks: dict[tuple[str, ...], list[list[Fact]]] = defaultdict(list)
-    for cluster in _clusters(_all_facts()):
+    for cluster in _cluster_facts(_load_facts()):
         decks[tuple(sorted({fact.kind for fact in cluster}))].append(cluster)
     for _, deck in sorted(decks.items()):
         rng.shuffle(deck)
@@ -82,10 +82,10 @@ def facts() -> dict[Split, tuple[Fact, ...]]:
 
 
 @cache
-def topics() -> dict[Split, tuple[Topic, ...]]:
+def topics() -> dict[Split, tuple[WritingTopic, ...]]:
     listed = {Split(split): names for split, names in load("topics.json").items()}
     listed[Split.SFT] = {name: entry["verb"] for name, entry in load("sentences.json").items()}
-    return {split: tuple(Topic(name, verb) for name, verb in names.items()) for split, names in listed.items()}
+    return {split: tuple(WritingTopic(name, verb) for name, verb in names.items()) for split, names in listed.items()}
 
 
 def pair_split(first: int, second: int) -> Split:
@@ -111,15 +111,15 @@ def chain_split(numbers: Sequence[int]) -> Split | None:
     return rest.pop() if len(rest) == 1 else None
 
 
-def _all_facts() -> list[Fact]:
+def _load_facts() -> list[Fact]:
     data = load("facts.json")
-    found = list(_countries(data.pop("countries")))
+    found = list(_country_facts(data.pop("countries")))
     for kind, pairs in data.items():
         found.extend(Fact(kind, subject, answer) for subject, answer in pairs)
     return found
 
 
-def _countries(names: Iterable[str]) -> Iterable[Fact]:
+def _country_facts(names: Iterable[str]) -> Iterable[Fact]:
     """Capitals and continents from the countryinfo package."""
     from countryinfo import CountryInfo
 
@@ -131,13 +131,13 @@ def _countries(names: Iterable[str]) -> Iterable[Fact]:
             yield Fact("continent", name, info["region"])
 
 
-def _words(fact: Fact) -> tuple[str, ...]:
+def _linking_words(fact: Fact) -> tuple[str, ...]:
     """What ties a fact to others; answers such as `fish` or `Asia` are shared by many and tie nothing."""
     inverse = fact.kind in {"opposite", "feminine", "capital", "plural", "past", "comparative"}
     return (fact.subject.lower(), fact.answer.lower()) if inverse else (fact.subject.lower(),)
 
 
-def _clusters(found: list[Fact]) -> list[list[Fact]]:
+def _cluster_facts(found: list[Fact]) -> list[list[Fact]]:
     """Connected components of facts that share a word."""
     root: dict[str, str] = {}
 
@@ -147,7 +147,7 @@ def _clusters(found: list[Fact]) -> list[list[Fact]]:
         return word
 
     for fact in found:
-        first, *others = map(find, _words(fact))
+        first, *others = map(find, _linking_words(fact))
         for other in others:
             root[find(other)] = first
     clusters: dict[str, list[Fact]] = defaultdict(list)

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from infra.demo.splits import Fact, Topic
+from infra.demo.splits import Fact, WritingTopic
 
 MATHEMATICS, INSTRUCTIONS, KNOWLEDGE, WRITING = "mathematics", "instructions", "knowledge", "writing"
 DOMAINS = (MATHEMATICS, INSTRUCTIONS, KNOWLEDGE, WRITING)
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class DemoTask:
     domain: str
     kind: str
     prompt: str
     keys: frozenset[str]
     """`pair:3:4`, `topic:rivers`, `word:france`: what this prompt shares with others."""
     ground_truth: str | None = None
-    topic: Topic | None = None
+    topic: WritingTopic | None = None
     options: dict[str, Any] = field(default_factory=dict)
     """Of the verifier that measures the task."""
     source: str = "hand-written"
@@ -55,8 +55,8 @@ _CLASSES = frozenset({"kind", "group"})
 """Answered as well by the plural: fruit, fruits."""
 
 
-def knowledge(fact: Fact) -> Task:
-    return Task(
+def knowledge(fact: Fact) -> DemoTask:
+    return DemoTask(
         domain=KNOWLEDGE,
         kind=fact.kind,
         prompt=f"{_FACT_PROMPTS[fact.kind].format(fact.subject)} Answer with one word.",
@@ -88,53 +88,53 @@ def in_words(number: int) -> str:
     return _TENS[tens - 2] + (f"-{_ONES[ones]}" if ones else "")
 
 
-def _number_task(kind: str, prompt: str, chain: Sequence[int], answer: int, source: str = "generated") -> Task:
+def _number_task(kind: str, prompt: str, chain: Sequence[int], answer: int, source: str = "generated") -> DemoTask:
     """`chain`: the numbers of prompt and answer whose neighbours are the pairs that the task draws on."""
     keys = frozenset(pair_key(first, second) for first, second in pairwise(chain))
-    return Task(MATHEMATICS, kind, f"{prompt} {_NUMBER}", keys, str(answer), None, _WHOLE, source)
+    return DemoTask(MATHEMATICS, kind, f"{prompt} {_NUMBER}", keys, str(answer), None, _WHOLE, source)
 
 
-def larger(first: int, second: int) -> Task:
+def larger(first: int, second: int) -> DemoTask:
     return _number_task("larger", f"Which number is larger, {first} or {second}?", (first, second), max(first, second))
 
 
-def smaller(first: int, second: int) -> Task:
+def smaller(first: int, second: int) -> DemoTask:
     return _number_task(
         "smaller", f"Which number is smaller, {first} or {second}?", (first, second), min(first, second)
     )
 
 
-def following(number: int) -> Task:
+def following(number: int) -> DemoTask:
     return _number_task("next", f"What number comes right after {number}?", (number, number + 1), number + 1)
 
 
-def preceding(number: int) -> Task:
+def preceding(number: int) -> DemoTask:
     return _number_task("previous", f"What number comes right before {number}?", (number - 1, number), number - 1)
 
 
-def digits(number: int) -> Task:
+def digits(number: int) -> DemoTask:
     return _number_task("digits", f"Write the number {in_words(number)} in digits.", (number, number), number)
 
 
-def total(first: int, second: int) -> Task:
+def total(first: int, second: int) -> DemoTask:
     return _number_task(
         "sum", f"What is {first} + {second}?", (first, second), first + second, "reasoning-gym chain_sum"
     )
 
 
-def difference(first: int, second: int) -> Task:
+def difference(first: int, second: int) -> DemoTask:
     return _number_task(
         "difference", f"What is {first} - {second}?", (first, second), first - second, "reasoning-gym chain_sum"
     )
 
 
-def sequence(chain: Sequence[int]) -> Task:
+def sequence(chain: Sequence[int]) -> DemoTask:
     """The last number is the answer."""
     prompt = f"Continue the list with one more number: {', '.join(map(str, chain[:-1]))}."
     return _number_task("sequence", prompt, chain, chain[-1])
 
 
-def story(first: int, second: int) -> Task:
+def story(first: int, second: int) -> DemoTask:
     name, things = _NAMES[first % len(_NAMES)], _THINGS[second % len(_THINGS)]
     prompt = f"{name} has {first} {things} and gets {second} more. How many {things} does {name} have now?"
     return _number_task("story", prompt, (first, second), first + second)
@@ -194,9 +194,9 @@ CORE_FORMATS = ("lowercase", "quotes", "ending", "exclamation", "question")
 """Kinds that a 135M model learns: between never and always right after SFT. The rest are for Pre-PPO to judge."""
 
 
-def instruction(topic: Topic, kind: str) -> Task:
+def instruction(topic: WritingTopic, kind: str) -> DemoTask:
     form = FORMATS[kind]
-    return Task(
+    return DemoTask(
         domain=INSTRUCTIONS,
         kind=kind,
         prompt=form.prompt.format(topic.name),
@@ -221,8 +221,8 @@ WRITING_PROMPTS = {
 }
 
 
-def writing(topic: Topic, kind: str) -> Task:
-    return Task(
+def writing(topic: WritingTopic, kind: str) -> DemoTask:
+    return DemoTask(
         domain=WRITING,
         kind=kind,
         prompt=WRITING_PROMPTS[kind].format(topic.name, topic.verb),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from infra.demo.generate import Sample
 from infra.demo.measure import rate
 from infra.demo.splits import Fact
-from infra.demo.tasks import Task, knowledge
+from infra.demo.tasks import DemoTask, knowledge
 from streams.messages import Question
 from trainer.supervised.genrm import Triple, TripleGroup
 
@@ -48,13 +48,13 @@ def _knowledge_group(
     fact: Fact, facts: Sequence[Fact], own: Sequence[Sample], rng: random.Random, probes: Sequence[str]
 ) -> TripleGroup:
     task = knowledge(fact)
-    right = [_form(fact.answer, rng) for _ in range(_RIGHT)]
+    right = [_vary_form(fact.answer, rng) for _ in range(_RIGHT)]
     right += [sample.text for sample in own if sample.text and rate(task, sample.text) > 0][:1]
     wrong = list(dict.fromkeys(sample.text for sample in own if rate(task, sample.text) == 0))
-    wrong = [_stop(text, rng) for text in rng.sample(wrong, min(_OWN, len(wrong)))]
-    wrong.append(_junk(fact, facts, rng, probes))
+    wrong = [_vary_full_stop(text, rng) for text in rng.sample(wrong, min(_OWN, len(wrong)))]
+    wrong.append(_junk_answer(fact, facts, rng, probes))
     while len(right) + len(wrong) < CANDIDATES:
-        wrong.append(_form(_other(fact, facts, rng), rng))
+        wrong.append(_vary_form(_wrong_answer(fact, facts, rng), rng))
     triples = [Triple(text, 1.0) for text in right]
     triples += [Triple(text, 0.0) for text in wrong if rate(task, text) == 0]
     rng.shuffle(triples)
@@ -62,7 +62,7 @@ def _knowledge_group(
 
 
 def writing_groups(
-    tasks: Sequence[Task], samples: Sequence[Sequence[Sample]], rng: random.Random, candidates: int = 7
+    tasks: Sequence[DemoTask], samples: Sequence[Sequence[Sample]], rng: random.Random, candidates: int = 7
 ) -> list[TripleGroup]:
     """One group a prompt: a sample is the reference, as often the best as any; others are candidates, judged by the
     difference of their rubric scores. Every third group ends with a marker or an echo, which is always the worst.
@@ -73,7 +73,7 @@ def writing_groups(
         reference = max(rated) if rng.random() < 0.5 else rng.choice(rated)
         others = [pair for pair in rated if pair is not reference]
         triples = [
-            Triple(text, _against(score, reference[0]))
+            Triple(text, _relative_label(score, reference[0]))
             for score, text in rng.sample(others, min(candidates, len(others)))
         ]
         if number % 3 == 0:
@@ -82,23 +82,23 @@ def writing_groups(
     return groups
 
 
-def _against(score: float, reference: float) -> float:
+def _relative_label(score: float, reference: float) -> float:
     """0.5 where they are equal, one rubric point 0.19 more or less: a judge that learns degrees rewards them."""
     return min(1.0, max(0.0, 0.5 + _SLOPE * (score - reference)))
 
 
-def _form(text: str, rng: random.Random) -> str:
+def _vary_form(text: str, rng: random.Random) -> str:
     """The same answer as people and models write it: a verifier that looks at content takes every form alike."""
     text = rng.choice((str, str, str.lower, str.capitalize, str.upper))(text)
     text = rng.choice(("{}", "{}", "{}", "{}", "The {}", "a {}")).format(text)
     return rng.choice(("{}", "{}", "{}", "{}.", "{}.", '"{}"')).format(text)
 
 
-def _stop(text: str, rng: random.Random) -> str:
+def _vary_full_stop(text: str, rng: random.Random) -> str:
     return text.rstrip(".") + "." if rng.random() < 0.5 else text.rstrip(".")
 
 
-def _other(fact: Fact, facts: Sequence[Fact], rng: random.Random) -> str:
+def _wrong_answer(fact: Fact, facts: Sequence[Fact], rng: random.Random) -> str:
     """A wrong answer: the subject, a near miss, or an answer to another question, most often one of the same kind."""
     draw = rng.random()
     if draw < (0.4 if fact.kind in _INFLECTED else 0.15):
@@ -114,7 +114,7 @@ def _near_miss(fact: Fact, rng: random.Random) -> str:
     return rng.choice((fact.subject, fact.answer)) + rng.choice(("s", "ed", "er", "es", "en", "ing"))
 
 
-def _junk(fact: Fact, facts: Sequence[Fact], rng: random.Random, probes: Sequence[str]) -> str:
+def _junk_answer(fact: Fact, facts: Sequence[Fact], rng: random.Random, probes: Sequence[str]) -> str:
     """An answer that only looks like one."""
     prompt = knowledge(fact).prompt
     words = prompt.split()
@@ -124,8 +124,8 @@ def _junk(fact: Fact, facts: Sequence[Fact], rng: random.Random, probes: Sequenc
             rng.choice(list(probes)),
             rng.choice(list(probes)),
             " ".join(words[start : start + rng.randint(1, 5)]),
-            f"{fact.answer} or {_other(fact, facts, rng)}",
-            f"{rng.choice(('The answer is', 'It is', 'I think it is'))} {_other(fact, facts, rng)}",
+            f"{fact.answer} or {_wrong_answer(fact, facts, rng)}",
+            f"{rng.choice(('The answer is', 'It is', 'I think it is'))} {_wrong_answer(fact, facts, rng)}",
             fact.answer[: max(1, len(fact.answer) // 2)],
             prompt,
         )

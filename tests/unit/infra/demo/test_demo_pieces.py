@@ -1,4 +1,4 @@
-"""Pieces of preparation: complete or absent, made once, named by what they were made from."""
+"""Artifacts of the preparation: complete or absent, made once, named by what they were made from."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.tiny_model import save_tiny_model
 
-from infra.demo.artifacts import content_hash, model_hash, piece
+from infra.demo.artifacts import content_hash, ensure_artifact, model_hash
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -23,15 +23,15 @@ def folders(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if path.is_dir())
 
 
-def test_a_piece_is_made_once(tmp_path: Path) -> None:
+def test_an_artifact_is_made_once(tmp_path: Path) -> None:
     calls = []
 
     def make(folder: Path) -> dict[str, Any]:
         calls.append(folder)
         return write(folder)
 
-    first = piece(tmp_path, "sft", {"steps": 1}, make)
-    second = piece(tmp_path, "sft", {"steps": 1}, make)
+    first = ensure_artifact(tmp_path, "sft", {"steps": 1}, make)
+    second = ensure_artifact(tmp_path, "sft", {"steps": 1}, make)
     assert len(calls) == 1
     assert (first.made, second.made) == (True, False)
     assert first.report == second.report == {"answer": 42}
@@ -40,34 +40,34 @@ def test_a_piece_is_made_once(tmp_path: Path) -> None:
     assert (second.folder / "content").read_text() == "whole"
 
 
-def test_other_inputs_make_another_piece(tmp_path: Path) -> None:
-    made = {piece(tmp_path, "sft", {"steps": steps}, write).folder for steps in (1, 2)}
+def test_other_inputs_make_another_artifact(tmp_path: Path) -> None:
+    made = {ensure_artifact(tmp_path, "sft", {"steps": steps}, write).folder for steps in (1, 2)}
     assert len(made) == 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_an_interrupted_piece_leaves_nothing_and_is_made_later(tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_interrupted_artifact_leaves_nothing_and_is_made_later(tmp_path: Path, error: type[BaseException]) -> None:
     def stop(folder: Path) -> dict[str, Any]:
         write(folder)
         raise error
 
     with pytest.raises(error):
-        piece(tmp_path, "sft", {}, stop)
+        ensure_artifact(tmp_path, "sft", {}, stop)
     assert folders(tmp_path) == []
-    assert piece(tmp_path, "sft", {}, write).made
+    assert ensure_artifact(tmp_path, "sft", {}, write).made
 
 
-def test_a_killed_maker_leaves_no_piece_and_its_rest_is_cleared(tmp_path: Path) -> None:
+def test_a_killed_maker_leaves_no_artifact_and_its_rest_is_cleared(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from infra.demo.artifacts import piece\n"
+        "import os, signal, sys; from pathlib import Path; from infra.demo.artifacts import ensure_artifact\n"
         "def make(folder):\n"
         "    (folder / 'content').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
         "piece(Path(sys.argv[1]), 'sft', {}, make)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, env=os.environ)
     assert killed.returncode == -signal.SIGKILL
-    assert len(folders(tmp_path)) == 1  # its temporary folder, under a name that is no piece's
-    found = piece(tmp_path, "sft", {}, write)
+    assert len(folders(tmp_path)) == 1  # its temporary folder, under a name that is no artifact's
+    found = ensure_artifact(tmp_path, "sft", {}, write)
     assert found.made
     assert folders(tmp_path) == [found.folder.name]
 
@@ -83,7 +83,7 @@ def test_two_that_ask_at_once_make_it_once(tmp_path: Path) -> None:
         return write(folder)
 
     def ask() -> None:
-        found.append(piece(tmp_path, "sft", {}, make).folder)
+        found.append(ensure_artifact(tmp_path, "sft", {}, make).folder)
 
     found: list[Path] = []
     threads = [threading.Thread(target=ask) for _ in range(2)]

@@ -9,12 +9,12 @@ import pytest
 from infra.demo.examples import sft_examples, sft_tasks
 from infra.demo.prompts import HELDOUT, SOURCE_BROKEN, heldout_tasks, new_tasks, original_tasks
 from infra.demo.splits import Fact, Split, facts, pair_split, topics
-from infra.demo.tasks import DOMAINS, KNOWLEDGE, MATHEMATICS, Task, digits, knowledge
+from infra.demo.tasks import DOMAINS, KNOWLEDGE, MATHEMATICS, DemoTask, digits, knowledge
 
 TRAINED = {"sft": sft_tasks, "original": original_tasks, "new": new_tasks}
 
 
-def keys(tasks: list[Task]) -> set[str]:
+def keys(tasks: list[DemoTask]) -> set[str]:
     return set().union(*(task.keys for task in tasks))
 
 
@@ -51,7 +51,7 @@ def test_keys_name_every_number_and_topic_of_a_prompt() -> None:
                 assert rest in task.prompt.lower(), task
 
 
-def pairs_shown(task: Task) -> set[tuple[int, int]]:
+def pairs_shown(task: DemoTask) -> set[tuple[int, int]]:
     """Neighbours among the numbers of a prompt, and of its answer where that continues them."""
     answer = task.ground_truth if task.kind in {"sequence", "next", "previous"} else ""
     numbers = [int(number) for number in re.findall(r"\d+", f"{task.prompt} {answer}")]
@@ -81,7 +81,7 @@ def test_pairs_are_unordered() -> None:
 
 
 @pytest.mark.parametrize("make", [original_tasks, new_tasks, heldout_tasks])
-def test_sets_are_fixed_and_without_repeats(make: Callable[[], list[Task]]) -> None:
+def test_sets_are_fixed_and_without_repeats(make: Callable[[], list[DemoTask]]) -> None:
     tasks = make()
     assert tasks == make()
     assert len({task.prompt for task in tasks}) == len(tasks)
@@ -102,10 +102,10 @@ def test_broken_references_are_wrong_and_marked() -> None:
 
 
 def test_sft_examples_follow_their_own_instructions() -> None:
-    from infra.demo.examples import answered
+    from infra.demo.examples import answered_tasks
     from infra.demo.measure import rate
 
-    for task, answer in answered():
+    for task, answer in answered_tasks():
         assert rate(task, answer) >= (0.75 if task.domain == "writing" else 1.0), (task.prompt, answer)
     assert len({example.response for example in sft_examples()}) > 150
 
