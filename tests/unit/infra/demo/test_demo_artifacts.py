@@ -62,7 +62,7 @@ def test_a_killed_maker_leaves_no_artifact_and_its_rest_is_cleared(tmp_path: Pat
         "import os, signal, sys; from pathlib import Path; from infra.demo.artifacts import ensure_artifact\n"
         "def make(folder):\n"
         "    (folder / 'content').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "piece(Path(sys.argv[1]), 'sft', {}, make)"
+        "ensure_artifact(Path(sys.argv[1]), 'sft', {}, make)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, env=os.environ)
     assert killed.returncode == -signal.SIGKILL
