@@ -1,7 +1,8 @@
-"""Pieces of preparation kept by the content they were made from.
+"""Artifacts of the preparation, cached under the hash of the inputs that they were made from.
 
 Invariant: an artifact's folder is complete or absent, and its name is the hash of everything that decides its
-content. It is made beside its place and renamed into it; an interrupt or an error leaves nothing half-made.
+content. It is
+made in a temporary folder and renamed; an interrupt or an error leaves nothing half-made.
 """
 
 import hashlib
@@ -23,18 +24,18 @@ _DIGITS = 16
 class Artifact:
     folder: Path
     made: bool
-    """False where it was there already."""
+    """False if it existed already."""
     seconds: float
-    """What making it took, now or then."""
+    """Wall-clock time of making it, whether now or in an earlier process."""
     cpu_seconds: float
     report: dict[str, Any]
-    """What its maker returned."""
+    """The return value of its maker."""
 
 
 def ensure_artifact(
     root: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path], dict[str, Any]]
 ) -> Artifact:
-    """The folder `root/name-hash`, made by `make(folder)` where it is not there. What `make` returns is its report.
+    """Returns the artifact in `root/name-hash`; if it does not exist, `make(folder)` makes it and returns its report.
 
     Two processes that ask for the same artifact make it once. Raises what `make` raises, and OSError.
     """
@@ -43,20 +44,20 @@ def ensure_artifact(
         root.mkdir(parents=True, exist_ok=True)
         with locked(root / f".{name}.lock"):
             if not (target / REPORT).is_file():
-                remove_unfinished(root, f"{name}-")  # of a process that was killed: we hold the lock
+                remove_unfinished(root, f"{name}-")  # left by a killed process: this one holds the lock
                 _make_artifact(target, make)
                 return _read_artifact(target, made=True)
     return _read_artifact(target, made=False)
 
 
 def content_hash(inputs: Mapping[str, Any]) -> str:
-    """Of JSON-like values. Raises TypeError on anything else."""
+    """Hashes JSON-like values. Raises TypeError on anything else."""
     canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS]
 
 
 def model_hash(folder: Path) -> str:
-    """Of everything in the folder that decides what the model and its tokenizer do."""
+    """Hashes the files of the folder that determine what the model and its tokenizer do."""
     found = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in {".safetensors", ".json", ".jinja", ".model"} and path.name != REPORT:

@@ -1,7 +1,7 @@
 """Draws `data/sums.json` from reasoning-gym's chain_sum generator: `python -m infra.demo.draw_sums`.
 
-The demo reads the file: reasoning-gym needs a C compiler to install, and a laptop may have none. A test draws again
-and compares, where reasoning-gym is installed.
+The demo reads the file, because installing reasoning-gym needs a C compiler, which a laptop may lack. If reasoning-gym
+is installed, a test draws again and compares.
 """
 
 import json
@@ -12,11 +12,11 @@ from infra.demo.splits import SEED
 FILE = Path(__file__).parent / "data" / "sums.json"
 DIGITS = (1, 2)
 _DRAWN = 4000
-"""Draws of chain_sum: one-digit operands give 100 ordered pairs, so each is drawn many times over."""
+"""Number of draws from chain_sum. One-digit operands form 100 ordered pairs, so each is drawn many times."""
 
 
 def draw(digits: int) -> list[str]:
-    """Expressions of two operands of `digits` digits, each once, sorted."""
+    """Returns the distinct expressions of two operands with `digits` digits each, sorted."""
     from reasoning_gym import create_dataset
 
     drawn = create_dataset(

@@ -1,6 +1,7 @@
 """SFT examples of the demo: prompts of the SFT split with answers in the wanted form.
 
-The examples become the model's style, so every sentence is written by hand and none is used twice for one prompt.
+The model takes its style from these examples, so every sentence is written by hand and none is used twice for one
+prompt.
 """
 
 import random
@@ -12,7 +13,7 @@ from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, DemoTask, i
 from trainer.supervised.sft import Example
 
 _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, "sequence": 12}
-"""At most so many examples of each."""
+"""Largest number of examples per kind."""
 
 
 def sft_examples() -> list[Example]:
@@ -22,12 +23,12 @@ def sft_examples() -> list[Example]:
 
 
 def sft_tasks() -> list[DemoTask]:
-    """For the proof that nothing held out was trained on."""
+    """The tasks behind `sft_examples`; a test proves with them that no held-out task was trained on."""
     return [task for task, _ in answered_tasks()]
 
 
 def answered_tasks() -> list[tuple[DemoTask, str]]:
-    """Each task of the SFT split with its answer."""
+    """Returns each task of the SFT split with its answer."""
     return [*_number_tasks(), *_fact_tasks(), *_sentence_tasks()]
 
 

@@ -1,7 +1,7 @@
-"""Samples of a model for the demo's tasks, through the engine that the demo itself uses.
+"""Samples responses to the demo's tasks with the same engine that the demo's run uses.
 
-Invariant: a pure function of weights, tasks and seed; each task has a stream of its own, so that adding a task changes
-no other's samples.
+Invariant: the samples are a pure function of weights, tasks and seed. Each task has its own random stream, so adding a
+task does not change the samples of the others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,9 @@ _CONTEXT = 256
 class Sample:
     text: str
     finished: bool
-    """Ended with the end token."""
+    """The sample ended with the end-of-sequence token."""
     mean_logprob: float
-    """Nats a token, of the distribution it was sampled from."""
+    """Nats per token, under the distribution it was sampled from."""
 
 
 def sample(
@@ -34,9 +34,9 @@ def sample(
     max_new_tokens: Mapping[str, int],
     progress: Callable[[int, int], None] | None = None,
 ) -> list[list[Sample]]:
-    """`samples` continuations of each task at temperature 1; no prompt may come twice.
+    """Samples `samples` continuations of each task at temperature 1.
 
-    Raises OSError or ValueError where the model does not load, ValueError on a prompt that comes twice.
+    Raises OSError or ValueError if the model does not load, and ValueError if two tasks have the same prompt.
     """
     from workers.engines.hf import HfEngine
 
@@ -44,7 +44,7 @@ def sample(
     found: list[list[Sample | None]] = [[None] * samples for _ in tasks]
     place = {task.prompt: number for number, task in enumerate(tasks)}
     if len(place) < len(tasks):
-        raise ValueError("a prompt comes twice; its samples would be the same ones")
+        raise ValueError("two tasks have the same prompt: their samples would be identical")
     for task in tasks:
         sampling = Sampling(temperature=1.0, max_new_tokens=max_new_tokens[task.domain], seed=seed)
         prompt = engine.encode_chat(({"role": "user", "content": task.prompt},))

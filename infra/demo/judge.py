@@ -1,7 +1,6 @@
 """The demo's judge: fitted on triples of the training splits, measured on questions it has not seen.
 
-Invariant: what is measured shares no fact and no topic with what is trained on; probes of the measurement are others
-than those of the fit.
+Invariant: the measurement shares no fact, no topic and no probe with the fit.
 """
 
 import random
@@ -23,20 +22,20 @@ from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
 MEASURES = 2
-"""Raise it when `measures` changes."""
+"""Version of `measures`, part of its hash: raise it when that function changes."""
 _KNOWLEDGE_ROUNDS, _WRITING_ROUNDS = 2, 3
-"""A question comes back with other candidates, a writing prompt with another reference: of three groups in a step two
-are knowledge."""
+"""Each question is repeated with other candidates, and each writing prompt with another reference, so that two of three
+groups in a step are knowledge."""
 _CANARY_QUESTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Facts and writing tasks of one side, training or held out, with the policy's own samples."""
+    """Facts and writing tasks of either the training or the held-out splits, with the policy's own samples."""
 
     facts: Sequence[Fact]
     answers: Mapping[str, Sequence[Sample]]
-    """By prompt."""
+    """Samples by prompt."""
     writing: Sequence[DemoTask]
     texts: Sequence[Sequence[Sample]]
 
@@ -52,8 +51,9 @@ def training_groups(material: Material) -> list[TripleGroup]:
 
 
 def measures(folder: Path, heldout: Material) -> dict[str, float]:
-    """AUC, accuracy and calibration on form-balanced triples and on the policy's own answers (with the truth among
-    them), canaries, and how often the judge orders two sentences as the rubric does when it reads them beside the best.
+    """Returns AUC, accuracy and calibration on form-balanced triples and on the policy's own answers (the ground truth
+    is added to these), the false-positive rate on canaries, and how often the judge ranks two sentences as the rubric
+    does if its reference is the best sample.
     """
     judge = FittedJudge(folder)
     found: dict[str, float] = {}
@@ -83,8 +83,8 @@ def _grade_triples(name: str, groups: Sequence[TripleGroup], scores: Scores) -> 
 
 
 def _writing_auc(groups: Sequence[TripleGroup], scores: Scores) -> dict[str, float]:
-    """`writing_auc` within the groups: a pair of candidates whose rubric scores differ is ordered the same way, ties
-    half. Left out where no pair differs.
+    """`writing_auc`, within groups: the share of candidate pairs with different rubric scores that the judge ranks in
+    the same order; a tie counts half. Empty if no pair differs.
     """
     won: list[float] = []
     for group, row in zip(groups, scores, strict=True):
@@ -102,7 +102,7 @@ def _label_own_answers(task: DemoTask, samples: Sequence[Sample]) -> TripleGroup
 
 
 def _rate_against_best(task: DemoTask, samples: Sequence[Sample]) -> TripleGroup:
-    """`right` is the rubric's score here: only its order counts."""
+    """Here `right` is the rubric's score, of which only the order is used."""
     triples = tuple(Triple(one.text, rate(task, one.text) if one.finished else 0.0) for one in samples)
     return TripleGroup(Question(prompt=task.prompt, references=tuple(ranked(task, samples))), triples)
 

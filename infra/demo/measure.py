@@ -1,7 +1,7 @@
-"""A task as the question that its verifier is asked, and the verifier's scores for a model's samples.
+"""Turns a task into the question for its verifier, and scores a model's samples with it.
 
-Invariant: held-out measures come from verifiers, never from the judge that training pays by. An answer that was cut
-off scores 0.
+Invariant: held-out scores come from verifiers, never from the judge that sets the training rewards. A response that was
+cut off scores 0.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ VERIFIERS = {MATHEMATICS: "math", INSTRUCTIONS: "instructions", KNOWLEDGE: "exac
 
 
 class MeasureError(RuntimeError):
-    """A verifier failed on one of the demo's own tasks; the text names the prompt."""
+    """A verifier failed on one of the demo's own tasks; the message names the prompt."""
 
 
 def question(task: DemoTask) -> Question:
-    """As the task's verifier is asked."""
+    """Returns the question that the task's verifier is asked."""
     return Question(
         prompt=task.prompt, verifier=VERIFIERS[task.domain], ground_truth=task.ground_truth, options=task.options
     )
 
 
 def rate(task: DemoTask, text: str) -> float:
-    """In [0, 1]. Raises MeasureError where the verifier has no verdict."""
+    """Returns the verifier's score of `text`, in [0, 1]. Raises MeasureError if the verifier has no verdict."""
     asked = question(task)
     verdict = load_verifier(VERIFIERS[task.domain]).verify(asked, text)
     if verdict.score is None:
@@ -35,7 +35,7 @@ def rate(task: DemoTask, text: str) -> float:
 
 
 def scores(tasks: Sequence[DemoTask], samples: Sequence[Sequence[Sample]]) -> list[list[float]]:
-    """[task][sample]."""
+    """Returns the scores as [task][sample]."""
     return [
         [rate(task, sample.text) if sample.finished else 0.0 for sample in row]
         for task, row in zip(tasks, samples, strict=True)
@@ -43,7 +43,7 @@ def scores(tasks: Sequence[DemoTask], samples: Sequence[Sequence[Sample]]) -> li
 
 
 def domain_means(tasks: Sequence[DemoTask], found: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Mean over a domain's prompts of their mean score (avg@k)."""
+    """Returns, per domain, the mean over its prompts of the prompt's mean score (avg@k)."""
     by_domain: dict[str, list[float]] = {}
     for task, row in zip(tasks, found, strict=True):
         by_domain.setdefault(task.domain, []).append(sum(row) / len(row))

@@ -1,7 +1,7 @@
-"""Number tasks of one split, drawn without replacement from every task the split allows.
+"""Number tasks of one split, drawn without replacement from all tasks that belong to the split.
 
-Arithmetic was drawn through reasoning-gym's chain_sum generator (`draw_sums.py`), so that the demo's sums are those of
-a public task.
+Sums and differences come from reasoning-gym's chain_sum generator (`draw_sums.py`), so that they are those of a public
+task.
 """
 
 import json
@@ -18,7 +18,7 @@ LARGEST = 99
 
 
 def number_tasks(split: Split, kind: str) -> list[DemoTask]:
-    """Every task of the kind that the split allows, shuffled by the fixed seed. Raises KeyError on an unknown kind."""
+    """Returns all tasks of the kind in the split, shuffled with the fixed seed. Raises KeyError on an unknown kind."""
     found = list(_KINDS[kind](split))
     random.Random(f"{SEED}:{kind}").shuffle(found)
     return found
@@ -33,7 +33,7 @@ def _comparison_tasks(split: Split, make: Callable[[int, int], DemoTask]) -> Ite
 
 
 def _list_chains() -> Iterator[range]:
-    """Four numbers, each the same step after the one before."""
+    """Yields arithmetic progressions of four numbers."""
     for step in (1, 2, 3, 5, 10):
         for start in range(1, LARGEST - 3 * step):
             yield range(start, start + 4 * step, step)

@@ -1,7 +1,7 @@
-"""What `make demo` needs before its first run: policy, judge, references, prompts, and the shipped model's scores.
+"""Makes what `make demo` needs before its first run: policy, judge, references, prompts, and the base model's scores.
 
-Invariant: each artifact is kept by the hash of what it was made from, so a second run makes nothing, an interrupted one
-goes on where it stopped, and no run's seed changes any of them.
+Invariant: each artifact is cached under the hash of its inputs, so a second run makes nothing, an interrupted one
+continues where it stopped, and no run's seed changes any of them.
 """
 
 import json
@@ -41,47 +41,49 @@ _JUDGE = JudgeFitSettings(fit=FitSettings(steps=96, learning_rate=7e-5, upper_sh
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How much of everything. The defaults are the demo's; tests take less."""
+    """Sizes of every part. The defaults are the demo's; tests use smaller ones."""
 
     sft: SftSettings = _SFT
-    """Enough to know the forms and no more: half of it leaves PPO without a signal, twice leaves little to improve."""
+    """Just enough steps for the model to know the answer formats: half of them leave PPO without a signal, twice as
+    many leave little to improve."""
     judge: JudgeFitSettings = _JUDGE
-    """About 45 triples a step. Many small steps on the upper half of the layers reach in the same time what full steps
-    of twice the size do not: wrong answers of the policy called right fell from 15 to 5 of 100."""
+    """About 45 triples per step. Many small steps on the upper half of the layers were better than full steps of twice
+    the size in the same time: of 100 wrong answers of the policy, 5 instead of 15 were judged right."""
     facts: int = 240
-    """Questions that the judge is fitted on."""
+    """Number of questions that the judge is fitted on."""
     measured_facts: int = 72
-    """Held-out questions that it is measured on: about 600 triples, for a rate to a hundredth."""
+    """Number of held-out questions for measuring the judge: about 600 triples, which give rates to within 0.01."""
     measured_writing: int = 24
     answers: int = 4
-    """The policy's own samples a question."""
+    """The policy's own samples per question."""
 
 
 Progress = Callable[[str, int, int], None]
-"""(what is being made, steps done, steps in all)."""
+"""(name of the artifact, steps done, total steps)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     policy: Path
-    """After SFT: what PPO starts from."""
+    """The model after SFT, from which PPO starts."""
     judge: Path
     base_model: Path
-    """As shipped."""
+    """The model as shipped."""
     prompts: Path
-    """JSONL to ingest, split train."""
+    """JSONL to ingest as split `train`."""
     heldout: Path
-    """JSONL to ingest, split heldout."""
+    """JSONL to ingest as split `heldout`."""
     report: dict[str, Any]
-    """`seconds` and `cpu_seconds` by artifact, `made` (artifacts made now), `sft`, `judge` (its measures), `base`."""
+    """`seconds` and `cpu_seconds` by artifact, `made` (the artifacts made just now), `sft`, `judge` (its measures),
+    `prompts`, `base`."""
     base_scores: dict[str, list[float]]
-    """Prompt id to the shipped model's scores, `selector.eval_samples` of them."""
+    """Prompt id -> the base model's scores, `selector.eval_samples` of them."""
 
 
 def prepare(settings: Settings, progress: Progress | None = None, recipe: Recipe | None = None) -> Prepared:
-    """Make what is missing under `run.prepared`. Uses all cores: nothing else runs yet.
+    """Makes what is missing under `run.prepared`, on all cores, since nothing else runs yet.
 
-    Raises ModelFilesError where the base model cannot be had, OSError where the disk is full or not writable.
+    Raises ModelFilesError if the base model is not available, and OSError if the disk is full or not writable.
     """
     tell: Progress = progress or (lambda _what, _done, _total: None)
     threads = torch.get_num_threads()
@@ -134,7 +136,7 @@ class _Preparation:
         )
 
     def _draw_samples(self, policy: Artifact) -> Artifact:
-        """The SFT model's samples: what references are picked from, and what the judge is fitted and measured on."""
+        """Samples from the SFT model: references are picked from them, and the judge is fitted and measured on them."""
         answers = self._recipe.answers
         asked = {
             "facts": ([knowledge(fact) for fact in self._judge_facts()], answers),

@@ -1,7 +1,7 @@
-"""The demo's prompts: the original set, new candidates for Pre-PPO, and the held-out ones, as tasks and as rows.
+"""The demo's prompts as tasks and as rows: the original set, new candidates for Pre-PPO, and the held-out set.
 
-Invariant: fixed by `splits.SEED` and the data alone, so that runs with different seeds compare on the same prompts.
-Training pays knowledge and writing by the judge (GenRM); held out, every domain is measured by a verifier.
+Invariant: the prompts depend on `splits.SEED` and the data alone, so runs with different seeds are compared on the same
+prompts. In training the judge (GenRM) scores knowledge and writing; on held-out prompts a verifier scores every domain.
 """
 
 import random
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 _CORE_FACTS = frozenset(
     {"capital", "continent", "opposite", "plural", "past", "comparative", "colour", "kind", "group", "language"}
 )
-"""Kinds that a 135M model half knows. The others are candidates for Pre-PPO only."""
+"""Kinds that a 135M model knows in part. The others are only candidates for Pre-PPO."""
 _CORE_NUMBERS = {"next": 18, "sequence": 18, "sum": 14, "digits": 6}
 _NEW_NUMBERS = {
     "next": 10, "sequence": 10, "digits": 8, "larger": 8, "smaller": 8, "story": 10, "difference": 8, "long_sum": 6,
@@ -40,7 +40,7 @@ _NEW_FORMATS = dict.fromkeys(CORE_FORMATS, 10) | {"honestly": 8, "capitals": 6, 
 _ORIGINAL = {"instructions": 60, "knowledge": 60, "writing": 48}
 _NEW_KNOWLEDGE, _NEW_WRITING, _BROKEN = 64, 32, 6
 HELDOUT = 48
-"""Prompts a domain: with 4 samples each, a standard error near 0.04."""
+"""Held-out prompts per domain. With 4 samples each, the standard error is about 0.04."""
 _OPTIONS = {"must_finish": True}
 SOURCE_BROKEN = "deliberately wrong reference"
 
@@ -55,7 +55,9 @@ def original_tasks() -> list[DemoTask]:
 
 
 def new_tasks() -> list[DemoTask]:
-    """Candidates: most like the originals, some trivial, some beyond the model, some with a wrong reference."""
+    """Returns candidates for Pre-PPO: most resemble the originals, some are trivial, some are too hard for the model,
+    and some have a wrong reference.
+    """
     every_kind = frozenset(fact.kind for fact in facts()[Split.NEW])
     sound = [
         *_number_tasks(Split.NEW, _NEW_NUMBERS),
@@ -76,8 +78,8 @@ def heldout_tasks() -> list[DemoTask]:
 
 
 def build_prompts(references: Mapping[str, Sequence[str]]) -> tuple[list[Row], list[Row]]:
-    """Rows to ingest: for training, and held out. `references` maps each writing prompt of the training set to its
-    best-of-N, best first. Raises KeyError where one is missing.
+    """Returns (training rows, held-out rows) to ingest. `references` maps each writing prompt of the training set to
+    its best-of-N, best first. Raises KeyError if one is missing.
     """
     train = [_training_row(task, "original", references) for task in original_tasks()]
     train += [_training_row(task, "new", references) for task in new_tasks()]
@@ -119,13 +121,13 @@ def _number_tasks(split: Split, counts: Mapping[str, int]) -> Iterable[DemoTask]
 
 
 def _instruction_tasks(split: Split, kinds: Sequence[str], count: int) -> list[DemoTask]:
-    """The kinds in turn, each over the split's topics in an order of its own."""
+    """Takes the kinds in turn; each goes through the split's topics in its own shuffled order."""
     decks = [[instruction(topic, kind) for topic in _shuffle(topics()[split], f"{split}:{kind}")] for kind in kinds]
     return _deal(decks, count)
 
 
 def _knowledge_tasks(split: Split, kinds: frozenset[str], count: int) -> list[DemoTask]:
-    """A fact of each kind in turn, so that no kind fills the set."""
+    """Takes a fact of each kind in turn, so that no kind fills the set."""
     decks: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts()[split]:
         if fact.kind in kinds:
@@ -141,8 +143,8 @@ def _writing_tasks(split: Split, count: int) -> list[DemoTask]:
 
 
 def _break_references(sound: list[DemoTask]) -> list[DemoTask]:
-    """Prompts whose reference is wrong: a model that knows better agrees with itself and never with the reference.
-    They replace the sound task of the same prompt.
+    """Returns prompts with a wrong reference, and removes the sound tasks of the same prompts from `sound`. A model
+    that knows the answer agrees with itself and never with such a reference, which Pre-PPO should notice.
     """
     found = []
     for task in [task for task in sound if task.kind in {"digits", "continent", "plural"}][::3][:_BROKEN]:
@@ -157,6 +159,6 @@ def _shuffle(items: Sequence[Any], stream: str) -> list[Any]:
 
 
 def _deal(decks: Sequence[Sequence[Any]], count: int) -> list[Any]:
-    """One from each deck in turn until there are `count`."""
+    """Takes one item from each deck in turn until there are `count`."""
     turns = chain.from_iterable(zip_longest(*decks))
     return [item for item in turns if item is not None][:count]

@@ -1,7 +1,7 @@
 """Best-of-N references for writing: the best of the SFT model's own samples.
 
-Order: the rubric's points, then the model's own mean log-probability; a trained Bradley-Terry model takes this place
-where there is one (arXiv 2503.22230 picks the best of N by it).
+Samples are ordered by the rubric's score, then by the model's own mean log-probability. arXiv 2503.22230 picks
+the best of N with a trained Bradley-Terry model instead.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,22 @@ from infra.demo.measure import rate
 from infra.demo.tasks import DemoTask
 
 SAMPLES = 8
-"""N, as in the paper's setting that we take for granted: enough for one good sentence among noise."""
+"""N of best-of-N: enough for one good sentence among noisy ones. The paper does not state its N."""
 KEPT = 3
-"""References a prompt keeps, best first; the judge reads the first."""
+"""References kept per prompt, best first; the judge reads the first."""
 
 
 def ranked(task: DemoTask, samples: Sequence[Sample]) -> list[str]:
-    """The samples' distinct texts, best first, those that were cut off last. Raises ValueError where none has text."""
+    """Returns the distinct texts of the samples, best first; those that were cut off come last. Raises ValueError if
+    none has text.
+    """
     written = [(text, one) for one in samples if (text := _printable(one.text))]
     if not written:
-        raise ValueError(f"{len(samples)} samples for {task.prompt!r}, and none has text: what model is this?")
+        raise ValueError(f"none of the {len(samples)} samples for {task.prompt!r} has text: check the model after SFT")
     written.sort(key=lambda pair: (pair[1].finished, rate(task, pair[0]), pair[1].mean_logprob), reverse=True)
     return list(dict.fromkeys(text for text, _ in written))[:KEPT]
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which Postgres would not keep."""
+    """Removes control characters, which Postgres does not store."""
     return "".join(character for character in " ".join(text.split()) if character.isprintable())

@@ -1,7 +1,7 @@
-"""Who may see what: every fact, topic and number pair belongs to exactly one split.
+"""Assigns every fact, topic and number pair to exactly one split.
 
-Invariant: facts that share a word (subject, or either word of a pair of opposites) are in the same split, so nothing
-held out can be read off anything trained on. Number pairs are unordered: 3 and 4 are one pair in every task.
+Invariant: facts that share a word (the subject, or either word of a pair of opposites) are in the same split, so no
+held-out answer can be inferred from training data. Number pairs are unordered: 3 and 4 are one pair in every task.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _PATTERN = (
     Split.TRAIN, Split.HELDOUT, Split.NEW, Split.TRAIN, Split.SFT,
     Split.NEW, Split.TRAIN, Split.HELDOUT, Split.NEW, Split.TRAIN,
 )  # fmt: skip
-"""Facts are dealt in this order within each kind: 40 % train, 30 % new, 20 % held out, 10 % SFT."""
+"""Facts of each kind are assigned to splits in this order: 40 % train, 30 % new, 20 % held out, 10 % SFT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class WritingTopic:
 
     @property
     def stem(self) -> str:
-        """Found in singular and plural alike: `butterfl` for butterflies."""
+        """The part that singular and plural share: `butterfl` for butterflies."""
         word = self.name.split()[-1]
         for ending in ("ies", "ves", "oes"):
             if word.endswith(ending):
@@ -67,7 +67,7 @@ def load(name: str) -> dict[str, Any]:
 
 @cache
 def facts() -> dict[Split, tuple[Fact, ...]]:
-    """Every fact once, by split, in a fixed shuffled order."""
+    """Returns every fact once, by split, in a fixed shuffled order."""
     rng = random.Random(SEED)
     dealt: dict[Split, list[Fact]] = {split: [] for split in Split}
     decks: dict[tuple[str, ...], list[list[Fact]]] = defaultdict(list)
@@ -89,7 +89,7 @@ def topics() -> dict[Split, tuple[WritingTopic, ...]]:
 
 
 def pair_split(first: int, second: int) -> Split:
-    """The split of an unordered pair of numbers: 10 % SFT, 40 % train, 25 % new, 25 % held out."""
+    """Returns the split of an unordered pair of numbers: 10 % SFT, 40 % train, 25 % new, 25 % held out."""
     low, high = sorted((first, second))
     share = hashlib.sha256(f"{SEED}:{low}:{high}".encode()).digest()[0] / 256
     for split, upper in ((Split.SFT, 0.1), (Split.TRAIN, 0.5), (Split.NEW, 0.75)):
@@ -99,8 +99,8 @@ def pair_split(first: int, second: int) -> Split:
 
 
 def chain_split(numbers: Sequence[int]) -> Split | None:
-    """The split of a list of numbers, by its pairs of neighbours; None where they lie in two. Only pairs of the SFT
-    may stand among others, and others among the SFT's, but none that is held out.
+    """Returns the split of a list of numbers by its pairs of neighbours, or None if they are in different splits. As an
+    exception, SFT pairs may mix with train or new pairs, but never with held-out pairs.
     """
     splits = [pair_split(first, second) for first, second in pairwise(numbers)]
     if splits[-1] is Split.SFT and Split.HELDOUT not in splits:
@@ -120,7 +120,7 @@ def _load_facts() -> list[Fact]:
 
 
 def _country_facts(names: Iterable[str]) -> Iterable[Fact]:
-    """Capitals and continents from the countryinfo package."""
+    """Yields capitals and continents from the countryinfo package."""
     from countryinfo import CountryInfo
 
     for name in names:
@@ -132,13 +132,15 @@ def _country_facts(names: Iterable[str]) -> Iterable[Fact]:
 
 
 def _linking_words(fact: Fact) -> tuple[str, ...]:
-    """What ties a fact to others; answers such as `fish` or `Asia` are shared by many and tie nothing."""
+    """Returns the words that link a fact to others. Many facts share answers such as `fish` or `Asia`: these do not
+    link.
+    """
     inverse = fact.kind in {"opposite", "feminine", "capital", "plural", "past", "comparative"}
     return (fact.subject.lower(), fact.answer.lower()) if inverse else (fact.subject.lower(),)
 
 
 def _cluster_facts(found: list[Fact]) -> list[list[Fact]]:
-    """Connected components of facts that share a word."""
+    """Returns the connected components of facts that share a word."""
     root: dict[str, str] = {}
 
     def find(word: str) -> str:

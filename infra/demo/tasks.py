@@ -1,6 +1,7 @@
-"""The demo's task templates: from a fact, a topic or a pair of numbers to one prompt with what scores it.
+"""The demo's task templates: each makes a prompt, with its verifier's inputs, from a fact, a topic or a pair of
+numbers.
 
-Invariant: a task names in `keys` everything it draws on, so that splits can be proved disjoint.
+Invariant: a task names in `keys` everything it draws on, so that a test can prove the splits disjoint.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,11 +21,11 @@ class DemoTask:
     kind: str
     prompt: str
     keys: frozenset[str]
-    """`pair:3:4`, `topic:rivers`, `word:france`: what this prompt shares with others."""
+    """Facts, topics and number pairs that the prompt draws on, e.g. `pair:3:4`, `topic:rivers`, `word:france`."""
     ground_truth: str | None = None
     topic: WritingTopic | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    """Of the verifier that measures the task."""
+    """Options for the verifier that scores the task."""
     source: str = "hand-written"
 
 
@@ -52,7 +53,7 @@ _FACT_PROMPTS = {
     "language": "Which language do most people speak in {}?",
 }
 _CLASSES = frozenset({"kind", "group"})
-"""Answered as well by the plural: fruit, fruits."""
+"""Kinds for which the plural is right too: fruit, fruits."""
 
 
 def knowledge(fact: Fact) -> DemoTask:
@@ -81,7 +82,7 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 
 
 def in_words(number: int) -> str:
-    """English for 0..99."""
+    """Spells a number from 0 to 99 in English."""
     if number < len(_ONES):
         return _ONES[number]
     tens, ones = divmod(number, 10)
@@ -89,7 +90,7 @@ def in_words(number: int) -> str:
 
 
 def _number_task(kind: str, prompt: str, chain: Sequence[int], answer: int, source: str = "generated") -> DemoTask:
-    """`chain`: the numbers of prompt and answer whose neighbours are the pairs that the task draws on."""
+    """`chain`: the numbers of prompt and answer; the task draws on each pair of neighbours."""
     keys = frozenset(pair_key(first, second) for first, second in pairwise(chain))
     return DemoTask(MATHEMATICS, kind, f"{prompt} {_NUMBER}", keys, str(answer), None, _WHOLE, source)
 
@@ -129,7 +130,7 @@ def difference(first: int, second: int) -> DemoTask:
 
 
 def sequence(chain: Sequence[int]) -> DemoTask:
-    """The last number is the answer."""
+    """The last number of `chain` is the answer."""
     prompt = f"Continue the list with one more number: {', '.join(map(str, chain[:-1]))}."
     return _number_task("sequence", prompt, chain, chain[-1])
 
@@ -145,19 +146,19 @@ def story(first: int, second: int) -> DemoTask:
 ENDING = "That is all."
 _SHORT = "Write one short sentence about {}."
 _VETOES = {"forbid_echo": True, "forbid_repeats": True, "min_words": 3}
-"""Without them the policy learns to copy the prompt: it is paid for what it was given."""
+"""Without these options the policy learns to copy the prompt, which contains the required words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """An instruction: how it is asked, its checker with arguments, how a plain sentence is made to follow it."""
+    """An instruction: its prompt, its checker with arguments, and how to make a plain sentence follow it."""
 
     prompt: str
     checker: str
     arguments: dict[str, Any]
     apply: Callable[[str], str]
     allow: tuple[str, ...] = ()
-    """Phrases of the prompt that the answer must repeat."""
+    """Phrases of the prompt that the answer has to repeat."""
 
 
 FORMATS: dict[str, Format] = {
@@ -191,7 +192,8 @@ FORMATS: dict[str, Format] = {
     ),
 }
 CORE_FORMATS = ("lowercase", "quotes", "ending", "exclamation", "question")
-"""Kinds that a 135M model learns: between never and always right after SFT. The rest are for Pre-PPO to judge."""
+"""Kinds that a 135M model can learn: after SFT it is right sometimes, but not always. The rest are candidates that
+Pre-PPO decides on."""
 
 
 def instruction(topic: WritingTopic, kind: str) -> DemoTask:
