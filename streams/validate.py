@@ -6,7 +6,7 @@ from streams.messages import Rollout, Segment, Source
 from streams.records import Record
 
 
-def rollout_of(record: Record) -> Rollout:
+def decode_rollout(record: Record) -> Rollout:
     """Raises DecodeError, also where the arrays do not fit each other: no learner could use such a rollout."""
     rollout = decode(record.value, Rollout)
     check_rollout(rollout)

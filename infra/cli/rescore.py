@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from streams.rescored_topics import ScorerId
-    from workers.scoring.rescore import Rescored
-    from workers.scoring.rescore_selection import Selection
+    from workers.scoring.rescore.run import RescoreResult
+    from workers.scoring.rescore.selection import RescoreSelection
 
 _PROGRESS_SECONDS = 10.0
 
@@ -61,7 +61,7 @@ def rescore(
     Exit code 1 where rollouts could not be scored: they are no zeros, and the same command tries them again.
     """
     from streams.rescored_topics import ScorerId
-    from workers.scoring.rescore_selection import Selection
+    from workers.scoring.rescore.selection import RescoreSelection
 
     try:
         wanted = ScorerId.parse(scorer)
@@ -69,7 +69,7 @@ def rescore(
         raise CommandError(f"--scorer: {error}", ExitCode.USAGE) from error
     place = find_run(run, runs)
     settings = _settings(place, recipe, assignments, bootstrap_servers)
-    selection = Selection(
+    selection = RescoreSelection(
         run_id=place.run_id,
         scorer=wanted.name,
         domains=frozenset(domain or ()),
@@ -98,7 +98,7 @@ def _settings(
 
 
 def _on_the_log(
-    place: RunPlace, settings: Settings, runs: Path, wanted: "ScorerId", selection: "Selection", *, dry_run: bool
+    place: RunPlace, settings: Settings, runs: Path, wanted: "ScorerId", selection: "RescoreSelection", *, dry_run: bool
 ) -> dict[str, Any]:
     from infra.cli.logs import open_log
 
@@ -109,10 +109,12 @@ def _on_the_log(
             return asyncio.run(_rescore(place.folder, settings, bootstrap, engine, wanted=wanted, selection=selection))
 
 
-async def _look(settings: Settings, bootstrap: str, wanted: "ScorerId", selection: "Selection") -> dict[str, Any]:
+async def _look(
+    settings: Settings, bootstrap: str, wanted: "ScorerId", selection: "RescoreSelection"
+) -> dict[str, Any]:
     from infra.report.rescored import plan_of
     from workers.scoring.open_scorer import open_scorer
-    from workers.scoring.rescore import RescoreRun
+    from workers.scoring.rescore.run import RescoreRun
 
     async with open_scorer(wanted, settings) as scorer:
         run = RescoreRun(
@@ -122,7 +124,13 @@ async def _look(settings: Settings, bootstrap: str, wanted: "ScorerId", selectio
 
 
 async def _rescore(
-    folder: Path, settings: Settings, bootstrap: str, engine: "Engine", *, wanted: "ScorerId", selection: "Selection"
+    folder: Path,
+    settings: Settings,
+    bootstrap: str,
+    engine: "Engine",
+    *,
+    wanted: "ScorerId",
+    selection: "RescoreSelection",
 ) -> dict[str, Any]:
     from infra.db.rescores import write_rescored
     from infra.report.rescored import summarise
@@ -130,8 +138,8 @@ async def _rescore(
     from streams.clients import make_producer
     from streams.rescored_topics import create_rescored_topic
     from workers.scoring.open_scorer import open_scorer
-    from workers.scoring.rescore import RescoreRun
-    from workers.scoring.rescore_comparison import read_pairs
+    from workers.scoring.rescore.compare import read_pairs
+    from workers.scoring.rescore.run import RescoreRun
 
     async with AsyncExitStack() as closing:
         scorer = await closing.enter_async_context(open_scorer(wanted, settings))
@@ -171,7 +179,7 @@ class _Progress:
     def __init__(self) -> None:
         self._shown_at = time.monotonic()
 
-    def __call__(self, found: "Rescored") -> None:
+    def __call__(self, found: "RescoreResult") -> None:
         now = time.monotonic()
         if now - self._shown_at < _PROGRESS_SECONDS:
             return

@@ -12,9 +12,9 @@ from typing import Any
 
 from infra.settings.learner import LearnerSettings
 from streams.messages import Purpose
-from workers.scoring.rescore import Rescored
-from workers.scoring.rescore_comparison import Pair
-from workers.scoring.rescore_selection import Selection
+from workers.scoring.rescore.compare import ScorePair
+from workers.scoring.rescore.run import RescoreResult
+from workers.scoring.rescore.selection import RescoreSelection
 
 RIGHT_ABOVE = 0.5
 """As prompt_stats.passes counts."""
@@ -63,14 +63,14 @@ class GroupChange:
     """Train groups that either scorer did not score whole; they are in no other count."""
 
 
-def by_domain(pairs: Iterable[Pair]) -> dict[str, DomainChange]:
-    found: dict[str, list[Pair]] = defaultdict(list)
+def by_domain(pairs: Iterable[ScorePair]) -> dict[str, DomainChange]:
+    found: dict[str, list[ScorePair]] = defaultdict(list)
     for pair in pairs:
         found[pair.domain].append(pair)
     return {domain: change_of(members) for domain, members in sorted(found.items())}
 
 
-def change_of(pairs: Sequence[Pair]) -> DomainChange:
+def change_of(pairs: Sequence[ScorePair]) -> DomainChange:
     both = [(pair.old, pair.new) for pair in pairs if pair.old is not None and pair.new is not None]
     turns = [(new > RIGHT_ABOVE) - (old > RIGHT_ABOVE) for old, new in both]
     return DomainChange(
@@ -85,9 +85,9 @@ def change_of(pairs: Sequence[Pair]) -> DomainChange:
     )
 
 
-def movers(pairs: Iterable[Pair], most: int = _MOVERS) -> list[PromptMove]:
+def movers(pairs: Iterable[ScorePair], most: int = _MOVERS) -> list[PromptMove]:
     """The prompts whose mean score moved most, the farthest first; those that did not move are left out."""
-    prompts: dict[str, list[tuple[float, float, Pair]]] = defaultdict(list)
+    prompts: dict[str, list[tuple[float, float, ScorePair]]] = defaultdict(list)
     for pair in pairs:
         if pair.old is not None and pair.new is not None:
             prompts[pair.prompt_id].append((pair.old, pair.new, pair))
@@ -96,9 +96,9 @@ def movers(pairs: Iterable[Pair], most: int = _MOVERS) -> list[PromptMove]:
     return [move for move in moves if move.new_mean != move.old_mean][:most]
 
 
-def groups(pairs: Iterable[Pair], zero_variance_std: float | None) -> GroupChange:
+def groups(pairs: Iterable[ScorePair], zero_variance_std: float | None) -> GroupChange:
     """`zero_variance_std`: the learner filters groups whose scores spread less; None where it filters none."""
-    members: dict[str, list[Pair]] = defaultdict(list)
+    members: dict[str, list[ScorePair]] = defaultdict(list)
     for pair in pairs:
         if pair.purpose is Purpose.TRAIN:
             members[pair.group_id].append(pair)
@@ -116,7 +116,7 @@ def groups(pairs: Iterable[Pair], zero_variance_std: float | None) -> GroupChang
     )
 
 
-def histogram(pairs: Iterable[Pair], bins: int = 10) -> list[list[int]]:
+def histogram(pairs: Iterable[ScorePair], bins: int = 10) -> list[list[int]]:
     """Rollouts by old score (row) and new score (column), in equal bins of [0, 1]; 1 is in the last."""
     counts = [[0] * bins for _ in range(bins)]
     for pair in pairs:
@@ -125,7 +125,7 @@ def histogram(pairs: Iterable[Pair], bins: int = 10) -> list[list[int]]:
     return counts
 
 
-def old_scorers(pairs: Iterable[Pair]) -> dict[str, int]:
+def old_scorers(pairs: Iterable[ScorePair]) -> dict[str, int]:
     """Rollouts by NAME@VERSION of the run's own scorer."""
     counts: dict[str, int] = defaultdict(int)
     for pair in pairs:
@@ -139,7 +139,7 @@ def as_fields(found: Any) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
 
 
-def _move(prompt_id: str, scores: Sequence[tuple[float, float, Pair]]) -> PromptMove:
+def _move(prompt_id: str, scores: Sequence[tuple[float, float, ScorePair]]) -> PromptMove:
     _, _, farthest = max(scores, key=lambda entry: abs(entry[1] - entry[0]))
     return PromptMove(
         prompt_id=prompt_id,
@@ -151,7 +151,7 @@ def _move(prompt_id: str, scores: Sequence[tuple[float, float, Pair]]) -> Prompt
     )
 
 
-def _scores(group: Sequence[Pair], which: str) -> list[float]:
+def _scores(group: Sequence[ScorePair], which: str) -> list[float]:
     return [score for pair in group if (score := getattr(pair, which)) is not None]
 
 
@@ -159,7 +159,7 @@ def _spreads(scores: Sequence[float], zero_variance_std: float | None) -> bool:
     return zero_variance_std is None or pstdev(scores) >= zero_variance_std
 
 
-def plan_of(selection: Selection, scorer: str, found: Rescored) -> dict[str, Any]:
+def plan_of(selection: RescoreSelection, scorer: str, found: RescoreResult) -> dict[str, Any]:
     """What a rescore would do."""
     picker = found.picker
     return {
@@ -173,7 +173,13 @@ def plan_of(selection: Selection, scorer: str, found: Rescored) -> dict[str, Any
 
 
 def summarise(
-    *, selection: Selection, scorer: str, topic: str, found: Rescored, pairs: Sequence[Pair], learner: LearnerSettings
+    *,
+    selection: RescoreSelection,
+    scorer: str,
+    topic: str,
+    found: RescoreResult,
+    pairs: Sequence[ScorePair],
+    learner: LearnerSettings,
 ) -> dict[str, Any]:
     """JSON of what was done and what it changed; `pairs` of all that `topic` holds of the selection."""
     std = learner.zero_variance_std if learner.filter_zero_variance else None

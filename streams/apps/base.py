@@ -15,11 +15,11 @@ from mode.supervisors import CrashingSupervisor
 
 from infra import metrics
 from infra.settings.tree import Settings
-from streams.apps.faust_driver import GuardedConsumer, StageApp
+from streams.apps.faust_driver import LedgerConsumer, StageApp
 from streams.dead_letters import reason_of
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _PRODUCER_BATCH_BYTES = 2**20
 _BUFFERED_BATCHES = 2
 """Records are large; one batch in work and one waiting keep a stage busy."""
 _HELD_SECONDS = 7 * 86_400.0
-"""A batch that is held through an outage keeps its partitions; what has hung is found by Pulse and LagWatchdog."""
+"""A batch that is held through an outage keeps its partitions; what has hung is found by Heartbeat and LagWatchdog."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +43,12 @@ class Stage:
     source: Topic
     batch: int
     max_batch_wait_seconds: float
-    pulse: Pulse
+    heartbeat: Heartbeat
     """Limits a batch's silence, above the scorer's own timeouts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class StageHandlers:
     """What a stage does with a batch, and with the wish to load its scorer anew (SIGHUP)."""
 
     handle: Handler
@@ -114,9 +114,9 @@ class BatchAgent:
         app.agent(self._topic, name=stage.name, concurrency=1)(self._run)
 
     @property
-    def consumer(self) -> GuardedConsumer:
+    def consumer(self) -> LedgerConsumer:
         consumer = self._app.consumer
-        assert isinstance(consumer, GuardedConsumer)
+        assert isinstance(consumer, LedgerConsumer)
         return consumer
 
     @property
@@ -135,7 +135,7 @@ class BatchAgent:
                 await _for_ever()
             self._idle.clear()
             try:
-                async with self._stage.pulse.watch():
+                async with self._stage.heartbeat.watch():
                     await self._work(events)
             except Exception as error:  # noqa: BLE001 (handed to the process, which logs it and exits)
                 self.failure.set_result(error)

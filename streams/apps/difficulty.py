@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from infra.db.engine import connect
 from infra.db.sink import ScoreSink
 from infra.settings.tree import Settings
-from streams.apps.base import Stage, Work, group_of
+from streams.apps.base import Stage, StageHandlers, group_of
 from streams.apps.calibration import keep_calibration
 from streams.apps.difficulty_sink import Difficulty
 from streams.apps.process import run_stage
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 
 _BATCH_LIMIT_SECONDS = 120.0
 """One transaction of at most a batch of rows, behind whatever else the database does."""
@@ -27,11 +27,11 @@ def main(settings: Settings, bootstrap: str) -> None:
         source=Topic.SCORED,
         batch=settings.difficulty.batch,
         max_batch_wait_seconds=settings.difficulty.max_batch_wait_seconds,
-        pulse=Pulse(_BATCH_LIMIT_SECONDS),
+        heartbeat=Heartbeat(_BATCH_LIMIT_SECONDS),
     )
 
     @asynccontextmanager
-    async def work() -> AsyncIterator[Work]:
+    async def work() -> AsyncIterator[StageHandlers]:
         engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
         calibration = asyncio.create_task(keep_calibration(engine, settings.run.id))
         try:
@@ -40,7 +40,7 @@ def main(settings: Settings, bootstrap: str) -> None:
                 sink=ScoreSink(engine, settings.difficulty.decay, group_of(settings, stage.name)),
                 dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
             )
-            yield Work(difficulty.handle)
+            yield StageHandlers(difficulty.handle)
         finally:
             calibration.cancel()
             engine.dispose()

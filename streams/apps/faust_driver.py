@@ -1,7 +1,7 @@
 """Faust's Kafka driver, with commits that follow our own ledger.
 
 Faust counts a record as processed in more cases than it should: an agent's exception, a skipped event, a gap of
-one at the head of the partition, the first record after a gap. `GuardedConsumer` therefore takes every committed
+one at the head of the partition, the first record after a gap. `LedgerConsumer` therefore takes every committed
 offset from an `OffsetLedger` that only the batch agent moves, after the broker acknowledged the outputs.
 The producer is not idempotent (the embedded broker refuses aiokafka's request for a producer id): a retry can
 write a record twice, and every consumer drops duplicates by id anyway.
@@ -18,7 +18,7 @@ from streams.offsets import OffsetLedger
 from streams.records import TopicPartition
 
 
-class GuardedConsumer(driver.Consumer):
+class LedgerConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger = OffsetLedger()
         super().__init__(*args, **kwargs)
@@ -54,18 +54,18 @@ class GuardedConsumer(driver.Consumer):
         self.ledger.drop(TopicPartition(*tp) for tp in revoked)
 
 
-class GuardedTransport(driver.Transport):
-    Consumer = GuardedConsumer
+class LedgerTransport(driver.Transport):
+    Consumer = LedgerConsumer
 
 
 class StageApp(faust.App):
     """A Faust app on this driver. It keeps no state of its own, so it makes no folder."""
 
-    def _new_transport(self) -> GuardedTransport:
-        return GuardedTransport(self.conf.broker_consumer, self)
+    def _new_transport(self) -> LedgerTransport:
+        return LedgerTransport(self.conf.broker_consumer, self)
 
-    def _new_producer_transport(self) -> GuardedTransport:
-        return GuardedTransport(self.conf.broker_producer, self)
+    def _new_producer_transport(self) -> LedgerTransport:
+        return LedgerTransport(self.conf.broker_producer, self)
 
     def _create_directories(self) -> None:
         """Faust's folders hold tables only."""

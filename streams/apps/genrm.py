@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
-from streams.apps.base import Stage, Work
+from streams.apps.base import Stage, StageHandlers
 from streams.apps.process import run_stage
 from streams.messages import Route
 from streams.topics import Topic, topic_name
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.live_pool import LivePool
 from workers.scoring.scorers import JudgeScorer
 from workers.scoring.scoring import Retry, Scoring
@@ -35,11 +35,11 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
         source=Topic.GENRM_REQUESTS,
         batch=genrm.batch,
         max_batch_wait_seconds=genrm.max_batch_wait_seconds,
-        pulse=Pulse(2 * genrm.attempts * genrm.timeout_seconds + _MARGIN_SECONDS),
+        heartbeat=Heartbeat(2 * genrm.attempts * genrm.timeout_seconds + _MARGIN_SECONDS),
     )
 
     @asynccontextmanager
-    async def work() -> AsyncIterator[Work]:
+    async def work() -> AsyncIterator[StageHandlers]:
         judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
         scorer = JudgeScorer(judge, genrm, canary_requests)
         pool = VerifierPool(settings.rtv)  # its processes start with the first veto
@@ -48,10 +48,10 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
                 stage=stage.name,
                 route=Route.GENRM,
                 scorer=VetoScorer(
-                    judge=scorer, pool=LivePool(pool, stage.pulse), calibrated_share=settings.router.shadow_share
+                    judge=scorer, pool=LivePool(pool, stage.heartbeat), calibrated_share=settings.router.shadow_share
                 ),
                 retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
-                pulse=stage.pulse,
+                heartbeat=stage.heartbeat,
                 scored=topic_name(prefix, Topic.SCORED),
                 dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
             )
@@ -60,7 +60,7 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
                 await _exchange(scorer, settings if reread is None else await asyncio.to_thread(reread))
                 await pool.renew()
 
-            yield Work(scoring.handle, reload)
+            yield StageHandlers(scoring.handle, reload)
         finally:
             scorer.close()
             await pool.close()

@@ -16,14 +16,14 @@ from typing import Any, NoReturn
 
 from infra.settings.tree import Settings
 from streams.admin import require_topics
-from streams.apps.base import BatchAgent, Stage, Work, build_app
+from streams.apps.base import BatchAgent, Stage, StageHandlers, build_app
 from streams.apps.faust_driver import StageApp
 from streams.apps.reloading import Reloading
 from streams.lag import LagWatchdog, lag_of, publish_lag
 
 log = logging.getLogger(__name__)
 
-WorkFactory = Callable[[], AbstractAsyncContextManager[Work]]
+OpenHandlers = Callable[[], AbstractAsyncContextManager[StageHandlers]]
 """Opens what the stage works with (a pool, a model, a database) and closes it at the end."""
 
 _DRAIN_SECONDS = 3.0
@@ -38,7 +38,7 @@ class StageCrashedError(RuntimeError):
     """A service inside Faust crashed."""
 
 
-def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_work: WorkFactory) -> None:
+def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_work: OpenHandlers) -> None:
     """Serve until SIGTERM or SIGINT; a failure ends the process with exit code 1. Raises BrokerUnavailableError,
     LookupError where a topic does not exist, and what opening the work raises.
     """
@@ -46,7 +46,7 @@ def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_work: WorkF
     asyncio.run(_serve(settings, bootstrap, stage, open_work))
 
 
-async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_work: WorkFactory) -> None:
+async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_work: OpenHandlers) -> None:
     stopping = _stop_signal()
     reloading = Reloading(stage.name)
     async with AsyncExitStack() as stack:

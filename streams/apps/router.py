@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
-from streams.apps.base import Stage, Work
+from streams.apps.base import Stage, StageHandlers
 from streams.apps.process import run_stage
 from streams.apps.routing import Routing
 from streams.messages import Route
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 
 _BATCH_LIMIT_SECONDS = 120.0
 """Nothing but deliveries, each of which the producer gives up earlier."""
@@ -22,7 +22,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         source=Topic.ROLLOUTS,
         batch=settings.router.batch,
         max_batch_wait_seconds=settings.router.max_batch_wait_seconds,
-        pulse=Pulse(_BATCH_LIMIT_SECONDS),
+        heartbeat=Heartbeat(_BATCH_LIMIT_SECONDS),
     )
     prefix = settings.topics.prefix
     routing = Routing(
@@ -36,7 +36,7 @@ def main(settings: Settings, bootstrap: str) -> None:
     )
 
     @asynccontextmanager
-    async def work() -> AsyncIterator[Work]:
-        yield Work(routing.handle)
+    async def work() -> AsyncIterator[StageHandlers]:
+        yield StageHandlers(routing.handle)
 
     run_stage(settings, bootstrap, stage, work)

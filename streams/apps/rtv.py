@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
-from streams.apps.base import Stage, Work
+from streams.apps.base import Stage, StageHandlers
 from streams.apps.process import run_stage
 from streams.messages import Route
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.live_pool import LivePool
 from workers.scoring.scorers import VerifierScorer
 from workers.scoring.scoring import Retry, Scoring
@@ -28,24 +28,24 @@ def main(settings: Settings, bootstrap: str) -> None:
         source=Topic.RTV_REQUESTS,
         batch=rtv.batch,
         max_batch_wait_seconds=rtv.max_batch_wait_seconds,
-        pulse=Pulse(DEATHS * (budget + START_SECONDS) + _MARGIN_SECONDS),
+        heartbeat=Heartbeat(DEATHS * (budget + START_SECONDS) + _MARGIN_SECONDS),
     )
 
     @asynccontextmanager
-    async def work() -> AsyncIterator[Work]:
+    async def work() -> AsyncIterator[StageHandlers]:
         pool = VerifierPool(rtv)
         try:
             await pool.start()
             scoring = Scoring(
                 stage=stage.name,
                 route=Route.RTV,
-                scorer=VerifierScorer(LivePool(pool, stage.pulse)),
+                scorer=VerifierScorer(LivePool(pool, stage.heartbeat)),
                 retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
-                pulse=stage.pulse,
+                heartbeat=stage.heartbeat,
                 scored=topic_name(prefix, Topic.SCORED),
                 dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
             )
-            yield Work(scoring.handle, pool.renew)
+            yield StageHandlers(scoring.handle, pool.renew)
         finally:
             await pool.close()
 

@@ -30,7 +30,7 @@ from workers.engines.hf import HfEngine
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
 from workers.models.model_files import resolve_model
-from workers.rollout.messages import request_of, rollout_of
+from workers.rollout.build_rollout import build_request, build_rollout
 from workers.scoring.retrying import Outage
 from workers.scoring.scorers import JudgeScorer, VerifierScorer
 from workers.scoring.scoring import finished
@@ -91,12 +91,12 @@ class SingleProcess:
     def _generated(self, tickets: Sequence[PromptTicket]) -> list[Rollout]:
         prompts = {ticket.group_id: (ticket, self.engine.encode_chat(ticket.messages)) for ticket in tickets}
         for ticket, prompt in prompts.values():
-            self.engine.submit(request_of(ticket, prompt))
+            self.engine.submit(build_request(ticket, prompt))
         rollouts = []
         while self.engine.running:
             for generation in self.engine.step():
                 text = self.engine.decode(generation.token_ids)
-                rollouts.append(rollout_of(*prompts[generation.key], generation, text, self.engine.name))
+                rollouts.append(build_rollout(*prompts[generation.key], generation, text, self.engine.name))
         return rollouts
 
     def _scored(self, rollouts: Sequence[Rollout]) -> list[ScoredTrajectory]:

@@ -39,7 +39,7 @@ class JudgeContract:
     def test_scores_are_shares(self, judge: Judge) -> None:
         for found in judged(judge, REQUESTS):
             assert 0.0 <= found.score <= 1.0
-            assert 0.0 <= found.uncovered < 1.0
+            assert 0.0 <= found.off_verdict_mass < 1.0
             assert found.why
 
     @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ class JudgeContract:
     )
     def test_no_content_is_nothing_to_judge(self, judge: Judge, response: str) -> None:
         empty, real = judged(judge, [JudgeRequest(FRANCE, response), JudgeRequest(FRANCE, "Paris")])
-        assert (empty.score, empty.uncovered) == (0.0, 0.0)
+        assert (empty.score, empty.off_verdict_mass) == (0.0, 0.0)
         assert empty.why.startswith("no content")
         assert real.score > 0.0
 

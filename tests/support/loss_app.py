@@ -18,26 +18,26 @@ import faust
 
 from infra.settings.tree import Settings
 from streams.apps import base
-from streams.apps.base import Stage, Work, build_app
-from streams.apps.faust_driver import GuardedConsumer
+from streams.apps.base import Stage, StageHandlers, build_app
+from streams.apps.faust_driver import LedgerConsumer
 from streams.apps.process import run_stage
 from streams.records import Output, Record, TopicPartition
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 
 BATCH = 4
 FAIL = b"fail:"
 
 
 def stage_of(mode: str) -> Stage:
-    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, max_batch_wait_seconds=0.05, pulse=Pulse(60))
+    return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, max_batch_wait_seconds=0.05, heartbeat=Heartbeat(60))
 
 
 def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
     failing, held = held.startswith(FAIL), held.removeprefix(FAIL)
 
     @asynccontextmanager
-    async def handler() -> AsyncIterator[Work]:
+    async def handler() -> AsyncIterator[StageHandlers]:
         async def copy(records: list[Record]) -> list[Output]:
             values = [record.value for record in records]
             if failing and held in values:
@@ -47,7 +47,7 @@ def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
                 await asyncio.Event().wait()
             return [Output(target, record.key, record.value, record.headers) for record in records]
 
-        yield Work(copy)
+        yield StageHandlers(copy)
 
     run_stage(settings, settings.broker.bootstrap_servers, stage_of("stage"), handler)
 
@@ -65,7 +65,7 @@ async def run_out_of_order(settings: Settings, mode: str, target: str, held: byt
             if message.value == held:
                 continue
             await (await app.producer.send(target, message.key, message.value, None, None, None))
-            if isinstance(app.consumer, GuardedConsumer):
+            if isinstance(app.consumer, LedgerConsumer):
                 app.consumer.ledger.done(TopicPartition(message.topic, message.partition), message.offset)
             event.ack()
 

@@ -19,9 +19,9 @@ from transformers import AutoModelForCausalLM, Cache, DynamicCache
 
 from workers.engines import attention, chat
 from workers.engines.base import Generation, GenerationRequest, WeightVersion
-from workers.engines.rows import Row, check_request, start_row
+from workers.engines.kv_slots import KVSlots, as_past
+from workers.engines.rows import RunningRow, check_request, start_row
 from workers.engines.sampling import draw, uniforms
-from workers.engines.slots import Slots, as_past
 from workers.engines.weights import load_in_place
 
 log = logging.getLogger(__name__)
@@ -71,10 +71,10 @@ class HfEngine:
         self._max_running = max_running
         self._max_tokens = min(max_model_tokens, config.max_position_embeddings)
         self._weights = weights
-        self._slots = Slots(max_running, self._device)
+        self._slots = KVSlots(max_running, self._device)
         self._past = as_past(self._slots, config.num_hidden_layers)
         self._waiting: deque[_Waiting] = deque()
-        self._rows: list[Row] = []
+        self._rows: list[RunningRow] = []
 
     @property
     def weights(self) -> WeightVersion:
@@ -113,12 +113,12 @@ class HfEngine:
         self._waiting.clear()
         self._rows.clear()
 
-    def _next_joins(self) -> list[list[Row]]:
+    def _next_joins(self) -> list[list[RunningRow]]:
         """Rows to start now, those of one prompt together. A request waits until all its samples fit (or all slots
         are free), since a prompt prefilled twice costs more than a few idle slots.
         """
         free = self._max_running - len(self._rows)
-        joins: list[list[Row]] = []
+        joins: list[list[RunningRow]] = []
         longest = 0
         while self._waiting:
             head = self._waiting[0]
@@ -133,7 +133,7 @@ class HfEngine:
                 self._waiting.popleft()
         return joins
 
-    def _prefill(self, joins: Sequence[list[Row]]) -> None:
+    def _prefill(self, joins: Sequence[list[RunningRow]]) -> None:
         """One left-padded pass over the prompts, then the first token of every sample."""
         prompts = [rows[0].request.prompt_token_ids for rows in joins]
         width = max(map(len, prompts))
@@ -168,7 +168,7 @@ class HfEngine:
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
-    def _append(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
+    def _append(self, rows: Sequence[RunningRow], logits: torch.Tensor) -> None:
         numbers = uniforms([row.stream for row in rows], [len(row.token_ids) for row in rows])
         temperatures = [row.request.sampling.temperature for row in rows]
         top_ps = [row.request.sampling.top_p for row in rows]

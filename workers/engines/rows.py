@@ -10,7 +10,7 @@ from workers.engines.sampling import stream_of
 
 
 @dataclass(slots=True)
-class Row:
+class RunningRow:
     """Invariant: as many log-probabilities as tokens, and the spans' counts add up to that number."""
 
     request: GenerationRequest
@@ -49,8 +49,8 @@ class Row:
         )
 
 
-def start_row(request: GenerationRequest, index: int) -> Row:
-    return Row(request, index, stream_of(request.sampling.seed, request.key, index), time.time())
+def start_row(request: GenerationRequest, index: int) -> RunningRow:
+    return RunningRow(request, index, stream_of(request.sampling.seed, request.key, index), time.time())
 
 
 def spans_of(versions: Sequence[WeightVersion], counts: Sequence[int]) -> tuple[VersionSpan, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 from workers.engines import chat
 from workers.engines.adapters import is_adapter, read_adapter, require_same, shapes
 from workers.engines.base import Generation, GenerationRequest, WeightVersion
-from workers.engines.rows import Row, check_request, start_row
+from workers.engines.rows import RunningRow, check_request, start_row
 from workers.engines.weights import require_shapes, shapes_of
 
 _ENVIRONMENT = {
@@ -88,7 +88,7 @@ class VllmEngine:
         self._max_tokens = min(max_model_tokens, self._engine.model_config.max_model_len)
         self._weights = weights
         self._waiting: deque[tuple[GenerationRequest, int]] = deque()
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, RunningRow] = {}
         self._added = 0
 
     @property
@@ -178,7 +178,7 @@ class VllmEngine:
         self._rows[name] = row
         self._engine.add_request(name, prompt, sampling, lora_request=self._adapter)
 
-    def _extend(self, row: Row, output: Any) -> None:
+    def _extend(self, row: RunningRow, output: Any) -> None:
         for token, logprobs in zip(output.token_ids, output.logprobs, strict=True):
             row.append(token, logprobs[token].logprob, self._weights, self._end_tokens)
 

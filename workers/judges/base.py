@@ -34,7 +34,7 @@ class JudgeRequest:
 class Judgement:
     score: float
     """In [0, 1]."""
-    uncovered: float
+    off_verdict_mass: float
     """Probability mass on no verdict; the largest where several prompts were asked."""
     why: str
     details: Mapping[str, Any] = field(default_factory=dict)

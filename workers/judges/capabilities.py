@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workers.judges.answers import TOP, WordIds, chat_top, completion_top, completions, holds_all, read_body, spelt
+from workers.judges.completions import TOP, WordIds, chat_top, completion_top, completions, holds_all, read_body, spelt
 from workers.judges.endpoint import Endpoint, MissingError, NonsenseError, OutageError, RefusedError
 from workers.judges.verdicts import Scale
 
@@ -18,7 +18,7 @@ _PROBE = "Say YES or NO only.\nVerdict:"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ServerAccess:
     chat: bool
     ids: Mapping[Scale, WordIds]
     """Empty where the server does not give log-probabilities by token id."""
@@ -40,7 +40,7 @@ def path(endpoint: Endpoint, *, chat: bool) -> str:
     return f"{endpoint.base}/chat/completions" if chat else f"{endpoint.base}/completions"
 
 
-async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale], deadline: float) -> Access:
+async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale], deadline: float) -> ServerAccess:
     """`api`: completions, chat, or auto, the first that is there. Raises OutageError, NonsenseError."""
     ids = await _word_ids(endpoint, model, scales, deadline)
     for chat in {"auto": (False, True), "completions": (False,), "chat": (True,)}[api]:
@@ -48,7 +48,7 @@ async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale
             exact = await _gives_ids(endpoint, model, next(iter(ids.values()), None), chat=chat, deadline=deadline)
         except MissingError:
             continue
-        return Access(chat, ids if exact else {})
+        return ServerAccess(chat, ids if exact else {})
     raise OutageError(f"it has neither /completions nor /chat/completions, or no model {model!r} (api: {api})")
 
 

@@ -6,7 +6,7 @@ from infra.settings.genrm import GenRMSettings
 from infra.settings.tree import RunSettings
 from workers.judges.base import Judge
 from workers.judges.judge import GenerativeJudge
-from workers.judges.judging_scheme import JudgeForm, Voting
+from workers.judges.judging_scheme import JudgingScheme, Voting
 from workers.judges.model import VerdictModel
 from workers.judges.openai import OpenAIModel
 from workers.judges.prompt import PromptForm
@@ -17,14 +17,14 @@ def build_judge(settings: GenRMSettings, prepared: Path | None = None) -> Judge:
     """`prepared` keeps an unpacked demo model. Raises RubricError, and ModelFilesError, OSError or ValueError where
     the model does not load; an endpoint is first met by its first request.
     """
-    form = judge_form(settings)
-    return GenerativeJudge(_model(settings, form, prepared), form)
+    scheme = judging_scheme(settings)
+    return GenerativeJudge(_model(settings, scheme, prepared), scheme)
 
 
-def judge_form(settings: GenRMSettings) -> JudgeForm:
+def judging_scheme(settings: GenRMSettings) -> JudgingScheme:
     """Raises RubricError."""
     voting = Voting(settings.votes, settings.vote_temperature, settings.vote_tokens) if settings.votes else None
-    return JudgeForm(
+    return JudgingScheme(
         prompt=PromptForm.SHORT if settings.short else PromptForm.RUBRIC,
         verdicts=settings.verdicts,
         both_orders=settings.orders == "both" or (settings.orders == "auto" and not settings.short),
@@ -35,12 +35,12 @@ def judge_form(settings: GenRMSettings) -> JudgeForm:
     )
 
 
-def _model(settings: GenRMSettings, form: JudgeForm, prepared: Path | None) -> VerdictModel:
+def _model(settings: GenRMSettings, scheme: JudgingScheme, prepared: Path | None) -> VerdictModel:
     if settings.backend == "openai":
         return OpenAIModel(
             settings.endpoint,
             settings.model,
-            form,
+            scheme,
             api=settings.api,
             api_key=settings.api_key,
             timeout_seconds=settings.timeout_seconds,
@@ -50,4 +50,4 @@ def _model(settings: GenRMSettings, form: JudgeForm, prepared: Path | None) -> V
     from workers.models.model_files import resolve_model
 
     folder = resolve_model(settings.model, prepared or RunSettings().prepared, setting="genrm.model")
-    return HfModel(folder, form, settings.dtype, settings.threads)
+    return HfModel(folder, scheme, settings.dtype, settings.threads)

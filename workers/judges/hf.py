@@ -16,10 +16,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workers.judges.base import JudgeFailure
-from workers.judges.judging_scheme import JudgeForm, Voting
-from workers.judges.prompt import Ask
+from workers.judges.judging_scheme import JudgingScheme, Voting
+from workers.judges.prompt import JudgePrompt
 from workers.judges.tokens import prefix_groups, scale_token_ids
-from workers.judges.verdicts import Reading, Scale
+from workers.judges.verdicts import Scale, VerdictProbabilities
 from workers.models import packed_attention
 from workers.models.model_files import file_sha256
 from workers.models.shared_prefix import PackedRow, PrefixGroup, attention_mask, fill, pack
@@ -36,7 +36,7 @@ class HfModel:
     name = "genrm-hf"
 
     def __init__(
-        self, folder: Path, form: JudgeForm, dtype: str = "bfloat16", threads: int = 1, device: str | None = None
+        self, folder: Path, scheme: JudgingScheme, dtype: str = "bfloat16", threads: int = 1, device: str | None = None
     ) -> None:
         """`threads` of torch; 0 leaves its default. Raises OSError or ValueError where the folder does not load, and
         ValueError where its tokenizer has no single token for one of the form's verdicts.
@@ -49,7 +49,7 @@ class HfModel:
             folder, dtype=getattr(torch, dtype), attn_implementation=packed_attention.implementation(folder)
         )
         self._model = model.to(self._device).eval()
-        self._words = {scale: scale_token_ids(self._tokenizer, scale) for scale in form.scales}
+        self._words = {scale: scale_token_ids(self._tokenizer, scale) for scale in scheme.scales}
         self._limit = int(self._model.config.get_text_config().max_position_embeddings)
         self._weights = weights_hash(folder)
         self._dtype = dtype
@@ -57,16 +57,20 @@ class HfModel:
     def version(self, tag: str) -> str:
         return f"{self._weights}-{tag}-{self._dtype}"
 
-    def read(self, asks: Sequence[Ask], room: int | None) -> list[Reading | JudgeFailure]:
+    def read(
+        self, prompts: Sequence[JudgePrompt], max_field_chars: int | None
+    ) -> list[VerdictProbabilities | JudgeFailure]:
         """Prompts of one scale are computed together."""
-        found: dict[int, Reading | JudgeFailure] = {}
-        for scale in dict.fromkeys(ask.scale for ask in asks):
-            places = [place for place, ask in enumerate(asks) if ask.scale == scale]
-            own = self._read([asks[place] for place in places], scale, room)
+        found: dict[int, VerdictProbabilities | JudgeFailure] = {}
+        for scale in dict.fromkeys(prompt.scale for prompt in prompts):
+            places = [place for place, prompt in enumerate(prompts) if prompt.scale == scale]
+            own = self._read([prompts[place] for place in places], scale, max_field_chars)
             found |= dict(zip(places, own, strict=True))
-        return [found[place] for place in range(len(asks))]
+        return [found[place] for place in range(len(prompts))]
 
-    def vote(self, asks: Sequence[Ask], room: int | None, voting: Voting) -> list[Reading | JudgeFailure]:
+    def vote(
+        self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting
+    ) -> list[VerdictProbabilities | JudgeFailure]:
         raise NotImplementedError("the hf judge reads a distribution; votes need genrm.backend = 'openai'")
 
     def prefix_hit_rate(self) -> float | None:
@@ -76,23 +80,25 @@ class HfModel:
         self._model = None
 
     @torch.inference_mode()
-    def _read(self, asks: Sequence[Ask], scale: Scale, room: int | None) -> list[Reading | JudgeFailure]:
-        groups, indices = prefix_groups(self._tokenizer, asks, room, self._limit)
+    def _read(
+        self, prompts: Sequence[JudgePrompt], scale: Scale, max_field_chars: int | None
+    ) -> list[VerdictProbabilities | JudgeFailure]:
+        groups, indices = prefix_groups(self._tokenizer, prompts, max_field_chars, self._limit)
         rows = fill([group.tokens for group in groups], ROW_TOKENS)
         found = [one for row in rows for one in self._readings([groups[index] for index in row], scale)]
         places = [index for own in indices for index in own]
         return [one for _, one in sorted(zip(places, found, strict=True), key=lambda pair: pair[0])]
 
-    def _readings(self, row: Sequence[PrefixGroup], scale: Scale) -> list[Reading | JudgeFailure]:
+    def _readings(self, row: Sequence[PrefixGroup], scale: Scale) -> list[VerdictProbabilities | JudgeFailure]:
         try:
             masses = self._masses(pack(row).to(self._device), scale)
         except (RuntimeError, MemoryError) as error:  # torch says RuntimeError when memory ends
             failure = JudgeFailure(f"judge {self._weights}: {type(error).__name__}: {error}", outage=True)
             return [failure] * sum(len(group.suffixes) for group in row)
-        readings = [Reading(scale, tuple(own)) for own in masses]
+        readings = [VerdictProbabilities(scale, tuple(own)) for own in masses]
         return [one if one.usable else self._unusable(one) for one in readings]
 
-    def _unusable(self, reading: Reading) -> JudgeFailure:
+    def _unusable(self, reading: VerdictProbabilities) -> JudgeFailure:
         return JudgeFailure(f"judge {self._weights}: {reading} is no distribution; are its weights damaged?")
 
     def _masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.has_content import answered, no_answer
-from workers.judges.judging_scheme import JudgeForm
+from workers.judges.judging_scheme import JudgingScheme
 from workers.judges.model import VerdictModel
-from workers.judges.prompt import Ask
-from workers.judges.verdicts import Reading
+from workers.judges.prompt import JudgePrompt
+from workers.judges.verdicts import VerdictProbabilities
 
 Answer = Judgement | JudgeFailure
 
@@ -19,17 +19,17 @@ Answer = Judgement | JudgeFailure
 class GenerativeJudge:
     """workers.judges.base.Judge."""
 
-    def __init__(self, model: VerdictModel, form: JudgeForm) -> None:
+    def __init__(self, model: VerdictModel, scheme: JudgingScheme) -> None:
         self._model = model
-        self._form = form
+        self._scheme = scheme
         self.name = model.name
-        self.version = model.version(form.tag)
+        self.version = model.version(scheme.tag)
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Answer]:
         requests = [answered(request) for request in requests]
-        asks = [self._form.asks(request) for request in requests]
+        prompts = [self._scheme.prompts(request) for request in requests]
         empty = [no_answer(request) for request in requests]
-        asked = [own for own, why in zip(asks, empty, strict=True) if why is None]
+        asked = [own for own, why in zip(prompts, empty, strict=True) if why is None]
         answers = self._answers(asked)
         return [next(answers) if why is None else Judgement(0.0, 0.0, f"no content: {why}") for why in empty]
 
@@ -39,9 +39,9 @@ class GenerativeJudge:
     def close(self) -> None:
         self._model.close()
 
-    def _answers(self, asked: Sequence[list[Ask]]) -> Iterator[Answer]:
+    def _answers(self, asked: Sequence[list[JudgePrompt]]) -> Iterator[Answer]:
         """Raises JudgeUnavailableError where nothing was answered for an outage."""
-        readings = iter(self._readings([ask for own in asked for ask in own]))
+        readings = iter(self._readings([prompt for own in asked for prompt in own]))
         found = [self._answer(own, [next(readings) for _ in own]) for own in asked]
         failures = [one for one in found if isinstance(one, JudgeFailure) and one.outage]
         if failures and len(failures) == len(found):
@@ -49,15 +49,15 @@ class GenerativeJudge:
             raise JudgeUnavailableError(failures[0].why, max(after, default=None))
         return iter(found)
 
-    def _readings(self, asks: Sequence[Ask]) -> list[Reading | JudgeFailure]:
-        if not asks:
+    def _readings(self, prompts: Sequence[JudgePrompt]) -> list[VerdictProbabilities | JudgeFailure]:
+        if not prompts:
             return []
-        if self._form.voting is not None:
-            return self._model.vote(asks, self._form.room, self._form.voting)
-        return self._model.read(asks, self._form.room)
+        if self._scheme.voting is not None:
+            return self._model.vote(prompts, self._scheme.max_field_chars, self._scheme.voting)
+        return self._model.read(prompts, self._scheme.max_field_chars)
 
-    def _answer(self, asks: Sequence[Ask], found: Sequence[Reading | JudgeFailure]) -> Answer:
+    def _answer(self, prompts: Sequence[JudgePrompt], found: Sequence[VerdictProbabilities | JudgeFailure]) -> Answer:
         failures = [one for one in found if isinstance(one, JudgeFailure)]
         if failures:  # a nonsensical answer before an outage: it is the one that waiting does not mend
             return min(failures, key=lambda failure: failure.outage)
-        return self._form.judgement(asks, [one for one in found if isinstance(one, Reading)])
+        return self._scheme.judgement(prompts, [one for one in found if isinstance(one, VerdictProbabilities)])

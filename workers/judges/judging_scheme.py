@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workers.judges.base import Judgement, JudgeRequest
-from workers.judges.prompt import PROMPT_VERSIONS, Ask, PromptForm, Task, single
-from workers.judges.verdicts import CORRECTNESS, PREFERENCE, YES_NO, Reading, Scale
+from workers.judges.prompt import PROMPT_VERSIONS, JudgePrompt, JudgeTask, PromptForm, make_prompt
+from workers.judges.verdicts import CORRECTNESS, PREFERENCE, YES_NO, Scale, VerdictProbabilities
 
 RESPONSE_CHARACTERS = 32_000
 """A field longer than this loses its middle: about 8k tokens, and three such fields fit into 32k."""
@@ -35,7 +35,7 @@ class Voting:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeForm:
+class JudgingScheme:
     prompt: PromptForm = PromptForm.SHORT
     verdicts: int = 2
     both_orders: bool = False
@@ -46,7 +46,7 @@ class JudgeForm:
     characters: int = RESPONSE_CHARACTERS
 
     @property
-    def room(self) -> int | None:
+    def max_field_chars(self) -> int | None:
         """Characters of a field; the short form is cut by tokens only, as in training."""
         return None if self.prompt is PromptForm.SHORT else self.characters
 
@@ -64,51 +64,55 @@ class JudgeForm:
         parts += [f"mean{self.references}"] if self.references > 1 else []
         parts += [f"votes{self.voting.votes}-{_digest(_fields(self.voting))}"] if self.voting else []
         parts += [f"rubrics-{_digest(dict(self.rubrics))}"] if self.rubrics else []
-        parts += [f"cut{self.characters}"] if self.room is not None and self.room != RESPONSE_CHARACTERS else []
+        parts += (
+            [f"cut{self.characters}"]
+            if self.max_field_chars is not None and self.max_field_chars != RESPONSE_CHARACTERS
+            else []
+        )
         return "-".join(parts)
 
-    def asks(self, request: JudgeRequest) -> list[Ask]:
+    def prompts(self, request: JudgeRequest) -> list[JudgePrompt]:
         """The prompts of one request; two in a row are one pair where both orders are asked. Raises ValueError."""
-        first = self._styled(single(request, self.prompt), request)
-        if first.task is Task.FACT:
+        first = self._styled(make_prompt(request, self.prompt), request)
+        if first.task is JudgeTask.FACT:
             return [first]
-        asks = [replace(first, shown=text) for text in request.question.references[: self.references]]
-        return [order for ask in asks for order in self._orders(ask)] if self.both_orders else asks
+        prompts = [replace(first, shown=text) for text in request.question.references[: self.references]]
+        return [order for prompt in prompts for order in self._orders(prompt)] if self.both_orders else prompts
 
-    def judgement(self, asks: Sequence[Ask], readings: Sequence[Reading]) -> Judgement:
-        """From the readings after `asks`, all usable."""
-        paired = self.both_orders and asks[0].task is not Task.FACT
-        uncovered = max(reading.uncovered for reading in readings)
+    def judgement(self, prompts: Sequence[JudgePrompt], readings: Sequence[VerdictProbabilities]) -> Judgement:
+        """From the readings after `prompts`, all usable."""
+        paired = self.both_orders and prompts[0].task is not JudgeTask.FACT
+        off_verdict_mass = max(reading.off_verdict_mass for reading in readings)
         details: dict[str, Any] = {}
-        if asks[0].scale.words != YES_NO.words:
+        if prompts[0].scale.words != YES_NO.words:
             own = readings[::2] if paired else readings  # in the other order the first response is the reference
             details[INVALID] = _mean([reading.invalid or 0.0 for reading in own])
         if not paired:
             score = _mean([reading.score for reading in readings])
-            return Judgement(score, uncovered, "; ".join(map(str, readings)), details)
+            return Judgement(score, off_verdict_mass, "; ".join(map(str, readings)), details)
         orders = [(one.score, other.score) for one, other in _pairs(readings)]
         details |= {ORDERS: [list(pair) for pair in orders], FLIPS: sum(map(_flipped, orders))}
         why = "; ".join(f"P(candidate wins) {won:.4f}, P(reference wins) {lost:.4f}" for won, lost in orders)
-        return Judgement(_mean([(won + 1 - lost) / 2 for won, lost in orders]), uncovered, why, details)
+        return Judgement(_mean([(won + 1 - lost) / 2 for won, lost in orders]), off_verdict_mass, why, details)
 
-    def _styled(self, ask: Ask, request: JudgeRequest) -> Ask:
-        three = CORRECTNESS if ask.task is Task.FACT else PREFERENCE
+    def _styled(self, prompt: JudgePrompt, request: JudgeRequest) -> JudgePrompt:
+        three = CORRECTNESS if prompt.task is JudgeTask.FACT else PREFERENCE
         return replace(
-            ask,
+            prompt,
             scale=YES_NO if self.verdicts == len(YES_NO.words) else three,
             rubric=self.rubrics.get(request.domain, ""),
             reasoned=self.voting is not None,
         )
 
-    def _orders(self, ask: Ask) -> tuple[Ask, Ask]:
+    def _orders(self, prompt: JudgePrompt) -> tuple[JudgePrompt, JudgePrompt]:
         """The candidate asked about, then the reference. The short form's judge knows one wording: the roles change."""
-        swapped = replace(ask, shown=ask.response, response=ask.shown)
+        swapped = replace(prompt, shown=prompt.response, response=prompt.shown)
         if self.prompt is PromptForm.SHORT:
-            return ask, swapped
-        return replace(swapped, task=Task.PAIR), replace(ask, task=Task.PAIR)
+            return prompt, swapped
+        return replace(swapped, task=JudgeTask.PAIR), replace(prompt, task=JudgeTask.PAIR)
 
 
-def _pairs(readings: Sequence[Reading]) -> list[tuple[Reading, Reading]]:
+def _pairs(readings: Sequence[VerdictProbabilities]) -> list[tuple[VerdictProbabilities, VerdictProbabilities]]:
     return list(zip(readings[::2], readings[1::2], strict=True))
 
 

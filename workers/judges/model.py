@@ -5,8 +5,8 @@ from typing import Protocol
 
 from workers.judges.base import JudgeFailure
 from workers.judges.judging_scheme import Voting
-from workers.judges.prompt import Ask
-from workers.judges.verdicts import Reading
+from workers.judges.prompt import JudgePrompt
+from workers.judges.verdicts import VerdictProbabilities
 
 
 class VerdictModel(Protocol):
@@ -16,13 +16,17 @@ class VerdictModel(Protocol):
         """Of the judge that this model is with a form of that tag."""
         ...
 
-    def read(self, asks: Sequence[Ask], room: int | None) -> list[Reading | JudgeFailure]:
+    def read(
+        self, prompts: Sequence[JudgePrompt], max_field_chars: int | None
+    ) -> list[VerdictProbabilities | JudgeFailure]:
         """The masses of each prompt's verdict words, in order; every reading is usable. Prompts that are too long for
-        the model lose the middle of their untrusted fields, of `room` characters at most.
+        the model lose the middle of their untrusted fields, of `max_field_chars` characters at most.
         """
         ...
 
-    def vote(self, asks: Sequence[Ask], room: int | None, voting: Voting) -> list[Reading | JudgeFailure]:
+    def vote(
+        self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting
+    ) -> list[VerdictProbabilities | JudgeFailure]:
         """The same from samples. Raises NotImplementedError where the model does not sample."""
         ...
 

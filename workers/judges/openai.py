@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from workers.judges.answers import chat_top, completion_top, completions, read_body, reading, samples
 from workers.judges.base import JudgeFailure
-from workers.judges.capabilities import Access, logprobs, path, probe, request
+from workers.judges.capabilities import ServerAccess, logprobs, path, probe, request
+from workers.judges.completions import chat_top, completion_top, completions, read_body, reading, samples
 from workers.judges.endpoint import (
     Endpoint,
     EndpointError,
@@ -25,28 +25,28 @@ from workers.judges.endpoint import (
     OutageError,
     RefusedError,
 )
-from workers.judges.judging_scheme import JudgeForm, Voting
+from workers.judges.judging_scheme import JudgingScheme, Voting
 from workers.judges.loop_thread import LoopClosedError, LoopThread
 from workers.judges.prefix_cache import CacheTokens, cache_tokens, hit_rate
-from workers.judges.prompt import Ask
-from workers.judges.verdicts import Reading, Scale
+from workers.judges.prompt import JudgePrompt
+from workers.judges.verdicts import Scale, VerdictProbabilities
 from workers.judges.voting import read_votes
 
 PROMPTS = 16
 """In one request to /completions: what fails, fails for no more, and the server batches what arrives together."""
-_LEAST_ROOM = 256
+_LEAST_FIELD_CHARS = 256
 """Characters below which a refused prompt is not cut again: it was not refused for its length."""
 _METRICS_SECONDS = 5.0
 
-Found = Reading | JudgeFailure
+Found = VerdictProbabilities | JudgeFailure
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call of `read` or `vote`."""
 
-    access: Access
-    room: int | None
+    access: ServerAccess
+    max_field_chars: int | None
     voting: Voting | None
     deadline: float
 
@@ -60,7 +60,7 @@ class OpenAIModel:
         self,
         endpoint: str,
         model: str,
-        form: JudgeForm,
+        scheme: JudgingScheme,
         *,
         api: str = "auto",
         api_key: str = "",
@@ -70,21 +70,21 @@ class OpenAIModel:
         """`api` as workers.judges.capabilities.probe takes it; the server is first met by the first call."""
         self._endpoint = Endpoint(endpoint, api_key, connections)
         self._model = model
-        self._scales = form.scales
+        self._scales = scheme.scales
         self._api = api
         self._timeout = timeout_seconds
-        self._access: Access | None = None
+        self._access: ServerAccess | None = None
         self._tokens: CacheTokens | None = None
         self._loop = LoopThread("judge")
 
     def version(self, tag: str) -> str:
         return f"{self._model}-{tag}" + ("-chat" if self._api == "chat" else "")
 
-    def read(self, asks: Sequence[Ask], room: int | None) -> list[Found]:
-        return self._read(asks, room, None)
+    def read(self, prompts: Sequence[JudgePrompt], max_field_chars: int | None) -> list[Found]:
+        return self._read(prompts, max_field_chars, None)
 
-    def vote(self, asks: Sequence[Ask], room: int | None, voting: Voting) -> list[Found]:
-        return self._read(asks, room, voting)
+    def vote(self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting) -> list[Found]:
+        return self._read(prompts, max_field_chars, voting)
 
     def prefix_hit_rate(self) -> float | None:
         try:
@@ -96,71 +96,73 @@ class OpenAIModel:
     def close(self) -> None:
         self._loop.close(self._endpoint.close())
 
-    def _read(self, asks: Sequence[Ask], room: int | None, voting: Voting | None) -> list[Found]:
+    def _read(self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting | None) -> list[Found]:
         try:
-            return self._loop.run(self._answers(asks, room, voting))
+            return self._loop.run(self._answers(prompts, max_field_chars, voting))
         except LoopClosedError as error:
-            return [self._failure(OutageError(f"the judge was {error}"))] * len(asks)
+            return [self._failure(OutageError(f"the judge was {error}"))] * len(prompts)
 
-    async def _answers(self, asks: Sequence[Ask], room: int | None, voting: Voting | None) -> list[Found]:
+    async def _answers(
+        self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting | None
+    ) -> list[Found]:
         deadline = time.monotonic() + self._timeout
         try:
             access = self._access = self._access or await probe(
                 self._endpoint, self._model, self._api, self._scales, deadline
             )
         except EndpointError as error:
-            return [self._failure(error)] * len(asks)
-        call = _Call(access, room, voting, deadline)
+            return [self._failure(error)] * len(prompts)
+        call = _Call(access, max_field_chars, voting, deadline)
         size = 1 if access.chat or voting else PROMPTS
-        chunks = [part for own in _by_scale(asks) for part in _chunks(own, size)]
-        found = await asyncio.gather(*(self._chunk(call, [asks[place] for place in chunk]) for chunk in chunks))
+        chunks = [part for own in _by_scale(prompts) for part in _chunks(own, size)]
+        found = await asyncio.gather(*(self._chunk(call, [prompts[place] for place in chunk]) for chunk in chunks))
         placed = dict(zip(chain(*chunks), chain(*found), strict=True))
-        return [placed[place] for place in range(len(asks))]
+        return [placed[place] for place in range(len(prompts))]
 
-    async def _chunk(self, call: _Call, asks: Sequence[Ask]) -> list[Found]:
-        """Of one scale. One answer an ask, in order."""
+    async def _chunk(self, call: _Call, prompts: Sequence[JudgePrompt]) -> list[Found]:
+        """Of one scale. One answer per prompt, in order."""
         try:
-            return await self._exchange(call, asks, call.room)
+            return await self._exchange(call, prompts, call.max_field_chars)
         except RefusedError as error:
-            if len(asks) == 1:
-                return [await self._shorter(call, asks[0], error)]
-            return list(chain(*await asyncio.gather(*(self._chunk(call, [ask]) for ask in asks))))
+            if len(prompts) == 1:
+                return [await self._shorter(call, prompts[0], error)]
+            return list(chain(*await asyncio.gather(*(self._chunk(call, [prompt]) for prompt in prompts))))
         except EndpointError as error:
             if isinstance(error, GoneError | MissingError):  # what answers next is not what was probed
                 self._access = None
-            return [self._failure(error)] * len(asks)
+            return [self._failure(error)] * len(prompts)
 
-    async def _shorter(self, call: _Call, ask: Ask, refused: RefusedError) -> Found:
+    async def _shorter(self, call: _Call, prompt: JudgePrompt, refused: RefusedError) -> Found:
         """A prompt that is refused may be too long: its fields are halved until it is answered."""
-        room = min(call.room or ask.longest, ask.longest) // 2
+        max_field_chars = min(call.max_field_chars or prompt.longest, prompt.longest) // 2
         error: EndpointError = refused
-        while isinstance(error, RefusedError) and room >= _LEAST_ROOM:
+        while isinstance(error, RefusedError) and max_field_chars >= _LEAST_FIELD_CHARS:
             try:
-                [found] = await self._exchange(call, [ask], room)
+                [found] = await self._exchange(call, [prompt], max_field_chars)
             except EndpointError as again:
-                error, room = again, room // 2
+                error, max_field_chars = again, max_field_chars // 2
             else:
                 return found
         return self._failure(error)
 
-    async def _exchange(self, call: _Call, asks: Sequence[Ask], room: int | None) -> list[Found]:
+    async def _exchange(self, call: _Call, prompts: Sequence[JudgePrompt], max_field_chars: int | None) -> list[Found]:
         """Raises EndpointError."""
         chat, voting = call.access.chat, call.voting
-        texts = [ask.prompt(room).text for ask in asks]
-        ids = call.access.ids.get(asks[0].scale)
+        texts = [prompt.render(max_field_chars).text for prompt in prompts]
+        ids = call.access.ids.get(prompts[0].scale)
         wanted = _vote_body(voting, texts[0]) if voting else logprobs(chat=chat) | read_body(ids)
         body = request(self._model, texts, chat=chat) | wanted
         answer = await self._endpoint.post(path(self._endpoint, chat=chat), body, call.deadline)
-        choices = completions(answer, len(asks), voting.votes if voting else 1)
-        return [self._found(call, ask, own) for ask, own in zip(asks, choices, strict=True)]
+        choices = completions(answer, len(prompts), voting.votes if voting else 1)
+        return [self._found(call, prompt, own) for prompt, own in zip(prompts, choices, strict=True)]
 
-    def _found(self, call: _Call, ask: Ask, choices: Sequence[Any]) -> Found:
+    def _found(self, call: _Call, prompt: JudgePrompt, choices: Sequence[Any]) -> Found:
         chat = call.access.chat
         try:
             if call.voting is None:
                 top = (chat_top if chat else completion_top)(choices[0])
-                return reading(top, ask.scale, call.access.ids.get(ask.scale))
-            return read_votes(samples(choices, chat=chat), ask.scale)
+                return reading(top, prompt.scale, call.access.ids.get(prompt.scale))
+            return read_votes(samples(choices, chat=chat), prompt.scale)
         except NonsenseError as error:
             return self._failure(error)
 
@@ -178,11 +180,11 @@ class OpenAIModel:
         return JudgeFailure(why, outage=isinstance(error, MissingError), garbled=isinstance(error, GarbledError))
 
 
-def _by_scale(asks: Sequence[Ask]) -> list[list[int]]:
-    """Places of the asks that share a scale: their verdict tokens go with the whole request."""
+def _by_scale(prompts: Sequence[JudgePrompt]) -> list[list[int]]:
+    """Places of the prompts that share a scale: their verdict tokens go with the whole request."""
     places: dict[Scale, list[int]] = {}
-    for place, ask in enumerate(asks):
-        places.setdefault(ask.scale, []).append(place)
+    for place, prompt in enumerate(prompts):
+        places.setdefault(prompt.scale, []).append(place)
     return list(places.values())
 
 

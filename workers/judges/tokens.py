@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from workers.judges.base import JudgeRequest
-from workers.judges.prompt import Ask, JudgePrompt, PromptForm, single
+from workers.judges.prompt import JudgePrompt, PromptForm, PromptText, make_prompt
 from workers.judges.verdicts import YES_NO, Scale
 from workers.models.shared_prefix import PrefixGroup
 
 YES, NO = YES_NO.spellings
-_LEAST_ROOM = 256
+_LEAST_FIELD_CHARS = 256
 """Characters of a field below which nothing more is cut off it: the model's context is then too short to judge by."""
 
 
@@ -46,46 +46,48 @@ def prompt_tokens(
     tokenizer: Any, request: JudgeRequest, form: PromptForm = PromptForm.SHORT
 ) -> tuple[list[int], list[int]]:
     """Prefix and suffix. A start token goes first where the tokenizer has one of its own."""
-    return _encoded(tokenizer, single(request, form).prompt())
+    return _encoded(tokenizer, make_prompt(request, form).render())
 
 
 def prefix_groups(
-    tokenizer: Any, asks: Sequence[Ask], room: int | None = None, limit: int | None = None
+    tokenizer: Any, prompts: Sequence[JudgePrompt], max_field_chars: int | None = None, limit: int | None = None
 ) -> tuple[list[PrefixGroup], list[list[int]]]:
     """Prompts that share their prefix, together; beside each group, the indices of its prompts. Fields are cut to
-    `room` characters, and further where `limit` tokens are too few.
+    `max_field_chars` characters, and further where `limit` tokens are too few.
     """
     suffixes: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
-    for index, ask in enumerate(asks):
-        prefix, suffix = _fitted(tokenizer, ask, room, limit)
+    for index, prompt in enumerate(prompts):
+        prefix, suffix = _fitted(tokenizer, prompt, max_field_chars, limit)
         suffixes.setdefault(tuple(prefix), []).append((index, suffix))
     groups = [PrefixGroup(prefix, [suffix for _, suffix in own]) for prefix, own in suffixes.items()]
     return groups, [[index for index, _ in own] for own in suffixes.values()]
 
 
-def _fitted(tokenizer: Any, ask: Ask, room: int | None, limit: int | None) -> tuple[list[int], list[int]]:
+def _fitted(
+    tokenizer: Any, prompt: JudgePrompt, max_field_chars: int | None, limit: int | None
+) -> tuple[list[int], list[int]]:
     """In the rubric form fields are cut until the prompt fits, and the judge is told; what is still too long, and the
     short form, loses the middle of its tokens: the end of a suffix asks for the verdict.
     """
-    prefix, suffix = _encoded(tokenizer, ask.prompt(room))
-    while limit is not None and len(prefix) + len(suffix) > limit and ask.form is PromptForm.RUBRIC:
-        room = min(room or ask.longest, ask.longest) // 2
-        if room < _LEAST_ROOM:
+    prefix, suffix = _encoded(tokenizer, prompt.render(max_field_chars))
+    while limit is not None and len(prefix) + len(suffix) > limit and prompt.form is PromptForm.RUBRIC:
+        max_field_chars = min(max_field_chars or prompt.longest, prompt.longest) // 2
+        if max_field_chars < _LEAST_FIELD_CHARS:
             break
-        prefix, suffix = _encoded(tokenizer, ask.prompt(room))
+        prefix, suffix = _encoded(tokenizer, prompt.render(max_field_chars))
     if limit is not None:
         prefix = _without_middle(prefix, limit // 2)
         suffix = _without_middle(suffix, limit - len(prefix))
     return prefix, suffix
 
 
-def _encoded(tokenizer: Any, prompt: JudgePrompt) -> tuple[list[int], list[int]]:
+def _encoded(tokenizer: Any, prompt: PromptText) -> tuple[list[int], list[int]]:
     return tokenizer.encode(prompt.prefix), tokenizer.encode(prompt.suffix, add_special_tokens=False)
 
 
-def _without_middle(ids: list[int], room: int) -> list[int]:
-    """Two thirds of the room for the beginning, the rest for the end."""
-    if len(ids) <= room:
+def _without_middle(ids: list[int], max_tokens: int) -> list[int]:
+    """Two thirds of the tokens for the beginning, the rest for the end."""
+    if len(ids) <= max_tokens:
         return ids
-    head = 2 * room // 3
-    return ids[:head] + ids[len(ids) - (room - head) :]
+    head = 2 * max_tokens // 3
+    return ids[:head] + ids[len(ids) - (max_tokens - head) :]

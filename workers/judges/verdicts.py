@@ -1,6 +1,7 @@
 """The words a judge may answer with, and the probability mass that each of them got.
 
-Invariant: a scale's first word is the one that earns the score; `Reading.score` is its share of all of them.
+Invariant: a scale's first word is the one that earns the score; `VerdictProbabilities.score` is its share of all of
+them.
 """
 
 import math
@@ -27,7 +28,7 @@ PREFERENCE = Scale(("BETTER", "WORSE", "INVALID"))
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class VerdictProbabilities:
     """Probability mass a word, over its spelling variants."""
 
     scale: Scale
@@ -42,7 +43,7 @@ class Reading:
         return self.masses[0] / self.covered
 
     @property
-    def uncovered(self) -> float:
+    def off_verdict_mass(self) -> float:
         return max(0.0, 1.0 - self.covered)
 
     @property

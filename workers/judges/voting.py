@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from workers.judges.endpoint import NonsenseError
-from workers.judges.verdicts import Reading, Scale
+from workers.judges.verdicts import Scale, VerdictProbabilities
 
 
-def read_votes(samples: Sequence[str], scale: Scale) -> Reading:
+def read_votes(samples: Sequence[str], scale: Scale) -> VerdictProbabilities:
     """Of one prompt's samples; the last verdict line of each counts, since reasoning may quote the response's. Raises
     NonsenseError where none has one.
     """
     counts = Counter(_vote(sample, scale) for sample in samples)
-    found = Reading(scale, tuple(counts[word] / len(samples) for word in scale.words))
+    found = VerdictProbabilities(scale, tuple(counts[word] / len(samples) for word in scale.words))
     if not found.usable:
         raise NonsenseError(f"none of {len(samples)} samples ends in a verdict")
     return found

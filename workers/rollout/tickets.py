@@ -16,7 +16,7 @@ _REMEMBERED = 4096
 
 
 @dataclass(slots=True)
-class Group:
+class TicketGroup:
     ticket: PromptTicket
     record: Record
     """What the ticket was decoded from."""
@@ -33,7 +33,7 @@ class Group:
 
 class TicketBook:
     def __init__(self) -> None:
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, TicketGroup] = {}
         self._finished: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -45,11 +45,11 @@ class TicketBook:
             return False
         group = self._groups.get(ticket.group_id)
         if group is None:
-            group = self._groups[ticket.group_id] = Group(ticket, record, missing=set(range(ticket.samples)))
+            group = self._groups[ticket.group_id] = TicketGroup(ticket, record, missing=set(range(ticket.samples)))
         group.places.add(Place(record.source, record.offset))
         return True
 
-    def group(self, group_id: str) -> Group:
+    def group(self, group_id: str) -> TicketGroup:
         return self._groups[group_id]
 
     def startable(self, version: int) -> list[PromptTicket]:

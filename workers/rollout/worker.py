@@ -25,9 +25,9 @@ from workers.engines.base import Engine, Generation
 from workers.engines.factory import make_engine
 from workers.models.model_files import resolve_model
 from workers.models.weight_cache import WeightCache
+from workers.rollout.build_rollout import build_request, build_rollout
 from workers.rollout.deliveries import Deliveries, Sent
 from workers.rollout.intake import STAGE, TicketIntake
-from workers.rollout.messages import request_of, rollout_of
 from workers.rollout.offsets import Place
 from workers.rollout.policy import PolicyFollower
 from workers.rollout.tickets import TicketBook
@@ -136,7 +136,7 @@ class RolloutWorker:
         for ticket in self._book.startable(self._engine.weights.version):
             prompt = self._engine.encode_chat(ticket.messages)
             try:
-                self._engine.submit(request_of(ticket, prompt))
+                self._engine.submit(build_request(ticket, prompt))
             except ValueError as error:
                 self._set_aside(self._book.group(ticket.group_id).record, error)
                 self._intake.done(self._book.drop(ticket.group_id))
@@ -146,7 +146,7 @@ class RolloutWorker:
     def _publish(self, generation: Generation) -> None:
         group = self._book.group(generation.key)
         text = self._engine.decode(generation.token_ids)
-        rollout = rollout_of(group.ticket, group.prompt_token_ids, generation, text, self._engine.name)
+        rollout = build_rollout(group.ticket, group.prompt_token_ids, generation, text, self._engine.name)
         headers = route_headers(rollout.question)
         delivery = publish(self._producer, self._rollouts_topic, rollout, rollout.group_id, **headers)
         self._deliveries.add(Sent(generation.key, generation.index, delivery))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Pulse:
+class Heartbeat:
     """Of one stage, which works on one batch at a time. Used in the event loop's thread."""
 
     def __init__(self, limit_seconds: float = math.inf) -> None:

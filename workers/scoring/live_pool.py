@@ -6,7 +6,7 @@ Invariant: a batch is not taken for one that has hung, however many of its verdi
 from dataclasses import dataclass
 
 from streams.messages import Question
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.veto import Pool
 from workers.verifiers.base import Verdict
 
@@ -14,9 +14,9 @@ from workers.verifiers.base import Verdict
 @dataclass(frozen=True, slots=True)
 class LivePool:
     pool: Pool
-    pulse: Pulse
+    heartbeat: Heartbeat
 
     async def verify(self, question: Question, response: str) -> Verdict:
         verdict = await self.pool.verify(question, response)
-        self.pulse.beat()
+        self.heartbeat.beat()
         return verdict

@@ -10,7 +10,7 @@ from streams.messages import Route
 from streams.rescored_topics import GENRM, ScorerId
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
-from workers.scoring.rescore_selection import AsVerifier
+from workers.scoring.rescore.selection import VerifierOverride
 from workers.scoring.retrying import Retry, Scorer
 from workers.scoring.scorers import JudgeScorer, VerifierScorer
 from workers.scoring.veto import VetoScorer
@@ -51,7 +51,7 @@ async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[Ins
         yield InstalledScorer(
             id=found_id,
             route=Route.RTV,
-            scorer=AsVerifier(VerifierScorer(pool), wanted.name),
+            scorer=VerifierOverride(VerifierScorer(pool), wanted.name),
             retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
             batch=rtv.batch,
         )

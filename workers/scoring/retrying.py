@@ -19,7 +19,7 @@ from typing import Protocol
 
 from infra import metrics
 from streams.messages import Rollout, Status
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 from workers.verifiers.base import Verdict
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Scorer(Protocol):
         """
         ...
 
-    def unfit(self, rollout: Rollout) -> str | None:
+    def why_unscorable(self, rollout: Rollout) -> str | None:
         """Why this scorer can never score the rollout; None where it can."""
         ...
 
@@ -68,11 +68,11 @@ class Retry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asking:
+class RetryingScorer:
     stage: str
     scorer: Scorer
     retry: Retry
-    pulse: Pulse
+    heartbeat: Heartbeat
     clock: Callable[[], float] = field(default=time.time)
 
     async def verdicts(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
@@ -98,7 +98,7 @@ class Asking:
         return [found[index] for index in range(len(rollouts))]
 
     async def _answers(self, left: Mapping[int, Rollout]) -> dict[int, Verdict | Outage]:
-        self.pulse.beat()
+        self.heartbeat.beat()
         answers = await self.scorer.score(list(left.values()))
         return dict(zip(left, answers, strict=True))
 
@@ -134,7 +134,7 @@ class Asking:
         await self._sleep(max(self.retry.backoff(failures), min(asked_for, useful)))
 
     async def _sleep(self, seconds: float) -> None:
-        self.pulse.beat(quiet_seconds=seconds)
+        self.heartbeat.beat(quiet_seconds=seconds)
         await self.retry.sleep(seconds)
 
 

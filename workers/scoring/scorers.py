@@ -36,7 +36,7 @@ class VerifierScorer:
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         return await asyncio.gather(*[self._verify(rollout) for rollout in rollouts])
 
-    def unfit(self, rollout: Rollout) -> str | None:
+    def why_unscorable(self, rollout: Rollout) -> str | None:
         question = rollout.question
         return None if question.verifier or question.veto else "the question names no verifier"
 
@@ -89,7 +89,7 @@ class JudgeScorer:
             return [_outage(judge, f"it answers nothing that it is asked: {answers[0].why}", None)] * len(requests)
         return [self._answer(judge, answer, seconds) for answer in answers]
 
-    def unfit(self, rollout: Rollout) -> str | None:
+    def why_unscorable(self, rollout: Rollout) -> str | None:
         if judgeable(rollout.question):
             return None
         return "the question has neither a ground truth nor references to judge against"
@@ -102,9 +102,9 @@ class JudgeScorer:
         return Verdict(None, Status.INFRA_ERROR, answer.why, judge.name, judge.version, seconds)
 
     def _judged(self, judge: Judge, judgement: Judgement, seconds: float) -> Verdict:
-        metrics.judge_uncovered_mass.observe(judgement.uncovered)
-        details = dict(judgement.details) | {"uncovered": judgement.uncovered}
-        if judgement.uncovered > self._settings.uncovered_mass_alarm:
+        metrics.judge_uncovered_mass.observe(judgement.off_verdict_mass)
+        details = dict(judgement.details) | {"uncovered": judgement.off_verdict_mass}
+        if judgement.off_verdict_mass > self._settings.uncovered_mass_alarm:
             details["suspicious"] = True
             metrics.judge_suspicious_total.inc()
         metrics.judge_pairs_total.inc(len(details.get(ORDERS, ())))

@@ -14,9 +14,9 @@ from streams.dead_letters import dead_letter
 from streams.messages import Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output, Record
 from streams.route_headers import SHADOW_HEADER
-from streams.validate import rollout_of
-from workers.scoring.heartbeat import Pulse
-from workers.scoring.retrying import Asking, Retry, Scorer
+from streams.validate import decode_rollout
+from workers.scoring.heartbeat import Heartbeat
+from workers.scoring.retrying import Retry, RetryingScorer, Scorer
 from workers.verifiers.base import Verdict
 
 __all__ = ["CUT_OFF", "Retry", "Scorer", "Scoring", "finished"]
@@ -31,7 +31,7 @@ class Scoring:
     route: Route
     scorer: Scorer
     retry: Retry
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     scored: str
     """Topic of the scored trajectories."""
     dead_letters: str
@@ -54,12 +54,14 @@ class Scoring:
         return outputs
 
     @property
-    def _asking(self) -> Asking:
-        return Asking(stage=self.stage, scorer=self.scorer, retry=self.retry, pulse=self.pulse, clock=self.clock)
+    def _asking(self) -> RetryingScorer:
+        return RetryingScorer(
+            stage=self.stage, scorer=self.scorer, retry=self.retry, heartbeat=self.heartbeat, clock=self.clock
+        )
 
     def _decode(self, record: Record) -> Rollout:
-        rollout = rollout_of(record)
-        reason = self.scorer.unfit(rollout)
+        rollout = decode_rollout(record)
+        reason = self.scorer.why_unscorable(rollout)
         if reason is not None:
             raise DecodeError(f"rollout {rollout.rollout_id}: {reason}")
         return rollout

@@ -43,8 +43,8 @@ class VetoScorer:
         judged = dict(zip(asked, answers, strict=True))
         return [_under(veto, judged.get(index)) for index, veto in enumerate(vetoes)]
 
-    def unfit(self, rollout: Rollout) -> str | None:
-        return self.judge.unfit(rollout)
+    def why_unscorable(self, rollout: Rollout) -> str | None:
+        return self.judge.why_unscorable(rollout)
 
     async def _veto(self, rollout: Rollout) -> Verdict | None:
         """What the verifier says where it forbids the judge's score; None where it does not, or was not named. A

@@ -60,7 +60,9 @@ def test_scores_equal_those_on_transformers(vllm_server: str, demo_model: Path, 
     found = judged(served, requests)
     served.close()
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-3)
-    assert [one.uncovered for one in found] == pytest.approx([one.uncovered for one in expected], abs=1e-3)
+    assert [one.off_verdict_mass for one in found] == pytest.approx(
+        [one.off_verdict_mass for one in expected], abs=1e-3
+    )
     assert [one.details.get("flips") for one in found] == [one.details.get("flips") for one in expected]
 
 
@@ -99,7 +101,7 @@ def test_votes_are_sampled(vllm_server: str) -> None:
             assert "none of 4 samples ends in a verdict" in found.why
         else:
             assert isinstance(found, Judgement)
-            assert (1 - found.uncovered) * 4 == pytest.approx(round((1 - found.uncovered) * 4))
+            assert (1 - found.off_verdict_mass) * 4 == pytest.approx(round((1 - found.off_verdict_mass) * 4))
     voting.close()
 
 

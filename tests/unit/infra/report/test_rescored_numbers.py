@@ -14,17 +14,17 @@ from infra.report.rescored import by_domain, change_of, groups, histogram, mover
 from infra.report.rescored_files import write_files
 from infra.settings.learner import LearnerSettings
 from streams.messages import Purpose
-from workers.scoring.rescore import Rescored
-from workers.scoring.rescore_comparison import Pair
-from workers.scoring.rescore_selection import Picker, Selection
+from workers.scoring.rescore.compare import ScorePair
+from workers.scoring.rescore.run import RescoreResult
+from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
 
-SELECTION = Selection(run_id="r", scorer="math")
+SELECTION = RescoreSelection(run_id="r", scorer="math")
 
 
 def pair(
     old: float | None, new: float | None, *, group: int = 0, index: int = 0, size: int = 2, domain: str = "mathematics"
-) -> Pair:
-    return Pair(
+) -> ScorePair:
+    return ScorePair(
         rollout_id=f"r:{group}/{index}",
         group_id=f"r:{group}",
         group_size=size,
@@ -38,12 +38,12 @@ def pair(
     )
 
 
-def group_of(number: int, *scores: tuple[float | None, float | None], domain: str = "mathematics") -> list[Pair]:
+def group_of(number: int, *scores: tuple[float | None, float | None], domain: str = "mathematics") -> list[ScorePair]:
     return [pair(*each, group=number, index=i, size=len(scores), domain=domain) for i, each in enumerate(scores)]
 
 
-def summary_of(pairs: list[Pair]) -> dict[str, object]:
-    found = Rescored(Picker(SELECTION, lambda _: None), scored=len(pairs), rows=len(pairs), seconds=1.5)
+def summary_of(pairs: list[ScorePair]) -> dict[str, object]:
+    found = RescoreResult(RescorePicker(SELECTION, lambda _: None), scored=len(pairs), rows=len(pairs), seconds=1.5)
     return summarise(
         selection=SELECTION,
         scorer="math@2",
@@ -122,7 +122,7 @@ def test_without_a_rollout_that_has_both_scores_there_is_no_picture(tmp_path: Pa
 
 
 def test_a_plan_says_what_would_be_scored() -> None:
-    found = Rescored(Picker(SELECTION, lambda _: None))
+    found = RescoreResult(RescorePicker(SELECTION, lambda _: None))
     found.picker.picked["mathematics"] = 3
     found.picker.passed_over["judged by genrm"] = 2
     shown = io.StringIO()

@@ -14,7 +14,7 @@ from workers.judges.base import Judge, JudgeFailure, JudgeRequest
 from workers.judges.factory import build_judge
 from workers.judges.hf import HfModel, weights_hash
 from workers.judges.judge import GenerativeJudge
-from workers.judges.judging_scheme import JudgeForm
+from workers.judges.judging_scheme import JudgingScheme
 from workers.judges.prompt import PromptForm
 
 
@@ -28,9 +28,9 @@ def judge(folder: Path) -> Judge:
     return hf_judge(folder)
 
 
-def hf_judge(folder: Path, dtype: str = "float32", form: JudgeForm | None = None) -> GenerativeJudge:
-    form = form or JudgeForm()
-    return GenerativeJudge(HfModel(folder, form, dtype), form)
+def hf_judge(folder: Path, dtype: str = "float32", scheme: JudgingScheme | None = None) -> GenerativeJudge:
+    scheme = scheme or JudgingScheme()
+    return GenerativeJudge(HfModel(folder, scheme, dtype), scheme)
 
 
 class TestHfJudge(JudgeContract):
@@ -57,8 +57,8 @@ def test_a_response_longer_than_the_context_is_judged_without_its_middle(judge: 
 @pytest.mark.parametrize("verdicts", [2, 3])
 def test_the_other_forms_judge_too(tmp_path: Path, verdicts: int) -> None:
     folder = save_tiny_judge(tmp_path, THREE_VERDICTS)
-    form = JudgeForm(PromptForm.RUBRIC, verdicts=verdicts, both_orders=True, references=2)
-    found = judged(hf_judge(folder, form=form), REQUESTS)
+    scheme = JudgingScheme(PromptForm.RUBRIC, verdicts=verdicts, both_orders=True, references=2)
+    found = judged(hf_judge(folder, scheme=scheme), REQUESTS)
     assert all(0.0 < one.score < 1.0 for one in found)
     assert [len(one.details.get("orders", ())) for one in found] == [0] * 10 + [2] * 5
     assert all(("invalid" in one.details) == (verdicts == 3) for one in found)
@@ -76,10 +76,10 @@ def test_the_version_is_of_the_weights(folder: Path, tmp_path: Path) -> None:
 
 
 def test_damaged_weights_are_no_score(folder: Path) -> None:
-    model = HfModel(folder, JudgeForm(), "float32")
+    model = HfModel(folder, JudgingScheme(), "float32")
     with torch.no_grad():
         model._model.get_input_embeddings().weight.fill_(float("nan"))
-    for found in GenerativeJudge(model, JudgeForm()).judge(REQUESTS):
+    for found in GenerativeJudge(model, JudgingScheme()).judge(REQUESTS):
         assert isinstance(found, JudgeFailure)
         assert "are its weights damaged" in found.why
         assert not found.outage
@@ -87,4 +87,4 @@ def test_damaged_weights_are_no_score(folder: Path) -> None:
 
 def test_a_tokenizer_without_the_verdicts_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="no single token for any of Correct, correct, CORRECT"):
-        HfModel(folder, JudgeForm(PromptForm.RUBRIC, verdicts=3), "float32")
+        HfModel(folder, JudgingScheme(PromptForm.RUBRIC, verdicts=3), "float32")

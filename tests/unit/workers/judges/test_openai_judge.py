@@ -39,7 +39,7 @@ def test_scores_equal_those_of_the_model_behind_it(
     local = build_judge(GenRMSettings(model=str(folder), dtype="float32", prompt=form))
     for expected, found in zip(judged(local, REQUESTS), judged(own, REQUESTS), strict=True):
         assert found.score == pytest.approx(expected.score, abs=1e-3)
-        assert found.uncovered == pytest.approx(expected.uncovered, abs=1e-3)
+        assert found.off_verdict_mass == pytest.approx(expected.off_verdict_mass, abs=1e-3)
     by_id = [body for body in server.bodies if "logprob_token_ids" in body]
     assert bool(by_id) is exact
     own.close()
@@ -132,7 +132,7 @@ def test_votes_are_shares_of_the_samples(server: JudgeServer, api: str) -> None:
     first, again = judged(voting, [PARIS]), judged(voting, [PARIS])
     assert first == again
     assert first[0].score == pytest.approx(2 / 3)
-    assert first[0].uncovered == pytest.approx(0.25)
+    assert first[0].off_verdict_mass == pytest.approx(0.25)
     asked = [body for body in server.bodies if "n" in body]
     assert {body["n"] for body in asked} == {4}
     assert len({body["seed"] for body in asked}) == 1

@@ -12,9 +12,9 @@ from support.examples import ROLLOUT
 
 from infra import metrics
 from streams.messages import Question, Rollout, Status
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.live_pool import LivePool
-from workers.scoring.retrying import Asking, Outage, Retry
+from workers.scoring.retrying import Outage, Retry, RetryingScorer
 from workers.scoring.scorers import VerifierScorer
 from workers.scoring.veto import Pool
 from workers.verifiers.base import Verdict
@@ -39,7 +39,7 @@ class World:
         answers = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         return answers * len(rollouts) if len(answers) == 1 else answers
 
-    def unfit(self, rollout: Rollout) -> str | None:
+    def why_unscorable(self, rollout: Rollout) -> str | None:
         return None
 
     async def sleep(self, seconds: float) -> None:
@@ -49,7 +49,9 @@ class World:
     def ask(self, *deadlines: float, attempts: int = 3) -> list[Verdict]:
         rollouts = [msgspec.structs.replace(ROLLOUT, index=i, deadline=START + d) for i, d in enumerate(deadlines)]
         retry = Retry(attempts=attempts, backoff_seconds=0.5, sleep=self.sleep)
-        asking = Asking(stage="genrm", scorer=self, retry=retry, pulse=Pulse(60.0), clock=lambda: self.now)
+        asking = RetryingScorer(
+            stage="genrm", scorer=self, retry=retry, heartbeat=Heartbeat(60.0), clock=lambda: self.now
+        )
         return asyncio.run(asking.verdicts(rollouts))
 
 
@@ -105,20 +107,20 @@ def test_every_rollout_gets_one_verdict_and_a_failure_is_never_a_score(script, d
 
 
 def test_a_silent_batch_is_cancelled_and_one_that_says_how_long_it_waits_is_not() -> None:
-    async def held(pulse: Pulse) -> None:
-        async with pulse.watch():
+    async def held(heartbeat: Heartbeat) -> None:
+        async with heartbeat.watch():
             for _ in range(3):
-                pulse.beat(quiet_seconds=0.4)
+                heartbeat.beat(quiet_seconds=0.4)
                 await asyncio.sleep(0.4)
 
-    async def silent(pulse: Pulse) -> None:
-        async with pulse.watch():
-            pulse.beat()
+    async def silent(heartbeat: Heartbeat) -> None:
+        async with heartbeat.watch():
+            heartbeat.beat()
             await asyncio.sleep(30)
 
-    asyncio.run(held(Pulse(1.0)))
+    asyncio.run(held(Heartbeat(1.0)))
     with pytest.raises(TimeoutError):
-        asyncio.run(silent(Pulse(0.1)))
+        asyncio.run(silent(Heartbeat(0.1)))
 
 
 def test_slow_verdicts_one_after_the_other_are_no_silence() -> None:
@@ -133,11 +135,11 @@ def test_slow_verdicts_one_after_the_other_are_no_silence() -> None:
                 await asyncio.sleep(0.2)
             return OK
 
-    async def batch(pool: Pool, pulse: Pulse) -> list[Verdict]:
-        async with pulse.watch():
+    async def batch(pool: Pool, heartbeat: Heartbeat) -> list[Verdict]:
+        async with heartbeat.watch():
             return await VerifierScorer(pool).score([ROLLOUT] * 10)
 
-    pulse = Pulse(1.0)
-    assert asyncio.run(batch(LivePool(Slow(), pulse), pulse)) == [OK] * 10
+    heartbeat = Heartbeat(1.0)
+    assert asyncio.run(batch(LivePool(Slow(), heartbeat), heartbeat)) == [OK] * 10
     with pytest.raises(TimeoutError):
-        asyncio.run(batch(Slow(), pulse))
+        asyncio.run(batch(Slow(), heartbeat))

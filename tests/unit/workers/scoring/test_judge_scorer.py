@@ -183,6 +183,6 @@ def test_the_cache_is_looked_at_now_and_then() -> None:
 
 def test_a_question_without_anything_to_judge_against_is_unfit() -> None:
     bare = msgspec.structs.replace(ROLLOUT, question=Question(prompt="Why?"))
-    assert "neither" in (scorer(LengthJudge()).unfit(bare) or "")
+    assert "neither" in (scorer(LengthJudge()).why_unscorable(bare) or "")
     for question in (Question(prompt="?", ground_truth=""), Question(prompt="?", references=("so",))):
-        assert scorer(LengthJudge()).unfit(msgspec.structs.replace(ROLLOUT, question=question)) is None
+        assert scorer(LengthJudge()).why_unscorable(msgspec.structs.replace(ROLLOUT, question=question)) is None

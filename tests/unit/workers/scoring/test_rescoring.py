@@ -15,7 +15,7 @@ from streams.codec import encode
 from streams.messages import Purpose, Question, Rollout, Status
 from streams.records import Record
 from streams.rescored_topics import ScorerId, rescored_topic
-from workers.scoring.rescore_selection import AsVerifier, Picker, Selection
+from workers.scoring.rescore.selection import RescorePicker, RescoreSelection, VerifierOverride
 from workers.scoring.scorers import VerifierScorer
 from workers.verifiers.pool.pool import VerifierPool
 
@@ -37,12 +37,12 @@ def record(message: Rollout) -> Record:
     return Record("rollouts", 0, 0, 0.0, b"k", encode(message))
 
 
-def picker(done: Sequence[str] = (), **asked: object) -> Picker:
-    selection = Selection(**{"run_id": RUN, "scorer": "math", **asked})
-    return Picker(selection, lambda _: None, frozenset(done))
+def picker(done: Sequence[str] = (), **asked: object) -> RescorePicker:
+    selection = RescoreSelection(**{"run_id": RUN, "scorer": "math", **asked})
+    return RescorePicker(selection, lambda _: None, frozenset(done))
 
 
-def picked(chosen: Picker, rollouts: Sequence[Rollout]) -> list[str]:
+def picked(chosen: RescorePicker, rollouts: Sequence[Rollout]) -> list[str]:
     return [found.rollout_id for each in rollouts if (found := chosen.pick(record(each))) is not None]
 
 
@@ -96,8 +96,8 @@ def test_a_verifier_is_asked_by_its_own_name() -> None:
     async def verdicts() -> list[float | None]:
         pool = VerifierPool(RtvSettings())
         try:
-            scorers = [AsVerifier(VerifierScorer(pool), name) for name in ("math", "exact")]
-            assert [scorer.unfit(asked[0]) for scorer in scorers] == [None, None]
+            scorers = [VerifierOverride(VerifierScorer(pool), name) for name in ("math", "exact")]
+            assert [scorer.why_unscorable(asked[0]) for scorer in scorers] == [None, None]
             found = [verdict for scorer in scorers for verdict in await scorer.score(asked)]
             assert {verdict.status for verdict in found} == {Status.CORRECT, Status.WRONG}
             return [verdict.score for verdict in found]

@@ -37,7 +37,7 @@ class Scripted:
         verdicts = self.script.get(name, [OK])
         return verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
 
-    def unfit(self, rollout: Rollout) -> str | None:
+    def why_unscorable(self, rollout: Rollout) -> str | None:
         return None if rollout.question.verifier else "the question names no verifier"
 
 

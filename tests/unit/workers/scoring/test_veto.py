@@ -26,7 +26,7 @@ class Judge:
         self.seen += [rollout.text for rollout in rollouts]
         return [self.answer] * len(rollouts)
 
-    def unfit(self, rollout: Rollout) -> str | None:
+    def why_unscorable(self, rollout: Rollout) -> str | None:
         return None
 
 
@@ -93,5 +93,5 @@ def test_the_shadow_of_a_judged_rollout_is_scored_by_its_vetoing_verifier() -> N
     scorer = VerifierScorer(pool)
     [verdict] = asyncio.run(scorer.score([rollout("5")]))
     assert (verdict.score, pool.asked) == (1.0, ["math"])
-    assert scorer.unfit(rollout("5")) is None
-    assert "names no verifier" in (scorer.unfit(rollout("5", veto=None)) or "")
+    assert scorer.why_unscorable(rollout("5")) is None
+    assert "names no verifier" in (scorer.why_unscorable(rollout("5", veto=None)) or "")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from workers.judges.endpoint import GarbledError, NonsenseError
-from workers.judges.verdicts import Reading, Scale
+from workers.judges.verdicts import Scale, VerdictProbabilities
 
 TOP = 20
 """Log-probabilities that servers give at most (vLLM's default limit)."""
@@ -48,13 +48,13 @@ def chat_top(choice: Mapping[str, Any]) -> dict[str, float]:
     return shaped(lambda: {str(one["token"]): float(one["logprob"]) for one in top})
 
 
-def reading(top: Mapping[str, float], scale: Scale, ids: WordIds | None) -> Reading:
+def reading(top: Mapping[str, float], scale: Scale, ids: WordIds | None) -> VerdictProbabilities:
     """By token id where the server names tokens so, else by spelling. Raises NonsenseError where it is not usable."""
     if ids and all(token.startswith(_ID) for token in top):
         masses = tuple(_mass(top.get(f"{_ID}{number}", -math.inf) for number in own) for own in ids)
     else:
         masses = tuple(_mass(value for token, value in top.items() if spelt(token) == word) for word in scale.words)
-    found = Reading(scale, masses)
+    found = VerdictProbabilities(scale, masses)
     if not found.usable:
         raise NonsenseError(f"{found} is no share of a distribution; the likeliest tokens are {list(top)[:5]}")
     return found

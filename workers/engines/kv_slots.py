@@ -16,7 +16,7 @@ _FIRST_COLUMNS = 128
 Buffers = list[torch.Tensor]
 
 
-class Slots:
+class KVSlots:
     """Keys and values of every layer, [slots, heads, columns, width] each: slots and heads are one batch dimension of
     attention's products, without a copy.
     """
@@ -111,7 +111,7 @@ class Slots:
 class _SlotLayer(CacheLayerMixin):
     """One layer of the slots, as the model asks for it."""
 
-    def __init__(self, slots: Slots, layer: int) -> None:
+    def __init__(self, slots: KVSlots, layer: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the library's, without types
         self._slots = slots
         self._layer = layer
@@ -138,6 +138,6 @@ class _SlotLayer(CacheLayerMixin):
         return -1
 
 
-def as_past(slots: Slots, layers: int) -> Cache:
+def as_past(slots: KVSlots, layers: int) -> Cache:
     """What the model takes as `past_key_values`."""
     return Cache(layers=[_SlotLayer(slots, layer) for layer in range(layers)])

@@ -13,13 +13,13 @@ from streams.codec import DecodeError
 from streams.messages import Purpose, Question, Rollout
 from streams.records import Record
 from streams.rescored_topics import GENRM
-from streams.validate import rollout_of
+from streams.validate import decode_rollout
 from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class RescoreSelection:
     """What is asked for. Empty sets leave nothing out."""
 
     run_id: str
@@ -38,9 +38,9 @@ class Selection:
             return "of another domain"
         if self.purposes and rollout.purpose not in self.purposes:
             return "of another purpose"
-        return self._unfit(rollout.question)
+        return self._why_other_scorer(rollout.question)
 
-    def _unfit(self, question: Question) -> str | None:
+    def _why_other_scorer(self, question: Question) -> str | None:
         own = None if self.scorer == GENRM else self.scorer
         if question.verifier == own:
             return None
@@ -52,11 +52,11 @@ class Selection:
 
 
 @dataclass(slots=True)
-class Picker:
+class RescorePicker:
     """Goes through the records of `rollouts`, in any order, repeated at will."""
 
-    selection: Selection
-    unfit: Callable[[Rollout], str | None]
+    selection: RescoreSelection
+    why_unscorable: Callable[[Rollout], str | None]
     """Why the scorer can never score a rollout; None where it can."""
     done: frozenset[str] = frozenset()
     """Rollouts whose new score is there already."""
@@ -78,14 +78,14 @@ class Picker:
     def pick(self, record: Record) -> Rollout | None:
         """The rollout, where it is to be scored now."""
         try:
-            rollout = rollout_of(record)
+            rollout = decode_rollout(record)
         except DecodeError:
             self.unreadable += 1
             return None
         if rollout.run_id != self.selection.run_id or rollout.rollout_id in self._seen:
             return None
         self._seen.add(rollout.rollout_id)
-        reason = self.selection.passed_over(rollout) or self.unfit(rollout)
+        reason = self.selection.passed_over(rollout) or self.why_unscorable(rollout)
         if reason is None and rollout.rollout_id in self.done:
             self.already[rollout.domain] += 1
             return None
@@ -103,7 +103,7 @@ class Picker:
 
 
 @dataclass(frozen=True, slots=True)
-class AsVerifier:
+class VerifierOverride:
     """Asks `scorer` for the verifier `name`, whichever the question names. The rollout that is published stays as it
     lies in the log.
     """
@@ -114,8 +114,8 @@ class AsVerifier:
     async def score(self, rollouts: Sequence[Rollout]) -> Sequence[Verdict | Outage]:
         return await self.scorer.score([self._renamed(rollout) for rollout in rollouts])
 
-    def unfit(self, rollout: Rollout) -> str | None:
-        return self.scorer.unfit(self._renamed(rollout))
+    def why_unscorable(self, rollout: Rollout) -> str | None:
+        return self.scorer.why_unscorable(self._renamed(rollout))
 
     def _renamed(self, rollout: Rollout) -> Rollout:
         question = msgspec.structs.replace(rollout.question, verifier=self.name)

@@ -5,11 +5,11 @@ from streams.messages import PromptTicket, Rollout, Segment, Source, Timings, ro
 from workers.engines.base import Generation, GenerationRequest
 
 
-def request_of(ticket: PromptTicket, prompt_token_ids: tuple[int, ...]) -> GenerationRequest:
+def build_request(ticket: PromptTicket, prompt_token_ids: tuple[int, ...]) -> GenerationRequest:
     return GenerationRequest(ticket.group_id, prompt_token_ids, ticket.samples, ticket.sampling)
 
 
-def rollout_of(
+def build_rollout(
     ticket: PromptTicket, prompt_token_ids: tuple[int, ...], generation: Generation, text: str, engine: str
 ) -> Rollout:
     """A single turn: the prompt's segment and the policy's, token ids as the engine had them."""

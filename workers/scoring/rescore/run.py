@@ -21,9 +21,9 @@ from streams.records import Record
 from streams.rescored_topics import rescored_topic, rescored_topics
 from streams.scored_rows import row_of
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Pulse
+from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.open_scorer import InstalledScorer
-from workers.scoring.rescore_selection import Picker, Selection
+from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
 from workers.scoring.scoring import Scoring
 
 STAGE = "rescore"
@@ -46,10 +46,10 @@ class Unscored:
 
 
 @dataclass(slots=True)
-class Rescored:
+class RescoreResult:
     """What a rescore found and did."""
 
-    picker: Picker
+    picker: RescorePicker
     scored: int = 0
     unscored: list[Unscored] = field(default_factory=list)
     rows: int = 0
@@ -65,27 +65,27 @@ class RescoreRun:
     bootstrap: str
     scorer: InstalledScorer
     rows: Rows
-    progress: Callable[[Rescored], None]
+    progress: Callable[[RescoreResult], None]
     """Called after each batch."""
 
     @property
     def topic(self) -> str:
         return rescored_topic(self.settings.topics.prefix, self.scorer.id)
 
-    def look(self, selection: Selection) -> Rescored:
+    def look(self, selection: RescoreSelection) -> RescoreResult:
         """What `run` would score; writes nothing. Raises LookupError where the run has no log."""
-        found = Rescored(self._picker(selection))
+        found = RescoreResult(self._picker(selection))
         found.picker = self._picker(selection, self._done(found, write=False))
         for _ in self._picked(found.picker):
             pass
         return found
 
-    async def run(self, selection: Selection, producer: KafkaProducer) -> Rescored:
+    async def run(self, selection: RescoreSelection, producer: KafkaProducer) -> RescoreResult:
         """The topic exists. Raises LookupError where the run has no log, DeliveryError,
         sqlalchemy.exc.OperationalError; run again, it goes on.
         """
         started = time.monotonic()
-        found = Rescored(self._picker(selection))
+        found = RescoreResult(self._picker(selection))
         found.picker = self._picker(selection, self._done(found, write=True))
         prefix = self.settings.topics.prefix
         scoring = Scoring(
@@ -93,7 +93,7 @@ class RescoreRun:
             route=self.scorer.route,
             scorer=self.scorer.scorer,
             retry=self.scorer.retry,
-            pulse=Pulse(_UNWATCHED_SECONDS),
+            heartbeat=Heartbeat(_UNWATCHED_SECONDS),
             scored=self.topic,
             dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
         )
@@ -103,7 +103,9 @@ class RescoreRun:
             self.progress(found)
         return found
 
-    async def _score(self, batch: list[Record], scoring: Scoring, producer: KafkaProducer, found: Rescored) -> None:
+    async def _score(
+        self, batch: list[Record], scoring: Scoring, producer: KafkaProducer, found: RescoreResult
+    ) -> None:
         """In the log first, in Postgres second."""
         deliveries, rows = [], []
         for output in await scoring.handle(batch):
@@ -117,7 +119,7 @@ class RescoreRun:
         found.scored += len(rows)
         found.rows += self.rows(rows)
 
-    def _done(self, found: Rescored, *, write: bool) -> frozenset[str]:
+    def _done(self, found: RescoreResult, *, write: bool) -> frozenset[str]:
         """Ids of the rollouts that the topic holds; their rows are written where they are missing."""
         if not write and self.topic not in rescored_topics(
             self.settings.broker, self.bootstrap, self.settings.topics.prefix
@@ -125,16 +127,16 @@ class RescoreRun:
             return frozenset()
         done: set[str] = set()
         for batch in in_batches(self._read(self.topic), _ROWS_BATCH):
-            scored = [message for message in map(scored_of, batch) if message is not None]
+            scored = [message for message in map(decode_scored, batch) if message is not None]
             done.update(message.rollout.rollout_id for message in scored)
             if write:
                 found.rows += self.rows([self._row(message) for message in scored])
         return frozenset(done)
 
-    def _picker(self, selection: Selection, done: frozenset[str] = frozenset()) -> Picker:
-        return Picker(selection, self.scorer.scorer.unfit, done)
+    def _picker(self, selection: RescoreSelection, done: frozenset[str] = frozenset()) -> RescorePicker:
+        return RescorePicker(selection, self.scorer.scorer.why_unscorable, done)
 
-    def _picked(self, picker: Picker) -> Iterator[Record]:
+    def _picked(self, picker: RescorePicker) -> Iterator[Record]:
         topic = topic_name(self.settings.topics.prefix, Topic.ROLLOUTS)
         return (record for record in self._read(topic) if picker.pick(record) is not None)
 
@@ -155,7 +157,7 @@ def in_batches(records: Iterable[R], size: int) -> Iterator[list[R]]:
         yield batch
 
 
-def scored_of(record: Record) -> ScoredTrajectory | None:
+def decode_scored(record: Record) -> ScoredTrajectory | None:
     """None where it does not decode: the learner sets such a record aside."""
     try:
         return decode(record.value, ScoredTrajectory)

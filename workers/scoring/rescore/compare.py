@@ -13,12 +13,12 @@ from streams.clients import LogReader
 from streams.messages import Purpose, Rollout, ScoredTrajectory
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
-from workers.scoring.rescore import Unscored, scored_of
-from workers.scoring.rescore_selection import Selection
+from workers.scoring.rescore.run import Unscored, decode_scored
+from workers.scoring.rescore.selection import RescoreSelection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class ScorePair:
     rollout_id: str
     group_id: str
     group_size: int
@@ -36,8 +36,8 @@ class Pair:
 
 
 def read_pairs(
-    settings: Settings, bootstrap: str, topic: str, selection: Selection, unscored: Sequence[Unscored]
-) -> list[Pair]:
+    settings: Settings, bootstrap: str, topic: str, selection: RescoreSelection, unscored: Sequence[Unscored]
+) -> list[ScorePair]:
     """Of the rollouts of the selection that `topic` holds, and of those that could not be scored just now.
 
     Memory: some hundred bytes a rollout. Raises LookupError where a topic is missing, BrokerUnavailableError.
@@ -55,8 +55,8 @@ def read_pairs(
     return [_pair(*found, *old.get(rollout_id, (None, ""))) for rollout_id, found in sorted(new.items())]
 
 
-def _pair(rollout: Rollout, new: float | None, why: str, old: float | None, old_scorer: str) -> Pair:
-    return Pair(
+def _pair(rollout: Rollout, new: float | None, why: str, old: float | None, old_scorer: str) -> ScorePair:
+    return ScorePair(
         rollout_id=rollout.rollout_id,
         group_id=rollout.group_id,
         group_size=rollout.group_size,
@@ -78,5 +78,5 @@ def _slim(rollout: Rollout) -> Rollout:
 def _read(settings: Settings, bootstrap: str, topic: str) -> Iterator[ScoredTrajectory]:
     with LogReader(settings.broker, bootstrap, [topic]) as reader:
         for record in reader.read_to_end():
-            if (scored := scored_of(record)) is not None:
+            if (scored := decode_scored(record)) is not None:
                 yield scored
