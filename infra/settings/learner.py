@@ -5,43 +5,49 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.objective import DivergenceGuardSettings, KLSettings, ObjectiveSettings, OverlongSettings
-from infra.settings.section import Seconds, Section, Share
+from infra.settings.section import Fraction, Seconds, Section, Threads, Unit
 
 LoggerKind = Literal["tensorboard", "wandb"]
 DeviceKind = Literal["auto", "cpu", "cuda"]
 
+LearningRate = Annotated[float, Field(gt=0), Unit("factor")]
+ClipRange = Annotated[float, Field(gt=0), Unit("ratio")]
+
 
 class ValueSettings(Section):
+    """The value model, which GAE needs."""
+
     kind: Literal["none", "head", "model"] = "model"
-    """`model`: a value model of its own; `head`: a scalar head on the policy's last hidden state, detached;
-    `none`: advantages from scores alone."""
+    """`model`: a separate value model. `head`: a scalar head on the policy's last hidden state, detached. `none`:
+    advantages come from scores alone."""
     path: str = ""
-    """Of `model`: starts from this folder, a language model, judge or reward model with the policy's tokenizer; where
-    it has a scalar head, as a sequence classifier of one label has, that is the value head too. Empty means the
-    policy's folder. The paper starts from the reward model."""
-    pretrain_steps: Annotated[int, Field(ge=0)] = 0
-    """The first steps train the values alone, on Monte-Carlo returns of the policy that is held (VC-PPO 2503.01491;
-    VAPO 2504.05118 has 50). Each takes a batch and makes a version, whose weights are those before it."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-6
-    """VAPO (2504.05118, section 5.1)."""
-    clip: Annotated[float, Field(ge=0)] = 0.2
-    """Value clipping range, as the policy's; 0 turns it off."""
-    coefficient: Annotated[float, Field(ge=0)] = 1.0
-    """Of the value loss beside the policy's, which share no weights."""
+    """Folder that kind = 'model' starts from: a language model, judge or reward model with the policy's tokenizer. A
+    scalar head in it, such as that of a sequence classifier with one label, becomes the value head. Empty means the
+    policy's folder; the paper starts from the reward model."""
+    pretrain_steps: Annotated[int, Field(ge=0), Unit("steps")] = 0
+    """First steps that train only the values, on Monte-Carlo returns of the policy, which is kept as it is (VC-PPO
+    2503.01491; VAPO 2504.05118 takes 50). Each uses a batch and publishes a version with unchanged weights."""
+    learning_rate: LearningRate = 2e-6
+    """AdamW's learning rate for the value model (VAPO 2504.05118, section 5.1)."""
+    clip: Annotated[float, Field(ge=0), Unit("score")] = 0.2
+    """Clip range around the old value, as for the policy's ratio; 0 turns it off."""
+    coefficient: Annotated[float, Field(ge=0), Unit("factor")] = 1.0
+    """Weight of the value loss relative to the policy's. With kind = 'model' the two share no weights."""
 
 
 class ReplaySettings(Section):
     """Training again on the log of another run. Its groups are taken in their order, each once, and none is dropped as
-    stale: version numbers of two histories do not compare, and the staleness that is reported is a count of steps. What
-    bounds a step is the clipped ratio to the engine's own log-probabilities.
+    stale: the version numbers of two histories do not compare, and the staleness that is reported is a count of steps.
+    What bounds a step is the clipped ratio to the engine's own log-probabilities.
     """
 
     run: str = ""
-    """That run's id; empty: the learner reads its own run's log as it grows."""
+    """Id of the run whose log is read. Empty: the learner reads its own run's log as it grows."""
     prefix: str = ""
-    """Its topics.prefix."""
+    """The topics.prefix of that run."""
     scores: str = ""
-    """NAME@VERSION of a rescore; groups that it did not score keep their own. Empty: the scores of the run itself."""
+    """NAME@VERSION of a rescore whose scores replace those of the run; groups that it did not score keep their own.
+    Empty: the scores of the run itself."""
 
 
 class LoraSettings(Section):
@@ -49,101 +55,111 @@ class LoraSettings(Section):
     model.path, which peft merges into it. The value model is trained whole; learner.value.kind = 'head' keeps it small.
     """
 
-    rank: Annotated[int, Field(ge=0, le=512)] = 0
-    """Of the adapter's matrices; 0 trains the weights themselves. A reward carries few bits a sample, and small ranks
-    hold them: 8 to 32."""
-    alpha: Annotated[int, Field(ge=1)] = 32
-    """The adapter counts alpha / rank times, which makes the best learning rate nearly independent of the rank; it is
-    about ten times that of whole weights."""
+    rank: Annotated[int, Field(ge=0, le=512), Unit("rank")] = 0
+    """LoRA rank; 0 trains all weights. A sample's reward carries few bits, so RL needs little capacity: 8 to 32 is
+    usually enough."""
+    alpha: Annotated[int, Field(ge=1), Unit("factor")] = 32
+    """Scale of the adapter, which is multiplied by alpha / rank. This makes the best learning rate nearly independent
+    of the rank; it is about ten times that of full fine-tuning."""
     target_modules: tuple[str, ...] = ()
-    """Names of linear layers, such as "q_proj"; empty: every one but the output head."""
+    """Names of the linear layers that get an adapter, such as "q_proj"; empty: all except the output head."""
 
 
 class LearnerSettings(Section):
+    """The learner: advantages, loss, optimizer, memory, checkpoints and published versions."""
+
     advantage: Literal["gae", "group", "centred", "rloo", "score"] = "gae"
-    """`gae` from values. From scores alone: `group`, normalised in the group (GRPO 2402.03300); `centred`, less the
-    group's mean (Dr. GRPO 2503.20783); `rloo`, less the mean of the others (2402.14740); `score`, the return itself
-    (REINFORCE, Williams 1992)."""
+    """Advantage estimator. `gae` uses values. The others use scores alone: `group`, normalised within the group (GRPO
+    2402.03300); `centred`, minus the group's mean (Dr. GRPO 2503.20783); `rloo`, minus the mean of the group's other
+    responses (2402.14740); `score`, the return itself (REINFORCE, Williams 1992)."""
     normalise: Literal["auto", "batch", "none"] = "auto"
     """`batch`: advantages get zero mean and unit variance over the batch's tokens (REINFORCE++ 2501.03262). `auto`:
-    those of GAE do, whose scale follows the values'."""
-    gamma: Share = 1.0
-    """The score comes at the end: a discount would only favour short answers."""
-    lambda_policy: Share = 0.95
-    """VAPO (2504.05118, section 5.1), as gamma and learning_rate."""
-    lambda_value: Share = 1.0
-    """VC-PPO (2503.01491): 1.0 for the critic."""
-    lambda_alpha: Annotated[float, Field(ge=0)] = 0.0
-    """Length-adaptive lambda of the policy, 1 - 1 / (alpha * length), in place of lambda_policy (VAPO 2504.05118, 0.05
-    there: made for thousands of tokens, and 0 for fewer than 20); 0 turns it off."""
-    group_std_floor: Annotated[float, Field(ge=0)] = 0.05
+    only those of GAE do, because their scale follows the values'."""
+    gamma: Fraction = 1.0
+    """Discount per token. The score comes at the end, so a discount would only favour short answers."""
+    lambda_policy: Fraction = 0.95
+    """GAE's lambda for the policy's advantages (VAPO 2504.05118, section 5.1, as gamma and learning_rate)."""
+    lambda_value: Fraction = 1.0
+    """Lambda of the value model's targets; 1.0 is VC-PPO's choice (2503.01491)."""
+    lambda_alpha: Annotated[float, Field(ge=0), Unit("factor")] = 0.0
+    """If above 0, the policy's lambda depends on the response's length and replaces lambda_policy: 1 - 1 / (alpha *
+    length) (VAPO 2504.05118, which takes 0.05: made for thousands of tokens, and 0 below 20 tokens). 0 turns it off."""
+    group_std_floor: Annotated[float, Field(ge=0), Unit("score")] = 0.05
     """Added to the group's standard deviation when advantages are normalised."""
-    zero_variance_std: Annotated[float, Field(ge=0)] = 0.01
-    """Groups whose scores spread less are filtered: they carry no gradient."""
+    zero_variance_std: Annotated[float, Field(ge=0), Unit("score")] = 0.01
+    """A group whose scores have a smaller standard deviation counts as one without variance: it carries no gradient."""
     filter_zero_variance: bool = True
-    """Dynamic sampling (DAPO 2503.14476): the slot goes to a group that teaches something."""
+    """Whether groups without variance are filtered (dynamic sampling, DAPO 2503.14476). The slot then goes to a group
+    that teaches something."""
     value: ValueSettings = ValueSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     kl: KLSettings = KLSettings()
     overlong: OverlongSettings = OverlongSettings()
     divergence_guard: DivergenceGuardSettings = DivergenceGuardSettings()
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
-    betas: tuple[float, float] = (0.9, 0.95)
-    """A second moment over 20 steps, usual for language models: with 0.999 a short run ends before it settles."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """The policy is to stay near what it was, not near 0."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 3
-    """AdamW's second moments are noise in the first steps."""
-    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
-    """Norm over all parameters of a model."""
-    minibatches: Annotated[int, Field(ge=1)] = 2
-    """Optimizer steps a batch: each is one further from the policy that sampled it."""
-    clip_low: Annotated[float, Field(gt=0)] = 0.2
-    """PPO (1707.06347)."""
-    clip_high: Annotated[float, Field(gt=0)] = 0.28
-    """Clip-higher (DAPO 2503.14476)."""
+    learning_rate: LearningRate = 1e-6
+    """AdamW's learning rate for the policy, constant after the warmup (VAPO 2504.05118, section 5.1)."""
+    betas: Annotated[tuple[float, float], Unit("fraction")] = (0.9, 0.95)
+    """AdamW's decay rates of the first and second moment. 0.95 is a second moment over 20 steps, usual for language
+    models; with 0.999 a short run would end before it settles."""
+    weight_decay: Annotated[float, Field(ge=0), Unit("factor")] = 0.0
+    """AdamW's weight decay. 0, because the policy should stay near where it started, not near 0."""
+    warmup_steps: Annotated[int, Field(ge=0), Unit("steps")] = 3
+    """Steps over which the learning rate rises from 0: AdamW's second moments are noise at first."""
+    gradient_clip: Annotated[float, Field(gt=0), Unit("norm")] = 1.0
+    """Largest norm of a model's gradient, over all its parameters."""
+    minibatches: Annotated[int, Field(ge=1), Unit("updates")] = 2
+    """Mini-batches per batch, each with one optimizer update. Each update is one further from the policy that
+    sampled."""
+    clip_low: ClipRange = 0.2
+    """The ratio is clipped below 1 - clip_low (PPO 1707.06347)."""
+    clip_high: ClipRange = 0.28
+    """The ratio is clipped above 1 + clip_high (clip-higher, DAPO 2503.14476)."""
     param_dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the models are held in; log-probabilities, values and losses are float32 either way."""
+    """Type of the models' weights. Log-probabilities, values and losses are float32 either way."""
     fp32_masters: bool = True
-    """With bfloat16 weights the optimizer keeps float32 ones beside them, 4 more bytes a parameter: an update below
-    1/256 of a weight is lost in bfloat16."""
+    """Whether the optimizer keeps a float32 copy of bfloat16 weights, 4 more bytes per parameter. Without it, an update
+    below 1/256 of a weight is lost in bfloat16."""
     autocast: bool = True
-    """bfloat16 matrix products over float32 weights."""
+    """Whether matrix products over float32 weights are computed in bfloat16."""
     device: DeviceKind = "auto"
-    """Where models and optimizers are. `auto`: a CUDA device where torch sees one, else the CPU, so that one recipe
-    runs on both; `cuda` refuses to start without one, which would otherwise show as a slow run."""
-    processes: Annotated[int, Field(ge=1)] = 1
-    """That `serve learner` starts on this host, through torchrun: one an accelerator, by number. Models and optimizers
-    are spread over them. On several hosts: torchrun ... -m infra.cli.main serve learner, which then says how many."""
-    threads: Annotated[int, Field(ge=0)] = 1
-    """As the engine's."""
-    packed_row_tokens: Annotated[int, Field(ge=64)] = 1024
-    """Tokens in one packed row, which bound a step's memory; a group longer than this makes a row of its own."""
-    logits_chunk_tokens: Annotated[int, Field(ge=0)] = 1024
-    """Of one row, whose logits exist at a time, in the matrix products' type; 0 for all. A row with more targets pays
-    with its logits' second computation, a seventh of a step with SmolLM2-135M; none of the default packed_row_tokens
-    does."""
+    """Device of models and optimizers. `auto`: a CUDA device if torch sees one, else the CPU, so that one recipe runs
+    on both. `cuda` refuses to start without one, instead of running slowly."""
+    processes: Annotated[int, Field(ge=1), Unit("processes")] = 1
+    """Processes that `serve learner` starts on this host with torchrun, one per GPU; models and optimizers are sharded
+    over them. For several hosts call torchrun yourself: torchrun ... -m infra.cli.main serve learner. Its own number of
+    processes then counts."""
+    threads: Threads = 1
+    """Torch threads of each learner process; 0 leaves torch's default. See rollout.engine.threads."""
+    packed_row_tokens: Annotated[int, Field(ge=64), Unit("tokens")] = 1024
+    """Tokens in one packed row, which bounds a step's memory. A group longer than this makes a row of its own."""
+    logits_chunk_tokens: Annotated[int, Field(ge=0), Unit("tokens")] = 1024
+    """Targets of one row whose logits exist at the same time, in the type of the matrix products; 0 for all. A row with
+    more targets computes its logits twice, which costs a seventh of a step with SmolLM2-135M; no row of the default
+    packed_row_tokens has more."""
     gradient_checkpointing: bool = False
-    """Keep each layer's input alone for the backward pass and compute the rest again: a third more arithmetic, for
-    models or rows whose activations do not fit. The default row's are 1 GB with SmolLM2-135M, a fifth of that so."""
-    max_staleness: Annotated[int, Field(ge=0)] = 4
-    """Hard check: groups whose oldest token is older are dropped as stale and counted. Above what admission lets
-    through (`Limits.max_age`, 2 with its defaults) and an engine that lags, so that it only catches what went wrong."""
+    """Whether only each layer's input is kept for the backward pass and the rest is recomputed: a third more
+    arithmetic, for models or rows whose activations do not fit. Those of the default row take 1 GB with SmolLM2-135M,
+    and a fifth of that with checkpointing."""
+    max_staleness: Annotated[int, Field(ge=0), Unit("versions")] = 4
+    """Hard check: a group whose oldest token is more versions old than this is dropped as stale and counted. The
+    default is above what admission lets through (`Limits.max_age`, 2 with its defaults) plus an engine that lags, so it
+    only catches what went wrong."""
     batch_wait_seconds: Seconds = 5.0
-    """A short batch is trained on when nothing is in flight for this long, as at the end of a run."""
-    checkpoint_every: Annotated[int, Field(ge=1)] = 5
-    """Versions between full checkpoints; work after the last is redone from the log after a crash."""
-    keep_checkpoints: Annotated[int, Field(ge=1)] = 2
-    """Where the newest turns out damaged, the one before goes on."""
-    keep_versions: Annotated[int, Field(ge=2)] = 3
-    """An engine may be loading the one before the newest."""
+    """A batch that is not full is trained on after nothing has been in flight for this long, as at the end of a run."""
+    checkpoint_every: Annotated[int, Field(ge=1), Unit("versions")] = 5
+    """Versions between full checkpoints. After a crash the work since the last one is redone from the log."""
+    keep_checkpoints: Annotated[int, Field(ge=1), Unit("checkpoints")] = 2
+    """Newest checkpoints to keep. If the newest turns out to be damaged, the one before it is used."""
+    keep_versions: Annotated[int, Field(ge=2), Unit("versions")] = 3
+    """Newest published versions to keep: an engine may still be loading the one before the newest."""
     publish_to: str = ""
-    """Where engines fetch versions from: a URL of fsspec, as s3://bucket/path (with the package of its protocol
-    installed, here s3fs), under which each run has a folder. Empty: from the run's own folder, on a disk that learner
-    and engines share."""
+    """Place where versions are published for the engines: an fsspec URL such as s3://bucket/path (which needs the
+    package of its protocol, here s3fs), under which each run has a folder. Empty: the run's own folder, on a disk that
+    learner and engines share."""
     loggers: tuple[LoggerKind, ...] = ()
-    """Where the scalars of infra/scalars go beside Prometheus and steps.jsonl; a logger that fails stops nothing. They
-    need `pip install 'rewardstream[loggers]'`. W&B reads its own environment: WANDB_MODE=offline keeps all here."""
+    """Loggers that get the scalars of infra/scalars, in addition to Prometheus and steps.jsonl. A logger that fails
+    does not stop the run. They need `pip install 'rewardstream[loggers]'`. W&B reads its own environment variables:
+    WANDB_MODE=offline sends nothing."""
     lora: LoraSettings = LoraSettings()
     replay: ReplaySettings = ReplaySettings()
 
@@ -159,7 +175,7 @@ class LearnerSettings(Section):
             raise ValueError("learner.objective.weight = 'vtrace' corrects values: it needs learner.advantage = 'gae'")
         if self.publish_to and "://" not in self.publish_to:
             raise ValueError(
-                f"learner.publish_to = {self.publish_to!r} is no URL: give one such as s3://bucket/path or "
+                f"learner.publish_to = {self.publish_to!r} is not a URL: give one such as s3://bucket/path or "
                 "file:///shared/path, or leave it empty for the run's own folder"
             )
         if self.param_dtype != "float32" and self.processes > 1:

@@ -26,12 +26,14 @@ from infra.settings.sources import (
     nearest,
     option_layer,
 )
+from infra.settings.spellings import canonical_layer
 from infra.settings.tree import Settings
 
 DEFAULT = "default"
 
 _SECRETS = ("genrm.api_key",)
 _URL = "database.url"
+_MOST_SUGGESTIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def resolve(layers: Iterable[Layer]) -> Resolved:
     """Later layers win, value by value. Raises InvalidSettingsError."""
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
-    for layer in layers:
+    for layer in map(canonical_layer, layers):
         values = _merge(values, layer.values)
         places |= layer.places
     try:
@@ -130,23 +132,28 @@ def _explain_one(details: ErrorDetails, places: dict[str, str]) -> str:
     )
     head = f"{path} ({place})" if place else path
     if details["type"] == "extra_forbidden":
-        return f"{head}: no such setting; {_suggest(path)}"
+        return f"{head}: no such setting; {suggest(path)}"
     if details["type"] == "value_error":  # a section whose values do not go together says which
         return f"{head}: {details['msg'].removeprefix('Value error, ')}"
     message = details["msg"][:1].lower() + details["msg"][1:]
     return f"{head}: {message}; got {details['input']!r}"
 
 
-def _suggest(path: str) -> str:
-    """Close matches over the whole tree, else what is allowed beside it."""
+def suggest(path: str) -> str:
+    """Close matches over the whole tree, else the names that are allowed in the same section."""
     tree = Settings()
     known = [name for name, _ in leaves(tree)]
     known += [name for name, _ in _sections(tree)]
+    last_parts = {name: name.rpartition(".")[2] for name in known}
     last = path.rpartition(".")[2]
-    same_name = [name for name in known if name.rpartition(".")[2] == last]
-    close = [name for name in difflib.get_close_matches(path, known, 3, 0.75) if not path.startswith(f"{name}.")]
+    same_name = [name for name in known if last_parts[name] == last]
+    close = difflib.get_close_matches(path, known, 3, 0.75)
+    if not same_name and not close:
+        alike = difflib.get_close_matches(last, set(last_parts.values()), 3, 0.8)
+        close = [name for name in known if last_parts[name] in alike]
+    close = [name for name in close if not path.startswith(f"{name}.")]
     close = [name for name in close if not any(name.startswith(f"{other}.") for other in close)]
-    if matches := list(dict.fromkeys(same_name[:3] + close)):
+    if matches := list(dict.fromkeys(same_name[:3] + close))[:_MOST_SUGGESTIONS]:
         return f"did you mean {' or '.join(matches)}?"
     parent = path.rpartition(".")[0]
     section = dict(_sections(tree)).get(parent, tree)

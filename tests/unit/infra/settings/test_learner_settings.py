@@ -25,7 +25,7 @@ GROUP = {"advantage": "group", "value": {"kind": "none"}}
         ({"objective": {"average": "constant"}}, "need each other"),
         ({"objective": {"average_tokens": 9}}, "need each other"),
         ({"param_dtype": "bfloat16", "processes": 2}, "is for one process"),
-        ({"publish_to": "runs/shared"}, "publish_to = 'runs/shared' is no URL"),
+        ({"publish_to": "runs/shared"}, "publish_to = 'runs/shared' is not a URL"),
         ({"lora": {"rank": 513}}, "less than or equal to 512"),
         ({"kl": {"apply_to": "loss", "estimator": "k1"}}, "gradient of zero"),
         ({"kl": {"apply_to": "reward", "importance_weighted": True}}, "apply_to = 'loss'"),
