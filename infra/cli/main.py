@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from infra.cli import audit, database, dead_letters, demo, prompts, report, rescore, score, serve, stack, topics, train
+from infra.cli import (
+    audit,
+    database,
+    dead_letters,
+    demo,
+    prompts,
+    report,
+    rescore,
+    score,
+    serve,
+    settings,
+    stack,
+    topics,
+    train,
+)
 from infra.cli.errors import ExitCode, explain
 
 app = typer.Typer(
@@ -32,6 +46,7 @@ app.add_typer(prompts.app, name="prompts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(database.app, name="db")
+app.command()(settings.settings)
 app.command()(serve.serve)
 
 
