@@ -1,4 +1,4 @@
-"""A record as it lies in the log, and a record to be written: raw bytes, nothing decoded."""
+"""A record as it was read from the log, and a record to be written: raw bytes, nothing decoded."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,6 +9,13 @@ from streams.codec import Header
 class TopicPartition(NamedTuple):
     topic: str
     partition: int
+
+
+class RecordPlace(NamedTuple):
+    """Address of a record in the log."""
+
+    partition: TopicPartition
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,10 @@ class Record:
     @property
     def source(self) -> TopicPartition:
         return TopicPartition(self.topic, self.partition)
+
+    @property
+    def place(self) -> RecordPlace:
+        return RecordPlace(self.source, self.offset)
 
 
 @dataclass(frozen=True, slots=True)

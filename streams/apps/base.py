@@ -151,7 +151,7 @@ class BatchAgent:
         deliveries = [await self._send(output) for output in outputs]
         await asyncio.gather(*deliveries)
         for record in records:
-            self.consumer.ledger.done(record.source, record.offset)
+            self.consumer.ledger.done(record.place)
         self._count(records, outputs)
 
     async def _send(self, output: Output) -> Awaitable[object]:

@@ -15,7 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.offsets import OffsetLedger
-from streams.records import TopicPartition
+from streams.records import RecordPlace, TopicPartition
 
 
 class LedgerConsumer(driver.Consumer):
@@ -25,7 +25,7 @@ class LedgerConsumer(driver.Consumer):
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         """Every record passes here, in order, before anything in Faust can drop it."""
-        self.ledger.deliver(TopicPartition(*tp), record.offset, record.timestamp / 1000)
+        self.ledger.deliver(RecordPlace(TopicPartition(*tp), record.offset), record.timestamp / 1000)
         return super()._to_message(tp, record)
 
     def _new_offset(self, tp: TP) -> int | None:

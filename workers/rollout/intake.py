@@ -1,6 +1,6 @@
 """Tickets from the log, in a consumer group, no more than can be worked on soon.
 
-Invariant: an offset is committed only for a partition that this member holds, and only up to its watermark.
+Invariant: an offset is committed only for a partition that this member holds, and only up to what the ledger allows.
 """
 
 import logging
@@ -13,8 +13,8 @@ from kafka.errors import KafkaError
 
 from streams.clients import record_of
 from streams.lag import lag_of, publish_lag
-from streams.records import Record, TopicPartition
-from workers.rollout.offsets import OffsetTracker, Place
+from streams.offsets import OffsetLedger
+from streams.records import Record, RecordPlace, TopicPartition
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class TicketIntake:
             raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
         self._consumer = consumer
         self._revoked: SimpleQueue[set[TopicPartition]] = SimpleQueue()
-        self._offsets = OffsetTracker()
+        self._ledger = OffsetLedger()
         consumer.subscribe(topics=[topic], listener=_Revocations(self._revoked))
 
     def poll(self, room: int, timeout: float) -> list[Record]:
@@ -57,12 +57,14 @@ class TicketIntake:
         self._forget_revoked()
         records = [record_of(raw) for batch in batches.values() for raw in batch]
         for record in records:
-            self._offsets.read(Place(record.source, record.offset))
+            if record.source not in self._ledger:
+                self._ledger.start(record.source, record.offset)  # what is before it is committed, or gone from the log
+            self._ledger.deliver(record.place, record.timestamp)
         return records
 
-    def done(self, places: Iterable[Place]) -> None:
+    def done(self, places: Iterable[RecordPlace]) -> None:
         for place in places:
-            self._offsets.done(place)
+            self._ledger.done(place)
 
     def commit(self, *, wait_seconds: float | None = None) -> None:
         """Commit what moved; in the background, or within `wait_seconds`. A commit that fails is repeated work, never
@@ -70,7 +72,7 @@ class TicketIntake:
         """
         self._forget_revoked()
         held = {TopicPartition(*partition) for partition in self._consumer.assignment()}
-        moved = {source: offset for source, offset in self._offsets.committable().items() if source in held}
+        moved = {source: offset for source, offset in self._ledger.uncommitted().items() if source in held}
         if not moved:
             return
         offsets = {KafkaTopicPartition(*source): OffsetAndMetadata(offset, "", -1) for source, offset in moved.items()}
@@ -81,20 +83,18 @@ class TicketIntake:
                 self._consumer.commit(offsets, timeout_ms=int(wait_seconds * 1000))
             except KafkaError as error:
                 _log_failure(offsets, error)
-        self._offsets.committed(moved)
+        self._ledger.committed(moved)
 
     def measure(self, oldest: float | None) -> None:
         """Set the lag metrics; `oldest` is when the oldest record in work was produced."""
         ends = {TopicPartition(*held): self._consumer.highwater(held) for held in self._consumer.assignment()}
         known = {source: end for source, end in ends.items() if end is not None}
-        watermarks = self._offsets.watermarks()
-        publish_lag(
-            STAGE, lag_of({source: watermarks.get(source, end) for source, end in known.items()}, known), oldest
-        )
+        positions = self._ledger.positions()
+        publish_lag(STAGE, lag_of({source: positions.get(source, end) for source, end in known.items()}, known), oldest)
 
     def _forget_revoked(self) -> None:
         while not self._revoked.empty():
-            self._offsets.revoke(self._revoked.get())
+            self._ledger.drop(self._revoked.get())
 
 
 def _log_failure(offsets: object, response: object) -> None:

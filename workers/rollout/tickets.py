@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streams.messages import PromptTicket
-from streams.records import Record
-from workers.rollout.offsets import Place
+from streams.records import Record, RecordPlace
 
 _REMEMBERED = 4096
 """Finished groups that a late duplicate is recognised by: far more than are dispatched while a dispatcher restarts."""
@@ -20,7 +19,7 @@ class TicketGroup:
     ticket: PromptTicket
     record: Record
     """What the ticket was decoded from."""
-    places: set[Place] = field(default_factory=set)
+    places: set[RecordPlace] = field(default_factory=set)
     missing: set[int] = field(default_factory=set)
     """Samples that the broker has not acknowledged."""
     prompt_token_ids: tuple[int, ...] = ()
@@ -46,7 +45,7 @@ class TicketBook:
         group = self._groups.get(ticket.group_id)
         if group is None:
             group = self._groups[ticket.group_id] = TicketGroup(ticket, record, missing=set(range(ticket.samples)))
-        group.places.add(Place(record.source, record.offset))
+        group.places.add(record.place)
         return True
 
     def group(self, group_id: str) -> TicketGroup:
@@ -73,13 +72,13 @@ class TicketBook:
         """Samples that can be worked on at `version` and are not acknowledged."""
         return sum(len(g.missing) for g in self._groups.values() if g.started or g.ticket.min_version <= version)
 
-    def acknowledge(self, group_id: str, index: int) -> Iterable[Place]:
+    def acknowledge(self, group_id: str, index: int) -> Iterable[RecordPlace]:
         """The places of the group's ticket once this was its last sample, else none."""
         group = self._groups[group_id]
         group.missing.discard(index)
         return self.drop(group_id) if not group.missing else ()
 
-    def drop(self, group_id: str) -> Iterable[Place]:
+    def drop(self, group_id: str) -> Iterable[RecordPlace]:
         """The group is over; its places."""
         self._finished[group_id] = None
         if len(self._finished) > _REMEMBERED:

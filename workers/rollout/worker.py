@@ -28,7 +28,6 @@ from workers.models.weight_cache import WeightCache
 from workers.rollout.build_rollout import build_request, build_rollout
 from workers.rollout.deliveries import Deliveries, Sent
 from workers.rollout.intake import STAGE, TicketIntake
-from workers.rollout.offsets import Place
 from workers.rollout.policy import PolicyFollower
 from workers.rollout.tickets import TicketBook
 
@@ -109,7 +108,7 @@ class RolloutWorker:
         for record in self._intake.poll(room, _IDLE_SECONDS if idle else 0):
             metrics.messages_total.labels(STAGE, record.topic).inc()
             if not self._accept(record):
-                self._intake.done([Place(record.source, record.offset)])
+                self._intake.done([record.place])
 
     def _accept(self, record: Record) -> bool:
         """False where nothing is left to do for the record."""

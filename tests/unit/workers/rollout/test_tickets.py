@@ -4,8 +4,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from streams.messages import PromptTicket, Purpose, Question, Sampling
-from streams.records import Record, TopicPartition
-from workers.rollout.offsets import Place
+from streams.records import Record, RecordPlace, TopicPartition
 from workers.rollout.tickets import TicketBook
 
 SOURCE = TopicPartition("prompts", 0)
@@ -64,7 +63,7 @@ def test_a_duplicate_in_flight_adds_a_place_and_no_work() -> None:
     assert [each.seq for each in book.startable(0)] == [0]
     assert book.load(0) == 2
     assert book.acknowledge("r:0", 1) == ()
-    assert set(book.acknowledge("r:0", 0)) == {Place(SOURCE, 3), Place(SOURCE, 7)}
+    assert set(book.acknowledge("r:0", 0)) == {RecordPlace(SOURCE, 3), RecordPlace(SOURCE, 7)}
     assert not book.add(ticket(0), record(9))
 
 
