@@ -13,9 +13,9 @@ from streams.topics import Topic, topic_name
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
 from workers.scoring.heartbeat import Heartbeat
-from workers.scoring.live_pool import LivePool
+from workers.scoring.retrying import Retry, RetryingScorer
 from workers.scoring.scorers import JudgeScorer
-from workers.scoring.scoring import Retry, Scoring
+from workers.scoring.scoring import Scoring
 from workers.scoring.veto import VetoScorer
 from workers.verifiers.pool.pool import VerifierPool
 
@@ -42,16 +42,17 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
     async def work() -> AsyncIterator[StageHandlers]:
         judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
         scorer = JudgeScorer(judge, genrm, canary_requests)
-        pool = VerifierPool(settings.rtv)  # its processes start with the first veto
+        pool = VerifierPool(settings.rtv, on_verdict=stage.heartbeat.beat)  # its processes start with the first veto
         try:
             scoring = Scoring(
                 stage=stage.name,
                 route=Route.GENRM,
-                scorer=VetoScorer(
-                    judge=scorer, pool=LivePool(pool, stage.heartbeat), calibrated_share=settings.router.shadow_share
+                scorer=RetryingScorer(
+                    stage=stage.name,
+                    scorer=VetoScorer(judge=scorer, pool=pool, calibrated_share=settings.router.shadow_share),
+                    retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
+                    heartbeat=stage.heartbeat,
                 ),
-                retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
-                heartbeat=stage.heartbeat,
                 scored=topic_name(prefix, Topic.SCORED),
                 dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
             )

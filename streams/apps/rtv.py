@@ -9,9 +9,9 @@ from streams.apps.process import run_stage
 from streams.messages import Route
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
-from workers.scoring.live_pool import LivePool
+from workers.scoring.retrying import Retry, RetryingScorer
 from workers.scoring.scorers import VerifierScorer
-from workers.scoring.scoring import Retry, Scoring
+from workers.scoring.scoring import Scoring
 from workers.verifiers.pool.child import START_SECONDS
 from workers.verifiers.pool.pool import DEATHS, VerifierPool
 
@@ -33,15 +33,18 @@ def main(settings: Settings, bootstrap: str) -> None:
 
     @asynccontextmanager
     async def work() -> AsyncIterator[StageHandlers]:
-        pool = VerifierPool(rtv)
+        pool = VerifierPool(rtv, on_verdict=stage.heartbeat.beat)
         try:
             await pool.start()
             scoring = Scoring(
                 stage=stage.name,
                 route=Route.RTV,
-                scorer=VerifierScorer(LivePool(pool, stage.heartbeat)),
-                retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
-                heartbeat=stage.heartbeat,
+                scorer=RetryingScorer(
+                    stage=stage.name,
+                    scorer=VerifierScorer(pool),
+                    retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
+                    heartbeat=stage.heartbeat,
+                ),
                 scored=topic_name(prefix, Topic.SCORED),
                 dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
             )

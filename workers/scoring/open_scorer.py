@@ -10,9 +10,8 @@ from streams.messages import Route
 from streams.rescored_topics import GENRM, ScorerId
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
-from workers.scoring.rescore.selection import VerifierOverride
 from workers.scoring.retrying import Retry, Scorer
-from workers.scoring.scorers import JudgeScorer, VerifierScorer
+from workers.scoring.scorers import JudgeScorer, VerifierOverride, VerifierScorer
 from workers.scoring.veto import VetoScorer
 from workers.verifiers.pool.pool import VerifierPool
 from workers.verifiers.registry import load_verifier, verifier_names

@@ -72,8 +72,12 @@ class RetryingScorer:
     stage: str
     scorer: Scorer
     retry: Retry
-    heartbeat: Heartbeat
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     clock: Callable[[], float] = field(default=time.time)
+
+    def why_unscorable(self, rollout: Rollout) -> str | None:
+        """Why the scorer can never score the rollout; None if it can."""
+        return self.scorer.why_unscorable(rollout)
 
     async def verdicts(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One a rollout, in order."""

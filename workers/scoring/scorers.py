@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,9 +15,9 @@ from streams.route_headers import judgeable
 from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
 from workers.judges.canary import CanaryWatch
 from workers.judges.judging_scheme import FLIPS, ORDERS
-from workers.scoring.retrying import Outage
-from workers.scoring.veto import Pool
+from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
+from workers.verifiers.pool.pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,26 @@ class VerifierScorer:
         question = rollout.question
         named = msgspec.structs.replace(question, verifier=question.verifier or question.veto)
         return await self._pool.verify(named, rollout.text)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierOverride:
+    """Asks `scorer` for the verifier `name`, whichever verifier the question names. The rollout that is published stays
+    as it was read from the log.
+    """
+
+    scorer: Scorer
+    name: str
+
+    async def score(self, rollouts: Sequence[Rollout]) -> Sequence[Verdict | Outage]:
+        return await self.scorer.score([self._rename_verifier(rollout) for rollout in rollouts])
+
+    def why_unscorable(self, rollout: Rollout) -> str | None:
+        return self.scorer.why_unscorable(self._rename_verifier(rollout))
+
+    def _rename_verifier(self, rollout: Rollout) -> Rollout:
+        question = msgspec.structs.replace(rollout.question, verifier=self.name)
+        return msgspec.structs.replace(rollout, question=question)
 
 
 class JudgeScorer:

@@ -15,11 +15,8 @@ from streams.messages import Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output, Record
 from streams.route_headers import SHADOW_HEADER
 from streams.validate import decode_rollout
-from workers.scoring.heartbeat import Heartbeat
-from workers.scoring.retrying import Retry, RetryingScorer, Scorer
+from workers.scoring.retrying import RetryingScorer
 from workers.verifiers.base import Verdict
-
-__all__ = ["CUT_OFF", "Retry", "Scorer", "Scoring", "finished"]
 
 CUT_OFF = "length"
 """A rollout's finish_reason where it reached its token limit."""
@@ -29,9 +26,7 @@ CUT_OFF = "length"
 class Scoring:
     stage: str
     route: Route
-    scorer: Scorer
-    retry: Retry
-    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    scorer: RetryingScorer
     scored: str
     """Topic of the scored trajectories."""
     dead_letters: str
@@ -46,18 +41,12 @@ class Scoring:
             except DecodeError as error:
                 outputs.append(dead_letter(record, error, self.stage, self.dead_letters))
         if batch:
-            verdicts = await self._asking.verdicts([rollout for _, rollout in batch])
+            verdicts = await self.scorer.verdicts([rollout for _, rollout in batch])
             pairs = zip(batch, verdicts, strict=True)
             outputs += [
                 self._scored(record, rollout, finished(rollout, verdict)) for (record, rollout), verdict in pairs
             ]
         return outputs
-
-    @property
-    def _asking(self) -> RetryingScorer:
-        return RetryingScorer(
-            stage=self.stage, scorer=self.scorer, retry=self.retry, heartbeat=self.heartbeat, clock=self.clock
-        )
 
     def _decode(self, record: Record) -> Rollout:
         rollout = decode_rollout(record)

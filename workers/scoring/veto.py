@@ -9,20 +9,14 @@ Invariants
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import msgspec
 
-from streams.messages import JUDGED_DETAIL, Question, Rollout, Route, Status
+from streams.messages import JUDGED_DETAIL, Rollout, Route, Status
 from streams.route_headers import in_share, route_of
 from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
-
-
-class Pool(Protocol):
-    """`workers.verifiers.pool.pool.VerifierPool`: its processes start with the first job."""
-
-    async def verify(self, question: Question, response: str) -> Verdict: ...
+from workers.verifiers.pool.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)

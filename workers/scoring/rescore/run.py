@@ -21,14 +21,12 @@ from streams.records import Record
 from streams.rescored_topics import rescored_topic, rescored_topics
 from streams.scored_rows import row_of
 from streams.topics import Topic, topic_name
-from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.open_scorer import InstalledScorer
 from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
+from workers.scoring.retrying import RetryingScorer
 from workers.scoring.scoring import Scoring
 
 STAGE = "rescore"
-_UNWATCHED_SECONDS = 1.0
-"""No supervisor waits for a sign of life here: whoever started this sees its progress."""
 _ROWS_BATCH = 500
 """Of rows that a run before may have left out: one statement each."""
 
@@ -91,9 +89,7 @@ class RescoreRun:
         scoring = Scoring(
             stage=STAGE,
             route=self.scorer.route,
-            scorer=self.scorer.scorer,
-            retry=self.scorer.retry,
-            heartbeat=Heartbeat(_UNWATCHED_SECONDS),
+            scorer=RetryingScorer(stage=STAGE, scorer=self.scorer.scorer, retry=self.scorer.retry),
             scored=self.topic,
             dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
         )

@@ -4,18 +4,14 @@ Invariant: a rollout is picked once, however often it lies in the log, and never
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import msgspec
 
 from streams.codec import DecodeError
 from streams.messages import Purpose, Question, Rollout
 from streams.records import Record
 from streams.rescored_topics import GENRM
 from streams.validate import decode_rollout
-from workers.scoring.retrying import Outage, Scorer
-from workers.verifiers.base import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,23 +96,3 @@ class RescorePicker:
     def _beyond(self, rollout: Rollout) -> str | None:
         full = self.selection.limit and self.picked.total() >= self.selection.limit
         return "beyond the limit" if full and rollout.group_id not in self._groups else None
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierOverride:
-    """Asks `scorer` for the verifier `name`, whichever the question names. The rollout that is published stays as it
-    lies in the log.
-    """
-
-    scorer: Scorer
-    name: str
-
-    async def score(self, rollouts: Sequence[Rollout]) -> Sequence[Verdict | Outage]:
-        return await self.scorer.score([self._renamed(rollout) for rollout in rollouts])
-
-    def why_unscorable(self, rollout: Rollout) -> str | None:
-        return self.scorer.why_unscorable(self._renamed(rollout))
-
-    def _renamed(self, rollout: Rollout) -> Rollout:
-        question = msgspec.structs.replace(rollout.question, verifier=self.name)
-        return msgspec.structs.replace(rollout, question=question)

@@ -9,6 +9,8 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 from infra.metrics import verifier_kills_total
 from infra.settings.tree import RtvSettings
@@ -27,11 +29,20 @@ _RENEW_SECONDS = 0.05
 """Between two looks at which process is idle, while old ones are busy; a verdict takes milliseconds."""
 
 
-class VerifierPool:
-    """`settings.workers` processes; callers beyond that wait for an idle one, in order."""
+class Pool(Protocol):
+    """The interface through which scorers ask for verdicts; `VerifierPool` implements it."""
 
-    def __init__(self, settings: RtvSettings) -> None:
+    async def verify(self, question: Question, response: str) -> Verdict: ...
+
+
+class VerifierPool:
+    """`settings.workers` processes; callers beyond that wait for an idle one, in order. Processes start with the first
+    job. `on_verdict` is called after each verdict.
+    """
+
+    def __init__(self, settings: RtvSettings, on_verdict: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._on_verdict = on_verdict
         self._slots: asyncio.Queue[Child | None] = asyncio.Queue()
         for _ in range(settings.workers):
             self._slots.put_nowait(None)
@@ -45,10 +56,14 @@ class VerifierPool:
             self._slots.put_nowait(slot or await self._spawn())
 
     async def verify(self, question: Question, response: str) -> Verdict:
-        """The verdict of `question.verifier`; what goes wrong is a status. Raises ValueError where none is named."""
-        name = question.verifier
-        if name is None:
+        """The verdict of `question.verifier`; what goes wrong is a status. Raises ValueError if none is named."""
+        if question.verifier is None:
             raise ValueError("the question names no verifier; it belongs to GenRM")
+        verdict = await self._verify(question.verifier, question, response)
+        self._on_verdict()
+        return verdict
+
+    async def _verify(self, name: str, question: Question, response: str) -> Verdict:
         started = time.perf_counter()
         try:
             data = frame(Job(name, question, response))

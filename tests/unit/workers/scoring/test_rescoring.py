@@ -15,8 +15,8 @@ from streams.codec import encode
 from streams.messages import Purpose, Question, Rollout, Status
 from streams.records import Record
 from streams.rescored_topics import ScorerId, rescored_topic
-from workers.scoring.rescore.selection import RescorePicker, RescoreSelection, VerifierOverride
-from workers.scoring.scorers import VerifierScorer
+from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
+from workers.scoring.scorers import VerifierOverride, VerifierScorer
 from workers.verifiers.pool.pool import VerifierPool
 
 RUN = "r1"

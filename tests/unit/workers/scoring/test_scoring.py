@@ -13,7 +13,7 @@ from streams.codec import decode, encode, header, headers_of
 from streams.dead_letters import parse
 from streams.messages import Question, Rollout, Route, ScoredTrajectory, Source, Status, VersionSpan
 from streams.records import Record
-from workers.scoring.retrying import Retry, checked
+from workers.scoring.retrying import Retry, RetryingScorer, checked
 from workers.scoring.scorers import VerifierScorer
 from workers.scoring.scoring import Scoring
 from workers.verifiers.base import Verdict
@@ -49,8 +49,7 @@ def scoring(scorer: Scripted, attempts: int = 3, waits: list[float] | None = Non
     return Scoring(
         stage="rtv",
         route=Route.RTV,
-        scorer=scorer,
-        retry=retry,
+        scorer=RetryingScorer(stage="rtv", scorer=scorer, retry=retry, clock=lambda: 1010.0),
         scored="scored",
         dead_letters="dead",
         clock=lambda: 1010.0,

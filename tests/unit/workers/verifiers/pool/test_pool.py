@@ -26,8 +26,8 @@ RIGHT = Question(prompt="?", verifier="math", ground_truth="7")
 
 
 @asynccontextmanager
-async def pool(**settings: object) -> AsyncIterator[VerifierPool]:
-    found = VerifierPool(RtvSettings.model_validate(settings))
+async def pool(on_verdict: Callable[[], None] = lambda: None, **settings: object) -> AsyncIterator[VerifierPool]:
+    found = VerifierPool(RtvSettings.model_validate(settings), on_verdict)
     try:
         yield found
     finally:
@@ -112,6 +112,18 @@ def test_an_unknown_verifier_is_named_with_those_there_are(verify: Judge) -> Non
     verdict = verify(Question(prompt="?", verifier="maths"), "7")
     assert verdict.status is Status.INFRA_ERROR
     assert f"'maths'; installed are: {', '.join(sorted([*verifier_names(), 'hostile']))}" in verdict.why
+
+
+def test_the_pool_tells_of_every_verdict_whatever_its_status() -> None:
+    told: list[None] = []
+
+    async def scenario() -> list[Verdict]:
+        async with pool(on_verdict=lambda: told.append(None), timeout_seconds=0.5) as found:
+            return [await found.verify(question, "7") for question in (RIGHT, hostile("hang in C"), hostile("unknown"))]
+
+    verdicts = asyncio.run(scenario())
+    assert [verdict.status for verdict in verdicts[:2]] == [Status.CORRECT, Status.TIMEOUT]
+    assert len(told) == len(verdicts)
 
 
 def test_a_cancelled_job_leaves_no_answer_behind() -> None:

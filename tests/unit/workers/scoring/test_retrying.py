@@ -1,22 +1,21 @@
 """Holding a batch through an outage, on a clock of its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import virtual_time
 from support.examples import ROLLOUT
 
 from infra import metrics
 from streams.messages import Question, Rollout, Status
 from workers.scoring.heartbeat import Heartbeat
-from workers.scoring.live_pool import LivePool
 from workers.scoring.retrying import Outage, Retry, RetryingScorer
 from workers.scoring.scorers import VerifierScorer
-from workers.scoring.veto import Pool
 from workers.verifiers.base import Verdict
 
 START = 1000.0
@@ -110,36 +109,38 @@ def test_a_silent_batch_is_cancelled_and_one_that_says_how_long_it_waits_is_not(
     async def held(heartbeat: Heartbeat) -> None:
         async with heartbeat.watch():
             for _ in range(3):
-                heartbeat.beat(quiet_seconds=0.4)
-                await asyncio.sleep(0.4)
+                heartbeat.beat(quiet_seconds=40)
+                await asyncio.sleep(40.5)
 
     async def silent(heartbeat: Heartbeat) -> None:
         async with heartbeat.watch():
             heartbeat.beat()
-            await asyncio.sleep(30)
+            await asyncio.sleep(1.5)
 
-    asyncio.run(held(Heartbeat(1.0)))
+    virtual_time.run(held(Heartbeat(1.0)))
     with pytest.raises(TimeoutError):
-        asyncio.run(silent(Heartbeat(0.1)))
+        virtual_time.run(silent(Heartbeat(1.0)))
 
 
 def test_slow_verdicts_one_after_the_other_are_no_silence() -> None:
     """Twice the limit in all, each well within it: a pool of one process that is given ten hanging responses."""
 
     class Slow:
-        def __init__(self) -> None:
+        def __init__(self, on_verdict: Callable[[], None]) -> None:
             self._process = asyncio.Lock()
+            self._on_verdict = on_verdict
 
         async def verify(self, question: Question, response: str) -> Verdict:
             async with self._process:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(20)
+            self._on_verdict()
             return OK
 
-    async def batch(pool: Pool, heartbeat: Heartbeat) -> list[Verdict]:
+    async def batch(pool: Slow, heartbeat: Heartbeat) -> list[Verdict]:
         async with heartbeat.watch():
             return await VerifierScorer(pool).score([ROLLOUT] * 10)
 
-    heartbeat = Heartbeat(1.0)
-    assert asyncio.run(batch(LivePool(Slow(), heartbeat), heartbeat)) == [OK] * 10
+    heartbeat = Heartbeat(100.0)
+    assert virtual_time.run(batch(Slow(heartbeat.beat), heartbeat)) == [OK] * 10
     with pytest.raises(TimeoutError):
-        asyncio.run(batch(Slow(), heartbeat))
+        virtual_time.run(batch(Slow(lambda: None), heartbeat))
