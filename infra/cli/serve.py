@@ -20,7 +20,7 @@ import typer
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
 from infra.cli.torchrun import leads, spread
-from infra.local.services import threads_of
+from infra.local.service_commands import threads_of
 from infra.settings.tree import Settings
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from infra.cli.runs import RunPlace
-    from infra.local.background import StackStatus
+    from infra.local.detached import StackStatus
 
 
 class Reloadable(StrEnum):
@@ -59,8 +59,8 @@ def up(
     if dry_run:
         print_dry_run(resolved)
         return
-    from infra.local.background import require_none_up
-    from infra.local.background import up as start
+    from infra.local.detached import require_none_up
+    from infra.local.detached import up as start
 
     settings = resolved.settings
     require_models(settings)
@@ -72,7 +72,7 @@ def up(
 
 def down(*, runs: RunsFolder = RUNS) -> None:
     """Stop the stack in the background."""
-    from infra.local.background import down as stop
+    from infra.local.detached import down as stop
 
     state = stop(runs)
     print("nothing was up" if state is None else f"run {state.run_id} is down")
@@ -80,7 +80,7 @@ def down(*, runs: RunsFolder = RUNS) -> None:
 
 def status(*, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
     """What runs. Exit code 0 where all is well, 1 where a part is not, 3 where nothing is up."""
-    from infra.local.background import status as look
+    from infra.local.detached import status as look
 
     found = look(runs)
     if found is None:
@@ -112,7 +112,7 @@ def reload(
     runs: RunsFolder = RUNS,
 ) -> None:
     """Exchange the scorers of a run that goes on: nothing is lost, and nothing is scored twice."""
-    from infra.local.background import reload as ask
+    from infra.local.detached import reload as ask
 
     pid = ask(runs, name)
     print(f"{name} (process {pid}) loads its scorer anew; its log under {runs / 'latest' / 'logs'} says how it went")

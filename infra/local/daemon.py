@@ -13,7 +13,7 @@ import psutil
 from infra.db.engine import shown
 from infra.local.disk import is_disk_full
 from infra.local.interrupts import interrupt_once
-from infra.local.services import CommandTable, service_specs
+from infra.local.service_commands import CommandTable, service_specs
 from infra.local.stack import Stack
 from infra.local.state import ServiceLine, StackState, write_state
 from infra.local.supervisor import Outcome, RunEnd, ServiceState

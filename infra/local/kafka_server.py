@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from infra.local.folders import FolderLock
+from infra.local.folder_lock import FolderLock
 from infra.local.ports import LOOPBACK, free_port
 from infra.local.processes import Child, LocalStackError, run_to_end, spawn
 

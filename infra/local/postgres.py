@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy import URL
 
 from infra.db.engine import DatabaseUnavailableError, connect, parse_url
-from infra.local.folders import FolderLock
+from infra.local.folder_lock import FolderLock
 from infra.local.interrupts import held
 from infra.local.processes import Child, LocalStackError, run_to_end, spawn
 from infra.settings.tree import DatabaseSettings

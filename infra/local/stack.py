@@ -20,7 +20,7 @@ from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
 from infra.local.interrupts import held
 from infra.local.postgres import Database, EmbeddedPostgres, open_database
-from infra.local.services import CommandTable, service_specs
+from infra.local.service_commands import CommandTable, service_specs
 from infra.local.supervisor import Foundation, RunEnd, Supervisor
 from infra.settings.tree import BrokerKind, Settings
 from streams.admin import create_topics, topic_specs

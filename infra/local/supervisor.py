@@ -18,7 +18,7 @@ from infra.local import disk
 from infra.local.ports import free_port, port_is_free
 from infra.local.processes import Child, LocalStackError, log_tail, spawn, terminate
 from infra.local.restarts import RestartPolicy, Restarts
-from infra.local.services import SELECTOR, ServiceSpec
+from infra.local.service_commands import SELECTOR, ServiceSpec
 from infra.local.usage import Meter, Usage
 
 log = logging.getLogger(__name__)

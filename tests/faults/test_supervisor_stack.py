@@ -1,4 +1,4 @@
-"""A stack of real parts around small services: what it prepares, keeps, refuses and tells in the background."""
+"""A stack of real parts around small services: what it prepares, keeps, refuses and reports in the background."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from support import supervised
 from support.supervised import IDLE, await_true, pid_of, services, settings_in, survivors
 
 from infra.db.models import Run
-from infra.local import background
+from infra.local import detached
 from infra.local.disk import DiskFullError
 from infra.local.postgres import ExternalPostgres
 from infra.local.processes import LocalStackError
@@ -111,35 +111,35 @@ def test_a_full_disk_at_the_start_is_named(small_disk: Path) -> None:
 
 
 def test_up_status_down(runs: Path) -> None:
-    assert background.status(runs) is None
-    assert background.down(runs) is None
-    state = background.up(settings_in(runs), DAEMON)
+    assert detached.status(runs) is None
+    assert detached.down(runs) is None
+    state = detached.up(settings_in(runs), DAEMON)
     process = state.process
     assert process is not None
     for name in ("router", "selector", "learner"):
         pid_of(Path(state.folder), name)
     with pytest.raises(LocalStackError, match=rf"run {state.run_id} is up already \(process {state.pid}\)"):
-        background.up(settings_in(runs), DAEMON)
-    status = await_true(lambda: (now := background.status(runs)) and now.healthy and now)
+        detached.up(settings_in(runs), DAEMON)
+    status = await_true(lambda: (now := detached.status(runs)) and now.healthy and now)
     assert [line.service.name for line in status.services] == ["router", "selector", "learner"]
     assert status.state.bootstrap.startswith("127.0.0.1:")
     router = pid_of(Path(state.folder), "router")
-    await_true(lambda: (now := background.status(runs)) and now.services[0].service.pid == router)
-    assert background.reload(runs, "router") == router
+    await_true(lambda: (now := detached.status(runs)) and now.services[0].service.pid == router)
+    assert detached.reload(runs, "router") == router
     await_true((Path(state.folder) / "router.reloaded").exists)
     with pytest.raises(LocalStackError, match="service rtv is not running"):
-        background.reload(runs, "rtv")
+        detached.reload(runs, "rtv")
     processes = [process, *process.children(recursive=True)]
-    ended = background.down(runs)
+    ended = detached.down(runs)
     assert ended is not None
     assert ended.ended == "stopped on request"
     await_true(lambda: not survivors(processes))
-    after = background.status(runs)
+    after = detached.status(runs)
     assert after is not None
     assert not after.running
     assert not after.healthy
     with pytest.raises(LocalStackError, match="nothing is up"):
-        background.reload(runs, "router")
+        detached.reload(runs, "router")
 
 
 def test_up_shows_why_a_stack_did_not_start(runs: Path) -> None:
@@ -148,7 +148,7 @@ def test_up_shows_why_a_stack_did_not_start(runs: Path) -> None:
     with pytest.raises(
         LocalStackError, match=r"the stack did not start(?s:.*)no database at .*user:\*\*\*@127"
     ) as caught:
-        background.up(Settings.model_validate(settings.model_dump()), DAEMON)
+        detached.up(Settings.model_validate(settings.model_dump()), DAEMON)
     assert "secret" not in str(caught.value)
 
 
@@ -163,6 +163,6 @@ def test_up_that_is_interrupted_leaves_nothing_that_starts(runs: Path) -> None:
     user = threading.Thread(target=interrupt)
     user.start()
     with pytest.raises(KeyboardInterrupt):
-        background.up(settings_in(runs), (sys.executable, "-c", code))
+        detached.up(settings_in(runs), (sys.executable, "-c", code))
     user.join()
     assert not psutil.pid_exists(int(file.read_text()))

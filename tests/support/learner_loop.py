@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from kafka import KafkaProducer
 
-from infra.local.services import service_specs
+from infra.local.service_commands import service_specs
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, publish
 from streams.codec import decode_by_schema

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import psutil
 
-from infra.local.services import CommandTable, ServiceSpec
+from infra.local.service_commands import CommandTable, ServiceSpec
 from infra.settings.load import load
 from infra.settings.tree import BrokerKind, BrokerSettings, RunSettings, Settings
 

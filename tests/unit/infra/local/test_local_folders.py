@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from infra.local import run_folder
-from infra.local.folders import FolderLock
+from infra.local.folder_lock import FolderLock
 from infra.local.processes import LocalStackError
-from infra.local.services import SERVICES, service_specs, threads_of
+from infra.local.service_commands import SERVICES, service_specs, threads_of
 from infra.local.state import StackState, read_state, write_state
 from infra.settings.load import load
 from infra.settings.tree import RunSettings, Settings
@@ -63,7 +63,7 @@ def test_a_locked_folder_names_its_holder_and_is_free_after_release(tmp_path: Pa
 
 def test_a_killed_holder_frees_the_folder(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from infra.local.folders import FolderLock\n"
+        "import sys, time; from pathlib import Path; from infra.local.folder_lock import FolderLock\n"
         "lock = FolderLock(Path(sys.argv[1]), 'x'); lock.acquire(); print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "data")], stdout=subprocess.PIPE)
