@@ -31,7 +31,7 @@ lint: $(INSTALLED)
 	@$(BIN)/lint-imports
 
 compose-demo:
-	@$(PYTHON) infra/compose/demo.py $(ARGS)
+	@$(PYTHON) -m infra.compose.demo $(ARGS)
 
 # Runs stay: they are the user's results.
 clean:

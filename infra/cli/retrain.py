@@ -13,6 +13,7 @@ from infra.cli.logs import open_log
 from infra.cli.options import Dedicated, print_dry_run, resolve
 from infra.cli.runs import find_run
 from infra.local.interrupts import interrupt_once
+from infra.services import Service
 from infra.settings.tree import Settings
 
 _KIND = "again"
@@ -75,7 +76,7 @@ def _prepared(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings,
 
 def _train(settings: Settings) -> None:
     """In this process, to the end of the log; a first Ctrl-C ends it with a checkpoint."""
-    from infra.cli.serve import Service, run, set_up_logging
+    from infra.cli.serve import run, set_up_logging
 
     set_up_logging(Service.LEARNER)
     with interrupt_once():

@@ -1,7 +1,7 @@
 """`rewardstream serve NAME`: one process of the loop.
 
-Invariant: a service that was asked to stop ends with 0, one that failed with the code of its error, so that its
-supervisor can tell a restart from a misconfiguration.
+Invariant: a service that was asked to stop exits with 0, and one that failed with the code of its error, so that its
+supervisor can tell a crash, after which a restart helps, from a misconfiguration.
 """
 
 import gc
@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from types import FrameType
 from typing import Annotated
 
@@ -20,38 +19,15 @@ import typer
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
 from infra.cli.torchrun import leads, spread
-from infra.local.service_commands import threads_of
+from infra.services import Service
 from infra.settings.tree import Settings
 
-
-class Service(StrEnum):
-    ROUTER = "router"
-    RTV = "rtv"
-    GENRM = "genrm"
-    DIFFICULTY = "difficulty"
-    SELECTOR = "selector"
-    ROLLOUT = "rollout"
-    LEARNER = "learner"
-
-
-_MODULES = {
-    Service.ROUTER: "streams.apps.router",
-    Service.RTV: "streams.apps.rtv",
-    Service.GENRM: "streams.apps.genrm",
-    Service.DIFFICULTY: "streams.apps.difficulty",
-    Service.SELECTOR: "trainer.curriculum.selector",
-    Service.ROLLOUT: "workers.rollout.worker",
-    Service.LEARNER: "trainer.main",
-}
-"""Each has `main(settings, bootstrap)`, which returns when the service is done or was asked to stop."""
-
-_WITH_DATABASE = (Service.DIFFICULTY, Service.SELECTOR)
 _NOISY = ("kafka", "aiokafka", "faust", "mode", "httpx", "urllib3", "alembic")
 
 
 def serve(
     *,
-    name: Annotated[Service, typer.Argument(help="Which process.")],
+    name: Annotated[Service, typer.Argument(help="The service to run.")],
     recipe: Recipe = None,
     assignments: Set = None,
     bootstrap_servers: BootstrapServers = None,
@@ -77,19 +53,19 @@ def serve(
         return resolve(recipe, assignments, *connections(bootstrap_servers, database_url)).settings
 
     run(name, settings, reread)
-    gc.freeze()  # the interpreter's last collection of what a model's libraries hold costs a second of CPU
+    gc.freeze()  # saves a second of CPU: the interpreter's last collection of everything that a model's libraries hold
 
 
 def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
-    """Returns when the service stopped in order, whether it was done or interrupted. `reread`: the settings as their
-    sources say now, for a service that loads its scorer anew on SIGHUP.
+    """Returns when the service stopped in order, whether it was done or interrupted. `reread` reads the settings again
+    from their sources, for a service that loads its scorer again on SIGHUP.
     """
-    _bound_threads(threads_of(settings, name))
+    _bound_threads(name.traits.threads(settings))
     log = logging.getLogger(f"rewardstream.{name}")
-    main = importlib.import_module(_MODULES[name]).main
+    main = importlib.import_module(name.traits.module).main
     log.info("starting pid=%d", os.getpid())
     try:
-        if name is Service.GENRM:
+        if name.traits.rereads_settings:
             main(settings, settings.broker.bootstrap_servers, reread)
         else:
             main(settings, settings.broker.bootstrap_servers)
@@ -100,11 +76,11 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
 
 
 def require_addresses(name: Service, settings: Settings) -> None:
-    """A single service starts no embedded parts. Raises CommandError."""
+    """A single service starts no embedded broker or database. Raises CommandError if an address is missing."""
     if not settings.broker.bootstrap_servers:
-        missing = "broker that runs: give --bootstrap-servers HOST:PORT, or broker.bootstrap_servers"
-    elif name in _WITH_DATABASE and not settings.database.url:
-        missing = "database that runs: give --database-url, or database.url"
+        missing = "running broker: give --bootstrap-servers HOST:PORT, or broker.bootstrap_servers"
+    elif name.traits.needs_database and not settings.database.url:
+        missing = "running database: give --database-url, or database.url"
     else:
         return
     raise CommandError(
@@ -113,7 +89,7 @@ def require_addresses(name: Service, settings: Settings) -> None:
 
 
 def set_up_logging(name: str) -> None:
-    """One line an event, to stderr; libraries speak up from warnings on."""
+    """One line per event, to stderr; libraries log warnings and errors only."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -125,7 +101,7 @@ def set_up_logging(name: str) -> None:
 
 
 def serve_metrics(host: str, port: int) -> None:
-    """Raises CommandError where the port is taken."""
+    """Raises CommandError if the port cannot be used."""
     from infra import metrics
 
     try:
@@ -139,7 +115,9 @@ def serve_metrics(host: str, port: int) -> None:
 
 
 def _bound_threads(threads: int) -> None:
-    """Before torch loads: OpenMP that spins in two processes on the same cores slows both several times over."""
+    """Call before torch is imported. OpenMP threads of two processes that spin on the same cores slow both several
+    times over, hence PASSIVE.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -2,7 +2,6 @@
 
 import json
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +22,7 @@ from infra.cli.options import (
     run_options,
 )
 from infra.cli.runs import RUNS, RunsFolder, engine_of, find_run, open_engine
+from infra.services import Service
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
 
     from infra.cli.runs import RunPlace
     from infra.local.detached import StackStatus
-
-
-class Reloadable(StrEnum):
-    """Services that load their scorer anew on SIGHUP."""
-
-    RTV = "rtv"
-    GENRM = "genrm"
 
 
 def up(
@@ -108,12 +101,22 @@ def top(
 
 def reload(
     *,
-    name: Annotated[Reloadable, typer.Argument(help="rtv: verifiers as installed; genrm: the run's settings.json.")],
+    name: Annotated[
+        Service,
+        typer.Argument(
+            help="rtv loads the installed verifiers again, genrm its judge by the run's settings.json.",
+            show_choices=False,
+            metavar="rtv|genrm",
+        ),
+    ],
     runs: RunsFolder = RUNS,
 ) -> None:
     """Exchange the scorers of a run that goes on: nothing is lost, and nothing is scored twice."""
     from infra.local.detached import reload as ask
 
+    if not name.traits.reloads:
+        able = ", ".join(service for service in Service if service.traits.reloads)
+        raise CommandError(f"{name} has no scorer to load again: reload takes {able}", ExitCode.USAGE)
     pid = ask(runs, name)
     print(f"{name} (process {pid}) loads its scorer anew; its log under {runs / 'latest' / 'logs'} says how it went")
 

@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.services import Service
+
 FILE = Path(__file__).with_name("docker-compose.yml")
 PROJECT = "rewardstream-demo"
 """Its own, so that taking it down touches no other stack's data."""
 KEPT_VOLUME = "prepared"
-SERVICES = ("router", "rtv", "genrm", "difficulty", "selector", "rollout", "learner")
-"""Kafka, Postgres and the one-shot services come with them; Grafana only shows, so the demo does without."""
 TRAINED = 'sum(rewardstream_groups_closed_total{outcome="trained"})'
 PROGRESS = {
     "phase": "rewardstream_run_phase == 1",
@@ -140,7 +140,7 @@ def run(compose: Sequence[str], groups: int, limit: float) -> None:
     say("image built")
     subprocess.run([*compose, "run", "--rm", "-T", "prepare"], check=True)
     say("models and prompts prepared")
-    subprocess.run([*compose, "up", "--detach", "prometheus", *SERVICES], check=True)
+    subprocess.run([*compose, "up", "--detach", "prometheus", *Service], check=True)
     say(f"services started; metrics at {prometheus}")
     wait(prometheus, groups, limit, say)
     for container in containers():

@@ -18,8 +18,9 @@ from infra.local import disk
 from infra.local.ports import free_port, port_is_free
 from infra.local.processes import Child, LocalStackError, log_tail, spawn, terminate
 from infra.local.restarts import RestartPolicy, Restarts
-from infra.local.service_commands import SELECTOR, ServiceSpec
+from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
+from infra.services import Service
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +214,7 @@ class Supervisor:
 
     def _died(self, service: _Service, child: Child, code: int) -> RunEnd | None:
         name, service.child, service.last_exit = service.spec.name, None, code
-        if name == SELECTOR and code == 0 and self._finished():
+        if name == Service.SELECTOR and code == 0 and self._finished():
             return RunEnd(outcome=Outcome.FINISHED, message="the run is finished")
         if code == disk.EXIT_CODE:
             return self._full()
@@ -266,8 +267,8 @@ class Supervisor:
     def _stop_services(self, grace: float) -> None:
         """The selector first, so that nothing new is dispatched; then all others together."""
         children = [service.child for service in self._services if service.child is not None]
-        terminate([child for child in children if child.name == SELECTOR], _SELECTOR_GRACE_SECONDS)
-        terminate([child for child in children if child.name != SELECTOR], grace)
+        terminate([child for child in children if child.name == Service.SELECTOR], _SELECTOR_GRACE_SECONDS)
+        terminate([child for child in children if child.name != Service.SELECTOR], grace)
 
 
 def describe_exit(code: int) -> str:

@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import REGISTRY, Counter, Histogram
 
 from infra import metrics
-from infra.cli.serve import Service
+from infra.services import Service
 from infra.settings.tree import MetricsSettings
 from infra.weighted_histogram import WeightedHistogram
 

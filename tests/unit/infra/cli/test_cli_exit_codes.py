@@ -148,3 +148,9 @@ def test_a_defect_keeps_its_traceback() -> None:
 
 def test_a_command_names_its_own_code() -> None:
     assert explain(CommandError("no", ExitCode.FAILED)) == (ExitCode.FAILED, "no")
+
+
+def test_reload_of_a_service_without_a_scorer_is_a_usage_error(rewardstream, tmp_path) -> None:
+    code, _, err = rewardstream("reload", "router", "--run-folder", str(tmp_path))
+    assert code == ExitCode.USAGE
+    assert "router has no scorer to load again: reload takes rtv, genrm" in err

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.cli.serve import Service
 from infra.compose import demo
+from infra.services import Service
 from infra.settings.load import leaves
 from infra.settings.sources import find_recipe
 from infra.settings.tree import MetricsSettings, Settings
@@ -130,10 +130,6 @@ def test_kafka_takes_the_largest_message_and_creates_no_topic_by_itself(services
     assert environment["KAFKA_MESSAGE_MAX_BYTES"] >= Settings().broker.max_message_bytes
     assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
     assert environment["KAFKA_LOG_DIRS"] in [volume.split(":")[1] for volume in services["kafka"]["volumes"]]
-
-
-def test_demo_starts_what_takes_part_in_the_loop() -> None:
-    assert set(demo.SERVICES) == {str(service) for service in Service}
 
 
 @pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]])

@@ -12,8 +12,9 @@ import pytest
 from infra.local import run_folder
 from infra.local.folder_lock import FolderLock
 from infra.local.processes import LocalStackError
-from infra.local.service_commands import SERVICES, service_specs, threads_of
+from infra.local.service_commands import service_specs
 from infra.local.state import StackState, read_state, write_state
+from infra.services import Service
 from infra.settings.load import load
 from infra.settings.tree import RunSettings, Settings
 
@@ -94,7 +95,7 @@ def test_state_round_trips_and_knows_its_process(tmp_path: Path) -> None:
 def test_every_service_has_its_command_and_bounded_threads(tmp_path: Path) -> None:
     settings = Settings.model_validate({"learner": {"threads": 3}, "genrm": {"threads": 0}})
     specs = {spec.name: spec for spec in service_specs(settings, tmp_path / "settings.json")}
-    assert tuple(specs) == SERVICES
+    assert list(specs) == list(Service)
     assert specs["rtv"].argv(9500)[-4:] == [
         "--settings-file",
         str(tmp_path / "settings.json"),
@@ -103,5 +104,5 @@ def test_every_service_has_its_command_and_bounded_threads(tmp_path: Path) -> No
     ]
     assert specs["learner"].env["OMP_NUM_THREADS"] == "3"
     assert "OMP_NUM_THREADS" not in specs["genrm"].env
-    assert threads_of(settings, "router") == 1
+    assert specs["router"].env["OMP_NUM_THREADS"] == "1"
     assert all(spec.env["OMP_WAIT_POLICY"] == "PASSIVE" for spec in specs.values())
