@@ -118,7 +118,7 @@ def learner(history: History) -> bytes | None:
     figure = Figure(figsize=(10, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 2, sharex=True)
     _line(top[0], "token entropy, nats", {"": entropy})
-    _line(top[1], "share of tokens clipped", {"": by_version(history, "clip_share")})
+    _line(top[1], "share of tokens clipped", {"": by_version(history, "clip_fraction")})
     _line(bottom[0], "loss", _by_key(by_version(history, "loss")))
     _line(bottom[1], "gradient norm before clipping", _by_key(by_version(history, "gradient_norm")))
     for axes in bottom:

@@ -45,11 +45,11 @@ LEARNING = (
         "Mean entropy of the policy's distribution over the tokens trained on.",
         "Falls slowly; above a tenth of where it started.",
         "Collapses: raise clip_high, add objective.entropy or a KL, lower the learning rate. Rises without end: the "
-        "policy is drifting into noise; look at logprob_difference and kl.",
+        "policy is drifting into noise; look at logprob_diff and kl.",
     ),
     Scalar(
-        "learner_clip_share",
-        "clip_share",
+        "learner_clip_fraction",
+        "clip_fraction",
         "share of tokens",
         "Tokens whose ratio the clip cut.",
         "0.002 to 0.1 by token; 0.05 to 0.3 with objective.ratio = sequence.",
@@ -62,7 +62,7 @@ LEARNING = (
         "ratio",
         "Mean ratio of the policy's probabilities to what the clip is taken to.",
         "0.99 to 1.01.",
-        "As of clip_share.",
+        "As of clip_fraction.",
     ),
     Scalar(
         "learner_importance_weight",
@@ -70,11 +70,11 @@ LEARNING = (
         "ratio",
         "Mean of p_proximal / p_behaviour before truncation: how far the step's policy is from those that sampled.",
         "0.95 to 1.05; further with more staleness.",
-        "Outside: engine and learner disagree (logprob_difference), or samples are too old (staleness).",
+        "Outside: engine and learner disagree (logprob_diff), or samples are too old (staleness).",
     ),
     Scalar(
-        "learner_weight_cut_share",
-        "weight_cut_share",
+        "learner_importance_clip_fraction",
+        "importance_clip_fraction",
         "share of tokens",
         "Tokens whose importance weight was truncated or rejected.",
         "Below 0.01.",
@@ -97,8 +97,8 @@ LEARNING = (
         "Spikes: single bad batches, which gradient_clip bounds. Drifts up: lower the learning rate.",
     ),
     Scalar(
-        "learner_logprob_difference",
-        "logprob_difference/{kind}",
+        "learner_logprob_diff",
+        "logprob_diff/{kind}",
         "nats",
         "|learner - engine| log-probability of the same tokens under one version, before any update: `mean`, `max`.",
         "mean below 0.02 in bfloat16, below 1e-4 in float32; max below 1.",
@@ -115,7 +115,7 @@ LEARNING = (
     ),
     Scalar(
         "",
-        "masked_share",
+        "masked_fraction",
         "share of responses",
         "Responses without loss, because the token limit cut them off (overlong.mask).",
         "Below 0.05.",

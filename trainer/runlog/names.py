@@ -6,8 +6,8 @@ from statistics import fmean
 from typing import Any
 
 _PLAIN = (
-    "entropy", "clip_share", "ratio", "importance_weight", "weight_cut_share", "kl", "explained_variance",
-    "masked_share", "response_tokens", "groups", "trajectories",
+    "entropy", "clip_fraction", "ratio", "importance_weight", "importance_clip_fraction", "kl", "explained_variance",
+    "masked_fraction", "response_tokens", "groups", "trajectories",
 )  # fmt: skip
 
 
@@ -21,8 +21,8 @@ def scalars_of_step(line: Mapping[str, Any]) -> dict[str, float]:
         "loss/positive_nll": line["nll_loss"],
         "gradient_norm/policy": line["policy_gradient_norm"],
         "gradient_norm/value": line["value_gradient_norm"],
-        "logprob_difference/mean": line["logprob_difference_mean"],
-        "logprob_difference/max": line["logprob_difference_max"],
+        "logprob_diff/mean": line["logprob_diff_mean"],
+        "logprob_diff/max": line["logprob_diff_max"],
         "staleness/mean": fmean(line["staleness"]),
         "staleness/max": max(line["staleness"]),
         "token_staleness/mean": line["token_staleness"],

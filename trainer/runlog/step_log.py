@@ -106,13 +106,13 @@ def _export(
     metrics.learner_loss.labels("value").set(report.value_loss)
     metrics.learner_loss.labels("positive_nll").set(report.nll_loss)
     metrics.learner_importance_weight.set(report.importance_weight)
-    metrics.learner_weight_cut_share.set(report.weight_cut_share)
+    metrics.learner_importance_clip_fraction.set(report.importance_clip_fraction)
     metrics.learner_kl.set(report.kl)
     metrics.learner_shaped_reward.set(report.shaped_reward)
     metrics.learner_entropy.set(report.entropy)
-    metrics.learner_clip_share.set(report.clip_share)
+    metrics.learner_clip_fraction.set(report.clip_fraction)
     metrics.learner_gradient_norm.labels("policy").set(report.policy_gradient_norm)
     metrics.learner_gradient_norm.labels("value").set(report.value_gradient_norm)
-    if report.logprob_difference_mean is not None and report.logprob_difference_max is not None:
-        metrics.learner_logprob_difference.labels("mean").set(report.logprob_difference_mean)
-        metrics.learner_logprob_difference.labels("max").set(report.logprob_difference_max)
+    if report.logprob_diff_mean is not None and report.logprob_diff_max is not None:
+        metrics.learner_logprob_diff.labels("mean").set(report.logprob_diff_mean)
+        metrics.learner_logprob_diff.labels("max").set(report.logprob_diff_max)

@@ -133,7 +133,7 @@ class PPO:
         targets = estimate(batch, scores_B, kept_B, snapshot, settings, value_only=value_only)
         report.explained_variance = targets.explained_variance
         report.shaped_reward = float(scores_B.mean())
-        report.masked_share = 1 - float(kept_B.float().mean())
+        report.masked_fraction = 1 - float(kept_B.float().mean())
         report.value_only = value_only
         good_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.trajectories])
         return _Plan(batch, minibatches, snapshot, targets, kept_B, good_B, value_only, version, Tally())
@@ -159,8 +159,8 @@ class PPO:
             for name, value in measures.items():
                 sums[name] = sums.get(name, 0.0) + value * counted
         if part.number == 0 and (all_N := self._share.gathered(torch.cat([torch.empty(0), *differences]))).numel():
-            report.logprob_difference_mean = float(all_N.mean())
-            report.logprob_difference_max = float(all_N.max())
+            report.logprob_diff_mean = float(all_N.mean())
+            report.logprob_diff_max = float(all_N.max())
         norms = self._update(part, plan, report)
         if norms is not None:
             plan.tally.add(self._share.summed(sums), part.counts.tokens, norms)

@@ -34,21 +34,21 @@ class StepReport:
     kl: float = 0.0
     """Estimate to the reference, before its coefficient."""
     entropy: float = 0.0
-    clip_share: float = 0.0
+    clip_fraction: float = 0.0
     ratio: float = 0.0
     importance_weight: float = 0.0
     """p_proximal / p_behaviour before truncation."""
-    weight_cut_share: float = 0.0
+    importance_clip_fraction: float = 0.0
     """Tokens whose importance weight was truncated or rejected."""
     policy_gradient_norm: float = 0.0
     value_gradient_norm: float = 0.0
-    logprob_difference_mean: float | None = None
+    logprob_diff_mean: float | None = None
     """Engine against learner, over tokens of the held version, before any update; None where there is none."""
-    logprob_difference_max: float | None = None
+    logprob_diff_max: float | None = None
     explained_variance: float | None = None
     shaped_reward: float = 0.0
     """Mean over trajectories of what the step aimed at."""
-    masked_share: float = 0.0
+    masked_fraction: float = 0.0
     """Trajectories that carry no loss, because the limit cut them off."""
     value_only: bool = False
     """The policy was held: a step of value pre-training."""

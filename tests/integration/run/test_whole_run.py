@@ -59,7 +59,7 @@ def test_a_synchronous_run_trains_on_policy_and_measures_beside(start) -> None:
     steps = [json.loads(line) for line in (latest / "steps.jsonl").read_text().splitlines()]
     assert [step["version"] for step in steps] == [1, 2, 3]
     assert all(set(step["staleness"]) == {0} for step in steps)
-    assert all(step["token_staleness"] == 0 and step["logprob_difference_mean"] is not None for step in steps)
+    assert all(step["token_staleness"] == 0 and step["logprob_diff_mean"] is not None for step in steps)
     summary = json.loads((latest / "summary.json").read_text())
     assert summary["audit"]["violations"] == []
     measured = [point["label"] for point in summary["heldout_by_version"]]

@@ -68,10 +68,10 @@ def policy_loss(tokens: Tokens, settings: LearnerSettings) -> PolicyLoss:
         averages={"policy_loss": surrogate_loss.detach(), **averages},
         sums={
             "entropy": tokens.entropy_N.detach()[counted_N].sum(),
-            "clip_share": surrogate.clipped_N[counted_N].sum(),
+            "clip_fraction": surrogate.clipped_N[counted_N].sum(),
             "ratio": ratio_N.detach()[counted_N].sum(),
             "importance_weight": full_N[counted_N].sum(),
-            "weight_cut_share": (weight_N != full_N)[counted_N].sum(),
+            "importance_clip_fraction": (weight_N != full_N)[counted_N].sum(),
         },
     )
 

@@ -35,7 +35,7 @@ def record() -> RunRecord:
 def page(record: RunRecord, folder: Path) -> str:
     facts = RunFacts(wall_seconds=1.0, prepare_seconds=0.0, broker="embedded", seed=0, audit={"violations": []})
     history = [
-        {"seconds": 20.0 * step, "policy_version": step, "entropy": 1.0, "clip_share": 0.0, "loss": {"policy": 0.1},
+        {"seconds": 20.0 * step, "policy_version": step, "entropy": 1.0, "clip_fraction": 0.0, "loss": {"policy": 0.1},
          "gradient_norm": {"policy": 1.0}, "generated_tokens": 100.0 * step, "target_tokens": 10.0 * step}
         for step in range(4)
     ]  # fmt: skip

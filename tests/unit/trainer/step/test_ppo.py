@@ -45,7 +45,7 @@ def test_good_answers_become_likelier_and_bad_ones_less(tiny_policy_folder, sett
     after = mean_logprob(ppo, batch, 1.0), mean_logprob(ppo, batch, 0.0)
     assert after[0] > before[0]
     assert after[1] < before[1]
-    assert report.logprob_difference_max == pytest.approx(0, abs=1e-5)
+    assert report.logprob_diff_max == pytest.approx(0, abs=1e-5)
     assert report.targets == 8
 
 
@@ -62,8 +62,8 @@ def test_engine_and_learner_are_compared_on_tokens_of_the_very_weights_held(tiny
     ]
     report = ppo.step(pack_batch([off[:2], off[2:]], 64, held), version=0, seed=0)
     expected = pytest.approx(0.5, abs=1e-4) if (1, 0) in held else None
-    assert report.logprob_difference_mean == expected
-    assert report.logprob_difference_max == expected
+    assert report.logprob_diff_mean == expected
+    assert report.logprob_diff_max == expected
 
 
 def test_values_approach_the_returns(tiny_policy_folder):
@@ -105,12 +105,12 @@ def test_a_step_is_decoupled_from_who_sampled(tiny_policy_folder):
     ppo = ppo_of(tiny_policy_folder, settings)
     report = ppo.step(drawn_batch(ppo.policy, seed=1), version=0, seed=0)
     assert report.ratio == pytest.approx(1.0, abs=1e-6)
-    assert report.clip_share == 0
+    assert report.clip_fraction == 0
     assert report.importance_weight != pytest.approx(1.0, abs=1e-3)
     coupled = ppo_of(tiny_policy_folder, changed(settings, objective={"proximal": "behaviour"}))
     found = coupled.step(drawn_batch(coupled.policy, seed=1), version=0, seed=0)
     assert found.importance_weight == 1.0
-    assert found.clip_share > 0
+    assert found.clip_fraction > 0
 
 
 def test_a_reference_holds_the_policy_back(tiny_policy_folder):
@@ -141,7 +141,7 @@ def test_cut_off_answers_carry_no_loss(tiny_policy_folder):
         ppo.policy.double()
         report = ppo.step(with_own_logprobs(ppo.policy, members), version=0, seed=0)
         weights.append([parameter.detach().clone() for parameter in ppo.policy.parameters()])
-        assert report.masked_share == pytest.approx(1 / 3 if len(members[0]) == 2 else 0.0)
+        assert report.masked_fraction == pytest.approx(1 / 3 if len(members[0]) == 2 else 0.0)
     for masked, absent in zip(*weights, strict=True):
         torch.testing.assert_close(masked, absent, rtol=0, atol=1e-11)
 
@@ -151,7 +151,7 @@ def test_nothing_to_train_on_changes_nothing(tiny_policy_folder):
     before = [parameter.clone() for parameter in ppo.policy.parameters()]
     members = [[replace(trajectory([1], [2, 3]), cut_off=True), replace(trajectory([1], [4]), cut_off=True)]]
     report = ppo.step(with_own_logprobs(ppo.policy, members), version=0, seed=0)
-    assert report.masked_share == 1.0
+    assert report.masked_fraction == 1.0
     assert all(torch.equal(ours, old) for ours, old in zip(ppo.policy.parameters(), before, strict=True))
 
 

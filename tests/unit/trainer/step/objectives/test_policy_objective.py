@@ -134,7 +134,7 @@ def test_behaviour_alone_is_ppo():
     bounded_N = ratio_N.clamp(0.8, 1.28)
     expected = -torch.minimum(ratio_N * tokens.advantages_N, bounded_N * tokens.advantages_N).mean()
     assert float(found.total.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
-    assert int(found.sums["weight_cut_share"]) == 0
+    assert int(found.sums["importance_clip_fraction"]) == 0
 
 
 def test_rejected_tokens_are_counted_in_the_average():
