@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.records import TopicPartition
 
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from infra import metrics
 from infra.files.folders import remove_unfinished
+from infra.metrics import metrics
 from infra.settings.limits import Limits
 from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome

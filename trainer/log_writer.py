@@ -5,7 +5,7 @@ Invariant: what `send` and `set_aside` were given is acknowledged by the broker 
 
 from collections.abc import Sequence
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import confirm, make_producer, publish, send
 from streams.codec import DecodeError

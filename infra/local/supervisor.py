@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from infra import metrics
 from infra.local import disk
 from infra.local.ports import free_port, port_is_free
 from infra.local.processes import Child, LocalStackError, log_tail, spawn, terminate
 from infra.local.restarts import RestartPolicy, Restarts
 from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
+from infra.metrics import metrics
 from infra.services import Service
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ _GAUGES = {
     "engine_version": "rewardstream_engine_policy_version",
     "engine_running": "rewardstream_engine_running",
     "entropy": "rewardstream_learner_entropy",
-    "clip_fraction": "rewardstream_learner_clip_fraction",
+    "clip_fraction": "rewardstream_learner_clip_share",
 }
 _COUNTERS = {
     "generated_tokens": "rewardstream_generated_tokens_total",
@@ -35,7 +35,7 @@ _BY_LABEL = {
     "reward": ("rewardstream_learner_reward", "domain"),
     "loss": ("rewardstream_learner_loss", "kind"),
     "gradient_norm": ("rewardstream_learner_gradient_norm", "model"),
-    "logprob_diff": ("rewardstream_learner_logprob_diff", "kind"),
+    "logprob_diff": ("rewardstream_learner_logprob_difference", "kind"),
     "step_seconds": ("rewardstream_learner_step_seconds_sum", "phase"),
     "scorer_requests": ("rewardstream_scorer_requests_total", "scorer"),
 }

@@ -1,36 +1,35 @@
-"""Every scalar that the project exports, with its meaning and its healthy range: one table for Prometheus' help texts,
-TensorBoard's and W&B's names, and the page that is made of it.
+"""Every scalar that the project exports, with its meaning and its healthy range.
+
+A new metric takes one row in `learning`, `flow` or `scoring`, a panel on the dashboard, and the code that measures it.
 """
 
 import re
+from typing import Any
 
-from infra.scalars.flow import FLOW
-from infra.scalars.learning import LEARNING
-from infra.scalars.scoring import SCORING
-from infra.scalars.table import Scalar
+from infra.scalars.flow import Flow
+from infra.scalars.learning import Learning
+from infra.scalars.scoring import Scoring
+from infra.scalars.table import OnlyLogged, Scalar
 
-SECTIONS = {"Learning": LEARNING, "Flow": FLOW, "Scoring": SCORING}
-SCALARS = tuple(scalar for section in SECTIONS.values() for scalar in section)
+SECTIONS: dict[str, tuple[Scalar[Any], ...]] = {
+    section.__name__: tuple(row for row in vars(section).values() if isinstance(row, Scalar))
+    for section in (Learning, Flow, Scoring)
+}
+SCALARS = tuple(row for rows in SECTIONS.values() for row in rows)
 
-_BY_METRIC = {scalar.metric: scalar for scalar in SCALARS if scalar.metric}
-_LOGGED = [
-    (re.compile("[^/]+".join(map(re.escape, re.split(r"\{\w+\}", scalar.logged)))), scalar)
-    for scalar in SCALARS
-    if scalar.logged
+_BY_LOGGED = [
+    (re.compile("[^/]+".join(map(re.escape, re.split(r"\{\w+\}", row.logged)))), row)
+    for row in sorted(SCALARS, key=lambda row: "{" in row.logged)  # `reward/all` before `reward/{domain}`
+    if row.logged
 ]
 
 
-def of_metric(name: str) -> Scalar:
-    """By its name without the prefix. Raises KeyError."""
-    return _BY_METRIC[name]
-
-
-def of_logged(name: str) -> Scalar:
-    """The scalar that a logged name, as `loss/policy`, belongs to. Raises KeyError."""
-    for pattern, scalar in _LOGGED:
+def of_logged(name: str) -> Scalar[Any]:
+    """Returns the row of a logged name such as `loss/policy`. Raises KeyError if there is none."""
+    for pattern, row in _BY_LOGGED:
         if pattern.fullmatch(name):
-            return scalar
+            return row
     raise KeyError(f"{name} is not in the table of scalars (infra/scalars)")
 
 
-__all__ = ["SCALARS", "SECTIONS", "Scalar", "of_logged", "of_metric"]
+__all__ = ["SCALARS", "SECTIONS", "Flow", "Learning", "OnlyLogged", "Scalar", "Scoring", "of_logged"]

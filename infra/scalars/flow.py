@@ -1,82 +1,146 @@
 """Scalars of what flows: stages, engines, groups, the run."""
 
-from infra.scalars.table import Scalar
+from prometheus_client import Counter, Gauge, Histogram
 
-FLOW = (
-    Scalar(
-        "messages", "", "records", "Records processed, by stage and topic.",
-        "Grows in every stage while the run trains.",
-        "A stage that stands still: its log, and consumer_lag_messages.",
-    ),
-    Scalar(
-        "dead_letters", "", "records", "Records set aside untouched, by stage and reason.", "0.",
-        "`rewardstream dead-letters list`, `show`, and `replay` once the cause is mended.",
-    ),
-    Scalar(
-        "end_to_end_seconds", "", "seconds", "From a group's dispatch to the end of the stage.",
-        "Far below admission.deadline_seconds.",
-        "Near it: groups will expire; the stage where the seconds jump is the slow one.",
-    ),
-    Scalar(
-        "consumer_lag_messages", "", "records", "Records of a topic that the stage has not read.",
-        "Goes up and down; bounded by the admission slots times group_size.",
-        "Only rises: give the stage more replicas, up to topics.partitions.",
-    ),
-    Scalar(
-        "consumer_lag_seconds", "", "seconds", "Age of the oldest record that the stage works on.",
-        "Below a step's seconds times the allowed staleness.",
-        "Above: what is scored now will be too old to train on.",
-    ),
-    Scalar(
-        "rollouts", "", "responses", "Responses published, by domain and finish reason.",
-        "finish reason `length` below a tenth.", "More cut off: raise max_new_tokens, or penalise length.",
-    ),
-    Scalar(
-        "tickets_skipped", "", "groups", "Groups that an engine did not generate, by reason.", "0.",
-        "overdue: too few engines for the slots. Otherwise the reason says it.",
-    ),
-    Scalar(
-        "generated_tokens", "", "tokens", "Tokens that engines sampled.", "A steady rate.",
-        "The rate falls while engine_running is high: another process takes the device.",
-    ),
-    Scalar(
-        "engine_running", "", "responses", "Responses that the engine decodes together.",
-        "Near engine.max_running while the run trains; falls at the end of a synchronous step.",
-        "Low: the engine waits for tickets; raise admission.staleness or groups_per_step.",
-    ),
-    Scalar(
-        "engine_policy_version", "", "version", "Version that the engine holds.",
-        "policy_version, or one less for a moment.", "Further behind: weights_refused, weight_swap_seconds.",
-    ),
-    Scalar(
-        "weights_refused", "", "attempts", "Announced weights that the engine did not load, by reason.", "0.",
-        "unreadable: the engine does not reach the folder or URL (publish_to). mismatch: torn or wrong files.",
-    ),
-    Scalar(
-        "weight_swap_seconds", "", "seconds", "Loading new weights into the engine.", "Below a tenth of a step.",
-        "Above: a faster disk or store between learner and engine.",
-    ),
-    Scalar(
-        "admission_slots", "", "groups", "Slots of the admission window, `open` and `free`.",
-        "free near 0 while the run trains.",
-        "free stays high: the selector does not dispatch, see its log. open stands still: see groups_closed.",
-    ),
-    Scalar(
-        "groups_dispatched", "", "groups", "Groups dispatched, by purpose and domain.",
-        "Domains in the proportions of domain_shares.", "A domain is missing: it has no selected prompts.",
-    ),
-    Scalar(
-        "groups_closed", "", "groups", "Groups that ended, by outcome, and by reason where filtered.",
-        "trained is most of the train groups; expired, failed and stale below a tenth together.",
-        "zero_variance high: prompts are too easy or too hard, select anew. expired: slow engines or scorers. failed: "
-        "scorers. stale: admission and max_staleness do not fit.",
-    ),
-    Scalar(
-        "run_phase", "", "0 or 1", "1 for the phase that the run is in.", "Phases come in their order.",
-        "Stands in drain or an evaluation: the selector's log says what it waits for.",
-    ),
-    Scalar(
-        "restarts", "", "processes", "Processes that the local stack restarted, by service.", "0.",
-        "The service's log under logs/ of the run, from its end.",
-    ),
-)  # fmt: skip
+from infra.scalars.table import SECONDS, Scalar, Section
+
+
+class Flow(Section):
+    messages_total = Scalar(
+        Counter,
+        labels=("stage", "topic"),
+        unit="records",
+        meaning="Records processed, by stage and topic.",
+        healthy="Grows in every stage while the run trains.",
+        otherwise="A stage does not move: check its log and consumer_lag_messages.",
+    )
+    dead_letters_total = Scalar(
+        Counter,
+        labels=("stage", "reason"),
+        unit="records",
+        meaning="Records set aside unchanged, by stage and reason.",
+        healthy="0.",
+        otherwise="Use `rewardstream dead-letters list` and `show`, and `replay` once the cause is fixed.",
+    )
+    end_to_end_seconds = Scalar(
+        Histogram,
+        labels=("stage",),
+        buckets=SECONDS,
+        unit="seconds",
+        meaning="From a group's dispatch to the end of the stage.",
+        healthy="Far below admission.deadline_seconds.",
+        otherwise="Near it: groups will expire; the slow stage is the one where the seconds jump.",
+    )
+    consumer_lag_messages = Scalar(
+        Gauge,
+        labels=("stage", "topic"),
+        unit="records",
+        meaning="Records of a topic that the stage has not read yet.",
+        healthy="Goes up and down, bounded by the admission slots times group_size.",
+        otherwise="Only rises: add replicas of the stage, up to topics.partitions.",
+    )
+    consumer_lag_seconds = Scalar(
+        Gauge,
+        labels=("stage",),
+        unit="seconds",
+        meaning="Age of the oldest record that the stage works on.",
+        healthy="Below the seconds of a step times the allowed staleness.",
+        otherwise="Above: records will be too old to train on by the time they are scored.",
+    )
+    rollouts_total = Scalar(
+        Counter,
+        labels=("domain", "finish_reason"),
+        unit="responses",
+        meaning="Responses published, by domain and finish reason.",
+        healthy="finish reason `length` below a tenth.",
+        otherwise="More are cut off: raise max_new_tokens, or penalise length.",
+    )
+    tickets_skipped_total = Scalar(
+        Counter,
+        labels=("reason",),
+        unit="groups",
+        meaning="Groups that an engine did not generate, by reason.",
+        healthy="0.",
+        otherwise="overdue: there are too few engines for the slots. duplicate: a ticket was delivered twice, which is "
+        "harmless.",
+    )
+    generated_tokens_total = Scalar(
+        Counter,
+        unit="tokens",
+        meaning="Tokens that engines sampled.",
+        healthy="A steady rate.",
+        otherwise="The rate falls while engine_running is high: another process uses the device.",
+    )
+    engine_running = Scalar(
+        Gauge,
+        unit="responses",
+        meaning="Responses that the engine decodes at the same time.",
+        healthy="Near engine.max_running while the run trains; falls at the end of a synchronous step.",
+        otherwise="Low: the engine waits for tickets; raise admission.staleness or groups_per_step.",
+    )
+    engine_policy_version = Scalar(
+        Gauge,
+        unit="version",
+        meaning="Policy version that the engine has loaded.",
+        healthy="policy_version, or one less for a moment.",
+        otherwise="Further behind: check weights_refused and weight_swap_seconds.",
+    )
+    weights_refused_total = Scalar(
+        Counter,
+        labels=("reason",),
+        unit="attempts",
+        meaning="Announced weights that the engine did not load, by reason.",
+        healthy="0.",
+        otherwise="unreadable: the engine cannot reach the folder or URL (publish_to). mismatch: the files are "
+        "incomplete or wrong.",
+    )
+    weight_swap_seconds = Scalar(
+        Histogram,
+        buckets=SECONDS,
+        unit="seconds",
+        meaning="Time to load new weights into the engine.",
+        healthy="Below a tenth of a step.",
+        otherwise="Above: use a faster disk or store between learner and engine.",
+    )
+    admission_slots = Scalar(
+        Gauge,
+        labels=("state",),
+        unit="groups",
+        meaning="Slots of the admission window, `open` (in use) and `free`.",
+        healthy="free near 0 while the run trains.",
+        otherwise="free stays high: the selector does not dispatch, see its log. open does not change: see "
+        "groups_closed.",
+    )
+    groups_dispatched_total = Scalar(
+        Counter,
+        labels=("purpose", "domain"),
+        unit="groups",
+        meaning="Groups dispatched, by purpose and domain.",
+        healthy="The domains have the proportions of domain_shares.",
+        otherwise="A domain is missing: no prompts of it are selected.",
+    )
+    groups_closed_total = Scalar(
+        Counter,
+        labels=("outcome", "reason"),
+        unit="groups",
+        meaning="Groups that ended, by outcome; filtered groups also by reason.",
+        healthy="Most train groups are trained; expired, failed and stale together are below a tenth.",
+        otherwise="zero_variance is high: prompts are too easy or too hard; select prompts again. expired: engines or "
+        "scorers are slow. failed: check the scorers. stale: admission and max_staleness do not match.",
+    )
+    run_phase = Scalar(
+        Gauge,
+        labels=("phase",),
+        unit="0 or 1",
+        meaning="1 for the current phase of the run.",
+        healthy="The phases follow in order.",
+        otherwise="The run stays in drain or an evaluation: the selector's log says what it waits for.",
+    )
+    restarts_total = Scalar(
+        Counter,
+        labels=("service",),
+        unit="processes",
+        meaning="Processes that the local stack restarted, by service.",
+        healthy="0.",
+        otherwise="Read the end of the service's log in logs/ of the run.",
+    )

@@ -1,208 +1,276 @@
 """Scalars of the learner's steps and of the held-out evaluations."""
 
-from infra.scalars.table import Scalar
+from prometheus_client import Counter, Gauge, Histogram
 
-LEARNING = (
-    Scalar(
-        "learner_reward",
-        "reward/{domain}",
-        "score, 0 to 1",
-        "Mean score of the step's responses, before shaping; loggers also have it over `all`.",
-        "Rises over tens of steps; single steps are noise of about 1 / sqrt(responses).",
-        "Flat: see groups_closed for zero variance (too easy, too hard) and learning_rate. Rising while heldout_score "
-        "does not: the reward is being hacked; read responses in the report, calibrate judge against verifier.",
-    ),
-    Scalar(
-        "learner_shaped_reward",
-        "reward_shaped",
-        "score",
-        "Mean reward that the step aimed at: scores after overlong penalty and KL.",
-        "Close to the reward; the gap is what shaping costs.",
-        "A gap that grows: responses run into the token limit (response_tokens), or the policy leaves its reference "
-        "(kl).",
-    ),
-    Scalar(
-        "heldout_score",
-        "heldout/{domain}",
-        "score, 0 to 1",
-        "Mean score on prompts that training never saw, by domain and `overall`.",
-        "Rises with the reward, half as far or more.",
-        "Falls while the reward rises: stop, take an earlier version, and look for what the scorer overpays.",
-    ),
-    Scalar(
-        "learner_loss",
-        "loss/{kind}",
-        "nats; squared score for `value`",
-        "Losses of the step, each before its coefficient: `policy` (clipped surrogate), `value`, `positive_nll`.",
-        "policy: near 0, of either sign, and no measure of progress. value: falls at first, then follows the reward's "
-        "spread. positive_nll: about the entropy.",
-        "value rises for tens of steps: lower learner.value.learning_rate, or pre-train the value model.",
-    ),
-    Scalar(
-        "learner_entropy",
-        "entropy",
-        "nats a token",
-        "Mean entropy of the policy's distribution over the tokens trained on.",
-        "Falls slowly; above a tenth of where it started.",
-        "Collapses: raise clip_high, add objective.entropy or a KL, lower the learning rate. Rises without end: the "
-        "policy is drifting into noise; look at logprob_diff and kl.",
-    ),
-    Scalar(
-        "learner_clip_fraction",
-        "clip_fraction",
-        "share of tokens",
-        "Tokens whose ratio the clip cut.",
-        "0.002 to 0.1 by token; 0.05 to 0.3 with objective.ratio = sequence.",
-        "Above: steps are too long or samples too old: lower learning rate, minibatches or admission.staleness. 0: "
-        "each batch has one update, or the learning rate is far too low.",
-    ),
-    Scalar(
-        "",
-        "ratio",
-        "ratio",
-        "Mean ratio of the policy's probabilities to what the clip is taken to.",
-        "0.99 to 1.01.",
-        "As of clip_fraction.",
-    ),
-    Scalar(
-        "learner_importance_weight",
-        "importance_weight",
-        "ratio",
-        "Mean of p_proximal / p_behaviour before truncation: how far the step's policy is from those that sampled.",
-        "0.95 to 1.05; further with more staleness.",
-        "Outside: engine and learner disagree (logprob_diff), or samples are too old (staleness).",
-    ),
-    Scalar(
-        "learner_importance_clip_fraction",
-        "importance_clip_fraction",
-        "share of tokens",
-        "Tokens whose importance weight was truncated or rejected.",
-        "Below 0.01.",
-        "As of importance_weight; what is cut is data that was paid for and is not used.",
-    ),
-    Scalar(
-        "learner_kl",
-        "kl",
-        "nats a token",
-        "Estimated KL divergence of the policy to its reference; 0 without one.",
-        "Grows slowly, to some hundredths with a KL term, to some tenths without.",
-        "Jumps: a broken update, see gradient_norm. Grows without a gain in heldout_score: raise kl.coefficient.",
-    ),
-    Scalar(
-        "learner_gradient_norm",
-        "gradient_norm/{model}",
-        "norm",
-        "Norm of the gradient before clipping, mean over the step's updates: `policy`, `value`.",
-        "Within a factor of ten of its median.",
-        "Spikes: single bad batches, which gradient_clip bounds. Drifts up: lower the learning rate.",
-    ),
-    Scalar(
-        "learner_logprob_diff",
-        "logprob_diff/{kind}",
-        "nats",
-        "|learner - engine| log-probability of the same tokens under one version, before any update: `mean`, `max`.",
-        "mean below 0.02 in bfloat16, below 1e-4 in float32; max below 1.",
-        "Above: engine and learner are not the same policy: other precision, other temperature, weights that did not "
-        "arrive. Nothing learned from such samples is what it seems; mend it first.",
-    ),
-    Scalar(
-        "",
-        "explained_variance",
-        "share",
-        "Share of the returns' variance that the value model explained before the step.",
-        "Rises from about 0 to 0.3 and more.",
-        "Negative for long: values are worse than a constant; pre-train them, or take advantage = group.",
-    ),
-    Scalar(
-        "",
-        "masked_fraction",
-        "share of responses",
-        "Responses without loss, because the token limit cut them off (overlong.mask).",
-        "Below 0.05.",
-        "Above: raise max_new_tokens, or penalise length before it is cut.",
-    ),
-    Scalar(
-        "learner_skipped_updates",
-        "skipped_updates",
-        "updates",
-        "Updates that were not taken, because a gradient was not finite.",
-        "0.",
-        "Look at the batches under bad-batches/ of the run; divergence_guard.skips_in_a_row of them end it.",
-    ),
-    Scalar(
-        "staleness_versions",
-        "staleness/{kind}",
-        "versions",
-        "Versions between a group's oldest token and its step: `mean` and `max` of the step's groups.",
-        "At most S + ceil((W - 1) / P), as trainer/curriculum/admission.py says, plus one while an engine loads; 0 "
-        "with S = 0.",
-        "Above: engines are late with new versions (engine_policy_version, weight_swap_seconds, weights_refused).",
-    ),
-    Scalar(
-        "token_staleness_versions",
-        "token_staleness/{kind}",
-        "versions",
-        "Versions between each token trained on and its step: `mean`, and the quantiles `p50`, `p90`, `p99`, `max`.",
-        "mean about S.",
-        "Far below S: the learner waits for engines, add some. At the bound: engines wait for the learner.",
-    ),
-    Scalar(
-        "response_tokens",
-        "response_tokens",
-        "tokens",
-        "Length of the responses trained on.",
-        "Changes slowly, and its upper tail stays below the limit.",
-        "Grows into the limit: overlong penalty, or a longer limit. Shrinks to a few tokens: the reward pays for "
-        "saying nothing; read responses.",
-    ),
-    Scalar(
-        "learner_tokens",
-        "tokens/{kind}",
-        "tokens",
-        "Tokens of the learner: `target`, with loss; `computed`, prompts included, each once a group.",
-        "Steady.",
-        "Falls: fewer or shorter groups a step, see groups_closed and response_tokens.",
-    ),
-    Scalar(
-        "",
-        "groups",
-        "groups",
-        "Groups of the step.",
-        "admission.groups_per_step; fewer at the end of a run only.",
-        "Fewer: dispatch or engines stood still for learner.batch_wait_seconds.",
-    ),
-    Scalar(
-        "",
-        "trajectories",
-        "responses",
-        "Responses of the step.",
-        "groups times selector.group_size.",
-        "As of groups.",
-    ),
-    Scalar(
-        "learner_step_seconds",
-        "seconds/{phase}",
-        "seconds",
-        "Seconds of the step by phase: `total`, and what it is made of. `beside`: what was written and sent of the "
-        "version before while this step ran; `wait`: how long the step's first update waited for it, within optimise.",
-        "Steady; wait near 0; publish, which is a copy of the weights, and checkpoint far below optimise.",
-        "wait high: a slow disk or store, or too small a checkpoint_every. total high while engines wait: a larger "
-        "learner, or fewer groups a step.",
-    ),
-    Scalar(
-        "policy_version",
-        "",
-        "version",
-        "The newest version: of the learner, and as the selector knows it.",
-        "Grows with each step.",
-        "Stands still: LearnerStandsStill in infra/prometheus/alerts.yml; see admission_slots and groups_closed.",
-    ),
-    Scalar(
-        "logger_failures",
-        "",
-        "calls",
-        "Scalars that TensorBoard or W&B did not take. Training goes on without.",
-        "0.",
-        "The first failure is in the learner's or the selector's log, with its reason: mostly a full disk.",
-    ),
-)
+from infra.scalars.table import SECONDS, OnlyLogged, Scalar, Section
+from infra.scalars.weighted_histogram import WeightedHistogram
+
+_VERSIONS = (0, 1, 2, 3, 4, 6, 8, 16)
+
+
+class Learning(Section):
+    learner_reward = Scalar(
+        Gauge,
+        labels=("domain",),
+        logged="reward/{domain}",
+        field="rewards",
+        unit="score, 0 to 1",
+        meaning="Mean score of the step's responses per domain, before shaping.",
+        healthy="Rises over tens of steps; single steps have noise of about 1 / sqrt(responses).",
+        otherwise="Flat: check groups_closed for zero variance (too easy or too hard) and check learning_rate. Rises "
+        "while heldout_score does not: the policy exploits the reward; read responses in the report and calibrate the "
+        "judge against a verifier.",
+    )
+    reward_all = Scalar(
+        OnlyLogged,
+        logged="reward/all",
+        field="reward",
+        unit="score, 0 to 1",
+        meaning="Mean score of the step's responses over all domains, before shaping.",
+        healthy="See learner_reward.",
+        otherwise="See learner_reward.",
+    )
+    learner_shaped_reward = Scalar(
+        Gauge,
+        logged="reward_shaped",
+        field="shaped_reward",
+        unit="score, 0 to 1",
+        meaning="Mean reward that the step optimised: the scores after overlong penalty and KL.",
+        healthy="Close to the reward; the gap is the cost of shaping.",
+        otherwise="The gap grows: responses run into the token limit (response_tokens), or the policy moves away from "
+        "its reference (kl).",
+    )
+    heldout_score = Scalar(
+        Gauge,
+        labels=("label", "domain"),
+        logged="heldout/{domain}",
+        unit="score, 0 to 1",
+        meaning="Mean score on held-out prompts, by domain and `overall`.",
+        healthy="Rises with the reward, at least half as far.",
+        otherwise="Falls while the reward rises: stop, take an earlier version, and look for responses that the scorer "
+        "overrates.",
+    )
+    learner_loss = Scalar(
+        Gauge,
+        labels=("kind",),
+        logged="loss/{kind}",
+        field={"policy": "policy_loss", "value": "value_loss", "positive_nll": "nll_loss"},
+        unit="nats; squared score for `value`",
+        meaning="Losses of the step, each before its coefficient: `policy` (clipped surrogate), `value`, "
+        "`positive_nll`.",
+        healthy="policy: near 0, of either sign; it does not measure progress. value: falls at first, then follows the "
+        "variance of the reward. positive_nll: about the entropy.",
+        otherwise="value rises for tens of steps: lower learner.value.learning_rate, or pre-train the value model.",
+    )
+    learner_entropy = Scalar(
+        Gauge,
+        logged="entropy",
+        field="entropy",
+        unit="nats per token",
+        meaning="Mean entropy of the policy's distribution over the tokens trained on.",
+        healthy="Falls slowly and stays above a tenth of its first value.",
+        otherwise="Collapses: raise clip_high, add objective.entropy or a KL term, or lower the learning rate. Keeps "
+        "rising: the policy drifts into noise; check logprob_diff and kl.",
+    )
+    learner_clip_share = Scalar(
+        Gauge,
+        logged="clip_fraction",
+        field="clip_fraction",
+        unit="fraction of tokens",
+        meaning="Tokens whose ratio was clipped.",
+        healthy="0.002 to 0.1 with token ratios; 0.05 to 0.3 with objective.ratio = sequence.",
+        otherwise="Higher: updates are too large or samples too old; lower learning_rate, minibatches or "
+        "admission.staleness. 0: each batch has a single update, or the learning rate is far too low.",
+    )
+    ratio = Scalar(
+        OnlyLogged,
+        logged="ratio",
+        field="ratio",
+        unit="ratio",
+        meaning="Mean PPO ratio: the policy's probabilities over those of the clip's denominator.",
+        healthy="0.99 to 1.01.",
+        otherwise="See clip_fraction.",
+    )
+    learner_importance_weight = Scalar(
+        Gauge,
+        logged="importance_weight",
+        field="importance_weight",
+        unit="ratio",
+        meaning="Mean of p_proximal / p_behaviour before truncation: how far the step's policy is from the sampling "
+        "policies.",
+        healthy="0.95 to 1.05; a wider range with more staleness.",
+        otherwise="Outside: engine and learner disagree (logprob_diff), or samples are too old (staleness).",
+    )
+    learner_weight_cut_share = Scalar(
+        Gauge,
+        logged="importance_clip_fraction",
+        field="importance_clip_fraction",
+        unit="fraction of tokens",
+        meaning="Tokens whose importance weight was truncated or rejected.",
+        healthy="Below 0.01.",
+        otherwise="See importance_weight; these tokens were generated and scored, and are not fully used.",
+    )
+    learner_kl = Scalar(
+        Gauge,
+        logged="kl",
+        field="kl",
+        unit="nats per token",
+        meaning="Estimated KL divergence from the policy to its reference; 0 if there is no reference.",
+        healthy="Grows slowly, to a few hundredths with a KL term and to a few tenths without.",
+        otherwise="Jumps: an update went wrong, check gradient_norm. Grows while heldout_score does not: raise "
+        "kl.coefficient.",
+    )
+    learner_gradient_norm = Scalar(
+        Gauge,
+        labels=("model",),
+        logged="gradient_norm/{model}",
+        field={"policy": "policy_gradient_norm", "value": "value_gradient_norm"},
+        unit="norm",
+        meaning="Gradient norm before clipping, mean over the step's updates, of `policy` and `value`.",
+        healthy="Within a factor of ten of its median.",
+        otherwise="Spikes: single bad batches, which gradient_clip bounds. Drifts up: lower the learning rate.",
+    )
+    learner_logprob_difference = Scalar(
+        Gauge,
+        labels=("kind",),
+        logged="logprob_diff/{kind}",
+        field={"mean": "logprob_diff_mean", "max": "logprob_diff_max"},
+        unit="nats",
+        meaning="|learner - engine| log-probability of the same tokens under the same version, before any update: "
+        "`mean`, `max`.",
+        healthy="mean below 0.02 in bfloat16 and below 1e-4 in float32; max below 1.",
+        otherwise="Higher: engine and learner do not run the same policy, because of a different precision or "
+        "temperature, or weights that did not arrive. Fix this first: training on such samples is not on-policy.",
+    )
+    explained_variance = Scalar(
+        OnlyLogged,
+        logged="explained_variance",
+        field="explained_variance",
+        unit="fraction",
+        meaning="Fraction of the returns' variance that the value model explained before the step.",
+        healthy="Rises from about 0 to 0.3 and more.",
+        otherwise="Stays negative: the values are worse than a constant; pre-train them, or set advantage = group.",
+    )
+    value_only = Scalar(
+        OnlyLogged,
+        logged="value_only",
+        field="value_only",
+        unit="0 or 1",
+        meaning="1 if the step trained the value model only (value pre-training).",
+        healthy="1 for the first steps of a run that pre-trains the value model, then 0.",
+        otherwise="1 for too long: lower learner.value.pretrain_steps.",
+    )
+    masked_fraction = Scalar(
+        OnlyLogged,
+        logged="masked_fraction",
+        field="masked_fraction",
+        unit="fraction of responses",
+        meaning="Responses without loss because the token limit cut them off (overlong.mask).",
+        healthy="Below 0.05.",
+        otherwise="Higher: raise max_new_tokens, or penalise length before the limit.",
+    )
+    learner_skipped_updates_total = Scalar(
+        Counter,
+        logged="skipped_updates",
+        field="skipped_updates",
+        unit="updates",
+        meaning="Updates that were skipped because a gradient was not finite.",
+        healthy="0.",
+        otherwise="Look at the batches in bad-batches/ of the run; divergence_guard.skips_in_a_row of them end the "
+        "run.",
+    )
+    staleness_versions = Scalar(
+        Histogram,
+        buckets=_VERSIONS,
+        logged="staleness/{kind}",
+        field={"mean": "staleness_mean", "max": "staleness_max"},
+        unit="versions",
+        meaning="Versions between a group's oldest token and its step: `mean` and `max` over the step's groups.",
+        healthy="At most S + ceil((W - 1) / P) (trainer/curriculum/admission.py), plus one while an engine loads; 0 "
+        "if S = 0.",
+        otherwise="Higher: engines load new versions late (engine_policy_version, weight_swap_seconds, "
+        "weights_refused).",
+    )
+    token_staleness_versions = Scalar(
+        WeightedHistogram,
+        buckets=_VERSIONS,
+        logged="token_staleness/{kind}",
+        field={"mean": "token_staleness"}
+        | {quantile: f"token_staleness_quantiles.{quantile}" for quantile in ("p50", "p90", "p99", "max")},
+        unit="versions",
+        meaning="Versions between each token trained on and its step: `mean`, and the quantiles `p50`, `p90`, `p99`, "
+        "`max`.",
+        healthy="mean about S.",
+        otherwise="Far below S: the learner waits for engines, add some. At the bound: engines wait for the learner.",
+    )
+    response_tokens = Scalar(
+        Histogram,
+        labels=("domain",),
+        buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        logged="response_tokens",
+        field="response_tokens",
+        unit="tokens",
+        meaning="Length of the responses trained on.",
+        healthy="Changes slowly, and its upper tail stays below the limit.",
+        otherwise="Grows into the limit: add an overlong penalty, or raise the limit. Shrinks to a few tokens: the "
+        "reward favours empty answers; read responses.",
+    )
+    learner_tokens_total = Scalar(
+        Counter,
+        labels=("kind",),
+        logged="tokens/{kind}",
+        field={"target": "targets", "computed": "tokens"},
+        unit="tokens",
+        meaning="Tokens that the learner processed: `target` carry loss; `computed` also counts prompts, once per "
+        "group.",
+        healthy="Steady.",
+        otherwise="Falls: steps have fewer or shorter groups, check groups_closed and response_tokens.",
+    )
+    groups = Scalar(
+        OnlyLogged,
+        logged="groups",
+        field="groups",
+        unit="groups",
+        meaning="Groups in the step.",
+        healthy="admission.groups_per_step; fewer only at the end of a run.",
+        otherwise="Fewer: no group arrived for learner.batch_wait_seconds; check the selector and the engines.",
+    )
+    trajectories = Scalar(
+        OnlyLogged,
+        logged="trajectories",
+        field="trajectories",
+        unit="responses",
+        meaning="Responses in the step.",
+        healthy="groups times selector.group_size.",
+        otherwise="See groups.",
+    )
+    learner_step_seconds = Scalar(
+        Histogram,
+        labels=("phase",),
+        buckets=SECONDS,
+        logged="seconds/{phase}",
+        field="seconds",
+        unit="seconds",
+        meaning="Seconds of the step by phase: `total` and its parts. `background`: writing and sending the previous "
+        "version while this step ran; `wait`: how long the step's first update waited for that, part of `optimise`.",
+        healthy="Steady; wait near 0; publish (a copy of the weights) and checkpoint far below optimise.",
+        otherwise="wait is high: the disk or store is slow, or checkpoint_every is too small. total is high while "
+        "engines wait: use a larger learner, or fewer groups per step.",
+    )
+    policy_version = Scalar(
+        Gauge,
+        field="version",
+        unit="version",
+        meaning="The newest policy version, in the learner and as the selector knows it.",
+        healthy="Grows with each step.",
+        otherwise="Does not grow: see the alert LearnerStandsStill (infra/prometheus/alerts.yml), admission_slots and "
+        "groups_closed.",
+    )
+    logger_failures_total = Scalar(
+        Counter,
+        labels=("logger",),
+        unit="calls",
+        meaning="Calls that TensorBoard or W&B did not accept. Training continues without them.",
+        healthy="0.",
+        otherwise="The first failure is in the learner's or the selector's log, with its reason: usually a full disk.",
+    )

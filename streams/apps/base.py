@@ -13,7 +13,7 @@ from typing import Any
 
 from mode.supervisors import CrashingSupervisor
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.apps.faust_driver import LedgerConsumer, StageApp
 from streams.dead_letters import reason_of

@@ -11,8 +11,8 @@ import time
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from infra import metrics
 from infra.db.calibration import Calibration, read_calibration
+from infra.metrics import metrics
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from infra import metrics
 from infra.db.sink import ScoredRecord
+from infra.metrics import metrics
 from streams.codec import decode
 from streams.dead_letters import dead_letter
 from streams.messages import ScoredTrajectory

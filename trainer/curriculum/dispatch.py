@@ -16,8 +16,8 @@ from typing import Any
 from kafka import KafkaProducer
 from sqlalchemy import Connection, func, insert, select, update
 
-from infra import metrics
 from infra.db.models import Group
+from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import confirm, send
 from streams.codec import decode, encode, headers_of

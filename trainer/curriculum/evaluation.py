@@ -7,8 +7,8 @@ from statistics import fmean
 from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra import metrics
 from infra.db.models import Evaluation, Group
+from infra.metrics import metrics
 from streams.messages import Outcome, Purpose
 from trainer.curriculum.group_counts import given_up_groups, primary_scores
 from trainer.curriculum.lineages import Lineages

@@ -7,7 +7,7 @@ writer of these topics, and is logged as an error with its place; the audit name
 import logging
 from dataclasses import dataclass, field
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode_by_schema

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra import metrics
 from infra.db.models import Run
+from infra.metrics import metrics
 from infra.settings.load import without_secrets
 from infra.settings.tree import Settings
 

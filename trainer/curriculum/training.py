@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
-from infra import metrics
 from infra.db.models import Run
+from infra.metrics import metrics
 from infra.settings.limits import Limits
 from streams.messages import Purpose
 from trainer.curriculum import evaluation, group_counts, selection

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits
 from streams.clients import Reader

@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.learner import LoggerKind
 from infra.settings.load import without_secrets
 from infra.settings.tree import Settings

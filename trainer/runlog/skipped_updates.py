@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from infra import metrics
 from infra.files.folders import atomic_folder
+from infra.metrics import metrics
 from infra.settings.learner import LearnerSettings
 from trainer.step.batch import TrainingBatch
 from trainer.step.report import SkippedUpdate

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from infra import metrics
+from infra.metrics import metrics
 from trainer.step.batch import TrainingBatch
 from trainer.step.report import StepReport
 
@@ -36,25 +36,26 @@ def record_step(
     `version` is the one that the step made; `staleness` one number a group; `shaping` names what made the rewards that
     the step aimed at out of the scores (`reward` and `rewards` are of the raw ones). Raises OSError.
     """
-    rewards = mean_by_domain(batch)
     ages = token_ages(batch, version - 1)
-    _export(version, batch, report, staleness, rewards)
-    for age, tokens in ages.items():
-        metrics.token_staleness_versions.observe(age, tokens)
     line: dict[str, Any] = asdict(report) | {
         "at": time.time(),
         "lineage": lineage,
         "version": version,
-        "rewards": rewards,
+        "rewards": mean_by_domain(batch),
         "reward": fmean(t.score for t in batch.trajectories),
         "trajectories": len(batch.trajectories),
         "groups": len(batch.groups),
         "staleness": list(staleness),
+        "staleness_mean": fmean(staleness),
+        "staleness_max": max(staleness),
         "token_staleness": sum(age * tokens for age, tokens in ages.items()) / max(sum(ages.values()), 1),
         "token_staleness_quantiles": quantiles(ages),
+        "skipped_updates": len(report.skipped),
         "shaping": shaping,
         "response_tokens": batch.targets / len(batch.trajectories),
     }
+    metrics.set_gauges(line)
+    _count(batch, report, staleness, ages)
     with path.open("ab") as file:
         file.write(msgspec.json.encode(line) + b"\n")
     return line
@@ -88,31 +89,15 @@ def _at_rank(counts: Mapping[int, int], rank: int) -> int:
     return 0
 
 
-def _export(
-    version: int, batch: TrainingBatch, report: StepReport, staleness: Sequence[int], rewards: dict[str, float]
-) -> None:
-    metrics.policy_version.set(version)
+def _count(batch: TrainingBatch, report: StepReport, staleness: Sequence[int], ages: Mapping[int, int]) -> None:
+    """Moves the counters and histograms; `skipped_updates` counts each update when it is skipped."""
     metrics.learner_tokens_total.labels("target").inc(report.targets)
     metrics.learner_tokens_total.labels("computed").inc(report.tokens)
     for phase, seconds in report.seconds.items():
         metrics.learner_step_seconds.labels(phase).observe(seconds)
     for age in staleness:
         metrics.staleness_versions.observe(age)
-    for domain, reward in rewards.items():
-        metrics.learner_reward.labels(domain).set(reward)
+    for age, tokens in ages.items():
+        metrics.token_staleness_versions.observe(age, tokens)
     for trajectory in batch.trajectories:
         metrics.response_tokens.labels(trajectory.domain).observe(len(trajectory.logprobs))
-    metrics.learner_loss.labels("policy").set(report.policy_loss)
-    metrics.learner_loss.labels("value").set(report.value_loss)
-    metrics.learner_loss.labels("positive_nll").set(report.nll_loss)
-    metrics.learner_importance_weight.set(report.importance_weight)
-    metrics.learner_importance_clip_fraction.set(report.importance_clip_fraction)
-    metrics.learner_kl.set(report.kl)
-    metrics.learner_shaped_reward.set(report.shaped_reward)
-    metrics.learner_entropy.set(report.entropy)
-    metrics.learner_clip_fraction.set(report.clip_fraction)
-    metrics.learner_gradient_norm.labels("policy").set(report.policy_gradient_norm)
-    metrics.learner_gradient_norm.labels("value").set(report.value_gradient_norm)
-    if report.logprob_diff_mean is not None and report.logprob_diff_max is not None:
-        metrics.learner_logprob_diff.labels("mean").set(report.logprob_diff_mean)
-        metrics.learner_logprob_diff.labels("max").set(report.logprob_diff_max)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode
 from streams.messages import PolicyVersion

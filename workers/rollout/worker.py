@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, make_consumer, make_producer, publish, send
 from streams.codec import DecodeError, decode

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.messages import Rollout, Status
 from workers.scoring.heartbeat import Heartbeat
 from workers.verifiers.base import Verdict

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.genrm import GenRMSettings
 from streams.messages import Rollout, Status
 from streams.route_headers import judgeable
@@ -152,7 +152,7 @@ class JudgeScorer:
         report = self._watch.note(answers)
         metrics.canaries_total.inc(report.judged)
         metrics.canary_false_positives_total.inc(report.fooled)
-        metrics.canary_rate.set(report.rate)
+        metrics.canary_false_positive_share.set(report.rate)
         metrics.canary_alarm.set(report.alarm)
         if report.alarm:
             log.warning(

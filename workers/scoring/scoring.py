@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.codec import DecodeError, encode, header, headers_of
 from streams.dead_letters import dead_letter
 from streams.messages import Rollout, Route, ScoredTrajectory, Status

@@ -9,7 +9,7 @@ import torch
 from kafka import KafkaConsumer, TopicPartition
 from support.rollout_loop import Loop, read_until, rollouts_of
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.codec import header
 from streams.dead_letters import parse

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import REGISTRY, Histogram
 
-from infra import metrics
+import infra
+from infra.metrics import metrics
+from infra.scalars import SCALARS, OnlyLogged
+from infra.scalars.weighted_histogram import WeightedHistogram
 from infra.services import Service
 from infra.settings.tree import MetricsSettings
-from infra.weighted_histogram import WeightedHistogram
 
-INFRA = Path(metrics.__file__).parent
+INFRA = Path(infra.__file__).parent
 OF_EVERY_TARGET = {"instance", "job", "service"}
 """Prometheus sets the first two, infra/prometheus/prometheus.yml the third."""
 OF_EVERY_PROCESS = {
@@ -28,19 +30,13 @@ MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 
 
 def series() -> dict[str, set[str]]:
-    """Every series that infra.metrics makes -> its labels."""
+    """Every series that the table of scalars makes -> its labels."""
     found = dict(OF_EVERY_PROCESS)
-    for value in vars(metrics).values():
-        if isinstance(value, WeightedHistogram):
-            found |= {f"{value._name}_bucket": {"le"}, f"{value._name}_sum": set(), f"{value._name}_count": set()}
-        if value.__class__.__module__ != "prometheus_client.metrics" or value.__class__ is type:
-            continue
-        name, labels = value._name, set(value._labelnames)
-        if isinstance(value, Counter):
-            found[f"{name}_total"] = labels
-        elif isinstance(value, Histogram):
+    for row in SCALARS:
+        name, labels = f"rewardstream_{row.name}", set(row.labels)
+        if row.kind in {Histogram, WeightedHistogram}:
             found |= {f"{name}_bucket": labels | {"le"}, f"{name}_sum": labels, f"{name}_count": labels}
-        else:
+        elif row.kind is not OnlyLogged:
             found[name] = labels
     return found
 
@@ -80,6 +76,7 @@ def problems(expression: str) -> list[str]:
 
 
 def test_series_are_those_that_the_registry_serves() -> None:
+    assert metrics.policy_version
     served = {
         sample.name
         for family in REGISTRY.collect()

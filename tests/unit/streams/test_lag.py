@@ -1,6 +1,6 @@
 import pytest
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.lag import LagWatchdog, StalledError, lag_of, publish_lag
 from streams.records import TopicPartition
 

@@ -5,15 +5,15 @@ Invariant: told once for each change, not once a process or verdict.
 
 import logging
 
-from infra.metrics import sandbox_isolation
+from infra.metrics import metrics
 from workers.sandbox.base import Isolation
 
 log = logging.getLogger(__name__)
 
 
 def announce(isolation: Isolation) -> None:
-    sandbox_isolation.clear()
-    sandbox_isolation.labels(isolation.name, ", ".join(isolation.missing)).set(1)
+    metrics.sandbox_isolation.clear()
+    metrics.sandbox_isolation.labels(isolation.name, ", ".join(isolation.missing)).set(1)
     if not isolation.enforced:
         log.error("no program of the model can be judged, since no sandbox works: %s", isolation.why)
     elif isolation.name == "bubblewrap":

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from infra.metrics import verifier_kills_total
+from infra.metrics import metrics
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.sandbox.factory import sweep
@@ -72,7 +72,7 @@ class VerifierPool:
         try:
             return await self._judge(name, data)
         except TimeoutError:
-            verifier_kills_total.labels("timeout").inc()
+            metrics.verifier_kills_total.labels("timeout").inc()
             score, status, why = 0.0, Status.TIMEOUT, f"no verdict in {self._budget(name)} s"
         except NotStartedError as error:
             score, status, why = None, Status.INFRA_ERROR, str(error)
@@ -135,7 +135,7 @@ class VerifierPool:
         except DiedError:
             if self._closed:
                 raise NotStartedError("the verifier pool was closed") from None
-            verifier_kills_total.labels("death").inc()
+            metrics.verifier_kills_total.labels("death").inc()
             raise
         finally:  # also on cancellation: a process whose answer nobody awaits would answer the next job with it
             try:

@@ -1,76 +1,86 @@
-"""The table of scalars: whole, said once, and what its page shows."""
+"""The table of scalars: each metric is defined once, measured by a step under its field, and told on the page."""
 
 import json
 import re
 from dataclasses import fields
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
 
-from infra import metrics
-from infra.scalars import SCALARS, Scalar, of_logged, of_metric
+from infra.metrics import Metrics, metrics
+from infra.scalars import SCALARS, Scalar, of_logged
 from infra.scalars.page import PAGE, page
 from trainer.runlog.names import scalars_of_step
 from trainer.step.report import StepReport
 
 PREFIX = "rewardstream_"
-NO_SCALARS = {"value_only"}
-"""Of a step's report: a mode, told by its constant losses."""
-
-
-def exported() -> set[str]:
-    assert metrics.policy_version
-    return {family.name.removeprefix(PREFIX) for family in REGISTRY.collect() if family.name.startswith(PREFIX)}
 
 
 def full_line() -> dict:
     """A step that measured everything, each number another one."""
     report = {field.name: float(place + 1) for place, field in enumerate(fields(StepReport))}
-    report |= {"skipped": [{}, {}], "seconds": {"total": 2.5, "publish": 0.5}}
+    report |= {"skipped": [{}, {}], "skipped_updates": 2, "version": 3, "seconds": {"total": 2.5, "publish": 0.5}}
     return report | {
         "reward": 0.5,
         "rewards": {"mathematics": 0.25},
-        "staleness": [0, 2],
+        "staleness_mean": 1.0,
+        "staleness_max": 2,
         "token_staleness": 0.75,
-        "token_staleness_quantiles": {"p50": 0, "max": 2},
+        "token_staleness_quantiles": {"p50": 0, "p90": 1, "p99": 2, "max": 2},
         "groups": 2,
         "trajectories": 8,
         "response_tokens": 12.5,
     }
 
 
-def test_every_exported_scalar_is_in_the_table_and_none_beside():
-    assert exported() == {scalar.metric for scalar in SCALARS if scalar.metric}
+def test_prometheus_serves_the_table_and_nothing_else():
+    assert metrics.policy_version
+    served = {
+        family.name.removeprefix(PREFIX): family.documentation
+        for family in REGISTRY.collect()
+        if family.name.startswith(PREFIX)
+    }
+    assert served == {scalar.metric: scalar.help for scalar in SCALARS if scalar.metric}
 
 
-def test_prometheus_says_what_the_table_says():
-    for family in REGISTRY.collect():
-        if family.name.startswith(PREFIX):
-            assert family.documentation == of_metric(family.name.removeprefix(PREFIX)).help
-
-
-def test_every_scalar_of_a_step_is_logged_under_a_name_of_the_table():
+def test_every_number_of_a_step_is_logged_under_a_name_of_the_table():
     line = full_line()
     named = scalars_of_step(line)
     assert all(of_logged(name) for name in named)
-    left_out = {
-        field.name
-        for field in fields(StepReport)
-        if isinstance(line[field.name], float) and line[field.name] not in named.values()
-    }
-    assert left_out == NO_SCALARS
+    numbers = {field.name for field in fields(StepReport) if isinstance(line[field.name], float)}
+    assert {name for name in numbers if line[name] not in named.values()} == set()
     assert (named["reward/mathematics"], named["seconds/publish"], named["skipped_updates"]) == (0.25, 0.5, 2)
     assert (named["staleness/mean"], named["staleness/max"], named["token_staleness/p50"]) == (1, 2, 0)
 
 
-def test_every_logged_name_of_the_table_is_logged():
-    of_steps = {of_logged(name).logged for name in scalars_of_step(full_line())}
-    assert {scalar.logged for scalar in SCALARS if scalar.logged} == of_steps | {"heldout/{domain}"}
+def test_every_logged_name_of_the_table_is_of_a_step_or_an_evaluation():
+    assert [scalar.name for scalar in SCALARS if scalar.logged and not scalar.field] == ["heldout_score"]
+    assert all(scalar.values(full_line()) for scalar in SCALARS if scalar.field)
 
 
 def test_what_a_step_did_not_measure_is_not_logged():
     named = scalars_of_step(full_line() | {"explained_variance": None, "kl": float("nan")})
     assert not named.keys() & {"explained_variance", "kl"}
+
+
+def test_a_step_sets_the_gauges_of_its_fields():
+    registry = CollectorRegistry()
+    mine = Metrics(registry)
+    mine.set_gauges(full_line())
+    mine.set_gauges(full_line() | {"rewards": {"knowledge": 0.5}, "logprob_diff_mean": None, "version": 4})
+    values = {
+        "policy_version": 4,
+        "learner_entropy": full_line()["entropy"],
+        "learner_logprob_difference": full_line()["logprob_diff_mean"],
+        "learner_tokens_total": None,  # a counter is moved where tokens are counted
+    }
+    labels = {"learner_logprob_difference": {"kind": "mean"}, "learner_tokens_total": {"kind": "target"}}
+    for name, value in values.items():
+        assert registry.get_sample_value(PREFIX + name, labels.get(name, {})) == value
+    rewards = [
+        registry.get_sample_value(f"{PREFIX}learner_reward", {"domain": name}) for name in ("mathematics", "knowledge")
+    ]
+    assert rewards == [0.25, 0.5]
 
 
 @pytest.mark.parametrize("scalar", SCALARS, ids=lambda scalar: scalar.metric or scalar.logged)
@@ -90,7 +100,7 @@ def vocabulary() -> set[str]:
     return settings | names | {"zero_variance"}
 
 
-def test_names_are_said_once():
+def test_names_are_used_once():
     for names in ([s.metric for s in SCALARS if s.metric], [s.logged for s in SCALARS if s.logged]):
         assert len(names) == len(set(names))
 

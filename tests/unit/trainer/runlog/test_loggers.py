@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.scalars import of_logged
 from infra.settings.tree import Settings
 from trainer.runlog import loggers as loggers_module

@@ -5,8 +5,8 @@ import pytest
 from support.ppo_cases import GROUP, changed
 from support.trajectories import trajectory
 
-from infra import metrics
 from infra.cli.errors import ExitCode, explain
+from infra.metrics import metrics
 from trainer.runlog import skipped_updates
 from trainer.runlog.skipped_updates import DivergedError
 from trainer.step.batch import pack_batch

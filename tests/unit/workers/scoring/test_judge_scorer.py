@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.examples import ROLLOUT
 
-from infra import metrics
+from infra.metrics import metrics
 from infra.settings.genrm import GenRMSettings
 from streams.messages import Question, Rollout, Status
 from workers.judges.base import JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
@@ -153,7 +153,7 @@ def test_a_judge_that_canaries_fool_raises_the_alarm(caplog: pytest.LogCaptureFi
     assert metrics.canary_alarm._value.get() == 0  # fifty are too few to tell
     asyncio.run(under_test.score([asked("abc")]))
     assert metrics.canary_alarm._value.get() == 1
-    assert metrics.canary_rate._value.get() == pytest.approx(0.02)
+    assert metrics.canary_false_positive_share._value.get() == pytest.approx(0.02)
     assert "2.0 % of the latest canaries" in caplog.text
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import virtual_time
 from support.examples import ROLLOUT
 
-from infra import metrics
+from infra.metrics import metrics
 from streams.messages import Question, Rollout, Status
 from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.retrying import Outage, Retry, RetryingScorer

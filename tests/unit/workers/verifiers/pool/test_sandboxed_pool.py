@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.metrics import sandbox_isolation
+from infra.metrics import metrics
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.sandbox import cgroups, subprocess_backend
@@ -90,7 +90,7 @@ def test_a_process_killed_over_a_program_costs_no_verdict() -> None:
 
 
 def shown() -> dict[tuple[str, str], float]:
-    samples = next(iter(sandbox_isolation.collect())).samples
+    samples = next(iter(metrics.sandbox_isolation.collect())).samples
     return {(sample.labels["name"], sample.labels["missing"]): sample.value for sample in samples}
 
 

@@ -1,4 +1,4 @@
-"""A Prometheus histogram whose observations come with counts: a million tokens of three ages are three calls."""
+"""A Prometheus histogram whose observations have counts: a million tokens of three ages take three calls."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -9,12 +9,12 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 
 class WeightedHistogram(Collector):
-    """Cumulative buckets, count and sum, as a histogram of prometheus_client without labels exports them."""
+    """Exports cumulative buckets, count and sum, as an unlabelled histogram of prometheus_client does."""
 
     def __init__(
         self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry = REGISTRY
     ) -> None:
-        """`buckets`: upper bounds, ascending; infinity is added."""
+        """`buckets`: ascending upper bounds; infinity is added."""
         self._name, self._documentation = name, documentation
         self._bounds = [*map(float, buckets), float("inf")]
         self._counts = [0] * len(self._bounds)
