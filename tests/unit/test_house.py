@@ -1,5 +1,6 @@
-"""The layers contracts cover every module."""
+"""The layers contracts cover every module, and pages name files that exist."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,8 @@ PACKAGES = ("streams", "workers", "trainer", "infra")
 APART = ("infra.install", "infra.migrations", "workers.verifiers.example")
 """Scripts and a user's example: nothing of the project imports them."""
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+
+_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
 def modules() -> dict[str, Path]:
@@ -37,3 +40,19 @@ def test_every_room_that_a_contract_orders_is_ordered_whole() -> None:
         parents = {room.rpartition(".")[0] for room in rooms}
         inside = [name for name in modules() if is_in(name, parents) and name not in parents]
         assert [name for name in inside if not is_in(name, rooms)] == [], contract["name"]
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(page for package in PACKAGES for page in (ROOT / package).rglob("*.md"))]
+    links = [(page, link) for page in pages for link in _LINK.findall(page.read_text(encoding="utf-8"))]
+    assert links
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_code_map_names_every_floor() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = {link.removesuffix(".py") for link in _LINK.findall(readme)}
+    floors = {floor.replace(".", "/") for floor in layers_of(CONTRACTS[0])}
+    small = {"infra/weighted_histogram", "infra/scrape"}
+    missing = [floor for floor in floors - small if not any(link.startswith(floor) for link in linked)]
+    assert [floor for floor in missing if not floor.startswith("streams/")] == []
