@@ -19,9 +19,9 @@ from streams.messages import Purpose
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from streams.rescored_topics import ScorerId
     from workers.scoring.rescore.run import RescoreResult
     from workers.scoring.rescore.selection import RescoreSelection
+    from workers.scoring.rescore.topics import ScorerId
 
 _PROGRESS_SECONDS = 10.0
 
@@ -60,8 +60,8 @@ def rescore(
 
     Exit code 1 where rollouts could not be scored: they are no zeros, and the same command tries them again.
     """
-    from streams.rescored_topics import ScorerId
     from workers.scoring.rescore.selection import RescoreSelection
+    from workers.scoring.rescore.topics import ScorerId
 
     try:
         wanted = ScorerId.parse(scorer)
@@ -136,10 +136,10 @@ async def _rescore(
     from infra.report.rescored import summarise
     from infra.report.rescored_files import write_files
     from streams.clients import make_producer
-    from streams.rescored_topics import create_rescored_topic
     from workers.scoring.open_scorer import open_scorer
     from workers.scoring.rescore.compare import read_pairs
     from workers.scoring.rescore.run import RescoreRun
+    from workers.scoring.rescore.topics import create_rescored_topic
 
     async with AsyncExitStack() as closing:
         scorer = await closing.enter_async_context(open_scorer(wanted, settings))

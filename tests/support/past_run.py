@@ -31,10 +31,10 @@ from streams.messages import (
     rollout_id,
 )
 from streams.records import Record
-from streams.rescored_topics import ScorerId, rescored_topic
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 from support.examples import EXAMPLES, ROLLOUT
+from workers.scoring.rescore.topics import ScorerId, rescored_topic
 from workers.verifiers.registry import load_verifier
 
 MATH = Question(prompt="What is 2 + 3?", verifier="math", ground_truth="5")

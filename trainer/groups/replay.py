@@ -15,9 +15,9 @@ from streams.clients import LogReader
 from streams.codec import DecodeError, decode
 from streams.messages import ScoredTrajectory, Status
 from streams.records import Record
-from streams.rescored_topics import ScorerId, rescored_topic, rescored_topics
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
+from workers.scoring.rescore.topics import ScorerId, rescored_topic, rescored_topics
 
 
 class ReplayError(RuntimeError):

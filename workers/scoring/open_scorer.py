@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from infra.settings.tree import Settings
 from streams.messages import Route
-from streams.rescored_topics import GENRM, ScorerId
 from workers.judges.canary import canary_requests
 from workers.judges.factory import build_judge
+from workers.scoring.rescore.topics import GENRM, ScorerId
 from workers.scoring.retrying import Retry, Scorer
 from workers.scoring.scorers import JudgeScorer, VerifierOverride, VerifierScorer
 from workers.scoring.veto import VetoScorer

@@ -16,8 +16,8 @@ from infra.db.rescores import RESCORED
 from streams.clients import confirm, publish, send
 from streams.messages import Purpose, Question
 from streams.records import Output
-from streams.rescored_topics import rescored_topics
 from streams.topics import Topic
+from workers.scoring.rescore.topics import rescored_topics
 
 
 def test_new_scores_lie_beside_the_old_and_running_again_adds_nothing(

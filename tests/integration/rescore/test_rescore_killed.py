@@ -10,7 +10,7 @@ from support.past_run import INSTALLED, RIGHT, WRONG, PastRun
 
 from infra.db.models import Score
 from streams.clients import LogReader
-from streams.rescored_topics import ScorerId, rescored_topic, rescored_topics
+from workers.scoring.rescore.topics import ScorerId, rescored_topic, rescored_topics
 
 GROUPS, SIZE = 300, 4
 """Several seconds of verdicts, so that the kill comes before their end on a fast machine too."""

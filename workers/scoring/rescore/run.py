@@ -18,11 +18,11 @@ from streams.clients import LogReader, confirm, send
 from streams.codec import DecodeError, decode
 from streams.messages import Rollout, ScoredTrajectory
 from streams.records import Record
-from streams.rescored_topics import rescored_topic, rescored_topics
 from streams.scored_rows import row_of
 from streams.topics import Topic, topic_name
 from workers.scoring.open_scorer import InstalledScorer
 from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
+from workers.scoring.rescore.topics import rescored_topic, rescored_topics
 from workers.scoring.retrying import RetryingScorer
 from workers.scoring.scoring import Scoring
 

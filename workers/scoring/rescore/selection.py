@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from streams.codec import DecodeError
 from streams.messages import Purpose, Question, Rollout
 from streams.records import Record
-from streams.rescored_topics import GENRM
 from streams.validate import decode_rollout
+from workers.scoring.rescore.topics import GENRM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
