@@ -19,7 +19,7 @@ class TopicMismatchError(RuntimeError):
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """One for every topic of the run, named with its prefix."""
-    return [_spec(settings.topics, settings.broker, topic) for topic in Topic]
+    return [_spec_of_topic(settings.topics, settings.broker, topic) for topic in Topic]
 
 
 def create_topics(broker: BrokerSettings, bootstrap: str, specs: Iterable[TopicSpec], replication: int = 1) -> None:
@@ -44,7 +44,7 @@ def create_topics(broker: BrokerSettings, bootstrap: str, specs: Iterable[TopicS
         found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(sorted(wanted))}
     finally:
         admin.close()
-    _check(wanted, found)
+    _require_partitions(wanted, found)
 
 
 def require_topics(settings: Settings, bootstrap: str) -> None:
@@ -71,7 +71,7 @@ def list_topics(broker: BrokerSettings, bootstrap: str, prefix: str = "") -> dic
     return {name: topics[name] for topic in Topic if (name := topic_name(prefix, topic)) in topics}
 
 
-def _spec(topics: TopicSettings, broker: BrokerSettings, topic: Topic) -> TopicSpec:
+def _spec_of_topic(topics: TopicSettings, broker: BrokerSettings, topic: Topic) -> TopicSpec:
     compacted = topic is Topic.POLICY_VERSIONS
     hours = topics.retention_hours * (_DEAD_LETTER_RETENTION if topic is Topic.DEAD_LETTERS else 1)
     config = {
@@ -84,7 +84,7 @@ def _spec(topics: TopicSettings, broker: BrokerSettings, topic: Topic) -> TopicS
     return TopicSpec(name=topic_name(topics.prefix, topic), partitions=partitions, config=config)
 
 
-def _check(wanted: dict[str, TopicSpec], found: dict[str, int]) -> None:
+def _require_partitions(wanted: dict[str, TopicSpec], found: dict[str, int]) -> None:
     wrong = [
         f"{name} has {found.get(name, 0)} partitions instead of {spec.partitions}"
         for name, spec in wanted.items()

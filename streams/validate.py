@@ -15,7 +15,7 @@ def decode_rollout(record: Record) -> Rollout:
 
 def check_rollout(rollout: Rollout) -> None:
     """Raises DecodeError."""
-    lengths = [_tokens(number, segment) for number, segment in enumerate(rollout.segments)]
+    lengths = [_count_tokens(number, segment) for number, segment in enumerate(rollout.segments)]
     made = sum(
         count for count, segment in zip(lengths, rollout.segments, strict=True) if segment.source is Source.POLICY
     )
@@ -24,7 +24,7 @@ def check_rollout(rollout: Rollout) -> None:
         raise DecodeError(f"rollout {rollout.rollout_id}: spans cover {covered} of {made} policy tokens")
 
 
-def _tokens(number: int, segment: Segment) -> int:
+def _count_tokens(number: int, segment: Segment) -> int:
     """Raises DecodeError."""
     tokens, rest = divmod(len(segment.token_ids), TOKEN_DTYPE.itemsize)
     if rest:

@@ -111,7 +111,7 @@ class BatchAgent:
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         name = topic_name(settings.topics.prefix, stage.source)
         self._topic = app.topic(name, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes)
-        app.agent(self._topic, name=stage.name, concurrency=1)(self._run)
+        app.agent(self._topic, name=stage.name, concurrency=1)(self._take_batches)
 
     @property
     def consumer(self) -> LedgerConsumer:
@@ -129,37 +129,37 @@ class BatchAgent:
         self._draining = True
         await self._idle.wait()
 
-    async def _run(self, stream: Any) -> None:
+    async def _take_batches(self, stream: Any) -> None:
         async for events in stream.noack_take(self._stage.batch, self._stage.max_batch_wait_seconds):
             if self._draining:
-                await _for_ever()
+                await _wait_forever()
             self._idle.clear()
             try:
                 async with self._stage.heartbeat.watch():
-                    await self._work(events)
+                    await self._process_batch(events)
             except Exception as error:  # noqa: BLE001 (handed to the process, which logs it and exits)
                 self.failure.set_result(error)
                 # Faust acknowledges what an agent leaves behind, so a failed agent waits for the process to end.
-                await _for_ever()
+                await _wait_forever()
             for event in events:
                 await stream.ack(event)
             self._idle.set()
 
-    async def _work(self, events: list[Any]) -> None:
-        records = [_record_of(event.message) for event in events]
+    async def _process_batch(self, events: list[Any]) -> None:
+        records = [_record_from_message(event.message) for event in events]
         outputs = await self._handler(records)
-        deliveries = [await self._send(output) for output in outputs]
+        deliveries = [await self._send_output(output) for output in outputs]
         await asyncio.gather(*deliveries)
         for record in records:
             self.consumer.ledger.done(record.place)
-        self._count(records, outputs)
+        self._count_batch(records, outputs)
 
-    async def _send(self, output: Output) -> Awaitable[object]:
+    async def _send_output(self, output: Output) -> Awaitable[object]:
         """Resolves when the broker acknowledged it."""
         producer = self._app.producer
         return await producer.send(output.topic, output.key, output.value, None, None, list(output.headers))
 
-    def _count(self, records: list[Record], outputs: list[Output]) -> None:
+    def _count_batch(self, records: list[Record], outputs: list[Output]) -> None:
         for topic, count in Counter(record.topic for record in records).items():
             metrics.messages_total.labels(self._stage.name, topic).inc(count)
         for output in outputs:
@@ -167,7 +167,7 @@ class BatchAgent:
                 metrics.dead_letters_total.labels(self._stage.name, reason_of(output)).inc()
 
 
-def _record_of(message: Any) -> Record:
+def _record_from_message(message: Any) -> Record:
     return Record(
         message.topic,
         message.partition,
@@ -179,5 +179,5 @@ def _record_of(message: Any) -> Record:
     )
 
 
-async def _for_ever() -> None:
+async def _wait_forever() -> None:
     await asyncio.get_running_loop().create_future()

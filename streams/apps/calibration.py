@@ -26,16 +26,16 @@ async def keep_calibration(engine: Engine, run_id: str, every_seconds: float = _
     while True:
         started = time.monotonic()
         try:
-            rows = await asyncio.to_thread(_read, engine, run_id)
+            rows = await asyncio.to_thread(_read_rows, engine, run_id)
         except SQLAlchemyError as error:
             log.warning("calibration is not read: %s", error)
         else:
             for row in rows:
-                show(row)
+                set_metrics(row)
         await asyncio.sleep(max(every_seconds, (time.monotonic() - started) / _SHARE))
 
 
-def show(row: Calibration) -> None:
+def set_metrics(row: Calibration) -> None:
     labels = (row.domain, row.verifier, row.judge)
     metrics.calibration_pairs.labels(*labels).set(row.pairs)
     metrics.calibration_agreement.labels(*labels).set(row.agreement)
@@ -46,6 +46,6 @@ def show(row: Calibration) -> None:
         metrics.calibration_under_scoring.labels(*labels).set(row.under_scoring)
 
 
-def _read(engine: Engine, run_id: str) -> list[Calibration]:
+def _read_rows(engine: Engine, run_id: str) -> list[Calibration]:
     with engine.connect() as connection:
         return list(read_calibration(connection, run_id))

@@ -58,7 +58,7 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
             )
 
             async def reload() -> None:
-                await _exchange(scorer, settings if reread is None else await asyncio.to_thread(reread))
+                await _exchange_judge(scorer, settings if reread is None else await asyncio.to_thread(reread))
                 await pool.renew()
 
             yield StageHandlers(scoring.handle, reload)
@@ -69,7 +69,7 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
     run_stage(settings, bootstrap, stage, work)
 
 
-async def _exchange(scorer: JudgeScorer, settings: Settings) -> None:
+async def _exchange_judge(scorer: JudgeScorer, settings: Settings) -> None:
     """Both judges are in memory until the old one has given its last answer. Raises what loading a judge raises."""
     judge = await asyncio.to_thread(build_judge, settings.genrm, settings.run.prepared)
     await scorer.exchange(judge, settings.genrm)

@@ -47,29 +47,29 @@ def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_work: OpenH
 
 
 async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_work: OpenHandlers) -> None:
-    stopping = _stop_signal()
+    stopping = _listen_for_stop()
     reloading = Reloading(stage.name)
     async with AsyncExitStack() as stack:
         opening = asyncio.ensure_future(stack.enter_async_context(open_work()))
         either: set[asyncio.Future[Any]] = {opening, stopping}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
-            _leave(0)
+            _exit_now(0)
         app = build_app(settings, bootstrap, stage)
         reloading.serve(opening.result().reload)
         agent = BatchAgent(app, settings, stage, opening.result().handle)
-        work = asyncio.ensure_future(_work(app, agent, stage))
-        error = await _until_over(app, agent, work, stopping)
+        work = asyncio.ensure_future(_run_app(app, agent, stage))
+        error = await _wait_for_end(app, agent, work, stopping)
         if error is not None:
             log.error("stage %s failed; its open batch is done again after the restart", stage.name, exc_info=error)
-        drained = error is not None or await _bounded(_drain(app, agent), _DRAIN_SECONDS)
+        drained = error is not None or await _finish_within(_drain(app, agent), _DRAIN_SECONDS)
         work.cancel()
-        stopped = await _bounded(app.stop(), _STOP_SECONDS)
+        stopped = await _finish_within(app.stop(), _STOP_SECONDS)
     if error is not None or not (drained and stopped):
-        _leave(0 if error is None else 1)
+        _exit_now(0 if error is None else 1)
 
 
-def _stop_signal() -> asyncio.Future[None]:
+def _listen_for_stop() -> asyncio.Future[None]:
     """Resolves at the first SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stopping: asyncio.Future[None] = loop.create_future()
@@ -83,7 +83,7 @@ def _stop_signal() -> asyncio.Future[None]:
     return stopping
 
 
-async def _work(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
+async def _run_app(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
     """Start, then watch over the lag for ever. Raises StalledError, and what Faust's start raises."""
     await app.start()
     log.info("serving %s as group %s", stage.source, app.conf.id)
@@ -97,7 +97,7 @@ async def _work(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
         await asyncio.sleep(_OBSERVE_SECONDS)
 
 
-async def _until_over(
+async def _wait_for_end(
     app: StageApp, agent: BatchAgent, work: asyncio.Future[None], stopping: asyncio.Future[None]
 ) -> BaseException | None:
     """What failed; None when the process was asked to stop."""
@@ -121,14 +121,14 @@ async def _drain(app: StageApp, agent: BatchAgent) -> None:
     await app.consumer.commit()
 
 
-def _leave(code: int) -> NoReturn:
+def _exit_now(code: int) -> NoReturn:
     """End at once: a judge's thread cannot be interrupted, and the interpreter would wait for it."""
     log.warning("leaving with code %d; what was not finished is done again after the restart", code)
     logging.shutdown()
     os._exit(code)
 
 
-async def _bounded(work: Awaitable[object], seconds: float) -> bool:
+async def _finish_within(work: Awaitable[object], seconds: float) -> bool:
     """Whether it ended in time; what it raises is logged, since the process is ending anyway."""
     try:
         async with asyncio.timeout(seconds):

@@ -17,18 +17,18 @@ class Reloading:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._wished = asyncio.Event()
+        self._requested = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wished.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._requested.set)
 
     def serve(self, reload: Callable[[], Awaitable[None]] | None) -> None:
         """From now on, for the loop's lifetime; None says that this stage has nothing to load."""
-        self._task = asyncio.ensure_future(self._serve(reload))
+        self._task = asyncio.ensure_future(self._serve_requests(reload))
 
-    async def _serve(self, reload: Callable[[], Awaitable[None]] | None) -> None:
+    async def _serve_requests(self, reload: Callable[[], Awaitable[None]] | None) -> None:
         while True:
-            await self._wished.wait()
-            self._wished.clear()
+            await self._requested.wait()
+            self._requested.clear()
             if reload is None:
                 log.info("SIGHUP: stage %s has no scorer to load anew", self._stage)
                 continue

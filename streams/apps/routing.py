@@ -28,9 +28,9 @@ class Routing:
 
     def route(self, record: Record) -> list[Output]:
         try:
-            route = _route(ROUTE_HEADER, header(record.headers, ROUTE_HEADER))
+            route = _parse_route(ROUTE_HEADER, header(record.headers, ROUTE_HEADER))
             other = header(record.headers, SHADOW_ROUTE_HEADER)
-            shadow = None if other is None else _route(SHADOW_ROUTE_HEADER, other)
+            shadow = None if other is None else _parse_route(SHADOW_ROUTE_HEADER, other)
         except UnknownRouteError as error:
             return [dead_letter(record, error, self.stage, self.dead_letters)]
         outputs = [Output(self.topics[route], record.key, record.value, record.headers)]
@@ -40,7 +40,7 @@ class Routing:
         return outputs
 
 
-def _route(name: str, value: str | None) -> Route:
+def _parse_route(name: str, value: str | None) -> Route:
     """Raises UnknownRouteError."""
     try:
         return Route(value or "")

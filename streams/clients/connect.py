@@ -33,7 +33,7 @@ def require_broker(settings: BrokerSettings, bootstrap: str) -> None:
     limit = settings.connect_timeout_seconds
     deadline = time.monotonic() + limit
     while True:
-        failures = [_refusal(address, deadline) for address in _addresses(bootstrap)]
+        failures = [_try_connect(address, deadline) for address in _parse_addresses(bootstrap)]
         if not failures:
             raise BrokerUnavailableError(bootstrap, 0, "the list of addresses is empty")
         if None in failures:
@@ -67,7 +67,7 @@ def make_admin(settings: BrokerSettings, bootstrap: str) -> KafkaAdminClient:
     return connected(settings, bootstrap, lambda: KafkaAdminClient(**common_options(settings, bootstrap)))
 
 
-def _addresses(bootstrap: str) -> list[tuple[str, int]]:
+def _parse_addresses(bootstrap: str) -> list[tuple[str, int]]:
     pairs = [item.strip().rpartition(":") for item in bootstrap.split(",") if item.strip()]
     try:
         return [(host.strip("[]"), int(port)) for host, _, port in pairs]
@@ -75,7 +75,7 @@ def _addresses(bootstrap: str) -> list[tuple[str, int]]:
         raise ValueError(f"broker.bootstrap_servers: {bootstrap!r} is not HOST:PORT[,HOST:PORT...]") from error
 
 
-def _refusal(address: tuple[str, int], deadline: float) -> OSError | None:
+def _try_connect(address: tuple[str, int], deadline: float) -> OSError | None:
     left = max(deadline - time.monotonic(), _RETRY_SECONDS)
     try:
         socket.create_connection(address, timeout=left).close()

@@ -57,7 +57,7 @@ class LogReader:
             if self._partitions:
                 self._consumer.assign(self._partitions)
                 self._consumer.seek_to_beginning(*self._partitions)
-                self._start_at(settings, bootstrap, start or {})
+                self._seek_to(settings, bootstrap, start or {})
         except BaseException:
             self._consumer.close()
             raise
@@ -120,7 +120,7 @@ class LogReader:
             raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
         return [KafkaTopicPartition(topic, number) for number in sorted(numbers)]
 
-    def _start_at(self, settings: BrokerSettings, bootstrap: str, start: Mapping[TopicPartition, int]) -> None:
+    def _seek_to(self, settings: BrokerSettings, bootstrap: str, start: Mapping[TopicPartition, int]) -> None:
         asked = {KafkaTopicPartition(*partition): offset for partition, offset in start.items()}
         wanted = {partition: offset for partition, offset in asked.items() if partition in self._partitions}
         if not wanted:
@@ -128,7 +128,7 @@ class LogReader:
         first = self._consumer.beginning_offsets(list(wanted), timeout_ms=self._timeout_ms)
         last = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
         doubtful = {partition: last[partition] for partition, offset in wanted.items() if offset >= last[partition]}
-        self._fetched = _fetched_ends(settings, bootstrap, doubtful)
+        self._fetched = _fetch_ends(settings, bootstrap, doubtful)
         last.update(self._fetched)
         for partition, offset in wanted.items():
             if not first[partition] <= offset <= last[partition]:
@@ -140,7 +140,7 @@ class LogReader:
             self._consumer.seek(partition, offset)
 
 
-def _fetched_ends(
+def _fetch_ends(
     settings: BrokerSettings, bootstrap: str, listed: Mapping[KafkaTopicPartition, int]
 ) -> dict[KafkaTopicPartition, int]:
     """The ends as a fetch of each last batch shows them, see LogReader.end_offsets."""

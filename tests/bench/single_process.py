@@ -33,7 +33,7 @@ from workers.models.model_files import resolve_model
 from workers.rollout.build_rollout import build_request, build_rollout
 from workers.scoring.retrying import Outage
 from workers.scoring.scorers import JudgeScorer, VerifierScorer
-from workers.scoring.scoring import finished
+from workers.scoring.scoring import enforce_must_finish
 from workers.scoring.veto import VetoScorer
 from workers.verifiers.base import Configured, Verdict
 from workers.verifiers.registry import load_verifier, verifier_names
@@ -117,7 +117,7 @@ class SingleProcess:
 
 def _scored(rollout: Rollout, route: Route, verdict: Verdict | Outage) -> ScoredTrajectory:
     assert isinstance(verdict, Verdict), f"the judge does not answer: {verdict}"
-    verdict = finished(rollout, verdict)
+    verdict = enforce_must_finish(rollout, verdict)
     return ScoredTrajectory(
         rollout=rollout,
         score=verdict.score,

@@ -29,11 +29,11 @@ def grouped_attention(  # noqa: PLR0917 (transformers' interface)
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
         return output, None
     grouped = query.view(rows, key.shape[1], -1, width)
-    attend = _attend_cpu if query.device.type == "cpu" else _attend
+    attend = _attend_cpu if query.device.type == "cpu" else _attend_fused
     return attend(grouped, key, value, attention_mask, scaling).reshape(rows, 1, heads, value.shape[-1]), None
 
 
-def _attend(
+def _attend_fused(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
 ) -> torch.Tensor:
     return torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)

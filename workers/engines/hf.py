@@ -91,12 +91,12 @@ class HfEngine:
     def step(self) -> list[Generation]:
         with torch.inference_mode():
             finished = []
-            while batch := self._next_joins():
+            while batch := self._take_joins():
                 self._prefill(batch)
-                finished += self._release()
+                finished += self._release_finished()
             if self._rows:
-                self._decode()
-                finished += self._release()
+                self._decode_step()
+                finished += self._release_finished()
         return finished
 
     def load_weights(self, folder: Path, version: WeightVersion) -> None:
@@ -113,7 +113,7 @@ class HfEngine:
         self._waiting.clear()
         self._rows.clear()
 
-    def _next_joins(self) -> list[list[RunningRow]]:
+    def _take_joins(self) -> list[list[RunningRow]]:
         """Rows to start now, those of one prompt together. A request waits until all its samples fit (or all slots
         are free), since a prompt prefilled twice costs more than a few idle slots.
         """
@@ -146,14 +146,14 @@ class HfEngine:
         self._slots.join(keys, values, [len(rows) for rows in joins], [len(prompt) for prompt in prompts])
         source = torch.tensor([i for i, rows in enumerate(joins) for _ in rows], device=self._device)
         started = [row for rows in joins for row in rows]
-        self._append(started, logits[source])
+        self._sample_tokens(started, logits[source])
         self._rows += started
 
-    def _decode(self) -> None:
+    def _decode_step(self) -> None:
         """One token for every row."""
         positions, mask = self._slots.advance()
         ids = torch.tensor([[row.token_ids[-1]] for row in self._rows])
-        self._append(self._rows, self._forward(ids, mask, positions, self._past))
+        self._sample_tokens(self._rows, self._forward(ids, mask, positions, self._past))
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, past: Cache) -> torch.Tensor:
         """Logits of the last position, [rows, vocabulary]."""
@@ -168,7 +168,7 @@ class HfEngine:
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
-    def _append(self, rows: Sequence[RunningRow], logits: torch.Tensor) -> None:
+    def _sample_tokens(self, rows: Sequence[RunningRow], logits: torch.Tensor) -> None:
         numbers = uniforms([row.stream for row in rows], [len(row.token_ids) for row in rows])
         temperatures = [row.request.sampling.temperature for row in rows]
         top_ps = [row.request.sampling.top_p for row in rows]
@@ -176,7 +176,7 @@ class HfEngine:
         for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
             row.append(token, logprob, self._weights, self._end_tokens)
 
-    def _release(self) -> list[Generation]:
+    def _release_finished(self) -> list[Generation]:
         """Take finished rows out of the batch."""
         done = [slot for slot, row in enumerate(self._rows) if row.finish_reason]
         if not done:

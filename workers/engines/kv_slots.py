@@ -47,7 +47,7 @@ class KVSlots:
         shift = padded - torch.tensor(joining, device=self.device)[:, None]
         columns = (torch.arange(padded, device=self.device)[None] + shift).clamp_(max=padded - 1)
         if not self._keys:
-            self._keys, self._values = ([self._empty(like, 0) for like in layers] for layers in (keys, values))
+            self._keys, self._values = ([self._allocate(like, 0) for like in layers] for layers in (keys, values))
         self._reserve(padded)
         first, last = self.rows, self.rows + len(joining)
         for buffer, new in zip(self._keys + self._values, keys + values, strict=True):
@@ -99,11 +99,11 @@ class KVSlots:
             size *= 2
         for buffers in (self._keys, self._values):
             for layer, old in enumerate(buffers):
-                buffers[layer] = self._empty(old, size)
+                buffers[layer] = self._allocate(old, size)
                 buffers[layer][:, :, : self._columns] = old
         self._columns = size
 
-    def _empty(self, like: torch.Tensor, columns: int) -> torch.Tensor:
+    def _allocate(self, like: torch.Tensor, columns: int) -> torch.Tensor:
         """`like` is [rows, heads, columns, width]."""
         return torch.zeros((self.slots, like.shape[1], columns, like.shape[3]), dtype=like.dtype, device=self.device)
 

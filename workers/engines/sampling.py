@@ -43,22 +43,22 @@ def draw(
     device = logits.device
     if any(t not in {0, 1} for t in temperatures):
         logits = logits.float() / torch.tensor([t or 1.0 for t in temperatures], device=device)[:, None]
-    weights = _blocks(logits.softmax(-1, dtype=torch.float32))
+    weights = _split_blocks(logits.softmax(-1, dtype=torch.float32))
     if any(p < 1 for p in top_ps):
-        weights = _nucleus(weights, torch.tensor(top_ps, device=device))
+        weights = _keep_nucleus(weights, torch.tensor(top_ps, device=device))
     sums = weights.sum(-1)
     greedy = [t == 0 for t in temperatures]
     if all(greedy):
-        tokens = _likeliest(weights)
+        tokens = _argmax_token(weights)
     else:
-        tokens = _invert(weights, sums, torch.from_numpy(numbers).to(device)[:, None])
+        tokens = _invert_cdf(weights, sums, torch.from_numpy(numbers).to(device)[:, None])
         if any(greedy):
-            tokens = torch.where(torch.tensor(greedy, device=device)[:, None], _likeliest(weights), tokens)
+            tokens = torch.where(torch.tensor(greedy, device=device)[:, None], _argmax_token(weights), tokens)
     logprobs = weights.flatten(1).gather(-1, tokens).log_() - sums.sum(-1, keepdim=True).log_()
     return tokens[:, 0].tolist(), logprobs[:, 0].tolist()
 
 
-def _blocks(weights: torch.Tensor) -> torch.Tensor:
+def _split_blocks(weights: torch.Tensor) -> torch.Tensor:
     """[rows, vocabulary] as [rows, blocks, 256]: choosing a block first, then within it, reads the vocabulary once."""
     missing = -weights.shape[-1] % _BLOCK
     if missing:
@@ -66,29 +66,29 @@ def _blocks(weights: torch.Tensor) -> torch.Tensor:
     return weights.view(len(weights), -1, _BLOCK)
 
 
-def _block(weights: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+def _select_block(weights: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     """The chosen block of each row, [rows, 256]."""
     return weights[torch.arange(len(weights), device=weights.device), chosen[:, 0]]
 
 
-def _likeliest(weights: torch.Tensor) -> torch.Tensor:
+def _argmax_token(weights: torch.Tensor) -> torch.Tensor:
     chosen = weights.amax(-1).argmax(-1, keepdim=True)
-    return chosen * _BLOCK + _block(weights, chosen).argmax(-1, keepdim=True)
+    return chosen * _BLOCK + _select_block(weights, chosen).argmax(-1, keepdim=True)
 
 
-def _invert(weights: torch.Tensor, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+def _invert_cdf(weights: torch.Tensor, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """Tokens [rows, 1]; one of weight 0 is never drawn, whatever the rounding."""
     ends = sums.cumsum(-1)
     target = numbers * ends[:, -1:]
     chosen = torch.searchsorted(ends, target, right=True)
-    within = _block(weights, chosen).cumsum(-1)
+    within = _select_block(weights, chosen).cumsum(-1)
     before = torch.where(chosen > 0, ends.gather(-1, (chosen - 1).clamp_(min=0)), 0.0)
     highest = torch.nextafter(within[:, -1:], torch.zeros_like(target))
     rest = torch.minimum((target - before).clamp_(min=0.0), highest)
     return chosen * _BLOCK + torch.searchsorted(within, rest, right=True)
 
 
-def _nucleus(weights: torch.Tensor, top_ps: torch.Tensor) -> torch.Tensor:
+def _keep_nucleus(weights: torch.Tensor, top_ps: torch.Tensor) -> torch.Tensor:
     """Zeroes all but the smallest set of likeliest tokens that reaches top_p of the mass (arXiv 1904.09751)."""
     flat = weights.flatten(1)
     ordered, order = flat.sort(dim=-1, descending=True)

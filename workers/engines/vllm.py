@@ -105,13 +105,13 @@ class VllmEngine:
 
     def step(self) -> list[Generation]:
         while self._waiting and len(self._rows) < self._max_running:
-            self._add(*self._waiting.popleft())
+            self._add_request(*self._waiting.popleft())
         if not self._rows:
             return []
         finished = []
         for output in self._engine.step():
             row = self._rows[output.request_id]
-            self._extend(row, output.outputs[0])
+            self._append_tokens(row, output.outputs[0])
             if output.finished:
                 finished.append(self._rows.pop(output.request_id).generation())
         return finished
@@ -154,7 +154,7 @@ class VllmEngine:
         self._adapter = LoRARequest(_ADAPTER, 1, str(folder))
         self._adapter_shapes = found
 
-    def _add(self, request: GenerationRequest, index: int) -> None:
+    def _add_request(self, request: GenerationRequest, index: int) -> None:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -178,7 +178,7 @@ class VllmEngine:
         self._rows[name] = row
         self._engine.add_request(name, prompt, sampling, lora_request=self._adapter)
 
-    def _extend(self, row: RunningRow, output: Any) -> None:
+    def _append_tokens(self, row: RunningRow, output: Any) -> None:
         for token, logprobs in zip(output.token_ids, output.logprobs, strict=True):
             row.append(token, logprobs[token].logprob, self._weights, self._end_tokens)
 

@@ -26,14 +26,14 @@ def load_in_place(model: torch.nn.Module, folder: Path) -> None:
     if holds_adapter(model):
         raise ValueError(f"{folder} holds a whole model, the engine an adapter: a run's learner.lora must not change")
     with torch.inference_mode():
-        for target, source in _matched(model, _read(folder), folder):
+        for target, source in _match_tensors(model, _read_tensors(folder), folder):
             target.copy_(source)
 
 
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor by name, from the files' headers alone. Raises OSError or ValueError."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for file in _files(folder):
+    for file in _weight_files(folder):
         try:
             with safe_open(file, "pt") as tensors:
                 names = list(tensors.keys())
@@ -52,9 +52,9 @@ def require_shapes(folder: Path, expected: dict[str, tuple[int, ...]]) -> None:
         raise ValueError(f"{folder}: {name} is {found.get(name)}, not {expected.get(name)}; no version of this model")
 
 
-def _read(folder: Path) -> dict[str, torch.Tensor]:
+def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {}
-    for file in _files(folder):
+    for file in _weight_files(folder):
         try:
             tensors |= load_file(file)
         except SafetensorError as error:
@@ -62,7 +62,7 @@ def _read(folder: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _files(folder: Path) -> list[Path]:
+def _weight_files(folder: Path) -> list[Path]:
     """One file, or the shards that the index names."""
     index = folder / f"{WEIGHTS_FILE}.index.json"
     if not index.is_file():
@@ -71,7 +71,7 @@ def _files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(set(shards.values()))]
 
 
-def _matched(
+def _match_tensors(
     model: torch.nn.Module, tensors: dict[str, torch.Tensor], folder: Path
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Each tensor of the model once, with the folder's; tied tensors are found under any of their names."""

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workers.judges.completions import TOP, WordIds, chat_top, completion_top, completions, holds_all, read_body, spelt
+from workers.judges.completions import (
+    TOP,
+    WordIds,
+    has_all_ids,
+    logprobs_body,
+    normalise_word,
+    parse_chat_logprobs,
+    parse_choices,
+    parse_completion_logprobs,
+)
 from workers.judges.endpoint import Endpoint, MissingError, NonsenseError, OutageError, RefusedError
 from workers.judges.verdicts import Scale
 
@@ -42,36 +51,42 @@ def path(endpoint: Endpoint, *, chat: bool) -> str:
 
 async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale], deadline: float) -> ServerAccess:
     """`api`: completions, chat, or auto, the first that is there. Raises OutageError, NonsenseError."""
-    ids = await _word_ids(endpoint, model, scales, deadline)
+    ids = await _find_word_ids(endpoint, model, scales, deadline)
     for chat in {"auto": (False, True), "completions": (False,), "chat": (True,)}[api]:
         try:
-            exact = await _gives_ids(endpoint, model, next(iter(ids.values()), None), chat=chat, deadline=deadline)
+            exact = await _returns_logprobs_by_id(
+                endpoint, model, next(iter(ids.values()), None), chat=chat, deadline=deadline
+            )
         except MissingError:
             continue
         return ServerAccess(chat, ids if exact else {})
     raise OutageError(f"it has neither /completions nor /chat/completions, or no model {model!r} (api: {api})")
 
 
-async def _gives_ids(endpoint: Endpoint, model: str, ids: WordIds | None, *, chat: bool, deadline: float) -> bool:
+async def _returns_logprobs_by_id(
+    endpoint: Endpoint, model: str, ids: WordIds | None, *, chat: bool, deadline: float
+) -> bool:
     """Raises OutageError, NonsenseError, and MissingError where the path is not there."""
-    body = request(model, [_PROBE], chat=chat) | logprobs(chat=chat) | read_body(ids)
+    body = request(model, [_PROBE], chat=chat) | logprobs(chat=chat) | logprobs_body(ids)
     try:
-        [[choice]] = completions(await endpoint.post(path(endpoint, chat=chat), body, deadline), prompts=1)
-        top = (chat_top if chat else completion_top)(choice)
+        [[choice]] = parse_choices(await endpoint.post(path(endpoint, chat=chat), body, deadline), prompts=1)
+        top = (parse_chat_logprobs if chat else parse_completion_logprobs)(choice)
     except RefusedError:  # it does not know the fields
         return False
-    return ids is not None and holds_all(top, ids)
+    return ids is not None and has_all_ids(top, ids)
 
 
-async def _word_ids(endpoint: Endpoint, model: str, scales: Sequence[Scale], deadline: float) -> dict[Scale, WordIds]:
+async def _find_word_ids(
+    endpoint: Endpoint, model: str, scales: Sequence[Scale], deadline: float
+) -> dict[Scale, WordIds]:
     """Empty where the server does not tokenise. Raises OutageError, NonsenseError."""
     texts = {f"{space}{name}" for scale in scales for own in scale.spellings for name in own for space in ("", " ")}
     try:
-        found = await asyncio.gather(*(_single(endpoint, model, text, deadline) for text in sorted(texts)))
+        found = await asyncio.gather(*(_find_single_token(endpoint, model, text, deadline) for text in sorted(texts)))
     except (MissingError, RefusedError, NonsenseError):
         return {}
     token = dict(zip(sorted(texts), found, strict=True))
-    ids = {scale: tuple(_spellings(token, own) for own in scale.spellings) for scale in scales}
+    ids = {scale: tuple(_ids_of_spellings(token, own) for own in scale.spellings) for scale in scales}
     for scale, sides in ids.items():
         for word, own in zip(scale.words, sides, strict=True):
             if not own:
@@ -79,18 +94,18 @@ async def _word_ids(endpoint: Endpoint, model: str, scales: Sequence[Scale], dea
     return ids
 
 
-def _spellings(token: Mapping[str, int | None], names: Sequence[str]) -> tuple[int, ...]:
+def _ids_of_spellings(token: Mapping[str, int | None], names: Sequence[str]) -> tuple[int, ...]:
     found = {token[f"{space}{name}"] for name in names for space in ("", " ")}
     return tuple(sorted(number for number in found if number is not None))
 
 
-async def _single(endpoint: Endpoint, model: str, text: str, deadline: float) -> int | None:
+async def _find_single_token(endpoint: Endpoint, model: str, text: str, deadline: float) -> int | None:
     """The one token that spells `text`, or None; an unknown word has a token too, which spells something else."""
     body = {"model": model, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
     answer = await endpoint.post(f"{endpoint.root}/tokenize", body, deadline)
     match answer:
         case {"count": 1, "tokens": [int() as number], "token_strs": [str() as name]} if (
-            spelt(name) == text.strip().upper()
+            normalise_word(name) == text.strip().upper()
         ):
             return number
         case {"count": int(), "tokens": [_, *_]}:

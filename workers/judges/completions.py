@@ -21,7 +21,7 @@ WordIds = tuple[tuple[int, ...], ...]
 """[word][spelling]: the tokens that spell a scale's words."""
 
 
-def read_body(ids: WordIds | None) -> dict[str, Any]:
+def logprobs_body(ids: WordIds | None) -> dict[str, Any]:
     """One token with log-probabilities: of exactly `ids` where they are given, else of the likeliest."""
     body: dict[str, Any] = {"max_tokens": 1, "temperature": 0}
     if ids:
@@ -29,48 +29,52 @@ def read_body(ids: WordIds | None) -> dict[str, Any]:
     return body
 
 
-def completions(answer: Any, prompts: int, each: int = 1) -> list[list[Mapping[str, Any]]]:
+def parse_choices(answer: Any, prompts: int, each: int = 1) -> list[list[Mapping[str, Any]]]:
     """[prompt][sample]: the choices. Raises NonsenseError."""
-    choices = shaped(lambda: sorted(answer["choices"], key=lambda choice: choice["index"]))
+    choices = parse_or_nonsense(lambda: sorted(answer["choices"], key=lambda choice: choice["index"]))
     if len(choices) != prompts * each:
         raise GarbledError(f"{len(choices)} choices for {prompts * each}")
     return [choices[start : start + each] for start in range(0, len(choices), each)]
 
 
-def completion_top(choice: Mapping[str, Any]) -> dict[str, float]:
+def parse_completion_logprobs(choice: Mapping[str, Any]) -> dict[str, float]:
     """Log-probabilities by token. Raises NonsenseError."""
-    return shaped(lambda: {str(token): float(value) for token, value in choice["logprobs"]["top_logprobs"][0].items()})
+    return parse_or_nonsense(
+        lambda: {str(token): float(value) for token, value in choice["logprobs"]["top_logprobs"][0].items()}
+    )
 
 
-def chat_top(choice: Mapping[str, Any]) -> dict[str, float]:
+def parse_chat_logprobs(choice: Mapping[str, Any]) -> dict[str, float]:
     """Log-probabilities by token. Raises NonsenseError."""
-    top = shaped(lambda: choice["logprobs"]["content"][0]["top_logprobs"])
-    return shaped(lambda: {str(one["token"]): float(one["logprob"]) for one in top})
+    top = parse_or_nonsense(lambda: choice["logprobs"]["content"][0]["top_logprobs"])
+    return parse_or_nonsense(lambda: {str(one["token"]): float(one["logprob"]) for one in top})
 
 
-def reading(top: Mapping[str, float], scale: Scale, ids: WordIds | None) -> VerdictProbabilities:
+def parse_probabilities(top: Mapping[str, float], scale: Scale, ids: WordIds | None) -> VerdictProbabilities:
     """By token id where the server names tokens so, else by spelling. Raises NonsenseError where it is not usable."""
     if ids and all(token.startswith(_ID) for token in top):
-        masses = tuple(_mass(top.get(f"{_ID}{number}", -math.inf) for number in own) for own in ids)
+        masses = tuple(_sum_masses(top.get(f"{_ID}{number}", -math.inf) for number in own) for own in ids)
     else:
-        masses = tuple(_mass(value for token, value in top.items() if spelt(token) == word) for word in scale.words)
+        masses = tuple(
+            _sum_masses(value for token, value in top.items() if normalise_word(token) == word) for word in scale.words
+        )
     found = VerdictProbabilities(scale, masses)
     if not found.usable:
         raise NonsenseError(f"{found} is no share of a distribution; the likeliest tokens are {list(top)[:5]}")
     return found
 
 
-def holds_all(top: Mapping[str, float], ids: WordIds) -> bool:
+def has_all_ids(top: Mapping[str, float], ids: WordIds) -> bool:
     """Whether the server gave the log-probability of every token that it was asked for."""
     return all(f"{_ID}{number}" in top for own in ids for number in own)
 
 
-def spelt(token: str) -> str:
+def normalise_word(token: str) -> str:
     """The word in upper case. Servers show a leading space as it is, or as the vocabulary's mark for it."""
     return token.strip(" ĠġĊ▁\n").upper()
 
 
-def shaped(read: Callable[[], T]) -> T:
+def parse_or_nonsense(read: Callable[[], T]) -> T:
     """`read()`, where what it reads has the shape it should have. Raises NonsenseError."""
     try:
         return read()
@@ -78,11 +82,13 @@ def shaped(read: Callable[[], T]) -> T:
         raise GarbledError(f"unexpected answer: {type(error).__name__}: {error}") from error
 
 
-def samples(choices: Sequence[Mapping[str, Any]], *, chat: bool) -> list[str]:
+def parse_samples(choices: Sequence[Mapping[str, Any]], *, chat: bool) -> list[str]:
     """Their texts, without the reasoning that a server keeps apart. Raises NonsenseError."""
-    return shaped(lambda: [str(one["message"]["content"] or "") if chat else str(one["text"]) for one in choices])
+    return parse_or_nonsense(
+        lambda: [str(one["message"]["content"] or "") if chat else str(one["text"]) for one in choices]
+    )
 
 
-def _mass(values: Iterable[float]) -> float:
+def _sum_masses(values: Iterable[float]) -> float:
     """An absurd log-probability raises no error: its mass is too large to be usable."""
     return math.fsum(math.exp(min(value, 700.0)) for value in values)

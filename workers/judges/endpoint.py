@@ -69,7 +69,7 @@ class Endpoint:
 
     async def post(self, url: str, body: Mapping[str, Any], deadline: float) -> Any:
         """The decoded JSON. `deadline` in time.monotonic(). Raises EndpointError."""
-        content = await self._call("POST", url, deadline, json.dumps(body).encode())
+        content = await self._request("POST", url, deadline, json.dumps(body).encode())
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -77,21 +77,21 @@ class Endpoint:
 
     async def get(self, url: str, deadline: float) -> str:
         """Raises EndpointError."""
-        return (await self._call("GET", url, deadline)).decode(errors="replace")
+        return (await self._request("GET", url, deadline)).decode(errors="replace")
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _call(self, method: str, url: str, deadline: float, body: bytes | None = None) -> bytes:
+    async def _request(self, method: str, url: str, deadline: float, body: bytes | None = None) -> bytes:
         try:
             async with asyncio.timeout(deadline - time.monotonic()), self._free:
-                return await self._exchange(method, url, body)
+                return await self._exchange_bytes(method, url, body)
         except TimeoutError as error:
             raise OutageError("timeout: no whole answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise GoneError(f"{type(error).__name__}: {error}") from error
 
-    async def _exchange(self, method: str, url: str, body: bytes | None) -> bytes:
+    async def _exchange_bytes(self, method: str, url: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         async with self._client.stream(method, url, content=body, headers=headers) as response:
             content = bytearray()
@@ -99,10 +99,10 @@ class Endpoint:
                 content += part
                 if len(content) > ANSWER_BYTES:
                     raise NonsenseError(f"its answer is longer than {ANSWER_BYTES} bytes")
-        self._check(response, bytes(content[:200]).decode(errors="replace"))
+        self._require_ok(response, bytes(content[:200]).decode(errors="replace"))
         return bytes(content)
 
-    def _check(self, response: httpx.Response, text: str) -> None:
+    def _require_ok(self, response: httpx.Response, text: str) -> None:
         status = response.status_code
         if status == HTTPStatus.OK:
             return

@@ -18,7 +18,7 @@ def build_judge(settings: GenRMSettings, prepared: Path | None = None) -> Judge:
     the model does not load; an endpoint is first met by its first request.
     """
     scheme = judging_scheme(settings)
-    return GenerativeJudge(_model(settings, scheme, prepared), scheme)
+    return GenerativeJudge(_build_model(settings, scheme, prepared), scheme)
 
 
 def judging_scheme(settings: GenRMSettings) -> JudgingScheme:
@@ -35,7 +35,7 @@ def judging_scheme(settings: GenRMSettings) -> JudgingScheme:
     )
 
 
-def _model(settings: GenRMSettings, scheme: JudgingScheme, prepared: Path | None) -> VerdictModel:
+def _build_model(settings: GenRMSettings, scheme: JudgingScheme, prepared: Path | None) -> VerdictModel:
     if settings.backend == "openai":
         return OpenAIModel(
             settings.endpoint,

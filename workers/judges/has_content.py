@@ -34,8 +34,8 @@ def content_free(request: JudgeRequest) -> str | None:
     text = clean(request.response)
     if not any(character.isalnum() for character in text):
         return "no letter and no digit"
-    bare = _bare(text)
-    if bare in MARKERS and bare != _bare(request.question.ground_truth or ""):
+    bare = _normalise(text)
+    if bare in MARKERS and bare != _normalise(request.question.ground_truth or ""):
         return f"only the marker {bare!r}"
     return None
 
@@ -45,12 +45,12 @@ def no_answer(request: JudgeRequest) -> str | None:
     found = content_free(request)
     if found is not None:
         return found
-    bare = _bare(clean(request.response))
-    if bare == _bare(clean(request.question.prompt)) and bare != _bare(request.question.ground_truth or ""):
+    bare = _normalise(clean(request.response))
+    if bare == _normalise(clean(request.question.prompt)) and bare != _normalise(request.question.ground_truth or ""):
         return "only the question again"
     return None
 
 
-def _bare(text: str) -> str:
+def _normalise(text: str) -> str:
     """Without case, without what is no letter or digit around it, blanks as one."""
     return " ".join(re.sub(r"[\W_]+$|^[\W_]+", "", text).casefold().replace("’", "'").split())

@@ -64,7 +64,7 @@ class HfModel:
         found: dict[int, VerdictProbabilities | JudgeFailure] = {}
         for scale in dict.fromkeys(prompt.scale for prompt in prompts):
             places = [place for place, prompt in enumerate(prompts) if prompt.scale == scale]
-            own = self._read([prompts[place] for place in places], scale, max_field_chars)
+            own = self._read_scale([prompts[place] for place in places], scale, max_field_chars)
             found |= dict(zip(places, own, strict=True))
         return [found[place] for place in range(len(prompts))]
 
@@ -80,28 +80,28 @@ class HfModel:
         self._model = None
 
     @torch.inference_mode()
-    def _read(
+    def _read_scale(
         self, prompts: Sequence[JudgePrompt], scale: Scale, max_field_chars: int | None
     ) -> list[VerdictProbabilities | JudgeFailure]:
         groups, indices = prefix_groups(self._tokenizer, prompts, max_field_chars, self._limit)
         rows = fill([group.tokens for group in groups], ROW_TOKENS)
-        found = [one for row in rows for one in self._readings([groups[index] for index in row], scale)]
+        found = [one for row in rows for one in self._read_row([groups[index] for index in row], scale)]
         places = [index for own in indices for index in own]
         return [one for _, one in sorted(zip(places, found, strict=True), key=lambda pair: pair[0])]
 
-    def _readings(self, row: Sequence[PrefixGroup], scale: Scale) -> list[VerdictProbabilities | JudgeFailure]:
+    def _read_row(self, row: Sequence[PrefixGroup], scale: Scale) -> list[VerdictProbabilities | JudgeFailure]:
         try:
-            masses = self._masses(pack(row).to(self._device), scale)
+            masses = self._compute_masses(pack(row).to(self._device), scale)
         except (RuntimeError, MemoryError) as error:  # torch says RuntimeError when memory ends
             failure = JudgeFailure(f"judge {self._weights}: {type(error).__name__}: {error}", outage=True)
             return [failure] * sum(len(group.suffixes) for group in row)
         readings = [VerdictProbabilities(scale, tuple(own)) for own in masses]
-        return [one if one.usable else self._unusable(one) for one in readings]
+        return [one if one.usable else self._fail_unusable(one) for one in readings]
 
-    def _unusable(self, reading: VerdictProbabilities) -> JudgeFailure:
+    def _fail_unusable(self, reading: VerdictProbabilities) -> JudgeFailure:
         return JudgeFailure(f"judge {self._weights}: {reading} is no distribution; are its weights damaged?")
 
-    def _masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
+    def _compute_masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
         """[suffix][word] after each suffix of the row."""
         hidden = self._model.base_model(
             input_ids=row.input_ids[None],
@@ -111,10 +111,10 @@ class HfModel:
             use_cache=False,
         ).last_hidden_state[0]
         ends = [where.stop - 1 for slices in row.suffix_slices for where in slices]
-        masses: list[list[float]] = self._shares(hidden[ends], self._words[scale]).tolist()
+        masses: list[list[float]] = self._sum_word_probabilities(hidden[ends], self._words[scale]).tolist()
         return masses
 
-    def _shares(self, hidden: Tensor, words: list[list[int]]) -> Tensor:
+    def _sum_word_probabilities(self, hidden: Tensor, words: list[list[int]]) -> Tensor:
         """float32 [N, words] from the hidden states [N, width]. The few verdict logits are computed again in float32;
         only the normaliser over the vocabulary keeps the weights' type.
         """

@@ -30,7 +30,7 @@ class GenerativeJudge:
         prompts = [self._scheme.prompts(request) for request in requests]
         empty = [no_answer(request) for request in requests]
         asked = [own for own, why in zip(prompts, empty, strict=True) if why is None]
-        answers = self._answers(asked)
+        answers = self._judge_prompts(asked)
         return [next(answers) if why is None else Judgement(0.0, 0.0, f"no content: {why}") for why in empty]
 
     def prefix_hit_rate(self) -> float | None:
@@ -39,24 +39,24 @@ class GenerativeJudge:
     def close(self) -> None:
         self._model.close()
 
-    def _answers(self, asked: Sequence[list[JudgePrompt]]) -> Iterator[Answer]:
+    def _judge_prompts(self, asked: Sequence[list[JudgePrompt]]) -> Iterator[Answer]:
         """Raises JudgeUnavailableError where nothing was answered for an outage."""
-        readings = iter(self._readings([prompt for own in asked for prompt in own]))
-        found = [self._answer(own, [next(readings) for _ in own]) for own in asked]
+        readings = iter(self._ask_model([prompt for own in asked for prompt in own]))
+        found = [self._combine(own, [next(readings) for _ in own]) for own in asked]
         failures = [one for one in found if isinstance(one, JudgeFailure) and one.outage]
         if failures and len(failures) == len(found):
             after = [one.retry_after for one in failures if one.retry_after is not None]
             raise JudgeUnavailableError(failures[0].why, max(after, default=None))
         return iter(found)
 
-    def _readings(self, prompts: Sequence[JudgePrompt]) -> list[VerdictProbabilities | JudgeFailure]:
+    def _ask_model(self, prompts: Sequence[JudgePrompt]) -> list[VerdictProbabilities | JudgeFailure]:
         if not prompts:
             return []
         if self._scheme.voting is not None:
             return self._model.vote(prompts, self._scheme.max_field_chars, self._scheme.voting)
         return self._model.read(prompts, self._scheme.max_field_chars)
 
-    def _answer(self, prompts: Sequence[JudgePrompt], found: Sequence[VerdictProbabilities | JudgeFailure]) -> Answer:
+    def _combine(self, prompts: Sequence[JudgePrompt], found: Sequence[VerdictProbabilities | JudgeFailure]) -> Answer:
         failures = [one for one in found if isinstance(one, JudgeFailure)]
         if failures:  # a nonsensical answer before an outage: it is the one that waiting does not mend
             return min(failures, key=lambda failure: failure.outage)

@@ -62,7 +62,7 @@ class JudgingScheme:
         parts += [f"{self.verdicts}verdicts"] if self.verdicts != len(YES_NO.words) else []
         parts += ["both"] if self.both_orders else []
         parts += [f"mean{self.references}"] if self.references > 1 else []
-        parts += [f"votes{self.voting.votes}-{_digest(_fields(self.voting))}"] if self.voting else []
+        parts += [f"votes{self.voting.votes}-{_digest(_voting_fields(self.voting))}"] if self.voting else []
         parts += [f"rubrics-{_digest(dict(self.rubrics))}"] if self.rubrics else []
         parts += (
             [f"cut{self.characters}"]
@@ -73,11 +73,11 @@ class JudgingScheme:
 
     def prompts(self, request: JudgeRequest) -> list[JudgePrompt]:
         """The prompts of one request; two in a row are one pair where both orders are asked. Raises ValueError."""
-        first = self._styled(make_prompt(request, self.prompt), request)
+        first = self._with_scale_and_rubric(make_prompt(request, self.prompt), request)
         if first.task is JudgeTask.FACT:
             return [first]
         prompts = [replace(first, shown=text) for text in request.question.references[: self.references]]
-        return [order for prompt in prompts for order in self._orders(prompt)] if self.both_orders else prompts
+        return [order for prompt in prompts for order in self._both_orders(prompt)] if self.both_orders else prompts
 
     def judgement(self, prompts: Sequence[JudgePrompt], readings: Sequence[VerdictProbabilities]) -> Judgement:
         """From the readings after `prompts`, all usable."""
@@ -90,12 +90,12 @@ class JudgingScheme:
         if not paired:
             score = _mean([reading.score for reading in readings])
             return Judgement(score, off_verdict_mass, "; ".join(map(str, readings)), details)
-        orders = [(one.score, other.score) for one, other in _pairs(readings)]
-        details |= {ORDERS: [list(pair) for pair in orders], FLIPS: sum(map(_flipped, orders))}
+        orders = [(one.score, other.score) for one, other in _pair_up(readings)]
+        details |= {ORDERS: [list(pair) for pair in orders], FLIPS: sum(map(_is_flipped, orders))}
         why = "; ".join(f"P(candidate wins) {won:.4f}, P(reference wins) {lost:.4f}" for won, lost in orders)
         return Judgement(_mean([(won + 1 - lost) / 2 for won, lost in orders]), off_verdict_mass, why, details)
 
-    def _styled(self, prompt: JudgePrompt, request: JudgeRequest) -> JudgePrompt:
+    def _with_scale_and_rubric(self, prompt: JudgePrompt, request: JudgeRequest) -> JudgePrompt:
         three = CORRECTNESS if prompt.task is JudgeTask.FACT else PREFERENCE
         return replace(
             prompt,
@@ -104,7 +104,7 @@ class JudgingScheme:
             reasoned=self.voting is not None,
         )
 
-    def _orders(self, prompt: JudgePrompt) -> tuple[JudgePrompt, JudgePrompt]:
+    def _both_orders(self, prompt: JudgePrompt) -> tuple[JudgePrompt, JudgePrompt]:
         """The candidate asked about, then the reference. The short form's judge knows one wording: the roles change."""
         swapped = replace(prompt, shown=prompt.response, response=prompt.shown)
         if self.prompt is PromptForm.SHORT:
@@ -112,11 +112,11 @@ class JudgingScheme:
         return replace(swapped, task=JudgeTask.PAIR), replace(prompt, task=JudgeTask.PAIR)
 
 
-def _pairs(readings: Sequence[VerdictProbabilities]) -> list[tuple[VerdictProbabilities, VerdictProbabilities]]:
+def _pair_up(readings: Sequence[VerdictProbabilities]) -> list[tuple[VerdictProbabilities, VerdictProbabilities]]:
     return list(zip(readings[::2], readings[1::2], strict=True))
 
 
-def _flipped(order: tuple[float, float]) -> bool:
+def _is_flipped(order: tuple[float, float]) -> bool:
     """Both won, or both lost, when they were asked about: the place decided."""
     won, lost = order
     return (won > 0.5) == (lost > 0.5)
@@ -126,7 +126,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _fields(voting: Voting) -> dict[str, float]:
+def _voting_fields(voting: Voting) -> dict[str, float]:
     return {"votes": voting.votes, "temperature": voting.temperature, "max_tokens": voting.max_tokens}
 
 

@@ -37,12 +37,12 @@ class LoopThread:
         if self._loop.is_closed():
             last.close()
             return
-        self.run(self._end(last))
+        self.run(self._cancel_all_then(last))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _end(self, last: Coroutine[Any, Any, None]) -> None:
+    async def _cancel_all_then(self, last: Coroutine[Any, Any, None]) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

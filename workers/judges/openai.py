@@ -14,7 +14,14 @@ from typing import Any
 
 from workers.judges.base import JudgeFailure
 from workers.judges.capabilities import ServerAccess, logprobs, path, probe, request
-from workers.judges.completions import chat_top, completion_top, completions, read_body, reading, samples
+from workers.judges.completions import (
+    logprobs_body,
+    parse_chat_logprobs,
+    parse_choices,
+    parse_completion_logprobs,
+    parse_probabilities,
+    parse_samples,
+)
 from workers.judges.endpoint import (
     Endpoint,
     EndpointError,
@@ -81,14 +88,14 @@ class OpenAIModel:
         return f"{self._model}-{tag}" + ("-chat" if self._api == "chat" else "")
 
     def read(self, prompts: Sequence[JudgePrompt], max_field_chars: int | None) -> list[Found]:
-        return self._read(prompts, max_field_chars, None)
+        return self._ask_blocking(prompts, max_field_chars, None)
 
     def vote(self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting) -> list[Found]:
-        return self._read(prompts, max_field_chars, voting)
+        return self._ask_blocking(prompts, max_field_chars, voting)
 
     def prefix_hit_rate(self) -> float | None:
         try:
-            before, self._tokens = self._tokens, self._loop.run(self._cache_tokens())
+            before, self._tokens = self._tokens, self._loop.run(self._fetch_cache_tokens())
         except LoopClosedError:
             return None
         return None if self._tokens is None else hit_rate(before, self._tokens)
@@ -96,13 +103,15 @@ class OpenAIModel:
     def close(self) -> None:
         self._loop.close(self._endpoint.close())
 
-    def _read(self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting | None) -> list[Found]:
+    def _ask_blocking(
+        self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting | None
+    ) -> list[Found]:
         try:
-            return self._loop.run(self._answers(prompts, max_field_chars, voting))
+            return self._loop.run(self._ask_all(prompts, max_field_chars, voting))
         except LoopClosedError as error:
-            return [self._failure(OutageError(f"the judge was {error}"))] * len(prompts)
+            return [self._to_failure(OutageError(f"the judge was {error}"))] * len(prompts)
 
-    async def _answers(
+    async def _ask_all(
         self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting | None
     ) -> list[Found]:
         deadline = time.monotonic() + self._timeout
@@ -111,76 +120,78 @@ class OpenAIModel:
                 self._endpoint, self._model, self._api, self._scales, deadline
             )
         except EndpointError as error:
-            return [self._failure(error)] * len(prompts)
+            return [self._to_failure(error)] * len(prompts)
         call = _Call(access, max_field_chars, voting, deadline)
         size = 1 if access.chat or voting else PROMPTS
-        chunks = [part for own in _by_scale(prompts) for part in _chunks(own, size)]
-        found = await asyncio.gather(*(self._chunk(call, [prompts[place] for place in chunk]) for chunk in chunks))
+        chunks = [part for own in _group_by_scale(prompts) for part in _split(own, size)]
+        found = await asyncio.gather(*(self._ask_chunk(call, [prompts[place] for place in chunk]) for chunk in chunks))
         placed = dict(zip(chain(*chunks), chain(*found), strict=True))
         return [placed[place] for place in range(len(prompts))]
 
-    async def _chunk(self, call: _Call, prompts: Sequence[JudgePrompt]) -> list[Found]:
+    async def _ask_chunk(self, call: _Call, prompts: Sequence[JudgePrompt]) -> list[Found]:
         """Of one scale. One answer per prompt, in order."""
         try:
-            return await self._exchange(call, prompts, call.max_field_chars)
+            return await self._ask_server(call, prompts, call.max_field_chars)
         except RefusedError as error:
             if len(prompts) == 1:
-                return [await self._shorter(call, prompts[0], error)]
-            return list(chain(*await asyncio.gather(*(self._chunk(call, [prompt]) for prompt in prompts))))
+                return [await self._ask_shortened(call, prompts[0], error)]
+            return list(chain(*await asyncio.gather(*(self._ask_chunk(call, [prompt]) for prompt in prompts))))
         except EndpointError as error:
             if isinstance(error, GoneError | MissingError):  # what answers next is not what was probed
                 self._access = None
-            return [self._failure(error)] * len(prompts)
+            return [self._to_failure(error)] * len(prompts)
 
-    async def _shorter(self, call: _Call, prompt: JudgePrompt, refused: RefusedError) -> Found:
+    async def _ask_shortened(self, call: _Call, prompt: JudgePrompt, refused: RefusedError) -> Found:
         """A prompt that is refused may be too long: its fields are halved until it is answered."""
         max_field_chars = min(call.max_field_chars or prompt.longest, prompt.longest) // 2
         error: EndpointError = refused
         while isinstance(error, RefusedError) and max_field_chars >= _LEAST_FIELD_CHARS:
             try:
-                [found] = await self._exchange(call, [prompt], max_field_chars)
+                [found] = await self._ask_server(call, [prompt], max_field_chars)
             except EndpointError as again:
                 error, max_field_chars = again, max_field_chars // 2
             else:
                 return found
-        return self._failure(error)
+        return self._to_failure(error)
 
-    async def _exchange(self, call: _Call, prompts: Sequence[JudgePrompt], max_field_chars: int | None) -> list[Found]:
+    async def _ask_server(
+        self, call: _Call, prompts: Sequence[JudgePrompt], max_field_chars: int | None
+    ) -> list[Found]:
         """Raises EndpointError."""
         chat, voting = call.access.chat, call.voting
         texts = [prompt.render(max_field_chars).text for prompt in prompts]
         ids = call.access.ids.get(prompts[0].scale)
-        wanted = _vote_body(voting, texts[0]) if voting else logprobs(chat=chat) | read_body(ids)
+        wanted = _votes_body(voting, texts[0]) if voting else logprobs(chat=chat) | logprobs_body(ids)
         body = request(self._model, texts, chat=chat) | wanted
         answer = await self._endpoint.post(path(self._endpoint, chat=chat), body, call.deadline)
-        choices = completions(answer, len(prompts), voting.votes if voting else 1)
-        return [self._found(call, prompt, own) for prompt, own in zip(prompts, choices, strict=True)]
+        choices = parse_choices(answer, len(prompts), voting.votes if voting else 1)
+        return [self._parse_choice(call, prompt, own) for prompt, own in zip(prompts, choices, strict=True)]
 
-    def _found(self, call: _Call, prompt: JudgePrompt, choices: Sequence[Any]) -> Found:
+    def _parse_choice(self, call: _Call, prompt: JudgePrompt, choices: Sequence[Any]) -> Found:
         chat = call.access.chat
         try:
             if call.voting is None:
-                top = (chat_top if chat else completion_top)(choices[0])
-                return reading(top, prompt.scale, call.access.ids.get(prompt.scale))
-            return read_votes(samples(choices, chat=chat), prompt.scale)
+                top = (parse_chat_logprobs if chat else parse_completion_logprobs)(choices[0])
+                return parse_probabilities(top, prompt.scale, call.access.ids.get(prompt.scale))
+            return read_votes(parse_samples(choices, chat=chat), prompt.scale)
         except NonsenseError as error:
-            return self._failure(error)
+            return self._to_failure(error)
 
-    async def _cache_tokens(self) -> CacheTokens | None:
+    async def _fetch_cache_tokens(self) -> CacheTokens | None:
         try:
             text = await self._endpoint.get(f"{self._endpoint.root}/metrics", time.monotonic() + _METRICS_SECONDS)
         except EndpointError:  # no vLLM, or down, which its next answers show
             return None
         return cache_tokens(text)
 
-    def _failure(self, error: Exception) -> JudgeFailure:
+    def _to_failure(self, error: Exception) -> JudgeFailure:
         why = f"judge {self._model} at {self._endpoint.base}: {error}"
         if isinstance(error, OutageError):
             return JudgeFailure(why, outage=True, retry_after=error.retry_after)
         return JudgeFailure(why, outage=isinstance(error, MissingError), garbled=isinstance(error, GarbledError))
 
 
-def _by_scale(prompts: Sequence[JudgePrompt]) -> list[list[int]]:
+def _group_by_scale(prompts: Sequence[JudgePrompt]) -> list[list[int]]:
     """Places of the prompts that share a scale: their verdict tokens go with the whole request."""
     places: dict[Scale, list[int]] = {}
     for place, prompt in enumerate(prompts):
@@ -188,11 +199,11 @@ def _by_scale(prompts: Sequence[JudgePrompt]) -> list[list[int]]:
     return list(places.values())
 
 
-def _chunks(places: Sequence[int], size: int) -> list[Sequence[int]]:
+def _split(places: Sequence[int], size: int) -> list[Sequence[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def _vote_body(voting: Voting, text: str) -> dict[str, Any]:
+def _votes_body(voting: Voting, text: str) -> dict[str, Any]:
     """The seed is the prompt's own, so that the same prompt gets the same votes from a server that honours it."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
     return {"n": voting.votes, "temperature": voting.temperature, "max_tokens": voting.max_tokens, "seed": seed}

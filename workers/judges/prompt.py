@@ -67,7 +67,7 @@ class JudgePrompt:
 
     def render(self, max_field_chars: int | None = None) -> PromptText:
         """`max_field_chars`: characters that each untrusted field may take; None cuts nothing."""
-        return (_short if self.form is PromptForm.SHORT else _rubric)(self, max_field_chars)
+        return (_render_short if self.form is PromptForm.SHORT else _render_rubric)(self, max_field_chars)
 
     @property
     def longest(self) -> int:
@@ -119,30 +119,31 @@ def make_prompt(request: JudgeRequest, form: PromptForm = PromptForm.SHORT) -> J
     raise ValueError(f"no ground truth and no reference to judge by: {question.prompt[:80]!r}")
 
 
-def _short(prompt: JudgePrompt, max_field_chars: int | None) -> PromptText:
+def _render_short(prompt: JudgePrompt, max_field_chars: int | None) -> PromptText:
     names = ("Question", "Answer", "Correct?") if prompt.task is JudgeTask.FACT else ("Task", "Response", "Better?")
     asked, shown, response = (
-        _line(_fitted(text, max_field_chars)[0]) for text in (prompt.question, prompt.shown, prompt.response)
+        _join_lines(_clean_and_cut(text, max_field_chars)[0])
+        for text in (prompt.question, prompt.shown, prompt.response)
     )
     return PromptText(f"{names[0]}: {asked}\nReference: {shown}\n{names[1]}:", f" {response}\n{names[2]}")
 
 
-def _rubric(prompt: JudgePrompt, max_field_chars: int | None) -> PromptText:
-    asked, _ = _fitted(prompt.question, max_field_chars)
-    shown, shown_cut = _fitted(prompt.shown, max_field_chars)
-    response, response_cut = _fitted(prompt.response, max_field_chars)
+def _render_rubric(prompt: JudgePrompt, max_field_chars: int | None) -> PromptText:
+    asked, _ = _clean_and_cut(prompt.question, max_field_chars)
+    shown, shown_cut = _clean_and_cut(prompt.shown, max_field_chars)
+    response, response_cut = _clean_and_cut(prompt.response, max_field_chars)
     # The first field's lines do not depend on the second's text, so that candidates share the prefix.
-    first = _field("Response A", shown, shown_cut, _nonce(asked, prompt.shown))
+    first = _framed_field("Response A", shown, shown_cut, _make_nonce(asked, prompt.shown))
     first, name = (first, "Response B") if prompt.task is JudgeTask.PAIR else (f"Reference:\n{shown}", "Response")
     head = [f"{_RULES[prompt.task]} {_TRUST}"]
     head += [_INVALID] if len(prompt.scale.words) > 2 else []
     head += [f"What counts here:\n{prompt.rubric.strip()}"] if prompt.rubric else []
-    prefix = "\n\n".join((*head, f"Question:\n{asked}", first, _label(name)))
-    framed = _framed(response, response_cut, _nonce(asked, prompt.shown, prompt.response))
-    return PromptText(prefix, f"{framed}\n\n{_instruction(prompt)}")
+    prefix = "\n\n".join((*head, f"Question:\n{asked}", first, _field_label(name)))
+    framed = _frame(response, response_cut, _make_nonce(asked, prompt.shown, prompt.response))
+    return PromptText(prefix, f"{framed}\n\n{_final_instruction(prompt)}")
 
 
-def _instruction(prompt: JudgePrompt) -> str:
+def _final_instruction(prompt: JudgePrompt) -> str:
     words = f"{', '.join(prompt.scale.words[:-1])} or {prompt.scale.words[-1]}"
     goal = (_GOALS if len(prompt.scale.words) == 2 else _THREE_WAY_GOALS)[prompt.task]
     if prompt.reasoned:
@@ -150,28 +151,28 @@ def _instruction(prompt: JudgePrompt) -> str:
     return f"{goal} Say {words} only.\nVerdict:"
 
 
-def _nonce(*texts: str) -> str:
+def _make_nonce(*texts: str) -> str:
     """Unpredictable for whoever writes one of the texts, and the same whenever they are judged again."""
     return hashlib.sha256("\0".join(map(clean, texts)).encode()).hexdigest()[:12]
 
 
-def _field(name: str, text: str, missing: int, nonce: str) -> str:
-    return _label(name) + _framed(text, missing, nonce)
+def _framed_field(name: str, text: str, missing: int, nonce: str) -> str:
+    return _field_label(name) + _frame(text, missing, nonce)
 
 
-def _label(name: str) -> str:
+def _field_label(name: str) -> str:
     return f"{name}, between two lines:"
 
 
-def _framed(text: str, missing: int, nonce: str) -> str:
+def _frame(text: str, missing: int, nonce: str) -> str:
     note = f"\n(It was too long to show whole: {missing} characters of its middle are left out.)" if missing else ""
     return f"\n[{nonce}]\n{text}\n[{nonce}]{note}"
 
 
-def _fitted(text: str, max_field_chars: int | None) -> tuple[str, int]:
+def _clean_and_cut(text: str, max_field_chars: int | None) -> tuple[str, int]:
     cleaned = clean(text)
     return (cleaned, 0) if max_field_chars is None else cut(cleaned, max_field_chars)
 
 
-def _line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join(text.split())

@@ -18,7 +18,7 @@ class RubricError(ValueError):
 
 def load_rubrics(given: Mapping[str, str], path: Path | None) -> dict[str, str]:
     """By domain; `given` wins over the TOML file or folder at `path`. Raises RubricError."""
-    found = {} if path is None else _read(path)
+    found = {} if path is None else _read_file(path)
     rubrics = {domain: clean(text) for domain, text in (found | dict(given)).items()}
     empty = sorted(domain for domain, text in rubrics.items() if not text)
     if empty:
@@ -26,7 +26,7 @@ def load_rubrics(given: Mapping[str, str], path: Path | None) -> dict[str, str]:
     return rubrics
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read_file(path: Path) -> dict[str, str]:
     try:
         if path.is_dir():
             files = sorted(file for file in path.iterdir() if file.suffix in _ENDINGS)

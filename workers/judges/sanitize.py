@@ -40,7 +40,7 @@ def clean(text: str) -> str:
     characters, and without blanks around it.
     """
     text = _INVISIBLE.sub("", text)
-    while (shorter := _without_tokens(text)) != text:
+    while (shorter := _remove_role_tokens(text)) != text:
         text = shorter
     return text.strip()
 
@@ -56,7 +56,7 @@ def cut(text: str, room: int) -> tuple[str, int]:
     return f"{text[:head]}\n[... {missing} characters left out ...]\n{text[len(text) - (room - head) :]}", missing
 
 
-def _without_tokens(text: str) -> str:
+def _remove_role_tokens(text: str) -> str:
     kept = [place for place, character in enumerate(text) if character not in _JOINERS]
     skeleton = "".join(text[place] for place in kept).translate(_LOOK_ALIKES)
     parts: list[str] = []

@@ -29,14 +29,16 @@ def scale_token_ids(tokenizer: Any, scale: Scale) -> list[list[int]]:
     """[word]: ids of the single tokens that spell it. Raises ValueError where a word has none."""
     sides = []
     for names in scale.spellings:
-        ids = sorted({number for name in names for space in (" ", "") for number in _single(tokenizer, name, space)})
+        ids = sorted(
+            {number for name in names for space in (" ", "") for number in _single_token_ids(tokenizer, name, space)}
+        )
         if not ids:
             raise ValueError(f"the tokenizer has no single token for any of {', '.join(names)}")
         sides.append(ids)
     return sides
 
 
-def _single(tokenizer: Any, name: str, space: str) -> list[int]:
+def _single_token_ids(tokenizer: Any, name: str, space: str) -> list[int]:
     """The token that spells `name`, or none; an unknown word has a token too, which spells something else."""
     ids = tokenizer.encode(space + name, add_special_tokens=False)
     return ids if len(ids) == 1 and tokenizer.decode(ids).strip() == name else []
@@ -46,7 +48,7 @@ def prompt_tokens(
     tokenizer: Any, request: JudgeRequest, form: PromptForm = PromptForm.SHORT
 ) -> tuple[list[int], list[int]]:
     """Prefix and suffix. A start token goes first where the tokenizer has one of its own."""
-    return _encoded(tokenizer, make_prompt(request, form).render())
+    return _encode(tokenizer, make_prompt(request, form).render())
 
 
 def prefix_groups(
@@ -57,35 +59,35 @@ def prefix_groups(
     """
     suffixes: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
     for index, prompt in enumerate(prompts):
-        prefix, suffix = _fitted(tokenizer, prompt, max_field_chars, limit)
+        prefix, suffix = _encode_within(tokenizer, prompt, max_field_chars, limit)
         suffixes.setdefault(tuple(prefix), []).append((index, suffix))
     groups = [PrefixGroup(prefix, [suffix for _, suffix in own]) for prefix, own in suffixes.items()]
     return groups, [[index for index, _ in own] for own in suffixes.values()]
 
 
-def _fitted(
+def _encode_within(
     tokenizer: Any, prompt: JudgePrompt, max_field_chars: int | None, limit: int | None
 ) -> tuple[list[int], list[int]]:
     """In the rubric form fields are cut until the prompt fits, and the judge is told; what is still too long, and the
     short form, loses the middle of its tokens: the end of a suffix asks for the verdict.
     """
-    prefix, suffix = _encoded(tokenizer, prompt.render(max_field_chars))
+    prefix, suffix = _encode(tokenizer, prompt.render(max_field_chars))
     while limit is not None and len(prefix) + len(suffix) > limit and prompt.form is PromptForm.RUBRIC:
         max_field_chars = min(max_field_chars or prompt.longest, prompt.longest) // 2
         if max_field_chars < _LEAST_FIELD_CHARS:
             break
-        prefix, suffix = _encoded(tokenizer, prompt.render(max_field_chars))
+        prefix, suffix = _encode(tokenizer, prompt.render(max_field_chars))
     if limit is not None:
-        prefix = _without_middle(prefix, limit // 2)
-        suffix = _without_middle(suffix, limit - len(prefix))
+        prefix = _cut_middle(prefix, limit // 2)
+        suffix = _cut_middle(suffix, limit - len(prefix))
     return prefix, suffix
 
 
-def _encoded(tokenizer: Any, prompt: PromptText) -> tuple[list[int], list[int]]:
+def _encode(tokenizer: Any, prompt: PromptText) -> tuple[list[int], list[int]]:
     return tokenizer.encode(prompt.prefix), tokenizer.encode(prompt.suffix, add_special_tokens=False)
 
 
-def _without_middle(ids: list[int], max_tokens: int) -> list[int]:
+def _cut_middle(ids: list[int], max_tokens: int) -> list[int]:
     """Two thirds of the tokens for the beginning, the rest for the end."""
     if len(ids) <= max_tokens:
         return ids

@@ -15,14 +15,14 @@ def read_votes(samples: Sequence[str], scale: Scale) -> VerdictProbabilities:
     """Of one prompt's samples; the last verdict line of each counts, since reasoning may quote the response's. Raises
     NonsenseError where none has one.
     """
-    counts = Counter(_vote(sample, scale) for sample in samples)
+    counts = Counter(_parse_vote(sample, scale) for sample in samples)
     found = VerdictProbabilities(scale, tuple(counts[word] / len(samples) for word in scale.words))
     if not found.usable:
         raise NonsenseError(f"none of {len(samples)} samples ends in a verdict")
     return found
 
 
-def _vote(sample: str, scale: Scale) -> str | None:
+def _parse_vote(sample: str, scale: Scale) -> str | None:
     words = "|".join(scale.words)
     found = re.findall(rf"^\W*Verdict\W+({words})\b\W*$", sample, re.IGNORECASE | re.MULTILINE)
     return str(found[-1]).upper() if found else None

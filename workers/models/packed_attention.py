@@ -51,12 +51,12 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
     query_KGLW = query.reshape(key.shape[1], -1, length, width)
     attend = partial(scaled_dot_product_attention, scale=scaling, dropout_p=dropout)
     with torch.autocast(kind, enabled=kind != "cpu" and torch.is_autocast_enabled(kind)):
-        parts = _attend(query_KGLW, key[0], value[0], packed_blocks, attend)
+        parts = _attend_blocks(query_KGLW, key[0], value[0], packed_blocks, attend)
     output = torch.cat(parts, dim=2).to(dtype)
     return output.reshape(1, heads, length, width).transpose(1, 2), None
 
 
-def _attend(
+def _attend_blocks(
     query_KGLW: Tensor,
     key_KLW: Tensor,
     value_KLW: Tensor,

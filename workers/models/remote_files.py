@@ -25,7 +25,7 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         """Raises OSError where the protocol is unknown or its package is not installed."""
         self.url = url.rstrip("/")
-        with self._told("open"):
+        with self._as_remote_error("open"):
             self._files, self._root = fsspec.core.url_to_fs(self.url)
 
     def child(self, name: str) -> "RemoteFolder":
@@ -33,7 +33,7 @@ class RemoteFolder:
 
     def put(self, local: Path) -> None:
         """Copy the file into the folder, under its name, and see that all of it arrived. Raises OSError."""
-        with self._told(f"write {local.name} to"):
+        with self._as_remote_error(f"write {local.name} to"):
             self._files.makedirs(self._root, exist_ok=True)
             self._files.put_file(str(local), self._path(local.name))
             self._files.invalidate_cache(self._root)
@@ -43,12 +43,12 @@ class RemoteFolder:
 
     def get(self, name: str, local: Path) -> None:
         """Copy the file `name` to `local`. Raises OSError."""
-        with self._told(f"read {name} of"):
+        with self._as_remote_error(f"read {name} of"):
             self._files.get_file(self._path(name), str(local))
 
     def folders(self) -> list[str]:
         """Names of the folders inside, sorted; none where there is no such place. Raises OSError."""
-        with self._told("list"):
+        with self._as_remote_error("list"):
             self._files.invalidate_cache(self._root)
             if not self._files.isdir(self._root):
                 return []
@@ -57,14 +57,14 @@ class RemoteFolder:
 
     def remove(self) -> None:
         """The folder with all that is in it. Raises OSError."""
-        with self._told("remove"):
+        with self._as_remote_error("remove"):
             self._files.rm(self._root, recursive=True)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _as_remote_error(self, what: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # each file system raises its client's own kinds

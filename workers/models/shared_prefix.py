@@ -114,21 +114,21 @@ def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
         mask=mask,
         suffix_slices=slices,
         prefix_last=prefix_last,
-        blocks=[block for own in zip(prefixes, slices, strict=True) for block in _blocks(mask, *own)],
+        blocks=[block for own in zip(prefixes, slices, strict=True) for block in _cut_blocks(mask, *own)],
     )
 
 
-def _blocks(mask: Tensor, prefix: slice, suffixes: Sequence[slice]) -> Iterator[AttentionBlock]:
+def _cut_blocks(mask: Tensor, prefix: slice, suffixes: Sequence[slice]) -> Iterator[AttentionBlock]:
     start, stop = prefix.start, prefix.stop
     for suffix in suffixes:
         if suffix.stop - start > _BLOCK_TOKENS:
-            yield _block(mask, slice(start, stop), prefix)
+            yield _make_block(mask, slice(start, stop), prefix)
             start = suffix.start
         stop = suffix.stop
-    yield _block(mask, slice(start, stop), prefix)
+    yield _make_block(mask, slice(start, stop), prefix)
 
 
-def _block(mask: Tensor, tokens: slice, prefix: slice) -> AttentionBlock:
+def _make_block(mask: Tensor, tokens: slice, prefix: slice) -> AttentionBlock:
     size, shared = tokens.stop - tokens.start, prefix.stop - prefix.start
     if tokens.start == prefix.start:
         return AttentionBlock(size, 0, mask[tokens, tokens].clone())

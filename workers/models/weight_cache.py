@@ -33,15 +33,15 @@ class WeightCache:
         followed.
         """
         if not is_url(announced.uri):
-            return _checked(Path(announced.uri), announced)
+            return _require_digests(Path(announced.uri), announced)
         target = self._folder / f"lineage{announced.lineage:03d}-v{announced.version:06d}-{announced.sha256[:12]}"
         if target.is_dir():
             try:
-                return _checked(target, announced)
+                return _require_digests(target, announced)
             except (OSError, WeightsMismatchError):  # a copy that the disk did not keep is fetched again
                 shutil.rmtree(target, ignore_errors=True)
         self._fetch(announced, target)
-        self._collect(target)
+        self._remove_old(target)
         return target
 
     def _fetch(self, announced: PolicyVersion, target: Path) -> None:
@@ -49,9 +49,9 @@ class WeightCache:
         temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{target.name}-", dir=self._folder))
         try:
             remote = RemoteFolder(announced.uri)
-            for name in _digests(announced):
+            for name in _expected_digests(announced):
                 remote.get(name, temporary / name)
-            _checked(temporary, announced)
+            _require_digests(temporary, announced)
             try:
                 temporary.rename(target)
             except OSError:
@@ -60,7 +60,7 @@ class WeightCache:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _collect(self, newest: Path) -> None:
+    def _remove_old(self, newest: Path) -> None:
         """Remove what is older than the `keep` newest, and what killed workers left of it. What a resumed learner
         announces has a higher lineage, so names sort as announcements do.
         """
@@ -71,7 +71,7 @@ class WeightCache:
                 shutil.rmtree(path, ignore_errors=True)  # another worker may be removing it too
 
 
-def _digests(announced: PolicyVersion) -> dict[str, str]:
+def _expected_digests(announced: PolicyVersion) -> dict[str, str]:
     """What must be there, by name. Raises ValueError for a name that leaves the folder."""
     main = ADAPTER_FILE if announced.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
     digests = {**announced.files, main: announced.sha256}
@@ -81,8 +81,8 @@ def _digests(announced: PolicyVersion) -> dict[str, str]:
     return digests
 
 
-def _checked(folder: Path, announced: PolicyVersion) -> Path:
-    for name, digest in _digests(announced).items():
+def _require_digests(folder: Path, announced: PolicyVersion) -> Path:
+    for name, digest in _expected_digests(announced).items():
         found = file_sha256(folder / name)
         if found != digest:
             raise WeightsMismatchError(

@@ -50,7 +50,7 @@ class PolicyFollower:
     def follow(self) -> None:
         """Read what was announced; fetch the newest where it is not loaded yet."""
         for record in self._reader.poll(timeout=0):
-            self._read(record)
+            self._note_announcement(record)
         if self._wanted is not None and not self._fetcher.busy and time.monotonic() >= self._try_at:
             self._fetcher.start(self._wanted)
 
@@ -70,7 +70,7 @@ class PolicyFollower:
         else:
             self._load(announced, fetched.folder)
 
-    def _read(self, record: Record) -> None:
+    def _note_announcement(self, record: Record) -> None:
         try:
             announced = decode(record.value, PolicyVersion)
         except DecodeError as error:

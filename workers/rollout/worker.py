@@ -73,12 +73,12 @@ class RolloutWorker:
             self._policy.follow()
             self._follow_at = now + self._settings.rollout.poll_policy_seconds
         self._policy.swap()
-        self._take_in()
-        self._start()
+        self._take_tickets()
+        self._start_groups()
         if self._engine.running:
             for generation in self._engine.step():
                 self._publish(generation)
-        self._settle()
+        self._settle_deliveries()
         if now >= self._commit_at:
             self._intake.commit()
             self._intake.measure(self._book.oldest())
@@ -98,10 +98,10 @@ class RolloutWorker:
     def drain(self) -> None:
         """Before a stop: commit what is acknowledged within a bounded time; unfinished groups are read again."""
         self._producer.flush(timeout=_DRAIN_SECONDS)
-        self._settle()
+        self._settle_deliveries()
         self._intake.commit(wait_seconds=_DRAIN_SECONDS)
 
-    def _take_in(self) -> None:
+    def _take_tickets(self) -> None:
         version = self._engine.weights.version
         room = self._capacity - self._book.load(version)
         idle = not self._engine.running and not self._deliveries
@@ -125,7 +125,7 @@ class RolloutWorker:
             return False
         return True
 
-    def _start(self) -> None:
+    def _start_groups(self) -> None:
         for ticket in self._book.overdue(time.time()):
             metrics.tickets_skipped_total.labels("overdue").inc()
             log.warning("group %s is past its deadline, not generated", ticket.group_id)
@@ -153,7 +153,7 @@ class RolloutWorker:
         metrics.generated_tokens_total.inc(len(generation.token_ids))
         metrics.end_to_end_seconds.labels(STAGE).observe(max(0.0, time.time() - group.ticket.dispatched_at))
 
-    def _settle(self) -> None:
+    def _settle_deliveries(self) -> None:
         for sent in self._deliveries.acknowledged():
             self._intake.done(self._book.acknowledge(sent.group_id, sent.index))
 

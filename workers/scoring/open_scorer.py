@@ -38,12 +38,12 @@ async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[Ins
     loading a judge raises (workers.judges.factory).
     """
     if wanted.name == GENRM:
-        async with _judge(wanted, settings) as found:
+        async with _open_judge(wanted, settings) as found:
             yield found
         return
     if wanted.name not in verifier_names():
-        raise ScorerNotInstalledError(f"no scorer is called {wanted.name!r}; {_installed()}")
-    found_id = _checked(wanted, load_verifier(wanted.name).version)
+        raise ScorerNotInstalledError(f"no scorer is called {wanted.name!r}; {_list_installed()}")
+    found_id = _require_version(wanted, load_verifier(wanted.name).version)
     rtv = settings.rtv
     pool = VerifierPool(rtv)
     try:
@@ -59,13 +59,13 @@ async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[Ins
 
 
 @asynccontextmanager
-async def _judge(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
+async def _open_judge(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
     genrm = settings.genrm
     judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
     pool = VerifierPool(settings.rtv)
     try:
         yield InstalledScorer(
-            id=_checked(wanted, judge.version),
+            id=_require_version(wanted, judge.version),
             route=Route.GENRM,
             scorer=VetoScorer(judge=JudgeScorer(judge, genrm, canary_requests), pool=pool, calibrated_share=0.0),
             retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
@@ -76,15 +76,15 @@ async def _judge(wanted: ScorerId, settings: Settings) -> AsyncIterator[Installe
         judge.close()
 
 
-def _checked(wanted: ScorerId, version: str) -> ScorerId:
+def _require_version(wanted: ScorerId, version: str) -> ScorerId:
     """Raises ScorerNotInstalledError."""
     if wanted.version not in ("", version):
         hint = "; the settings' genrm section names the judge (--recipe, --set)" if wanted.name == GENRM else ""
-        installed = f"{wanted.name}@{version} is; {_installed()}"
+        installed = f"{wanted.name}@{version} is; {_list_installed()}"
         raise ScorerNotInstalledError(f"{wanted} is not installed, {installed}{hint}")
     return ScorerId(wanted.name, version)
 
 
-def _installed() -> str:
+def _list_installed() -> str:
     verifiers = ", ".join(f"{name}@{load_verifier(name).version}" for name in verifier_names())
     return f"verifiers: {verifiers}; and {GENRM}, the judge of the settings"

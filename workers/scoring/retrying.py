@@ -86,36 +86,36 @@ class RetryingScorer:
         failures: Counter[int] = Counter()
         probes = 0
         for rounds in count(1):
-            answers = await self._answers(left)
+            answers = await self._ask_scorer(left)
             outages = [answer for answer in answers.values() if isinstance(answer, Outage)]
-            probes = self._note(outages, probes, len(left))
+            probes = self._note_outage(outages, probes, len(left))
             for index, answer in answers.items():
                 failures[index] += not isinstance(answer, Outage)
                 asked = rounds if isinstance(answer, Outage) else failures[index]
-                verdict = self._settled(answer, left[index], spent=asked >= self.retry.attempts)
+                verdict = self._settle(answer, left[index], spent=asked >= self.retry.attempts)
                 if verdict is not None:
                     found[index] = verdict
             left = {index: rollout for index, rollout in left.items() if index not in found}
             if not left:
                 break
-            await self._wait(probes or max(failures[index] for index in left), outages, left.values())
+            await self._back_off(probes or max(failures[index] for index in left), outages, left.values())
         return [found[index] for index in range(len(rollouts))]
 
-    async def _answers(self, left: Mapping[int, Rollout]) -> dict[int, Verdict | Outage]:
+    async def _ask_scorer(self, left: Mapping[int, Rollout]) -> dict[int, Verdict | Outage]:
         self.heartbeat.beat()
         answers = await self.scorer.score(list(left.values()))
         return dict(zip(left, answers, strict=True))
 
-    def _settled(self, answer: Verdict | Outage, rollout: Rollout, *, spent: bool) -> Verdict | None:
+    def _settle(self, answer: Verdict | Outage, rollout: Rollout, *, spent: bool) -> Verdict | None:
         """What the rollout ends with; None while it is worth asking again. `spent`: its attempts are, which count in
         an outage too because a replayed rollout is past its deadline from the beginning.
         """
         if isinstance(answer, Outage):
-            return _lost(answer) if spent and rollout.deadline <= self.clock() else None
-        verdict = checked(answer)
+            return _give_up(answer) if spent and rollout.deadline <= self.clock() else None
+        verdict = require_valid_score(answer)
         return verdict if spent or verdict.status is not Status.INFRA_ERROR else None
 
-    def _note(self, outages: Sequence[Outage], probes: int, asked: int) -> int:
+    def _note_outage(self, outages: Sequence[Outage], probes: int, asked: int) -> int:
         """Shows an outage's beginning and end; returns its probes so far, 0 where there is none."""
         metrics.scorer_unavailable.labels(self.stage).set(1 if outages else 0)
         if outages:
@@ -131,7 +131,7 @@ class RetryingScorer:
             log.warning("the scorer answers again after %d probes", probes)
         return 0
 
-    async def _wait(self, failures: int, outages: Sequence[Outage], left: Collection[Rollout]) -> None:
+    async def _back_off(self, failures: int, outages: Sequence[Outage], left: Collection[Rollout]) -> None:
         """As long as the scorer asks for, but not beyond the last deadline."""
         useful = max(rollout.deadline for rollout in left) - self.clock()
         asked_for = max((outage.retry_after or 0.0 for outage in outages), default=0.0)
@@ -142,7 +142,7 @@ class RetryingScorer:
         await self.retry.sleep(seconds)
 
 
-def checked(verdict: Verdict) -> Verdict:
+def require_valid_score(verdict: Verdict) -> Verdict:
     """The verdict, or infra_error where its score is no score: outside [0, 1], NaN, or at odds with its status."""
     score, failed = verdict.score, verdict.status is Status.INFRA_ERROR
     if failed and score is None:
@@ -153,6 +153,6 @@ def checked(verdict: Verdict) -> Verdict:
     return replace(verdict, score=None, status=Status.INFRA_ERROR, why=why)
 
 
-def _lost(outage: Outage) -> Verdict:
+def _give_up(outage: Outage) -> Verdict:
     why = f"unavailable until the rollout's deadline had passed: {outage.why}"
     return Verdict(None, Status.INFRA_ERROR, why, outage.scorer, outage.version)

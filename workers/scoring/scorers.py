@@ -80,11 +80,11 @@ class JudgeScorer:
         self._canaries = canaries
         self._watch = CanaryWatch(settings.canary_alarm, settings.canary_window)
         self._batches = 0
-        self._asking = asyncio.Lock()
+        self._call_lock = asyncio.Lock()
 
     async def exchange(self, judge: Judge, settings: GenRMSettings) -> None:
         """From the next call on; the call under way ends first, then the old judge is closed."""
-        async with self._asking:
+        async with self._call_lock:
             old, self._judge, self._settings = self._judge, judge, settings
             self._watch = CanaryWatch(settings.canary_alarm, settings.canary_window)
         old.close()
@@ -94,35 +94,35 @@ class JudgeScorer:
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
         requests = [JudgeRequest(rollout.question, rollout.text, rollout.domain) for rollout in rollouts]
-        async with self._asking:
+        async with self._call_lock:
             judge, started = self._judge, time.monotonic()
             try:
                 answers = await asyncio.to_thread(judge.judge, requests)
             except JudgeUnavailableError as error:
-                return [_outage(judge, str(error), error.retry_after)] * len(requests)
+                return [_make_outage(judge, str(error), error.retry_after)] * len(requests)
             seconds = (time.monotonic() - started) / len(requests)
             self._batches += 1
             if self._settings.canary_every and self._batches % self._settings.canary_every == 0:
                 await self._judge_canaries(requests[0])
             if self._batches % _CACHE_EVERY == 0:
                 await self._measure_cache()
-        if _useless(requests, answers):
-            return [_outage(judge, f"it answers nothing that it is asked: {answers[0].why}", None)] * len(requests)
-        return [self._answer(judge, answer, seconds) for answer in answers]
+        if _is_server_defect(requests, answers):
+            return [_make_outage(judge, f"it answers nothing that it is asked: {answers[0].why}", None)] * len(requests)
+        return [self._to_verdict(judge, answer, seconds) for answer in answers]
 
     def why_unscorable(self, rollout: Rollout) -> str | None:
         if judgeable(rollout.question):
             return None
         return "the question has neither a ground truth nor references to judge against"
 
-    def _answer(self, judge: Judge, answer: Judgement | JudgeFailure, seconds: float) -> Verdict | Outage:
+    def _to_verdict(self, judge: Judge, answer: Judgement | JudgeFailure, seconds: float) -> Verdict | Outage:
         if isinstance(answer, Judgement):
-            return self._judged(judge, answer, seconds)
+            return self._to_judged_verdict(judge, answer, seconds)
         if answer.outage:
-            return _outage(judge, answer.why, answer.retry_after)
+            return _make_outage(judge, answer.why, answer.retry_after)
         return Verdict(None, Status.INFRA_ERROR, answer.why, judge.name, judge.version, seconds)
 
-    def _judged(self, judge: Judge, judgement: Judgement, seconds: float) -> Verdict:
+    def _to_judged_verdict(self, judge: Judge, judgement: Judgement, seconds: float) -> Verdict:
         metrics.judge_uncovered_mass.observe(judgement.off_verdict_mass)
         details = dict(judgement.details) | {"uncovered": judgement.off_verdict_mass}
         if judgement.off_verdict_mass > self._settings.uncovered_mass_alarm:
@@ -167,7 +167,7 @@ class JudgeScorer:
             metrics.judge_prefix_hit_rate.set(rate)
 
 
-def _useless(requests: Sequence[JudgeRequest], answers: Sequence[Judgement | JudgeFailure]) -> bool:
+def _is_server_defect(requests: Sequence[JudgeRequest], answers: Sequence[Judgement | JudgeFailure]) -> bool:
     """Whether no request was answered, for garbled answers or for nonsense to several questions: the server's defect
     and not a question's.
     """
@@ -176,5 +176,5 @@ def _useless(requests: Sequence[JudgeRequest], answers: Sequence[Judgement | Jud
     return len(failures) == len(answers) and (several or all(failure.garbled for failure in failures))
 
 
-def _outage(judge: Judge, why: str, retry_after: float | None) -> Outage:
+def _make_outage(judge: Judge, why: str, retry_after: float | None) -> Outage:
     return Outage(why=why, scorer=judge.name, version=judge.version, retry_after=retry_after)

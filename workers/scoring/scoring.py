@@ -37,25 +37,26 @@ class Scoring:
         batch: list[tuple[Record, Rollout]] = []
         for record in records:
             try:
-                batch.append((record, self._decode(record)))
+                batch.append((record, self._decode_scorable(record)))
             except DecodeError as error:
                 outputs.append(dead_letter(record, error, self.stage, self.dead_letters))
         if batch:
             verdicts = await self.scorer.verdicts([rollout for _, rollout in batch])
             pairs = zip(batch, verdicts, strict=True)
             outputs += [
-                self._scored(record, rollout, finished(rollout, verdict)) for (record, rollout), verdict in pairs
+                self._make_output(record, rollout, enforce_must_finish(rollout, verdict))
+                for (record, rollout), verdict in pairs
             ]
         return outputs
 
-    def _decode(self, record: Record) -> Rollout:
+    def _decode_scorable(self, record: Record) -> Rollout:
         rollout = decode_rollout(record)
         reason = self.scorer.why_unscorable(rollout)
         if reason is not None:
             raise DecodeError(f"rollout {rollout.rollout_id}: {reason}")
         return rollout
 
-    def _scored(self, record: Record, rollout: Rollout, verdict: Verdict) -> Output:
+    def _make_output(self, record: Record, rollout: Rollout, verdict: Verdict) -> Output:
         now = self.clock()
         shadow = header(record.headers, SHADOW_HEADER) is not None
         message = ScoredTrajectory(
@@ -70,11 +71,11 @@ class Scoring:
             scored_at=now,
             details=verdict.details | ({SHADOW_HEADER: True} if shadow else {}),
         )
-        self._count(message, now)
+        self._count_metrics(message, now)
         marks = {"route": str(self.route)} | ({SHADOW_HEADER: "1"} if shadow else {})
         return Output(self.scored, record.key, encode(message), tuple(headers_of(message, **marks)))
 
-    def _count(self, message: ScoredTrajectory, now: float) -> None:
+    def _count_metrics(self, message: ScoredTrajectory, now: float) -> None:
         metrics.scorer_requests_total.labels(message.scorer, message.status).inc()
         metrics.scorer_seconds.labels(message.scorer).observe(message.seconds)
         metrics.end_to_end_seconds.labels(self.stage).observe(max(0.0, now - message.rollout.timings.dispatched))
@@ -82,7 +83,7 @@ class Scoring:
             metrics.score.labels(self.route, message.rollout.domain).observe(message.score)
 
 
-def finished(rollout: Rollout, verdict: Verdict) -> Verdict:
+def enforce_must_finish(rollout: Rollout, verdict: Verdict) -> Verdict:
     """The verdict, or score 0 where the prompt's option `must_finish` is set and the answer was cut off: half of a
     right answer is cheap, and a policy that is paid for it never learns to end.
     """

@@ -27,7 +27,7 @@ class VetoScorer:
     """`router.shadow_share`: groups in it are judged also where they are vetoed."""
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
-        vetoes = await asyncio.gather(*[self._veto(rollout) for rollout in rollouts])
+        vetoes = await asyncio.gather(*[self._ask_for_veto(rollout) for rollout in rollouts])
         asked = [
             index
             for index, (rollout, veto) in enumerate(zip(rollouts, vetoes, strict=True))
@@ -35,12 +35,12 @@ class VetoScorer:
         ]
         answers = await self.judge.score([rollouts[index] for index in asked]) if asked else []
         judged = dict(zip(asked, answers, strict=True))
-        return [_under(veto, judged.get(index)) for index, veto in enumerate(vetoes)]
+        return [_combine(veto, judged.get(index)) for index, veto in enumerate(vetoes)]
 
     def why_unscorable(self, rollout: Rollout) -> str | None:
         return self.judge.why_unscorable(rollout)
 
-    async def _veto(self, rollout: Rollout) -> Verdict | None:
+    async def _ask_for_veto(self, rollout: Rollout) -> Verdict | None:
         """What the verifier says where it forbids the judge's score; None where it does not, or was not named. A
         shadow copy has a verifier of its own, and no veto.
         """
@@ -51,7 +51,7 @@ class VetoScorer:
         return verdict if verdict.status in (Status.WRONG, Status.INFRA_ERROR) else None
 
 
-def _under(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict | Outage:
+def _combine(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict | Outage:
     """The judge's answer, or the veto over it, which needs none."""
     if veto is None:
         assert answer is not None
@@ -59,11 +59,11 @@ def _under(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict | O
     if veto.score is None:
         return veto
     if answer is None or isinstance(answer, Outage) or answer.score is None:
-        return _vetoed(veto, veto)
-    return _vetoed(veto, replace(answer, details=dict(answer.details) | {JUDGED_DETAIL: answer.score}))
+        return _apply_veto(veto, veto)
+    return _apply_veto(veto, replace(answer, details=dict(answer.details) | {JUDGED_DETAIL: answer.score}))
 
 
-def _vetoed(veto: Verdict, verdict: Verdict) -> Verdict:
+def _apply_veto(veto: Verdict, verdict: Verdict) -> Verdict:
     """`verdict` says who is answerable: the judge where it was asked, else the verifier."""
     why = f"vetoed by {veto.scorer}: {veto.why}"
     details = dict(verdict.details) | {"veto": f"{veto.scorer}@{veto.version}"}

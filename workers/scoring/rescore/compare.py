@@ -43,19 +43,19 @@ def read_pairs(
     Memory: some hundred bytes a rollout. Raises LookupError where a topic is missing, BrokerUnavailableError.
     """
     new: dict[str, tuple[Rollout, float | None, str]] = {}
-    for scored in _read(settings, bootstrap, topic):
+    for scored in _read_scored(settings, bootstrap, topic):
         if selection.passed_over(scored.rollout) is None:
             new.setdefault(scored.rollout.rollout_id, (_slim(scored.rollout), scored.score, scored.why))
     for one in unscored:
         new.setdefault(one.rollout.rollout_id, (_slim(one.rollout), None, one.why))
     old: dict[str, tuple[float | None, str]] = {}
-    for scored in _read(settings, bootstrap, topic_name(settings.topics.prefix, Topic.SCORED)):
+    for scored in _read_scored(settings, bootstrap, topic_name(settings.topics.prefix, Topic.SCORED)):
         if scored.rollout.rollout_id in new and scored.route is route_of(scored.rollout.question):
             old.setdefault(scored.rollout.rollout_id, (scored.score, f"{scored.scorer}@{scored.scorer_version}"))
-    return [_pair(*found, *old.get(rollout_id, (None, ""))) for rollout_id, found in sorted(new.items())]
+    return [_make_pair(*found, *old.get(rollout_id, (None, ""))) for rollout_id, found in sorted(new.items())]
 
 
-def _pair(rollout: Rollout, new: float | None, why: str, old: float | None, old_scorer: str) -> ScorePair:
+def _make_pair(rollout: Rollout, new: float | None, why: str, old: float | None, old_scorer: str) -> ScorePair:
     return ScorePair(
         rollout_id=rollout.rollout_id,
         group_id=rollout.group_id,
@@ -75,7 +75,7 @@ def _slim(rollout: Rollout) -> Rollout:
     return msgspec.structs.replace(rollout, segments=(), text="")
 
 
-def _read(settings: Settings, bootstrap: str, topic: str) -> Iterator[ScoredTrajectory]:
+def _read_scored(settings: Settings, bootstrap: str, topic: str) -> Iterator[ScoredTrajectory]:
     with LogReader(settings.broker, bootstrap, [topic]) as reader:
         for record in reader.read_to_end():
             if (scored := decode_scored(record)) is not None:

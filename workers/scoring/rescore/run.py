@@ -72,9 +72,9 @@ class RescoreRun:
 
     def look(self, selection: RescoreSelection) -> RescoreResult:
         """What `run` would score; writes nothing. Raises LookupError where the run has no log."""
-        found = RescoreResult(self._picker(selection))
-        found.picker = self._picker(selection, self._done(found, write=False))
-        for _ in self._picked(found.picker):
+        found = RescoreResult(self._make_picker(selection))
+        found.picker = self._make_picker(selection, self._find_done(found, write=False))
+        for _ in self._pick_records(found.picker):
             pass
         return found
 
@@ -83,8 +83,8 @@ class RescoreRun:
         sqlalchemy.exc.OperationalError; run again, it goes on.
         """
         started = time.monotonic()
-        found = RescoreResult(self._picker(selection))
-        found.picker = self._picker(selection, self._done(found, write=True))
+        found = RescoreResult(self._make_picker(selection))
+        found.picker = self._make_picker(selection, self._find_done(found, write=True))
         prefix = self.settings.topics.prefix
         scoring = Scoring(
             stage=STAGE,
@@ -93,13 +93,13 @@ class RescoreRun:
             scored=self.topic,
             dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
         )
-        for batch in in_batches(self._picked(found.picker), self.scorer.batch):
-            await self._score(batch, scoring, producer, found)
+        for batch in in_batches(self._pick_records(found.picker), self.scorer.batch):
+            await self._score_batch(batch, scoring, producer, found)
             found.seconds = time.monotonic() - started
             self.progress(found)
         return found
 
-    async def _score(
+    async def _score_batch(
         self, batch: list[Record], scoring: Scoring, producer: KafkaProducer, found: RescoreResult
     ) -> None:
         """In the log first, in Postgres second."""
@@ -109,39 +109,39 @@ class RescoreRun:
             if scored.score is None:
                 found.unscored.append(Unscored(scored.rollout, scored.why))
                 continue
-            rows.append(self._row(scored))
+            rows.append(self._make_row(scored))
             deliveries.append(send(producer, output))
         confirm(producer, deliveries, self.settings.broker.request_timeout_seconds)
         found.scored += len(rows)
         found.rows += self.rows(rows)
 
-    def _done(self, found: RescoreResult, *, write: bool) -> frozenset[str]:
+    def _find_done(self, found: RescoreResult, *, write: bool) -> frozenset[str]:
         """Ids of the rollouts that the topic holds; their rows are written where they are missing."""
         if not write and self.topic not in rescored_topics(
             self.settings.broker, self.bootstrap, self.settings.topics.prefix
         ):
             return frozenset()
         done: set[str] = set()
-        for batch in in_batches(self._read(self.topic), _ROWS_BATCH):
+        for batch in in_batches(self._read_topic(self.topic), _ROWS_BATCH):
             scored = [message for message in map(decode_scored, batch) if message is not None]
             done.update(message.rollout.rollout_id for message in scored)
             if write:
-                found.rows += self.rows([self._row(message) for message in scored])
+                found.rows += self.rows([self._make_row(message) for message in scored])
         return frozenset(done)
 
-    def _picker(self, selection: RescoreSelection, done: frozenset[str] = frozenset()) -> RescorePicker:
+    def _make_picker(self, selection: RescoreSelection, done: frozenset[str] = frozenset()) -> RescorePicker:
         return RescorePicker(selection, self.scorer.scorer.why_unscorable, done)
 
-    def _picked(self, picker: RescorePicker) -> Iterator[Record]:
+    def _pick_records(self, picker: RescorePicker) -> Iterator[Record]:
         topic = topic_name(self.settings.topics.prefix, Topic.ROLLOUTS)
-        return (record for record in self._read(topic) if picker.pick(record) is not None)
+        return (record for record in self._read_topic(topic) if picker.pick(record) is not None)
 
-    def _read(self, topic: str) -> Iterator[Record]:
+    def _read_topic(self, topic: str) -> Iterator[Record]:
         """Raises LookupError where there is no such topic."""
         with LogReader(self.settings.broker, self.bootstrap, [topic]) as reader:
             yield from reader.read_to_end()
 
-    def _row(self, scored: ScoredTrajectory) -> ScoredRecord:
+    def _make_row(self, scored: ScoredTrajectory) -> ScoredRecord:
         """Where it was read says nothing here: no sink's offset moves."""
         return row_of(Record(self.topic, 0, 0, scored.scored_at, None, None), scored)
 

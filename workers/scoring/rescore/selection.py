@@ -85,7 +85,7 @@ class RescorePicker:
         if reason is None and rollout.rollout_id in self.done:
             self.already[rollout.domain] += 1
             return None
-        reason = reason or self._beyond(rollout)
+        reason = reason or self._why_beyond_limit(rollout)
         if reason is not None:
             self.passed_over[reason] += 1
             return None
@@ -93,6 +93,6 @@ class RescorePicker:
         self.picked[rollout.domain] += 1
         return rollout
 
-    def _beyond(self, rollout: Rollout) -> str | None:
+    def _why_beyond_limit(self, rollout: Rollout) -> str | None:
         full = self.selection.limit and self.picked.total() >= self.selection.limit
         return "beyond the limit" if full and rollout.group_id not in self._groups else None

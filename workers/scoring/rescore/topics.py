@@ -63,7 +63,7 @@ def rescored_topic(prefix: str, scorer: ScorerId) -> str:
 def rescored_topics(broker: BrokerSettings, bootstrap: str, prefix: str) -> dict[str, int]:
     """Partitions by name, of all topics of new scores beside the run's `scored`. Raises BrokerUnavailableError."""
     beginning = f"{topic_name(prefix, Topic.SCORED)}."
-    return {name: count for name, count in _all_topics(broker, bootstrap).items() if name.startswith(beginning)}
+    return {name: count for name, count in _list_topics(broker, bootstrap).items() if name.startswith(beginning)}
 
 
 def create_rescored_topic(settings: Settings, bootstrap: str, scorer: ScorerId) -> str:
@@ -72,8 +72,8 @@ def create_rescored_topic(settings: Settings, bootstrap: str, scorer: ScorerId) 
     """
     name = rescored_topic(settings.topics.prefix, scorer)
     source = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
-    partitions = require_topic(_all_topics(settings.broker, bootstrap), source, bootstrap)
-    spec = TopicSpec(name=name, partitions=partitions, config=_config(settings))
+    partitions = require_topic(_list_topics(settings.broker, bootstrap), source, bootstrap)
+    spec = TopicSpec(name=name, partitions=partitions, config=_topic_config(settings))
     create_topics(settings.broker, bootstrap, [spec], settings.topics.replication)
     return name
 
@@ -85,7 +85,7 @@ def require_topic(found: Mapping[str, int], name: str, bootstrap: str) -> int:
     return found[name]
 
 
-def _config(settings: Settings) -> dict[str, str]:
+def _topic_config(settings: Settings) -> dict[str, str]:
     """As `scored` has it."""
     hours = settings.topics.retention_hours
     return {
@@ -95,7 +95,7 @@ def _config(settings: Settings) -> dict[str, str]:
     }
 
 
-def _all_topics(broker: BrokerSettings, bootstrap: str) -> dict[str, int]:
+def _list_topics(broker: BrokerSettings, bootstrap: str) -> dict[str, int]:
     admin = make_admin(broker, bootstrap)
     try:
         return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}

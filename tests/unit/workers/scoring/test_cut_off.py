@@ -5,7 +5,7 @@ import pytest
 from support.examples import ROLLOUT
 
 from streams.messages import Status
-from workers.scoring.scoring import finished
+from workers.scoring.scoring import enforce_must_finish
 from workers.verifiers.base import Verdict
 
 RIGHT = Verdict(1.0, Status.CORRECT, "fine", "math", "1")
@@ -18,7 +18,7 @@ def rollout(reason: str, **options: object):
 
 
 def test_a_cut_off_answer_scores_zero_and_says_why() -> None:
-    verdict = finished(rollout("length", must_finish=True), RIGHT)
+    verdict = enforce_must_finish(rollout("length", must_finish=True), RIGHT)
     assert (verdict.score, verdict.status, verdict.scorer, verdict.version) == (0.0, Status.WRONG, "math", "1")
     assert "cut off after" in verdict.why
     assert "fine" in verdict.why
@@ -26,8 +26,8 @@ def test_a_cut_off_answer_scores_zero_and_says_why() -> None:
 
 @pytest.mark.parametrize(("reason", "options"), [("stop", {"must_finish": True}), ("length", {}), ("stop", {})])
 def test_others_keep_their_verdict(reason: str, options: dict[str, bool]) -> None:
-    assert finished(rollout(reason, **options), RIGHT) is RIGHT
+    assert enforce_must_finish(rollout(reason, **options), RIGHT) is RIGHT
 
 
 def test_a_failed_scorer_stays_failed() -> None:
-    assert finished(rollout("length", must_finish=True), FAILED) is FAILED
+    assert enforce_must_finish(rollout("length", must_finish=True), FAILED) is FAILED

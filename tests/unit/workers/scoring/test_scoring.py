@@ -13,7 +13,7 @@ from streams.codec import decode, encode, header, headers_of
 from streams.dead_letters import parse
 from streams.messages import Question, Rollout, Route, ScoredTrajectory, Source, Status, VersionSpan
 from streams.records import Record
-from workers.scoring.retrying import Retry, RetryingScorer, checked
+from workers.scoring.retrying import Retry, RetryingScorer, require_valid_score
 from workers.scoring.scorers import VerifierScorer
 from workers.scoring.scoring import Scoring
 from workers.verifiers.base import Verdict
@@ -112,7 +112,7 @@ def test_a_scorer_that_never_answers_is_an_infra_error_without_a_score() -> None
     status=st.sampled_from(list(Status)),
 )
 def test_a_score_is_in_range_or_it_is_no_score(score, status) -> None:
-    verdict = checked(replace(OK, score=score, status=status))
+    verdict = require_valid_score(replace(OK, score=score, status=status))
     if verdict.status is Status.INFRA_ERROR:
         assert verdict.score is None
     else:
