@@ -1,10 +1,9 @@
 """A broker of each kind for the session, and for each test settings with topics of its own."""
 
 import os
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +13,15 @@ from infra.local.broker import open_broker
 from infra.settings.tree import BrokerSettings, Settings
 from streams.admin import create_topics, topic_specs
 
-_numbers = count()
+pytest.register_assert_rewrite("support")
+
+from support.broker_run import run_settings  # noqa: E402 (its asserts are rewritten)
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in its background with SIGINT ignored, and processes inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -33,15 +40,7 @@ def bootstrap(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def topic_settings(bootstrap: str) -> Settings:
     """Settings of a run of its own, whose topics exist."""
-    name = f"t{next(_numbers)}-{time.time_ns()}"
-    settings = Settings.model_validate(
-        {
-            "run": {"id": name},
-            "topics": {"prefix": name, "partitions": 2},
-            # The shortest session that Kafka allows: the embedded broker joins a group in half of it.
-            "broker": {"kind": "cluster", "bootstrap_servers": bootstrap, "session_timeout_seconds": 6},
-        }
-    )
+    settings = run_settings(bootstrap)
     create_topics(settings.broker, bootstrap, topic_specs(settings))
     return settings
 

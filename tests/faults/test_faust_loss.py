@@ -6,12 +6,12 @@ Faust itself commits past the sixth, as the last test shows on the same app with
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
@@ -26,8 +26,6 @@ APP = Path(__file__).parents[1] / "support" / "loss_app.py"
 COUNT = 20
 HELD = 5
 VALUES = [b"%d" % number for number in range(COUNT)]
-PATIENCE = 45.0
-"""Imports, a join of the group, and a killed member's session; on a busy machine."""
 
 
 class Case:
@@ -72,11 +70,16 @@ class Case:
             return subprocess.Popen(arguments, stdout=log, stderr=log, cwd=self.log.parent)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > deadline:
-                pytest.fail(f"{self.mode}: out {self.out}, committed {self.committed()}\n{self.log.read_text()}")
+        def reached() -> bool:
+            if condition():
+                return True
             self.out += [record.value for record in self.reader.poll(0.1)]
+            return False
+
+        wait_until(reached, f"records of {self.mode}", interval=0, details=self.report)
+
+    def report(self) -> str:
+        return f"out {self.out}, committed {self.committed()}\n{self.log.read_text()}"
 
     def committed(self) -> int | None:
         offsets = self.admin.list_group_offsets(group_of(self.settings, self.mode))
@@ -101,7 +104,7 @@ def test_a_stage_that_fails_and_is_killed_loses_nothing(open_case: Callable[[str
     case = open_case("stage")
     case.produce(VALUES)
     # Faust acknowledges what an agent's exception leaves behind; a stage ends, and its batch is not done.
-    assert case.start(held=f"fail:{HELD}").wait(PATIENCE) == 1
+    assert case.start(held=f"fail:{HELD}").wait(60) == 1
     assert "ZeroDivisionError" in case.log.read_text()
     with case.running(held=str(HELD)):
         # Batches hold at most four records, so one at least is done before that of the held record.
@@ -119,7 +122,7 @@ def test_a_batch_that_hangs_does_not_hold_up_a_stop_and_is_not_committed(open_ca
     child = case.start(held=str(HELD))
     case.wait_for(lambda: b"holding" in case.log.read_bytes())
     child.send_signal(signal.SIGTERM)
-    assert child.wait(10) == 0  # in which a whole stack stops
+    assert child.wait(30) == 0, case.report()
     done = case.committed()
     assert done is not None
     assert 0 < done <= HELD

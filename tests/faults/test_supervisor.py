@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from support.stack_program import spec
 from support.supervised import (
     CRASH,
     DIVERGE,
@@ -17,13 +18,13 @@ from support.supervised import (
     LEAVE,
     REFUSE,
     STUBBORN,
-    await_true,
+    await_end,
     pid_of,
     ready_file,
-    spec,
     survivors,
     tree_of,
 )
+from support.waiting import wait_until
 
 from infra.cli.errors import ExitCode
 from infra.local import broker, postgres
@@ -54,7 +55,7 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
 
 def end_of(supervisor: Supervisor) -> RunEnd:
-    return await_true(lambda: supervisor.wait(1))
+    return wait_until(lambda: supervisor.wait(1), "the end of the run")
 
 
 def test_a_killed_service_comes_back_and_is_counted(supervise: Supervise, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_a_dead_services_helpers_die_with_it(supervise: Supervise, tmp_path: Pat
     in_group = [one for one in helpers if os.getpgid(one.pid) == leader.pid]
     assert in_group
     leader.kill()
-    await_true(lambda: not survivors(in_group))
+    await_end(in_group)
     for one in survivors(helpers):  # one left the group, so nobody can know whose it was
         one.kill()
 
@@ -202,7 +203,7 @@ def test_a_taken_metrics_port_is_replaced_at_the_next_start(supervise: Supervise
     port = supervisor.snapshot()[0].metrics_port
     ready_file(tmp_path, "router").unlink()
     os.kill(first, signal.SIGKILL)
-    await_true(lambda: supervisor.snapshot()[0].status is ServiceStatus.WAITING)
+    wait_until(lambda: supervisor.snapshot()[0].status is ServiceStatus.WAITING, "the router to wait")
     with socket.create_server(("127.0.0.1", port)):
         pid_of(tmp_path, "router")
         assert supervisor.snapshot()[0].metrics_port != port

@@ -5,15 +5,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from support import supervised
-from support.supervised import FAMILY, IDLE, STUBBORN, await_true, survivors, tree_of
+from support import stack_program
+from support.supervised import FAMILY, IDLE, STUBBORN, await_end, tree_of
+from support.waiting import wait_until
 
+STOP_SECONDS = 30
+"""A stop takes one second on an idle machine, and its grace is at most ten."""
 PHASES = {
     "starting": "",
     "broker": "latest/logs/broker.log",
@@ -34,7 +36,7 @@ def runs() -> Iterator[Path]:
 
 
 def start(runs: Path, behaviour: str) -> "subprocess.Popen[bytes]":
-    argv = [sys.executable, supervised.__file__, "stack", str(runs), behaviour]
+    argv = [sys.executable, stack_program.__file__, "stack", str(runs), behaviour]
     stack = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     assert stack.stdout is not None
     assert stack.stdout.readline() == b"starting\n"
@@ -42,9 +44,11 @@ def start(runs: Path, behaviour: str) -> "subprocess.Popen[bytes]":
 
 
 def await_phase(runs: Path, phase: str, stack: "subprocess.Popen[bytes]") -> None:
-    while not (runs / PHASES[phase]).exists():
+    def reached() -> bool:
         assert stack.poll() is None, f"the stack ended before {phase}"
-        time.sleep(0.005)
+        return (runs / PHASES[phase]).exists()
+
+    wait_until(reached, f"phase {phase}", interval=0.005)
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -53,8 +57,8 @@ def test_ctrl_c_stops_cleanly_at_every_phase(runs: Path, phase: str) -> None:
     await_phase(runs, phase, stack)
     processes = tree_of(stack.pid)
     os.kill(stack.pid, signal.SIGINT)
-    assert stack.wait(10) == 130
-    await_true(lambda: not survivors(processes))
+    assert stack.wait(STOP_SECONDS) == 130
+    await_end(processes)
     assert strangers(runs) == []
 
 
@@ -63,8 +67,8 @@ def test_ctrl_c_with_a_service_that_does_not_listen(runs: Path) -> None:
     await_phase(runs, "running", stack)
     processes = tree_of(stack.pid)
     os.kill(stack.pid, signal.SIGINT)
-    assert stack.wait(10) == 130
-    await_true(lambda: not survivors(processes))
+    assert stack.wait(STOP_SECONDS) == 130
+    await_end(processes)
 
 
 @pytest.mark.parametrize(("phase", "behaviour"), [("initdb", IDLE), ("running", FAMILY)])
@@ -78,14 +82,14 @@ def test_a_killed_stack_leaves_no_process_and_the_next_one_starts(runs: Path, ph
     assert phase != "running" or any(one.name() == "sleep" for one in inside)
     stack.kill()
     stack.wait()
-    await_true(lambda: not survivors(inside))
+    await_end(inside)
     assert strangers(runs) == []
     for one in outside:
         one.kill()
     again = start(runs, IDLE)
-    await_true(lambda: (runs / "latest" / "router.ready").exists() or again.poll())
+    wait_until(lambda: (runs / "latest" / "router.ready").exists() or again.poll() is not None, "the router to run")
     os.kill(again.pid, signal.SIGINT)
-    assert again.wait(10) == 130
+    assert again.wait(STOP_SECONDS) == 130
 
 
 def strangers(runs: Path) -> list[str]:

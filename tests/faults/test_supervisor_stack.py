@@ -1,4 +1,4 @@
-"""A stack of real parts around small services: what it prepares, keeps, refuses and reports in the background."""
+"""A stack of real parts around small services: what it prepares, keeps, refuses and tells in the background."""
 
 import os
 import signal
@@ -12,8 +12,10 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
-from support import supervised
-from support.supervised import IDLE, await_true, pid_of, services, settings_in, survivors
+from support import stack_program
+from support.stack_program import services, settings_in
+from support.supervised import IDLE, await_end, pid_of
+from support.waiting import wait_until
 
 from infra.db.models import Run
 from infra.local import detached
@@ -27,7 +29,7 @@ from infra.settings.tree import DatabaseSettings, Settings
 from streams.admin import list_topics
 from streams.topics import Topic
 
-DAEMON = (sys.executable, supervised.__file__, "daemon")
+DAEMON = (sys.executable, stack_program.__file__, "daemon")
 
 
 @pytest.fixture
@@ -87,9 +89,9 @@ def test_a_killed_database_comes_back_under_running_services(runs: Path) -> None
         learner = pid_of(stack.folder, "learner")
         server = stack.database._child
         os.kill(server.pid, signal.SIGKILL)
-        assert server.wait(5) == -signal.SIGKILL
+        assert server.wait(30) == -signal.SIGKILL
         external = ExternalPostgres(stack.settings.database.url, 2)
-        await_true(lambda: external.alive)
+        wait_until(lambda: external.alive, "the database to come back")
         assert supervisor.wait(0) is None
         assert execute(stack.settings.database.url, "SELECT phase FROM runs") == [("train",)]
         assert psutil.pid_exists(learner)
@@ -100,7 +102,7 @@ def test_the_embedded_brokers_death_ends_the_run(runs: Path) -> None:
         stack.start_services()
         pid_of(stack.folder, "learner")
         os.kill(stack.broker._child.pid, signal.SIGKILL)
-        end = await_true(lambda: stack.wait(1))
+        end = wait_until(lambda: stack.wait(1), "the end of the run")
     assert end.outcome is Outcome.FAILED
     assert end.message.startswith("broker died, and what it held is lost with it")
 
@@ -120,20 +122,22 @@ def test_up_status_down(runs: Path) -> None:
         pid_of(Path(state.folder), name)
     with pytest.raises(LocalStackError, match=rf"run {state.run_id} is up already \(process {state.pid}\)"):
         detached.up(settings_in(runs), DAEMON)
-    status = await_true(lambda: (now := detached.status(runs)) and now.healthy and now)
+    status = wait_until(lambda: (now := detached.status(runs)) and now.healthy and now, "a healthy run")
     assert [line.service.name for line in status.services] == ["router", "selector", "learner"]
     assert status.state.bootstrap.startswith("127.0.0.1:")
     router = pid_of(Path(state.folder), "router")
-    await_true(lambda: (now := detached.status(runs)) and now.services[0].service.pid == router)
+    wait_until(
+        lambda: (now := detached.status(runs)) and now.services[0].service.pid == router, "the router in the status"
+    )
     assert detached.reload(runs, "router") == router
-    await_true((Path(state.folder) / "router.reloaded").exists)
+    wait_until((Path(state.folder) / "router.reloaded").exists, "the router to reload")
     with pytest.raises(LocalStackError, match="service rtv is not running"):
         detached.reload(runs, "rtv")
     processes = [process, *process.children(recursive=True)]
     ended = detached.down(runs)
     assert ended is not None
     assert ended.ended == "stopped on request"
-    await_true(lambda: not survivors(processes))
+    await_end(processes)
     after = detached.status(runs)
     assert after is not None
     assert not after.running
@@ -157,7 +161,7 @@ def test_up_that_is_interrupted_leaves_nothing_that_starts(runs: Path) -> None:
     code = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
 
     def interrupt() -> None:
-        await_true(lambda: file.is_file() and file.read_text())
+        wait_until(lambda: file.is_file() and file.read_text(), "the process to start")
         os.kill(os.getpid(), signal.SIGINT)
 
     user = threading.Thread(target=interrupt)

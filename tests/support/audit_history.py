@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
-
 from streams.codec import encode, headers_of
 from streams.messages import (
     GroupClosed,
@@ -12,16 +10,12 @@ from streams.messages import (
     Outcome,
     PromptTicket,
     Purpose,
-    Question,
     Rollout,
     Route,
-    Sampling,
     ScoredTrajectory,
-    Status,
-    Timings,
 )
 from streams.records import Record
-from support.lineage_messages import RUN, closed, started
+from support.messages import RUN, closed, rollout, scored, started, ticket
 from trainer.audit.audit import report_on
 from trainer.audit.evidence import DatabaseEvidence, GroupRow, digest, read_log
 from trainer.audit.rules import Evidence
@@ -29,61 +23,6 @@ from trainer.audit.rules import Evidence
 END = 1000.0
 SAMPLES = 2
 SINK = {("scored", 0): 1000}
-
-
-def ticket(seq, purpose=Purpose.TRAIN, **changes):
-    made = PromptTicket(
-        run_id=RUN,
-        group_id=f"{RUN}:{seq}",
-        seq=seq,
-        prompt_id="p",
-        domain="qa",
-        purpose=purpose,
-        samples=SAMPLES,
-        messages=({"role": "user", "content": "?"},),
-        question=Question(prompt="?", ground_truth="!"),
-        sampling=Sampling(temperature=1.0, max_new_tokens=1),
-        deadline=0.0,
-        dispatched_at=0.0,
-    )
-    return msgspec.structs.replace(made, **changes)
-
-
-def rollout(seq, index):
-    of = ticket(seq)
-    return Rollout(
-        run_id=RUN,
-        group_id=of.group_id,
-        rollout_id=f"{of.group_id}/{index}",
-        seq=seq,
-        prompt_id="p",
-        domain="qa",
-        purpose=of.purpose,
-        index=index,
-        group_size=SAMPLES,
-        segments=(),
-        spans=(),
-        finish_reason="stop",
-        text="",
-        question=of.question,
-        sampling=of.sampling,
-        timings=Timings(dispatched=0.0, started=0.0, finished=0.0),
-        deadline=0.0,
-    )
-
-
-def verdict(seq, index, score=1.0, status=Status.JUDGED, route=Route.GENRM):
-    return ScoredTrajectory(
-        rollout=rollout(seq, index),
-        score=score,
-        status=status,
-        why="",
-        route=route,
-        scorer="judge",
-        scorer_version="1",
-        seconds=0.0,
-        scored_at=0.0,
-    )
 
 
 TOPICS = {
@@ -101,15 +40,15 @@ class History:
     def __init__(self):
         self.messages = [
             started(1, 0),
-            *(ticket(seq, Purpose.EVAL if seq == 0 else Purpose.TRAIN) for seq in range(5)),
+            *(ticket(seq, purpose=Purpose.EVAL if seq == 0 else Purpose.TRAIN) for seq in range(5)),
             ticket(3),
             *(rollout(seq, index) for seq in range(4) for index in range(SAMPLES)),
             rollout(1, 0),
-            *(verdict(seq, index) for seq in range(4) for index in range(SAMPLES)),
-            verdict(1, 0, 0.0),
-            verdict(1, 0, route=Route.RTV),
+            *(scored(seq, index, 1.0) for seq in range(4) for index in range(SAMPLES)),
+            scored(1, 0, 0.0),
+            scored(1, 0, 1.0, route=Route.GENRM),
             rollout(4, 0),
-            verdict(4, 0, None, Status.INFRA_ERROR),
+            scored(4, 0, None),
             closed(0, 0, Outcome.FILTERED),
             closed(1, 1),
             closed(2, 2),
@@ -127,7 +66,7 @@ class History:
         }
         for seq, row in self.rows.items():
             purpose = Purpose.EVAL if seq == 0 else Purpose.TRAIN
-            self.rows[seq] = replace(row, digest=digest(encode(ticket(seq, purpose))))
+            self.rows[seq] = replace(row, digest=digest(encode(ticket(seq, purpose=purpose))))
         self.scores = {f"{RUN}:0": 2, f"{RUN}:1": 3, f"{RUN}:2": 2, f"{RUN}:3": 2, f"{RUN}:4": 1}
         self.bad_scores = []
         self.finished = True

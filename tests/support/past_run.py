@@ -4,36 +4,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from kafka import KafkaProducer
 
 from infra.cli.main import main
-from infra.settings.tree import Settings
-from streams.arrays import pack_logprobs, pack_tokens
-from streams.clients import LogReader, confirm, publish
+from streams.clients import LogReader
 from streams.codec import decode
-from streams.messages import (
-    PromptTicket,
-    Purpose,
-    Question,
-    Rollout,
-    ScoredTrajectory,
-    Segment,
-    Source,
-    Status,
-    VersionSpan,
-    group_id,
-    rollout_id,
-)
+from streams.messages import Purpose, Question, Rollout, ScoredTrajectory, Status
 from streams.records import Record
 from streams.route_headers import route_of
-from streams.topics import Topic, topic_name
-from support.examples import EXAMPLES, ROLLOUT
+from support.broker_run import RunOnBroker
+from support.messages import rollout_of, ticket, verdict
 from workers.scoring.rescore.topics import ScorerId, rescored_topic
 from workers.verifiers.registry import load_verifier
 
@@ -43,23 +25,7 @@ RIGHT, WRONG = "The answer is 5", "The answer is 6"
 INSTALLED = f"math@{load_verifier('math').version}"
 
 
-@dataclass
-class PastRun:
-    settings: Settings
-    root: Path
-    producer: KafkaProducer
-
-    @property
-    def run_id(self) -> str:
-        return self.settings.run.id
-
-    @property
-    def bootstrap(self) -> str:
-        return self.settings.broker.bootstrap_servers
-
-    def topic(self, topic: Topic) -> str:
-        return topic_name(self.settings.topics.prefix, topic)
-
+class PastRun(RunOnBroker):
     def group(
         self,
         seq: int,
@@ -71,17 +37,17 @@ class PastRun:
         domain: str = "mathematics",
     ) -> list[Rollout]:
         """Its ticket, rollouts and verdicts, by math@0, in the log."""
-        asked = {"question": question, "purpose": purpose, "domain": domain, "group_size": len(texts)}
-        made = [self._rollout(seq, index, text=text, **asked) for index, text in enumerate(texts)]
-        sent = [publish(self.producer, self.topic(Topic.PROMPTS), self._ticket(made[0]), made[0].group_id)]
-        for rollout, score in zip(made, scores, strict=True):
-            sent.append(publish(self.producer, self.topic(Topic.ROLLOUTS), rollout, rollout.group_id))
-            sent.append(publish(self.producer, self.topic(Topic.SCORED), _verdict(rollout, score), rollout.group_id))
-        confirm(self.producer, sent, 20)
+        asked = ticket(seq, run_id=self.run_id, samples=len(texts), question=question, purpose=purpose, domain=domain)
+        made = [
+            rollout_of(asked, index, text=text, prompt=[1, 5, 6], tokens=[7, 8 + index], logprobs=[-5.5, -5.5])
+            for index, text in enumerate(texts)
+        ]
+        verdicts = [_verdict(rollout, score) for rollout, score in zip(made, scores, strict=True)]
+        self.send(asked, *made, *verdicts)
         return made
 
     def command(self, *arguments: str) -> list[str]:
-        return ["rewardstream", *arguments, "--run-folder", str(self.root)]
+        return ["rewardstream", *arguments, "--run-folder", str(self.folder)]
 
     def rescore(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         """The command in this process; its exit code."""
@@ -115,50 +81,7 @@ class PastRun:
             found.setdefault(scored.rollout.rollout_id.removeprefix(f"{self.run_id}:"), scored.score)
         return found
 
-    def _ticket(self, first: Rollout) -> PromptTicket:
-        ticket = next(each for each in EXAMPLES if isinstance(each, PromptTicket))
-        return msgspec.structs.replace(
-            ticket,
-            run_id=self.run_id,
-            group_id=first.group_id,
-            seq=first.seq,
-            prompt_id=first.prompt_id,
-            domain=first.domain,
-            purpose=first.purpose,
-            samples=first.group_size,
-            question=first.question,
-        )
 
-    def _rollout(self, seq: int, index: int, **fields: Any) -> Rollout:
-        group = group_id(self.run_id, seq)
-        return msgspec.structs.replace(
-            ROLLOUT,
-            run_id=self.run_id,
-            group_id=group,
-            rollout_id=rollout_id(group, index),
-            seq=seq,
-            prompt_id=f"p{seq}",
-            index=index,
-            segments=(
-                Segment(source=Source.PROMPT, token_ids=pack_tokens([1, 5, 6])),
-                Segment(
-                    source=Source.POLICY, token_ids=pack_tokens([7, 8 + index]), logprobs=pack_logprobs([-5.5, -5.5])
-                ),
-            ),
-            spans=(VersionSpan(lineage=0, version=0, tokens=2),),
-            **fields,
-        )
-
-
-def _verdict(rollout: Rollout, score: float | None) -> ScoredTrajectory:
-    return ScoredTrajectory(
-        rollout=rollout,
-        score=score,
-        status=Status.INFRA_ERROR if score is None else Status.JUDGED,
-        why="as it was",
-        route=route_of(rollout.question),
-        scorer="math",
-        scorer_version="0",
-        seconds=0.0,
-        scored_at=1000.0,
-    )
+def _verdict(of: Rollout, score: float | None) -> ScoredTrajectory:
+    status = Status.INFRA_ERROR if score is None else Status.JUDGED
+    return verdict(of, score, status=status, why="as it was", route=route_of(of.question), scorer_version="0")

@@ -1,11 +1,12 @@
-"""A selector that can be killed between rounds, and how far a test plays its run."""
+"""A selector in this process between its neighbours, and how far a test plays its run."""
 
-from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Engine, select
 
 from infra.db.models import Group
 from infra.settings.tree import Settings
+from support.broker_run import RunOnBroker
 from support.selector_peer import Peer
 from trainer.curriculum import selector
 from trainer.curriculum.context import Context
@@ -20,23 +21,27 @@ MAX_ROUNDS = 200
 """No run here needs a third of them: an endless loop ends as a failure."""
 
 
-@dataclass
-class Loop:
-    """One run: its settings, its database, its peer, and a selector that can be killed between rounds."""
+class SelectorLoop(RunOnBroker):
+    """One run, its database, its peer, and a selector in this process that can be killed between rounds."""
 
-    settings: Settings
-    engine: Engine
-    bootstrap: str
-    peer: Peer
-    _session: Session | None = None
-    _watch: Watch | None = None
+    def __init__(self, settings: Settings, bootstrap: str, folder: Path, engine: Engine) -> None:
+        super().__init__(settings, bootstrap, folder)
+        self.engine = engine
+        self.peer = Peer(self, engine)
+        self._session: Session | None = None
+        self._watch: Watch | None = None
 
-    def start(self, dispatcher: type[Dispatcher] = Dispatcher) -> tuple[Context, Phases]:
-        """A selector process's state, as its main makes it."""
+    def close(self) -> None:
+        self.kill()
+        self.peer.reader.close()
+        super().close()
+
+    def resume(self, dispatcher: type[Dispatcher] = Dispatcher) -> tuple[Context, Phases]:
+        """A selector process's state, as its main makes it; the one before is killed."""
         self.kill()
         self._session = Session(self.engine, self.settings.run.id)
         self._watch = Watch.open(self.settings, self.bootstrap)
-        outbox = dispatcher(self.settings, self._session, self.peer.producer)
+        outbox = dispatcher(self.settings, self._session, self.producer)
         context = Context(self.settings, self._session, self._watch, outbox, Lineages())
         return context, selector.resume(context)
 
@@ -63,7 +68,7 @@ class Loop:
 
 def play(loop, *, restart=False):
     """The run to its end; the selector is killed and started again after every round if `restart`."""
-    context, phases = loop.start()
+    context, phases = loop.resume()
     seen = [phases.phase]
     for _ in range(MAX_ROUNDS):
         finished = loop.round(context, phases)
@@ -71,7 +76,7 @@ def play(loop, *, restart=False):
         if phases.phase is Phase.DRAIN:
             loop.peer.finish_short()
         if restart:
-            context, phases = loop.start()
+            context, phases = loop.resume()
         if phases.phase is not seen[-1]:
             seen.append(phases.phase)
         if finished:
@@ -81,7 +86,7 @@ def play(loop, *, restart=False):
 
 def reach(loop, phase):
     """A selector in `phase`, before its first round there."""
-    context, phases = loop.start()
+    context, phases = loop.resume()
     for _ in range(MAX_ROUNDS):
         if phases.phase is phase:
             return context, phases

@@ -4,29 +4,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kafka import KafkaProducer
 from sqlalchemy import Engine
 
-from infra.db.sink import ScoredRecord, ScoreSink
-from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, publish
+from infra.db.sink import ScoreSink
 from streams.codec import decode
-from streams.messages import (
-    GroupClosed,
-    LineageStarted,
-    Outcome,
-    PolicyVersion,
-    PromptTicket,
-    Purpose,
-    Rollout,
-    ScoredTrajectory,
-    Status,
-    Timings,
-)
+from streams.messages import Outcome, PromptTicket, Purpose, Status, VersionSpan
 from streams.route_headers import route_of
-from streams.topics import Topic, topic_name
-
-_CONFIRM_SECONDS = 30.0
+from streams.scored_rows import row_of
+from streams.topics import Topic
+from support.broker_run import RunOnBroker
+from support.messages import announced, closed, rollout_of, started, verdict
 
 
 @dataclass
@@ -36,10 +23,8 @@ class Peer:
     It reads and writes the real topics and tables; only the work between them is left out.
     """
 
-    settings: Settings
+    run: RunOnBroker
     engine: Engine
-    producer: KafkaProducer
-    reader: LogReader
     lineage: int = 1
     version: int = 0
     ordinal: int = 0
@@ -50,31 +35,19 @@ class Peer:
     most_open: int = 0
     score_of: Callable[[PromptTicket, int], float] = field(default=lambda _ticket, _sample: 0.5)
 
-    def topic(self, topic: Topic) -> str:
-        return topic_name(self.settings.topics.prefix, topic)
+    def __post_init__(self):
+        self.reader = self.run.reader(Topic.PROMPTS)
 
     def start_lineage(self, *, version: int = 0, ordinal: int = 0, reopened: dict[int, PromptTicket] | None = None):
         """`reopened`: the tickets whose closings this lineage takes back."""
         self.version, self.ordinal = version, ordinal
-        start = LineageStarted(
-            run_id=self.settings.run.id, lineage=self.lineage, version=version, ordinal=ordinal, started_at=time.time()
-        )
-        self.send(Topic.GROUPS_CLOSED, start, self.settings.run.id)
+        self.run.send(started(self.lineage, ordinal, version=version, run_id=self.run.run_id, at=time.time()))
         self.announce()
         self.open |= reopened or {}
         self.closed -= set(reopened or {})
 
     def announce(self):
-        message = PolicyVersion(
-            run_id=self.settings.run.id,
-            lineage=self.lineage,
-            version=self.version,
-            uri="",
-            sha256="",
-            step=self.version,
-            announced_at=time.time(),
-        )
-        self.send(Topic.POLICY_VERSIONS, message, self.settings.run.id)
+        self.run.send(announced(self.version, lineage=self.lineage, run_id=self.run.run_id))
 
     def work(self):
         """Everything that can be done with what was dispatched: measure, or train in batches of P."""
@@ -82,7 +55,7 @@ class Peer:
         for ticket in [t for t in self.open.values() if t.purpose is not Purpose.TRAIN]:
             self.score(ticket)
             self.close(ticket, Outcome.FILTERED, "measured")
-        size = self.settings.selector.admission.groups_per_step
+        size = self.run.settings.selector.admission.groups_per_step
         while len(waiting := sorted(self.open)) >= size:
             self.train([self.open[seq] for seq in waiting[:size]])
 
@@ -109,93 +82,31 @@ class Peer:
 
     def score(self, ticket):
         """Rollouts and verdicts into the log, and the verdicts' rows into Postgres."""
-        verdicts = [self.verdict(ticket, sample) for sample in range(ticket.samples)]
-        for verdict in verdicts:
-            self.send(Topic.ROLLOUTS, verdict.rollout, ticket.group_id)
-        places = [self.send(Topic.SCORED, verdict, ticket.group_id) for verdict in verdicts]
+        spans = [VersionSpan(self.lineage, self.version, 3)]
+        made = [rollout_of(ticket, sample, spans=spans) for sample in range(ticket.samples)]
+        judged = {"status": Status.JUDGED, "route": route_of(ticket.question), "scored_at": time.time()}
+        verdicts = [verdict(rollout, self.score_of(ticket, rollout.index), **judged) for rollout in made]
+        self.run.send(*made)
+        places = [delivery.get() for delivery in self.run.send(*verdicts)]
         ScoreSink(self.engine, 0.9, "difficulty").write(
-            [row_of(place, verdict, self.version) for place, verdict in zip(places, verdicts, strict=True)]
-        )
-
-    def verdict(self, ticket, sample):
-        rollout = Rollout(
-            run_id=ticket.run_id,
-            group_id=ticket.group_id,
-            rollout_id=f"{ticket.group_id}/{sample}",
-            seq=ticket.seq,
-            prompt_id=ticket.prompt_id,
-            domain=ticket.domain,
-            purpose=ticket.purpose,
-            index=sample,
-            group_size=ticket.samples,
-            segments=(),
-            spans=(),
-            finish_reason="stop",
-            text=f"answer {sample}",
-            question=ticket.question,
-            sampling=ticket.sampling,
-            timings=Timings(dispatched=ticket.dispatched_at, started=time.time(), finished=time.time()),
-            deadline=ticket.deadline,
-        )
-        return ScoredTrajectory(
-            rollout=rollout,
-            score=self.score_of(ticket, sample),
-            status=Status.JUDGED,
-            why="",
-            route=route_of(ticket.question),
-            scorer="peer",
-            scorer_version="1",
-            seconds=0.0,
-            scored_at=time.time(),
+            [row_of(place, one) for place, one in zip(places, verdicts, strict=True)]
         )
 
     def close(self, ticket, outcome, reason):
-        closing = GroupClosed(
-            run_id=ticket.run_id,
-            group_id=ticket.group_id,
-            seq=ticket.seq,
-            purpose=ticket.purpose,
-            outcome=outcome,
-            reason=reason,
-            lineage=self.lineage,
-            ordinal=self.ordinal,
-            version=self.version,
-            staleness=0 if outcome is Outcome.TRAINED else None,
-            mean_score=0.5,
-            closed_at=time.time(),
+        self.run.send(
+            closed(
+                ticket.seq,
+                self.ordinal,
+                outcome,
+                run_id=ticket.run_id,
+                purpose=ticket.purpose,
+                reason=reason,
+                lineage=self.lineage,
+                version=self.version,
+                mean_score=0.5,
+                closed_at=time.time(),
+            )
         )
         self.ordinal += 1
-        self.send(Topic.GROUPS_CLOSED, closing, ticket.group_id)
         del self.open[ticket.seq]
         self.closed.add(ticket.seq)
-
-    def send(self, topic, message, key):
-        delivery = publish(self.producer, self.topic(topic), message, key)
-        confirm(self.producer, [delivery], _CONFIRM_SECONDS)
-        return delivery.get()
-
-
-def row_of(place, verdict, version) -> ScoredRecord:
-    rollout = verdict.rollout
-    return ScoredRecord(
-        topic=place.topic,
-        partition=place.partition,
-        offset=place.offset,
-        rollout_id=rollout.rollout_id,
-        route=verdict.route,
-        scorer=verdict.scorer,
-        scorer_version=verdict.scorer_version,
-        run_id=rollout.run_id,
-        group_id=rollout.group_id,
-        prompt_id=rollout.prompt_id,
-        domain=rollout.domain,
-        purpose=rollout.purpose,
-        policy_version=version,
-        score=verdict.score,
-        status=verdict.status,
-        why="",
-        text=rollout.text,
-        response_tokens=1,
-        seconds=0.0,
-        scored_at=verdict.scored_at,
-    )

@@ -1,99 +1,46 @@
-"""The topics of one run on a real broker, and the stages between them as processes."""
+"""The stages between rollouts and scores as processes, and what the loop around them writes and reads."""
 
-import json
 import socket
-import time
-from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
-import msgspec
-import pytest
-
-from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, make_admin, make_producer, publish
+from streams.clients import make_admin
 from streams.messages import Question, Rollout
-from streams.records import Record
-from streams.route_headers import route_headers
-from streams.topics import Topic, topic_name
-from support.examples import ROLLOUT
-from support.stage_process import running, serving_stage
+from support import messages
+from support.broker_run import RunOnBroker
+from support.waiting import wait_until
 
-PATIENCE = 40.0
-"""Imports, the start of a verifier process, and a join of the group; on a busy machine."""
+RIGHT, WRONG = "The answer is 5", "The answer is 6"
+CAPITAL = {"prompt": "capital France", "verifier": None, "ground_truth": "Paris"}
+"""A question for the judge."""
 
 
-class Loop:
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings = settings
-        self.folder = folder
-        self.bootstrap = settings.broker.bootstrap_servers
-        self.producer = make_producer(settings.broker, self.bootstrap)
-
-    def close(self) -> None:
-        self.producer.close()
-
-    def topic(self, topic: Topic) -> str:
-        return topic_name(self.settings.topics.prefix, topic)
-
-    def publish(self, rollouts: list[Rollout], topic: Topic = Topic.ROLLOUTS) -> None:
-        deliveries = [
-            publish(self.producer, self.topic(topic), rollout, rollout.group_id, **route_headers(rollout.question))
-            for rollout in rollouts
-        ]
-        confirm(self.producer, deliveries, 10)
-
-    def read(self, topic: Topic, count: int) -> list[Record]:
-        """At least `count` records from the beginning of the topic."""
-        records: list[Record] = []
-        deadline = time.monotonic() + PATIENCE
-        with LogReader(self.settings.broker, self.bootstrap, [self.topic(topic)]) as reader:
-            while len(records) < count:
-                if time.monotonic() > deadline:
-                    logs = "\n".join(path.read_text() for path in self.folder.glob("*.log"))
-                    pytest.fail(f"{len(records)} of {count} on {topic}:\n{logs}")
-                records += reader.poll(0.2)
-        return records
-
+class StageLoop(RunOnBroker):
     def committed(self, stage: str) -> int:
+        """How many records of its source the stage's group is done with."""
         group = f"{self.settings.topics.prefix}.{stage}"
         admin = make_admin(self.settings.broker, self.bootstrap)
         offsets = admin.list_group_offsets(group)
         admin.close()
         return sum(offset.offset for offset in offsets.get(group, {}).values())
 
-    def serve(self, stage: str, metrics_port: int = 0, **env: str):
-        """As the local stack does, from a settings file that may be changed while it runs."""
-        log = self.folder / f"{stage}.log"
-        return serving_stage(stage, self.write_settings(), log, metrics_port, env)
+    def await_committed(self, stage: str, count: int) -> None:
+        """Exactly so many, or the wait fails."""
+        wait_until(lambda: self.committed(stage) == count, f"{count} commits of {stage}", details=self.logs)
 
-    def write_settings(self, **genrm: object) -> Path:
-        """With another judge, where one is given."""
+    def await_log(self, stage: str, text: str) -> None:
+        wait_until(lambda: text in self.log(stage), f"{text!r} in the log of {stage}", details=self.logs)
+
+    def change_judge(self, **genrm: object) -> None:
+        """In the file of settings that the running stages were started with."""
         tree = self.settings.model_dump(mode="json")
-        tree["genrm"] |= genrm
-        path = self.folder / "settings.json"
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(tree))
-        return new.replace(path)
-
-    def log_says(self, stage: str, text: str) -> bool:
-        return text in (self.folder / f"{stage}.log").read_text()
-
-    def run(self, stage: str, name: str = ""):
-        return running(f"streams.apps.{stage}", self.settings, self.folder / f"{stage}{name}.log")
+        self.settings = type(self.settings).model_validate(tree | {"genrm": tree["genrm"] | genrm})
+        self.write_settings()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def rollout(number: int, answer: str = "The answer is 5", **question: object) -> Rollout:
+def rollout(number: int, text: str = RIGHT, **question: Any) -> Rollout:
+    """Of a group of its own; `question`: what differs from a sum that math verifies."""
     asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
-    return msgspec.structs.replace(
-        ROLLOUT, group_id=f"r1:{number}", rollout_id=f"r1:{number}/0", index=0, text=answer, question=asked
-    )
+    return messages.rollout(number, 0, run_id="r1", group_size=1, text=text, question=asked)
 
 
 def free_port() -> int:

@@ -24,9 +24,9 @@ def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
     )
     loop.settings = broken
     loop.dispatch(*range(6))
-    child = loop.start()
+    child = loop.start("learner")
     assert child.wait(timeout=60) == ExitCode.DIVERGED
-    found = loop.closings_of_the_log()
+    found = loop.closings()
     outcomes = {each.seq: (each.outcome, each.reason) for each in found.closed}
     failed = (Outcome.FAILED, skipped_updates.REASON)
     assert outcomes == {0: (Outcome.TRAINED, ""), 1: (Outcome.TRAINED, ""), 2: failed, 3: failed}
@@ -35,4 +35,4 @@ def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
     assert [folder.name for folder in folders] == ["v000001-0", "v000002-0"]
     batch = json.loads((folders[0] / "batch.json").read_text())
     assert [group["group_id"] for group in batch["groups"]] == [f"{broken.run.id}:2", f"{broken.run.id}:3"]
-    assert "Lower learner.learning_rate" in loop.log_tail()
+    assert "Lower learner.learning_rate" in loop.log("learner")

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 from support.learner_loop import LearnerLoop
 
-from streams.clients import LogReader, confirm, send
+from streams.clients import LogReader
 from streams.dead_letters import list_dead_letters
 from streams.messages import Outcome
-from streams.records import Output, Record
+from streams.records import Record
 from streams.topics import Topic
 from trainer.groups.batching import Intake
 from trainer.groups.groups import OpenGroup
@@ -17,32 +17,32 @@ from trainer.learner import Learner
 from trainer.weights.publish import Snapshot
 from workers.models.model_files import WEIGHTS_FILE, file_sha256
 
+BROKEN = b"\xc1 not MessagePack"
+
 
 def test_groups_end_each_in_its_way_and_versions_are_announced(loop: LearnerLoop):
     loop.dispatch(0, 1, scores=(1.0, 0.0))
     loop.dispatch(2, scores=(1.0, 1.0))
     loop.dispatch(3, scores=(None, 1.0))
-    loop.start()
+    loop.start("learner")
     found = loop.closings_until(lambda c: len(c.closed) == 4)
     outcomes = {each.seq: each.outcome for each in found.closed}
     assert outcomes == {0: Outcome.TRAINED, 1: Outcome.TRAINED, 2: Outcome.FILTERED, 3: Outcome.FAILED}
     assert sorted(each.ordinal for each in found.closed) == [0, 1, 2, 3]
     newest = loop.versions()[-1]
     assert (newest.lineage, newest.version) == (0, 1)
-    assert file_sha256(loop.folder / loop.settings.run.id / "versions" / "lineage000-v000001" / WEIGHTS_FILE) == (
-        newest.sha256
-    )
+    assert file_sha256(loop.run_folder / "versions" / "lineage000-v000001" / WEIGHTS_FILE) == (newest.sha256)
 
 
 def test_a_short_batch_is_trained_on_when_nothing_is_in_flight(loop: LearnerLoop):
     loop.dispatch(0)
-    loop.start()
+    loop.start("learner")
     assert loop.closings_until(lambda c: len(c.closed) == 1).closed[0].outcome is Outcome.TRAINED
 
 
 def test_old_groups_are_stale(loop: LearnerLoop):
     loop.dispatch(*range(6))
-    loop.start()
+    loop.start("learner")
     loop.closings_until(lambda c: len(c.closed) == 6)
     loop.dispatch(6, version=0)
     closed = loop.closings_until(lambda c: len(c.closed) == 7).closed  # in no order over partitions
@@ -50,14 +50,13 @@ def test_old_groups_are_stale(loop: LearnerLoop):
 
 
 def test_what_does_not_decode_goes_to_the_dead_letters_and_the_rest_goes_on(loop: LearnerLoop):
-    broken = Output(loop.topic(Topic.SCORED), b"key", b"\xc1 not MessagePack", (("schema", b"ScoredTrajectory"),))
-    confirm(loop.producer, [send(loop.producer, broken)], 20)
+    loop.send_bytes(Topic.SCORED, BROKEN, ("schema", b"ScoredTrajectory"))
     loop.dispatch(0, 1)
-    loop.start()
+    loop.start("learner")
     loop.closings_until(lambda c: len(c.closed) == 2)
     with LogReader(loop.settings.broker, loop.bootstrap, [loop.topic(Topic.DEAD_LETTERS)]) as reader:
         letters = list_dead_letters(reader)
-    assert [(letter.stage, letter.record.value) for letter in letters] == [("learner", broken.value)]
+    assert [(letter.stage, letter.record.value) for letter in letters] == [("learner", BROKEN)]
 
 
 @pytest.mark.slow
@@ -65,12 +64,12 @@ def test_what_does_not_decode_goes_to_the_dead_letters_and_the_rest_goes_on(loop
 def test_a_killed_learner_counts_each_group_once(loop: LearnerLoop, closed_before_the_kill: int):
     loop.dispatch(*range(7))
     loop.dispatch(7, scores=(0.5, 0.5))
-    first = loop.start()
+    first = loop.start("learner")
     loop.closings_until(lambda c: len(c.closed) >= closed_before_the_kill)
     first.send_signal(signal.SIGKILL)
     first.wait()
     loop.dispatch(8, 9)
-    loop.start()
+    loop.start("learner")
     found = loop.closings_until(lambda c: len(c.surviving()) == 10 and len(c.lineages) == 2)
     assert Counter(each.seq for each in found.surviving()) == Counter(range(10))
     assert sorted(each.ordinal for each in found.surviving()) == list(range(10))
@@ -82,11 +81,11 @@ def test_a_killed_learner_counts_each_group_once(loop: LearnerLoop, closed_befor
 
 def test_an_interrupted_learner_leaves_a_checkpoint_of_its_last_step(loop: LearnerLoop):
     loop.dispatch(0, 1)
-    child = loop.start()
+    child = loop.start("learner")
     loop.closings_until(lambda c: len(c.closed) == 2)
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=30) == 0
-    assert (loop.folder / loop.settings.run.id / "checkpoints" / "v000001" / "learner.pt").is_file()
+    assert (loop.run_folder / "checkpoints" / "v000001" / "learner.pt").is_file()
 
 
 @pytest.mark.parametrize("where", ["a record was read and is not noted", "a closing was sent and is not noted"])
@@ -118,7 +117,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
     loop.dispatch(0, 1)
     with pytest.raises(KeyboardInterrupt):
         learner.run()
-    loop.start()
+    loop.start("learner")
     found = loop.closings_until(lambda c: any((each.lineage, each.seq) == (1, 2) for each in c.closed))
     surviving = sorted(found.surviving(), key=lambda each: each.ordinal)
     assert [(each.seq, each.ordinal) for each in surviving] == [(0, 0), (1, 1), (2, 2)]

@@ -8,13 +8,13 @@ import psutil
 import pytest
 from support.learner_loop import LearnerLoop
 
-from streams.clients import confirm, send
 from streams.messages import Outcome
-from streams.records import Output
 from streams.topics import Topic
 from trainer.weights import checkpoint
 
 pytestmark = pytest.mark.slow
+
+BROKEN = b"\xc1 not MessagePack"
 
 
 @pytest.fixture
@@ -34,17 +34,16 @@ def members(launcher: int) -> list[psutil.Process]:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("bootstrap", ["embedded"], indirect=True)
 def test_a_team_closes_each_group_once_when_a_member_is_killed(team: LearnerLoop):
-    broken = Output(team.topic(Topic.SCORED), b"key", b"\xc1 not MessagePack", (("schema", b"ScoredTrajectory"),))
-    confirm(team.producer, [send(team.producer, broken)], 20)
+    team.send_bytes(Topic.SCORED, BROKEN, ("schema", b"ScoredTrajectory"))
     team.dispatch(*range(6), scores=(1.0, 0.0))  # over both partitions
     team.dispatch(6, scores=(1.0, 1.0))
     team.dispatch(7, scores=(None, 1.0))
-    first = team.start()
+    first = team.start("learner")
     team.closings_until(lambda c: len(c.closed) == 8)
     members(first.pid)[1].send_signal(signal.SIGKILL)
     assert first.wait(timeout=60) != 0
     team.dispatch(8, 9)
-    second = team.start()
+    second = team.start("learner")
     found = team.closings_until(lambda c: len(c.surviving()) == 10 and len(c.lineages) == 2)
     surviving = found.surviving()
     assert Counter(each.seq for each in surviving) == Counter(range(10))
@@ -60,7 +59,7 @@ def test_a_team_closes_each_group_once_when_a_member_is_killed(team: LearnerLoop
 
 def _goes_on_alone(team: LearnerLoop) -> None:
     """The checkpoint of two processes is one that a single process resumes from."""
-    folder: Path = team.folder / team.settings.run.id / "checkpoints"
+    folder: Path = team.run_folder / "checkpoints"
     saved = checkpoint.latest(folder)
     assert saved is not None
     version = int(saved.name.removeprefix("v"))
@@ -69,6 +68,6 @@ def _goes_on_alone(team: LearnerLoop) -> None:
         update={"learner": team.settings.learner.model_copy(update={"processes": 1})}
     )
     team.dispatch(10, 11, version=version)
-    team.start()
+    team.start("learner")
     found = team.closings_until(lambda c: len(c.lineages) == 3 and len(c.surviving()) == 12)
     assert {each.version for each in found.surviving() if each.seq in {10, 11}} == {version + 1}

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from support.learner_loop import LearnerLoop
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def require_each_group_once(loop: LearnerLoop, groups: int) -> None:
-    loop.start()
+    loop.start("learner")
     found = loop.closings_until(lambda c: len(c.surviving()) == groups and len(c.lineages) == 2)
     assert Counter(each.seq for each in found.surviving()) == Counter(range(groups))
     assert sorted(each.ordinal for each in found.surviving()) == list(range(groups))
@@ -44,8 +43,8 @@ def test_a_version_that_cannot_be_written_ends_the_learner_and_closes_nothing(
         with pytest.raises(OSError, match="no room"):
             Learner(loop.settings, loop.bootstrap).run()
     assert [each.version for each in loop.versions()] == [0, 1]
-    assert {each.version for each in loop.closings_of_the_log().closed} == {1}
-    checkpoints = loop.folder / loop.settings.run.id / "checkpoints"
+    assert {each.version for each in loop.closings().closed} == {1}
+    checkpoints = loop.run_folder / "checkpoints"
     assert not checkpoints.exists()  # that of version 2 would come after its closings
     require_each_group_once(loop, 6)
 
@@ -97,9 +96,9 @@ def test_an_interrupt_while_a_version_is_published_finishes_it(loop: LearnerLoop
     loop.dispatch(0, 1)
     with pytest.raises(KeyboardInterrupt):
         learner.run()
-    folder = Path(loop.folder / loop.settings.run.id)
+    folder = loop.run_folder
     assert [each.version for each in loop.versions()] == [0, 1]
-    assert sorted(each.seq for each in loop.closings_of_the_log().closed) == [0, 1]
+    assert sorted(each.seq for each in loop.closings().closed) == [0, 1]
     assert (folder / "checkpoints" / "v000001" / "learner.pt").is_file()
     assert not list(folder.rglob(".unfinished-*"))
 

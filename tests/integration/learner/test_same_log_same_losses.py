@@ -5,14 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.builders import scored, ticket
 from support.learner_loop import LearnerLoop
+from support.messages import scored, ticket
 
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
-from streams.clients import confirm, publish
-from streams.messages import VersionSpan, group_id, rollout_id
-from streams.topics import Topic
+from streams.messages import VersionSpan
 from trainer.learner import Learner
 from trainer.step.ppo import PPO
 
@@ -29,30 +27,23 @@ LEARNER = {
 
 def record(loop: LearnerLoop, groups: int) -> None:
     """Groups of three answers, one without spread, one whose scorer failed, one that never was complete."""
-    run, sent = loop.settings.run.id, []
     for seq in range(groups):
-        name = group_id(run, seq)
-        message = msgspec.structs.replace(ticket(seq, samples=3), run_id=run, group_id=name)
-        sent.append(publish(loop.producer, loop.topic(Topic.PROMPTS), message, name))
+        loop.send(ticket(seq, run_id=loop.run_id, samples=3))
         scores = {2: (1.0, 1.0, 1.0), 5: (None, 0.0, 1.0)}.get(seq, (1.0, 0.0, 0.1 * (seq % 7)))
         for index, score in enumerate(scores[: 2 if seq == 7 else 3]):
             tokens = [5 + seq, 6 + index, 7, *range(8, 8 + index)]
-            verdict = scored(
+            answer = scored(
                 seq,
                 index,
                 score,
-                size=3,
+                run_id=loop.run_id,
+                group_size=3,
                 tokens=tokens,
                 prompt=range(3, 5 + seq % 3),
                 logprobs=[-0.5 - 0.1 * index] * len(tokens),
                 spans=[VersionSpan(0, seq // 3, len(tokens))],
             )
-            rollout = msgspec.structs.replace(
-                verdict.rollout, run_id=run, group_id=name, rollout_id=rollout_id(name, index)
-            )
-            verdict = msgspec.structs.replace(verdict, rollout=rollout)
-            sent.append(publish(loop.producer, loop.topic(Topic.SCORED), verdict, name))
-    confirm(loop.producer, sent, 20)
+            loop.send(answer)
 
 
 def again(loop: LearnerLoop, name: str) -> Settings:

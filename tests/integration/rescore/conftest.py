@@ -9,7 +9,6 @@ from support.past_run import PastRun
 
 from infra.local.run_folder import write_settings
 from infra.settings.tree import Settings
-from streams.clients import make_producer
 
 
 @pytest.fixture
@@ -21,6 +20,6 @@ def past(topic_settings: Settings, engine: Engine, tmp_path: Path) -> Iterator[P
     settings = Settings.model_validate(tree)
     (tmp_path / settings.run.id).mkdir()
     write_settings(settings, tmp_path / settings.run.id)
-    producer = make_producer(settings.broker, settings.broker.bootstrap_servers)
-    yield PastRun(settings, tmp_path, producer)
-    producer.close()
+    past = PastRun(settings, settings.broker.bootstrap_servers, tmp_path)
+    yield past
+    past.close()

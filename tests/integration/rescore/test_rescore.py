@@ -13,9 +13,7 @@ from support.tiny_judge import save_tiny_judge
 from infra.cli.errors import ExitCode
 from infra.db.models import PromptStats, Score
 from infra.db.rescores import RESCORED
-from streams.clients import confirm, publish, send
 from streams.messages import Purpose, Question
-from streams.records import Output
 from streams.topics import Topic
 from workers.scoring.rescore.topics import rescored_topics
 
@@ -27,9 +25,8 @@ def test_new_scores_lie_beside_the_old_and_running_again_adds_nothing(
     past.group(1, (WRONG, WRONG), (1.0, 0.0))
     past.group(2, (RIGHT, WRONG), (1.0, 0.0), purpose=Purpose.EVAL)
     past.group(3, ("Paris", "Rome"), (0.75, 0.25), question=JUDGED, domain="qa")
-    copy = publish(past.producer, past.topic(Topic.ROLLOUTS), first, first.group_id)
-    broken = send(past.producer, Output(past.topic(Topic.ROLLOUTS), b"key", b"\xc1 broken"))
-    confirm(past.producer, [copy, broken], 20)
+    past.send(first)  # a copy
+    past.send_bytes(Topic.ROLLOUTS, b"\xc1 broken")
 
     assert past.rescore(monkeypatch, "--scorer", INSTALLED, "--json") == 0
     summary = json.loads(capsys.readouterr().out)
@@ -42,7 +39,7 @@ def test_new_scores_lie_beside_the_old_and_running_again_adds_nothing(
     assert summary["groups"] | {"now_trained": 1, "now_filtered": 1, "incomplete": 0} == summary["groups"]
     assert summary["this_time"]["passed_over"] == {"judged by genrm": 2}
     assert summary["this_time"]["unreadable"] == 1
-    folder = past.root / past.run_id / f"rescore-{INSTALLED.replace('@', '-')}"
+    folder = past.folder / past.run_id / f"rescore-{INSTALLED.replace('@', '-')}"
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert (folder / "changes.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,12 +1,12 @@
 """kill -9 in the middle of a rescore, then again: one effective score a rollout, in the log and in Postgres."""
 
 import signal
-import time
 
 import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 from support.past_run import INSTALLED, RIGHT, WRONG, PastRun
+from support.waiting import wait_until
 
 from infra.db.models import Score
 from streams.clients import LogReader
@@ -15,7 +15,6 @@ from workers.scoring.rescore.topics import ScorerId, rescored_topic, rescored_to
 GROUPS, SIZE = 300, 4
 """Several seconds of verdicts, so that the kill comes before their end on a fast machine too."""
 RECORDS_BEFORE_THE_KILL = 8
-PATIENCE = 60.0
 
 
 def test_a_killed_rescore_goes_on_where_it_was(past: PastRun, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +42,8 @@ def test_a_killed_rescore_goes_on_where_it_was(past: PastRun, engine: Engine, mo
 def _await_records(past: PastRun, count: int) -> None:
     """At least `count` records in the topic of the new scores."""
     prefix, topic = past.settings.topics.prefix, rescored_topic(past.settings.topics.prefix, ScorerId.parse(INSTALLED))
-    deadline = time.monotonic() + PATIENCE
-    while topic not in rescored_topics(past.settings.broker, past.bootstrap, prefix):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    seen = 0
+    wait_until(
+        lambda: topic in rescored_topics(past.settings.broker, past.bootstrap, prefix), "the topic of the new scores"
+    )
     with LogReader(past.settings.broker, past.bootstrap, [topic]) as reader:
-        while seen < count:
-            assert time.monotonic() < deadline
-            seen += len(reader.poll(0.05))
+        past.read_until(reader, lambda records: len(records) >= count, f"{count} new scores")

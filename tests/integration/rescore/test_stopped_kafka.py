@@ -10,8 +10,6 @@ from support.past_run import INSTALLED, RIGHT, WRONG, PastRun
 from infra.local.broker import open_broker
 from infra.local.run_folder import write_settings
 from infra.settings.tree import Settings
-from streams.admin import create_topics, topic_specs
-from streams.clients import make_producer
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +30,9 @@ def test_the_local_kafka_is_started_for_as_long_as_it_is_needed(
     broker = open_broker(settings.broker, tmp_path / "kafka")
     broker.start()
     try:
-        past = PastRun(_at(settings, broker.bootstrap), tmp_path, make_producer(settings.broker, broker.bootstrap))
-        create_topics(settings.broker, broker.bootstrap, topic_specs(settings))
+        past = PastRun(_at(settings, broker.bootstrap), broker.bootstrap, tmp_path)
         past.group(0, (RIGHT, WRONG), (1.0, 1.0))
-        past.producer.close()
+        past.close()
     finally:
         broker.stop()
     (tmp_path / "r1").mkdir()

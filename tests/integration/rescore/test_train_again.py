@@ -76,7 +76,7 @@ def test_rewards_are_those_of_the_scores_that_are_named(past: PastRun, training:
     assert "groups     3 trained" in said
     assert new["policy_gradient_norm"] > 0
     assert _ends(past) == written
-    assert not (past.root / "latest").exists()
+    assert not (past.folder / "latest").exists()
 
 
 def test_scores_that_nobody_made_are_refused(
@@ -87,7 +87,7 @@ def test_scores_that_nobody_made_are_refused(
     error = capsys.readouterr().err
     assert f"run {past.run_id} has no scores of math@999" in error
     assert "only the scores of the run itself" in error
-    assert not list(past.root.glob("*-again*"))
+    assert not list(past.folder.glob("*-again*"))
 
 
 def _ends(past: PastRun) -> dict[Any, int]:

@@ -1,13 +1,15 @@
 """The rollout worker between a real broker's topics, on a tiny real model."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
 import pytest
 import torch
 from kafka import KafkaConsumer, TopicPartition
-from support.rollout_loop import Loop, read_until, rollouts_of
+from support.rollout_loop import RolloutLoop, rollouts_of
+from support.waiting import wait_until
 
 from infra.metrics import metrics
 from streams.arrays import unpack_logprobs, unpack_tokens
@@ -23,14 +25,14 @@ from workers.rollout.intake import STAGE
 from workers.rollout.worker import RolloutWorker, open_worker
 
 
-def ids(loop: Loop, seqs: range, samples: int) -> set[str]:
-    return {rollout_id(f"{loop.settings.run.id}:{seq}", index) for seq in seqs for index in range(samples)}
+def ids(loop: RolloutLoop, seqs: range, samples: int) -> set[str]:
+    return {rollout_id(f"{loop.run_id}:{seq}", index) for seq in seqs for index in range(samples)}
 
 
-def committed(loop: Loop) -> dict[int, int]:
+def committed(loop: RolloutLoop) -> dict[int, int]:
     """By partition of the prompts, as the next member of the group would start."""
     consumer = KafkaConsumer(
-        bootstrap_servers=loop.bootstrap, group_id=f"{loop.settings.run.id}.{STAGE}", enable_auto_commit=False
+        bootstrap_servers=loop.bootstrap, group_id=f"{loop.run_id}.{STAGE}", enable_auto_commit=False
     )
     topic = loop.topic(Topic.PROMPTS)
     offsets = {number: consumer.committed(TopicPartition(topic, number)) or 0 for number in range(2)}
@@ -38,21 +40,21 @@ def committed(loop: Loop) -> dict[int, int]:
     return offsets
 
 
-def written(loop: Loop) -> dict[int, int]:
-    with loop.read(Topic.PROMPTS) as reader:
+def written(loop: RolloutLoop) -> dict[int, int]:
+    with loop.reader(Topic.PROMPTS) as reader:
         list(reader.read_to_end())
         return {source.partition: end for source, end in reader.end_offsets().items()}
 
 
-def test_every_ticket_becomes_its_rollouts_and_is_then_committed(loop: Loop, folders: list[Path]) -> None:
+def test_every_ticket_becomes_its_rollouts_and_is_then_committed(loop: RolloutLoop, folders: list[Path]) -> None:
     tickets = [loop.ticket(seq, samples=3) for seq in range(8)]
-    loop.dispatch(*tickets, tickets[0])
-    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+    loop.send(*tickets, tickets[0])
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
         for _ in range(20):
             worker.turn()
         assert reader.poll(timeout=0.2) == []  # no version was announced yet
         loop.announce(folders[1], 0)
-        records = read_until(reader, lambda got: len(got) >= 24, worker.turn)
+        records = loop.read_until(reader, lambda got: len(got) >= 24, "24 rollouts", worker.turn)
         worker.drain()
         found = rollouts_of(records)
         assert len(records) == 24
@@ -76,16 +78,16 @@ def _check(rollout: Rollout) -> None:
     assert rollout.timings.dispatched <= rollout.timings.started <= rollout.timings.finished
 
 
-def test_a_new_version_takes_over_running_groups(loop: Loop, folders: list[Path]) -> None:
+def test_a_new_version_takes_over_running_groups(loop: RolloutLoop, folders: list[Path]) -> None:
     loop.announce(folders[0], 4)
     loop.announce(folders[1], 5)
-    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
-        loop.dispatch(*(loop.ticket(seq, samples=4, new=120) for seq in range(4)))
-        read_until(reader, lambda _: worker.generating > 0, worker.turn)
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.send(*(loop.ticket(seq, samples=4, new=120) for seq in range(4)))
+        loop.read_until(reader, lambda _: worker.generating > 0, "a group in the engine", worker.turn)
         for _ in range(20):
             worker.turn()
         loop.announce(folders[2], 3, lineage=1)  # a resumed learner announces a lower version
-        records = read_until(reader, lambda got: len(rollouts_of(got)) == 16, worker.turn)
+        records = loop.read_until(reader, lambda got: len(rollouts_of(got)) == 16, "16 rollouts", worker.turn)
     crossing = 0
     for rollout in rollouts_of(records).values():
         _check(rollout)
@@ -95,16 +97,16 @@ def test_a_new_version_takes_over_running_groups(loop: Loop, folders: list[Path]
     assert crossing > 0
 
 
-def test_tickets_that_cannot_be_generated_are_accounted_for(loop: Loop, folders: list[Path]) -> None:
+def test_tickets_that_cannot_be_generated_are_accounted_for(loop: RolloutLoop, folders: list[Path]) -> None:
     loop.announce(folders[0], 1)
-    loop.producer.send(loop.topic(Topic.PROMPTS), key=b"k", value=b"\xc1 not a ticket").get(timeout=20)
+    loop.send_bytes(Topic.PROMPTS, b"\xc1 not a ticket")
     long = loop.ticket(1, messages=({"role": "user", "content": "x" * 300},))
-    loop.dispatch(long, loop.ticket(2, deadline=1.0), loop.ticket(3, run_id="another"), loop.ticket(4))
-    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
-        records = read_until(reader, lambda got: len(rollouts_of(got)) >= 2, worker.turn)
-        with loop.read(Topic.DEAD_LETTERS) as letters:
-            dead = read_until(letters, lambda got: len(got) >= 2, worker.turn)
-        _turn_until_idle(worker)
+    loop.send(long, loop.ticket(2, deadline=1.0), loop.ticket(3, run_id="another"), loop.ticket(4))
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        records = loop.read_until(reader, lambda got: len(rollouts_of(got)) >= 2, "2 rollouts", worker.turn)
+        with loop.reader(Topic.DEAD_LETTERS) as letters:
+            dead = loop.read_until(letters, lambda got: len(got) >= 2, "2 dead letters", worker.turn)
+        _turn_until(worker, lambda: not worker.groups)
         worker.drain()
         assert committed(loop) == written(loop)
     assert set(rollouts_of(records)) == ids(loop, range(4, 5), 2)
@@ -113,68 +115,69 @@ def test_tickets_that_cannot_be_generated_are_accounted_for(loop: Loop, folders:
     assert "max_model_tokens" in by_class["ValueError"].reason
 
 
-def _turn_until_idle(worker: RolloutWorker) -> None:
-    while worker.groups:
+def _turn_until(worker: RolloutWorker, reached: Callable[[], bool]) -> None:
+    def turned() -> bool:
         worker.turn()
+        return reached()
+
+    wait_until(turned, "turns of the worker to get there", interval=0)
 
 
 def test_weights_that_differ_from_their_announcement_are_not_loaded(
-    loop: Loop, folders: list[Path], caplog: pytest.LogCaptureFixture
+    loop: RolloutLoop, folders: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     loop.announce(folders[0], 1)
     loop.announce(folders[1], 2, sha256="0" * 64)
-    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
-        loop.dispatch(loop.ticket(0), loop.ticket(1, min_version=3))
-        while "sha256" not in caplog.text:
-            worker.turn()
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.send(loop.ticket(0), loop.ticket(1, min_version=3))
+        _turn_until(worker, lambda: "sha256" in caplog.text)
         loop.announce(folders[0], 2)
-        first = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+        first = loop.read_until(reader, lambda got: len(got) >= 2, "2 rollouts", worker.turn)
         assert set(rollouts_of(first)) == ids(loop, range(1), 2)
         assert {span.version for rollout in rollouts_of(first).values() for span in rollout.spans} == {2}
         loop.announce(folders[2], 3)
-        later = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+        later = loop.read_until(reader, lambda got: len(got) >= 2, "2 rollouts", worker.turn)
         assert set(rollouts_of(later)) == ids(loop, range(1, 2), 2)
         assert {span.version for rollout in rollouts_of(later).values() for span in rollout.spans} == {3}
 
 
 def test_versions_at_a_url_are_fetched_checked_and_the_held_one_stays_where_they_are_not_whole(
-    loop: Loop, folders: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    loop: RolloutLoop, folders: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = f"memory://{loop.settings.run.id}"
-    publisher = Publisher(tmp_path / "versions", folders[0], loop.settings.run.id, torch.float32, 2, RemoteFolder(url))
+    url = f"memory://{loop.run_id}"
+    publisher = Publisher(tmp_path / "versions", folders[0], loop.run_id, torch.float32, 2, RemoteFolder(url))
     policy = load_causal_lm(folders[1])
     refused = metrics.weights_refused_total.labels("mismatch")
     before = refused._value.get()
-    with loop.read(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
-        loop.tell(publisher.publish(policy, 0, 0))
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.send(publisher.publish(policy, 0, 0))
         torn = publisher.publish(policy, 0, 1)
         files, place = fsspec.core.url_to_fs(f"{torn.uri}/{WEIGHTS_FILE}")
         files.pipe_file(place, files.cat_file(place)[:-1])
-        loop.dispatch(loop.ticket(0), loop.ticket(1, min_version=2))
-        first = read_until(reader, lambda got: len(got) >= 2, worker.turn)
-        loop.tell(torn)
-        while "sha256" not in caplog.text:
-            worker.turn()
+        loop.send(loop.ticket(0), loop.ticket(1, min_version=2))
+        first = loop.read_until(reader, lambda got: len(got) >= 2, "2 rollouts", worker.turn)
+        loop.send(torn)
+        _turn_until(worker, lambda: "sha256" in caplog.text)
         assert refused._value.get() == before + 1
         assert worker._engine.weights.version == 0
-        loop.tell(publisher.publish(policy, 0, 2))
-        second = read_until(reader, lambda got: len(got) >= 2, worker.turn)
+        loop.send(publisher.publish(policy, 0, 2))
+        second = loop.read_until(reader, lambda got: len(got) >= 2, "2 rollouts", worker.turn)
     for records, version in ((first, 0), (second, 2)):
         assert {span.version for rollout in rollouts_of(records).values() for span in rollout.spans} == {version}
 
 
 @pytest.mark.slow
-def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_in_order(loop: Loop, folders: list[Path]) -> None:
+def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_in_order(loop: RolloutLoop, folders: list[Path]) -> None:
     loop.announce(folders[0], 0)
-    loop.dispatch(*(loop.ticket(seq, samples=4, new=200) for seq in range(16)))
-    with loop.read(Topic.ROLLOUTS) as reader:
-        child = loop.start()
-        records = read_until(reader, lambda got: len(got) > 0)
+    loop.send(*(loop.ticket(seq, samples=4, new=200) for seq in range(16)))
+    with loop.reader(Topic.ROLLOUTS) as reader:
+        child = loop.start("rollout")
+        records = loop.read_until(reader, lambda got: len(got) > 0, "a rollout")
         child.kill()
         assert child.wait(timeout=20) == -signal.SIGKILL
         assert len(rollouts_of(records)) < 64  # it was in the middle
-        child = loop.start()
-        records += read_until(reader, lambda got: len(rollouts_of(records + got)) == 64)
+        child = loop.start("rollout")
+        records += loop.read_until(reader, lambda got: len(rollouts_of(records + got)) == 64, "64 rollouts")
         found = rollouts_of(records)
         assert set(found) == ids(loop, range(16), 4)
         for rollout in found.values():

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import psutil
 import pytest
 from support.tiny_judge import save_tiny_judge
 from support.tiny_model import save_tiny_model
+from support.waiting import wait_until
 
 SETTINGS = """\
 [rollout.engine]
@@ -60,12 +60,12 @@ class TinyRun:
     def runs(self) -> Path:
         return self.folder / "runs"
 
-    def await_(self, reached: Callable[[], bool], seconds: float = 90.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not reached():
+    def await_(self, reached: Callable[[], bool], awaited: str) -> None:
+        def runs_and_reached() -> bool:
             assert self.process.poll() is None, self.output()
-            assert time.monotonic() < deadline, self.output()
-            time.sleep(0.05)
+            return reached()
+
+        wait_until(runs_and_reached, awaited, seconds=150, details=self.output)
 
     def phase_is(self, phase: str) -> bool:
         series = self.runs / "latest" / "metrics.jsonl"

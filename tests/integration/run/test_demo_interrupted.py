@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.tiny_model import save_tiny_model
+from support.waiting import wait_until
 
 STOP_SECONDS = 10.0
 
@@ -22,11 +23,7 @@ def test_interrupt_stops_the_preparation_within_ten_seconds(tmp_path: Path) -> N
     with output.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 90
-        while "sft" not in output.read_text():
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, output.read_text()
-            time.sleep(0.02)
+        wait_until(lambda: "sft" in output.read_text() or process.poll() is not None, "sft", details=output.read_text)
         left = psutil.Process(process.pid).children(recursive=True)
         asked = time.monotonic()
         process.send_signal(signal.SIGINT)

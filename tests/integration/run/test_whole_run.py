@@ -81,9 +81,9 @@ _LONG_PHASE = {
 def test_interrupt_stops_everything_within_ten_seconds(start, phase: str) -> None:
     tiny = start(*(word for setting in _LONG_PHASE[phase] for word in ("--set", setting)))
     if phase == "stack":
-        tiny.await_((tiny.runs / "latest" / "settings.json").is_file)
+        tiny.await_((tiny.runs / "latest" / "settings.json").is_file, "the settings of the run")
     else:
-        tiny.await_(lambda: tiny.phase_is(phase))
+        tiny.await_(lambda: tiny.phase_is(phase), f"phase {phase}")
     left = tiny.descendants()
     asked = time.monotonic()
     tiny.process.send_signal(signal.SIGINT)

@@ -1,50 +1,31 @@
 """Each test has a run of its own, on the real broker and database, and a peer at the other end of its topics."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from support.selector_loop import Loop
-from support.selector_peer import Peer
+from support.broker_run import run_settings
+from support.selector_loop import SelectorLoop
 
-from infra.settings.tree import Settings
-from streams.admin import create_topics, topic_specs
-from streams.clients import LogReader, make_producer
-from streams.topics import Topic, topic_name
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
 
-_runs = count()
-
 
 @pytest.fixture
-def make_loop(engine: Engine, bootstrap: str) -> Iterator[Callable[..., Loop]]:
-    loops: list[Loop] = []
+def make_loop(engine: Engine, bootstrap: str, tmp_path: Path) -> Iterator[Callable[..., SelectorLoop]]:
+    loops: list[SelectorLoop] = []
 
-    def make(**selector_settings) -> Loop:
-        run_id = f"selector-{next(_runs)}"
-        settings = Settings.model_validate(
-            {
-                "run": {"id": run_id},
-                "topics": {"prefix": run_id, "partitions": 2},
-                "database": {"url": engine.url.render_as_string(hide_password=False)},
-                "broker": {"bootstrap_servers": bootstrap},
-                "selector": SMALL | selector_settings,
-            }
-        )
-        create_topics(settings.broker, bootstrap, topic_specs(settings))
-        producer = make_producer(settings.broker, bootstrap)
-        reader = LogReader(settings.broker, bootstrap, [topic_name(run_id, Topic.PROMPTS)])
-        loop = Loop(settings, engine, bootstrap, Peer(settings, engine, producer, reader))
-        loops.append(loop)
-        return loop
+    def make(**selector: Any) -> SelectorLoop:
+        url = engine.url.render_as_string(hide_password=False)
+        settings = run_settings(bootstrap, database={"url": url}, selector=SMALL | selector)
+        loops.append(SelectorLoop(settings, bootstrap, tmp_path, engine))
+        return loops[-1]
 
     yield make
     for loop in loops:
-        loop.kill()
-        loop.peer.producer.close(timeout=1)
-        loop.peer.reader.close()
+        loop.close()
 
 
 SMALL = {

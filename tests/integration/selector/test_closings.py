@@ -7,35 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
+from support.messages import RUN, closed, started
 
 from infra.db.models import Group, Prompt
-from streams.messages import GroupClosed, LineageStarted, Outcome, Purpose
+from streams.messages import GroupClosed, Outcome
 from trainer.curriculum import apply_closings
 from trainer.curriculum.lineages import Lineages
 
-RUN = "run"
 GROUPS = 8
-
-
-def started(lineage, ordinal):
-    return LineageStarted(run_id=RUN, lineage=lineage, version=0, ordinal=ordinal, started_at=0.0)
-
-
-def closed(seq, lineage, ordinal, outcome=Outcome.TRAINED):
-    return GroupClosed(
-        run_id=RUN,
-        group_id=f"{RUN}:{seq}",
-        seq=seq,
-        purpose=Purpose.TRAIN,
-        outcome=outcome,
-        reason="",
-        lineage=lineage,
-        ordinal=ordinal,
-        version=ordinal,
-        staleness=None,
-        mean_score=None,
-        closed_at=0.0,
-    )
 
 
 @pytest.fixture
@@ -72,7 +51,7 @@ def histories(draw):
         left = draw(st.permutations([seq for seq in range(GROUPS) if seq not in surviving]))
         for seq in left[: draw(st.integers(0, len(left)))]:
             outcome = draw(st.sampled_from(list(Outcome)))
-            messages.append(closed(seq, lineage, ordinal, outcome))
+            messages.append(closed(seq, ordinal, outcome, lineage=lineage))
             surviving[seq] = (outcome, lineage, ordinal)
             ordinal += 1
     return messages, surviving
@@ -109,7 +88,6 @@ def test_any_interleaving_ends_in_the_surviving_history(engine, groups, history,
 def test_a_reason_may_quote_a_response(engine, groups):
     with engine.begin() as connection:
         groups(connection)
-        message = closed(0, 1, 0)
-        message = GroupClosed(**{f: getattr(message, f) for f in message.__struct_fields__} | {"reason": "a\x00b"})
+        message = closed(0, 0, reason="a\x00b")
         apply_closings.apply(connection, RUN, Lineages(), [message])
         assert connection.scalar(select(Group.reason).where(Group.seq == 0)) == "a\N{REPLACEMENT CHARACTER}b"

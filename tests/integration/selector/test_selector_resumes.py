@@ -29,7 +29,7 @@ def test_a_crash_between_commit_and_delivery_loses_and_doubles_nothing(make_loop
     with pytest.raises(DeliveryError):
         loop.round(context, phases)
     assert [group.confirmed for group in loop.groups()] == [False] * 4
-    loop.round(*loop.start())
+    loop.round(*loop.resume())
     loop.peer.receive()
     assert [ticket.seq for ticket in sorted(loop.peer.read, key=lambda ticket: ticket.seq)] == [0, 1, 2, 3]
     assert all(group.confirmed for group in loop.groups())
@@ -40,7 +40,7 @@ def test_a_crash_after_delivery_produces_the_same_bytes_again(make_loop, engine,
     loop.round(*reach(loop, Phase.TRAIN))
     with engine.begin() as connection:
         connection.execute(update(Group).where(Group.seq >= 2).values(confirmed=False))
-    loop.round(*loop.start())
+    loop.round(*loop.resume())
     loop.peer.receive()
     by_seq = {seq: [t for t in loop.peer.read if t.seq == seq] for seq in range(4)}
     assert [len(tickets) for tickets in by_seq.values()] == [1, 1, 2, 2]
@@ -49,7 +49,7 @@ def test_a_crash_after_delivery_produces_the_same_bytes_again(make_loop, engine,
 
 def test_phases_are_kept_in_the_database(make_loop, engine, prompts):
     loop = make_loop(eval_at_start=False)
-    context, phases = loop.start()
+    context, phases = loop.resume()
     loop.round(context, phases)
     assert phases.phase is Phase.PREPPO
     with engine.connect() as connection:
@@ -70,13 +70,13 @@ def test_a_learner_that_resumes_reopens_what_it_took_back(make_loop, prompts):
     held = set(loop.peer.open)
     loop.peer.lineage += 1
     loop.peer.start_lineage(version=1, ordinal=2, reopened=taken_back)
-    for selector in (loop.round(context, phases), loop.round(*loop.start())):
+    for selector in (loop.round(context, phases), loop.round(*loop.resume())):
         assert not selector
     still_open = {group.seq for group in loop.groups(outcome=None)}
     assert still_open == held | set(taken_back)
     assert len(still_open) > 4  # more than the slots: nothing is dispatched until they are worked off
     loop.peer.work()
-    context, phases = loop.start()
+    context, phases = loop.resume()
     loop.round(context, phases)
     assert len(loop.groups(outcome=None)) == 4
     assert {group.closed_lineage for group in loop.groups() if group.outcome} == {1, 2}
@@ -125,7 +125,7 @@ def test_an_evaluation_beside_training_whose_version_was_taken_back_is_repeated(
 
 def test_a_closing_tells_its_version_before_the_announcement_is_read(make_loop, prompts):
     loop = make_loop()
-    context, phases = loop.start()
+    context, phases = loop.resume()
     loop.round(context, phases)
     loop.peer.receive()
     loop.peer.version = 2

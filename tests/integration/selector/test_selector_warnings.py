@@ -23,7 +23,7 @@ def test_no_prompts_is_said(make_loop, engine):
 
 def test_a_second_selector_is_refused(make_loop, engine, prompts):
     loop = make_loop()
-    loop.start()
+    loop.resume()
     with pytest.raises(AnotherSelectorError, match=f"another selector of run '{loop.settings.run.id}'"):
         Session(engine, loop.settings.run.id, wait_seconds=0.2)
     loop.kill()
@@ -33,7 +33,7 @@ def test_a_second_selector_is_refused(make_loop, engine, prompts):
 def test_a_verdict_that_never_reaches_the_database_is_given_up_in_time(make_loop, engine, prompts, caplog):
     loop = make_loop()
     loop.peer.start_lineage()
-    context, phases = loop.start()
+    context, phases = loop.resume()
     loop.round(context, phases)
     loop.peer.receive()
     set_aside = min(loop.peer.open.values(), key=lambda ticket: ticket.seq)
@@ -55,7 +55,7 @@ def test_a_verdict_that_never_reaches_the_database_is_given_up_in_time(make_loop
 def test_an_evaluation_that_lost_groups_says_so(make_loop, engine, prompts, caplog):
     loop = make_loop()
     loop.peer.start_lineage()
-    context, phases = loop.start()
+    context, phases = loop.resume()
     loop.round(context, phases)
     loop.peer.receive()
     loop.peer.close(min(loop.peer.open.values(), key=lambda ticket: ticket.seq), Outcome.EXPIRED, "deadline")
@@ -70,7 +70,7 @@ def test_an_evaluation_that_lost_groups_says_so(make_loop, engine, prompts, capl
 
 def test_standing_still_is_said_loudly(make_loop, engine, prompts, caplog):
     loop = make_loop()
-    context, phases = loop.start()
+    context, phases = loop.resume()
     loop.round(context, phases)
     alarm = StallAlarm(context.run_id)
     late = update(Group).values(deadline=datetime.now(UTC) - timedelta(minutes=5))

@@ -2,13 +2,13 @@
 
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.stage_loop import Loop, rollout, wait_until
+from support.stage_loop import CAPITAL, StageLoop, rollout
 from support.tiny_judge import save_tiny_judge
 
-from infra.settings.tree import Settings
 from streams.codec import decode
 from streams.messages import ScoredTrajectory
 from streams.topics import Topic
@@ -37,7 +37,7 @@ def install(site: Path, version: str) -> None:
     (site / "length_verifier.py").write_text(PLUGIN.format(version=version))
 
 
-def versions(loop: Loop, count: int) -> Counter[str]:
+def versions(loop: StageLoop, count: int) -> Counter[str]:
     """Of the verdicts so far, each rollout of which has one."""
     scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, count)]
     assert len({one.rollout.rollout_id for one in scored}) == len(scored) == count
@@ -50,51 +50,48 @@ EMBEDDED = pytest.mark.parametrize("bootstrap", ["embedded"], indirect=True)
 
 
 @EMBEDDED
-def test_a_plugin_that_changes_is_taken_up_by_the_verifier_processes_in_turn(loop: Loop) -> None:
+def test_a_plugin_that_changes_is_taken_up_by_the_verifier_processes_in_turn(loop: StageLoop) -> None:
     site = loop.folder / "site"
     install(site, "1")
-    with loop.serve("rtv", PYTHONPATH=str(site)) as rtv:
-        loop.publish([rollout(number, verifier="length") for number in range(20)], Topic.RTV_REQUESTS)
+    with loop.serving("rtv", PYTHONPATH=str(site)) as rtv:
+        loop.send(*(rollout(number, verifier="length") for number in range(20)), topic=Topic.RTV_REQUESTS)
         assert versions(loop, 20) == {"1": 20}
         install(site, "2.0")
         rtv.send_signal(signal.SIGHUP)
-        wait_until(lambda: loop.log_says("rtv", "has loaded its scorer anew"))
-        loop.publish([rollout(number, verifier="length") for number in range(20, 40)], Topic.RTV_REQUESTS)
+        loop.await_log("rtv", "has loaded its scorer anew")
+        loop.send(*(rollout(number, verifier="length") for number in range(20, 40)), topic=Topic.RTV_REQUESTS)
         assert versions(loop, 40) == {"1": 20, "2.0": 20}
 
         install(site, "3.0\n")  # a line that ends within its string: no process starts with it
         rtv.send_signal(signal.SIGHUP)
-        wait_until(lambda: loop.log_says("rtv", "stage rtv keeps its scorer"))
-        loop.publish([rollout(number, verifier="length") for number in range(40, 50)], Topic.RTV_REQUESTS)
+        loop.await_log("rtv", "stage rtv keeps its scorer")
+        loop.send(*(rollout(number, verifier="length") for number in range(40, 50)), topic=Topic.RTV_REQUESTS)
         assert versions(loop, 50) == {"1": 20, "2.0": 30}
 
 
 @EMBEDDED
 def test_a_judge_is_exchanged_from_its_settings_and_a_broken_one_leaves_the_old(
-    topic_settings: Settings, tmp_path: Path
+    make_loop: Callable[..., StageLoop], tmp_path: Path
 ) -> None:
     one, other = save_tiny_judge(tmp_path / "one"), save_tiny_judge(tmp_path / "other", ("more",))
-    genrm = {"model": str(one), "dtype": "float32", "canary_every": 0}
-    loop = Loop(Settings.model_validate(topic_settings.model_dump() | {"genrm": genrm}), tmp_path)
-    question = {"prompt": "capital France", "verifier": None, "ground_truth": "Paris"}
+    loop = make_loop(genrm={"model": str(one), "dtype": "float32", "canary_every": 0})
 
     def publish(numbers: range) -> None:
-        loop.publish([rollout(number, "Rome", **question) for number in numbers], Topic.GENRM_REQUESTS)
+        loop.send(*(rollout(number, "Rome", **CAPITAL) for number in numbers), topic=Topic.GENRM_REQUESTS)
 
-    with loop.serve("genrm") as process:
+    with loop.serving("genrm") as process:
         publish(range(20))
         [old] = versions(loop, 20)
-        loop.write_settings(model=str(other))
+        loop.change_judge(model=str(other))
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: loop.log_says("genrm", "the judge is now"))
+        loop.await_log("genrm", "the judge is now")
         publish(range(20, 40))
         both = versions(loop, 40)
         assert both.pop(old) == 20
         assert list(both.values()) == [20]
 
-        loop.write_settings(model=str(tmp_path / "nothing"))
+        loop.change_judge(model=str(tmp_path / "nothing"))
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: loop.log_says("genrm", "stage genrm keeps its scorer"))
+        loop.await_log("genrm", "stage genrm keeps its scorer")
         publish(range(40, 50))
         assert versions(loop, 50) == both + Counter({old: 20}) + Counter(dict.fromkeys(both, 10))
-    loop.close()

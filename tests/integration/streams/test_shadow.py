@@ -1,15 +1,15 @@
 """Both routes on the same rollouts, through all scoring stages: rewards, shadows, vetoes, and their calibration."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from support.stage_loop import Loop, rollout, wait_until
+from support.stage_loop import StageLoop, rollout
 from support.tiny_judge import save_tiny_judge
 
 from infra.db.calibration import read_calibration
 from infra.db.models import PromptStats, Score
-from infra.settings.tree import Settings
 from streams.codec import decode, header
 from streams.messages import Route, ScoredTrajectory, Status
 from streams.topics import Topic
@@ -18,25 +18,20 @@ VETOED = {"verifier": None, "veto": "math"}
 
 
 def test_rewards_shadows_and_vetoes_and_how_the_routes_agree(
-    topic_settings: Settings, engine: Engine, tmp_path: Path
+    make_loop: Callable[..., StageLoop], database: dict[str, str], engine: Engine, tmp_path: Path
 ) -> None:
     judge = {"model": str(save_tiny_judge(tmp_path / "judge")), "dtype": "float32", "canary_every": 0}
-    url = engine.url.render_as_string(hide_password=False)
-    given = {"database": {"url": url}, "genrm": judge, "router": {"shadow_share": 1.0}, "run": {"id": "r1"}}
-    loop = Loop(Settings.model_validate(topic_settings.model_dump() | given), tmp_path)
-    loop.publish(
-        [
-            rollout(0),
-            rollout(1, "The answer is 6"),
-            rollout(2, "The sea is bright.", verifier="sentence", ground_truth=None, options={"topic": "the sea"}),
-            rollout(3, "The answer is 5", **VETOED),
-            rollout(4, "The answer is 6", **VETOED),
-        ]
+    loop = make_loop(database=database, genrm=judge, router={"shadow_share": 1.0}, run={"id": "r1"})
+    loop.send(
+        rollout(0),
+        rollout(1, "The answer is 6"),
+        rollout(2, "The sea is bright.", verifier="sentence", ground_truth=None, options={"topic": "the sea"}),
+        rollout(3, "The answer is 5", **VETOED),
+        rollout(4, "The answer is 6", **VETOED),
     )
-    with loop.run("router"), loop.run("rtv"), loop.run("genrm"), loop.run("difficulty"):
+    with loop.serving("router"), loop.serving("rtv"), loop.serving("genrm"), loop.serving("difficulty"):
         records = loop.read(Topic.SCORED, 9)
-        wait_until(lambda: loop.committed("difficulty") >= 9)
-    loop.close()
+        loop.await_committed("difficulty", 9)
 
     scored = {}
     for record in records:

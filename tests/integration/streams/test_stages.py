@@ -1,38 +1,35 @@
 """The stages of the loop as processes, between the topics of real brokers."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-from support.stage_loop import PATIENCE, Loop, rollout, wait_until
-from support.stage_process import running
+from support.stage_loop import CAPITAL, StageLoop, rollout
 from support.tiny_judge import save_tiny_judge
 
+from infra.cli.errors import ExitCode
 from infra.db.models import PromptStats, Score
-from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, send
 from streams.codec import decode, header
 from streams.dead_letters import choose, list_dead_letters, replay
 from streams.messages import Rollout, Route, ScoredTrajectory, Status
-from streams.records import Output
 from streams.topics import Topic
 
 
-def test_rollouts_are_routed_scored_and_set_aside_and_the_stages_stop_in_order(loop: Loop) -> None:
+def test_rollouts_are_routed_scored_and_set_aside_and_the_stages_stop_in_order(loop: StageLoop) -> None:
     """Router and RTV as they are, with real verifier processes."""
-    loop.publish([rollout(0), rollout(1, "The answer is 6"), rollout(2, verifier=None)])
-    broken = Output(loop.topic(Topic.ROLLOUTS), b"r1:3", b"\x00broken", (("route", b"rtv"),))
-    lost = Output(loop.topic(Topic.ROLLOUTS), b"r1:4", b"body", (("route", b"nowhere"),))
-    confirm(loop.producer, [send(loop.producer, output) for output in (broken, lost)], 10)
+    loop.send(rollout(0), rollout(1, "The answer is 6"), rollout(2, verifier=None))
+    loop.send_bytes(Topic.ROLLOUTS, b"\x00broken", ("route", b"rtv"))
+    loop.send_bytes(Topic.ROLLOUTS, b"body", ("route", b"nowhere"))
 
-    with loop.run("router") as router, loop.run("rtv") as rtv:
+    with loop.serving("router") as router, loop.serving("rtv") as rtv:
         scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, 2)]
         letters = loop.read(Topic.DEAD_LETTERS, 2)
         for child in (router, rtv):
             child.send_signal(signal.SIGTERM)
-        assert [child.wait(10) for child in (router, rtv)] == [0, 0]
+        assert [child.wait(60) for child in (router, rtv)] == [0, 0]
 
     by_id = {message.rollout.rollout_id: message for message in scored}
     assert {name: (message.score, message.status) for name, message in by_id.items()} == {
@@ -48,12 +45,11 @@ def test_rollouts_are_routed_scored_and_set_aside_and_the_stages_stop_in_order(l
     assert loop.committed("rtv") == 3
 
 
-def test_dead_letters_are_listed_put_back_and_counted(loop: Loop) -> None:
-    lost = Output(loop.topic(Topic.ROLLOUTS), b"r1:4", b"body", (("route", b"nowhere"), ("mine", b"1")))
-    confirm(loop.producer, [send(loop.producer, lost)], 10)
-    with loop.run("router"):
+def test_dead_letters_are_listed_put_back_and_counted(loop: StageLoop) -> None:
+    loop.send_bytes(Topic.ROLLOUTS, b"body", ("route", b"nowhere"), ("mine", b"1"))
+    with loop.serving("router"):
         loop.read(Topic.DEAD_LETTERS, 1)
-        with LogReader(loop.settings.broker, loop.bootstrap, [loop.topic(Topic.DEAD_LETTERS)]) as reader:
+        with loop.reader(Topic.DEAD_LETTERS) as reader:
             letters = list_dead_letters(reader)
         assert replay(loop.producer, choose(letters, [letters[0].id]), 10) == 1
         first, second = loop.read(Topic.DEAD_LETTERS, 2)
@@ -64,23 +60,19 @@ def test_dead_letters_are_listed_put_back_and_counted(loop: Loop) -> None:
     assert times[0] == times[1]
 
 
-def test_judged_rollouts_end_in_postgres_once(topic_settings: Settings, engine: Engine, tmp_path: Path) -> None:
+def test_judged_rollouts_end_in_postgres_once(
+    make_loop: Callable[..., StageLoop], database: dict[str, str], engine: Engine, tmp_path: Path
+) -> None:
     """GenRM with a real judge of twenty words, and the difficulty sink; one rollout is delivered twice."""
-    url = engine.url.render_as_string(hide_password=False)
-    tree = topic_settings.model_dump() | {
-        "database": {"url": url},
-        "genrm": {"model": str(save_tiny_judge(tmp_path / "judge")), "dtype": "float32"},
-    }
-    loop = Loop(Settings.model_validate(tree), tmp_path)
-    question = {"prompt": "capital France", "verifier": None, "ground_truth": "Paris"}
-    rollouts = [rollout(number, text, **question) for number, text in enumerate(("Paris", "Rome", "Paris sea"))]
-    loop.publish([*rollouts, rollouts[0]])
-    with loop.run("router"), loop.run("genrm"), loop.run("difficulty") as difficulty:
+    judge = {"model": str(save_tiny_judge(tmp_path / "judge")), "dtype": "float32"}
+    loop = make_loop(database=database, genrm=judge)
+    rollouts = [rollout(number, text, **CAPITAL) for number, text in enumerate(("Paris", "Rome", "Paris sea"))]
+    loop.send(*rollouts, rollouts[0])
+    with loop.serving("router"), loop.serving("genrm"), loop.serving("difficulty") as difficulty:
         scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, 4)]
-        wait_until(lambda: loop.committed("difficulty") == 4)
+        loop.await_committed("difficulty", 4)
         difficulty.send_signal(signal.SIGTERM)
-        assert difficulty.wait(10) == 0
-    loop.close()
+        assert difficulty.wait(60) == 0
 
     with Session(engine) as session:
         rows = {row.rollout_id: row for row in session.scalars(select(Score))}
@@ -95,25 +87,23 @@ def test_judged_rollouts_end_in_postgres_once(topic_settings: Settings, engine: 
 
 
 @pytest.mark.slow
-def test_a_replica_that_joins_and_one_that_is_killed_lose_nothing(loop: Loop) -> None:
+def test_a_replica_that_joins_and_one_that_is_killed_lose_nothing(loop: StageLoop) -> None:
     count = 300
-    with loop.run("router", "-a") as first:
-        loop.publish([rollout(number) for number in range(count // 3)])
+    with loop.serving("router", "-a") as first:
+        loop.send(*(rollout(number) for number in range(count // 3)))
         loop.read(Topic.RTV_REQUESTS, count // 3)
-        with loop.run("router", "-b"):
-            loop.publish([rollout(number) for number in range(count // 3, 2 * count // 3)])
+        with loop.serving("router", "-b"):
+            loop.send(*(rollout(number) for number in range(count // 3, 2 * count // 3)))
             loop.read(Topic.RTV_REQUESTS, 2 * count // 3)
             first.kill()
-            loop.publish([rollout(number) for number in range(2 * count // 3, count)])
-            wait_until(lambda: loop.committed("router") == count)
+            loop.send(*(rollout(number) for number in range(2 * count // 3, count)))
+            loop.await_committed("router", count)
     names = {decode(record.value, Rollout).rollout_id for record in loop.read(Topic.RTV_REQUESTS, count)}
     assert names == {f"r1:{number}/0" for number in range(count)}
 
 
-def test_a_stage_without_its_topics_says_so_and_ends(loop: Loop) -> None:
+def test_a_stage_without_its_topics_says_so_and_ends(loop: StageLoop) -> None:
     topics = loop.settings.topics.model_copy(update={"prefix": "nobody"})
-    settings = loop.settings.model_copy(update={"topics": topics})
-    log = loop.folder / "router.log"
-    with running("streams.apps.router", settings, log) as router:
-        assert router.wait(PATIENCE) == 1
-    assert "no topic nobody.prompts" in log.read_text()
+    loop.settings = loop.settings.model_copy(update={"topics": topics})
+    assert loop.start("router").wait(60) == ExitCode.UNREACHABLE
+    assert "no topic nobody.prompts" in loop.log("router")

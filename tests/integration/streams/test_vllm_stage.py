@@ -1,12 +1,11 @@
 """Rollouts in, scores out, through router and GenRM stage with the judge on a real vLLM server."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from bench.vllm_server import MODEL
-from support.stage_loop import Loop, rollout
+from support.stage_loop import StageLoop, rollout
 
-from infra.settings.tree import Settings
 from streams.codec import decode
 from streams.messages import ScoredTrajectory, Status
 from streams.topics import Topic
@@ -16,14 +15,13 @@ from streams.topics import Topic
 @pytest.mark.vllm
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_rollouts_are_judged_by_vllm(topic_settings: Settings, vllm_server: str, tmp_path: Path) -> None:
+def test_rollouts_are_judged_by_vllm(make_loop: Callable[..., StageLoop], vllm_server: str) -> None:
     genrm = {"backend": "openai", "endpoint": vllm_server, "model": MODEL, "prompt": "short", "canary_every": 1}
-    loop = Loop(Settings.model_validate(topic_settings.model_dump() | {"genrm": genrm}), tmp_path)
+    loop = make_loop(genrm=genrm)
     question = {"prompt": "What is the capital of France?", "verifier": None, "ground_truth": "Paris"}
-    loop.publish([rollout(number, text, **question) for number, text in enumerate(("Paris", "Rome", "", "Paris"))])
-    with loop.run("router"), loop.run("genrm"):
+    loop.send(*(rollout(number, text, **question) for number, text in enumerate(("Paris", "Rome", "", "Paris"))))
+    with loop.serving("router"), loop.serving("genrm"):
         scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, 4)]
-    loop.close()
     found = {one.rollout.rollout_id: one for one in scored}
     assert len(scored) == len(found) == 4
     assert {one.status for one in scored} == {Status.JUDGED}

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from support.sandbox.probes import LIMITS, SOON, processes_with, python, until
+from support.sandbox.probes import LIMITS, SOON, processes_with, python
+from support.waiting import wait_until
 from workers.sandbox.base import Ending, Sandbox
 
 
@@ -54,7 +55,7 @@ class BoundsContract:
         )
         ran = sandbox.run(python(f"{daemon}\nimport os\nif os.fork() == 0:\n    {daemon}"), LIMITS)
         assert ran.ending is Ending.EXITED
-        until(lambda: not processes_with(mark))
+        wait_until(lambda: not processes_with(mark), "the end of what the program left")
 
     # Memory
 

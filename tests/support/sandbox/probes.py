@@ -1,7 +1,5 @@
 """Limits and programs for a sandbox's tests, and what the host sees of the processes that they leave."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from workers.sandbox.base import Limits, Program
@@ -21,13 +19,6 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
-
-
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.005)
 
 
 def processes_with(word: str) -> list[int]:

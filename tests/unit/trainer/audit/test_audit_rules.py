@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from support.audit_history import END, History, rollout, ticket, verdict
-from support.lineage_messages import RUN, closed, started
+from support.audit_history import END, History
+from support.messages import RUN, closed, rollout, scored, started, ticket, verdict
 
 from streams.codec import encode
 from streams.dead_letters import dead_letter
@@ -95,16 +95,16 @@ def incomplete(history):
 def incomplete_for_a_shadow_score(history):
     """Only the question's own route counts."""
     history.drop(ScoredTrajectory, rollout_id=f"{RUN}:3/1")
-    history.messages.append(verdict(3, 1, route=Route.RTV))
+    history.messages.append(scored(3, 1, 1.0, route=Route.GENRM))
 
 
 def incomplete_for_an_infra_error(history):
     history.drop(ScoredTrajectory, rollout_id=f"{RUN}:2/0")
-    history.messages.append(verdict(2, 0, None, Status.INFRA_ERROR))
+    history.messages.append(scored(2, 0, None))
 
 
 def zero_for_infra_error(history):
-    history.messages.append(verdict(4, 1, 0.0, Status.INFRA_ERROR))
+    history.messages.append(verdict(rollout(4, 1), 0.0, status=Status.INFRA_ERROR))
     history.scores[f"{RUN}:4"] += 1
 
 
@@ -113,7 +113,7 @@ def zero_for_infra_error_in_postgres(history):
 
 
 def no_score_for_a_verdict(history):
-    history.messages.append(verdict(4, 1, None, Status.WRONG))
+    history.messages.append(verdict(rollout(4, 1), None, status=Status.WRONG))
     history.scores[f"{RUN}:4"] += 1
 
 
@@ -181,7 +181,7 @@ def test_an_unreadable_record_is_a_violation_unless_it_was_set_aside():
 
 def test_verdicts_that_the_sink_has_not_reached_are_not_missed():
     history = History()
-    history.messages += [rollout(4, 1), *[rollout(0, 0)] * 1000, verdict(4, 1)]
+    history.messages += [rollout(4, 1), *[rollout(0, 0)] * 1000, scored(4, 1, 1.0)]
     assert history.violations() == set()
 
 

@@ -1,7 +1,7 @@
 """Which closings and versions a later lineage takes back."""
 
 import pytest
-from support.lineage_messages import closed, started
+from support.messages import closed, started
 
 from trainer.curriculum.lineages import Lineages
 

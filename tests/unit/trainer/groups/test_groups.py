@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import scored, ticket
+from support.messages import scored, ticket
 
 from streams.messages import Outcome, Purpose, Route, ScoredTrajectory, VersionSpan
 from streams.records import TopicPartition

@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from support.builders import RUN, scored, ticket
+from support.messages import RUN, scored, ticket
 
 from streams.codec import decode, encode
 from streams.messages import Route, ScoredTrajectory

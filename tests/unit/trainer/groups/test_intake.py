@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import RUN, scored, ticket
+from support.messages import RUN, scored, ticket
 
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits

@@ -3,7 +3,7 @@
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import scored
+from support.messages import scored
 
 from streams.codec import encode
 from streams.messages import Route, ScoredTrajectory, Status

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 import torch
-from support.builders import scored
+from support.messages import scored
 from support.trajectories import trajectory
 
 from streams.messages import ScoredTrajectory, Segment, VersionSpan

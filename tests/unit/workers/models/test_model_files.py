@@ -12,8 +12,8 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return resolve_model(DEMO_MODEL, tmp_path_factory.mktemp("prepared"))
 
 
-def test_a_folder_stays_as_it_is(first_folder: Path, tmp_path: Path) -> None:
-    assert resolve_model(str(first_folder), tmp_path) == first_folder
+def test_a_folder_stays_as_it_is(tiny_policy_folder: Path, tmp_path: Path) -> None:
+    assert resolve_model(str(tiny_policy_folder), tmp_path) == tiny_policy_folder
     assert list(tmp_path.iterdir()) == []
 
 

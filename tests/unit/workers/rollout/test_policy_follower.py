@@ -1,11 +1,12 @@
 """Which announced version an engine takes, and when, while its steps go on."""
 
 import threading
-import time
 from pathlib import Path
 
 import msgspec
 import pytest
+from support.messages import RUN, announced
+from support.waiting import wait_until
 
 from streams.codec import encode
 from streams.messages import PolicyVersion
@@ -25,9 +26,7 @@ class Announcements:
         return records
 
     def add(self, version: int, lineage: int = 0) -> PolicyVersion:
-        message = PolicyVersion(
-            run_id="r", lineage=lineage, version=version, uri="u", sha256="s", step=version, announced_at=0.0
-        )
+        message = announced(version, lineage=lineage)
         self.waiting.append(Record("policy.versions", 0, version, 0.0, b"r", encode(message)))
         return message
 
@@ -62,7 +61,7 @@ class Following:
     def __init__(self) -> None:
         self.log, self.cache, self.engine = Announcements(), SlowCache(), NotingEngine()
         self.follower = PolicyFollower(
-            self.log, self.engine, self.cache, "r", lambda _record, error: pytest.fail(error)
+            self.log, self.engine, self.cache, RUN, lambda _record, error: pytest.fail(error)
         )
 
     def turn(self) -> None:
@@ -70,10 +69,11 @@ class Following:
         self.follower.swap()
 
     def until(self, done) -> None:
-        deadline = time.monotonic() + 20
-        while not done():
-            assert time.monotonic() < deadline
+        def turned() -> bool:
             self.turn()
+            return done()
+
+        wait_until(turned, "turns of the worker to get there")
 
 
 def test_turns_go_on_while_a_version_is_fetched():

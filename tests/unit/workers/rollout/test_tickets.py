@@ -1,31 +1,12 @@
-from typing import Any
-
 import hypothesis.strategies as st
 from hypothesis import given
+from support.messages import RUN, ticket
 
-from streams.messages import PromptTicket, Purpose, Question, Sampling
+from streams.messages import group_id
 from streams.records import Record, RecordPlace, TopicPartition
 from workers.rollout.tickets import TicketBook
 
 SOURCE = TopicPartition("prompts", 0)
-
-
-def ticket(seq: int, **changes: Any) -> PromptTicket:
-    fields: dict[str, Any] = {
-        "run_id": "r",
-        "group_id": f"r:{seq}",
-        "seq": seq,
-        "prompt_id": "p",
-        "domain": "d",
-        "purpose": Purpose.TRAIN,
-        "samples": 2,
-        "messages": (),
-        "question": Question(prompt=""),
-        "sampling": Sampling(temperature=1.0, max_new_tokens=4),
-        "deadline": 100.0,
-        "dispatched_at": 0.0,
-    }
-    return PromptTicket(**(fields | changes))
 
 
 def record(offset: int) -> Record:
@@ -45,13 +26,13 @@ def test_every_place_comes_back_once_and_only_when_its_group_is_over(data: st.Da
         acknowledge = data.draw(st.sampled_from([None, *((s, i) for s, left in waiting.items() for i in sorted(left))]))
         if acknowledge is not None:
             ended, index = acknowledge
-            places = list(book.acknowledge(f"r:{ended}", index))
+            places = list(book.acknowledge(group_id(RUN, ended), index))
             waiting[ended].discard(index)
             assert bool(places) == (not waiting[ended])
             returned += [place.offset for place in places]
             waiting = {each: left for each, left in waiting.items() if left}
     for seq in waiting:
-        returned += [place.offset for place in book.drop(f"r:{seq}")]
+        returned += [place.offset for place in book.drop(group_id(RUN, seq))]
     assert sorted(returned) == list(range(len(seqs)))
     assert len(book) == 0
 
@@ -62,8 +43,8 @@ def test_a_duplicate_in_flight_adds_a_place_and_no_work() -> None:
     assert book.add(ticket(0), record(7))
     assert [each.seq for each in book.startable(0)] == [0]
     assert book.load(0) == 2
-    assert book.acknowledge("r:0", 1) == ()
-    assert set(book.acknowledge("r:0", 0)) == {RecordPlace(SOURCE, 3), RecordPlace(SOURCE, 7)}
+    assert book.acknowledge(group_id(RUN, 0), 1) == ()
+    assert set(book.acknowledge(group_id(RUN, 0), 0)) == {RecordPlace(SOURCE, 3), RecordPlace(SOURCE, 7)}
     assert not book.add(ticket(0), record(9))
 
 
@@ -74,7 +55,7 @@ def test_a_ticket_waits_for_its_version_and_weighs_nothing_until_then() -> None:
     assert [each.seq for each in book.startable(1)] == [1]
     assert book.load(1) == 2
     assert [each.seq for each in book.startable(2)] == [0, 1]
-    book.start("r:0", (5,))
+    book.start(group_id(RUN, 0), (5,))
     assert [each.seq for each in book.startable(2)] == [1]
     assert book.oldest() == 0.0
 
@@ -82,7 +63,7 @@ def test_a_ticket_waits_for_its_version_and_weighs_nothing_until_then() -> None:
 def test_only_tickets_not_started_become_overdue() -> None:
     book = TicketBook()
     for seq in range(2):
-        book.add(ticket(seq, min_version=9), record(seq))
-    book.start("r:0", (5,))
+        book.add(ticket(seq, min_version=9, deadline=100.0), record(seq))
+    book.start(group_id(RUN, 0), (5,))
     assert book.overdue(99.0) == []
     assert [each.seq for each in book.overdue(100.0)] == [1]

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.sandbox.probes import gone, processes_with, until
+from support.sandbox.probes import gone, processes_with
+from support.waiting import wait_until
 
 from workers.sandbox import cgroups, owner_marks
 from workers.sandbox.cgroups import CgroupRoot
@@ -49,11 +50,11 @@ def test_nothing_is_left_of_a_process_that_was_killed(kind: str) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-        until(lambda: any(pid != process.pid for pid in processes_with(mark)), 20)
+        wait_until(lambda: any(pid != process.pid for pid in processes_with(mark)), "a process in the sandbox")
         process.send_signal(signal.SIGKILL)
     pids = processes_with(f"-{process.pid}-")
     sweep()
-    until(lambda: not processes_with(mark) and all(gone(pid) for pid in pids))
+    wait_until(lambda: not processes_with(mark) and all(gone(pid) for pid in pids), "the end of the sandbox")
     left = [path.name for path in (*groups(), *folders()) if f"-{process.pid}-" in path.name]
     assert left == []
 
