@@ -16,6 +16,7 @@ from streams.admin import create_topics, topic_specs
 pytest.register_assert_rewrite("support")
 
 from support.broker_run import run_settings  # noqa: E402 (its asserts are rewritten)
+from support.metrics import MetricChange  # noqa: E402 (the same)
 
 
 def pytest_configure() -> None:
@@ -35,6 +36,12 @@ def bootstrap(request: pytest.FixtureRequest) -> Iterator[str]:
         broker.start()
         yield broker.bootstrap
         broker.stop()
+
+
+@pytest.fixture
+def metric_change() -> MetricChange:
+    """How far a sample of the process-wide metrics has moved since the test began."""
+    return MetricChange()
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import fsspec
 import pytest
 import torch
 from kafka import KafkaConsumer, TopicPartition
+from support.metrics import MetricChange
 from support.rollout_loop import RolloutLoop, rollouts_of
 from support.waiting import wait_until
 
-from infra.metrics import metrics
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.codec import header
 from streams.dead_letters import parse
@@ -142,13 +142,15 @@ def test_weights_that_differ_from_their_announcement_are_not_loaded(
 
 
 def test_versions_at_a_url_are_fetched_checked_and_the_held_one_stays_where_they_are_not_whole(
-    loop: RolloutLoop, folders: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    loop: RolloutLoop,
+    folders: list[Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    metric_change: MetricChange,
 ) -> None:
     url = f"memory://{loop.run_id}"
     publisher = Publisher(tmp_path / "versions", folders[0], loop.run_id, torch.float32, 2, RemoteFolder(url))
     policy = load_causal_lm(folders[1])
-    refused = metrics.weights_refused_total.labels("mismatch")
-    before = refused._value.get()
     with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
         loop.send(publisher.publish(policy, 0, 0))
         torn = publisher.publish(policy, 0, 1)
@@ -158,7 +160,7 @@ def test_versions_at_a_url_are_fetched_checked_and_the_held_one_stays_where_they
         first = loop.read_until(reader, lambda got: len(got) >= 2, "2 rollouts", worker.turn)
         loop.send(torn)
         _turn_until(worker, lambda: "sha256" in caplog.text)
-        assert refused._value.get() == before + 1
+        assert metric_change("weights_refused_total", reason="mismatch") == 1
         assert worker._engine.weights.version == 0
         loop.send(publisher.publish(policy, 0, 2))
         second = loop.read_until(reader, lambda got: len(got) >= 2, "2 rollouts", worker.turn)

@@ -1,5 +1,6 @@
 """A scorer that is exchanged while its stage works: both versions score, nothing is lost and nothing scored twice."""
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -53,7 +54,7 @@ EMBEDDED = pytest.mark.parametrize("bootstrap", ["embedded"], indirect=True)
 def test_a_plugin_that_changes_is_taken_up_by_the_verifier_processes_in_turn(loop: StageLoop) -> None:
     site = loop.folder / "site"
     install(site, "1")
-    with loop.serving("rtv", PYTHONPATH=str(site)) as rtv:
+    with loop.serving("rtv", PYTHONPATH=os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])) as rtv:
         loop.send(*(rollout(number, verifier="length") for number in range(20)), topic=Topic.RTV_REQUESTS)
         assert versions(loop, 20) == {"1": 20}
         install(site, "2.0")

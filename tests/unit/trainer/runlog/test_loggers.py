@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.metrics import metrics
 from infra.scalars import of_logged
 from infra.settings.tree import Settings
 from trainer.runlog import loggers as loggers_module
@@ -38,10 +37,6 @@ def events(folder: Path) -> list:
 
 def logged(folder: Path) -> set:
     return {(value.tag, value.simple_value, event.step) for event in events(folder) for value in event.summary.value}
-
-
-def failures(name: str) -> float:
-    return metrics.logger_failures_total.labels(name)._value.get()
 
 
 def test_tensorboard_holds_what_was_logged(tmp_path):
@@ -98,14 +93,14 @@ class Kept:
         self.seen.append("closed")
 
 
-def test_a_logger_that_fails_says_so_once_and_stops_nothing(caplog):
-    kept, before = Kept(), failures("broken")
+def test_a_logger_that_fails_says_so_once_and_stops_nothing(caplog, metric_change):
+    kept = Kept()
     loggers = Loggers({"broken": Broken, "kept": lambda: kept})
     with caplog.at_level(logging.ERROR):
         for version in (1, 2, 3):
             loggers.log({"entropy": 1.0}, version)
         loggers.close()
-    assert failures("broken") == before + 4
+    assert metric_change("logger_failures_total", logger="broken") == 4
     assert [record.getMessage() for record in caplog.records] == [
         "logger broken: OSError: No space left on device. Training goes on; this is said once, and counted"
     ]
@@ -122,17 +117,17 @@ def test_a_logger_whose_package_is_not_there_names_the_remedy(caplog):
     assert "pip install 'rewardstream[loggers]'" in caplog.text
 
 
-def test_a_logger_that_hangs_holds_nobody(monkeypatch, caplog):
+def test_a_logger_that_hangs_holds_nobody(monkeypatch, caplog, metric_change):
     """As one whose server does not answer."""
     monkeypatch.setattr(loggers_module, "_CLOSE_SECONDS", 0.1)
     monkeypatch.setattr(loggers_module, "_QUEUE", 2)
-    release, before = threading.Event(), failures("slow")
+    release = threading.Event()
     loggers = Loggers({"slow": release.wait})
     for version in range(10):
         loggers.log({}, version)
     loggers.close()
     release.set()
-    assert failures("slow") >= before + 7
+    assert metric_change("logger_failures_total", logger="slow") >= 7
     assert "has not taken 2 steps yet" in caplog.text
 
 

@@ -6,7 +6,6 @@ from support.ppo_cases import GROUP, changed
 from support.trajectories import trajectory
 
 from infra.cli.errors import ExitCode, explain
-from infra.metrics import metrics
 from trainer.runlog import skipped_updates
 from trainer.runlog.skipped_updates import DivergedError
 from trainer.step.batch import pack_batch
@@ -19,8 +18,7 @@ def keep(folder, version, settings=GROUP, groups=(1,)):
     skipped_updates.keep(folder, batch, [update], ["r:0", "r:1"], settings, version=version, seed=3)
 
 
-def test_a_skipped_batch_can_be_looked_at(tmp_path):
-    before = metrics.learner_skipped_updates_total._value.get()
+def test_a_skipped_batch_can_be_looked_at(tmp_path, metric_change):
     keep(tmp_path, version=4)
     found = json.loads((tmp_path / "bad-batches" / "v000004-1" / "batch.json").read_text())
     assert (found["version"], found["seed"], found["policy_gradient_norm"]) == (4, 3, "nan")
@@ -28,7 +26,7 @@ def test_a_skipped_batch_can_be_looked_at(tmp_path):
     assert group["group_id"] == "r:1"
     assert group["trajectories"][0]["tokens"] == [5]
     assert group["trajectories"][0]["logprobs"] == [-1.0]
-    assert metrics.learner_skipped_updates_total._value.get() == before + 1
+    assert metric_change("learner_skipped_updates_total") == 1
 
 
 @pytest.mark.parametrize("count", [0, 2])

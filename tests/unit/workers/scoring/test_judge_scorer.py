@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 from support.examples import ROLLOUT
+from support.metrics import MetricChange, metric_value
 
 from infra.metrics import metrics
 from infra.settings.genrm import GenRMSettings
@@ -131,17 +132,16 @@ def test_a_judge_is_exchanged_between_calls_and_closed_after_its_last() -> None:
     assert asyncio.run(run()) == ["4", "3"]
 
 
-def test_canaries_are_judged_after_every_nth_batch_and_counted() -> None:
+def test_canaries_are_judged_after_every_nth_batch_and_counted(metric_change: MetricChange) -> None:
     judge = LengthJudge()
     under_test = scorer(judge, canary_every=2)
-    canaries, fooled = metrics.canaries_total._value.get(), metrics.canary_false_positives_total._value.get()
     for _ in range(4):
         asyncio.run(under_test.score([asked("abc")]))
     sample = JudgeRequest(asked("abc").question, "abc")
     expected = [request.response for request in canary_requests(sample)]
     assert [call for call in judge.calls if call != ["abc"]] == [expected, expected]
-    assert metrics.canaries_total._value.get() - canaries == 2 * len(expected)
-    assert metrics.canary_false_positives_total._value.get() - fooled == 2 * sum(len(text) > 5 for text in expected)
+    assert metric_change("canaries_total") == 2 * len(expected)
+    assert metric_change("canary_false_positives_total") == 2 * sum(len(text) > 5 for text in expected)
 
 
 def test_a_judge_that_canaries_fool_raises_the_alarm(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,22 +150,21 @@ def test_a_judge_that_canaries_fool_raises_the_alarm(caplog: pytest.LogCaptureFi
 
     under_test = JudgeScorer(LengthJudge(), GenRMSettings(canary_every=1), canaries)
     asyncio.run(under_test.score([asked("abc")]))
-    assert metrics.canary_alarm._value.get() == 0  # fifty are too few to tell
+    assert metric_value("canary_alarm") == 0  # fifty are too few to tell
     asyncio.run(under_test.score([asked("abc")]))
-    assert metrics.canary_alarm._value.get() == 1
-    assert metrics.canary_false_positive_share._value.get() == pytest.approx(0.02)
+    assert metric_value("canary_alarm") == 1
+    assert metric_value("canary_false_positive_share") == pytest.approx(0.02)
     assert "2.0 % of the latest canaries" in caplog.text
 
 
-def test_pairs_and_their_flips_are_counted() -> None:
+def test_pairs_and_their_flips_are_counted(metric_change: MetricChange) -> None:
     class Flipping(LengthJudge):
         def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
             return [Judgement(0.5, 0.0, "", {ORDERS: [[0.9, 0.9], [0.9, 0.1]], FLIPS: 1})] * len(requests)
 
-    pairs, flips = metrics.judge_pairs_total._value.get(), metrics.judge_order_flips_total._value.get()
     [verdict] = asyncio.run(scorer(Flipping()).score([asked("abc")]))
-    assert metrics.judge_pairs_total._value.get() - pairs == 2
-    assert metrics.judge_order_flips_total._value.get() - flips == 1
+    assert metric_change("judge_pairs_total") == 2
+    assert metric_change("judge_order_flips_total") == 1
     assert verdict.details[ORDERS] == [[0.9, 0.9], [0.9, 0.1]]
 
 
@@ -178,7 +177,7 @@ def test_the_cache_is_looked_at_now_and_then() -> None:
     metrics.judge_prefix_hit_rate.set(0)
     for _ in range(32):
         asyncio.run(under_test.score([asked("abc")]))
-    assert metrics.judge_prefix_hit_rate._value.get() == 0.75
+    assert metric_value("judge_prefix_hit_rate") == 0.75
 
 
 def test_a_question_without_anything_to_judge_against_is_unfit() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import virtual_time
 from support.examples import ROLLOUT
+from support.metrics import metric_value
 
-from infra.metrics import metrics
 from streams.messages import Question, Rollout, Status
 from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.retrying import Outage, Retry, RetryingScorer
@@ -58,7 +58,7 @@ def test_an_outage_holds_the_batch_with_growing_capped_waits_until_it_is_over() 
     world = World([[DOWN]] * 9 + [[OK]])
     assert world.ask(600, 600) == [OK, OK]
     assert world.waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert metrics.scorer_unavailable.labels("genrm")._value.get() == 0
+    assert metric_value("scorer_unavailable", stage="genrm") == 0
 
 
 def test_what_the_scorer_asks_for_is_respected_up_to_the_last_deadline() -> None:
