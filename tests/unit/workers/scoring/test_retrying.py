@@ -122,7 +122,7 @@ def test_a_silent_batch_is_cancelled_and_one_that_says_how_long_it_waits_is_not(
         virtual_time.run(silent(Heartbeat(1.0)))
 
 
-def test_slow_verdicts_one_after_the_other_are_no_silence() -> None:
+def test_each_verdict_of_a_batch_is_a_heartbeat() -> None:
     """Twice the limit in all, each well within it: a pool of one process that is given ten hanging responses."""
 
     class Slow:
