@@ -10,8 +10,6 @@ from workers.sandbox.base import Ending, Ran, SessionEndedError
 from workers.sandbox.process_tree import Cell, Gone, pump
 
 END = b"\n"
-LEAVING_SECONDS = 0.1
-"""Between the end of a process's descriptors and the end of its launcher."""
 
 
 class CellSession:
@@ -24,7 +22,7 @@ class CellSession:
         try:
             self._cell.send(request)
         except Gone as error:
-            raise SessionEndedError(self._cell.finish(self._cell.ending() or Ending.EXITED)) from error
+            raise SessionEndedError(self._cell.finish(self._ending_when_closed(self._cell.deadline))) from error
 
     def receive(self, seconds: float, size: int) -> bytes:
         cell, inbox = self._cell, self._cell.inbox
@@ -56,6 +54,14 @@ class CellSession:
         if self._cell.inbox.over:
             return Ending.OUTPUT
         if not self._cell.inbox.open:
-            pump([self._cell], LEAVING_SECONDS)  # it closed its end, or it ends: then its status says how
-            return self._cell.ending() or Ending.EXITED
+            return self._ending_when_closed(deadline)
         return self._cell.ending() or (Ending.TIMEOUT if time.monotonic() >= deadline else None)
+
+    def _ending_when_closed(self, deadline: float) -> Ending:
+        """How it ends after its side of the channel is closed. A process closes its descriptors before it has an exit
+        status, and on a busy machine long before: only the status tells an exit from a lack of memory. One that closed
+        the channel and goes on has until the deadline.
+        """
+        while (ending := self._cell.ending()) is None and (left := deadline - time.monotonic()) > 0:
+            pump([self._cell], left)
+        return ending or Ending.TIMEOUT
