@@ -11,11 +11,12 @@ import msgspec
 
 from streams import messages
 from streams.messages import SCHEMA_VERSION
+from streams.wide_integers import decoder as decoder_of
+from streams.wide_integers import pack
 
 Header = tuple[str, bytes]
 M = TypeVar("M", bound=msgspec.Struct)
 
-_encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type, msgspec.msgpack.Decoder[msgspec.Struct]] = {}
 
 
@@ -24,7 +25,7 @@ class DecodeError(ValueError):
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    return _encoder.encode(message)
+    return pack(message)
 
 
 def headers_of(message: msgspec.Struct, **extra: str) -> list[Header]:
@@ -42,7 +43,7 @@ def decode(raw: bytes | None, kind: type[M]) -> M:
     """Raises DecodeError."""
     decoder = _decoders.get(kind)
     if decoder is None:
-        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+        decoder = _decoders[kind] = decoder_of(kind)
     if raw is None:
         raise DecodeError(f"expected a {kind.__name__}, got a record without a value")
     try:

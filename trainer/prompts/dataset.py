@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from streams.messages import Question
+from streams.wide_integers import pack
 
 _ROLES = ("system", "user", "assistant")
 _SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout", "validation": "heldout", "val": "heldout"}
@@ -248,13 +249,12 @@ def _options(value: Any) -> Any:
 
 
 def _require_storable(value: Any) -> None:
-    """Postgres keeps no NUL in text and no NaN in JSON, UTF-8 no half of a surrogate pair, MessagePack 64 bits of an
-    integer.
+    """Postgres keeps no NUL in text and no NaN in JSON, and UTF-8 no half of a surrogate pair.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
-        msgspec.msgpack.encode(value)
+        pack(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RowError(f"cannot be kept as JSON: {error}") from error
     if "\\u0000" in text.replace("\\\\", ""):  # an escaped backslash before u0000 is plain text

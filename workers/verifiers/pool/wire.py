@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from streams.messages import Question, Status
+from streams.wide_integers import decoder, pack
 from workers.sandbox.base import Isolation
 from workers.verifiers.base import Verdict
 
@@ -55,16 +56,15 @@ class Reply(msgspec.Struct, frozen=True):
     """The process ends after this reply: its memory is used up."""
 
 
-_encoder = msgspec.msgpack.Encoder()
-_starts = msgspec.msgpack.Decoder(Start)
-_jobs = msgspec.msgpack.Decoder(Job)
-_readies = msgspec.msgpack.Decoder(Ready)
-_replies = msgspec.msgpack.Decoder(Reply)
+_starts = decoder(Start)
+_jobs = decoder(Job)
+_readies = decoder(Ready)
+_replies = decoder(Reply)
 
 
 def frame(message: msgspec.Struct) -> bytes:
     """Raises ValueError above MAX_FRAME."""
-    body = _encoder.encode(message)
+    body = pack(message)
     if len(body) > MAX_FRAME:
         raise ValueError(f"{type(message).__name__} of {len(body)} bytes is larger than a frame ({MAX_FRAME})")
     return LENGTH.pack(len(body)) + body
