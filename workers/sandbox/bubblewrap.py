@@ -41,7 +41,7 @@ class BubblewrapLauncher:
         interpreter = Interpreter.own(packages=settings.packages)
         self._before, self._after = self._arguments(interpreter, proc=proc)
         path = interpreter.path(inside=True)
-        self._setup = {"folder": FOLDER, "path": path, "preload": list(preload), "guard": None}
+        self._setup = {"folder": FOLDER, "path": path, "preload": list(preload), "guard": None, "capability": None}
         self._filter = syscall_filter()
         self._slots = Slots(cgroups, own_uids=self._root)
         missing = () if cgroups else ("cgroup",)

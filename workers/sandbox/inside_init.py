@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 READY = b"R"
 MEMORY_EXIT = 117
 """Exit status of a program that ran out of address space. One that forges it calls itself out of memory."""
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 8, 38, 47
+PR_CAP_AMBIENT_RAISE = 2
+CAPABILITY_VERSION_3 = 0x20080522
+SIGKILL = 9
 CHANNEL = int(sys.argv[1]) if __name__ == "__main__" else -1
 
 
@@ -45,22 +49,52 @@ def reply(line: bytes) -> None:
         view = view[os.write(CHANNEL, view) :]
 
 
-def become(uid: int | None) -> None:
-    """The unprivileged user; all capabilities go with the last id."""
+def drop_privileges(uid: int | None, capability: int | None) -> None:
+    """Becomes the unprivileged user; all capabilities go with the last id, except for `capability`, if one is named:
+    that of reading any file, for an interpreter that only root can read. Signals then reach the user's own processes
+    only, and no program that it starts gains anything.
+    """
     if uid is not None:
+        if capability is not None:
+            prctl(PR_SET_KEEPCAPS, 1)
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+        if capability is not None:
+            keep_capability(capability)
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
     os.umask(0o077)
 
 
-def die_with(parent: int) -> None:
-    """After the change of user, which takes the kernel's promise back."""
+def keep_capability(number: int) -> None:
+    """That one, in all sets, and no other; also in the programs that are started from here."""
+    import ctypes
+    from struct import pack
+
+    mask = 1 << number
+    sets = pack("=6I", *(mask & 0xFFFFFFFF, mask & 0xFFFFFFFF, mask & 0xFFFFFFFF), *(mask >> 32,) * 3)
+    if ctypes.CDLL(None, use_errno=True).capset(pack("=Ii", CAPABILITY_VERSION_3, 0), sets):
+        raise OSError(ctypes.get_errno(), "capset")
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
+
+
+def prctl(option: int, *arguments: int) -> None:
     import ctypes
 
-    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
+    if ctypes.CDLL(None, use_errno=True).prctl(option, *arguments, *(0,) * (4 - len(arguments))):
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def die_with(parent: int) -> None:
+    """Call after setresuid(), which clears PR_SET_PDEATHSIG."""
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def leave(status: "Any" = None) -> None:
+    """`exit` and `quit` of programs: those of `site`, which is not imported."""
+    raise SystemExit(status)
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -94,6 +128,8 @@ def run(job: "dict[str, Any]") -> None:
     sys.argv = [job["name"], *job["arguments"]]
     module = type(sys)("__main__")
     sys.modules["__main__"] = module
+    builtins = sys.modules["builtins"]
+    builtins.exit = builtins.quit = leave  # type: ignore[attr-defined]  # site defines them
     module.__dict__["__builtins__"] = __builtins__
     try:
         if (harness := job["harness"]) is not None:
@@ -113,7 +149,7 @@ def main() -> None:
         os.write(descriptor, b"0")  # the process that writes joins the cgroup
         os.close(descriptor)
     os.chdir(setup["folder"])
-    become(setup["uid"])
+    drop_privileges(setup["uid"], setup["capability"])
     sys.path[:] = [setup["folder"], *setup["path"]]
     if setup["guard"] is not None:
         die_with(setup["guard"])

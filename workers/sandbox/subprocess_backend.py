@@ -1,7 +1,10 @@
 """Plain subprocesses, where bubblewrap cannot work: bounded in memory, processes, time and output, not shut in.
 
-Invariant: it claims no more than it enforces. Network and files are as the user's that it runs as: a uid of its own
-that owns nothing where the service is root, else the service's own.
+Invariants
+- It claims no more than it enforces. Network and files are as the user's that it runs as: a uid of its own that owns
+  nothing if the service is root, else the service's own.
+- A program never runs as root. If only root can read the interpreter, the program's uid keeps the capability of reading
+  files and no other: it can signal no process of the host and write no file of it.
 
 What a program leaves running is found three ways: by its cgroup, by its uid, or, since orphans become this process's
 children (see reaping), as those of our children that we did not start.
@@ -18,6 +21,7 @@ from pathlib import Path
 from infra.settings.tree import SandboxSettings
 from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
 from workers.sandbox.cgroups import CgroupRoot
+from workers.sandbox.inside_init import drop_privileges
 from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
 from workers.sandbox.owner_marks import is_left_over, own_name
 from workers.sandbox.process_tree import GONE_SECONDS, Cell
@@ -28,6 +32,7 @@ from workers.sandbox.slots import Slot, Slots
 PREFIX = "rewardstream-sandbox-"
 FOREIGN_UID = 61184
 """Some user who owns nothing, to ask what such a one can read."""
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 
 
 class PlainLauncher:
@@ -36,13 +41,12 @@ class PlainLauncher:
     ) -> None:
         self._interpreter = Interpreter.own(packages=settings.packages)
         self._preload = list(preload)
-        self._drops = os.geteuid() == 0 and _reachable(self._interpreter.path(inside=False))
+        self._drops = os.geteuid() == 0
+        self._capability = _capability_to_read(self._interpreter.path(inside=False)) if self._drops else None
         self._slots = Slots(cgroups, own_uids=self._drops)
         missing = {"network", "files"}
         missing |= set() if cgroups else {"cgroup"}
-        missing |= set() if self._drops else {"uid"}
-        if os.geteuid() == 0 and not self._drops and not cgroups:
-            missing |= {"processes"}  # root's own are not counted
+        missing |= set() if self._drops and self._capability is None else {"uid"}
         self.isolation = Isolation(
             name="subprocess",
             enforced=tuple(bound for bound in BOUNDS if bound not in missing),
@@ -67,7 +71,8 @@ class PlainLauncher:
         cell = Cell(process, channel, _Place(self._slots, slot, folder, process.pid, known))
         path = self._interpreter.path(inside=False)
         given = {"uid": slot.uid, "folder": str(folder), "groups": slot.groups}
-        cell.boot(stage_code(), given | {"path": path, "preload": self._preload, "guard": os.getpid()})
+        given |= {"capability": self._capability, "guard": os.getpid()}
+        cell.boot(stage_code(), given | {"path": path, "preload": self._preload})
         return cell
 
     def close(self) -> None:
@@ -117,16 +122,28 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reachable(paths: list[str]) -> bool:
-    """Whether a user who owns nothing can read the interpreter: one under /root, say, it cannot."""
+def _capability_to_read(paths: list[str]) -> int | None:
+    """The capability that a user who owns nothing needs to read the interpreter: none, unless only root can read it, as
+    one under /root. Raises SandboxError if none helps.
+    """
+    for capability in (None, CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
+        if _reachable(paths, capability):
+            return capability
+    raise SandboxError(
+        f"programs do not run as root, and no other user can read {paths[0]}: install the interpreter outside of "
+        "root's home, or bubblewrap (apt-get install bubblewrap)"
+    )
+
+
+def _reachable(paths: list[str], capability: int | None) -> bool:
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            os.setgroups([])
-            os.setresgid(FOREIGN_UID, FOREIGN_UID, FOREIGN_UID)
-            os.setresuid(FOREIGN_UID, FOREIGN_UID, FOREIGN_UID)
-            status = int(not all(os.access(path, os.R_OK | os.X_OK) for path in paths))
+            drop_privileges(FOREIGN_UID, capability)
+            for path in paths:
+                os.listdir(path)  # noqa: PTH208  raises where it may not
+            status = 0
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
