@@ -249,8 +249,7 @@ def _options(value: Any) -> Any:
 
 
 def _require_storable(value: Any) -> None:
-    """Postgres keeps no NUL in text and no NaN in JSON, and UTF-8 no half of a surrogate pair.
-    """
+    """Postgres keeps no NUL in text and no NaN in JSON, and UTF-8 no half of a surrogate pair."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()

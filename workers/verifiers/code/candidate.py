@@ -64,7 +64,7 @@ class Candidate:
 
     def call(self, arguments: list[Any], keywords: dict[str, Any], where: str, *, last: bool = False) -> Any:
         """`last`: it cannot be called again. Raises CandidateError."""
-        kind, rest = self._ask((arguments, keywords, last), where)
+        kind, rest = self._ask((arguments, keywords, last), where, forks=not last)
         try:
             if kind == b"V":
                 return decode(rest)
@@ -72,10 +72,14 @@ class Candidate:
             pass
         raise self._over(where, "its answer is no value")
 
-    def _ask(self, request: Any, where: str) -> tuple[bytes, bytes]:
+    def _ask(self, request: Any, where: str, *, forks: bool = False) -> tuple[bytes, bytes]:
+        """`forks`: the answer is a fork's, and the harness confirms it. Raises CandidateError."""
         try:
             self._session.send(request)
             line = self._session.receive(self._seconds, self._size)
+            if forks and line[:1] != b"D":
+                confirmation = self._session.receive(self._seconds, self._size)
+                line = line if confirmation == b"K" else confirmation
         except SessionEndedError as error:
             raise CandidateError(ended(error.ran, where)) from None
         kind, rest = line[:1], line[1:]

@@ -64,6 +64,11 @@ class Asked:
     tolerance: float | None
     case_seconds: float
 
+    @property
+    def entry_point(self) -> str:
+        """The name that the tests call; empty for a program that reads its input."""
+        return getattr(self.tests, "entry_point", None) or ""
+
 
 class _Options(msgspec.Struct, frozen=True):
     tests: Tests

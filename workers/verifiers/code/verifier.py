@@ -27,14 +27,17 @@ MARGIN_SECONDS = 0.3
 
 class CodeVerifier(Signed):
     name = "code"
-    version = "2"
+    version = "3"
     sandboxed = True
     policy = (
-        "The program is the last fenced block after any reasoning block, or the whole answer where there is none. "
+        "The program is a fenced block after any reasoning block, or the whole answer if there is none: of the blocks "
+        "in the tests' language the last that defines the function (or, for a program, reads its input), else the "
+        "last; output, transcripts and other languages are passed over. Around it `<answer>` tags may stand. "
         "Every test case must pass, each from the same state, within its time, memory and output. Returned values "
         "must be plain and equal in type and value: True is not 1 and 1.0 is not 1, but a tuple may stand for a list "
-        "that the test wrote. Printed lines must be equal but for white space at their ends. A program that exits, "
-        "or does anything else to its tests, is wrong."
+        "that the test wrote, a Counter, defaultdict or OrderedDict for a dict, and a named tuple for a tuple. Printed "
+        "lines must be equal but for white space at their ends. A program that fails, or a function that exits or does "
+        "anything else to its tests, is wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "tests": (
@@ -56,11 +59,11 @@ class CodeVerifier(Signed):
         self._settings = settings.sandbox
 
     def verify(self, question: Question, response: str) -> Verdict:
-        source = program_of(after_reasoning(response))
-        if not source.strip():
-            return self._verdict(0.0, Status.UNPARSEABLE, "the answer is empty")
         try:
             asked = read_tests(question.options, self._settings.case_seconds)
+            source = program_of(after_reasoning(response), language=asked.tests.language, entry_point=asked.entry_point)
+            if not source.strip():
+                return self._verdict(0.0, Status.UNPARSEABLE, "the answer is empty")
             run = _Run(build_sandbox(self._settings), self._settings, asked, source)
             return self._judged(run.outcomes(), asked)
         except (TestsError, SandboxError) as error:

@@ -1,5 +1,7 @@
 """What a code answer is, and what its tests may be."""
 
+import math
+import time
 from typing import Any
 
 import pytest
@@ -44,7 +46,7 @@ def function(*cases: dict[str, Any], entry_point: str = "f") -> dict[str, Any]:
         ("```\na\n", "a\n"),
         ("```python\nx = '''\n  ```not a fence\n'''\n```", "x = '''\n  ```not a fence\n'''"),
         ("Use ```x``` here", "Use ```x``` here"),
-        ("   ```\n   a\n   ```", "   a"),
+        ("   ```\n   a\n   ```", "a"),
         ("```\r\na\r\n```\r\n", "a\r"),
         ("```\n```", ""),
     ],
@@ -59,6 +61,121 @@ def test_only_what_stands_after_the_reasoning_counts(code: CodeVerifier) -> None
     assert judged(code, f"<think>{right}</think> I do not know", tests=tests)[:2] == (0.0, Status.WRONG)
     assert judged(code, f"<think>hm</think>{right}", tests=tests)[:2] == (1.0, Status.CORRECT)
     assert judged(code, f"<think>{right}", tests=tests)[:2] == (0.0, Status.UNPARSEABLE)
+
+
+ADD = "def add(a, b):\n    return a + b"
+FENCED = f"```python\n{ADD}\n```"
+OTHERS = {
+    "output": "```text\n>>> add(1, 2)\n3\n```",
+    "bare output": "```\n3\n```",
+    "bare list": "```\n[1, 2]\nTrue\n```",
+    "a transcript": "```python\n>>> add(1, 2)\n3\n```",
+    "usage": "```python\nprint(add(1, 2))  # 3\n```",
+    "usage with a value": "```python\nresult = add(1, 2)\nassert result == 3\n```",
+    "usage that imports": "```python\nfrom solution import add_all\nadd_all()\n```",
+    "a shell": "```bash\npython add.py\n```",
+    "bare shell": "```\n$ python add.py\n```",
+    "JSON": '```json\n{"add": 3}\n```',
+    "another language": "```javascript\nfunction add(a, b) { return a - b }\n```",
+    "nothing": "```\n```",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("order", ["after", "before", "both"])
+def test_blocks_that_are_not_the_program_are_passed_over(other: str, order: str) -> None:
+    before, after = (other if order != "after" else ""), (other if order != "before" else "")
+    assert program_of(f"{before}\nHere:\n{FENCED}\nso\n{after}\n", entry_point="add") == ADD
+
+
+@pytest.mark.parametrize(
+    "other", ["```\n3\n```", "```bash\npython add.py\n```", "```text\n1 2\n```", "```python\nsolve('1 2')\n```"]
+)
+def test_a_program_that_reads_its_input_is_chosen(other: str) -> None:
+    program = "def solve(s): print(s)\nsolve(input())"
+    assert program_of(f"```python\n{program}\n```\nFor example:\n{other}") == program
+
+
+def test_of_several_definitions_the_last_counts() -> None:
+    wrong = FENCED.replace("+", "-")
+    assert program_of(f"{wrong}\nthat is wrong:\n{FENCED}", entry_point="add") == ADD
+    assert program_of(f"{FENCED}\nbetter:\n{wrong}", entry_point="add") == ADD.replace("+", "-")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("async def f(): ...", "f"),
+        ("class Solution:\n    def two(self): ...", "Solution.two"),
+        ("f = lambda x: x", "f"),
+        ("f: Callable = g", "f"),
+        ("from math import factorial as f", "f"),
+        ("import f", "f"),
+        ("if True:\n    def f(): ...", "f"),
+    ],
+)
+def test_what_defines_a_name(text: str, name: str) -> None:
+    assert program_of(f"```\n{text}\n```\n```\nprint(f(1) == 2)\nx = 1\n```", entry_point=name) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- Solution:\n\n    ```python\n    {0}\n    ```\n",
+        "1. ```python\n   {0}\n   ```\n2. done",
+        "* a\n  * b\n    ~~~py\n    {0}\n    ~~~",
+        "\t```python\n\t{0}\n\t```",
+        "> ```python\n> {0}\n> ```",
+        "> > ```python\n> > {0}\n> > ```",
+        "        ```python\n        {0}\n        ```",
+        "```python\n    {0}\n```",
+        "    {0}",
+        "<answer>\n{0}\n</answer>",
+        "<answer>{0}</answer>",
+        "<ANSWER>\n```python\n{0}\n```\n</ANSWER>",
+        "<answer>```python\n{0}\n```</answer>",
+        "Sure.\n<answer>\n```py\n{0}\n```\nOutput:\n```\n3\n```\n</answer> Done.",
+        "<answer>\nno\n</answer>\nRather:\n<answer>\n{0}\n</answer>",
+        "``` {{.python .numberLines}}\n{0}\n```",
+        '```python title="a.py"\n{0}\n```',
+    ],
+)
+def test_where_a_program_may_stand(text: str) -> None:
+    """With every line of it indented and quoted as its fence is."""
+    (line,) = [line for line in text.split("\n") if "{0}" in line]
+    margin = line.partition("{0}")[0].replace("<answer>", "")
+    lines = ADD.split("\n")
+    whole = text.replace("{{", "{").replace("}}", "}").replace("{0}", f"\n{margin}".join(lines))
+    assert program_of(whole, entry_point="add") == ADD
+
+
+def test_tags_within_a_program_are_its_own() -> None:
+    program = 'def f():\n    return """\n<answer>\n1\n</answer>\n"""'
+    assert program_of(f"```python\n{program}\n```", entry_point="f") == program
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```" * 350_000,
+        "```\n" * 260_000,
+        "<answer>\n" * 110_000,
+        "- " * 520_000,
+        "> " * 520_000,
+        "import " * 150_000,
+        "    " * 260_000 + "x",
+        "```python\n" + "f " * 520_000,
+        "```\n" + "1, " * 350_000,
+        "~" * 2**20,
+        "<answer>" * 130_000,
+    ],
+    ids=range(11),
+)
+def test_a_mebibyte_is_read_in_time(text: str) -> None:
+    started = time.process_time()
+    program_of(text, entry_point="f")
+    program_of(text)
+    assert time.process_time() - started < 4.0
 
 
 # Tests that are none
@@ -116,7 +233,7 @@ def test_a_share_of_the_cases(code: CodeVerifier) -> None:
     )
     score, status, _ = judged(code, source, tests=function(*cases), partial=True)
     assert status is Status.JUDGED
-    assert score == pytest.approx(3 / 6)  # 0, 2, which answered before its harness ended, and 5
+    assert score == pytest.approx(2 / 6)  # 0 and 5; 2 killed its harness, and so has no answer
     assert judged(code, "x", tests=function(*cases), partial=True)[:2] == (0.0, Status.JUDGED)
 
 
@@ -171,3 +288,22 @@ def test_another_language(code: CodeVerifier) -> None:
 
 def test_no_verdict_tells_the_expected_value(code: CodeVerifier) -> None:
     assert "31337" not in judged(code, "def f(): return 1", tests=function({"expected": 31337}))[2]
+
+
+@pytest.mark.parametrize(
+    "end", ["exit()", "quit()", "exit(0)", "import sys; sys.exit()", "raise SystemExit", "quit(None)"]
+)
+def test_a_program_may_end_itself_after_its_output(code: CodeVerifier, end: str) -> None:
+    tests = {"kind": "stdio", "cases": [{"stdin": "1 2\n", "stdout": "3"}, {"stdin": "5 6\n", "stdout": "11"}]}
+    program = f"print(sum(map(int, input().split())))\n{end}\nprint('never')"
+    assert judged(code, program, tests=tests)[1] is Status.CORRECT
+    assert judged(code, f"print(3)\n{end}", tests=tests)[1] is Status.WRONG
+    failing = program.replace("()", "(1)") if end in ("exit()", "quit()") else program.replace(end, "exit(1)")
+    assert judged(code, failing, tests=tests)[1] is Status.WRONG
+
+
+@pytest.mark.parametrize("number", [math.factorial(25), 2**63, -(2**64), 10**4000])
+def test_integers_of_any_size_are_arguments_and_values(code: CodeVerifier, number: int) -> None:
+    tests = function({"args": [number], "expected": number + 1})
+    assert judged(code, "def f(n): return n + 1", tests=tests)[1] is Status.CORRECT
+    assert judged(code, "def f(n): return n", tests=tests)[1] is Status.WRONG

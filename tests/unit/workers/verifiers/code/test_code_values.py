@@ -1,6 +1,7 @@
 """What leaves a sandbox as a value, which values are equal, and which outputs."""
 
 import math
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,38 @@ def test_every_plain_value_comes_back_as_it_was(value: Any) -> None:
     assert same(value, back)
     assert same(back, value)
     assert repr(back) == repr(value) or "{" in repr(value)  # a set's order may differ
+
+
+POINT = namedtuple("Point", "x y")  # noqa: PYI024  what programs return
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (Counter("aab"), {"a": 2, "b": 1}),
+        (defaultdict(list, {"a": [1]}), {"a": [1]}),
+        (OrderedDict([("b", 1), ("a", 2)]), {"b": 1, "a": 2}),
+        ({"x": [Counter("a")]}, {"x": [{"a": 1}]}),
+        (POINT(1, 2), (1, 2)),
+        (defaultdict(Counter, {1: Counter("b")}), {1: {"b": 1}}),
+    ],
+)
+def test_what_python_holds_equal_to_a_plain_value_is_sent_as_one(value: Any, told: Any) -> None:
+    back = decode(inside_values.encode(value))
+    assert (type(back), back) == (type(told), told)
+    assert same(told, back)
+
+
+class Sly(Counter):
+    """Not the library's own."""
+
+
+@pytest.mark.parametrize(
+    "value", [Sly("a"), type("D", (dict,), {})(), type("T", (tuple,), {})(), type("I", (int,), {})(), deque(), range(3)]
+)
+def test_other_subclasses_are_refused(value: Any) -> None:
+    with pytest.raises(inside_values.Refused):
+        inside_values.encode(value)
 
 
 @given(PLAIN, PLAIN)
