@@ -133,8 +133,8 @@ async def _rescore(
     selection: "RescoreSelection",
 ) -> dict[str, Any]:
     from infra.db.rescores import write_rescored
+    from infra.report.build import write_rescore
     from infra.report.rescored import summarise
-    from infra.report.rescored_files import write_files
     from streams.clients import make_producer
     from workers.scoring.open_scorer import open_scorer
     from workers.scoring.rescore.compare import read_pairs
@@ -158,7 +158,7 @@ async def _rescore(
     summary = summarise(
         selection=selection, scorer=str(scorer.id), topic=topic, found=found, pairs=pairs, learner=settings.learner
     )
-    return write_files(folder / scorer.id.folder, summary)
+    return write_rescore(folder / scorer.id.folder, summary)
 
 
 def _require_scored(summary: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ import pytest
 from support.report_rows import START, group, response
 
 from infra.db.calibration import Calibration
-from infra.report import html
+from infra.report.build import write_page
 from infra.report.collect import RunRecord, SelectionRow
-from infra.report.markup import number
+from infra.report.render_page import number
 from infra.report.summary import RunFacts, summarise
 
-NASTY = '<script>alert("x")</script> & $money'
+NASTY = '<script>alert("x")</script> & {{ 7 * 7 }}'
+ESCAPED = "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; {{ 7 * 7 }}"
 
 
 @pytest.fixture
@@ -40,14 +41,14 @@ def page(record: RunRecord, folder: Path) -> str:
         for step in range(4)
     ]  # fmt: skip
     summary = summarise(record, history, facts)
-    return html.write(folder, summary, record, history, {"settings": "settings.json"}).read_text()
+    return write_page(folder, summary, record, history, {"settings": "settings.json"}).read_text()
 
 
 def test_the_routes_are_compared_where_both_scored(record: RunRecord, tmp_path: Path) -> None:
-    assert "GenRM against RTV" not in page(record, tmp_path)
+    assert "GenRM compared with RTV" not in page(record, tmp_path)
     found = Calibration("writing", "exact@1", "genrm-hf@abc", 40, 30, 5, 3, -0.25)
     shown = page(replace(record, calibration=(found,)), tmp_path)
-    section = shown[shown.index("GenRM against RTV") :]
+    section = shown[shown.index("GenRM compared with RTV") :]
     section = section[: section.index("</section>")]
     for cell in ("exact@1", "genrm-hf@abc", "40", "0.8", "0.5", "0.1", "-0.25"):
         assert cell in section
@@ -68,8 +69,30 @@ def test_everything_is_inside_the_page(record: RunRecord, tmp_path: Path) -> Non
 
 def test_what_a_model_writes_is_text(record: RunRecord, tmp_path: Path) -> None:
     text = page(record, tmp_path)
-    assert "<script>" not in text
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; $money" in text
+    assert "<script" not in text
+    assert f"<pre>{ESCAPED} the sea is calm 4</pre>" in text
+    assert f"<td>{ESCAPED}</td>" in text
+
+
+def test_what_a_user_names_is_text(record: RunRecord, tmp_path: Path) -> None:
+    named = [
+        replace(row, domain=NASTY, scorer=NASTY, why=NASTY, status=NASTY, score=(row.score or 0) / 2)
+        for row in record.responses
+    ]
+    groups = [replace(row, domain=NASTY.replace("$", ""), reason=NASTY) for row in record.groups]
+    suspicious = SelectionRow(0, NASTY, NASTY, NASTY, False, f"out: suspicious: {NASTY}", None)
+    found = Calibration(NASTY, NASTY, NASTY, 40, 30, 5, 3, -0.25)
+    changed = replace(
+        record,
+        run_id=NASTY,
+        groups=tuple(groups),
+        responses=tuple(named),
+        selections=(suspicious,),
+        calibration=(found,),
+    )
+    text = page(changed, tmp_path)
+    assert "<script" not in text
+    assert f"<h1>Run {ESCAPED}</h1>" in text
 
 
 def test_samples_are_the_largest_gain_the_median_and_the_largest_loss(record: RunRecord, tmp_path: Path) -> None:
@@ -93,12 +116,13 @@ def test_collapse_onto_a_template_is_an_alarm(record: RunRecord, tmp_path: Path)
 def test_a_run_that_was_cut_short_has_a_page(record: RunRecord, tmp_path: Path) -> None:
     empty = replace(record, groups=(), responses=(), selections=())
     facts = RunFacts(wall_seconds=1.0, prepare_seconds=0.0, broker="embedded", seed=0)
-    path = html.write(tmp_path, summarise(empty, [], facts), empty, [], {})
+    path = write_page(tmp_path, summarise(empty, [], facts), empty, [], {})
     assert "not audited" in path.read_text()
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "&ndash;"), (0.5, "0.5"), (1234, "1,234"), (0.12345, "0.123"), ("<", "&lt;")]
+    ("value", "shown"),
+    [(None, "\N{EN DASH}"), (0.5, "0.5"), (1234, "1,234"), (0.12345, "0.123"), ("a", "a"), (True, True)],
 )
 def test_numbers(value: object, shown: str) -> None:
     assert number(value) == shown

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from infra.cli.rescore_table import print_changes, print_plan
+from infra.report.build import write_rescore
 from infra.report.rescored import by_domain, change_of, groups, histogram, movers, plan_of, summarise
-from infra.report.rescored_files import write_files
 from infra.settings.learner import LearnerSettings
 from streams.messages import Purpose
 from workers.scoring.rescore.compare import ScorePair
@@ -102,7 +102,7 @@ def test_prompts_that_moved_most_come_first_and_those_that_did_not_are_left_out(
 
 def test_summary_and_picture_are_files_and_the_table_names_what_changed(tmp_path: Path) -> None:
     pairs = [*group_of(0, (0.0, 1.0), (0.0, 0.0)), *group_of(1, (1.0, 0.0), (0.0, 0.0), domain="qa")]
-    summary = write_files(tmp_path / "rescore-math-2", summary_of(pairs))
+    summary = write_rescore(tmp_path / "rescore-math-2", summary_of(pairs))
     assert json.loads((tmp_path / "rescore-math-2" / "summary.json").read_text()) == summary
     assert Path(summary["picture"]).read_bytes().startswith(b"\x89PNG")
     shown = io.StringIO()
@@ -116,7 +116,7 @@ def test_summary_and_picture_are_files_and_the_table_names_what_changed(tmp_path
 
 
 def test_without_a_rollout_that_has_both_scores_there_is_no_picture(tmp_path: Path) -> None:
-    summary = write_files(tmp_path, summary_of([pair(None, 1.0)]))
+    summary = write_rescore(tmp_path, summary_of([pair(None, 1.0)]))
     assert summary["picture"] is None
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 

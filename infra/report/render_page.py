@@ -1,0 +1,238 @@
+"""`report.html`: the values of its template, `page.html.j2`, which has the page's text and layout.
+
+Invariant: the values are plain data. The template's autoescape is on, so whatever a model wrote is shown as text.
+"""
+
+import base64
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from infra.report.collect import AFTER, BEFORE, Response, RunRecord, SelectionRow
+from infra.report.statistics import OPENING_WORDS, distinct_2, opening_share
+from infra.report.summary import prompt_scores
+
+SAMPLES_PER_DOMAIN = 3
+_OPENING_ALARM = 0.3
+"""Measured: 10 % before training, and 58-96 % once writing has collapsed onto one template."""
+_OPENING_GROWTH = 2.0
+_OPENING_TEXTS = 20
+"""Fewer texts of four words have common openings by chance."""
+_MOST_WHYS = 12
+_SUSPICIOUS = "suspicious"
+_DETAILS = re.compile(r"[,;] |: none | \d")
+"""Start of the prompt's own numbers within a reason of the selection."""
+_DASH = "\N{EN DASH}"
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A cell with a CSS class: `good`, `bad`, `code`."""
+
+    text: str
+    mark: str
+
+
+def render(
+    summary: Mapping[str, Any], record: RunRecord, pictures: Mapping[str, bytes | None], files: Mapping[str, str]
+) -> str:
+    """Returns the whole page. `pictures`: PNG bytes by name; `files`: description -> path."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["number"] = number
+    environment.tests["numeric"] = is_numeric
+    return environment.get_template("page.html.j2").render(
+        run=summary["run"],
+        broker=summary["broker"],
+        seed=summary["seed"],
+        cards=_cards(summary),
+        pictures={name: png and base64.b64encode(png).decode() for name, png in pictures.items()},
+        heldout=_heldout(summary["heldout"]),
+        samples=list(_samples(record)),
+        diversity=_diversity([response for response in record.responses if response.label in (BEFORE, AFTER)]),
+        selection=_selection(record.selections, record.prompts),
+        calibration=_calibration(summary["calibration"]),
+        preparation=flat(summary["prepare"]),
+        machinery=_machinery(summary),
+        audit=flat(summary["audit"]),
+        audit_verdict=_audit_verdict(summary["audit"]),
+        files=[(name, Marked(path, "code")) for name, path in files.items()],
+    )
+
+
+def number(value: Any) -> Any:
+    """At most three digits after the point, thousands separated; a missing value is a dash. Text stays."""
+    if value is None:
+        return _DASH
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return value
+
+
+def is_numeric(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Rows:
+    """Returns nested values as (name, value) rows."""
+    rows: Rows = []
+    for name, value in values.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows += flat(value, f"{label}: ")
+        elif isinstance(value, (list, tuple)):
+            rows.append((label, ", ".join(str(number(entry)) for entry in value) or "none"))
+        else:
+            rows.append((label, value))
+    return rows
+
+
+def _cards(summary: Mapping[str, Any]) -> Rows:
+    overall = summary["heldout"]["overall"]
+    interval = overall["delta_ci95"]
+    between = f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else ""
+    gain = None if overall["delta"] is None else f"{overall['delta']:+.3f}"
+    return [
+        (f"held-out gain{between}", _judged(gain, interval) if gain and interval else gain),
+        ("held-out before", overall["before"]),
+        ("held-out after", overall["after"]),
+        ("policy versions", summary["policy_versions"]),
+        ("groups trained on", summary["groups"]["trained"]),
+        ("seconds in total", summary["wall_seconds"]),
+    ]
+
+
+def _heldout(results: Mapping[str, Any]) -> Rows:
+    return [
+        (name, row["prompts"], row["base"], row["before"], row["after"], _delta(row))
+        for name, row in [("overall", results["overall"]), *results["by_domain"].items()]
+    ]
+
+
+def _delta(row: Mapping[str, Any]) -> Any:
+    if row["delta"] is None:
+        return None
+    low, high = row["delta_ci95"]
+    return _judged(f"{row['delta']:+.3f} [{low:+.3f}, {high:+.3f}]", (low, high))
+
+
+def _judged(text: str, interval: Sequence[float]) -> Any:
+    """Marks a difference whose interval excludes 0."""
+    low, high = interval
+    return Marked(text, "good" if low > 0 else "bad") if low > 0 or high < 0 else text
+
+
+def _samples(record: RunRecord) -> Iterator[dict[str, Any]]:
+    """Yields, by domain, the prompt that gained most, the median one, and the one that lost most."""
+    first: dict[tuple[str, str], Response] = {}
+    for response in record.responses:
+        first.setdefault((response.prompt_id, response.label), response)
+    scores = {label: prompt_scores(record.responses, label) for label in (BEFORE, AFTER)}
+    before, after = scores[BEFORE], scores[AFTER]
+    by_domain: dict[str, list[str]] = defaultdict(list)
+    for prompt in sorted(before.keys() & after.keys(), key=lambda name: (before[name] - after[name], name)):
+        by_domain[first[prompt, BEFORE].domain].append(prompt)
+    for domain, prompts in sorted(by_domain.items()):
+        for prompt in _largest_median_smallest(prompts):
+            sides = [_side(label, first[prompt, label], scores[label][prompt]) for label in (BEFORE, AFTER)]
+            yield {"prompt": record.prompts.get(prompt, prompt), "domain": domain, "sides": sides}
+
+
+def _largest_median_smallest(ordered: Sequence[str]) -> list[str]:
+    places = dict.fromkeys((0, len(ordered) // 2, len(ordered) - 1))
+    return [ordered[place] for place in places][:SAMPLES_PER_DOMAIN]
+
+
+def _side(label: str, response: Response, mean: float) -> dict[str, Any]:
+    score = number(response.score)
+    verdict = f"{response.status}, {score}: {response.why}" if response.why else response.status
+    return {"label": label, "mean": mean, "text": response.text, "scorer": response.scorer, "verdict": verdict}
+
+
+def _diversity(responses: Sequence[Response]) -> dict[str, Any] | None:
+    rows: Rows = []
+    alarms = []
+    for domain in sorted({response.domain for response in responses}):
+        texts = {
+            label: [row.text for row in responses if row.domain == domain and row.label == label]
+            for label in (BEFORE, AFTER)
+        }
+        before, after = (opening_share(texts[label]) for label in (BEFORE, AFTER))
+        enough = sum(len(text.split()) >= OPENING_WORDS for text in texts[AFTER]) >= _OPENING_TEXTS
+        alarm = enough and after > max(_OPENING_ALARM, _OPENING_GROWTH * before)
+        alarms += [domain] if alarm else []
+        shown = Marked(f"{after:.2f}", "bad") if alarm else after
+        rows.append((domain, before, shown, distinct_2(texts[BEFORE]), distinct_2(texts[AFTER])))
+    verdict = f"Alarm in {', '.join(alarms)}: answers collapse onto a template." if alarms else "No alarm."
+    return {"verdict": verdict, "alarm_above": f"{_OPENING_ALARM:.0%}", "rows": rows} if rows else None
+
+
+def _selection(selections: Sequence[SelectionRow], prompts: Mapping[str, str]) -> dict[str, Any] | None:
+    """The last round of the selection. `prompts`: id -> text."""
+    if not selections:
+        return None
+    last = max(row.round for row in selections)
+    rows = [row for row in selections if row.round == last]
+    kinds: Rows = []
+    for domain, origin in sorted({(row.domain, row.origin) for row in rows}):
+        members = [row for row in rows if (row.domain, row.origin) == (domain, origin)]
+        kept = [row for row in members if row.selected]
+        kinds.append((domain, origin, len(members), len(kept), _mean_normalised(kept), _mean_normalised(members)))
+    suspicious = [
+        (prompts.get(row.prompt_id, row.prompt_id), row.domain, row.why) for row in rows if _SUSPICIOUS in row.why
+    ]
+    return {
+        "rounds": last + 1 - min(row.round for row in selections),
+        "kinds": kinds,
+        "decisions": Counter(_kind_of(row.why) for row in rows).most_common(_MOST_WHYS),
+        "set_aside": suspicious[:_MOST_WHYS],
+    }
+
+
+def _kind_of(why: str) -> str:
+    """Returns the reason without the prompt's own numbers."""
+    return _DETAILS.split(why, maxsplit=1)[0].removesuffix(":")
+
+
+def _mean_normalised(rows: Sequence[SelectionRow]) -> float | None:
+    values = [row.normalised for row in rows if row.normalised is not None]
+    return fmean(values) if values else None
+
+
+def _calibration(rows: Sequence[Mapping[str, Any]]) -> Rows:
+    """Empty if no rollout was scored by both routes."""
+    routes, rates = ("domain", "verifier", "judge", "pairs"), ("agreement", "over_scoring", "under_scoring")
+    return [tuple(row[name] for name in (*routes, *rates, "mean_difference")) for row in rows]
+
+
+def _machinery(summary: Mapping[str, Any]) -> Rows:
+    return [
+        *((f"seconds of phase {name}", value) for name, value in summary["phase_seconds"].items()),
+        ("learner tokens per second", summary["learner_tokens_per_second"]),
+        ("rollouts per second", summary["rollouts_per_second"]),
+        ("staleness p50, p99, max", ", ".join(str(number(value)) for value in summary["staleness"].values())),
+        ("restarts", summary["restarts"]),
+    ]
+
+
+def _audit_verdict(result: Mapping[str, Any]) -> str:
+    if not result:
+        return "not audited"
+    violations = result.get("violations")
+    found = len(violations) if isinstance(violations, (list, tuple)) else int(violations or 0)
+    return f"audit: {found} violations" if found else "audit: no violation"
