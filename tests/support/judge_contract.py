@@ -76,14 +76,14 @@ class JudgeContract:
         hidden, bare = judged(judge, [JudgeRequest(FRANCE, f"{own}Rome") for own in ("<think>Paris</think> ", "")])
         assert hidden.score == pytest.approx(bare.score, abs=1e-4)
 
-    def test_nothing_asked_nothing_answered(self, judge: Judge) -> None:
+    def test_no_requests_give_no_answers(self, judge: Judge) -> None:
         assert judge.judge([]) == []
 
     def test_a_question_without_reference_is_refused(self, judge: Judge) -> None:
         with pytest.raises(ValueError, match="no ground truth and no reference"):
             judge.judge([JudgeRequest(Question(prompt="Why?"), "Because")])
 
-    def test_it_has_a_name_and_a_version(self, judge: Judge) -> None:
+    def test_a_judge_has_a_name_and_a_version(self, judge: Judge) -> None:
         assert judge.name
         assert judge.version
 

@@ -59,7 +59,7 @@ def test_a_vetoed_rollout_counts_by_what_the_judge_said(engine, sink) -> None:
     assert (found.over_scored, found.mean_difference) == (1, pytest.approx(0.9))
 
 
-def test_what_is_no_opinion_is_left_out(engine, sink) -> None:
+def test_calibration_leaves_out_what_is_no_opinion(engine, sink) -> None:
     unasked = pair(0, 0.0, 0.0, shadow="rtv", status="wrong", scorer="math", scorer_version="3")
     failed = pair(1, 1.0, None, status="infra_error")
     hung = [replace(row, status="timeout") if row.route == "rtv" else row for row in pair(2, 0.0, 0.9)]

@@ -33,7 +33,7 @@ def count(engine):
         return connection.scalar(select(func.count()).select_from(Prompt))
 
 
-def test_twice_is_once(engine, dataset):
+def test_ingesting_twice_is_as_once(engine, dataset):
     path = dataset([*ROWS, ROWS[0]])
     first, second = ingest(engine, path, Defaults()), ingest(engine, path, Defaults())
     assert (first.new, first.known, first.by_domain) == (5, 1, {"qa": 6})
@@ -70,7 +70,7 @@ def test_a_run_draws_from_what_it_was_given(engine, dataset):
     assert (len(own), len(other)) == (3, 5)
 
 
-def test_references_picked_later_stay(engine, dataset):
+def test_ingesting_again_keeps_references_picked_since(engine, dataset):
     path = dataset(ROWS)
     ingest(engine, path, Defaults())
     with engine.begin() as connection:

@@ -89,7 +89,7 @@ class TestEmbedded(BrokerContract):
     def make(self, folder: Path, port: int = 0) -> Broker:
         return EmbeddedBroker(folder / "broker.log", port)
 
-    def test_its_own_death_shows(self, broker: EmbeddedBroker) -> None:
+    def test_the_death_of_an_embedded_broker_shows(self, broker: EmbeddedBroker) -> None:
         assert broker._child is not None
         os.kill(broker._child.pid, 9)
         assert broker._child.wait(5) == -9

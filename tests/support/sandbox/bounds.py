@@ -27,7 +27,7 @@ class BoundsContract:
         ],
         ids=["busy", "asleep", "deaf", "silent", "thread"],
     )
-    def test_it_ends_in_time(self, sandbox: Sandbox, source: str) -> None:
+    def test_a_program_that_does_not_end_is_ended_in_time(self, sandbox: Sandbox, source: str) -> None:
         started = time.monotonic()
         ran = sandbox.run(python(source), SOON)
         assert (ran.ending, ran.code) == (Ending.TIMEOUT, None)

@@ -69,7 +69,7 @@ class IsolationContract:
             ran = sandbox.run(python(source), LIMITS)
         assert ran.stdout == b"['lo']\n", ran.stderr
 
-    def test_it_is_nobody(self, sandbox: Sandbox, enforced: Callable[[str], None]) -> None:
+    def test_a_program_runs_as_nobody(self, sandbox: Sandbox, enforced: Callable[[str], None]) -> None:
         enforced("uid")
         source = (
             "import os\nprint(os.getuid() not in {0, %d} and os.getgid() != 0)\n"
@@ -102,7 +102,7 @@ class IsolationContract:
         first = sandbox.run(python("import os; print('REWARDSTREAM_SECRET' in os.environ)"), LIMITS)
         assert first.stdout == b"False\n"
 
-    def test_it_inherits_no_descriptor(self, sandbox: Sandbox) -> None:
+    def test_a_program_inherits_no_descriptor(self, sandbox: Sandbox) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             os.set_inheritable(server.fileno(), True)
             ran = sandbox.run(python("import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"), LIMITS)

@@ -73,6 +73,6 @@ def test_a_run_is_read_from_its_files():
         run_of(1, 3, summary | {"heldout_by_version": []}, steps)
 
 
-def test_curves_are_drawn(tmp_path):
+def test_curves_of_score_over_time_are_drawn(tmp_path):
     draw(RUNS, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"

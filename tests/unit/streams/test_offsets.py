@@ -142,7 +142,7 @@ def test_a_revoked_partition_has_nothing_to_commit() -> None:
     assert ledger.uncommitted() == {Q: 5}
 
 
-def test_partitions_are_apart() -> None:
+def test_partitions_do_not_share_a_ledger() -> None:
     ledger = OffsetLedger()
     for partition in (P, Q):
         ledger.start(partition, 0)

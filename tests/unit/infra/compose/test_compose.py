@@ -133,7 +133,7 @@ def test_kafka_takes_the_largest_message_and_creates_no_topic_by_itself(services
 
 
 @pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]])
-def test_the_command_reads_it(command: list[str]) -> None:
+def test_docker_compose_reads_the_file(command: list[str]) -> None:
     if (
         shutil.which(command[0]) is None
         or subprocess.run([*command, "version"], capture_output=True, check=False).returncode

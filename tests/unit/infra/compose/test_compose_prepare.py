@@ -40,7 +40,7 @@ def test_every_service_finds_recipe_and_environment_in_one_file(environment: dic
     assert (tmp_path / "runs/latest").resolve() == file.parent
 
 
-def test_twice_is_as_once(environment: dict[str, str], tmp_path: Path) -> None:
+def test_preparing_twice_is_as_once(environment: dict[str, str], tmp_path: Path) -> None:
     prepare(environment)
     first = (tmp_path / "runs/compose/settings.json").read_bytes()
     assert prepare(environment).returncode == 0

@@ -19,7 +19,7 @@ def over(scores, decay=0.9):
 
 
 @given(SCORES)
-def test_mean_and_variance(scores):
+def test_running_mean_and_variance_are_those_of_the_scores(scores):
     running = over(scores)
     assert running.mean == pytest.approx(statistics.fmean(scores), abs=1e-9)
     assert running.m2 == pytest.approx(statistics.pvariance(scores) * len(scores), abs=1e-9)

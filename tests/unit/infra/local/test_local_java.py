@@ -29,7 +29,9 @@ def test_a_new_enough_java_on_the_path_is_taken(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("on_path", ["11.0.2", ""])
-def test_without_it_the_wheel_is_used_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: str) -> None:
+def test_without_java_on_the_path_the_wheel_is_used_or_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: str
+) -> None:
     if on_path:
         fake_java(tmp_path, on_path)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -42,7 +42,7 @@ def test_a_measurement_that_was_cut_short_is_told_apart():
     assert [point["complete"] for point in heldout_curve(measured())] == [True, True, False, True]
 
 
-def test_it_is_in_the_summary_and_drawn():
+def test_the_heldout_curve_is_in_the_summary_and_drawn():
     points = summarise(measured(), [], FACTS)["heldout_by_version"]
     assert len(points) == 4
     assert drawn(points)[:4] == b"\x89PNG"

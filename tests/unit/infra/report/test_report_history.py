@@ -40,7 +40,7 @@ def test_counters_are_summed_and_the_largest_gauge_is_meant() -> None:
     assert found.by("rewardstream_rollouts_total", "finish_reason") == {"stop": 3.0, "length": 4.0}
 
 
-def test_rows_are_read_back(tmp_path: Path) -> None:
+def test_rows_of_metrics_are_read_back(tmp_path: Path) -> None:
     row = history.row(snapshot(), started=90.0, phase="train")
     with history.HistoryWriter(tmp_path) as writer:
         writer.append(row)

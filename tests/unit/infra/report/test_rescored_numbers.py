@@ -66,7 +66,7 @@ SCORES = st.sampled_from([None, 0.0, 0.25, 0.5, 0.75, 1.0])
 
 
 @given(st.lists(st.tuples(SCORES, SCORES, st.sampled_from("abc")), max_size=30))
-def test_counts_add_up(drawn: list[tuple[float | None, float | None, str]]) -> None:
+def test_counts_of_a_rescore_add_up(drawn: list[tuple[float | None, float | None, str]]) -> None:
     pairs = [pair(old, new, group=n, domain=domain) for n, (old, new, domain) in enumerate(drawn)]
     for change in by_domain(pairs).values():
         parts = change.became_right + change.became_wrong + change.unchanged + change.unscored + change.was_unscored

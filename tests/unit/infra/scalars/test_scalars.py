@@ -105,7 +105,7 @@ def test_names_are_used_once():
         assert len(names) == len(set(names))
 
 
-def test_the_page_is_made_of_the_table():
+def test_the_page_of_scalars_is_made_of_the_table():
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m infra.scalars.page"
 
 

@@ -31,7 +31,7 @@ GROUP = {"advantage": "group", "value": {"kind": "none"}}
         ({"kl": {"apply_to": "reward", "importance_weighted": True}}, "apply_to = 'loss'"),
     ],
 )
-def test_what_cannot_work_is_refused(values, why):
+def test_learner_settings_that_cannot_work_are_refused(values, why):
     with pytest.raises(ValidationError, match=why):
         LearnerSettings.model_validate(values)
 

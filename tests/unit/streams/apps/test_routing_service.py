@@ -86,6 +86,6 @@ def test_a_group_is_in_the_share_for_ever_and_in_every_larger_one(key, share, mo
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_the_share_is_met_over_the_groups_of_a_run(share) -> None:
+def test_the_shadow_share_is_met_over_the_groups_of_a_run(share) -> None:
     hits = sum(in_share(f"run:{seq}".encode(), share) for seq in range(4000))
     assert abs(hits / 4000 - share) < 0.03

@@ -237,7 +237,7 @@ def test_no_group_is_older_than_the_bound(limits, seed):
     assert run.most_open <= limits.slots
 
 
-def test_the_bound_is_reached():
+def test_the_staleness_bound_is_reached_by_some_order():
     """B - 1 older groups and W - 1 younger ones are trained before the slow one: the bound is tight."""
     limits = Limits(staleness=1, groups_per_step=2, window_share=1.0)  # B = W = 4: max_age 1 + ceil(3 / 2)
     admission = window_of(limits, 4)

@@ -96,7 +96,7 @@ def test_tokens_keep_the_bound_where_engines_hold_each_version_at_once(plan):
 
 @given(LIMITS)
 @settings(max_examples=100, deadline=None)
-def test_the_bound_is_reached(limits):
+def test_the_staleness_bound_is_reached_on_a_simulated_clock(limits):
     """The youngest of the first B groups takes as long as the window lets the others overtake it."""
     asked = count()
     slow = limits.slots - 1

@@ -33,7 +33,7 @@ def test_originals_are_added_unfiltered_and_unmeasured_new_ones_are_not():
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.1, 3), (0.11, 4), (0.001, 1), (1.0, 30)])
-def test_the_share_is_rounded_up(share, kept):
+def test_the_kept_share_is_rounded_up(share, kept):
     assert len(chosen(select([new(f"p{i:02}", i / 30) for i in range(30)], share))) == kept
 
 
@@ -73,7 +73,7 @@ def test_agreeing_responses_that_contradict_the_reference_are_quarantined():
         suspect([""] * 5, [0] * 5),
     ],
 )
-def test_what_is_not_suspicious(item):
+def test_which_prompts_are_not_suspicious(item):
     assert suspicion(item) is None
 
 

@@ -5,7 +5,7 @@ from trainer.seqset import SeqSet
 
 
 @given(st.lists(st.integers(0, 30)))
-def test_holds_what_was_added_and_forgets_the_filled_part(members):
+def test_a_seqset_holds_what_was_added_and_keeps_no_filled_prefix(members):
     numbers = SeqSet()
     for member in members:
         numbers.add(member)

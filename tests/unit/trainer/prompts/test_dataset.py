@@ -21,7 +21,7 @@ VERL = {
 TRL = {"prompt": [{"role": "user", "content": "x^2 = 4, x > 0?"}], "solution": "$2$"}
 
 
-def test_own_format():
+def test_a_row_of_our_own_format():
     row = parse_row(
         OWN
         | {"references": ["Paris, France"], "options": {"k": 1}, "split": "heldout", "origin": "new", "source": "s"},

@@ -30,14 +30,14 @@ def test_a_skipped_batch_can_be_looked_at(tmp_path, metric_change):
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_their_number_is_bounded(tmp_path, count):
+def test_the_number_of_kept_batches_is_bounded(tmp_path, count):
     for version in range(4):
         keep(tmp_path, version, changed(GROUP, divergence_guard={"keep_batches": count}))
     found = sorted(path.name for path in tmp_path.glob("bad-batches/*"))
     assert found == [f"v{version:06d}-1" for version in range(count)]
 
 
-def test_the_limit_ends_the_run_for_good(tmp_path):
+def test_too_many_skipped_updates_end_the_run_for_good(tmp_path):
     """The supervisor takes this exit code as final."""
     skipped_updates.require_sane(2, tmp_path, GROUP)
     with pytest.raises(DivergedError, match=r"3 updates .* learner\.learning_rate") as error:

@@ -127,7 +127,7 @@ def test_the_last_verdict_line_of_a_sample_is_its_vote(samples: list[str], masse
 
 
 @pytest.mark.parametrize("samples", [["YES"], ["Verdict: INVALID"], ["My verdict: YES it is"]])
-def test_no_vote_at_all_is_nonsense(samples: list[str]) -> None:
+def test_samples_without_any_vote_are_a_failure(samples: list[str]) -> None:
     with pytest.raises(NonsenseError, match="none of 1 samples"):
         read_votes(samples, YES_NO)
 
@@ -187,6 +187,6 @@ def test_the_settings_choose_the_form() -> None:
         ({"vote_temperature": 0}, "vote_temperature"),
     ],
 )
-def test_what_cannot_work_does_not_load(settings: dict[str, object], why: str) -> None:
+def test_judge_settings_that_cannot_work_do_not_load(settings: dict[str, object], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         GenRMSettings(**settings)

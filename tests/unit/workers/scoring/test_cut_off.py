@@ -25,7 +25,7 @@ def test_a_cut_off_answer_scores_zero_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(("reason", "options"), [("stop", {"must_finish": True}), ("length", {}), ("stop", {})])
-def test_others_keep_their_verdict(reason: str, options: dict[str, bool]) -> None:
+def test_a_verdict_stands_unless_a_response_had_to_finish_and_did_not(reason: str, options: dict[str, bool]) -> None:
     assert enforce_must_finish(rollout(reason, **options), RIGHT) is RIGHT
 
 

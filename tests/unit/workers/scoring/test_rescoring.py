@@ -61,7 +61,7 @@ def picked(chosen: RescorePicker, rollouts: Sequence[Rollout]) -> list[str]:
         ({"purposes": frozenset({Purpose.EVAL})}, rollout(question=question()), "of another purpose"),
     ],
 )
-def test_who_is_asked_again(asked: dict[str, object], of: Rollout, reason: str | None) -> None:
+def test_which_rollouts_a_rescore_picks(asked: dict[str, object], of: Rollout, reason: str | None) -> None:
     chosen = picker(**asked)
     assert picked(chosen, [of]) == ([] if reason else [of.rollout_id])
     assert dict(chosen.passed_over) == ({reason: 1} if reason else {})
@@ -74,7 +74,7 @@ def test_copies_other_runs_and_what_does_not_decode_are_not_picked() -> None:
     assert (chosen.unreadable, chosen.picked.total()) == (1, 1)
 
 
-def test_the_limit_ends_at_a_group_and_one_that_was_begun_is_finished() -> None:
+def test_a_rescores_limit_finishes_the_group_it_falls_into() -> None:
     log = [rollout(seq, index) for index in range(2) for seq in range(4)]
     assert picked(picker(limit=2), log) == ["r1:0/0", "r1:1/0", "r1:0/1", "r1:1/1"]
     chosen = picker(done=["r1:3/0"], limit=1)

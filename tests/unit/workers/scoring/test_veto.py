@@ -61,7 +61,7 @@ def test_a_veto_is_zero_with_its_reason_and_the_judge_never_sees_the_response() 
 
 
 @pytest.mark.parametrize("text", ["5", "?", "loop"])
-def test_only_wrong_vetoes(text) -> None:
+def test_only_a_wrong_answer_vetoes(text) -> None:
     assert score(Judge(), rollout(text)) == [YES]
 
 

@@ -25,7 +25,7 @@ def test_a_committed_b_is_right(response):
 
 
 @pytest.mark.parametrize("response", chain(*UNCOMMITTED.values()))
-def test_anything_else_is_no_b(response):
+def test_any_other_response_does_not_commit_to_b(response):
     found = choose(response)
     assert found.score == 0.0, (response[:80], found.why)
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}
@@ -104,7 +104,7 @@ def test_the_pronoun_is_no_answer(gold, response, score):
         ("Rome", 0.0),
     ],
 )
-def test_texts_answer_too(response, score):
+def test_a_choices_text_answers_as_its_label_does(response, score):
     found = choose(response, texts=CAPITALS)
     assert found.score == score, found.why
     assert choose(response, choices=CAPITALS).score == score
@@ -149,7 +149,7 @@ def test_doubt_within_a_choice_is_no_doubt():
         ("AB", "B", "C", 0.0),
     ],
 )
-def test_other_labels(choices, gold, response, score):
+def test_choices_may_have_other_labels(choices, gold, response, score):
     found = choose(response, gold, choices=choices)
     assert found.score == score, found.why
 

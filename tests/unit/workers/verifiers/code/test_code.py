@@ -225,7 +225,7 @@ def test_a_candidate_cannot_make_its_checker_look_defective(code: CodeVerifier) 
 # Verdicts
 
 
-def test_a_share_of_the_cases(code: CodeVerifier) -> None:
+def test_the_score_may_be_the_share_of_passed_cases(code: CodeVerifier) -> None:
     cases = [{"args": [n], "expected": n} for n in range(6)]
     source = (
         "import os\ndef f(n):\n    if n == 1: os._exit(0)\n    if n == 2: os.kill(os.getppid(), 9)\n"

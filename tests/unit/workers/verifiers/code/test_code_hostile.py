@@ -174,7 +174,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("source", SLOW.values(), ids=SLOW)
-def test_what_hangs_is_a_timeout(code: CodeVerifier, source: str) -> None:
+def test_a_program_that_hangs_is_a_timeout(code: CodeVerifier, source: str) -> None:
     verdict = judged(code, source, ADD)
     assert (verdict.score, verdict.status) == (0.0, Status.TIMEOUT), verdict
 
@@ -188,7 +188,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("source", LARGE.values(), ids=LARGE)
-def test_what_fills_the_memory_is_oom(code: CodeVerifier, source: str) -> None:
+def test_a_program_that_fills_the_memory_is_oom(code: CodeVerifier, source: str) -> None:
     verdict = judged(code, source, ADD)
     assert (verdict.score, verdict.status) == (0.0, Status.OOM), verdict
 
@@ -242,7 +242,7 @@ RIGHT = {
 
 @pytest.mark.parametrize("options", [ADD, CHECKER], ids=["function", "checker"])
 @pytest.mark.parametrize("source", RIGHT.values(), ids=RIGHT)
-def test_what_is_right_passes(code: CodeVerifier, source: str, options: dict[str, object]) -> None:
+def test_right_programs_with_odd_habits_pass(code: CodeVerifier, source: str, options: dict[str, object]) -> None:
     verdict = judged(code, source, options)
     assert (verdict.score, verdict.status) == (1.0, Status.CORRECT), verdict
 
@@ -272,6 +272,6 @@ STDIO_VERDICTS = {
 
 
 @pytest.mark.parametrize(("source", "status"), STDIO_VERDICTS.values(), ids=STDIO_VERDICTS)
-def test_programs_on_stdin(code: CodeVerifier, source: str, status: Status) -> None:
+def test_hostile_programs_on_stdin(code: CodeVerifier, source: str, status: Status) -> None:
     verdict = judged(code, source, STDIO)
     assert (verdict.score, verdict.status) == (float(status is Status.CORRECT), status), verdict

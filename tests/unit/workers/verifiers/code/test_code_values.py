@@ -75,7 +75,7 @@ def test_values_of_other_types_differ(one: Any, other: Any) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_no_line_does_more_than_be_refused(line: bytes) -> None:
+def test_any_line_of_a_candidate_is_read_or_refused(line: bytes) -> None:
     with suppress(ValueError):
         decode(line)
 
@@ -154,7 +154,7 @@ def test_which_values_are_equal(expected: Any, got: Any, tolerance: float | None
         ({"a": {"$type": "frozenset", "value": []}}, {"a": frozenset()}),
     ],
 )
-def test_values_that_json_has_no_form_for(form: Any, value: Any) -> None:
+def test_values_without_a_json_form_are_encoded(form: Any, value: Any) -> None:
     assert written(form) == value
 
 
@@ -190,5 +190,5 @@ def test_what_is_no_plain_value_is_refused(value: Any) -> None:
         ("1", "1\n2", 1e-6, False),
     ],
 )
-def test_which_outputs_are_equal(expected: str, printed: str, tolerance: float | None, *, equal: bool) -> None:
+def test_which_printed_outputs_are_equal(expected: str, printed: str, tolerance: float | None, *, equal: bool) -> None:
     assert same_output(expected, printed, tolerance) is equal

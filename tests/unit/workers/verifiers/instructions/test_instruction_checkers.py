@@ -40,7 +40,9 @@ def test_every_checker_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("instruction", "kwargs", "good", "bad"), CASES, ids=[case[0] for case in CASES])
-def test_follows_or_not(instruction: str, kwargs: dict[str, object], good: str, bad: str) -> None:
+def test_a_response_follows_an_instruction_or_does_not(
+    instruction: str, kwargs: dict[str, object], good: str, bad: str
+) -> None:
     verdicts = [follow(text, instruction, as_data_sets_write(kwargs)) for text in (good, bad)]
     if data_is_missing(instruction):
         assert [verdict.status for verdict in verdicts] == [Status.INFRA_ERROR] * 2

@@ -96,13 +96,13 @@ def verdict(gold: str | None, response: str, **options: object):
 
 
 @pytest.mark.parametrize(("gold", "response"), RIGHT)
-def test_right(gold: str, response: str) -> None:
+def test_answers_that_equal_the_gold_are_right(gold: str, response: str) -> None:
     found = verdict(gold, response)
     assert (found.score, found.status) == (1.0, Status.CORRECT), found.why
 
 
 @pytest.mark.parametrize(("gold", "response"), WRONG, ids=lambda text: text[:30])
-def test_wrong(gold: str, response: str) -> None:
+def test_answers_that_differ_from_the_gold_are_wrong(gold: str, response: str) -> None:
     found = verdict(gold, response)
     assert found.score == 0.0, found.why
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}

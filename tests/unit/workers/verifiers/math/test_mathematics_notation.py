@@ -25,7 +25,7 @@ def test_the_same_value_in_another_notation_is_right(gold: str, response: str) -
 
 
 @pytest.mark.parametrize(("gold", "response"), rows(WRONG))
-def test_what_only_looks_like_it_is_wrong(gold: str, response: str) -> None:
+def test_what_only_looks_like_the_gold_is_wrong(gold: str, response: str) -> None:
     found = verdict(gold, response)
     assert found.score == 0.0, found.why
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}

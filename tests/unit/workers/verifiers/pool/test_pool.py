@@ -153,7 +153,7 @@ def test_a_process_that_starts_while_the_pool_closes_is_ended() -> None:
     asyncio.run(scenario())
 
 
-def test_it_works_in_a_loop_of_another_thread() -> None:
+def test_a_pool_works_in_an_event_loop_of_another_thread() -> None:
     found: list[Verdict] = []
 
     async def scenario() -> None:

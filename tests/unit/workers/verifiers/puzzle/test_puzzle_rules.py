@@ -111,7 +111,7 @@ def judge(dataset: str, response: str, reference: str | None = None, **metadata:
         ("syllogism", "No", "Not sure, but <answer>No</answer>", 1),
     ],
 )
-def test_one_answer(dataset: str, reference: str, response: str, score: float) -> None:
+def test_sets_with_one_right_answer(dataset: str, reference: str, response: str, score: float) -> None:
     verdict = judge(dataset, response, reference)
     assert verdict.score == score, verdict.why
 
@@ -213,7 +213,7 @@ SCRAMBLED = {"cube_size": 3, "scramble_moves": "R U"}
         ("rubiks_cube", SCRAMBLED, "x y z", 0),
     ],
 )  # fmt: skip
-def test_many_answers(dataset: str, metadata: dict[str, Any], response: str, score: float) -> None:
+def test_sets_with_many_right_answers(dataset: str, metadata: dict[str, Any], response: str, score: float) -> None:
     verdict = judge(dataset, response, **metadata)
     assert verdict.score == score, verdict.why
 
@@ -268,7 +268,7 @@ def test_long_and_odd_texts_cost_little(dataset: str, hostile: str) -> None:
         assert verdict.score == 0.0
 
 
-def test_the_set_may_be_named_by_the_metadata() -> None:
+def test_the_puzzle_set_may_be_named_by_the_metadata() -> None:
     entry = {"question": "?", "answer": "5", "metadata": {"source_dataset": "gcd"}}
     verdict = PuzzleVerifier().verify(Question(prompt="?", verifier="puzzle", options={"entry": entry}), "5")
     assert verdict.score == 1.0

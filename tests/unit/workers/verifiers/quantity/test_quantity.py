@@ -23,7 +23,7 @@ def test_the_same_quantity_is_right(gold, response):
 
 
 @pytest.mark.parametrize(("gold", "response"), chain(*WRONG.values()))
-def test_anything_else_is_wrong(gold, response):
+def test_any_other_quantity_is_wrong(gold, response):
     found = judge(gold, response)
     assert found.score == 0.0, (response[:80], found.why)
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}
@@ -45,7 +45,7 @@ def test_anything_else_is_wrong(gold, response):
         ("12 m^2", "12 sq. meters", 1.0),
     ],
 )
-def test_working_and_boxes(gold, response, score):
+def test_the_answer_is_found_after_working_and_in_boxes(gold, response, score):
     found = judge(gold, response)
     assert found.score == score, found.why
 

@@ -199,7 +199,7 @@ def test_bombs_end_within_their_bounds(verifier: SqlVerifier, response: str, sta
     assert verdict.status in statuses, verdict.why
 
 
-def test_a_bomb_leaves_the_verifier_in_order(verifier: SqlVerifier) -> None:
+def test_a_query_bomb_leaves_the_verifier_usable(verifier: SqlVerifier) -> None:
     judge(verifier, RICH, HUGE)
     assert judge(verifier, RICH, RICH).score == 1.0
 

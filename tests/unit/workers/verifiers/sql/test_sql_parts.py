@@ -69,7 +69,7 @@ def test_backwards_holds_the_same_rows_stored_in_reverse() -> None:
         assert copy.execute("SELECT typeof(id) FROM sale").fetchone() == ("integer",)
 
 
-def test_the_clock_stands_still() -> None:
+def test_a_query_sees_a_clock_that_stands_still() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         freeze_clock(connection, "2025-01-01 00:00:00")
         asked = (
@@ -127,13 +127,13 @@ def test_a_written_file_is_refused_by_sqlite_itself(tmp_path, monkeypatch) -> No
         (1.01, 1.014, False),
     ],
 )
-def test_values(one: object, other: object, *, same: bool) -> None:
+def test_which_cells_are_equal(one: object, other: object, *, same: bool) -> None:
     assert same_value(one, other) is same
     assert same_value(other, one) is same
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), max_size=8), st.randoms(use_true_random=False))
-def test_rows_are_a_multiset(rows: list, random) -> None:
+def test_rows_are_compared_as_a_multiset(rows: list, random) -> None:
     shuffled = rows.copy()
     random.shuffle(shuffled)
     assert same_rows(rows, shuffled)

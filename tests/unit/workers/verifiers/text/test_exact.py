@@ -33,7 +33,7 @@ def judge(gold, response, **options):
         ("Paris", "\u200b", 0.0),
     ],
 )
-def test_form_and_content(gold, response, score):
+def test_form_is_forgiven_and_content_is_not(gold, response, score):
     assert judge(gold, response).score == score
 
 

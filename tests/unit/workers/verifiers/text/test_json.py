@@ -132,7 +132,7 @@ def test_what_satisfies_the_schema_is_right(response):
         ),
     ],
 )
-def test_anything_else_is_wrong(response):
+def test_any_other_value_is_wrong(response):
     for found in (judge(response, schema=PERSON), judge(response, ANN)):
         assert found.score == 0.0, (response[:80], found.why)
         assert found.status in {Status.WRONG, Status.UNPARSEABLE}
@@ -215,7 +215,7 @@ def test_equality_is_by_value_and_kind(gold, response, score):
         ({}, "1", 1.0),
     ],
 )
-def test_schemas(schema, response, score):
+def test_which_values_satisfy_a_schema(schema, response, score):
     found = judge(response, schema=schema)
     assert found.score == score, found.why
 

@@ -151,7 +151,7 @@ def test_the_same_items_are_right(gold, response):
 
 
 @pytest.mark.parametrize("response", WRONG)
-def test_anything_else_is_wrong(response):
+def test_any_other_set_is_wrong(response):
     found = judge("[1, 2, 3]", response)
     assert found.score == 0.0, (response[:80], found.why)
     assert found.status in {Status.WRONG, Status.UNPARSEABLE}

@@ -68,7 +68,9 @@ def test_exact_options() -> None:
         ("12 and 14", "count:numbers", {"N": 2}, 1.0),
     ],
 )
-def test_one_instruction(response: str, instruction: str, arguments: dict[str, object], score: float) -> None:
+def test_one_instruction_is_followed_or_not(
+    response: str, instruction: str, arguments: dict[str, object], score: float
+) -> None:
     found = follow(response, instruction, kwargs=[arguments])
     assert found.score == score, found.why
 
@@ -129,7 +131,7 @@ def test_language_detection_is_the_same_every_time() -> None:
         ("no no no no", {"forbid_repeats": True}, 0.0),
     ],
 )
-def test_vetoes(response: str, options: dict[str, object], score: float) -> None:
+def test_which_responses_options_veto(response: str, options: dict[str, object], score: float) -> None:
     prompt = "Write one short sentence about dragons. Use only lowercase letters."
     assert follow(response, "rewardstream:lowercase", prompt=prompt, **options).score == score
 
