@@ -17,7 +17,7 @@ import msgspec
 
 from infra.cli.errors import CommandError, ExitCode, explain
 from infra.local.interrupts import held
-from infra.settings.load import load, write_resolved
+from infra.settings.load import load, settings_json
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def prepare_apart(settings: Settings) -> PreparedFiles:
     root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".prepare-", dir=root) as temporary:
         settings_file, result_file = Path(temporary) / "settings.json", Path(temporary) / "result.json"
-        write_resolved(settings, settings_file)
+        settings_file.write_bytes(settings_json(settings))
         log = root / LOG_NAME
         log.write_text("", encoding="utf-8")
         argv = [sys.executable, "-m", "infra.cli.prepare_process", str(settings_file), str(result_file)]

@@ -1,4 +1,4 @@
-"""Folders that are whole or absent: written beside their place, synced, renamed into it.
+"""Folders that are complete or absent: written under a temporary name in the same parent, synced, then renamed.
 
 Invariant: a reader that sees the folder sees all of it, also after a power cut.
 """
@@ -13,27 +13,34 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-_UNFINISHED = ".unfinished-"
+UNFINISHED = ".unfinished-"
+"""Prefix of the temporary names."""
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth"}
 _FULL_BYTES = 256 * 2**20
-"""Less room than this after a failed write means that the disk is full; writers work in pieces of up to so much."""
+"""If less than this is free after a failed write, the disk is full: writers write at most this much at a time."""
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `target` at the end of a block that raises nothing. Raises OSError."""
+def atomic_folder(target: Path, *, replace: bool = True, sync: bool = True, mode: int = 0o755) -> Iterator[Path]:
+    """A temporary folder that becomes `target` at the end of the block, unless the block raises. Raises OSError.
+
+    `replace=False`: if another process has made `target` meanwhile, that one stays. `sync=False`: for content that is
+    checked when it is read, or that its writer synced; a power cut may then leave a part of it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{target.name}-", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{target.name}-", dir=target.parent))
     replaced = temporary.with_name(f"{temporary.name}-replaced")
     try:
         yield temporary
-        temporary.chmod(0o755)
-        for path in [*temporary.rglob("*"), temporary]:
-            _sync(path)
-        if target.exists():
+        temporary.chmod(mode)
+        if sync:
+            for path in [*temporary.rglob("*"), temporary]:
+                _sync(path)
+        if replace and target.exists():
             target.rename(replaced)
-        temporary.rename(target)
-        _sync(target.parent)
+        _rename(temporary, target, may_exist=not replace)
+        if sync:
+            _sync(target.parent)
     except (RuntimeError, SafetensorError) as error:  # how torch and safetensors report a write that failed
         if shutil.disk_usage(temporary).free < _FULL_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
@@ -44,14 +51,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def copy_description(model: Path, folder: Path) -> None:
-    """What a model's folder holds beside its weights: configuration, tokenizer, chat template. Raises OSError."""
+    """Copies everything of a model's folder except its weights: configuration, tokenizer, chat template. Raises
+    OSError.
+    """
     for path in model.iterdir():
         if path.is_file() and path.suffix not in _WEIGHTS and not path.name.endswith(".index.json"):
             shutil.copy(path, folder)
 
 
 def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
-    """Remove all but the `count` last folders by name; returns those removed."""
+    """Removes all but the `count` last folders by name; returns the removed ones."""
     folders = sorted(path for path in parent.glob(pattern) if path.is_dir())
     removed = folders[: max(0, len(folders) - count)]
     for folder in removed:
@@ -60,9 +69,19 @@ def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
 
 
 def remove_unfinished(parent: Path, name: str = "") -> None:
-    """Remove what killed writers left of folders whose names begin so. Only where nobody writes them now."""
-    for folder in parent.glob(f"{_UNFINISHED}{name}*"):
+    """Removes what killed writers left of folders whose names begin with `name`. Call it only while nobody writes
+    them.
+    """
+    for folder in parent.glob(f"{UNFINISHED}{name}*"):
         shutil.rmtree(folder)
+
+
+def _rename(temporary: Path, target: Path, *, may_exist: bool) -> None:
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not (may_exist and target.is_dir()):
+            raise
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A lock between processes, on a file.
 
-Invariant: it is the kernel's (flock), so it is free the moment its holder ends, however it ended.
+Invariant: the kernel holds the lock (flock), so it is released the moment its holder ends, however that happens.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits as long as another process is inside. The file stays. Raises OSError where it cannot be made."""
+    """Waits while another process holds the lock. The file is not removed. Raises OSError if it cannot be made."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,10 +1,16 @@
-"""Files of a report: each is there as a whole, or as it was."""
+"""Files that are replaced as a whole: a reader sees the old content or the new, never a part.
+
+Invariant: a file with a `mode` has it before it has any content.
+"""
 
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Raises OSError."""
+def replace_file(path: Path, content: bytes, mode: int | None = None) -> None:
+    """`mode` restricts who can read the file, e.g. 0o600. Raises OSError."""
     new = path.with_name(f".{path.name}.new")
+    if mode is not None:
+        new.unlink(missing_ok=True)
+        new.touch(mode=mode)
     new.write_bytes(content)
     new.replace(path)

@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy import URL
 
 from infra.db.engine import DatabaseUnavailableError, connect, parse_url
+from infra.files.folders import atomic_folder, remove_unfinished
 from infra.local.folder_lock import FolderLock
 from infra.local.interrupts import held
 from infra.local.processes import Child, LocalStackError, run_to_end, spawn
@@ -152,22 +153,20 @@ class EmbeddedPostgres:
         pid_file.unlink(missing_ok=True)  # its number may belong to an unrelated process by now
 
     def _initialise(self) -> None:
-        """Into a folder beside the final one, so that an interrupted initdb leaves nothing that looks ready."""
-        new = self.folder.with_name(self.folder.name + ".new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        self._open_to_user(new)
-        argv = [_binary("initdb"), "--pgdata", str(new), "--username", _NAME, "--auth", "trust"]
-        argv += ["--encoding", "UTF8", "--no-locale", "--no-instructions"]
-        run_to_end(
-            f"initdb for {self.folder}",
-            argv,
-            log=self._log,
-            timeout=_INITDB_SECONDS,
-            user=self._user,
-            group=self._group,
-        )
-        new.rename(self.folder)
+        """An interrupted initdb leaves nothing that looks ready; initdb itself syncs what it writes."""
+        remove_unfinished(self.folder.parent, f"{self.folder.name}-")  # the lock is ours: nobody writes them
+        with atomic_folder(self.folder, sync=False, mode=0o700) as new:
+            self._open_to_user(new)
+            argv = [_binary("initdb"), "--pgdata", str(new), "--username", _NAME, "--auth", "trust"]
+            argv += ["--encoding", "UTF8", "--no-locale", "--no-instructions"]
+            run_to_end(
+                f"initdb for {self.folder}",
+                argv,
+                log=self._log,
+                timeout=_INITDB_SECONDS,
+                user=self._user,
+                group=self._group,
+            )
 
     def _open_to_user(self, folder: Path) -> None:
         """Postgres refuses to run as root: another user then owns its data and must reach data and programs."""

@@ -9,8 +9,9 @@ import re
 import time
 from pathlib import Path
 
+from infra.files.replace import replace_file
 from infra.local.processes import LocalStackError
-from infra.settings.load import write_resolved
+from infra.settings.load import settings_json
 from infra.settings.tree import Settings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
@@ -40,11 +41,9 @@ def make_beside(root: Path, kind: str) -> tuple[str, Path]:
 
 def write_settings(settings: Settings, folder: Path) -> Path:
     """settings.json, replaced as a whole."""
-    path, new = folder / "settings.json", folder / ".settings.json.new"
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    write_resolved(settings, new)
-    return new.replace(path)
+    path = folder / "settings.json"
+    replace_file(path, settings_json(settings), mode=0o600)
+    return path
 
 
 def _existing(folder: Path) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from infra.files.replace import replace_file
+
 _CLOCK_SECONDS = 1.0
 """Start times are compared within this: kernels keep them in hundredths of a second since boot."""
 
@@ -63,7 +65,4 @@ def read_state(runs: Path) -> StackState | None:
 
 
 def write_state(runs: Path, state: StackState) -> None:
-    path = state_path(runs)
-    new = path.with_suffix(".json.new")
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
-    new.replace(path)
+    replace_file(state_path(runs), msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")

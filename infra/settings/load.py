@@ -8,7 +8,6 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -99,9 +98,9 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})
 
 
-def write_resolved(settings: Settings, path: Path) -> None:
-    """The file that `load` reads back to the same tree."""
-    path.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+def settings_json(settings: Settings) -> bytes:
+    """The content of a file that `load` reads back to the same tree."""
+    return settings.model_dump_json(indent=2).encode() + b"\n"
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,9 @@ by the content it was made from, so that two processes that start together unpac
 
 import hashlib
 import importlib.metadata
-import shutil
-import tempfile
 from pathlib import Path
 
+from infra.files.folders import atomic_folder, remove_unfinished
 from infra.files.lock import locked
 
 DEMO_MODEL = "smollm2-135m-instruct"
@@ -95,13 +94,9 @@ def _find_gguf(setting: str) -> Path:
 
 
 def _unpack(gguf: Path, target: Path) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        _convert(gguf, temporary)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    remove_unfinished(target.parent, f"{target.name}-")  # left by a killed process: this one holds the lock
+    with atomic_folder(target) as folder:
+        _convert(gguf, folder)
 
 
 def _convert(gguf: Path, folder: Path) -> None:

@@ -7,14 +7,13 @@ and loads the newest instead.
 """
 
 import shutil
-import tempfile
 from pathlib import Path, PurePosixPath
 
+from infra.files.folders import UNFINISHED, atomic_folder
 from streams.messages import PolicyVersion, WeightsKind
 from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
 from workers.models.remote_files import RemoteFolder, is_url
 
-_UNFINISHED = ".fetching-"
 _KEEP = 2
 """The version that is held and the one that replaces it."""
 
@@ -45,20 +44,12 @@ class WeightCache:
         return target
 
     def _fetch(self, announced: PolicyVersion, target: Path) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{target.name}-", dir=self._folder))
-        try:
+        """If another worker is faster, its folder stays. Nothing is synced: `folder_of` checks what it finds."""
+        with atomic_folder(target, replace=False, sync=False) as folder:
             remote = RemoteFolder(announced.uri)
             for name in _expected_digests(announced):
-                remote.get(name, temporary / name)
-            _require_digests(temporary, announced)
-            try:
-                temporary.rename(target)
-            except OSError:
-                if not target.is_dir():  # else another worker was faster
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                remote.get(name, folder / name)
+            _require_digests(folder, announced)
 
     def _remove_old(self, newest: Path) -> None:
         """Remove what is older than the `keep` newest, and what killed workers left of it. What a resumed learner
@@ -67,7 +58,7 @@ class WeightCache:
         whole = sorted(path for path in self._folder.glob("lineage*") if path.is_dir())
         kept = {path.name for path in whole[-self._keep :]} | {newest.name}
         for path in self._folder.iterdir():
-            if not any(name in path.name for name in kept) and path.name.startswith(("lineage", _UNFINISHED)):
+            if not any(name in path.name for name in kept) and path.name.startswith(("lineage", UNFINISHED)):
                 shutil.rmtree(path, ignore_errors=True)  # another worker may be removing it too
 
 

@@ -98,7 +98,7 @@ def test_data_of_another_version_is_refused(folder: Path) -> None:
 
 
 def test_an_interrupted_initialisation_is_done_again(folder: Path) -> None:
-    half = folder / "postgres.new"
+    half = folder / ".unfinished-postgres-abc"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
     database = EmbeddedPostgres(folder / "postgres")

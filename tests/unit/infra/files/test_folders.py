@@ -8,6 +8,7 @@ import pytest
 from safetensors import SafetensorError
 
 from infra.files.folders import atomic_folder, remove_unfinished
+from infra.files.replace import replace_file
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, SafetensorError])
@@ -51,3 +52,21 @@ with atomic_folder(Path({str(tmp_path / "v2")!r})) as folder:
     assert len(list(tmp_path.iterdir())) == 2
     remove_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["v1"]
+
+
+def test_a_folder_that_another_process_made_meanwhile_stays_where_that_is_asked(tmp_path):
+    with atomic_folder(tmp_path / "v1", replace=False, sync=False) as mine:
+        (mine / "mine").write_bytes(b"1")
+        with atomic_folder(tmp_path / "v1", replace=False) as theirs:
+            (theirs / "theirs").write_bytes(b"1")
+    assert [file.name for file in (tmp_path / "v1").iterdir()] == ["theirs"]
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
+
+
+def test_a_file_is_replaced_and_keeps_its_mode_to_itself(tmp_path):
+    path = tmp_path / "settings.json"
+    for content in (b"old, longer", b"new"):
+        replace_file(path, content, mode=0o600)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]

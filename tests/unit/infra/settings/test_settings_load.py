@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.settings.limits import Limits
-from infra.settings.load import described, described_text, leaves, load, resolve, write_resolved
+from infra.settings.load import described, described_text, leaves, load, resolve, settings_json
 from infra.settings.sources import (
     InvalidSettingsError,
     Layer,
@@ -111,7 +111,7 @@ def test_written_settings_read_back_and_the_environment_does_not_change_them(
 ) -> None:
     settings = load(str(recipe), [parse_assignment("run.seed=7")]).settings
     file = tmp_path / "settings.json"
-    write_resolved(settings, file)
+    file.write_bytes(settings_json(settings))
     monkeypatch.setenv("REWARDSTREAM_RUN__SEED", "8")
     resolved = load(str(file))
     assert resolved.settings == settings
