@@ -1,4 +1,8 @@
-"""Creating and listing the topics of a run. Creating is idempotent; a topic that differs is an error, never changed."""
+"""Creates and lists the topics of a run.
+
+Invariant: creation is idempotent. A topic with another number of partitions than settings ask for is an error; it is
+never changed.
+"""
 
 from collections.abc import Iterable
 
@@ -10,7 +14,7 @@ from streams.topics import Topic, TopicSpec, topic_name
 
 _HOUR_MS = 3_600_000
 _DEAD_LETTER_RETENTION = 4
-"""Dead letters outlive what they came from: someone has to look at them first."""
+"""Factor on the retention of the other topics: somebody has to look at dead letters before they expire."""
 
 
 class TopicMismatchError(RuntimeError):
@@ -18,12 +22,12 @@ class TopicMismatchError(RuntimeError):
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """One for every topic of the run, named with its prefix."""
+    """Returns a spec for each topic of the run, with the run's prefix in its name."""
     return [_spec_of_topic(settings.topics, settings.broker, topic) for topic in Topic]
 
 
 def create_topics(broker: BrokerSettings, bootstrap: str, specs: Iterable[TopicSpec], replication: int = 1) -> None:
-    """Create what is missing. Raises TopicMismatchError, BrokerUnavailableError."""
+    """Create the missing topics. Raises TopicMismatchError, BrokerUnavailableError."""
     wanted = {spec.name: spec for spec in specs}
     admin = make_admin(broker, bootstrap)
     try:
@@ -48,8 +52,8 @@ def create_topics(broker: BrokerSettings, bootstrap: str, specs: Iterable[TopicS
 
 
 def require_topics(settings: Settings, bootstrap: str) -> None:
-    """Raises LookupError, which names the topics of the run that do not exist. The embedded broker makes a topic of
-    any name that is written to, so a wrong prefix would show nowhere else.
+    """Raises LookupError that names the topics of the run which do not exist. The embedded broker creates any topic
+    that is written to, so nothing else would reveal a wrong prefix.
     """
     prefix = settings.topics.prefix
     found = list_topics(settings.broker, bootstrap, prefix)
@@ -62,7 +66,9 @@ def require_topics(settings: Settings, bootstrap: str) -> None:
 
 
 def list_topics(broker: BrokerSettings, bootstrap: str, prefix: str = "") -> dict[str, int]:
-    """Partitions by name, of the topics that belong to `prefix`. Raises BrokerUnavailableError."""
+    """Returns the number of partitions by name, for the topics that belong to `prefix`. Raises
+    BrokerUnavailableError.
+    """
     admin = make_admin(broker, bootstrap)
     try:
         topics = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}

@@ -1,4 +1,4 @@
-"""Token ids and log-probabilities as raw little-endian bytes: int32 and float32, one a token."""
+"""Token ids and log-probabilities as raw little-endian bytes: int32 and float32, one per token."""
 
 from collections.abc import Sequence
 

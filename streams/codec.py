@@ -1,5 +1,5 @@
-"""Bytes and headers of a record. A record that does not decode raises `DecodeError` and loses nothing: the
-caller sends the untouched bytes to the dead letters.
+"""Encodes and decodes records: bytes and headers. A record that does not decode raises `DecodeError` and loses nothing:
+the caller sends the untouched bytes to the dead letters.
 
 Headers: `schema` (the struct's name), `schema_version`, and on rollouts those of `streams.route_headers`.
 """
@@ -34,7 +34,7 @@ def headers_of(message: msgspec.Struct, **extra: str) -> list[Header]:
 
 
 def header(headers: Iterable[Header] | Mapping[str, bytes] | None, name: str) -> str | None:
-    """The header's value, or None where it is missing."""
+    """Returns the header's value, or None if it is missing."""
     pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
     return next((value.decode("utf-8", "replace") for key, value in pairs if key == name), None)
 

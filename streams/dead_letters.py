@@ -1,7 +1,8 @@
-"""Records that could not be processed: kept untouched, with where they came from and why, and put back on demand.
+"""Keeps records that could not be processed: untouched, with their source and the reason, to be put back on demand.
 
-Invariant: key, value and headers of the record survive unchanged; what is said about it are headers with the
-prefix `dead_letter.`. A record that is put back and fails again keeps its first failure's time and counts up.
+Invariant: key, value and headers of the record survive unchanged; what is known about it goes into headers with
+the prefix `dead_letter.`. A record that is put back and fails again keeps the time of its first failure, and its count
+of attempts goes up.
 """
 
 import time
@@ -16,7 +17,7 @@ from streams.records import Output, Record
 
 _PREFIX = "dead_letter."
 _KEPT = (f"{_PREFIX}attempts", f"{_PREFIX}first_failed_at")
-"""Travel with a record that is put back."""
+"""Headers that travel with a record that is put back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class DeadLetter:
 
 
 def dead_letter(record: Record, error: Exception, stage: str, topic: str, now: float | None = None) -> Output:
-    """The output that sets `record` aside on the dead-letter topic `topic`."""
+    """Returns the output that sets `record` aside on the dead-letter topic `topic`."""
     now = time.time() if now is None else now
     about = {
         "stage": stage,
@@ -55,17 +56,17 @@ def dead_letter(record: Record, error: Exception, stage: str, topic: str, now: f
 
 
 def reason_of(output: Output) -> str:
-    """The error class of a dead letter, short enough for a metric's label."""
+    """Returns the error class of a dead letter, short enough for a metric's label."""
     return header(output.headers, f"{_PREFIX}error_class") or "unknown"
 
 
 def list_dead_letters(reader: LogReader) -> list[DeadLetter]:
-    """Every dead letter in the topic that `reader` reads from the beginning, oldest first in each partition."""
+    """Returns every dead letter in the topic that `reader` reads from the beginning, oldest first in each partition."""
     return [parse(record) for record in reader.read_to_end()]
 
 
 def parse(record: Record) -> DeadLetter:
-    """Of a record of the dead-letter topic. One that lacks a header shows it as `unknown`, -1 or 0."""
+    """Parses a record of the dead-letter topic. A missing header becomes `unknown`, -1 or 0."""
     about = {name: value.decode("utf-8", "replace") for name, value in record.headers if name.startswith(_PREFIX)}
     return DeadLetter(
         id=f"{record.partition}:{record.offset}",
@@ -82,7 +83,7 @@ def parse(record: Record) -> DeadLetter:
 
 
 def choose(letters: Iterable[DeadLetter], ids: Iterable[str]) -> list[DeadLetter]:
-    """Raises LookupError, which names the ids that do not exist."""
+    """Returns the letters with these ids. Raises LookupError that names the ids which do not exist."""
     by_id: Mapping[str, DeadLetter] = {letter.id: letter for letter in letters}
     wanted = list(ids)
     unknown = [name for name in wanted if name not in by_id]
@@ -92,7 +93,7 @@ def choose(letters: Iterable[DeadLetter], ids: Iterable[str]) -> list[DeadLetter
 
 
 def put_back(letter: DeadLetter) -> Output:
-    """The record as it was, for the topic it came from, with the count of its attempts. Raises ValueError."""
+    """Returns the record as it was, for the topic it came from, with the count of its attempts. Raises ValueError."""
     if letter.topic == "unknown":
         raise ValueError(f"dead letter {letter.id} does not say which topic it came from")
     headers: list[Header] = [
@@ -104,7 +105,7 @@ def put_back(letter: DeadLetter) -> Output:
 def replay(producer: KafkaProducer, letters: Iterable[DeadLetter], timeout: float) -> int:
     """Put the letters back where they came from; returns how many. Raises DeliveryError, ValueError.
 
-    The letters stay in their topic. What was processed meanwhile is dropped downstream by its id.
+    The letters stay in their topic. Consumers drop by id what was processed meanwhile.
     """
     deliveries = [send(producer, output) for output in [put_back(letter) for letter in letters]]
     confirm(producer, deliveries, timeout)

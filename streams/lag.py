@@ -1,7 +1,7 @@
-"""How far a stage is behind, and whether it has silently stopped.
+"""Measures how far a stage is behind, and detects a stage that has silently stopped.
 
-Consumers of this kind have been seen to stop without an error, mostly around rebalances. Nothing but the log
-itself tells: records lie unread and the committed offsets stand still.
+Kafka consumers have been seen to stop without an error, mostly around rebalances. Only the log shows it: records stay
+unread and the committed offsets do not move.
 """
 
 import time
@@ -19,7 +19,7 @@ class StalledError(RuntimeError):
 
 @dataclass
 class LagWatchdog:
-    """Raises once lag has been there for `patience_seconds` without a batch in work or a committable offset that
+    """Raises once there has been lag for `patience_seconds` while no batch was in work and no committable offset
     moved. A batch in work has a limit of its own (`workers.scoring.heartbeat`).
     """
 
@@ -41,12 +41,12 @@ class LagWatchdog:
 
 
 def lag_of(positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """Records not yet done, by partition."""
+    """Returns the number of records not yet done, by partition."""
     return {partition: max(0, ends.get(partition, position) - position) for partition, position in positions.items()}
 
 
 def publish_lag(stage: str, lag: Mapping[TopicPartition, int], oldest: float | None) -> None:
-    """`oldest`: Unix seconds at which the oldest record in work was produced, None where none is."""
+    """`oldest`: Unix seconds at which the oldest record in work was produced; None if none is in work."""
     by_topic: Counter[str] = Counter()
     for (topic, _), records in lag.items():
         by_topic[topic] += records

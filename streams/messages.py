@@ -4,8 +4,8 @@ Invariant: changes are additive. A field is added with a default, never renamed,
 every message ever written stays readable. Token ids and log-probabilities travel as raw little-endian int32
 and float32 bytes (`streams.arrays`), which keeps decoding flat in their number.
 
-Identity is deterministic: a group is `{run_id}:{seq}`, a rollout `{group_id}/{index}`. Whoever produces a
-rollout twice produces the same id, and every consumer keeps the first one it reads in its partition.
+Identity is deterministic: a group is `{run_id}:{seq}`, a rollout `{group_id}/{index}`. A rollout that
+is produced twice has the same id, and every consumer keeps the first one that it reads in its partition.
 """
 
 from enum import StrEnum
@@ -63,8 +63,8 @@ class Outcome(StrEnum):
 
     TRAINED = "trained"
     FILTERED = "filtered"
-    """Complete but not trained on; the reason says why: zero_variance, cut_off (every response, where those carry
-    no loss), or measured (assess and eval groups)."""
+    """Complete but not trained on; the reason says why: zero_variance, cut_off (every response was cut off,
+    and such responses carry no loss), or measured (assess and eval groups)."""
     STALE = "stale"
     EXPIRED = "expired"
     FAILED = "failed"
@@ -79,14 +79,14 @@ class WeightsKind(StrEnum):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the scorer is asked, whole: a rollout can be scored again years later from this alone."""
+    """All that the scorer is asked: a rollout can be scored again years later from this alone."""
 
     prompt: str
     """The last user turn, as text."""
     verifier: str | None = None
     """Name of an RTV verifier; None sends the rollout to GenRM."""
     veto: str | None = None
-    """Name of a verifier that must not say `wrong` where GenRM judges; such a response scores 0."""
+    """Name of a verifier that GenRM's judge cannot overrule: a response that it calls `wrong` scores 0."""
     ground_truth: str | None = None
     references: tuple[str, ...] = ()
     """Best-of-N references, best first, for prompts without ground truth."""
@@ -94,7 +94,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
-    """The distribution that is sampled from; behaviour log-probabilities are of this distribution."""
+    """The distribution that tokens are sampled from. Behaviour log-probs are log-probs under this distribution."""
 
     temperature: float
     """0 means greedy; the log-probabilities are then those at temperature 1."""
@@ -122,7 +122,7 @@ class PromptTicket(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds after which the group is expired."""
     dispatched_at: float
     min_version: int = 0
-    """Policy version that the worker must hold before it starts this group."""
+    """Lowest policy version that the worker must hold before it starts this group."""
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +130,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     token_ids: bytes
     """int32 little-endian."""
     logprobs: bytes = b""
-    """float32 little-endian, one a token, of the sampled distribution; empty unless the policy made it."""
+    """float32 little-endian, one per token, under the sampling distribution; empty unless the policy made the
+    segment."""
 
 
 class VersionSpan(msgspec.Struct, frozen=True):
@@ -163,7 +164,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     group_size: int
     segments: tuple[Segment, ...]
     spans: tuple[VersionSpan, ...]
-    """Cover the policy tokens in order."""
+    """Versions of the policy tokens, in order; together the spans cover every policy token once."""
     finish_reason: str
     """`stop` (end token) or `length`."""
     text: str
@@ -192,7 +193,7 @@ class ScoredTrajectory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupClosed(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `groups.closed`, written by the learner only: frees the group's admission slot."""
+    """Topic `groups.closed`, written only by the learner: it frees the group's admission slot."""
 
     run_id: str
     group_id: str
@@ -207,7 +208,7 @@ class GroupClosed(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     """The version the learner held when it closed the group (for `trained`: the version the step made)."""
     staleness: int | None
-    """Versions between the oldest token and the step; None where the group was not trained."""
+    """Versions between the oldest token and the step; None if the group was not trained."""
     mean_score: float | None
     closed_at: float
 
@@ -225,7 +226,7 @@ class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `policy.versions`: announced after the files are in their place. The newest announcement wins."""
+    """Topic `policy.versions`: announced once its files are in place. The newest announcement wins."""
 
     run_id: str
     lineage: int
@@ -233,12 +234,12 @@ class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
     uri: str
     """A folder that transformers, peft and vLLM load: a path, or a URL of fsspec."""
     sha256: str
-    """Of `model.safetensors`, or of an adapter's `adapter_model.safetensors`."""
+    """Digest of `model.safetensors`, or of an adapter's `adapter_model.safetensors`."""
     step: int
     announced_at: float
     kind: WeightsKind = WeightsKind.FULL
     files: dict[str, str] = {}
-    """sha256 of every file of the folder, by name; empty where the message was written before this field."""
+    """sha256 of every file of the folder, by name; empty if the message is older than this field."""
 
 
 def group_id(run_id: str, seq: int) -> str:

@@ -1,7 +1,7 @@
-"""Which scorer judges a rollout: a verifier named -> RTV; else GenRM, with the ground truth where there is
-one and with best-of-N references where there is none (arXiv 2503.22230; the order is our choice).
+"""Decides which scorer judges a rollout: RTV if the question names a verifier; else GenRM, with the ground truth if
+there is one, otherwise with best-of-N references (arXiv 2503.22230; the order is our choice).
 
-Invariant: what the router needs stands in the headers that `route_headers` makes; it never opens a body.
+Invariant: the headers from `route_headers` hold all that the router needs; it never opens a body.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from streams.messages import Question, Route
 
 ROUTE_HEADER = "route"
 SHADOW_ROUTE_HEADER = "shadow_route"
-"""The other route, where it could score the rollout too, for calibration."""
+"""The other route, if it could score the rollout too; for calibration."""
 
 SHADOW_HEADER = "shadow"
 """Marks a copy that the other route scores for calibration; the learner does not train on its score."""
@@ -26,8 +26,8 @@ def judgeable(question: Question) -> bool:
 
 
 def shadow_route_of(question: Question) -> Route | None:
-    """The route that could score it beside its own: GenRM where there is something to judge by, RTV by the veto's
-    verifier; None where there is no other.
+    """Returns the route that could score it in addition to its own: GenRM if there is something to judge by, RTV if
+    the question has a veto's verifier; None if there is no other.
     """
     if route_of(question) is Route.RTV:
         return Route.GENRM if judgeable(question) else None
@@ -40,5 +40,5 @@ def route_headers(question: Question) -> dict[str, str]:
 
 
 def in_share(key: bytes, share: float) -> bool:
-    """Whether a key falls into the share: by its hash, so a group is in or out as a whole and for ever."""
+    """Whether a key falls into the fraction `share`. Its hash decides, so a group is in or out as a whole, for good."""
     return int.from_bytes(hashlib.sha256(key).digest()[:8]) < share * 2**64

@@ -1,4 +1,4 @@
-"""A scored trajectory as the row that Postgres keeps of it.
+"""Converts a scored trajectory to its row in Postgres.
 
 Invariant: the row of a record depends on that record alone, so a row written twice is the same row.
 """
@@ -12,13 +12,13 @@ from streams.validate import check_rollout
 
 
 def judged_of(scored: ScoredTrajectory) -> float | None:
-    """What the judge said of a vetoed rollout, where it was asked."""
+    """Returns the judge's score of a vetoed rollout; None if the judge was not asked."""
     value = scored.details.get(JUDGED_DETAIL)
     return float(value) if isinstance(value, int | float) else None
 
 
 def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
-    """Raises ValueError where the trajectory can never be stored."""
+    """Raises ValueError if the trajectory can never be stored."""
     rollout = scored.rollout
     check_rollout(rollout)
     made = [segment for segment in rollout.segments if segment.source is Source.POLICY]

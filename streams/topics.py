@@ -1,4 +1,4 @@
-"""The topics of a run: names, partitions, retention. They are created explicitly; auto-creation is off."""
+"""Names, partitions and retention of a run's topics. Topics are created explicitly; auto-creation is off."""
 
 from dataclasses import dataclass
 from enum import StrEnum

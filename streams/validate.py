@@ -1,4 +1,4 @@
-"""Decoding a rollout, and the check that it is whole."""
+"""Decodes a rollout, and checks that its arrays fit each other. No other module repeats this check."""
 
 from streams.arrays import LOGPROB_DTYPE, TOKEN_DTYPE
 from streams.codec import DecodeError, decode
@@ -7,14 +7,14 @@ from streams.records import Record
 
 
 def decode_rollout(record: Record) -> Rollout:
-    """Raises DecodeError, also where the arrays do not fit each other: no learner could use such a rollout."""
+    """Raises DecodeError if the record does not decode, or if no learner could use the rollout (`check_rollout`)."""
     rollout = decode(record.value, Rollout)
     check_rollout(rollout)
     return rollout
 
 
 def check_rollout(rollout: Rollout) -> None:
-    """Raises DecodeError."""
+    """Raises DecodeError unless each policy token has one log-prob and belongs to one version span."""
     lengths = [_count_tokens(number, segment) for number, segment in enumerate(rollout.segments)]
     made = sum(
         count for count, segment in zip(lengths, rollout.segments, strict=True) if segment.source is Source.POLICY
@@ -25,7 +25,7 @@ def check_rollout(rollout: Rollout) -> None:
 
 
 def _count_tokens(number: int, segment: Segment) -> int:
-    """Raises DecodeError."""
+    """Raises DecodeError if the segment's bytes do not fit each other."""
     tokens, rest = divmod(len(segment.token_ids), TOKEN_DTYPE.itemsize)
     if rest:
         raise DecodeError(f"segment {number}: {len(segment.token_ids)} bytes are not int32 token ids")

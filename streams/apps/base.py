@@ -1,4 +1,4 @@
-"""One stage as a Faust app: batches of raw records in, outputs out, nothing committed before they are acknowledged.
+"""One stage as a Faust app: batches of raw records in, outputs out.
 
 Invariant: a record counts as done when every output of its batch was acknowledged by the broker. A batch that
 fails is never acknowledged: the failure is reported to the process, which exits, and the records are read again.
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[list[Record]], Awaitable[list[Output]]]
 
 _COMMIT_SECONDS = 1.0
-"""What is done twice after a crash is bounded by what a stage does in this time."""
+"""A crash repeats at most the work that a stage does in this time."""
 _LINGER_SECONDS = 0.005
 """Faust counts the producer's linger in seconds. A batch's outputs are sent at once, so a few milliseconds fill it."""
 _PRODUCER_BATCH_BYTES = 2**20
@@ -34,7 +34,7 @@ _PRODUCER_BATCH_BYTES = 2**20
 _BUFFERED_BATCHES = 2
 """Records are large; one batch in work and one waiting keep a stage busy."""
 _HELD_SECONDS = 7 * 86_400.0
-"""A batch that is held through an outage keeps its partitions; what has hung is found by Heartbeat and LagWatchdog."""
+"""A batch that is held through an outage keeps its partitions; Heartbeat and LagWatchdog find a stage that hangs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StageHandlers:
-    """What a stage does with a batch, and with the wish to load its scorer anew (SIGHUP)."""
+    """What a stage does with a batch, and on a request to reload its scorer (SIGHUP)."""
 
     handle: Handler
     reload: Callable[[], Awaitable[None]] | None = None
-    """Raises nothing that is worth ending the process for: what fails leaves the old scorer in place."""
+    """A reload that raises leaves the old scorer in place and does not end the process."""
 
 
 def group_of(settings: Settings, stage: str) -> str:
@@ -125,7 +125,7 @@ class BatchAgent:
         return not self._idle.is_set()
 
     async def drain(self) -> None:
-        """Begin no batch any more; returns when the one in work is done, which it never is after a failure."""
+        """Begin no further batch; returns once the batch in work is done. After a failure it never returns."""
         self._draining = True
         await self._idle.wait()
 
@@ -155,7 +155,7 @@ class BatchAgent:
         self._count_batch(records, outputs)
 
     async def _send_output(self, output: Output) -> Awaitable[object]:
-        """Resolves when the broker acknowledged it."""
+        """The returned awaitable resolves once the broker has acknowledged the output."""
         producer = self._app.producer
         return await producer.send(output.topic, output.key, output.value, None, None, list(output.headers))
 

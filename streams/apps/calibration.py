@@ -1,7 +1,7 @@
-"""How the routes agree, from Postgres into the metrics, again and again.
+"""Reads from Postgres how far the routes agree, and sets the metrics, periodically.
 
-Invariant: reading takes at most a fiftieth of the database's time, however many scores there are: the longer it takes,
-the rarer it is. What cannot be read is logged and tried again; scoring does not depend on it.
+Invariant: reading takes at most 2 % of the time, however many scores there are: the longer a read takes, the rarer
+reads are. A read that fails is logged and tried again; scoring does not depend on it.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from infra.metrics import metrics
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 15.0
-"""As often as Prometheus looks."""
-_SHARE = 0.02
+"""Prometheus' scrape interval: more frequent reads would show nothing new."""
+_MAX_TIME_FRACTION = 0.02
 
 
 async def keep_calibration(engine: Engine, run_id: str, every_seconds: float = _EVERY_SECONDS) -> None:
-    """For ever."""
+    """Runs until it is cancelled."""
     while True:
         started = time.monotonic()
         try:
@@ -32,7 +32,7 @@ async def keep_calibration(engine: Engine, run_id: str, every_seconds: float = _
         else:
             for row in rows:
                 set_metrics(row)
-        await asyncio.sleep(max(every_seconds, (time.monotonic() - started) / _SHARE))
+        await asyncio.sleep(max(every_seconds, (time.monotonic() - started) / _MAX_TIME_FRACTION))
 
 
 def set_metrics(row: Calibration) -> None:

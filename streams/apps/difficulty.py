@@ -1,5 +1,5 @@
-"""Difficulty: scored trajectories into Postgres, where the selector reads their statistics; the routes' agreement
-into the metrics.
+"""The difficulty stage: writes scored trajectories to Postgres, where the selector reads their statistics, and sets the
+metrics of how far the routes agree.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 
 _BATCH_LIMIT_SECONDS = 120.0
-"""One transaction of at most a batch of rows, behind whatever else the database does."""
+"""Covers one transaction with one batch of rows, queued behind other load on the database."""
 
 
 def main(settings: Settings, bootstrap: str) -> None:

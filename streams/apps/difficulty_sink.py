@@ -1,4 +1,4 @@
-"""The difficulty sink: scored trajectories as rows in Postgres. What can never be stored goes to the dead letters."""
+"""Writes scored trajectories as rows to Postgres. A record that can never be stored goes to the dead letters."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from streams.scored_rows import row_of
 
 
 class Sink(Protocol):
-    """`infra.db.sink.ScoreSink`: blocking, and a batch written twice has the effect of once."""
+    """Interface of `infra.db.sink.ScoreSink`: `write` blocks, and a batch written twice has the effect of once."""
 
     def write(self, records: Sequence[ScoredRecord]) -> int: ...
 
@@ -29,7 +29,7 @@ class Difficulty:
     clock: Callable[[], float] = field(default=time.time)
 
     async def handle(self, records: list[Record]) -> list[Output]:
-        """Raises sqlalchemy.exc.OperationalError where the database is gone; nothing of the batch is written then."""
+        """Raises sqlalchemy.exc.OperationalError if the database is gone; then nothing of the batch was written."""
         rows: list[ScoredRecord] = []
         outputs: list[Output] = []
         now = self.clock()

@@ -34,7 +34,7 @@ class LedgerConsumer(driver.Consumer):
         return self.ledger.committable(TopicPartition(*tp))
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seeks partitions without a commit too, to their first record, which Faust leaves where they are."""
+        """Seeks also partitions without a commit, to their first record; Faust would leave them where they are."""
         committed = await super().seek_to_committed()
         first = await self.earliest_offsets(*committed)
         starts = {tp: max(offset or 0, first[tp]) for tp, offset in committed.items()}
@@ -44,7 +44,7 @@ class LedgerConsumer(driver.Consumer):
         return starts
 
     async def ends(self) -> dict[TopicPartition, int]:
-        """The log's end offsets of the started partitions, asked from the broker."""
+        """Returns the end offsets of the started partitions, as the broker reports them."""
         partitions = [TP(*partition) for partition in self.ledger.positions()]
         found = await self.highwaters(*partitions) if partitions else {}
         return {TopicPartition(*tp): offset for tp, offset in found.items()}
@@ -59,7 +59,7 @@ class LedgerTransport(driver.Transport):
 
 
 class StageApp(faust.App):
-    """A Faust app on this driver. It keeps no state of its own, so it makes no folder."""
+    """A Faust app on this driver. It keeps no state of its own, so it creates no folder."""
 
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self)
@@ -68,4 +68,4 @@ class StageApp(faust.App):
         return LedgerTransport(self.conf.broker_producer, self)
 
     def _create_directories(self) -> None:
-        """Faust's folders hold tables only."""
+        """Does nothing: Faust's folders hold only tables, and a stage has none."""

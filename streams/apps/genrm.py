@@ -1,4 +1,4 @@
-"""GenRM: rollouts scored by a generative judge, one judge call a batch, under the veto of the prompt's verifier."""
+"""The GenRM stage: a generative judge scores rollouts, in one call per batch, unless the prompt's verifier vetoes."""
 
 import asyncio
 import logging
@@ -22,12 +22,12 @@ from workers.verifiers.pool.pool import VerifierPool
 log = logging.getLogger(__name__)
 
 _MARGIN_SECONDS = 60.0
-"""Beyond the judge's own time: vetoes, canaries, deliveries, and a new judge that a batch waits for."""
+"""Time in addition to the judge's own: vetoes, canaries, deliveries, and a reload that a batch waits for."""
 
 
 def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT; SIGHUP builds the judge anew, from the section `genrm` of what `reread` returns.
-    Raises BrokerUnavailableError, and what loading the judge raises.
+    """Serves until SIGTERM or SIGINT; SIGHUP rebuilds the judge from the section `genrm` of the settings that `reread`
+    returns. Raises BrokerUnavailableError, and whatever loading the judge raises.
     """
     genrm, prefix = settings.genrm, settings.topics.prefix
     stage = Stage(
@@ -70,7 +70,7 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
 
 
 async def _exchange_judge(scorer: JudgeScorer, settings: Settings) -> None:
-    """Both judges are in memory until the old one has given its last answer. Raises what loading a judge raises."""
+    """Both judges are in memory until the old one has given its last answer. Raises whatever loading a judge raises."""
     judge = await asyncio.to_thread(build_judge, settings.genrm, settings.run.prepared)
     await scorer.exchange(judge, settings.genrm)
     log.warning("the judge is now %s version %s", judge.name, judge.version)

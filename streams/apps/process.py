@@ -2,7 +2,7 @@
 
 Invariant: SIGTERM and SIGINT end in a bounded drain and exit code 0, also while a batch is held; a failed batch, a
 crashed Faust service and a stalled consumer raise, so that the supervisor starts the process again from the committed
-offsets. SIGHUP loads the stage's scorer anew and ends nothing.
+offsets. SIGHUP reloads the stage's scorer and ends nothing.
 """
 
 import asyncio
@@ -28,29 +28,29 @@ OpenHandlers = Callable[[], AbstractAsyncContextManager[StageHandlers]]
 
 _DRAIN_SECONDS = 3.0
 _STOP_SECONDS = 2.0
-"""Together the five seconds in which every process of a stack ends."""
+"""Drain and stop together take the five seconds in which every process of a stack must end."""
 _OBSERVE_SECONDS = 1.0
 _STALL_SECONDS = 60.0
-"""Without a batch in work nothing legitimate takes so long: a rebalance takes half a session timeout."""
+"""Longer than anything legitimate takes while no batch is in work: a rebalance takes half a session timeout."""
 
 
 class StageCrashedError(RuntimeError):
     """A service inside Faust crashed."""
 
 
-def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_work: OpenHandlers) -> None:
+def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_handlers: OpenHandlers) -> None:
     """Serve until SIGTERM or SIGINT; a failure ends the process with exit code 1. Raises BrokerUnavailableError,
-    LookupError where a topic does not exist, and what opening the work raises.
+    LookupError if a topic does not exist, and whatever opening the handlers raises.
     """
     require_topics(settings, bootstrap)
-    asyncio.run(_serve(settings, bootstrap, stage, open_work))
+    asyncio.run(_serve(settings, bootstrap, stage, open_handlers))
 
 
-async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_work: OpenHandlers) -> None:
+async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handlers: OpenHandlers) -> None:
     stopping = _listen_for_stop()
     reloading = Reloading(stage.name)
     async with AsyncExitStack() as stack:
-        opening = asyncio.ensure_future(stack.enter_async_context(open_work()))
+        opening = asyncio.ensure_future(stack.enter_async_context(open_handlers()))
         either: set[asyncio.Future[Any]] = {opening, stopping}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not opening.done():
@@ -70,7 +70,7 @@ async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_work: Op
 
 
 def _listen_for_stop() -> asyncio.Future[None]:
-    """Resolves at the first SIGTERM or SIGINT."""
+    """The returned future resolves at the first SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stopping: asyncio.Future[None] = loop.create_future()
 
@@ -84,7 +84,7 @@ def _listen_for_stop() -> asyncio.Future[None]:
 
 
 async def _run_app(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
-    """Start, then watch over the lag for ever. Raises StalledError, and what Faust's start raises."""
+    """Starts the app, then watches its lag until cancelled. Raises StalledError, and whatever Faust's start raises."""
     await app.start()
     log.info("serving %s as group %s", stage.source, app.conf.id)
     watchdog = LagWatchdog(_STALL_SECONDS)
@@ -100,7 +100,7 @@ async def _run_app(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
 async def _wait_for_end(
     app: StageApp, agent: BatchAgent, work: asyncio.Future[None], stopping: asyncio.Future[None]
 ) -> BaseException | None:
-    """What failed; None when the process was asked to stop."""
+    """Returns what failed; None if the process was asked to stop."""
     waiting: set[asyncio.Future[Any]] = {work, agent.failure, stopping}
     while True:
         await asyncio.wait(waiting, timeout=_OBSERVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -129,7 +129,7 @@ def _exit_now(code: int) -> NoReturn:
 
 
 async def _finish_within(work: Awaitable[object], seconds: float) -> bool:
-    """Whether it ended in time; what it raises is logged, since the process is ending anyway."""
+    """Returns whether `work` ended in time. What it raises is logged, since the process is ending anyway."""
     try:
         async with asyncio.timeout(seconds):
             await work

@@ -1,7 +1,7 @@
-"""SIGHUP: a stage loads its scorer anew while it works on.
+"""SIGHUP reloads a stage's scorer while the stage keeps working.
 
-Invariant: the signal ends nothing. Wishes are served one after the other; those that come while one is served are
-served once more together. A wish that fails leaves the old scorer, and the log says so.
+Invariant: the signal ends nothing. Requests are served one after the other; those that arrive during a reload are
+merged into one further reload. A reload that fails leaves the old scorer in place, and the log says so.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Reloading:
-    """Takes the signal from its construction on, and keeps the wish until `serve` says who fulfils it."""
+    """Handles the signal from its construction on; a request waits until `serve` names the function that reloads."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
@@ -22,7 +22,7 @@ class Reloading:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._requested.set)
 
     def serve(self, reload: Callable[[], Awaitable[None]] | None) -> None:
-        """From now on, for the loop's lifetime; None says that this stage has nothing to load."""
+        """Serve requests from now on, for the loop's lifetime; None means that this stage has nothing to reload."""
         self._task = asyncio.ensure_future(self._serve_requests(reload))
 
     async def _serve_requests(self, reload: Callable[[], Awaitable[None]] | None) -> None:
@@ -30,11 +30,11 @@ class Reloading:
             await self._requested.wait()
             self._requested.clear()
             if reload is None:
-                log.info("SIGHUP: stage %s has no scorer to load anew", self._stage)
+                log.info("SIGHUP: stage %s has no scorer to reload", self._stage)
                 continue
             try:
                 await reload()
             except Exception:
-                log.exception("stage %s keeps its scorer: loading it anew failed", self._stage)
+                log.exception("stage %s keeps its scorer: the reload failed", self._stage)
             else:
-                log.info("stage %s has loaded its scorer anew", self._stage)
+                log.info("stage %s has reloaded its scorer", self._stage)

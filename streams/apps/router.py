@@ -1,4 +1,4 @@
-"""The router: rollouts to the topic of their scorer, by header, body untouched."""
+"""The router stage: sends each rollout to the topic of its scorer, by header, with the body untouched."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 
 _BATCH_LIMIT_SECONDS = 120.0
-"""Nothing but deliveries, each of which the producer gives up earlier."""
+"""A batch consists of deliveries alone, and the producer gives up each of them earlier."""
 
 
 def main(settings: Settings, bootstrap: str) -> None:

@@ -1,4 +1,4 @@
-"""The router's decision: from a record's headers alone to the topics it goes to, body untouched."""
+"""The router's decision: a record's headers alone say to which topics it goes; its body stays untouched."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Routing:
     topics: dict[Route, str]
     dead_letters: str
     shadow_share: float
-    """In [0, 1]: share of the groups that the other route scores too, where it can."""
+    """Fraction of groups, in [0, 1], that the other route scores too if it can."""
 
     async def handle(self, records: list[Record]) -> list[Output]:
         return [output for record in records for output in self.route(record)]

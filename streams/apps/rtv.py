@@ -1,4 +1,4 @@
-"""RTV: rollouts whose prompt names a verifier, scored in killable processes."""
+"""The RTV stage: scores rollouts whose prompt names a verifier, in processes that can be killed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from workers.verifiers.pool.child import START_SECONDS
 from workers.verifiers.pool.pool import DEATHS, VerifierPool
 
 _MARGIN_SECONDS = 60.0
-"""Beyond one verdict's own time: deliveries."""
+"""Time in addition to one verdict's own: deliveries."""
 
 
 def main(settings: Settings, bootstrap: str) -> None:

@@ -1,4 +1,7 @@
-"""Reaching a broker. A broker that is not there is one error, raised in time, that names the address."""
+"""Connects to a broker.
+
+Invariant: an absent broker raises one error, within the time limit, that names its address.
+"""
 
 import socket
 import time
@@ -44,7 +47,7 @@ def require_broker(settings: BrokerSettings, bootstrap: str) -> None:
 
 
 def common_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
-    """What every kafka-python client of this project is given."""
+    """Options of every kafka-python client of this project."""
     return {
         "bootstrap_servers": bootstrap.split(","),
         "bootstrap_timeout_ms": int(settings.connect_timeout_seconds * 1000),
@@ -54,7 +57,7 @@ def common_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
 
 
 def connected(settings: BrokerSettings, bootstrap: str, make: Callable[[], C]) -> C:
-    """`make()`, a client's constructor, against a broker that is there. Raises BrokerUnavailableError."""
+    """Returns `make()`, a client's constructor, once the broker accepts connections. Raises BrokerUnavailableError."""
     require_broker(settings, bootstrap)
     try:
         return make()

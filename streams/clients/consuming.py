@@ -1,4 +1,4 @@
-"""Reading in a consumer group: the group's member commits what it has finished, never what it has read."""
+"""Reads in a consumer group, whose members commit the records that they have finished, not those only read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +13,12 @@ _METADATA_MS = 10_000
 """A leader that joins before it knows the topic's partitions hands out none, until its metadata is fetched again;
 Kafka's default would leave the group idle for five minutes."""
 _HEARTBEATS = 3
-"""Heartbeats in a session timeout, as Kafka's documentation advises."""
+"""Heartbeats per session timeout, as Kafka's documentation advises."""
 
 
 def make_consumer(settings: BrokerSettings, bootstrap: str, group: str, topics: Sequence[str]) -> KafkaConsumer:
-    """Subscribed, from the earliest record where the group has no offset; nothing is committed by itself.
-    Raises BrokerUnavailableError. The caller closes it.
+    """Returns a subscribed consumer. It starts at the earliest record if the group has no offset, and commits nothing
+    by itself. Raises BrokerUnavailableError. The caller closes it.
     """
     session_ms = int(settings.session_timeout_seconds * 1000)
     options = reader_options(settings, bootstrap) | {
@@ -44,7 +44,7 @@ def reader_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
 
 
 def record_of(raw: Any) -> Record:
-    """From kafka-python's ConsumerRecord."""
+    """Converts kafka-python's ConsumerRecord."""
     return Record(
         raw.topic, raw.partition, raw.offset, raw.timestamp / 1000, raw.key, raw.value, tuple(raw.headers or ())
     )

@@ -1,4 +1,4 @@
-"""Writing to the log. Nothing counts as written until its delivery is confirmed."""
+"""Writes to the log. Nothing counts as written until its delivery is confirmed."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -15,21 +15,24 @@ from streams.records import Output
 _LINGER_MS = 5
 """Fills batches when many records are sent at once; far below any latency that matters here."""
 _DELIVERY_REQUESTS = 4
-"""A delivery fails after the time of so many requests: a broker's restart fits, a dead one is noticed."""
+"""A delivery fails after the time of this many requests: enough for a restart of the broker, short enough to notice
+a dead one."""
 
 
 class DeliveryError(RuntimeError):
-    """Records that the broker did not acknowledge; they may or may not be in the log."""
+    """The broker did not acknowledge some records; they may or may not be in the log."""
 
 
 class Delivery(Protocol):
-    """kafka-python's future of one record."""
+    """The part of kafka-python's future of one record that is used here."""
 
     def get(self, timeout: float | None = None) -> Any: ...
 
 
 def make_producer(settings: BrokerSettings, bootstrap: str) -> KafkaProducer:
-    """Idempotent, acknowledged by all in-sync replicas. Raises BrokerUnavailableError. The caller closes it."""
+    """Returns an idempotent producer whose records all in-sync replicas acknowledge. Raises BrokerUnavailableError. The
+    caller closes it.
+    """
     request_ms = int(settings.request_timeout_seconds * 1000)
     options = common_options(settings, bootstrap) | {
         "acks": "all",
@@ -49,7 +52,7 @@ def publish(producer: KafkaProducer, topic: str, message: msgspec.Struct, key: s
 
 
 def send(producer: KafkaProducer, output: Output) -> Delivery:
-    """Send bytes as they are. Raises DeliveryError where the record cannot even be queued."""
+    """Send bytes as they are. Raises DeliveryError if the record cannot even be queued."""
     try:
         delivery: Delivery = producer.send(
             output.topic, value=output.value, key=output.key, headers=list(output.headers)

@@ -1,4 +1,4 @@
-"""Reading the log without a group: partitions of some topics, at positions that the reader's owner keeps."""
+"""Reads the log without a consumer group: the caller keeps the positions in the partitions."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ class OffsetsLostError(RuntimeError):
 
 
 class Reader(Protocol):
-    """What a learner reads its topics with; `LogReader` is one."""
+    """The interface through which a learner reads its topics; `LogReader` implements it."""
 
     def poll(self, timeout: float) -> list[Record]: ...
 
@@ -35,9 +35,9 @@ class Reader(Protocol):
 class LogReader:
     """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on.
 
-    `start` gives the first offset by partition; partitions that it does not name are read from the beginning. `share`
-    is (r, n): of each topic the partitions whose number leaves r divided by n, which may be none.
-    Not thread-safe. Raises BrokerUnavailableError, LookupError where a topic does not exist, OffsetsLostError.
+    `start` gives the first offset by partition; partitions that it does not name are read from the beginning.
+    `share=(rank, size)`: of each topic, read the partitions with `partition % size == rank`, possibly none.
+    Not thread-safe. Raises BrokerUnavailableError, LookupError if a topic does not exist, OffsetsLostError.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class LogReader:
             raise
 
     def poll(self, timeout: float = _POLL_SECONDS, max_records: int = 500) -> list[Record]:
-        """Whatever has arrived, at most `max_records`; empty after `timeout` seconds without any."""
+        """Returns the records that have arrived, at most `max_records`; none if none arrive for `timeout` seconds."""
         if not self._partitions:
             time.sleep(timeout)
             return []
@@ -71,24 +71,24 @@ class LogReader:
         return [record_of(raw) for batch in batches.values() for raw in batch]
 
     def read_to_end(self) -> Iterator[Record]:
-        """Every record up to the ends of the partitions as they are now, and perhaps a few that arrive meanwhile."""
-        for _ in range(2):  # the second time the fetches have shown the ends, see end_offsets
+        """Yields every record up to the present ends of the partitions, and perhaps a few that arrive meanwhile."""
+        for _ in range(2):  # by the second time, fetches have shown the exact ends, see end_offsets
             ends = self.end_offsets()
             while any(position < ends[partition] for partition, position in self.positions().items()):
                 yield from self.poll()
 
     def positions(self) -> dict[TopicPartition, int]:
-        """The offset that comes next, by partition."""
+        """Returns the next offset to read, by partition."""
         return {
             TopicPartition(*partition): self._consumer.position(partition, timeout_ms=self._timeout_ms)
             for partition in self._partitions
         }
 
     def end_offsets(self) -> dict[TopicPartition, int]:
-        """The offset that the next record written will have, by partition.
+        """Returns the offset that the next record written will have, by partition.
 
-        The embedded broker lists its last batch's first offset plus one, which is too low where batches hold more
-        than one record; what its fetches say is right. So an end is exact once the partition's last batch was read.
+        The embedded broker lists its last batch's first offset plus one, which is too low if the batch holds more
+        than one record; the ends in its fetch responses are right. So an end is exact once the last batch was read.
         """
         listed = self._consumer.end_offsets(self._partitions, timeout_ms=self._timeout_ms) if self._partitions else {}
         return {
@@ -99,7 +99,7 @@ class LogReader:
         }
 
     def lag(self) -> dict[TopicPartition, int]:
-        """Records written and not yet returned, by partition; a lower bound where end_offsets is one."""
+        """Returns the number of records written and not yet returned, by partition; a lower bound if an end is one."""
         positions = self.positions()
         return {partition: max(0, end - positions[partition]) for partition, end in self.end_offsets().items()}
 
@@ -143,7 +143,7 @@ class LogReader:
 def _fetch_ends(
     settings: BrokerSettings, bootstrap: str, listed: Mapping[KafkaTopicPartition, int]
 ) -> dict[KafkaTopicPartition, int]:
-    """The ends as a fetch of each last batch shows them, see LogReader.end_offsets."""
+    """Returns the ends as a fetch of each last batch reports them, see LogReader.end_offsets."""
     open_ends = {partition: end for partition, end in listed.items() if end > 0}
     if not open_ends:
         return {}

@@ -59,7 +59,7 @@ def test_a_plugin_that_changes_is_taken_up_by_the_verifier_processes_in_turn(loo
         assert versions(loop, 20) == {"1": 20}
         install(site, "2.0")
         rtv.send_signal(signal.SIGHUP)
-        loop.await_log("rtv", "has loaded its scorer anew")
+        loop.await_log("rtv", "has reloaded its scorer")
         loop.send(*(rollout(number, verifier="length") for number in range(20, 40)), topic=Topic.RTV_REQUESTS)
         assert versions(loop, 40) == {"1": 20, "2.0": 20}
 
