@@ -1,4 +1,4 @@
-"""From a ticket and what the engine made of it to a rollout: pure."""
+"""Builds the engine's request from a ticket, and a rollout from the engine's generation. Pure."""
 
 from streams.arrays import pack_logprobs, pack_tokens
 from streams.messages import PromptTicket, Rollout, Segment, Source, Timings, rollout_id
@@ -12,7 +12,7 @@ def build_request(ticket: PromptTicket, prompt_token_ids: tuple[int, ...]) -> Ge
 def build_rollout(
     ticket: PromptTicket, prompt_token_ids: tuple[int, ...], generation: Generation, text: str, engine: str
 ) -> Rollout:
-    """A single turn: the prompt's segment and the policy's, token ids as the engine had them."""
+    """Builds a single turn: the segments of prompt and policy, with the engine's own token ids."""
     return Rollout(
         run_id=ticket.run_id,
         group_id=ticket.group_id,

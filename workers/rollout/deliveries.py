@@ -1,4 +1,4 @@
-"""Rollouts on their way to the broker, asked for their outcome without waiting."""
+"""Rollouts on their way to the broker, whose outcome is polled without waiting."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from streams.clients import Delivery, DeliveryError
 
 
 class _Future(Protocol):
-    """kafka-python's future, whose state can be read."""
+    """The parts of kafka-python's future that are used here."""
 
     is_done: bool
 
@@ -25,7 +25,7 @@ class Sent:
 
 
 class Deliveries:
-    """In the order they were sent, which is nearly the order in which they are acknowledged."""
+    """Deliveries in the order of sending, which is nearly the order in which they are acknowledged."""
 
     def __init__(self) -> None:
         self._open: deque[Sent] = deque()
@@ -37,7 +37,7 @@ class Deliveries:
         self._open.append(sent)
 
     def acknowledged(self) -> list[Sent]:
-        """Those that the broker has by now. Raises DeliveryError where it refused one."""
+        """Returns the deliveries that the broker has acknowledged by now. Raises DeliveryError if it refused one."""
         found = []
         while self._open and cast("_Future", self._open[0].delivery).is_done:
             sent = self._open.popleft()

@@ -1,6 +1,6 @@
-"""One announced version on its way to this machine, beside the engine's steps: generation goes on while it comes.
+"""Fetches one announced version to this machine, concurrently with the engine's steps, so that generation goes on.
 
-Invariant: one fetch at a time; its outcome is handed out once, and never by waiting.
+Invariant: there is one fetch at a time; its outcome is handed out once, and asking for it never waits.
 """
 
 import threading
@@ -14,7 +14,7 @@ from workers.models.weight_cache import WeightCache
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Of `announced`, a whole folder, or why there is none."""
+    """The outcome for `announced`: a complete folder, or the error."""
 
     announced: PolicyVersion
     folder: Path | None
@@ -32,13 +32,13 @@ class Fetcher:
         return self._announced is not None
 
     def start(self, announced: PolicyVersion) -> None:
-        """In a daemon thread: a transfer that hangs must not keep the process from ending."""
+        """Fetch in a daemon thread: a transfer that hangs must not keep the process from ending."""
         assert not self.busy, "one fetch at a time"
         self._announced, self._future = announced, Future()
         threading.Thread(target=self._fetch, args=(announced, self._future), name="fetch", daemon=True).start()
 
     def outcome(self) -> Fetched | None:
-        """None while it is under way, and where nothing was started since the last."""
+        """Returns None while a fetch is under way, or if none was started since the last outcome."""
         if self._announced is None or not self._future.done():
             return None
         announced, self._announced = self._announced, None

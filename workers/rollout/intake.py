@@ -1,4 +1,4 @@
-"""Tickets from the log, in a consumer group, no more than can be worked on soon.
+"""Reads tickets from the log in a consumer group, no more than can be worked on soon.
 
 Invariant: an offset is committed only for a partition that this member holds, and only up to what the ledger allows.
 """
@@ -22,7 +22,7 @@ STAGE = "rollout"
 
 
 class _Revocations(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
-    """Called on the consumer's own thread: only notes what was revoked."""
+    """Called on the consumer's own thread, so it only notes what was revoked."""
 
     def __init__(self, revoked: SimpleQueue[set[TopicPartition]]) -> None:
         self._revoked = revoked
@@ -31,15 +31,17 @@ class _Revocations(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-pyt
         self._revoked.put({TopicPartition(*partition) for partition in revoked})
 
     def on_partitions_assigned(self, assigned: Iterable[KafkaTopicPartition]) -> None:
-        """Reading goes on at what is committed; nothing to prepare."""
+        """Does nothing: reading continues at the committed offset."""
 
 
 class TicketIntake:
     """Owns the consumer's subscription; not thread-safe."""
 
     def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
-        """Raises LookupError where the topic does not exist."""
-        if not consumer.partitions_for_topic(topic):  # known before the group is joined, it can be divided at once
+        """Raises LookupError if the topic does not exist."""
+        if not consumer.partitions_for_topic(
+            topic
+        ):  # once they are known, the group can assign them as soon as it is joined
             raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
         self._consumer = consumer
         self._revoked: SimpleQueue[set[TopicPartition]] = SimpleQueue()
@@ -47,7 +49,7 @@ class TicketIntake:
         consumer.subscribe(topics=[topic], listener=_Revocations(self._revoked))
 
     def poll(self, room: int, timeout: float) -> list[Record]:
-        """At most `room` records. Without room none are read, but the member stays in its group."""
+        """Returns at most `room` records. With `room` 0 it reads none, but the member stays in its group."""
         held = self._consumer.assignment()
         if room > 0:
             self._consumer.resume(*held)
@@ -67,8 +69,8 @@ class TicketIntake:
             self._ledger.done(place)
 
     def commit(self, *, wait_seconds: float | None = None) -> None:
-        """Commit what moved; in the background, or within `wait_seconds`. A commit that fails is repeated work, never
-        lost work, so it is logged.
+        """Commit the offsets that moved, in the background or within `wait_seconds`. A commit that fails costs repeated
+        work, never lost work, so it is only logged.
         """
         self._forget_revoked()
         held = {TopicPartition(*partition) for partition in self._consumer.assignment()}
@@ -86,7 +88,7 @@ class TicketIntake:
         self._ledger.committed(moved)
 
     def measure(self, oldest: float | None) -> None:
-        """Set the lag metrics; `oldest` is when the oldest record in work was produced."""
+        """Set the lag metrics. `oldest`: Unix seconds at which the oldest record in work was produced."""
         ends = {TopicPartition(*held): self._consumer.highwater(held) for held in self._consumer.assignment()}
         known = {source: end for source, end in ends.items() if end is not None}
         positions = self._ledger.positions()

@@ -1,7 +1,7 @@
-"""Following the learner: the newest announced version, loaded once its files are what was announced.
+"""Follows the learner: loads the newest announced version, if its files are the announced ones.
 
-Invariant: the engine holds old weights or announced ones, whole: a file whose digest differs is never loaded, it is
-counted and the engine stays on what it has. Only the newest announcement counts, by its place in the log, so that a
+Invariant: the engine holds complete weights, old or announced. A file whose digest differs is never loaded: it is
+counted, and the engine keeps its weights. Only the newest announcement counts, by its position in the log, so that a
 resumed learner's lower version replaces a higher one.
 """
 
@@ -22,7 +22,7 @@ from workers.rollout.fetching import Fetcher
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
-"""A file that is not there yet may be on its way over a network file system."""
+"""A missing file may still be on its way over a network file system."""
 
 
 class PolicyFollower:
@@ -48,16 +48,18 @@ class PolicyFollower:
         return self._engine.weights.version >= 0
 
     def follow(self) -> None:
-        """Read what was announced; fetch the newest where it is not loaded yet."""
+        """Read the announcements; fetch the newest version if it is not loaded yet."""
         for record in self._reader.poll(timeout=0):
             self._note_announcement(record)
         if self._wanted is not None and not self._fetcher.busy and time.monotonic() >= self._try_at:
             self._fetcher.start(self._wanted)
 
     def swap(self) -> None:
-        """Load what was fetched, between two steps of the engine. What a newer announcement has overtaken meanwhile is
-        loaded too, so that versions which come faster than they are fetched do not keep the engine on its old ones;
-        unless the newer one is of another lineage, whose learner went back behind it.
+        """Load the fetched version, between two steps of the engine.
+
+        A version is loaded even if a newer one was announced meanwhile: otherwise versions that come faster than they
+        can be fetched would keep the engine on old weights. It is dropped if the newer one is of another lineage, whose
+        learner has resumed from before it.
         """
         fetched = self._fetcher.outcome()
         if fetched is None:

@@ -1,7 +1,7 @@
 """Groups in work, from the ticket to the acknowledged rollouts.
 
-Invariant: a group is in work once, however often its ticket is read; all the places of its ticket are handed back
-together, once every sample is acknowledged, or once the group is dropped.
+Invariant: a group is in work once, however often its ticket is read. All places at which its ticket was read are handed
+back together, once every sample is acknowledged or the group is dropped.
 """
 
 from collections.abc import Iterable
@@ -11,17 +11,18 @@ from streams.messages import PromptTicket
 from streams.records import Record, RecordPlace
 
 _REMEMBERED = 4096
-"""Finished groups that a late duplicate is recognised by: far more than are dispatched while a dispatcher restarts."""
+"""Number of finished groups kept to recognise late duplicates: far more than are dispatched while a dispatcher
+restarts."""
 
 
 @dataclass(slots=True)
 class TicketGroup:
     ticket: PromptTicket
     record: Record
-    """What the ticket was decoded from."""
+    """The record that the ticket was decoded from."""
     places: set[RecordPlace] = field(default_factory=set)
     missing: set[int] = field(default_factory=set)
-    """Samples that the broker has not acknowledged."""
+    """Indices of samples that the broker has not acknowledged."""
     prompt_token_ids: tuple[int, ...] = ()
     """Empty until the group is started."""
 
@@ -39,7 +40,7 @@ class TicketBook:
         return len(self._groups)
 
     def add(self, ticket: PromptTicket, record: Record) -> bool:
-        """False where the group is finished already: the record is then done at once."""
+        """Returns False if the group is finished already: then the record is done at once."""
         if ticket.group_id in self._finished:
             return False
         group = self._groups.get(ticket.group_id)
@@ -52,34 +53,34 @@ class TicketBook:
         return self._groups[group_id]
 
     def startable(self, version: int) -> list[PromptTicket]:
-        """Tickets not yet started that `version` satisfies, in the order they came."""
+        """Returns the tickets not yet started that `version` satisfies, in order of arrival."""
         return [
             group.ticket for group in self._groups.values() if not group.started and group.ticket.min_version <= version
         ]
 
     def overdue(self, now: float) -> list[PromptTicket]:
-        """Tickets not yet started and past their deadline, whatever version they wait for."""
+        """Returns the tickets not yet started that are past their deadline, whatever version they wait for."""
         return [g.ticket for g in self._groups.values() if not g.started and g.ticket.deadline <= now]
 
     def oldest(self) -> float | None:
-        """When the ticket that is longest in work was produced."""
+        """Returns the Unix seconds at which the ticket longest in work was produced; None if none is in work."""
         return next((group.record.timestamp for group in self._groups.values()), None)
 
     def start(self, group_id: str, prompt_token_ids: tuple[int, ...]) -> None:
         self._groups[group_id].prompt_token_ids = prompt_token_ids
 
     def load(self, version: int) -> int:
-        """Samples that can be worked on at `version` and are not acknowledged."""
+        """Returns the number of unacknowledged samples that can be worked on at `version`."""
         return sum(len(g.missing) for g in self._groups.values() if g.started or g.ticket.min_version <= version)
 
     def acknowledge(self, group_id: str, index: int) -> Iterable[RecordPlace]:
-        """The places of the group's ticket once this was its last sample, else none."""
+        """Returns the places of the group's ticket if this was its last sample, else none."""
         group = self._groups[group_id]
         group.missing.discard(index)
         return self.drop(group_id) if not group.missing else ()
 
     def drop(self, group_id: str) -> Iterable[RecordPlace]:
-        """The group is over; its places."""
+        """End the group; returns its places."""
         self._finished[group_id] = None
         if len(self._finished) > _REMEMBERED:
             del self._finished[next(iter(self._finished))]

@@ -1,7 +1,7 @@
-"""The time that a batch may take: a limit on silence, not on work.
+"""Cancels a batch that hangs: the limit is on its silence, not on its work.
 
-Invariant: a batch that gives no sign of life for its limit has hung and is cancelled; one that waits on purpose says
-for how long, and may so be held without bound.
+Invariant: a batch that sends no heartbeat for the limit is cancelled. A batch that waits on purpose says for how long,
+so it may be held without bound.
 """
 
 import asyncio
@@ -11,7 +11,10 @@ from contextlib import asynccontextmanager
 
 
 class Heartbeat:
-    """Of one stage, which works on one batch at a time. Used in the event loop's thread."""
+    """The heartbeat of one stage, which works on one batch at a time. Time is the running event loop's clock.
+
+    Used in the event loop's thread only.
+    """
 
     def __init__(self, limit_seconds: float = math.inf) -> None:
         self.limit_seconds = limit_seconds
@@ -19,7 +22,7 @@ class Heartbeat:
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[None]:
-        """Raises TimeoutError in the batch within it once it is silent for too long."""
+        """Raises TimeoutError inside the block once the block has been silent for too long."""
         async with asyncio.timeout(self.limit_seconds) as timer:
             self._timer = timer
             try:
@@ -28,6 +31,8 @@ class Heartbeat:
                 self._timer = None
 
     def beat(self, quiet_seconds: float = 0.0) -> None:
-        """The batch lives, and will say nothing for `quiet_seconds` on purpose. Too late for one that is cancelled."""
+        """Says that the batch is alive and will be silent for `quiet_seconds` on purpose. A batch that was cancelled
+        stays cancelled.
+        """
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(asyncio.get_running_loop().time() + quiet_seconds + self.limit_seconds)

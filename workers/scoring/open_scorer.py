@@ -1,4 +1,4 @@
-"""The scorer that a user names by NAME or NAME@VERSION, opened where exactly that version is installed."""
+"""Opens the scorer that a user names by NAME or NAME@VERSION, if exactly that version is installed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,24 +18,25 @@ from workers.verifiers.registry import load_verifier, verifier_names
 
 
 class ScorerNotInstalledError(LookupError):
-    """No scorer of that name or version is installed; the text lists those that are."""
+    """No scorer of that name or version is installed; the message lists the installed ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledScorer:
     id: ScorerId
-    """With the version that is installed."""
+    """Its version is the installed one."""
     route: Route
     scorer: Scorer
     retry: Retry
     batch: int
-    """Rollouts that it is asked for at once."""
+    """Number of rollouts per request."""
 
 
 @asynccontextmanager
 async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
-    """Closed at the end; verifier processes start with the first rollout. Raises ScorerNotInstalledError, and what
-    loading a judge raises (workers.judges.factory).
+    """Opens a scorer, and closes it at the end of the block; verifier processes start with the first rollout.
+
+    Raises ScorerNotInstalledError, and whatever loading a judge raises (workers.judges.factory).
     """
     if wanted.name == GENRM:
         async with _open_judge(wanted, settings) as found:
@@ -77,7 +78,7 @@ async def _open_judge(wanted: ScorerId, settings: Settings) -> AsyncIterator[Ins
 
 
 def _require_version(wanted: ScorerId, version: str) -> ScorerId:
-    """Raises ScorerNotInstalledError."""
+    """Returns the id with the installed version. Raises ScorerNotInstalledError if another was wanted."""
     if wanted.version not in ("", version):
         hint = "; the settings' genrm section names the judge (--recipe, --set)" if wanted.name == GENRM else ""
         installed = f"{wanted.name}@{version} is; {_list_installed()}"

@@ -1,10 +1,10 @@
-"""Asking a scorer until it has answered: again for single requests that failed, patiently through an outage.
+"""Asks a scorer until it has answered: retries single requests that failed, and waits through an outage.
 
 Invariants
 - Every rollout gets exactly one verdict, and only a scorer's answer becomes a score.
-- A request that fails while others are answered is asked for a bounded number of times.
+- A request that fails while others are answered is asked a bounded number of times.
 - While the scorer as a whole is unavailable the batch is held, so that nothing behind it is read and lag shows. A
-  rollout is given up as infra_error only when its own deadline has passed, for nobody waits for it any more.
+  rollout is given up as infra_error only after its own deadline, when nobody waits for it any more.
 """
 
 import asyncio
@@ -25,45 +25,45 @@ from workers.verifiers.base import Verdict
 log = logging.getLogger(__name__)
 
 _LONGEST_BACKOFF_SECONDS = 30.0
-"""An endpoint that is back is asked again within this."""
+"""Longest wait until an endpoint that is back is asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """In place of a verdict: the scorer as a whole does not answer, whatever it is asked."""
+    """Takes the place of a verdict if the scorer as a whole does not answer, whatever it is asked."""
 
     why: str
     scorer: str
     version: str
     retry_after: float | None = None
-    """Seconds for which it asks to be left alone."""
+    """Seconds for which the scorer asks not to be called; None if it did not say."""
 
 
 class Scorer(Protocol):
-    """What a stage asks."""
+    """The interface to a verifier pool or a judge."""
 
     async def score(self, rollouts: Sequence[Rollout]) -> Sequence[Verdict | Outage]:
-        """One a rollout, in order; infra_error where that one request failed. Raises only on its own defects, which
-        end the process.
+        """Returns one answer per rollout, in order; infra_error for a request that failed alone. Raises only on its own
+        defects, which end the process.
         """
         ...
 
     def why_unscorable(self, rollout: Rollout) -> str | None:
-        """Why this scorer can never score the rollout; None where it can."""
+        """Returns why this scorer can never score the rollout; None if it can."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
     attempts: int
-    """For a request that fails by itself, and at least so many for a rollout past its deadline."""
+    """Attempts for a request that fails alone; a rollout past its deadline gets at least as many."""
     backoff_seconds: float
-    """Before the second attempt; doubles before each later one."""
+    """Wait before the second attempt, in seconds; it doubles before each later one."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def backoff(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, from 1."""
-        doublings = min(failures - 1, 32)  # beyond any cap, and within a float
+        """Returns the seconds to wait after `failures` consecutive failures, at least 1."""
+        doublings = min(failures - 1, 32)  # far beyond the cap, and within a float
         return min(self.backoff_seconds * 2.0**doublings, _LONGEST_BACKOFF_SECONDS)
 
 
@@ -76,11 +76,11 @@ class RetryingScorer:
     clock: Callable[[], float] = field(default=time.time)
 
     def why_unscorable(self, rollout: Rollout) -> str | None:
-        """Why the scorer can never score the rollout; None if it can."""
+        """Returns why the scorer can never score the rollout; None if it can."""
         return self.scorer.why_unscorable(rollout)
 
     async def verdicts(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One a rollout, in order."""
+        """Returns one verdict per rollout, in order."""
         found: dict[int, Verdict] = {}
         left = dict(enumerate(rollouts))
         failures: Counter[int] = Counter()
@@ -107,8 +107,8 @@ class RetryingScorer:
         return dict(zip(left, answers, strict=True))
 
     def _settle(self, answer: Verdict | Outage, rollout: Rollout, *, spent: bool) -> Verdict | None:
-        """What the rollout ends with; None while it is worth asking again. `spent`: its attempts are, which count in
-        an outage too because a replayed rollout is past its deadline from the beginning.
+        """Returns the rollout's verdict; None while it is worth asking again. `spent`: no attempts are left. Attempts
+        count in an outage too, because a replayed rollout is past its deadline from the beginning.
         """
         if isinstance(answer, Outage):
             return _give_up(answer) if spent and rollout.deadline <= self.clock() else None
@@ -116,7 +116,7 @@ class RetryingScorer:
         return verdict if spent or verdict.status is not Status.INFRA_ERROR else None
 
     def _note_outage(self, outages: Sequence[Outage], probes: int, asked: int) -> int:
-        """Shows an outage's beginning and end; returns its probes so far, 0 where there is none."""
+        """Logs the beginning and end of an outage; returns the number of its probes so far, 0 if there is no outage."""
         metrics.scorer_unavailable.labels(self.stage).set(1 if outages else 0)
         if outages:
             log.warning(
@@ -132,7 +132,7 @@ class RetryingScorer:
         return 0
 
     async def _back_off(self, failures: int, outages: Sequence[Outage], left: Collection[Rollout]) -> None:
-        """As long as the scorer asks for, but not beyond the last deadline."""
+        """Waits as long as the scorer asks for, but not beyond the last deadline."""
         useful = max(rollout.deadline for rollout in left) - self.clock()
         asked_for = max((outage.retry_after or 0.0 for outage in outages), default=0.0)
         await self._sleep(max(self.retry.backoff(failures), min(asked_for, useful)))
@@ -143,7 +143,7 @@ class RetryingScorer:
 
 
 def require_valid_score(verdict: Verdict) -> Verdict:
-    """The verdict, or infra_error where its score is no score: outside [0, 1], NaN, or at odds with its status."""
+    """Returns the verdict, or infra_error if its score is invalid: outside [0, 1], NaN, or at odds with its status."""
     score, failed = verdict.score, verdict.status is Status.INFRA_ERROR
     if failed and score is None:
         return verdict

@@ -22,14 +22,14 @@ from workers.verifiers.pool.pool import Pool
 log = logging.getLogger(__name__)
 
 CanaryMaker = Callable[[JudgeRequest], list[JudgeRequest]]
-"""From a real request to requests that an honest judge must refuse."""
+"""Makes requests that an honest judge must refuse, from a real request."""
 
 _CACHE_EVERY = 32
-"""Batches between two looks at the server's prefix cache; each costs one request."""
+"""Batches between two measurements of the server's prefix cache; each costs one request."""
 
 
 class VerifierScorer:
-    """By the verifier that the question names; a shadow copy of a judged rollout by the one that may veto it."""
+    """Asks the verifier that the question names; for a shadow copy of a judged rollout, the one that may veto it."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -68,10 +68,10 @@ class VerifierOverride:
 
 
 class JudgeScorer:
-    """One judge call a batch. `canaries` are judged too after every `settings.canary_every` batches: what an honest
-    judge refuses, as an empty answer, so that a judge that can be fooled shows in the metrics.
+    """Makes one judge call per batch. After every `settings.canary_every` batches it also judges `canaries`: responses,
+    such as an empty answer, that an honest judge refuses. So a judge that can be fooled shows in the metrics.
 
-    Invariant: a verdict names the judge that gave it, also when the judge is exchanged between two calls.
+    Invariant: a verdict names the judge that gave it, also if the judge is exchanged between two calls.
     """
 
     def __init__(self, judge: Judge, settings: GenRMSettings, canaries: CanaryMaker) -> None:
@@ -83,7 +83,7 @@ class JudgeScorer:
         self._call_lock = asyncio.Lock()
 
     async def exchange(self, judge: Judge, settings: GenRMSettings) -> None:
-        """From the next call on; the call under way ends first, then the old judge is closed."""
+        """Takes effect from the next call on: the call under way ends first, then the old judge is closed."""
         async with self._call_lock:
             old, self._judge, self._settings = self._judge, judge, settings
             self._watch = CanaryWatch(settings.canary_alarm, settings.canary_window)
@@ -168,8 +168,8 @@ class JudgeScorer:
 
 
 def _is_server_defect(requests: Sequence[JudgeRequest], answers: Sequence[Judgement | JudgeFailure]) -> bool:
-    """Whether no request was answered, for garbled answers or for nonsense to several questions: the server's defect
-    and not a question's.
+    """Whether no request was answered, because all answers were garbled or several questions got nonsense: then the
+    defect is the server's and not a question's.
     """
     failures = [answer for answer in answers if isinstance(answer, JudgeFailure) and not answer.outage]
     several = len({request.question.prompt for request in requests}) > 1

@@ -1,7 +1,7 @@
-"""Scoring a batch of rollouts: decode, ask the scorer until it has answered, publish.
+"""Scores a batch of rollouts: decodes them, asks the scorer until it has answered, and makes the outputs.
 
 Invariant: every rollout of a batch leaves as exactly one ScoredTrajectory or one dead letter. A scorer that
-cannot answer makes `infra_error` with score None, after retries; it never makes a reward.
+cannot answer yields `infra_error` with score None, after retries; it never yields a reward.
 """
 
 import time
@@ -19,7 +19,7 @@ from workers.scoring.retrying import RetryingScorer
 from workers.verifiers.base import Verdict
 
 CUT_OFF = "length"
-"""A rollout's finish_reason where it reached its token limit."""
+"""The finish_reason of a rollout that reached its token limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ class Scoring:
 
 
 def enforce_must_finish(rollout: Rollout, verdict: Verdict) -> Verdict:
-    """The verdict, or score 0 where the prompt's option `must_finish` is set and the answer was cut off: half of a
-    right answer is cheap, and a policy that is paid for it never learns to end.
+    """Returns the verdict, but score 0 if the prompt's option `must_finish` is set and the answer was cut off: half of
+    a right answer is cheap, and a policy that is rewarded for it never learns to end.
     """
     if verdict.score is None or rollout.finish_reason != CUT_OFF or not rollout.question.options.get("must_finish"):
         return verdict

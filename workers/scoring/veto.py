@@ -1,9 +1,10 @@
-"""GenRM under the veto of a verifier: what a verifier calls wrong scores 0, whatever a judge would say.
+"""GenRM under the veto of a verifier: a response that the verifier calls wrong scores 0, whatever the judge would say.
 
 Invariants
-- A vetoed response is not shown to the judge, but for the share of groups that is scored by both routes: only there
-  can it be seen how often the judge would have been fooled. Its score is 0 all the same.
-- Only `wrong` vetoes. A verifier that finds no answer, or fails, has not said so; its infra_error is the rollout's.
+- A vetoed response is not shown to the judge, except in the fraction of groups that both routes score: they show how
+  often the judge would have been fooled. Its score is 0 all the same.
+- Only `wrong` vetoes. A verifier that finds no answer has not called the response wrong; if it fails, its infra_error
+  is the rollout's.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ class VetoScorer:
     judge: Scorer
     pool: Pool
     calibrated_share: float
-    """`router.shadow_share`: groups in it are judged also where they are vetoed."""
+    """`router.shadow_share`: fraction of groups whose responses are judged even if they are vetoed."""
 
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
         vetoes = await asyncio.gather(*[self._ask_for_veto(rollout) for rollout in rollouts])
@@ -41,7 +42,7 @@ class VetoScorer:
         return self.judge.why_unscorable(rollout)
 
     async def _ask_for_veto(self, rollout: Rollout) -> Verdict | None:
-        """What the verifier says where it forbids the judge's score; None where it does not, or was not named. A
+        """Returns the verifier's verdict if it overrules the judge; None if it does not, or if no verifier was named. A
         shadow copy has a verifier of its own, and no veto.
         """
         question = rollout.question
@@ -52,7 +53,7 @@ class VetoScorer:
 
 
 def _combine(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict | Outage:
-    """The judge's answer, or the veto over it, which needs none."""
+    """Returns the judge's answer, or the veto, which overrules it and needs none."""
     if veto is None:
         assert answer is not None
         return answer
@@ -64,7 +65,7 @@ def _combine(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict |
 
 
 def _apply_veto(veto: Verdict, verdict: Verdict) -> Verdict:
-    """`verdict` says who is answerable: the judge where it was asked, else the verifier."""
+    """`verdict` names the responsible scorer: the judge if it was asked, else the verifier."""
     why = f"vetoed by {veto.scorer}: {veto.why}"
     details = dict(verdict.details) | {"veto": f"{veto.scorer}@{veto.version}"}
     return replace(verdict, score=0.0, status=Status.WRONG, why=why, details=details)

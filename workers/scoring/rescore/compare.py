@@ -1,4 +1,4 @@
-"""Old against new scores of the same rollouts, read from the log.
+"""Compares old and new scores of the same rollouts, read from the log.
 
 Invariant: a rollout has one pair: the first score of its question's own route against the first of the new scorer.
 """
@@ -26,11 +26,11 @@ class ScorePair:
     domain: str
     purpose: Purpose
     old: float | None
-    """None where the run itself has no score of it."""
+    """None if the run itself has no score of it."""
     old_scorer: str
-    """NAME@VERSION; empty where the run has no verdict."""
+    """NAME@VERSION; empty if the run has no verdict."""
     new: float | None
-    """None where the new scorer could not answer."""
+    """None if the new scorer gave no verdict."""
     why: str
     """The new scorer's reason."""
 
@@ -38,9 +38,9 @@ class ScorePair:
 def read_pairs(
     settings: Settings, bootstrap: str, topic: str, selection: RescoreSelection, unscored: Sequence[Unscored]
 ) -> list[ScorePair]:
-    """Of the rollouts of the selection that `topic` holds, and of those that could not be scored just now.
+    """Returns the pairs of the selection's rollouts that `topic` holds, and of those in `unscored`.
 
-    Memory: some hundred bytes a rollout. Raises LookupError where a topic is missing, BrokerUnavailableError.
+    Memory: a few hundred bytes per rollout. Raises LookupError if a topic is missing, BrokerUnavailableError.
     """
     new: dict[str, tuple[Rollout, float | None, str]] = {}
     for scored in _read_scored(settings, bootstrap, topic):

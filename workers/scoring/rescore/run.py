@@ -1,7 +1,7 @@
-"""A run's rollouts, scored again: from its log to the topic of the new scores and their rows in Postgres.
+"""Scores a run's rollouts again: from its log to the topic of the new scores and their rows in Postgres.
 
-Invariant: a score is in Postgres only after it is in the log. Whoever was killed in between runs it again: what is in
-the log is not scored twice, and gets the rows that it lacks.
+Invariant: a score is in Postgres only after it is in the log. A rescore that was killed in between is run again:
+rollouts whose score is in the log are not scored twice, and get their missing rows.
 """
 
 import time
@@ -28,16 +28,16 @@ from workers.scoring.scoring import Scoring
 
 STAGE = "rescore"
 _ROWS_BATCH = 500
-"""Of rows that a run before may have left out: one statement each."""
+"""Rows per statement, for rows that an earlier rescore may have left out."""
 
 R = TypeVar("R")
 Rows = Callable[[Sequence[ScoredRecord]], int]
-"""`infra.db.rescores.write_rescored` on an engine: how many were new."""
+"""`infra.db.rescores.write_rescored` on an engine; returns how many rows were new."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """A rollout that the scorer could not answer after all attempts."""
+    """A rollout that got no verdict from the scorer after all attempts."""
 
     rollout: Rollout
     why: str
@@ -51,13 +51,13 @@ class RescoreResult:
     scored: int = 0
     unscored: list[Unscored] = field(default_factory=list)
     rows: int = 0
-    """New in Postgres."""
+    """Number of rows new in Postgres."""
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescoreRun:
-    """One scorer over one run's log, which `settings` place."""
+    """Runs one scorer over the log of one run, at the broker and prefix of `settings`."""
 
     settings: Settings
     bootstrap: str
@@ -71,7 +71,7 @@ class RescoreRun:
         return rescored_topic(self.settings.topics.prefix, self.scorer.id)
 
     def look(self, selection: RescoreSelection) -> RescoreResult:
-        """What `run` would score; writes nothing. Raises LookupError where the run has no log."""
+        """Returns what `run` would score, and writes nothing. Raises LookupError if the run has no log."""
         found = RescoreResult(self._make_picker(selection))
         found.picker = self._make_picker(selection, self._find_done(found, write=False))
         for _ in self._pick_records(found.picker):
@@ -79,8 +79,9 @@ class RescoreRun:
         return found
 
     async def run(self, selection: RescoreSelection, producer: KafkaProducer) -> RescoreResult:
-        """The topic exists. Raises LookupError where the run has no log, DeliveryError,
-        sqlalchemy.exc.OperationalError; run again, it goes on.
+        """Scores the selection; the topic must exist. After a failure, another call continues where this one stopped.
+
+        Raises LookupError if the run has no log, DeliveryError, sqlalchemy.exc.OperationalError.
         """
         started = time.monotonic()
         found = RescoreResult(self._make_picker(selection))
@@ -102,7 +103,7 @@ class RescoreRun:
     async def _score_batch(
         self, batch: list[Record], scoring: Scoring, producer: KafkaProducer, found: RescoreResult
     ) -> None:
-        """In the log first, in Postgres second."""
+        """Writes the scores to the log first, then to Postgres."""
         deliveries, rows = [], []
         for output in await scoring.handle(batch):
             scored = decode(output.value, ScoredTrajectory)
@@ -116,7 +117,7 @@ class RescoreRun:
         found.rows += self.rows(rows)
 
     def _find_done(self, found: RescoreResult, *, write: bool) -> frozenset[str]:
-        """Ids of the rollouts that the topic holds; their rows are written where they are missing."""
+        """Returns the ids of the rollouts that the topic holds. With `write`, writes the rows that are missing."""
         if not write and self.topic not in rescored_topics(
             self.settings.broker, self.bootstrap, self.settings.topics.prefix
         ):
@@ -137,24 +138,24 @@ class RescoreRun:
         return (record for record in self._read_topic(topic) if picker.pick(record) is not None)
 
     def _read_topic(self, topic: str) -> Iterator[Record]:
-        """Raises LookupError where there is no such topic."""
+        """Raises LookupError if there is no such topic."""
         with LogReader(self.settings.broker, self.bootstrap, [topic]) as reader:
             yield from reader.read_to_end()
 
     def _make_row(self, scored: ScoredTrajectory) -> ScoredRecord:
-        """Where it was read says nothing here: no sink's offset moves."""
+        """Its offset has no meaning here, since no sink's offset moves."""
         return row_of(Record(self.topic, 0, 0, scored.scored_at, None, None), scored)
 
 
 def in_batches(records: Iterable[R], size: int) -> Iterator[list[R]]:
-    """Lists of `size`, the last one perhaps shorter."""
+    """Yields lists of `size` records; the last one may be shorter."""
     iterator = iter(records)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 def decode_scored(record: Record) -> ScoredTrajectory | None:
-    """None where it does not decode: the learner sets such a record aside."""
+    """Returns None if the record does not decode: the learner sets such a record aside."""
     try:
         return decode(record.value, ScoredTrajectory)
     except DecodeError:

@@ -1,6 +1,6 @@
-"""Which of a run's rollouts a scorer judges again, and how a verifier is asked for prompts of another.
+"""Selects which of a run's rollouts a scorer judges again.
 
-Invariant: a rollout is picked once, however often it lies in the log, and never where its new score is there already.
+Invariant: a rollout is picked at most once, however often it is in the log, and never if it has its new score already.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from workers.scoring.rescore.topics import GENRM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescoreSelection:
-    """What is asked for. Empty sets leave nothing out."""
+    """The rollouts that are asked for. An empty set excludes nothing."""
 
     run_id: str
     scorer: str
@@ -24,12 +24,12 @@ class RescoreSelection:
     domains: frozenset[str] = frozenset()
     purposes: frozenset[Purpose] = frozenset()
     others: bool = False
-    """Prompts of another scorer too, where they have what this one needs."""
+    """Include prompts of other scorers that have what this one needs."""
     limit: int = 0
-    """Rollouts to score; the group that reaches it is scored whole. 0 is no bound."""
+    """Number of rollouts to score; the group that reaches it is scored whole. 0 means all."""
 
     def passed_over(self, rollout: Rollout) -> str | None:
-        """Why the rollout is not of this selection; None where it is."""
+        """Returns why the rollout is not in this selection; None if it is."""
         if self.domains and rollout.domain not in self.domains:
             return "of another domain"
         if self.purposes and rollout.purpose not in self.purposes:
@@ -49,30 +49,30 @@ class RescoreSelection:
 
 @dataclass(slots=True)
 class RescorePicker:
-    """Goes through the records of `rollouts`, in any order, repeated at will."""
+    """Picks from the records of `rollouts`, which may come in any order and repeatedly."""
 
     selection: RescoreSelection
     why_unscorable: Callable[[Rollout], str | None]
-    """Why the scorer can never score a rollout; None where it can."""
+    """Returns why the scorer can never score a rollout; None if it can."""
     done: frozenset[str] = frozenset()
-    """Rollouts whose new score is there already."""
+    """Ids of rollouts that have their new score already."""
     picked: Counter[str] = field(default_factory=Counter)
-    """By domain."""
+    """Number of rollouts picked, by domain."""
     already: Counter[str] = field(default_factory=Counter)
-    """Of the selection and in `done`, by domain."""
+    """Number of rollouts of the selection that are in `done`, by domain."""
     passed_over: Counter[str] = field(default_factory=Counter)
-    """By reason."""
+    """Number of rollouts passed over, by reason."""
     unreadable: int = 0
-    """Records that do not decode; the stage that met them first has set them aside."""
+    """Number of records that do not decode; the first stage that read them has set them aside."""
     _seen: set[str] = field(default_factory=set)
     _groups: set[str] = field(default_factory=set)
-    """Begun, now or before: they are scored whole whatever the limit."""
+    """Groups begun, now or earlier: they are scored whole whatever the limit."""
 
     def __post_init__(self) -> None:
         self._groups.update(rollout_id.rpartition("/")[0] for rollout_id in self.done)
 
     def pick(self, record: Record) -> Rollout | None:
-        """The rollout, where it is to be scored now."""
+        """Returns the rollout if it is to be scored now, else None."""
         try:
             rollout = decode_rollout(record)
         except DecodeError:

@@ -1,8 +1,8 @@
-"""The topics of new scores: `scored.NAME.VERSION` beside a run's `scored`, one for each scorer that judged it again.
+"""The topics of new scores: `scored.NAME.VERSION` in addition to a run's `scored`, one per scorer that judged it again.
 
-Invariant: the same scorer and version have the same topic, two that differ never share one. Its records are
-ScoredTrajectories with a score; a rollout that could not be scored is not in it, so that trying again can add it. A
-rollout found twice counts as the first.
+Invariant: the same scorer and version have the same topic; two that differ never share one. Its records are
+ScoredTrajectories with a score. A rollout that could not be scored is not in it, so that another attempt can add it. If
+a rollout is in it twice, the first record counts.
 """
 
 import hashlib
@@ -17,18 +17,18 @@ from streams.clients.connect import make_admin
 from streams.topics import Topic, TopicSpec, topic_name
 
 GENRM = "genrm"
-"""The scorer's name that means the judge of the settings, whose own name says which backend it has."""
+"""The scorer name of the settings' judge; the judge's own name says which backend it has."""
 _NOT_IN_A_NAME, _NOT_IN_A_VERSION = re.compile(r"[^A-Za-z0-9_-]"), re.compile(r"[^A-Za-z0-9._-]")
 _DIGEST_CHARACTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ScorerId:
-    """NAME or NAME@VERSION, as the user writes it."""
+    """A scorer as the user names it: NAME or NAME@VERSION."""
 
     name: str
     version: str = ""
-    """Empty: whichever is installed."""
+    """Empty means the installed version."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -43,7 +43,7 @@ class ScorerId:
 
     @property
     def slug(self) -> str:
-        """For topics and folders: NAME.VERSION, with a digest where characters had to be replaced."""
+        """NAME.VERSION for topics and folders, with a digest if characters had to be replaced."""
         plain = f"{_NOT_IN_A_NAME.sub('-', self.name)}.{_NOT_IN_A_VERSION.sub('-', self.version)}"
         if plain == f"{self.name}.{self.version}":
             return plain
@@ -51,24 +51,28 @@ class ScorerId:
 
     @property
     def folder(self) -> str:
-        """Within the run's folder."""
+        """Name of its folder within the run's folder."""
         return f"rescore-{self.slug.replace('.', '-', 1)}"
 
 
 def rescored_topic(prefix: str, scorer: ScorerId) -> str:
-    """`scorer` has its version."""
+    """`scorer` must have a version."""
     return f"{topic_name(prefix, Topic.SCORED)}.{scorer.slug}"
 
 
 def rescored_topics(broker: BrokerSettings, bootstrap: str, prefix: str) -> dict[str, int]:
-    """Partitions by name, of all topics of new scores beside the run's `scored`. Raises BrokerUnavailableError."""
+    """Returns the number of partitions by name, for all topics of new scores of the run. Raises
+    BrokerUnavailableError.
+    """
     beginning = f"{topic_name(prefix, Topic.SCORED)}."
     return {name: count for name, count in _list_topics(broker, bootstrap).items() if name.startswith(beginning)}
 
 
 def create_rescored_topic(settings: Settings, bootstrap: str, scorer: ScorerId) -> str:
-    """Its name; made where missing, with the partitions of the run's `rollouts`, so that a group's records keep their
-    partition. Raises LookupError where the run has no log, TopicMismatchError, BrokerUnavailableError.
+    """Creates the topic if it is missing, with as many partitions as the run's `rollouts`, so that a group's records
+    keep their partition. Returns its name.
+
+    Raises LookupError if the run has no log, TopicMismatchError, BrokerUnavailableError.
     """
     name = rescored_topic(settings.topics.prefix, scorer)
     source = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
@@ -79,14 +83,14 @@ def create_rescored_topic(settings: Settings, bootstrap: str, scorer: ScorerId) 
 
 
 def require_topic(found: Mapping[str, int], name: str, bootstrap: str) -> int:
-    """The topic's partitions. Raises LookupError."""
+    """Returns the topic's number of partitions. Raises LookupError if there is no such topic."""
     if name not in found:
         raise LookupError(f"the broker at {bootstrap} has no topic {name!r}")
     return found[name]
 
 
 def _topic_config(settings: Settings) -> dict[str, str]:
-    """As `scored` has it."""
+    """The same configuration as that of `scored`."""
     hours = settings.topics.retention_hours
     return {
         "cleanup.policy": "delete",
