@@ -1,7 +1,7 @@
-"""What Postgres knows of a run, read once for summary and report.
+"""Reads a run from Postgres once, for summary and report.
 
-Invariant: reads only, and one row a rollout: a shadow score of another route never counts beside the one that the
-rollout was rewarded by.
+Invariant: reads only, and one row per rollout: shadow scores of the other route are left out, so that only the score
+that set the reward counts.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One scored rollout; `score` is None where the scorer could not answer."""
+    """One scored rollout; `score` is None if the scorer could not answer."""
 
     rollout_id: str
     prompt_id: str
@@ -65,7 +65,9 @@ class SelectionRow:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
-    """The held-out result of a domain, or `overall`: at the label `before`, `after`, or `v12` beside training."""
+    """The held-out result of a domain, or of `overall`. `label`: `before` or `after` training, or e.g. `v12` for
+    version 12 while training continued.
+    """
 
     label: str
     domain: str
@@ -85,23 +87,23 @@ class RunRecord:
     responses: tuple[Response, ...]
     selections: tuple[SelectionRow, ...]
     prompts: dict[str, str]
-    """Prompt id -> its last user turn, of the prompts that the run used."""
+    """Prompt id -> last user turn, for the prompts that the run used."""
     calibration: tuple[Calibration, ...] = ()
     evaluations: tuple[EvaluationRow, ...] = ()
 
 
 def collect(engine: Engine, run_id: str) -> RunRecord:
-    """Raises LookupError where the database holds no such run."""
+    """Raises LookupError if the run is not in the database."""
     with Session(engine) as session:
         run = session.get(Run, run_id)
         if run is None:
             raise LookupError(f"run {run_id!r} is not in this database")
         groups = tuple(GroupRow(*row) for row in session.execute(_groups(run_id)))
-        responses = _primary(session.execute(_scores(run_id)).all())
+        responses = _first_scores(session.execute(_scores(run_id)).all())
         selections = tuple(SelectionRow(*row) for row in session.execute(_selections(run_id)))
         used = select(Group.prompt_id).where(Group.run_id == run_id)
         prompts = session.execute(select(Prompt.id, Prompt.question["prompt"].astext).where(Prompt.id.in_(used)))
-        texts = {prompt_id: text for prompt_id, text in prompts}  # noqa: C416 (a Row is no pair to dict's type)
+        texts = {prompt_id: text for prompt_id, text in prompts}  # noqa: C416 (to dict's type a Row is not a pair)
         calibration = tuple(read_calibration(session.connection(), run_id))
         evaluations = tuple(EvaluationRow(*row) for row in session.execute(_evaluations(run_id)))
     return RunRecord(
@@ -168,7 +170,7 @@ def _selections(run_id: str) -> Executable:
 
 
 def _evaluations(run_id: str) -> Executable:
-    """Without those whose version a learner took back (`v12@1`)."""
+    """Leaves out evaluations of versions that belong to an abandoned lineage (label `v12@1`)."""
     columns = (Evaluation.label, Evaluation.domain, Evaluation.version, Evaluation.prompts, Evaluation.mean)
     return (
         select(*columns)
@@ -177,8 +179,8 @@ def _evaluations(run_id: str) -> Executable:
     )
 
 
-def _primary(rows: Sequence[Any]) -> tuple[Response, ...]:
-    """The first score of each rollout."""
+def _first_scores(rows: Sequence[Any]) -> tuple[Response, ...]:
+    """Returns the first score of each rollout."""
     first: dict[str, Response] = {}
     for score, label, outcome in rows:
         if score.rollout_id in first:

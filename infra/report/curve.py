@@ -1,7 +1,7 @@
-"""The held-out score over the run: what was measured beside training, between before and after. Pure.
+"""The held-out score over the run: before training, at versions while training continued, and after it. Pure.
 
-Invariant: a point counts only with all prompts that any point has; a measurement that training's end cut short is told
-apart, since other prompts have other scores.
+Invariant: only points with the same number of prompts are comparable. A point with fewer prompts, because training
+ended during its evaluation, is marked as incomplete.
 """
 
 from collections import defaultdict
@@ -14,8 +14,8 @@ OVERALL = "overall"
 
 
 def heldout_curve(record: RunRecord) -> list[dict[str, Any]]:
-    """By version: {version, label, seconds, prompts, complete, overall, by_domain}. `seconds`: from the start of
-    training to the step that made the version; evaluating comes on top, and is no part of training.
+    """Returns points by version: {version, label, seconds, prompts, complete, overall, by_domain}. `seconds` is the
+    time from the start of training to the step that made the version; it does not include the evaluation.
     """
     by_label: dict[str, list[EvaluationRow]] = defaultdict(list)
     for row in record.evaluations:
@@ -42,7 +42,7 @@ def _point(label: str, rows: Sequence[EvaluationRow], most: int, made: Mapping[i
 
 
 def _seconds_by_version(record: RunRecord) -> dict[int, float]:
-    """A step's groups close when its version is announced."""
+    """Seconds until each version was announced, which is when the groups of its step close."""
     if record.train_started_at is None:
         return {}
     closings = [

@@ -1,4 +1,4 @@
-"""The report's curves, as PNG bytes drawn off screen. Each returns None where there is nothing to draw."""
+"""Draws the report's figures as PNG bytes, off screen. Each function returns None if there is nothing to draw."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from infra.report.statistics import running_mean
 from infra.report.style import GRID, INK, MUTED, colour_of, png
 
 REWARD_WINDOW_STEPS = 8
-"""A step has two or three prompts of a domain; single steps are noise."""
+"""A step has two or three prompts per domain, so single steps are too noisy."""
 _RATE_WINDOW_SECONDS = 15.0
 _OUTCOME_COLOURS = {
     "trained": "#2a9d6f",
@@ -26,7 +26,7 @@ _OUTCOME_COLOURS = {
     "open": "#cbd2d9",
 }
 _CURVE_POINTS = 3
-"""Before and after alone are the picture above it."""
+"""With fewer points the curve would only repeat the picture of before and after."""
 _BEFORE, _AFTER = "#9aa5b1", "#2f6fde"
 
 Groups = Sequence[GroupRow]
@@ -34,7 +34,7 @@ History = Sequence[Mapping[str, Any]]
 
 
 def heldout(results: Mapping[str, Any]) -> bytes | None:
-    """Before and after by domain, with the difference and its interval beside them."""
+    """Scores before and after by domain on the left; their difference with its interval on the right."""
     rows = [("overall", results["overall"]), *results["by_domain"].items()]
     rows = [(name, row) for name, row in rows if row["delta_ci95"] is not None]
     if not rows:
@@ -70,7 +70,7 @@ def heldout(results: Mapping[str, Any]) -> bytes | None:
 
 
 def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Mean held-out score by version, overall and by domain; None where nothing was measured beside training."""
+    """Mean held-out score by version, overall and by domain. None if nothing was evaluated during training."""
     whole = [point for point in points if point["complete"]]
     if len(whole) < _CURVE_POINTS:
         return None
@@ -82,14 +82,14 @@ def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
         axes.plot(versions, means, ".-", color=colour_of(index), alpha=0.6, linewidth=1, label=domain)
     axes.plot(versions, [point["overall"] for point in whole], "o-", color=INK, linewidth=2, label="overall")
     axes.set_ylim(0, 1)
-    _versions(axes)
+    _label_versions(axes)
     axes.set_title("mean held-out score", loc="left")
     axes.legend(frameon=False, ncols=5, loc="upper left")
     return png(figure, axes)
 
 
 def reward(groups: Groups) -> bytes | None:
-    """Mean score of the training groups by domain, running mean over eight steps."""
+    """Mean score of the training groups by domain, as a running mean over eight steps."""
     by_domain: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
         if group.purpose == "train" and group.mean_score is not None and group.version is not None:
@@ -104,33 +104,33 @@ def reward(groups: Groups) -> bytes | None:
         axes.plot(steps, means, ".", color=colour_of(index), alpha=0.25, markersize=4)
         axes.plot(steps, running_mean(means, REWARD_WINDOW_STEPS), color=colour_of(index), label=domain)
     axes.set_ylim(0, 1)
-    _versions(axes)
-    axes.set_title(f"training reward (mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
+    _label_versions(axes)
+    axes.set_title(f"training reward (lines: mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
     axes.legend(frameon=False, ncols=4, loc="upper left")
     return png(figure, axes)
 
 
 def learner(history: History) -> bytes | None:
-    """Entropy, losses, gradient norms and clip share by version."""
+    """Entropy, clip fraction, losses and gradient norms by version."""
     entropy = by_version(history, "entropy")
     if not entropy:
         return None
     figure = Figure(figsize=(10, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 2, sharex=True)
-    _line(top[0], "token entropy, nats", {"": entropy})
-    _line(top[1], "share of tokens clipped", {"": by_version(history, "clip_fraction")})
-    _line(bottom[0], "loss", _by_key(by_version(history, "loss")))
-    _line(bottom[1], "gradient norm before clipping", _by_key(by_version(history, "gradient_norm")))
+    _plot_series(top[0], "entropy, nats per token", {"": entropy})
+    _plot_series(top[1], "fraction of tokens clipped", {"": by_version(history, "clip_fraction")})
+    _plot_series(bottom[0], "loss", _transpose(by_version(history, "loss")))
+    _plot_series(bottom[1], "gradient norm before clipping", _transpose(by_version(history, "gradient_norm")))
     for axes in bottom:
-        _versions(axes)
+        _label_versions(axes)
     return png(figure, *top, *bottom)
 
 
 def throughput(history: History) -> bytes | None:
-    """Tokens a second, generated and trained on, over the run."""
+    """Tokens per second over the run, generated and trained on."""
     series = {
         "generated": rates(history, "generated_tokens", _RATE_WINDOW_SECONDS),
-        "trained on (responses)": rates(history, "target_tokens", _RATE_WINDOW_SECONDS),
+        "trained on (response tokens)": rates(history, "target_tokens", _RATE_WINDOW_SECONDS),
     }
     if not any(series.values()):
         return None
@@ -141,13 +141,13 @@ def throughput(history: History) -> bytes | None:
             axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds since the start")
-    axes.set_title("tokens a second", loc="left")
+    axes.set_title("tokens per second", loc="left")
     axes.legend(frameon=False, ncols=2, loc="upper left")
     return png(figure, axes)
 
 
 def outcomes(groups: Groups) -> bytes | None:
-    """Groups by purpose and outcome, and the staleness of those trained on."""
+    """Groups by purpose and outcome on the left; the staleness of trained groups on the right."""
     if not groups:
         return None
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -170,26 +170,26 @@ def outcomes(groups: Groups) -> bytes | None:
     if ages:
         staleness.bar(range(max(ages) + 1), [ages.count(age) for age in range(max(ages) + 1)], color=colour_of(0))
         staleness.set_xticks(range(max(ages) + 1))
-    staleness.set_title("staleness of trained groups, versions", loc="left")
+    staleness.set_title("staleness of trained groups, in versions", loc="left")
     return png(figure, bars, staleness)
 
 
-def _versions(axes: Axes) -> None:
+def _label_versions(axes: Axes) -> None:
     axes.set_xlabel("policy version")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _line(axes: Axes, title: str, series: Mapping[str, Mapping[int, float]]) -> None:
+def _plot_series(axes: Axes, title: str, series: Mapping[str, Mapping[int, float]]) -> None:
     for index, (label, values) in enumerate(sorted(series.items())):
         points = [(version, value) for version, value in sorted(values.items()) if value is not None]
-        if any(value for _, value in points):  # a part that is not there stays at 0
+        if any(value for _, value in points):  # a loss or model that is off stays at 0
             axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label or None)
     axes.set_title(title, loc="left", fontsize=9)
     if any(series):
         axes.legend(frameon=False, fontsize=8)
 
 
-def _by_key(values: Mapping[int, Mapping[str, float]]) -> dict[str, dict[int, float]]:
+def _transpose(values: Mapping[int, Mapping[str, float]]) -> dict[str, dict[int, float]]:
     """{version: {key: value}} -> {key: {version: value}}."""
     turned: dict[str, dict[int, float]] = defaultdict(dict)
     for version, entries in values.items():

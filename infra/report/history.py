@@ -1,6 +1,6 @@
-"""The run's time series: one JSON line a sample, written while it runs.
+"""The run's time series: one JSON line per sample, written while the run goes on.
 
-Invariant: a file that was cut off anywhere reads back up to its last whole line.
+Invariant: a file that was cut off at any byte can be read up to its last complete line.
 """
 
 import json
@@ -30,7 +30,8 @@ _COUNTERS = {
 }
 _LEARNER_TOKENS = "rewardstream_learner_tokens_total"
 _LEARNER_KINDS = {"learner_tokens": "computed", "target_tokens": "target"}
-"""All tokens of the learner's rows, prompts included; the response tokens that carry loss."""
+"""`computed` counts all tokens of the learner's rows, prompts included; `target` the response tokens that carry
+loss."""
 _BY_LABEL = {
     "reward": ("rewardstream_learner_reward", "domain"),
     "loss": ("rewardstream_learner_loss", "kind"),
@@ -42,7 +43,7 @@ _BY_LABEL = {
 
 
 def row(snapshot: Scrape, started: float, phase: str) -> dict[str, Any]:
-    """What is kept of a snapshot. `started`: Unix seconds of the run's start."""
+    """Returns the values of a scrape that are kept. `started`: Unix seconds of the run's start."""
     return (
         {"seconds": round(snapshot.at - started, 1), "phase": phase}
         | {name: snapshot.largest(metric) for name, metric in _GAUGES.items()}
@@ -53,7 +54,7 @@ def row(snapshot: Scrape, started: float, phase: str) -> dict[str, Any]:
 
 
 class HistoryWriter:
-    """Appends rows to `metrics.jsonl` in the run's folder. Raises OSError, as on a full disk."""
+    """Appends rows to `metrics.jsonl` in the run's folder. Raises OSError, e.g. on a full disk."""
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[str] = (folder / FILE_NAME).open("a", encoding="utf-8")
@@ -73,7 +74,7 @@ class HistoryWriter:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """Empty where the run kept none."""
+    """Returns the rows of the run's folder, oldest first; none if there is no file."""
     path = folder / FILE_NAME
     if not path.is_file():
         return []
@@ -87,7 +88,9 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def increase(rows: Iterable[Mapping[str, Any]], name: str) -> float:
-    """How far a counter went; one that falls was restarted with its process, and counts on from zero."""
+    """Returns how much a counter grew in total. A counter that falls was reset by a restart and counts from zero
+    again.
+    """
     total, last = 0.0, 0.0
     for values in rows:
         value = float(values.get(name) or 0.0)
@@ -97,12 +100,14 @@ def increase(rows: Iterable[Mapping[str, Any]], name: str) -> float:
 
 
 def by_version(rows: Sequence[Mapping[str, Any]], name: str) -> dict[int, Any]:
-    """The last value seen at each policy version: the learner's gauges hold those of its last step."""
+    """Returns the last value at each policy version, which is the learner's gauge after the version's step."""
     return {int(values["policy_version"]): values[name] for values in rows if values.get("policy_version")}
 
 
 def rates(rows: Sequence[Mapping[str, Any]], name: str, window_seconds: float) -> list[tuple[float, float]]:
-    """(seconds, increase a second) of a counter over windows; a silent or restarted process makes no negative rate."""
+    """Returns (seconds, increase per second) of a counter, by window. Rates are never negative, even if a process is
+    silent or was restarted.
+    """
     points: list[tuple[float, float]] = []
     start = 0
     for end in range(1, len(rows)):

@@ -35,7 +35,7 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A cell with a CSS class: `good`, `bad`, `code`."""
+    """A cell with a CSS class: `good`, `bad` or `plain` for numbers, `code` for paths."""
 
     text: str
     mark: str
@@ -85,6 +85,8 @@ def number(value: Any) -> Any:
 
 
 def is_numeric(value: Any) -> bool:
+    if isinstance(value, Marked):
+        return value.mark != "code"
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
@@ -124,17 +126,17 @@ def _heldout(results: Mapping[str, Any]) -> Rows:
     ]
 
 
-def _delta(row: Mapping[str, Any]) -> Any:
+def _delta(row: Mapping[str, Any]) -> Marked | None:
     if row["delta"] is None:
         return None
     low, high = row["delta_ci95"]
     return _judged(f"{row['delta']:+.3f} [{low:+.3f}, {high:+.3f}]", (low, high))
 
 
-def _judged(text: str, interval: Sequence[float]) -> Any:
-    """Marks a difference whose interval excludes 0."""
+def _judged(text: str, interval: Sequence[float]) -> Marked:
+    """Marks a difference as good or bad if its interval excludes 0."""
     low, high = interval
-    return Marked(text, "good" if low > 0 else "bad") if low > 0 or high < 0 else text
+    return Marked(text, "good" if low > 0 else "bad" if high < 0 else "plain")
 
 
 def _samples(record: RunRecord) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""What new scores changed, in numbers: by domain, the prompts that moved most, the groups that PPO would see otherwise.
+"""Compares a rescore with the old scores: by domain, by prompt, and by the groups that the learner would filter.
 
-Invariant: pure; each rollout of a domain is in exactly one of its counts from `became_right` to `was_unscored`.
+Invariant: pure; each rollout of a domain is in exactly one of the counts from `became_right` to `was_unscored`.
 """
 
 import time
@@ -17,26 +17,26 @@ from workers.scoring.rescore.run import RescoreResult
 from workers.scoring.rescore.selection import RescoreSelection
 
 RIGHT_ABOVE = 0.5
-"""As prompt_stats.passes counts."""
-_MOVERS = 10
-_UNSCORED = 50
-"""Named one by one; beyond that only counted."""
+"""Threshold of a pass, as in `prompt_stats.passes`."""
+_MOST_MOVERS = 10
+_MOST_UNSCORED = 50
+"""Largest number of unscored rollouts that the summary lists; further ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainChange:
     rollouts: int
     old_mean: float | None
-    """Over the rollouts that both scorers scored, as is `new_mean`."""
+    """Mean over the rollouts that both scorers scored, as `new_mean`."""
     new_mean: float | None
     became_right: int
     became_wrong: int
     unchanged: int
-    """On the same side of 0.5."""
+    """Both scores are on the same side of 0.5."""
     unscored: int
-    """The new scorer could not answer."""
+    """The new scorer could not answer, whatever the old one did."""
     was_unscored: int
-    """Only the new scorer could."""
+    """The new scorer answered and the old one could not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +47,20 @@ class PromptMove:
     old_mean: float
     new_mean: float
     why: str
-    """The new scorer's reason at the rollout that moved most."""
+    """The new scorer's reason for the rollout whose score changed most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupChange:
-    """Train groups that both scorers scored whole, by whether their scores spread enough to be trained on."""
+    """Train groups that both scorers scored completely, by whether their scores vary enough to be trained on."""
 
     trained_by_both: int
     now_trained: int
-    """Filtered by the old scores, trained on by the new."""
+    """Filtered under the old scores, trained on under the new ones."""
     now_filtered: int
     filtered_by_both: int
     incomplete: int
-    """Train groups that either scorer did not score whole; they are in no other count."""
+    """Train groups that one of the scorers did not score completely; no other count includes them."""
 
 
 def by_domain(pairs: Iterable[ScorePair]) -> dict[str, DomainChange]:
@@ -85,28 +85,28 @@ def change_of(pairs: Sequence[ScorePair]) -> DomainChange:
     )
 
 
-def movers(pairs: Iterable[ScorePair], most: int = _MOVERS) -> list[PromptMove]:
-    """The prompts whose mean score moved most, the farthest first; those that did not move are left out."""
+def movers(pairs: Iterable[ScorePair], most: int = _MOST_MOVERS) -> list[PromptMove]:
+    """Returns the prompts whose mean score changed most, largest change first, without those that did not change."""
     prompts: dict[str, list[tuple[float, float, ScorePair]]] = defaultdict(list)
     for pair in pairs:
         if pair.old is not None and pair.new is not None:
             prompts[pair.prompt_id].append((pair.old, pair.new, pair))
-    moves = [_move(prompt_id, scores) for prompt_id, scores in sorted(prompts.items())]
+    moves = [_prompt_move(prompt_id, scores) for prompt_id, scores in sorted(prompts.items())]
     moves.sort(key=lambda move: -abs(move.new_mean - move.old_mean))
     return [move for move in moves if move.new_mean != move.old_mean][:most]
 
 
 def groups(pairs: Iterable[ScorePair], zero_variance_std: float | None) -> GroupChange:
-    """`zero_variance_std`: the learner filters groups whose scores spread less; None where it filters none."""
+    """`zero_variance_std`: the learner filters groups with a smaller standard deviation; None if it filters none."""
     members: dict[str, list[ScorePair]] = defaultdict(list)
     for pair in pairs:
         if pair.purpose is Purpose.TRAIN:
             members[pair.group_id].append(pair)
     counts: dict[tuple[bool, bool] | None, int] = defaultdict(int)
     for group in members.values():
-        old, new = _scores(group, "old"), _scores(group, "new")
+        old, new = _scores_of(group, "old"), _scores_of(group, "new")
         whole = len(old) == len(new) == group[0].group_size
-        counts[(_spreads(old, zero_variance_std), _spreads(new, zero_variance_std)) if whole else None] += 1
+        counts[(_varies(old, zero_variance_std), _varies(new, zero_variance_std)) if whole else None] += 1
     return GroupChange(
         trained_by_both=counts[True, True],
         now_trained=counts[False, True],
@@ -117,7 +117,9 @@ def groups(pairs: Iterable[ScorePair], zero_variance_std: float | None) -> Group
 
 
 def histogram(pairs: Iterable[ScorePair], bins: int = 10) -> list[list[int]]:
-    """Rollouts by old score (row) and new score (column), in equal bins of [0, 1]; 1 is in the last."""
+    """Counts rollouts by old score (row) and new score (column), in equal bins of [0, 1]; a score of 1 is in the
+    last.
+    """
     counts = [[0] * bins for _ in range(bins)]
     for pair in pairs:
         if pair.old is not None and pair.new is not None:
@@ -126,7 +128,7 @@ def histogram(pairs: Iterable[ScorePair], bins: int = 10) -> list[list[int]]:
 
 
 def old_scorers(pairs: Iterable[ScorePair]) -> dict[str, int]:
-    """Rollouts by NAME@VERSION of the run's own scorer."""
+    """Counts rollouts by NAME@VERSION of the run's own scorer."""
     counts: dict[str, int] = defaultdict(int)
     for pair in pairs:
         counts[pair.old_scorer or "none"] += 1
@@ -134,12 +136,12 @@ def old_scorers(pairs: Iterable[ScorePair]) -> dict[str, int]:
 
 
 def as_fields(found: Any) -> dict[str, Any]:
-    """A dataclass with slots as a dictionary, floats rounded for reading."""
+    """Returns a dataclass as a dictionary, with floats rounded to four digits."""
     values = {name: getattr(found, name) for name in found.__dataclass_fields__}
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
 
 
-def _move(prompt_id: str, scores: Sequence[tuple[float, float, ScorePair]]) -> PromptMove:
+def _prompt_move(prompt_id: str, scores: Sequence[tuple[float, float, ScorePair]]) -> PromptMove:
     _, _, farthest = max(scores, key=lambda entry: abs(entry[1] - entry[0]))
     return PromptMove(
         prompt_id=prompt_id,
@@ -151,16 +153,16 @@ def _move(prompt_id: str, scores: Sequence[tuple[float, float, ScorePair]]) -> P
     )
 
 
-def _scores(group: Sequence[ScorePair], which: str) -> list[float]:
+def _scores_of(group: Sequence[ScorePair], which: str) -> list[float]:
     return [score for pair in group if (score := getattr(pair, which)) is not None]
 
 
-def _spreads(scores: Sequence[float], zero_variance_std: float | None) -> bool:
+def _varies(scores: Sequence[float], zero_variance_std: float | None) -> bool:
     return zero_variance_std is None or pstdev(scores) >= zero_variance_std
 
 
 def plan_of(selection: RescoreSelection, scorer: str, found: RescoreResult) -> dict[str, Any]:
-    """What a rescore would do."""
+    """Returns what a rescore would do, as JSON values."""
     picker = found.picker
     return {
         "run": selection.run_id,
@@ -181,7 +183,9 @@ def summarise(
     pairs: Sequence[ScorePair],
     learner: LearnerSettings,
 ) -> dict[str, Any]:
-    """JSON of what was done and what it changed; `pairs` of all that `topic` holds of the selection."""
+    """Returns what a rescore did and what it changed, as JSON values. `pairs`: all of the selection that `topic`
+    holds.
+    """
     std = learner.zero_variance_std if learner.filter_zero_variance else None
     return {
         "run": selection.run_id,
@@ -203,6 +207,6 @@ def summarise(
         "movers": [as_fields(move) for move in movers(pairs)],
         "groups": as_fields(groups(pairs, std)),
         "zero_variance_std": std,
-        "unscored": [{"rollout_id": one.rollout.rollout_id, "why": one.why} for one in found.unscored[:_UNSCORED]],
+        "unscored": [{"rollout_id": one.rollout.rollout_id, "why": one.why} for one in found.unscored[:_MOST_UNSCORED]],
         "histogram": histogram(pairs),
     }

@@ -1,4 +1,4 @@
-"""The picture of a rescore: means and flips by domain, and old against new scores."""
+"""The picture of a rescore: mean scores and changed verdicts by domain, and a grid of old and new scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ _RIGHT, _WRONG = "#2a9d6f", "#c2395b"
 _OLD, _NEW = "#9aa5b1", colour_of(0)
 _COUNTS = LinearSegmentedColormap.from_list("counts", ["#eaf1fd", colour_of(0), "#12306b"])
 _LABELLED_CELLS = 24
-"""More numbers than that in the grid are a carpet."""
+"""With more filled cells the numbers would be unreadable, and a colour bar replaces them."""
 
 
 def changes(summary: Mapping[str, Any]) -> bytes | None:
-    """PNG; None where no rollout has both scores."""
+    """Returns a PNG, or None if no rollout has both scores."""
     rows = [("overall", summary["overall"]), *summary["by_domain"].items()]
     rows = [(name, row) for name, row in rows if row["old_mean"] is not None]
     if not rows:
@@ -30,7 +30,7 @@ def changes(summary: Mapping[str, Any]) -> bytes | None:
     _flips(flips, rows, places)
     _grid(figure, grid, summary["histogram"])
     figure.suptitle(
-        f"{summary['scorer']} over the rollouts of {summary['run']}, scored before by "
+        f"{summary['scorer']} on the rollouts of run {summary['run']}, compared with "
         f"{', '.join(summary['old_scorers'])}",
         x=0.01,
         ha="left",
@@ -48,7 +48,7 @@ def _means(axes: Axes, rows: Sequence[tuple[str, Mapping[str, Any]]], places: Se
     axes.set_yticks(list(places), [f"{name} ({row['rollouts']})" for name, row in rows])
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(0.4, len(rows) + 0.6)
-    axes.set_title("mean score (rollouts)", loc="left")
+    axes.set_title("mean score (number of rollouts)", loc="left")
     axes.legend(
         loc="lower right", frameon=False, ncols=2, bbox_to_anchor=(1, 1), fontsize=8, handletextpad=0.2, columnspacing=1
     )
@@ -80,7 +80,7 @@ def _flips(axes: Axes, rows: Sequence[tuple[str, Mapping[str, Any]]], places: Se
 
 
 def _grid(figure: Figure, axes: Axes, counts: Sequence[Sequence[int]]) -> None:
-    """Old score to the right, new score upwards; on the diagonal nothing changed."""
+    """Old score on the x axis, new score on the y axis; cells on the diagonal did not change."""
     bins = len(counts)
     turned = [[counts[old][new] or float("nan") for old in range(bins)] for new in range(bins)]
     filled = [(old, new, counts[old][new]) for old in range(bins) for new in range(bins) if counts[old][new]]
@@ -88,7 +88,7 @@ def _grid(figure: Figure, axes: Axes, counts: Sequence[Sequence[int]]) -> None:
     image = axes.imshow(
         turned, origin="lower", extent=(0, 1, 0, 1), cmap=_COUNTS, norm=LogNorm(1, max(most, 2)), aspect="equal"
     )
-    image.set_zorder(2)  # over the grid and the diagonal
+    image.set_zorder(2)  # above the grid and the diagonal
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     if len(filled) <= _LABELLED_CELLS:
         for old, new, count in filled:

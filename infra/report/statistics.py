@@ -1,7 +1,8 @@
-"""The arithmetic of summary and report, pure.
+"""Statistics of summary and report. Pure.
 
-Interval: percentile bootstrap of the mean paired difference, prompts resampled with replacement within their domain
-(Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13). It covers the choice of prompts, not the seed.
+Interval: percentile bootstrap of the mean paired difference, with prompts resampled with replacement within their
+domain (Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13). It covers the choice of prompts, not the
+variance between seeds.
 """
 
 from collections import Counter
@@ -12,13 +13,13 @@ import numpy as np
 
 RESAMPLES = 10_000
 _SEED = 0
-"""Fixed: the same scores give the same interval."""
+"""Fixed, so that the same scores give the same interval."""
 OPENING_WORDS = 4
 
 
 def bootstrap_interval(differences: Mapping[str, Sequence[float]]) -> tuple[float, float]:
-    """95 % interval of the mean over all prompts of all strata; `differences` holds one a prompt, by domain.
-    Raises ValueError where there is none.
+    """Returns the 95 % interval of the mean over all prompts. `differences`: domain -> one difference per prompt.
+    Raises ValueError if there is none.
     """
     strata = [np.asarray(values, dtype=np.float64) for _, values in sorted(differences.items()) if len(values)]
     if not strata:
@@ -34,7 +35,7 @@ def bootstrap_interval(differences: Mapping[str, Sequence[float]]) -> tuple[floa
 
 
 def percentiles(values: Sequence[int]) -> dict[str, float | None]:
-    """p50, p99 and max of what was observed (nearest rank, so that each is a real staleness)."""
+    """Returns p50, p99 and max of the values, by nearest rank, so that each is a value that occurred."""
     if not values:
         return {"p50": None, "p99": None, "max": None}
     p50, p99 = np.percentile(values, [50, 99], method="inverted_cdf")
@@ -42,7 +43,7 @@ def percentiles(values: Sequence[int]) -> dict[str, float | None]:
 
 
 def running_mean(values: Sequence[float], window: int) -> list[float]:
-    """Mean of the last `window` values at each place; shorter at the beginning."""
+    """Returns the mean of the last `window` values at each position, or of all so far at the beginning."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     return [
         float((sums[end] - sums[max(0, end - window)]) / (end - max(0, end - window)))
@@ -51,7 +52,9 @@ def running_mean(values: Sequence[float], window: int) -> list[float]:
 
 
 def opening_share(texts: Sequence[str]) -> float:
-    """Share of the most common first four words, among texts that have four; a template shows as a large share."""
+    """Returns the fraction of texts that begin with the most common first four words, among texts of at least four
+    words. A template shows as a large fraction.
+    """
     openings = Counter(
         tuple(words[:OPENING_WORDS]) for text in texts if len(words := text.lower().split()) >= OPENING_WORDS
     )
@@ -59,6 +62,6 @@ def opening_share(texts: Sequence[str]) -> float:
 
 
 def distinct_2(texts: Sequence[str]) -> float:
-    """Different word pairs by all word pairs (Li et al., 1510.03055)."""
+    """Returns distinct word pairs over all word pairs (Li et al., arXiv 1510.03055)."""
     pairs = Counter(pair for text in texts for pair in pairwise(text.lower().split()))
     return len(pairs) / pairs.total() if pairs else 0.0

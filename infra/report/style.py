@@ -1,4 +1,4 @@
-"""How the project's pictures look: colours, thin grids, no frames; PNG bytes drawn off screen."""
+"""The look of the project's pictures: colours, thin grids, no frames; drawn off screen as PNG bytes."""
 
 import io
 

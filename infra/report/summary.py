@@ -1,6 +1,6 @@
-"""`summary.json`: a run in numbers, from what was collected. Pure.
+"""`summary.json`: a run in numbers, from the collected record. Pure.
 
-Invariant: a difference is only ever taken over prompts that were measured on both sides.
+Invariant: a difference is taken only over prompts that were measured on both sides.
 """
 
 from collections import Counter, defaultdict
@@ -23,23 +23,23 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What the command knows and Postgres does not."""
+    """Facts that only the command knows, and Postgres does not."""
 
     wall_seconds: float
     prepare_seconds: float
     broker: str
     seed: int
     restarts: Mapping[str, int] = field(default_factory=dict)
-    """By service."""
+    """Service -> number of restarts."""
     base_scores: Mapping[str, float] = field(default_factory=dict)
-    """Prompt id -> mean score of the model as shipped; empty where it was not measured."""
+    """Prompt id -> mean score of the base model; empty if it was not measured."""
     prepare_report: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
 
 
 def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: RunFacts) -> dict[str, Any]:
-    """The content of summary.json. `learner_tokens_per_second` counts all tokens that went through the learner, its
-    `response` namesake those that were trained on, both over the seconds of training.
+    """Returns the content of summary.json. `learner_tokens_per_second` counts all tokens that the learner processed,
+    and `learner_response_tokens_per_second` those that it trained on, both over the seconds of training.
     """
     phases = phase_seconds(record, facts.prepare_seconds)
     train_seconds = phases["train"]
@@ -61,11 +61,11 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         ),
         "wall_seconds": round(facts.wall_seconds, 1),
         "phase_seconds": {name: round(seconds, 1) for name, seconds in phases.items()},
-        "learner_tokens_per_second": _rate(increase(history, "learner_tokens"), train_seconds),
-        "learner_response_tokens_per_second": _rate(
+        "learner_tokens_per_second": _rate_per_second(increase(history, "learner_tokens"), train_seconds),
+        "learner_response_tokens_per_second": _rate_per_second(
             sum(response.tokens for response in trained if response.outcome == "trained"), train_seconds
         ),
-        "rollouts_per_second": _rate(len(trained), train_seconds),
+        "rollouts_per_second": _rate_per_second(len(trained), train_seconds),
         "restarts": sum(facts.restarts.values()),
         "restarts_by_service": dict(facts.restarts),
         "calibration": [asdict(row) | rates(row) for row in record.calibration],
@@ -77,7 +77,7 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
 
 
 def heldout(responses: Sequence[Response], base: Mapping[str, float]) -> dict[str, Any]:
-    """`overall` and `by_domain`, each {base, before, after, delta, delta_ci95, prompts}."""
+    """Returns `overall` and `by_domain`, each {base, before, after, delta, delta_ci95, prompts}."""
     before, after = prompt_scores(responses, BEFORE), prompt_scores(responses, AFTER)
     domains: dict[str, list[str]] = defaultdict(list)
     for response in responses:
@@ -92,7 +92,7 @@ def heldout(responses: Sequence[Response], base: Mapping[str, float]) -> dict[st
 
 
 def prompt_scores(responses: Sequence[Response], label: str) -> Scores:
-    """Mean over the samples that have a score."""
+    """Returns each prompt's mean over those of its samples that have a score."""
     scores: dict[str, list[float]] = defaultdict(list)
     for response in responses:
         if response.label == label and response.score is not None:
@@ -101,15 +101,15 @@ def prompt_scores(responses: Sequence[Response], label: str) -> Scores:
 
 
 def phase_seconds(record: RunRecord, prepare_seconds: float) -> dict[str, float]:
-    """prepare, evaluate (all held-out measurements), assess (Pre-PPO), train."""
+    """Returns the seconds of prepare, evaluate (all held-out measurements), assess (Pre-PPO) and train."""
     return {
         "prepare": prepare_seconds,
         "evaluate": sum(
-            _span([group for group in record.groups if group.purpose == "eval" and group.label == label])
+            _span_seconds([group for group in record.groups if group.purpose == "eval" and group.label == label])
             for label in {group.label for group in record.groups if group.purpose == "eval"}
         ),
-        "assess": _span([group for group in record.groups if group.purpose == "assess"]),
-        "train": _span([group for group in record.groups if group.purpose == "train"], record.train_started_at),
+        "assess": _span_seconds([group for group in record.groups if group.purpose == "assess"]),
+        "train": _span_seconds([group for group in record.groups if group.purpose == "train"], record.train_started_at),
     }
 
 
@@ -123,10 +123,10 @@ def _comparison(
     }
     paired = [difference for values in differences.values() for difference in values]
     return {
-        "base": _mean([base[prompt] for prompt in prompts if prompt in base]),
-        "before": _mean([before[prompt] for prompt in prompts if prompt in before]),
-        "after": _mean([after[prompt] for prompt in prompts if prompt in after]),
-        "delta": _mean(paired),
+        "base": _rounded_mean([base[prompt] for prompt in prompts if prompt in base]),
+        "before": _rounded_mean([before[prompt] for prompt in prompts if prompt in before]),
+        "after": _rounded_mean([after[prompt] for prompt in prompts if prompt in after]),
+        "delta": _rounded_mean(paired),
         "delta_ci95": [round(bound, 4) for bound in bootstrap_interval(differences)] if paired else None,
         "prompts": len(paired),
     }
@@ -150,8 +150,8 @@ def _by_purpose(groups: Sequence[GroupRow]) -> dict[str, dict[str, int]]:
     }
 
 
-def _span(groups: Sequence[GroupRow], started: datetime | None = None) -> float:
-    """From the first dispatch, or `started`, to the last closing."""
+def _span_seconds(groups: Sequence[GroupRow], started: datetime | None = None) -> float:
+    """Returns the seconds from the first dispatch, or from `started`, to the last closing."""
     closings = [group.closed_at for group in groups if group.closed_at is not None]
     if not closings:
         return 0.0
@@ -159,9 +159,9 @@ def _span(groups: Sequence[GroupRow], started: datetime | None = None) -> float:
     return max(0.0, (max(closings) - start).total_seconds())
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _rounded_mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 4) if values else None
 
 
-def _rate(count: float, seconds: float) -> float | None:
+def _rate_per_second(count: float, seconds: float) -> float | None:
     return round(count / seconds, 2) if seconds > 0 else None
