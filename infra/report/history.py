@@ -42,14 +42,14 @@ _BY_LABEL = {
 }
 
 
-def row(snapshot: Scrape, started: float, phase: str) -> dict[str, Any]:
+def row(scrape: Scrape, started: float, phase: str) -> dict[str, Any]:
     """Returns the values of a scrape that are kept. `started`: Unix seconds of the run's start."""
     return (
-        {"seconds": round(snapshot.at - started, 1), "phase": phase}
-        | {name: snapshot.largest(metric) for name, metric in _GAUGES.items()}
-        | {name: snapshot.total(metric) for name, metric in _COUNTERS.items()}
-        | {name: snapshot.total(_LEARNER_TOKENS, kind=kind) for name, kind in _LEARNER_KINDS.items()}
-        | {name: snapshot.by(metric, label) for name, (metric, label) in _BY_LABEL.items()}
+        {"seconds": round(scrape.at - started, 1), "phase": phase}
+        | {name: scrape.largest(metric) for name, metric in _GAUGES.items()}
+        | {name: scrape.total(metric) for name, metric in _COUNTERS.items()}
+        | {name: scrape.total(_LEARNER_TOKENS, kind=kind) for name, kind in _LEARNER_KINDS.items()}
+        | {name: scrape.by(metric, label) for name, (metric, label) in _BY_LABEL.items()}
     )
 
 

@@ -1,4 +1,4 @@
-"""What the live screen reads from Postgres every few seconds: four small queries. Read only."""
+"""Reads what the live screen shows of a run from Postgres, every few seconds: four small queries, read only."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,17 +15,17 @@ _OPEN = "open"
 class RunFactsNow:
     phase: str = "starting"
     outcomes: dict[str, int] = field(default_factory=dict)
-    """Groups by outcome, `open` for those in flight."""
+    """Outcome -> groups; `open` are those in flight."""
     reasons: dict[str, int] = field(default_factory=dict)
-    """Filtered groups by reason."""
+    """Reason -> filtered groups."""
     staleness: dict[int, int] = field(default_factory=dict)
-    """Trained groups by staleness in versions."""
+    """Staleness in versions -> trained groups."""
     heldout: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Label -> domain -> mean, labels in the order they were measured."""
+    """Label -> domain -> mean score, with the labels in the order of measurement."""
 
 
 def read(engine: Engine, run_id: str) -> RunFactsNow:
-    """Raises SQLAlchemyError where the database does not answer."""
+    """Raises SQLAlchemyError if the database does not answer."""
     with Session(engine) as session:
         phase = session.scalar(select(Run.phase).where(Run.id == run_id))
         outcomes: Counter[str] = Counter()

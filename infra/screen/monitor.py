@@ -1,6 +1,6 @@
-"""Watches a run: scrapes, keeps the time series, and shows it live or as plain lines.
+"""Watches a run: scrapes its processes, keeps the time series, and shows the run as a live screen or as plain lines.
 
-Invariant: watching never ends a run. A database or a process that does not answer leaves the last values standing.
+Invariant: watching never ends a run. If the database or a process does not answer, its last values stay on the screen.
 """
 
 import contextlib
@@ -21,16 +21,17 @@ from infra.scrape import Scrape, Scraper
 from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
-from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
+from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, token_rates, topic_rows
 
 TICK_SECONDS = 2.0
-"""Scraping seven processes costs some 20 ms; every two seconds that is one hundredth of a core."""
+"""Scraping seven processes takes about 20 ms: at this interval, one hundredth of a core."""
 PLAIN_SECONDS = 10.0
+"""Interval of the plain lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The run that is watched; `started`: Unix seconds."""
+    """The run to watch. `started`: Unix seconds."""
 
     run_id: str
     prefix: str
@@ -39,7 +40,7 @@ class Watched:
 
 
 class Monitor:
-    """`tick` every TICK_SECONDS. `keep` writes the time series; None leaves them."""
+    """Call `tick` every TICK_SECONDS. `keep` writes the time series, if given; `live` None decides by the terminal."""
 
     def __init__(
         self, run: Watched, engine: Engine, *, keep: history.HistoryWriter | None = None, live: bool | None = None
@@ -66,16 +67,16 @@ class Monitor:
         self._scraper.close()
 
     def tick(self, services: Sequence[ServiceLine]) -> View:
-        """Raises OSError where the time series cannot be written."""
-        snapshot = self._scraper.scrape(
+        """Scrapes and shows the run once. Raises OSError if the time series cannot be written."""
+        now = self._scraper.scrape(
             {service.name: f"http://127.0.0.1:{service.metrics_port}/metrics" for service in services}
         )
-        with contextlib.suppress(SQLAlchemyError):  # the supervisor says where the database is gone
+        with contextlib.suppress(SQLAlchemyError):  # the supervisor reports a database that is gone
             self._facts = run_facts.read(self._engine, self._run.run_id)
-        view = self._view(services, snapshot)
+        view = self._view(services, now)
         if self._keep is not None:
-            self._keep.append(history.row(snapshot, self._run.started, self._facts.phase))
-        self._before = snapshot
+            self._keep.append(history.row(now, self._run.started, self._facts.phase))
+        self._before = now
         self._show(view)
         return view
 
@@ -114,5 +115,5 @@ def _process_row(service: ServiceLine, now: Scrape, before: Scrape, facts: RunFa
         restarts=service.restarts,
         cpu_cores=service.cpu_cores,
         memory_bytes=service.memory_bytes,
-        doing=doing(service.name, now, before, facts) if service.pid else "",
+        activity=activity(service.name, now, before, facts) if service.pid else "",
     )

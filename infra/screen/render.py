@@ -1,4 +1,4 @@
-"""A view as a rich screen, and as one plain line."""
+"""Renders a view as a rich screen, and as one plain line."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,13 @@ from infra.screen.view import View
 
 _MIB = 2**20
 _STATE_STYLES = {"running": "green", "waiting": "yellow", "stopped": "dim"}
+_PHASES = {
+    "eval_before": "evaluation before training",
+    "preppo": "Pre-PPO prompt selection",
+    "train": "training",
+    "drain": "waiting for groups in flight",
+    "eval_after": "evaluation after training",
+}
 _OUTCOME_STYLES = {
     "trained": "green",
     "filtered": "bright_black",
@@ -29,14 +36,19 @@ def screen(view: View) -> RenderableType:
 
 
 def line(view: View) -> str:
-    """For a log: everything that matters in one line."""
-    outcomes = " ".join(f"{name}={count}" for name, count in sorted(view.outcomes.items())) or "no groups yet"
-    rewards = " ".join(f"{row.domain}={row.reward:.2f}" for row in view.domains if row.reward is not None)
+    """Returns the view as one line for a log."""
+    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(view.outcomes.items())) or "none yet"
+    rewards = ", ".join(f"{row.domain} {row.reward:.2f}" for row in view.domains if row.reward is not None)
     restarts = sum(row.restarts for row in view.processes)
     return (
-        f"{clock(view.elapsed)} {view.phase} version={view.version} {outcomes} | reward {rewards or '-'} | "
-        f"generated {view.generated_rate:.0f} tok/s, trained {view.trained_rate:.0f} tok/s | restarts {restarts}"
+        f"{clock(view.elapsed)} {phase_text(view.phase)} | version {view.version} | groups: {outcomes} | "
+        f"reward: {rewards or '-'} | generated {view.generated_rate:.0f} tok/s, "
+        f"trained {view.trained_rate:.0f} tok/s | restarts {restarts}"
     )
+
+
+def phase_text(phase: str) -> str:
+    return _PHASES.get(phase, phase)
 
 
 def clock(seconds: float) -> str:
@@ -48,9 +60,9 @@ def _header(view: View) -> Text:
     return Text.assemble(
         ("Rewardstream ", "bold"),
         f"run {view.run_id}  ",
-        (view.phase.replace("_", " "), "bold cyan"),
-        f"  {clock(view.elapsed)}  version {view.version}  ",
-        f"generated {view.generated_rate:.0f} tok/s  trained {view.trained_rate:.0f} tok/s\n",
+        (phase_text(view.phase), "bold cyan"),
+        f"  {clock(view.elapsed)}  policy version {view.version}  ",
+        f"generated {view.generated_rate:.0f} tok/s, trained on {view.trained_rate:.0f} tok/s\n",
         (f"broker: {view.broker}", "dim"),
     )
 
@@ -60,7 +72,7 @@ def _panel(title: str, table: RenderableType) -> Panel:
 
 
 def _table(*columns: str, left: int = 1) -> Table:
-    """The first `left` columns are text, the others numbers."""
+    """The first `left` columns are aligned to the left, as text; the others to the right, as numbers."""
     table = Table(box=None, header_style="bright_black", padding=(0, 1, 0, 0))
     for place, name in enumerate(columns):
         table.add_column(name, justify="left" if place < left else "right", no_wrap=True)
@@ -69,8 +81,9 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 def _processes(view: View) -> Table:
     table = Table(box=None, header_style="bright_black", padding=(0, 1, 0, 0))
-    for name in ("", "state", "pid", "cpu", "MiB", "died", "doing"):
-        table.add_column(name, justify="right" if name in ("pid", "cpu", "MiB", "died") else "left", no_wrap=True)
+    for name in ("", "state", "pid", "cores", "MiB", "restarts", "activity"):
+        numeric = name in ("pid", "cores", "MiB", "restarts")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in view.processes:
         table.add_row(
             row.name,
@@ -79,13 +92,13 @@ def _processes(view: View) -> Table:
             f"{row.cpu_cores:.2f}",
             f"{row.memory_bytes / _MIB:.0f}",
             Text(str(row.restarts), "yellow" if row.restarts else "dim"),
-            row.doing,
+            row.activity,
         )
     return table
 
 
 def _topics(view: View) -> Table:
-    table = _table("topic", "read by", "per s", "lag", left=2)
+    table = _table("topic", "read by", "records/s", "lag", left=2)
     for row in view.topics:
         lag = "-" if row.lag is None else f"{row.lag:.0f}"
         table.add_row(row.topic, row.stage, f"{row.rate:.1f}", lag)
@@ -94,7 +107,7 @@ def _topics(view: View) -> Table:
 
 def _domains(view: View) -> Table:
     labels = list(dict.fromkeys(label for row in view.domains for label in row.heldout))
-    table = _table("domain", "reward", *(f"held out {label}" for label in labels))
+    table = _table("domain", "reward", *(f"held-out {label}" for label in labels))
     for row in view.domains:
         scores = (f"{row.heldout[label]:.3f}" if label in row.heldout else "" for label in labels)
         table.add_row(row.domain, "" if row.reward is None else f"{row.reward:.2f}", *scores)
@@ -103,14 +116,17 @@ def _domains(view: View) -> Table:
 
 def _groups(view: View) -> RenderableType:
     counts = Text("  ").join(
-        Text(f"{name} {count}", _OUTCOME_STYLES.get(name, "")) for name, count in sorted(view.outcomes.items())
+        Text(f"{count} {name}", _OUTCOME_STYLES.get(name, "")) for name, count in sorted(view.outcomes.items())
     )
-    reasons = ", ".join(f"{name} {count}" for name, count in sorted(view.reasons.items()))
+    reasons = ", ".join(f"{count} {name}" for name, count in sorted(view.reasons.items()))
     return Group(
-        counts, Text(f"filtered: {reasons or '-'}", "dim"), Text(f"staleness: {_staleness(view.staleness)}", "dim")
+        counts,
+        Text(f"filtered because of: {reasons or '-'}", "dim"),
+        Text(f"staleness of trained groups: {_staleness(view.staleness)}", "dim"),
     )
 
 
 def _staleness(staleness: Mapping[int, int]) -> str:
     total = sum(staleness.values())
-    return "  ".join(f"{age}: {count / total:.0%}" for age, count in sorted(staleness.items())) if total else "-"
+    ages = (f"{count / total:.0%} at {age}" for age, count in sorted(staleness.items()))
+    return f"{', '.join(ages)} (versions)" if total else "-"

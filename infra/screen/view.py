@@ -1,4 +1,4 @@
-"""What the screen says, from two snapshots and the run's facts. Pure: no clock, no terminal, no query."""
+"""The screen's content, from two scrapes and the run's facts. Pure: no clock, no terminal, no query."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,28 +15,28 @@ class ProcessRow:
     restarts: int
     cpu_cores: float
     memory_bytes: int
-    doing: str = ""
+    activity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
     topic: str
     stage: str
-    """Who reads it."""
+    """The stage that reads the topic."""
     records: float
     rate: float
-    """Records a second since the snapshot before."""
+    """Records per second since the previous scrape."""
     lag: float | None
-    """Records not yet read; None where the stage does not say."""
+    """Records not yet read; None if the stage does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DomainRow:
     domain: str
     reward: float | None
-    """Mean training reward of the last steps."""
+    """Mean training reward over the latest steps."""
     heldout: dict[str, float]
-    """By label, in the order measured."""
+    """Label -> mean score, in the order of measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,9 @@ class View:
     phase: str
     version: int
     generated_rate: float
-    """Tokens a second."""
+    """Tokens per second."""
     trained_rate: float
+    """Tokens per second."""
     processes: Sequence[ProcessRow] = ()
     topics: Sequence[TopicRow] = ()
     domains: Sequence[DomainRow] = ()
@@ -58,17 +59,18 @@ class View:
 
 
 class Rewards:
-    """Running mean of each domain's reward over the last versions; single steps are noise."""
+    """Running mean of each domain's reward over the latest versions; single steps are too noisy."""
 
     def __init__(self, window: int = 8) -> None:
         self._window = window
         self._by_domain: dict[str, dict[int, float]] = {}
 
-    def update(self, snapshot: Scrape) -> dict[str, float]:
-        version = int(snapshot.largest("rewardstream_policy_version") or 0)
-        for domain, reward in snapshot.by("rewardstream_learner_reward", "domain").items():
+    def update(self, scrape: Scrape) -> dict[str, float]:
+        version = int(scrape.largest("rewardstream_policy_version") or 0)
+        for domain, reward in scrape.by("rewardstream_learner_reward", "domain").items():
             steps = self._by_domain.setdefault(domain, {})
-            if reward != next(reversed(steps.values()), None):  # a domain that is not in a step keeps its gauge
+            latest = next(reversed(steps.values()), None)
+            if reward != latest:  # the gauge of a domain that is not in a step does not change
                 steps[version] = reward
             while len(steps) > self._window:
                 del steps[next(iter(steps))]
@@ -76,7 +78,7 @@ class Rewards:
 
 
 def topic_rows(now: Scrape, before: Scrape, prefix: str) -> list[TopicRow]:
-    """One a topic and the stage that reads it."""
+    """Returns one row per topic and stage that reads it."""
     name = "rewardstream_messages_total"
     stages = now.by(name, "stage")
     rows = []
@@ -101,7 +103,7 @@ def domain_rows(rewards: Mapping[str, float], heldout: Mapping[str, Mapping[str,
 
 
 def token_rates(now: Scrape, before: Scrape) -> tuple[float, float]:
-    """(generated, trained on), tokens a second."""
+    """Returns (generated, trained on) in tokens per second."""
     seconds = now.at - before.at
     names = ("rewardstream_generated_tokens_total", "rewardstream_learner_tokens_total")
     labels: tuple[dict[str, str], ...] = ({}, {"kind": "target"})
@@ -112,10 +114,10 @@ def token_rates(now: Scrape, before: Scrape) -> tuple[float, float]:
     return generated, trained
 
 
-def doing(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
-    """What a process is at, in a few words."""
+def activity(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
+    """Describes in a few words what a process does."""
     if name in now.silent:
-        return "silent"
+        return "does not answer"
     generated, trained = token_rates(now, before)
     version = int(now.largest("rewardstream_policy_version") or 0)
     held = int(now.largest("rewardstream_engine_policy_version") or 0)
@@ -123,9 +125,9 @@ def doing(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
     entropy = now.largest("rewardstream_learner_entropy") or 0.0
     verdicts = _verdict_rate(name, now, before)
     texts = {
-        "selector": facts.phase.replace("_", " "),
-        "rollout": f"{running} running, {generated:.0f} tok/s, v{held}",
-        "learner": f"v{version}, {trained:.0f} tok/s, entropy {entropy:.2f}",
+        "selector": f"phase {facts.phase}",
+        "rollout": f"{running} responses, {generated:.0f} tok/s, version {held}",
+        "learner": f"version {version}, {trained:.0f} tok/s, entropy {entropy:.2f}",
         "rtv": f"{verdicts:.1f} verdicts/s",
         "genrm": f"{verdicts:.1f} verdicts/s",
     }
@@ -133,7 +135,7 @@ def doing(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
 
 
 def _verdict_rate(service: str, now: Scrape, before: Scrape) -> float:
-    """Each process serves its own counter."""
+    """Reads the process's own counter."""
     return _own_rate(service, "rewardstream_scorer_requests_total", now, before)
 
 
@@ -143,11 +145,11 @@ def _stage_rate(service: str, now: Scrape, before: Scrape) -> float:
 
 def _own_rate(service: str, name: str, now: Scrape, before: Scrape) -> float:
     after, earlier = (
-        Scrape(snapshot.at, {service: snapshot.services.get(service, {})}).total(name) for snapshot in (now, before)
+        Scrape(scrape.at, {service: scrape.services.get(service, {})}).total(name) for scrape in (now, before)
     )
     return _rate(after - earlier, now.at - before.at)
 
 
 def _rate(grown: float, seconds: float) -> float:
-    """0 for a counter that restarted."""
+    """Returns 0 for a counter that was reset by a restart."""
     return max(0.0, grown) / seconds if seconds > 0 else 0.0

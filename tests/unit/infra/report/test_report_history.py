@@ -22,7 +22,7 @@ python_info{version="3.11"} 1.0
 """
 
 
-def snapshot(text: str = TEXT, at: float = 100.0) -> Scrape:
+def scrape(text: str = TEXT, at: float = 100.0) -> Scrape:
     return Scrape(at, {"one": parse(text), "two": parse("rewardstream_policy_version 0.0\n")})
 
 
@@ -32,7 +32,7 @@ def test_only_own_metrics_without_buckets_are_kept() -> None:
 
 
 def test_counters_are_summed_and_the_largest_gauge_is_meant() -> None:
-    found = snapshot()
+    found = scrape()
     assert found.total("rewardstream_rollouts_total") == 7.0
     assert found.total("rewardstream_rollouts_total", domain="a") == 3.0
     assert found.largest("rewardstream_policy_version") == 5.0
@@ -41,7 +41,7 @@ def test_counters_are_summed_and_the_largest_gauge_is_meant() -> None:
 
 
 def test_rows_of_metrics_are_read_back(tmp_path: Path) -> None:
-    row = history.row(snapshot(), started=90.0, phase="train")
+    row = history.row(scrape(), started=90.0, phase="train")
     with history.HistoryWriter(tmp_path) as writer:
         writer.append(row)
     assert history.read(tmp_path) == [row]

@@ -1,4 +1,4 @@
-"""What the screen says, from snapshots."""
+"""The screen's content, from scrapes."""
 
 import io
 
@@ -7,7 +7,7 @@ from rich.console import Console
 from infra.scrape import Scrape, parse
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
-from infra.screen.view import ProcessRow, Rewards, View, doing, domain_rows, token_rates, topic_rows
+from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, token_rates, topic_rows
 
 BEFORE = """\
 rewardstream_messages_total{stage="rtv",topic="run.rtv.requests"} 10.0
@@ -25,38 +25,38 @@ rewardstream_learner_tokens_total{kind="computed"} 900.0
 """
 
 
-def snapshot(text: str, at: float, service: str = "rtv") -> Scrape:
+def scrape(text: str, at: float, service: str = "rtv") -> Scrape:
     return Scrape(at, {service: parse(text)})
 
 
 def test_topics_have_rates_and_lag_without_the_runs_prefix() -> None:
-    [row] = topic_rows(snapshot(NOW, 102), snapshot(BEFORE, 100), "run")
+    [row] = topic_rows(scrape(NOW, 102), scrape(BEFORE, 100), "run")
     assert (row.topic, row.stage, row.records, row.rate, row.lag) == ("rtv.requests", "rtv", 30.0, 10.0, 7.0)
 
 
 def test_token_rates_count_response_tokens_of_the_learner() -> None:
-    assert token_rates(snapshot(NOW, 102), snapshot(BEFORE, 100)) == (200.0, 5.0)
+    assert token_rates(scrape(NOW, 102), scrape(BEFORE, 100)) == (200.0, 5.0)
 
 
 def test_a_restarted_process_has_no_negative_rate() -> None:
-    assert token_rates(snapshot(BEFORE, 102), snapshot(NOW, 100)) == (0.0, 0.0)
+    assert token_rates(scrape(BEFORE, 102), scrape(NOW, 100)) == (0.0, 0.0)
 
 
 def test_a_scorer_says_its_own_verdicts() -> None:
-    assert doing("rtv", snapshot(NOW, 102), snapshot(BEFORE, 100), RunFactsNow()) == "2.0 verdicts/s"
-    assert doing("genrm", snapshot(NOW, 102), snapshot(BEFORE, 100), RunFactsNow()) == "0.0 verdicts/s"
+    assert activity("rtv", scrape(NOW, 102), scrape(BEFORE, 100), RunFactsNow()) == "2.0 verdicts/s"
+    assert activity("genrm", scrape(NOW, 102), scrape(BEFORE, 100), RunFactsNow()) == "0.0 verdicts/s"
 
 
 def test_a_process_that_does_not_answer_is_silent() -> None:
     now = Scrape(102, {"rtv": parse(NOW)}, frozenset({"rtv"}))
-    assert doing("rtv", now, snapshot(BEFORE, 100), RunFactsNow()) == "silent"
+    assert activity("rtv", now, scrape(BEFORE, 100), RunFactsNow()) == "does not answer"
 
 
 def test_rewards_are_a_mean_over_the_last_versions() -> None:
     rewards = Rewards(window=2)
     for version, reward in ((1, 0.0), (2, 0.5), (3, 1.0)):
         text = f'rewardstream_policy_version {version}\nrewardstream_learner_reward{{domain="a"}} {reward}\n'
-        means = rewards.update(snapshot(text, version))
+        means = rewards.update(scrape(text, version))
     assert means == {"a": 0.75}
 
 
@@ -78,7 +78,7 @@ def view() -> View:
         generated_rate=240.0,
         trained_rate=120.0,
         processes=[ProcessRow("learner", "running", 7, 2, 0.5, 2**30, "v3")],
-        topics=topic_rows(snapshot(NOW, 102), snapshot(BEFORE, 100), "run"),
+        topics=topic_rows(scrape(NOW, 102), scrape(BEFORE, 100), "run"),
         domains=domain_rows({"writing": 0.5}, {"before": {"writing": 0.25}}),
         outcomes={"trained": 8, "open": 2},
         reasons={"zero_variance": 1},
@@ -88,7 +88,7 @@ def view() -> View:
 
 def test_the_plain_line_holds_what_matters() -> None:
     assert line(view()) == (
-        "1:05 eval_before version=3 open=2 trained=8 | reward writing=0.50 | "
+        "1:05 evaluation before training | version 3 | groups: 2 open, 8 trained | reward: writing 0.50 | "
         "generated 240 tok/s, trained 120 tok/s | restarts 2"
     )
 
@@ -97,5 +97,14 @@ def test_the_screen_shows_every_part() -> None:
     console = Console(width=130, file=io.StringIO(), record=True)
     console.print(screen(view()))
     text = console.export_text()
-    for part in ("eval before", "1:05", "learner", "rtv.requests", "0.250", "trained 8", "zero_variance 1", "1: 75%"):
+    for part in (
+        "evaluation before training",
+        "1:05",
+        "learner",
+        "rtv.requests",
+        "0.250",
+        "8 trained",
+        "1 zero_variance",
+        "75% at 1",
+    ):
         assert part in text
