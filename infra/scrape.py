@@ -1,7 +1,7 @@
-"""What the processes say of themselves: their /metrics, parsed.
+"""The one reader of /metrics: parses the text format, and scrapes the processes of a run.
 
-Invariant: scraping never fails and never waits long. A process that does not answer keeps its last values, so that
-no counter falls but by a restart, and is named as silent.
+Invariant: scraping never fails and never waits long. A process that does not answer keeps its last values, so that a
+counter falls only if its process restarts, and is named as silent.
 """
 
 import time
@@ -13,7 +13,7 @@ from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
 
-_PREFIX = "rewardstream_"
+PREFIX = "rewardstream_"
 _TIMEOUT_SECONDS = 1.0
 """The endpoint answers in milliseconds; a process that holds the interpreter longer is shown as silent."""
 
@@ -31,11 +31,11 @@ class Scrape:
     silent: frozenset[str] = frozenset()
 
     def total(self, name: str, **labels: str) -> float:
-        """Sum over processes and over the labels that are not named: for counters."""
+        """Sum over processes and over the labels that are not named; for counters."""
         return sum(value for found, value in self._matching(name, labels))
 
     def largest(self, name: str, **labels: str) -> float | None:
-        """Every process serves every unlabelled gauge, at 0 where it does not move it: the largest is meant."""
+        """Largest value; for gauges. Every process serves every unlabelled gauge, at 0 if it never sets it."""
         return max((value for _, value in self._matching(name, labels)), default=None)
 
     def by(self, name: str, label: str, **labels: str) -> dict[str, float]:
@@ -56,9 +56,11 @@ class Scrape:
         ]
 
 
-def parse(text: str) -> Metrics:
-    """Samples of this project without histogram buckets, which nobody draws and which are most of the text."""
-    lines = [line for line in text.splitlines() if line.startswith(_PREFIX) and "_bucket{" not in line]
+def parse(text: str, prefix: str = PREFIX) -> Metrics:
+    """The samples whose name has the prefix, without histogram buckets: nothing shows those, and they are most of the
+    text. Raises ValueError if a line with the prefix is not in the text format.
+    """
+    lines = [line for line in text.splitlines() if line.startswith(prefix) and "_bucket{" not in line]
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families("\n".join(lines) + "\n")
@@ -68,7 +70,7 @@ def parse(text: str) -> Metrics:
 
 
 class Scraper:
-    """Scrapes the endpoints side by side; `endpoints` names them by service."""
+    """Scrapes all endpoints concurrently."""
 
     def __init__(self) -> None:
         self._last: dict[str, Metrics] = {}

@@ -3,18 +3,15 @@
 Invariant: one stack in the background for each folder of runs; `down` returns when nothing of it is left.
 """
 
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 import psutil
 
@@ -22,6 +19,7 @@ from infra.local.ports import LOOPBACK
 from infra.local.processes import LocalStackError, log_tail
 from infra.local.run_folder import write_settings
 from infra.local.state import ServiceLine, StackState, read_state
+from infra.scrape import Metrics, Scraper
 from infra.settings.tree import Settings
 
 DAEMON = (sys.executable, "-m", "infra.local.daemon")
@@ -29,10 +27,8 @@ _START_SECONDS = 90.0
 """Kafka's start on a loaded machine, a new database and its schema."""
 _STOP_SECONDS = 15.0
 """A stack stops within ten."""
-_SCRAPE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
-_SANDBOX = "rewardstream_sandbox_isolation{"
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_SANDBOX = "rewardstream_sandbox_isolation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +124,11 @@ def status(runs: Path) -> StackStatus | None:
     if state is None:
         return None
     running = state.process is not None
-    with ThreadPoolExecutor(max(1, len(state.services))) as pool:
-        answers = list(pool.map(_answer, state.services)) if running else [None] * len(state.services)
-    services = tuple(
-        ServiceHealth(service=service, healthy=answer is not None)
-        for service, answer in zip(state.services, answers, strict=True)
-    )
-    sandbox = next(filter(None, map(_sandbox, filter(None, answers))), "")
+    endpoints = {service.name: f"http://{LOOPBACK}:{service.metrics_port}/metrics" for service in state.services}
+    with closing(Scraper()) as scraper:
+        answers = scraper.scrape(endpoints if running else {}).services
+    services = tuple(ServiceHealth(service=service, healthy=service.name in answers) for service in state.services)
+    sandbox = next(filter(None, map(_sandbox_of, answers.values())), "")
     return StackStatus(state=state, running=running, services=services, sandbox=sandbox)
 
 
@@ -158,21 +152,11 @@ def reload(runs: Path, name: str) -> int:
     return int(process.pid)
 
 
-def _answer(service: ServiceLine) -> str | None:
-    """Its metrics; None where it does not answer."""
-    try:
-        with urlopen(f"http://{LOOPBACK}:{service.metrics_port}/metrics", timeout=_SCRAPE_SECONDS) as answer:
-            text: bytes = answer.read()
-            return text.decode() if answer.status == 200 else None
-    except (OSError, HTTPException, UnicodeDecodeError):
-        return None
-
-
-def _sandbox(metrics: str) -> str:
-    """Empty where the service has none."""
-    for line in metrics.splitlines():
-        if line.startswith(_SANDBOX):
-            labels: dict[str, str] = dict(_LABEL.findall(line))
+def _sandbox_of(metrics: Metrics) -> str:
+    """Empty if the service runs no programs."""
+    for name, found in metrics:
+        if name == _SANDBOX:
+            labels = dict(found)
             missing = labels["missing"]
             return labels["name"] + (f", without isolation of {missing}" if missing else "")
     return ""

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from prometheus_client.parser import text_string_to_metric_families
+from infra.scrape import parse
 
-_QUERIES, _HITS = "vllm:prefix_cache_queries", "vllm:prefix_cache_hits"
+_PREFIX = "vllm:prefix_cache_"
+_QUERIES, _HITS = f"{_PREFIX}queries_total", f"{_PREFIX}hits_total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +18,12 @@ class CacheTokens:
 
 def cache_tokens(text: str) -> CacheTokens | None:
     """From the text format; None where the counters are not there, or it is another format."""
-    totals = dict.fromkeys((_QUERIES, _HITS), 0.0)
-    seen: set[str] = set()
     try:
-        for family in text_string_to_metric_families(text):
-            if family.name in totals:
-                seen.add(family.name)
-                totals[family.name] += sum(one.value for one in family.samples if one.name.endswith("_total"))
+        samples = parse(text, _PREFIX)
     except ValueError:
         return None
-    return CacheTokens(totals[_QUERIES], totals[_HITS]) if len(seen) == len(totals) else None
+    asked, found = ([value for (name, _), value in samples.items() if name == total] for total in (_QUERIES, _HITS))
+    return CacheTokens(sum(asked), sum(found)) if asked and found else None
 
 
 def hit_rate(before: CacheTokens | None, now: CacheTokens) -> float | None:
