@@ -21,7 +21,7 @@ from infra.settings.load import load, settings_json
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
-    from infra.local.processes import Child
+    from infra.local.processes import ChildProcess
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0
@@ -56,7 +56,7 @@ def prepare_apart(settings: Settings) -> PreparedFiles:
         log = root / LOG_NAME
         log.write_text("", encoding="utf-8")
         argv = [sys.executable, "-m", "infra.cli.prepare_process", str(settings_file), str(result_file)]
-        child: Child | None = None
+        child: ChildProcess | None = None
         code = 0
         try:
             with held():

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from infra.local.interrupts import held
 from infra.local.kafka_server import KafkaServer
 from infra.local.ports import LOOPBACK, claim_port
-from infra.local.processes import Child, LocalStackError, spawn
+from infra.local.processes import ChildProcess, LocalStackError, spawn
 from infra.settings.tree import BrokerKind, BrokerSettings
 from streams.clients.connect import BrokerUnavailableError, make_admin
 
@@ -91,7 +91,7 @@ class EmbeddedBroker:
         self.bootstrap = ""
         self._log = log_file
         self._port = port
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
 
     def start(self) -> None:
         port = claim_port(self._port, "the embedded broker")
@@ -124,7 +124,7 @@ class LocalKafka:
         self.bootstrap = ""
         self._server = KafkaServer(home, folder, log_file, max_message_bytes)
         self._port = port
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
 
     def start(self) -> None:
         self._port = claim_port(self._port, "Kafka")
@@ -186,7 +186,7 @@ def probe(bootstrap: str) -> str | None:
     return None
 
 
-def _await_child(broker: Broker, child: Child, timeout: float) -> None:
+def _await_child(broker: Broker, child: ChildProcess, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while (reason := probe(broker.bootstrap)) is not None:
         if child.alive and time.monotonic() < deadline:

@@ -16,7 +16,7 @@ from infra.local.interrupts import interrupt_once
 from infra.local.service_commands import CommandTable, service_specs
 from infra.local.stack import Stack
 from infra.local.state import ServiceLine, StackState, write_state
-from infra.local.supervisor import Outcome, RunEnd, ServiceState
+from infra.local.supervisor import RunEnd, RunOutcome, ServiceState
 from infra.settings.load import load
 from infra.settings.tree import Settings
 
@@ -39,7 +39,7 @@ def run(settings: Settings, commands: CommandTable = service_specs) -> int:
             end = supervisor.stop()
         log.info("%s", end.message)
         _report(runs, describe(stack, supervisor.snapshot(), end))
-    return 0 if end.outcome is Outcome.STOPPED else end.exit_code
+    return 0 if end.outcome is RunOutcome.STOPPED else end.exit_code
 
 
 def _report(runs: Path, state: StackState) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infra.local.folder_lock import FolderLock
 from infra.local.ports import LOOPBACK, free_port
-from infra.local.processes import Child, LocalStackError, run_to_end, spawn
+from infra.local.processes import ChildProcess, LocalStackError, run_to_end, spawn
 
 _FORMAT_SECONDS = 60
 """It takes two."""
@@ -50,7 +50,7 @@ class KafkaServer:
         self._max_message_bytes = max_message_bytes
         self._lock = FolderLock(self._folder, "Apache Kafka's data")
 
-    def launch(self, port: int) -> Child:
+    def launch(self, port: int) -> ChildProcess:
         """Start it; it listens on the loopback port. Raises LocalStackError."""
         java, classpath = find_java(), self._classpath()
         self._lock.acquire()

@@ -22,7 +22,7 @@ from infra.db.engine import DatabaseUnavailableError, connect, parse_url
 from infra.files.folders import atomic_folder, remove_unfinished
 from infra.local.folder_lock import FolderLock
 from infra.local.interrupts import held
-from infra.local.processes import Child, LocalStackError, run_to_end, spawn
+from infra.local.processes import ChildProcess, LocalStackError, run_to_end, spawn
 from infra.settings.tree import DatabaseSettings
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class EmbeddedPostgres:
         self.url = ""
         self._log = log_file or self.folder.with_name(self.folder.name + ".log")
         self._lock = FolderLock(self.folder, "the embedded Postgres")
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._sockets = self.folder
         self._user, self._group = _identity()
 
@@ -185,7 +185,7 @@ class EmbeddedPostgres:
                 "move the folder away (a new one is made), or set database.url to a server that reads it"
             )
 
-    def _launch(self, sockets: Path) -> Child:
+    def _launch(self, sockets: Path) -> ChildProcess:
         argv = [_binary("postgres"), "-D", str(self.folder), "-k", str(sockets), "-h", ""]
         argv += ["-c", "unix_socket_permissions=0700", "-c", "log_checkpoints=off", "-c", "jit=off"]
         return spawn("postgres", argv, log=self._log, user=self._user, group=self._group, death_signal=signal.SIGINT)
@@ -198,7 +198,7 @@ class EmbeddedPostgres:
             os.chown(folder, self._user, self._group)
         return folder
 
-    def _connect(self, sockets: Path, child: Child) -> str:
+    def _connect(self, sockets: Path, child: ChildProcess) -> str:
         """Wait for the server, make the database, and give its URL."""
         deadline = time.monotonic() + _START_SECONDS
         while (reason := _make_database(sockets)) is not None:

@@ -34,7 +34,7 @@ class LocalStackError(RuntimeError):
 
 
 @dataclass
-class Child:
+class ChildProcess:
     """A started process, leader of its own session and process group."""
 
     name: str
@@ -92,7 +92,7 @@ def log_tail(path: Path, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:]) or f"({path} is empty)"
 
 
-def terminate(children: Sequence[Child], grace: float, number: signal.Signals = signal.SIGTERM) -> None:
+def terminate(children: Sequence[ChildProcess], grace: float, number: signal.Signals = signal.SIGTERM) -> None:
     """End processes in parallel, with all their descendants: the signal first, SIGKILL after `grace` seconds."""
     descendants = [process for child in children if child.alive for process in _descendants(child.pid)]
     for child in children:
@@ -117,7 +117,7 @@ def spawn(
     user: int | None = None,
     group: int | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
-) -> Child:
+) -> ChildProcess:
     """Start a program with its output appended to `log`; `death_signal` ends it when this process dies.
 
     `env` is laid over this process's environment; `user` and `group` are ids to run as. A caller that can be
@@ -145,7 +145,7 @@ def spawn(
 
     try:
         with held():
-            return Child(name=name, log=log, process=_SPAWNER.submit(start).result())
+            return ChildProcess(name=name, log=log, process=_SPAWNER.submit(start).result())
     except (FileNotFoundError, PermissionError) as error:
         raise LocalStackError(f"{name}: cannot start {argv[0]} ({error.strerror}: {error.filename})") from error
 
@@ -160,7 +160,7 @@ def run_to_end(
     group: int | None = None,
 ) -> None:
     """Run a program as `spawn` does and wait for it. Raises LocalStackError where it fails or takes too long."""
-    child: Child | None = None
+    child: ChildProcess | None = None
     try:
         with held():
             child = spawn(name, argv, log=log, user=user, group=group)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra.local import disk
 from infra.local.ports import free_port, port_is_free
-from infra.local.processes import Child, LocalStackError, log_tail, spawn, terminate
+from infra.local.processes import ChildProcess, LocalStackError, log_tail, spawn, terminate
 from infra.local.restarts import RestartPolicy, Restarts
 from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
@@ -46,7 +46,7 @@ class ServiceStatus(StrEnum):
     STOPPED = "stopped"
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -55,14 +55,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnd:
-    outcome: Outcome
+    outcome: RunOutcome
     message: str
 
     @property
     def exit_code(self) -> int:
-        return {Outcome.FINISHED: 0, Outcome.STOPPED: 130, Outcome.FAILED: 1, Outcome.DISK_FULL: disk.EXIT_CODE}[
-            self.outcome
-        ]
+        return {
+            RunOutcome.FINISHED: 0,
+            RunOutcome.STOPPED: 130,
+            RunOutcome.FAILED: 1,
+            RunOutcome.DISK_FULL: disk.EXIT_CODE,
+        }[self.outcome]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class _Service:
     spec: ServiceSpec
     restarts: Restarts
     port: int
-    child: Child | None = None
+    child: ChildProcess | None = None
     count: int = 0
     start_at: float = 0.0
     last_exit: int | None = None
@@ -183,9 +186,9 @@ class Supervisor:
             full = disk.is_full(self._folder) or (isinstance(error, OSError) and disk.is_disk_full(error))
             end = self._full() if full else _failed(f"the supervisor failed: {error}")
         finally:
-            finished = end is not None and end.outcome is Outcome.FINISHED
+            finished = end is not None and end.outcome is RunOutcome.FINISHED
             self._stop_services(_FINISHED_GRACE_SECONDS if finished else _GRACE_SECONDS)
-            self._end = end or RunEnd(outcome=Outcome.STOPPED, message="stopped on request")
+            self._end = end or RunEnd(outcome=RunOutcome.STOPPED, message="stopped on request")
             self._ended.set()
 
     def _step(self) -> RunEnd | None:
@@ -212,10 +215,10 @@ class Supervisor:
     def _log_of(self, service: _Service) -> Path:
         return self._folder / "logs" / f"{service.spec.name}.log"
 
-    def _died(self, service: _Service, child: Child, code: int) -> RunEnd | None:
+    def _died(self, service: _Service, child: ChildProcess, code: int) -> RunEnd | None:
         name, service.child, service.last_exit = service.spec.name, None, code
         if name == Service.SELECTOR and code == 0 and self._finished():
-            return RunEnd(outcome=Outcome.FINISHED, message="the run is finished")
+            return RunEnd(outcome=RunOutcome.FINISHED, message="the run is finished")
         if code == disk.EXIT_CODE:
             return self._full()
         if code == _MISCONFIGURED:
@@ -262,7 +265,7 @@ class Supervisor:
         return _failed(f"{name} {why}: the run ends; the end of {path}:\n{log_tail(path)}")
 
     def _full(self) -> RunEnd:
-        return RunEnd(outcome=Outcome.DISK_FULL, message=disk.explain(self._folder))
+        return RunEnd(outcome=RunOutcome.DISK_FULL, message=disk.explain(self._folder))
 
     def _stop_services(self, grace: float) -> None:
         """The selector first, so that nothing new is dispatched; then all others together."""
@@ -276,4 +279,4 @@ def describe_exit(code: int) -> str:
 
 
 def _failed(message: str) -> RunEnd:
-    return RunEnd(outcome=Outcome.FAILED, message=message)
+    return RunEnd(outcome=RunOutcome.FAILED, message=message)

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from infra.settings.section import Fraction, Seconds, Section, Threads, Unit
+from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
 
-class GenRMSettings(Section):
+class GenRMSettings(SettingsSection):
     """The generative judge (GenRM): its model, its prompt, and how its reliability is watched."""
 
     backend: Literal["hf", "openai"] = "hf"
@@ -32,7 +32,7 @@ class GenRMSettings(Section):
     api: Literal["auto", "completions", "chat"] = "auto"
     """Which API of the server is called. `completions` sends the prompt as it is, `chat` puts it into the model's chat
     template; `auto` takes /completions if the server has it."""
-    connections: Annotated[int, Field(ge=1), Unit("requests")] = 16
+    connections: Annotated[int, Field(ge=1), NumberUnit("requests")] = 16
     """Requests in flight to the server. With /completions each holds 16 prompts, and 16 times 16 is vLLM's own batch of
     256."""
 
@@ -46,32 +46,32 @@ class GenRMSettings(Section):
     """Presentation orders of candidate and reference, if there is a reference. `both` judges each order and averages,
     at twice the cost: a preference for a position cancels out, and its rate is exported. `auto` is both in the rubric
     form and one in the short form."""
-    references: Annotated[int, Field(ge=1), Unit("references")] = 1
+    references: Annotated[int, Field(ge=1), NumberUnit("references")] = 1
     """Best-of-N references to judge against, best first; the score is the average over them, and the cost grows with
     their number."""
     rubrics: dict[str, str] = {}
     """Rules for the judge by domain, in addition to the general ones: domain = "text"."""
     rubrics_path: Path | None = None
     """More rubrics: a TOML file of domain = "text", or a folder of DOMAIN.md or DOMAIN.txt. `rubrics` wins over it."""
-    response_characters: Annotated[int, Field(ge=512), Unit("characters")] = 32_000
+    response_characters: Annotated[int, Field(ge=512), NumberUnit("characters")] = 32_000
     """Longest question, reference and response (each) in the rubric form; 32,000 characters are about 8k tokens. A
     longer text loses its middle, and the judge is told so."""
-    votes: Annotated[int, Field(ge=0), Unit("votes")] = 0
+    votes: Annotated[int, Field(ge=0), NumberUnit("votes")] = 0
     """Verdicts to sample, each after written reasoning; the score is the fraction of YES among them. 0 reads the
     distribution of a single token instead, at a hundredth of the cost; votes are for judges that judge better after
     reasoning."""
-    vote_temperature: Annotated[float, Field(gt=0), Unit("temperature")] = 0.7
+    vote_temperature: Annotated[float, Field(gt=0), NumberUnit("temperature")] = 0.7
     """Sampling temperature of the votes. At 0 all votes would be the same."""
-    vote_tokens: Annotated[int, Field(ge=16), Unit("tokens")] = 1024
+    vote_tokens: Annotated[int, Field(ge=16), NumberUnit("tokens")] = 1024
     """Longest vote. A few sentences of reasoning take 200 tokens; a vote that is cut off has no verdict."""
 
-    batch: Annotated[int, Field(ge=1), Unit("rollouts")] = 32
+    batch: Annotated[int, Field(ge=1), NumberUnit("rollouts")] = 32
     """Largest number of rollouts that are judged and acknowledged together."""
     max_batch_wait_seconds: Seconds = 0.1
     """Longest wait for a batch to fill; short compared with the seconds that a batch takes."""
     timeout_seconds: Seconds = 60.0
     """Time limit of one whole batch, not of each request. Rollouts without a verdict by then are asked again."""
-    attempts: Annotated[int, Field(ge=1), Unit("attempts")] = 5
+    attempts: Annotated[int, Field(ge=1), NumberUnit("attempts")] = 5
     """Attempts for a request that fails by itself, before its rollout ends as infra_error. During an outage of the
     whole judge the batch waits instead."""
     backoff_seconds: Seconds = 0.5
@@ -80,12 +80,12 @@ class GenRMSettings(Section):
     uncovered_mass_alarm: Fraction = 0.5
     """If more than this probability is on tokens other than the verdicts, the verdict is suspicious; it is counted as
     such and still used."""
-    canary_every: Annotated[int, Field(ge=0), Unit("batches")] = 32
+    canary_every: Annotated[int, Field(ge=0), NumberUnit("batches")] = 32
     """Batches between two canary batches, which hold responses that are known to be wrong; 0 turns them off."""
     canary_alarm: Fraction = 0.01
     """If more than this fraction of the canaries is called right, the alarm rises. A policy that tries thousands of
     responses finds a judge that falls for one in a hundred."""
-    canary_window: Annotated[int, Field(ge=1), Unit("canaries")] = 1000
+    canary_window: Annotated[int, Field(ge=1), NumberUnit("canaries")] = 1000
     """Latest canaries over which that fraction is taken; at 1,000 the alarm needs more than ten."""
 
     @property

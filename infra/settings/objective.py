@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from infra.settings.section import Fraction, Section, Unit
+from infra.settings.section import Fraction, NumberUnit, SettingsSection
 
-Weight = Annotated[float, Field(ge=0), Unit("factor")]
-Bound = Annotated[float, Field(gt=0), Unit("ratio")]
+Weight = Annotated[float, Field(ge=0), NumberUnit("factor")]
+Bound = Annotated[float, Field(gt=0), NumberUnit("ratio")]
 
 
-class ObjectiveSettings(Section):
+class ObjectiveSettings(SettingsSection):
     """The policy's loss: PPO's ratio, the importance weight of old samples, the average over tokens, and bonuses."""
 
     proximal: Literal["recomputed", "behaviour"] = "recomputed"
@@ -31,18 +31,18 @@ class ObjectiveSettings(Section):
     (IMPALA 1802.01561, rho = c = 1)."""
     weight_cap: Bound = 2.0
     """Upper bound of a `truncated` weight; 2 is usual in TRL and verl."""
-    weight_low: Annotated[float, Field(ge=0), Unit("ratio")] = 0.5
+    weight_low: Annotated[float, Field(ge=0), NumberUnit("ratio")] = 0.5
     """Lower end of IcePop's range; 0.5 to 5 is the published one."""
     weight_high: Bound = 5.0
     """Upper end of IcePop's range."""
-    dual_clip: Annotated[float, Field(ge=0), Unit("ratio")] = 0.0
+    dual_clip: Annotated[float, Field(ge=0), NumberUnit("ratio")] = 0.0
     """Upper bound of the ratio if the advantage is negative (dual-clip PPO, 1912.09729, which takes 3); 0 turns it
     off."""
     average: Literal["token", "sequence", "constant"] = "token"
     """Average of the loss over a mini-batch. `token`: each token weighs the same (DAPO 2503.14476). `sequence`: each
     response weighs the same (GRPO 2402.03300). `constant`: the sum over tokens, divided by the number of responses
     times average_tokens, so that no length is favoured (Dr. GRPO 2503.20783)."""
-    average_tokens: Annotated[int, Field(ge=0), Unit("tokens")] = 0
+    average_tokens: Annotated[int, Field(ge=0), NumberUnit("tokens")] = 0
     """Divisor of average = 'constant'; usually the longest response that can be sampled."""
     entropy: Weight = 0.0
     """Weight of the entropy bonus, per nat of a token's entropy (PPO 1707.06347). Its gradient costs one more pass over
@@ -70,7 +70,7 @@ class ObjectiveSettings(Section):
         return self
 
 
-class KLSettings(Section):
+class KLSettings(SettingsSection):
     """Distance to a frozen reference policy. It holds one more model, 4 bytes per parameter, and runs it forward once
     per step.
     """
@@ -104,26 +104,26 @@ class KLSettings(Section):
         return self
 
 
-class OverlongSettings(Section):
+class OverlongSettings(SettingsSection):
     """Responses near or at their token limit (DAPO 2503.14476, section 3.4). The raw score is what is logged, measured
     and filtered by; shaping changes only what the learner aims at.
     """
 
-    penalty: Annotated[float, Field(ge=0), Unit("score")] = 0.0
+    penalty: Annotated[float, Field(ge=0), NumberUnit("score")] = 0.0
     """Taken from the score of a response at its limit; it grows linearly over the last penalty_share of the limit. DAPO
     has 1, for scores of -1 and 1. 0 turns it off."""
-    penalty_share: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 0.2
+    penalty_share: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 0.2
     """Fraction of the token limit over which the penalty grows; DAPO: 4,096 of 20,480 tokens."""
     mask: bool = False
     """Whether a response that the limit cut off carries no loss: what it would have been worth is not known. A group of
     nothing else is filtered."""
 
 
-class DivergenceGuardSettings(Section):
+class DivergenceGuardSettings(SettingsSection):
     """An update whose gradient is not finite is skipped, and its groups close as failed."""
 
-    skips_in_a_row: Annotated[int, Field(ge=1), Unit("updates")] = 3
+    skips_in_a_row: Annotated[int, Field(ge=1), NumberUnit("updates")] = 3
     """Consecutive skipped updates that end the run: one can be a bad sample, three are a broken model."""
-    keep_batches: Annotated[int, Field(ge=0), Unit("batches")] = 5
+    keep_batches: Annotated[int, Field(ge=0), NumberUnit("batches")] = 5
     """Skipped batches to keep, the first ones, as folders under bad-batches/ of the run; later ones are mostly the
     consequence of the first."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from infra.settings.section import Unit, choices_of, section_of
+from infra.settings.section import NumberUnit, choices_of, section_of
 from infra.settings.spellings import SPELLINGS
 from infra.settings.tree import Settings
 
@@ -33,7 +33,7 @@ class SettingReference:
     meaning: str
     """What it is, and why its default is what it is."""
     unit: str
-    """Unit of a number; empty for everything else."""
+    """NumberUnit of a number; empty for everything else."""
     default: Any
     """The default as a JSON value."""
     allowed: str
@@ -111,7 +111,7 @@ def _setting(path: str, info: FieldInfo) -> SettingReference:
     return SettingReference(
         path=path,
         meaning=_one_line(info.description or ""),
-        unit=next((item.name for item in info.metadata if isinstance(item, Unit)), ""),
+        unit=next((item.name for item in info.metadata if isinstance(item, NumberUnit)), ""),
         default=to_jsonable_python(info.default),
         allowed=_allowed(info.annotation, info.metadata),
     )

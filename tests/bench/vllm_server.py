@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from infra.local.processes import Child, spawn
+from infra.local.processes import ChildProcess, spawn
 
 MODEL = "judge"
 """The name under which the model is served."""
@@ -43,7 +43,7 @@ def serve_vllm(folder: Path, log: Path, *arguments: str) -> Iterator[str]:
         server.terminate(0.0, signal.SIGKILL)
 
 
-def _wait(server: Child, url: str) -> None:
+def _wait(server: ChildProcess, url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.alive:
         try:

@@ -23,13 +23,13 @@ LAST_SECONDS = 0.006
 
 def spawn_and_be_interrupted(delay: float) -> None:
     from infra.local.interrupts import held, interrupt_once
-    from infra.local.processes import Child, spawn
+    from infra.local.processes import ChildProcess, spawn
 
     def interrupt() -> None:
         time.sleep(delay)
         os.kill(os.getpid(), signal.SIGINT)
 
-    child: Child | None = None
+    child: ChildProcess | None = None
     with tempfile.TemporaryDirectory() as folder:
         try:
             with interrupt_once():

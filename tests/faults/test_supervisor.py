@@ -30,7 +30,7 @@ from infra.cli.errors import ExitCode
 from infra.local import broker, postgres
 from infra.local import supervisor as supervisor_module
 from infra.local.restarts import RestartPolicy
-from infra.local.supervisor import Foundation, Outcome, RunEnd, ServiceStatus, Supervisor
+from infra.local.supervisor import Foundation, RunEnd, RunOutcome, ServiceStatus, Supervisor
 
 QUICK = RestartPolicy(first_seconds=0.02, longest_seconds=0.1, short_lives=4)
 PATIENT = RestartPolicy(first_seconds=0.02, longest_seconds=0.1, short_lives=1000)
@@ -82,7 +82,7 @@ def test_a_service_that_was_asked_to_end_comes_back_too(supervise: Supervise, tm
 def test_a_service_that_keeps_dying_ends_the_run_with_its_log(supervise: Supervise, tmp_path: Path) -> None:
     supervisor = supervise({"router": IDLE, "learner": CRASH}, policy=QUICK)
     end = end_of(supervisor)
-    assert (end.outcome, end.exit_code) == (Outcome.FAILED, 1)
+    assert (end.outcome, end.exit_code) == (RunOutcome.FAILED, 1)
     assert end.message.startswith("learner keeps dying (exit code 1)")
     assert end.message.count("no luck") == QUICK.short_lives
     assert {state.status for state in supervisor.snapshot()} == {ServiceStatus.STOPPED}
@@ -112,7 +112,7 @@ def test_the_selectors_end_is_the_runs(supervise: Supervise, tmp_path: Path) -> 
     learner = tree_of(pid_of(tmp_path, "learner"))
     (tmp_path / "leave").touch()
     end = end_of(supervisor)
-    assert (end.outcome, end.exit_code) == (Outcome.FINISHED, 0)
+    assert (end.outcome, end.exit_code) == (RunOutcome.FINISHED, 0)
     assert survivors(learner) == []
 
 
@@ -125,7 +125,7 @@ def test_a_selector_that_was_only_asked_to_end_comes_back(supervise: Supervise, 
     assert pid_of(tmp_path, "selector") != first
     done.set()
     (tmp_path / "leave").touch()
-    assert end_of(supervisor).outcome is Outcome.FINISHED
+    assert end_of(supervisor).outcome is RunOutcome.FINISHED
 
 
 def test_stop_kills_the_stubborn_and_every_descendant(
@@ -136,7 +136,7 @@ def test_stop_kills_the_stubborn_and_every_descendant(
     processes = [one for name in ("selector", "rtv", "learner") for one in tree_of(pid_of(tmp_path, name))]
     assert len(processes) == 5
     end = supervisor.stop()
-    assert (end.outcome, end.exit_code) == (Outcome.STOPPED, 130)
+    assert (end.outcome, end.exit_code) == (RunOutcome.STOPPED, 130)
     assert survivors(processes) == []
 
 
@@ -184,7 +184,7 @@ def test_a_full_disk_ends_the_run_with_the_folders_name(small_disk: Path, tmp_pa
     supervisor = Supervisor([spec("learner", FILL, small_disk), spec("router", IDLE, tmp_path)], folder=small_disk)
     supervisor.start()
     end = end_of(supervisor)
-    assert (end.outcome, end.exit_code) == (Outcome.DISK_FULL, 74)
+    assert (end.outcome, end.exit_code) == (RunOutcome.DISK_FULL, 74)
     assert end.message.startswith(f"the disk under {small_disk} is full")
     assert supervisor.snapshot()[0].restarts == 0
 

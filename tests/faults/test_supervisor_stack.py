@@ -23,7 +23,7 @@ from infra.local.disk import DiskFullError
 from infra.local.postgres import ExternalPostgres
 from infra.local.processes import LocalStackError
 from infra.local.stack import Stack
-from infra.local.supervisor import Outcome
+from infra.local.supervisor import RunOutcome
 from infra.settings.load import load
 from infra.settings.tree import DatabaseSettings, Settings
 from streams.admin import list_topics
@@ -103,7 +103,7 @@ def test_the_embedded_brokers_death_ends_the_run(runs: Path) -> None:
         pid_of(stack.folder, "learner")
         os.kill(stack.broker._child.pid, signal.SIGKILL)
         end = wait_until(lambda: stack.wait(1), "the end of the run")
-    assert end.outcome is Outcome.FAILED
+    assert end.outcome is RunOutcome.FAILED
     assert end.message.startswith("broker died, and what it held is lost with it")
 
 
