@@ -263,7 +263,7 @@ class Learning(Section):
         unit="version",
         meaning="The newest policy version, in the learner and as the selector knows it.",
         healthy="Grows with each step.",
-        otherwise="Does not grow: see the alert LearnerStandsStill (infra/prometheus/alerts.yml), admission_slots and "
+        otherwise="Does not grow: see the alert LearnerStalled (infra/prometheus/alerts.yml), admission_slots and "
         "groups_closed.",
     )
     logger_failures_total = Scalar(
