@@ -49,10 +49,11 @@ class ChildProcess:
 
     def poll(self) -> int | None:
         """Exit code, negative for a signal; None while it runs. Once it ended, nothing of its group is left."""
-        if self.process.returncode is None and self.process.poll() is not None:
-            guardian.kill_group(self.pid, signal.SIGKILL)
-            _GUARD.forget(self.pid)
-        return self.process.returncode
+        with held():  # an interrupt that leaves Popen's own lock taken would hide the process's end for ever
+            if self.process.returncode is None and self.process.poll() is not None:
+                guardian.kill_group(self.pid, signal.SIGKILL)
+                _GUARD.forget(self.pid)
+            return self.process.returncode
 
     @property
     def alive(self) -> bool:
