@@ -40,7 +40,7 @@ class StageLoop(RunOnBroker):
 def rollout(number: int, text: str = RIGHT, **question: Any) -> Rollout:
     """Of a group of its own; `question`: what differs from a sum that math verifies."""
     asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
-    return messages.rollout(number, 0, run_id="r1", group_size=1, text=text, question=asked)
+    return messages.rollout(number, 0, run_id="r1", prompt_id="p", group_size=1, text=text, question=asked)
 
 
 def free_port() -> int:

@@ -105,5 +105,5 @@ def test_a_replica_that_joins_and_one_that_is_killed_lose_nothing(loop: StageLoo
 def test_a_stage_without_its_topics_says_so_and_ends(loop: StageLoop) -> None:
     topics = loop.settings.topics.model_copy(update={"prefix": "nobody"})
     loop.settings = loop.settings.model_copy(update={"topics": topics})
-    assert loop.start("router").wait(60) == ExitCode.UNREACHABLE
+    assert loop.start("router").wait(60) == ExitCode.FAILED
     assert "no topic nobody.prompts" in loop.log("router")
