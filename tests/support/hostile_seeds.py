@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.messages import Question
-from support.verifiers.instruction_cases import IFBENCH, IFEVAL, NEED_DATA, OWN
+from support.verifiers.instruction_cases import IFBENCH, IFEVAL, OWN
 from support.verifiers.mathematics_right import RIGHT
 from support.verifiers.mathematics_wrong import WRONG
 
@@ -48,12 +48,6 @@ class Seed:
 def seeds(verifiers: Iterable[str]) -> dict[str, list[Seed]]:
     """By verifier. Raises KeyError for a verifier without a seed: it needs a line here."""
     return {name: SEEDS[name] for name in verifiers}
-
-
-def can_be_right_without_data(seed: Seed) -> bool:
-    """False for instructions whose checker reads data that may be missing here: they may be infra_error."""
-    ids = seed.question.options.get("instruction_id_list", ())
-    return not any(name in NEED_DATA for name in ids)
 
 
 def _seeds(

@@ -157,7 +157,7 @@ IFBENCH: list[Case] = [
         "It is. The rain falls.",
         "The rain falls. It is.",
     ),
-    ("words:words_position", {"keyword": "rain"}, "The rain is rain.", "The rain is wet."),
+    ("words:words_position", {"keyword": "rain"}, "The rain is rain indeed.", "The rain is rain."),
     ("repeat:repeat_change", {"prompt_to_repeat": REQUEST}, "Sing a short poem about rain.", REQUEST),
     (
         "repeat:repeat_change",
@@ -187,13 +187,3 @@ OWN: list[Case] = [
     ("rewardstream:lowercase", {}, "rain falls.", "Rain falls."),
     ("rewardstream:uppercase", {}, "RAIN FALLS.", "Rain falls."),
 ]
-NEED_DATA = {
-    "length_constraints:number_sentences": "tokenizers/punkt",
-    "change_case:capital_word_frequency": "tokenizers/punkt_tab",
-    "ratio:stop_words": "corpora/stopwords",
-    "words:start_verb": "tokenizers/punkt_tab",
-    "words:keywords_specific_position": "tokenizers/punkt_tab",
-    "words:words_position": "tokenizers/punkt_tab",
-    "format:title_case": "tokenizers/punkt_tab",
-}
-"""NLTK's data, which no package carries: without it these checkers are infra_error, whatever the response."""

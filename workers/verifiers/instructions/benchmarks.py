@@ -1,8 +1,8 @@
 """IFEval's and IFBench's checkers from if-verifiable, without what importing that package does on the side.
 
-Invariant: importing this module loads no data set library and downloads nothing. Checkers are deterministic: language
-detection is seeded, and arguments that a checker would draw at random must be given. A response that makes a checker
-fail does not follow: only wrong arguments and missing data are nobody's reward.
+Invariant: importing this module loads no data set library and downloads nothing; what the checkers need of NLTK's data
+is in `language_data`. Checkers are deterministic: language detection is seeded, and arguments that a checker would draw
+at random must be given. A response that makes a checker fail does not follow: only wrong arguments are nobody's reward.
 """
 
 import importlib.util
@@ -16,6 +16,8 @@ from typing import Any
 import nltk
 from langdetect import DetectorFactory
 
+from workers.verifiers.instructions.language_data import nltk_with_data, sentence_tokenizer
+from workers.verifiers.instructions.mended import MENDED
 from workers.verifiers.instructions.stricter import STRICTER
 
 DetectorFactory.seed = 0
@@ -40,42 +42,48 @@ def _registries() -> dict[str, Any]:
         sys.modules[name] = package
     download, nltk.download = nltk.download, lambda *_args, **_options: False
     try:
-        from if_verifiable.ifbench import instructions_registry as ifbench
-        from if_verifiable.ifeval import instructions_registry as ifeval
+        from if_verifiable.ifbench import instructions as ifbench_checkers
+        from if_verifiable.ifbench import instructions_registry as ifbench_registry
+        from if_verifiable.ifbench import instructions_util as ifbench_util
+        from if_verifiable.ifeval import instructions_registry as ifeval_registry
+        from if_verifiable.ifeval import instructions_util as ifeval_util
     finally:
         nltk.download = download
-    return {**ifbench.INSTRUCTION_DICT, **ifeval.INSTRUCTION_DICT}
+    complete = nltk_with_data()
+    for module in (ifbench_checkers, ifbench_util, ifeval_util):
+        module.nltk = complete
+    ifbench_util._get_sentence_tokenizer = ifeval_util._get_sentence_tokenizer = sentence_tokenizer  # noqa: SLF001
+    return {**ifbench_registry.INSTRUCTION_DICT, **ifeval_registry.INSTRUCTION_DICT}
 
 
 REGISTRY = _registries()
 
 
 def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, response: str) -> bool:
-    """Strict, on the response as it stands. Raises KeyError for an unknown id, ArgumentsError, and LookupError (from
-    NLTK) where its data is not installed.
-    """
+    """Strict, on the response as it stands. Raises KeyError for an unknown id, and ArgumentsError."""
     checkers = [_build(instruction, arguments, prompt, seed) for seed in SEEDS]
     built = [checker.get_instruction_args() for checker in checkers]
     if built[0] != built[1]:
-        missing = sorted(key for key in built[0] if built[0][key] != built[1][key])
-        raise ArgumentsError(f"{instruction} needs kwargs: {', '.join(missing)}")
+        drawn = sorted(key for key in built[0] if built[0][key] != built[1][key])
+        refused = [f"{key} {arguments[key]!r}" for key in drawn if key in arguments]
+        if refused:
+            raise ArgumentsError(f"{instruction} refuses kwargs: {', '.join(refused)}")
+        raise ArgumentsError(f"{instruction} needs kwargs: {', '.join(drawn)}")
+    if instruction in MENDED:
+        return MENDED[instruction](response, built[0] or arguments)
     return _checked(checkers[0], instruction, arguments, response) and (
         instruction not in STRICTER or STRICTER[instruction](response, built[0] or arguments)
     )
 
 
 def _checked(checker: Any, instruction: str, arguments: Mapping[str, Any], response: str) -> bool:
-    """Raises ArgumentsError where an argument is no regular expression, LookupError where NLTK's data is missing."""
+    """Raises ArgumentsError if an argument is not a regular expression."""
     try:
         return bool(checker.check_following(response))
     except re.error as error:
         raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
     except MemoryError:
         raise
-    except LookupError as error:
-        if type(error) is LookupError:  # NLTK's; an IndexError or a KeyError is the response's doing
-            raise
-        return False
     except Exception:  # noqa: BLE001  the checkers index and parse what the response holds without a care
         return False
 
@@ -89,6 +97,9 @@ def _build(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: in
             checker.build_description(prompt=prompt)
         if arguments.get("n_start") == 0:
             checker._n_start = 0  # noqa: SLF001  the package takes 0 for a missing argument
+        letter = arguments.get("letter")
+        if instruction == "keywords:letter_frequency" and isinstance(letter, str) and len(letter.strip()) == 1:
+            checker._letter = letter.strip().lower()  # noqa: SLF001  the package draws another for what is not a to z
     except (TypeError, ValueError, AttributeError) as error:
         raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
     return checker

@@ -1,7 +1,7 @@
 """Instruction following: IFEval's, IFBench's and our own checkers, all of which must pass, after the vetoes.
 
-Invariant: a response is judged strictly as it stands after the reasoning block. A prompt whose options are wrong, or
-a checker whose data is not installed, is infra_error: never a reward.
+Invariant: a response is judged strictly as it stands after the reasoning block. A prompt whose options are wrong is
+infra_error: never a reward.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,10 @@ from workers.verifiers.instructions.benchmarks import REGISTRY, ArgumentsError, 
 from workers.verifiers.instructions.checkers import CHECKERS
 from workers.verifiers.instructions.vetoes import VETO_OPTIONS, veto
 
-NLTK_HELP = (
-    "NLTK data is not installed: python -m nltk.downloader punkt punkt_tab averaged_perceptron_tagger_eng stopwords"
-)
-
 
 class InstructionVerifier(Signed):
     name = "instructions"
-    version = "3"
+    version = "4"
     policy = (
         "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
         "strict sense, and its whole wording where the benchmark's checker looks at less; a text "
@@ -48,8 +44,6 @@ class InstructionVerifier(Signed):
             failed = [name for name, own in zip(ids, given, strict=True) if not _follows(name, own, question, text)]
         except ArgumentsError as error:
             return self._verdict(None, Status.INFRA_ERROR, str(error))
-        except LookupError as error:
-            return self._verdict(None, Status.INFRA_ERROR, f"{NLTK_HELP} ({str(error).strip().splitlines()[0]})")
         if failed:
             return self._verdict(0.0, Status.WRONG, f"not followed: {', '.join(failed)}")
         return self._verdict(1.0, Status.CORRECT, f"followed: {', '.join(ids)}")
@@ -82,7 +76,7 @@ def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _follows(name: str, arguments: Mapping[str, Any], question: Question, text: str) -> bool:
-    """Raises ArgumentsError, and LookupError where NLTK's data is missing."""
+    """Raises ArgumentsError."""
     checker = CHECKERS.get(name)
     if checker is None:
         return follows(name, arguments, question.prompt, text)

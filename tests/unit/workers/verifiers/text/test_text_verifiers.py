@@ -104,16 +104,6 @@ def test_wrong_options_are_no_reward(ids: list[str], kwargs: list[object] | None
     assert why in found.why
 
 
-def test_missing_nltk_data_is_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
-    import nltk
-
-    monkeypatch.setattr(nltk.data, "path", [])
-    given = {"capital_frequency": 1, "capital_relation": "at least"}
-    found = follow("SOME words", "change_case:capital_word_frequency", kwargs=[given])
-    assert (found.score, found.status) == (None, Status.INFRA_ERROR)
-    assert "python -m nltk.downloader" in found.why
-
-
 def test_language_detection_is_the_same_every_time() -> None:
     text = "the cat sat on a red mat"
     assert len({follow(text, "change_case:english_lowercase").score for _ in range(6)}) == 1

@@ -1,0 +1,46 @@
+"""Benchmark checkers that refuse what their own instruction asks for, written anew.
+
+Invariant: an entry takes the place of the benchmark's checker, and says what that one gets wrong.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workers.verifiers.instructions.language_data import sentence_tokenizer, word_tokenize
+
+Checker = Callable[[str, Mapping[str, Any]], bool]
+
+
+def words_position(response: str, arguments: Mapping[str, Any]) -> bool:
+    """The second word and the second to last one. The benchmark's checker counts punctuation marks as words."""
+    words = _words(response)
+    return len(words) > 1 and words[1] == words[-2] == arguments["keyword"].strip()
+
+
+def keywords_specific_position(response: str, arguments: Mapping[str, Any]) -> bool:
+    """The m-th word of the n-th sentence. The benchmark's checker counts punctuation marks as words."""
+    sentences = sentence_tokenizer().tokenize(response)
+    sentence, place = int(arguments["n"]), int(arguments["m"])
+    if not 1 <= sentence <= len(sentences):
+        return False
+    words = _words(sentences[sentence - 1])
+    return 1 <= place <= len(words) and words[place - 1] == arguments["keyword"].strip()
+
+
+def _words(text: str) -> list[str]:
+    return [token for token in word_tokenize(text) if any(map(str.isalnum, token))]
+
+
+def line_indent(response: str, _: Mapping[str, Any]) -> bool:
+    """`Create stairs by incrementally indenting each new line.`, of which there are two at least. The benchmark's checker
+    removes empty lines while it goes through them, and so keeps every second one of several in a row.
+    """
+    indents = [len(line) - len(line.lstrip(" ")) for line in response.split("\n") if line.strip()]
+    return len(indents) > 1 and all(low < high for low, high in zip(indents, indents[1:], strict=False))
+
+
+MENDED: Mapping[str, Checker] = {
+    "format:line_indent": line_indent,
+    "words:keywords_specific_position": keywords_specific_position,
+    "words:words_position": words_position,
+}
