@@ -4,6 +4,7 @@ Invariant: an entry takes the place of the benchmark's checker, and says what th
 """
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from workers.verifiers.instructions.language_data import sentence_tokenizer, word_tokenize
@@ -32,11 +33,11 @@ def _words(text: str) -> list[str]:
 
 
 def line_indent(response: str, _: Mapping[str, Any]) -> bool:
-    """`Create stairs by incrementally indenting each new line.`, of which there are two at least. The benchmark's checker
-    removes empty lines while it goes through them, and so keeps every second one of several in a row.
+    """`Create stairs by incrementally indenting each new line.`, of which there are two at least. The benchmark's
+    checker removes empty lines while it goes through them, and so keeps every second one of several in a row.
     """
     indents = [len(line) - len(line.lstrip(" ")) for line in response.split("\n") if line.strip()]
-    return len(indents) > 1 and all(low < high for low, high in zip(indents, indents[1:], strict=False))
+    return len(indents) > 1 and all(low < high for low, high in pairwise(indents))
 
 
 MENDED: Mapping[str, Checker] = {
