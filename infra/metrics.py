@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, start_http_server
 
 from infra.scalars import SCALARS, Flow, Learning, OnlyLogged, Scalar, Scoring
+from infra.scalars.table import PREFIX
 from infra.scalars.weighted_histogram import WeightedHistogram
 
 
@@ -29,7 +30,7 @@ class Metrics(Learning, Flow, Scoring):
 
 
 def _make(row: Scalar[Any], registry: CollectorRegistry) -> Any:
-    name = f"rewardstream_{row.metric}"
+    name = f"{PREFIX}{row.metric}"
     if row.kind is OnlyLogged:
         return OnlyLogged()
     if row.kind is WeightedHistogram:

@@ -8,37 +8,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
+from infra.scalars import Flow, Learning, Scoring
 from infra.scrape import Scrape
 
 FILE_NAME = "metrics.jsonl"
 
 _GAUGES = {
-    "policy_version": "rewardstream_policy_version",
-    "engine_version": "rewardstream_engine_policy_version",
-    "engine_running": "rewardstream_engine_running",
-    "entropy": "rewardstream_learner_entropy",
-    "clip_fraction": "rewardstream_learner_clip_share",
+    "policy_version": Learning.policy_version.series,
+    "engine_version": Flow.engine_policy_version.series,
+    "engine_running": Flow.engine_running.series,
+    "entropy": Learning.learner_entropy.series,
+    "clip_fraction": Learning.learner_clip_share.series,
 }
 _COUNTERS = {
-    "generated_tokens": "rewardstream_generated_tokens_total",
-    "rollouts": "rewardstream_rollouts_total",
-    "dead_letters": "rewardstream_dead_letters_total",
-    "staleness_sum": "rewardstream_staleness_versions_sum",
-    "staleness_count": "rewardstream_staleness_versions_count",
-    "canaries": "rewardstream_canaries_total",
-    "canary_false_positives": "rewardstream_canary_false_positives_total",
+    "generated_tokens": Flow.generated_tokens_total.series,
+    "rollouts": Flow.rollouts_total.series,
+    "dead_letters": Flow.dead_letters_total.series,
+    "staleness_sum": f"{Learning.staleness_versions.series}_sum",
+    "staleness_count": f"{Learning.staleness_versions.series}_count",
+    "canaries": Scoring.canaries_total.series,
+    "canary_false_positives": Scoring.canary_false_positives_total.series,
 }
-_LEARNER_TOKENS = "rewardstream_learner_tokens_total"
 _LEARNER_KINDS = {"learner_tokens": "computed", "target_tokens": "target"}
 """`computed` counts all tokens of the learner's rows, prompts included; `target` the response tokens that carry
 loss."""
 _BY_LABEL = {
-    "reward": ("rewardstream_learner_reward", "domain"),
-    "loss": ("rewardstream_learner_loss", "kind"),
-    "gradient_norm": ("rewardstream_learner_gradient_norm", "model"),
-    "logprob_diff": ("rewardstream_learner_logprob_difference", "kind"),
-    "step_seconds": ("rewardstream_learner_step_seconds_sum", "phase"),
-    "scorer_requests": ("rewardstream_scorer_requests_total", "scorer"),
+    "reward": (Learning.learner_reward.series, "domain"),
+    "loss": (Learning.learner_loss.series, "kind"),
+    "gradient_norm": (Learning.learner_gradient_norm.series, "model"),
+    "logprob_diff": (Learning.learner_logprob_difference.series, "kind"),
+    "step_seconds": (f"{Learning.learner_step_seconds.series}_sum", "phase"),
+    "scorer_requests": (Scoring.scorer_requests_total.series, "scorer"),
 }
 
 
@@ -48,7 +48,7 @@ def row(scrape: Scrape, started: float, phase: str) -> dict[str, Any]:
         {"seconds": round(scrape.at - started, 1), "phase": phase}
         | {name: scrape.largest(metric) for name, metric in _GAUGES.items()}
         | {name: scrape.total(metric) for name, metric in _COUNTERS.items()}
-        | {name: scrape.total(_LEARNER_TOKENS, kind=kind) for name, kind in _LEARNER_KINDS.items()}
+        | {name: scrape.total(Learning.learner_tokens_total.series, kind=kind) for name, kind in _LEARNER_KINDS.items()}
         | {name: scrape.by(metric, label) for name, (metric, label) in _BY_LABEL.items()}
     )
 

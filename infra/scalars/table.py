@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from infra.scalars.weighted_histogram import WeightedHistogram
 
+PREFIX = "rewardstream_"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 """Buckets for durations, from a verdict to a step."""
 
@@ -73,6 +74,11 @@ class Scalar(Generic[MetricT]):
     def metric(self) -> str:
         """Name of the Prometheus family, without prefix and without a counter's `_total`. Empty: only logged."""
         return "" if self.kind is OnlyLogged else self.name.removesuffix("_total")
+
+    @property
+    def series(self) -> str:
+        """Name of the Prometheus series; a histogram's series add `_sum`, `_count` and `_bucket`."""
+        return f"{PREFIX}{self.name}"
 
     @property
     def help(self) -> str:

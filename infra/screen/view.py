@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infra.scalars import Flow, Learning, Scoring
 from infra.scrape import Scrape
 from infra.screen.facts import RunFactsNow
 
@@ -66,8 +67,8 @@ class Rewards:
         self._by_domain: dict[str, dict[int, float]] = {}
 
     def update(self, scrape: Scrape) -> dict[str, float]:
-        version = int(scrape.largest("rewardstream_policy_version") or 0)
-        for domain, reward in scrape.by("rewardstream_learner_reward", "domain").items():
+        version = int(scrape.largest(Learning.policy_version.series) or 0)
+        for domain, reward in scrape.by(Learning.learner_reward.series, "domain").items():
             steps = self._by_domain.setdefault(domain, {})
             latest = next(reversed(steps.values()), None)
             if reward != latest:  # the gauge of a domain that is not in a step does not change
@@ -79,12 +80,12 @@ class Rewards:
 
 def topic_rows(now: Scrape, before: Scrape, prefix: str) -> list[TopicRow]:
     """Returns one row per topic and stage that reads it."""
-    name = "rewardstream_messages_total"
+    name = Flow.messages_total.series
     stages = now.by(name, "stage")
     rows = []
     for stage in sorted(stages):
         for topic, records in sorted(now.by(name, "topic", stage=stage).items()):
-            lag = now.by("rewardstream_consumer_lag_messages", "topic", stage=stage).get(topic)
+            lag = now.by(Flow.consumer_lag_messages.series, "topic", stage=stage).get(topic)
             earlier = before.by(name, "topic", stage=stage).get(topic, 0.0)
             bare = topic.removeprefix(f"{prefix}.") if prefix else topic
             rows.append(TopicRow(bare, stage, records, _rate(records - earlier, now.at - before.at), lag))
@@ -105,7 +106,7 @@ def domain_rows(rewards: Mapping[str, float], heldout: Mapping[str, Mapping[str,
 def token_rates(now: Scrape, before: Scrape) -> tuple[float, float]:
     """Returns (generated, trained on) in tokens per second."""
     seconds = now.at - before.at
-    names = ("rewardstream_generated_tokens_total", "rewardstream_learner_tokens_total")
+    names = (Flow.generated_tokens_total.series, Learning.learner_tokens_total.series)
     labels: tuple[dict[str, str], ...] = ({}, {"kind": "target"})
     generated, trained = (
         _rate(now.total(name, **kinds) - before.total(name, **kinds), seconds)
@@ -119,15 +120,15 @@ def activity(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
     if name in now.silent:
         return "does not answer"
     generated, trained = token_rates(now, before)
-    version = int(now.largest("rewardstream_policy_version") or 0)
-    held = int(now.largest("rewardstream_engine_policy_version") or 0)
-    running = int(now.largest("rewardstream_engine_running") or 0)
-    entropy = now.largest("rewardstream_learner_entropy") or 0.0
+    version = int(now.largest(Learning.policy_version.series) or 0)
+    held = int(now.largest(Flow.engine_policy_version.series) or 0)
+    running = int(now.largest(Flow.engine_running.series) or 0)
+    entropy = now.largest(Learning.learner_entropy.series) or 0.0
     verdicts = _verdict_rate(name, now, before)
     texts = {
-        "selector": f"phase {facts.phase}",
+        "selector": f"phase {facts.phase}, {facts.outcomes.get('open', 0)} groups open",
         "rollout": f"{running} responses, {generated:.0f} tok/s, version {held}",
-        "learner": f"version {version}, {trained:.0f} tok/s, entropy {entropy:.2f}",
+        "learner": f"version {version}, {trained:.0f} tok/s, entropy {entropy:.2f}" if version else "no step yet",
         "rtv": f"{verdicts:.1f} verdicts/s",
         "genrm": f"{verdicts:.1f} verdicts/s",
     }
@@ -136,11 +137,11 @@ def activity(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
 
 def _verdict_rate(service: str, now: Scrape, before: Scrape) -> float:
     """Reads the process's own counter."""
-    return _own_rate(service, "rewardstream_scorer_requests_total", now, before)
+    return _own_rate(service, Scoring.scorer_requests_total.series, now, before)
 
 
 def _stage_rate(service: str, now: Scrape, before: Scrape) -> float:
-    return _own_rate(service, "rewardstream_messages_total", now, before)
+    return _own_rate(service, Flow.messages_total.series, now, before)
 
 
 def _own_rate(service: str, name: str, now: Scrape, before: Scrape) -> float:

@@ -33,7 +33,7 @@ def series() -> dict[str, set[str]]:
     """Every series that the table of scalars makes -> its labels."""
     found = dict(OF_EVERY_PROCESS)
     for row in SCALARS:
-        name, labels = f"rewardstream_{row.name}", set(row.labels)
+        name, labels = row.series, set(row.labels)
         if row.kind in {Histogram, WeightedHistogram}:
             found |= {f"{name}_bucket": labels | {"le"}, f"{name}_sum": labels, f"{name}_count": labels}
         elif row.kind is not OnlyLogged:

@@ -47,6 +47,13 @@ def test_a_scorer_says_its_own_verdicts() -> None:
     assert activity("genrm", scrape(NOW, 102), scrape(BEFORE, 100), RunFactsNow()) == "0.0 verdicts/s"
 
 
+def test_a_learner_says_when_it_has_made_no_step() -> None:
+    text = "rewardstream_policy_version 3.0\nrewardstream_learner_entropy 1.5\n"
+    before, facts = scrape(BEFORE, 100, "learner"), RunFactsNow()
+    assert activity("learner", scrape(NOW, 102, "learner"), before, facts) == "no step yet"
+    assert activity("learner", scrape(NOW + text, 102, "learner"), before, facts) == "version 3, 5 tok/s, entropy 1.50"
+
+
 def test_a_process_that_does_not_answer_is_silent() -> None:
     now = Scrape(102, {"rtv": parse(NOW)}, frozenset({"rtv"}))
     assert activity("rtv", now, scrape(BEFORE, 100), RunFactsNow()) == "does not answer"
