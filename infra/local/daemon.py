@@ -1,6 +1,6 @@
-"""The process of a stack in the background: `python -m infra.local.daemon SETTINGS_FILE`.
+"""The process that owns a stack in the background: `python -m infra.local.daemon SETTINGS_FILE`.
 
-Invariant: the state file says what runs as long as this process lives, and why it ended after that.
+Invariant: while this process lives, the state file says what is running; afterwards it says why the run ended.
 """
 
 import logging
@@ -26,30 +26,30 @@ _REPORT_SECONDS = 1.0
 
 
 def run(settings: Settings, commands: CommandTable = service_specs) -> int:
-    """Until the run ends or SIGTERM; the exit code of the run's end."""
+    """Runs the stack until the run ends or SIGTERM comes; returns the exit code."""
     runs = settings.run.folder
     with interrupt_once(), Stack(settings, commands) as stack:
         supervisor = stack.start_services()
         end: RunEnd | None = None
         try:
             while end is None:
-                _report(runs, describe(stack, supervisor.snapshot()))
+                _write_report(runs, describe(stack, supervisor.snapshot()))
                 end = supervisor.wait(_REPORT_SECONDS)
         except KeyboardInterrupt:
             end = supervisor.stop()
         log.info("%s", end.message)
-        _report(runs, describe(stack, supervisor.snapshot(), end))
+        _write_report(runs, describe(stack, supervisor.snapshot(), end))
     return 0 if end.outcome is RunOutcome.STOPPED else end.exit_code
 
 
-def _report(runs: Path, state: StackState) -> None:
-    """A full disk is the supervisor's to judge: the file then stays as it was."""
+def _write_report(runs: Path, state: StackState) -> None:
+    """If the disk is full, the file stays as it was: the supervisor decides what a full disk means for the run."""
     try:
         write_state(runs, state)
     except OSError as error:
         if not is_disk_full(error):
             raise
-        log.warning("the state is not written: %s", error)
+        log.warning("the state was not written: %s", error)
 
 
 def describe(stack: Stack, services: tuple[ServiceState, ...], end: RunEnd | None = None) -> StackState:
@@ -61,13 +61,13 @@ def describe(stack: Stack, services: tuple[ServiceState, ...], end: RunEnd | Non
         broker=str(stack.broker.kind),
         bootstrap=stack.broker.bootstrap,
         database=shown(stack.database.url),
-        services=tuple(_line(service) for service in services),
+        services=tuple(_service_line(service) for service in services),
         ended=end.message if end else "",
         exit_code=end.exit_code if end else None,
     )
 
 
-def _line(service: ServiceState) -> ServiceLine:
+def _service_line(service: ServiceState) -> ServiceLine:
     return ServiceLine(
         name=service.name,
         status=str(service.status),

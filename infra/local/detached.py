@@ -1,6 +1,6 @@
-"""`up`, `down`, `status` and `reload`: a stack that outlives the command which started it.
+"""`up`, `down`, `status` and `reload`: a stack that outlives the command that started it.
 
-Invariant: one stack in the background for each folder of runs; `down` returns when nothing of it is left.
+Invariant: there is one stack in the background per folder of runs; when `down` returns, nothing of it is left.
 """
 
 import signal
@@ -24,9 +24,9 @@ from infra.settings.tree import Settings
 
 DAEMON = (sys.executable, "-m", "infra.local.daemon")
 _START_SECONDS = 90.0
-"""Kafka's start on a loaded machine, a new database and its schema."""
+"""Enough for Kafka's start on a loaded machine, a new database and its schema."""
 _STOP_SECONDS = 15.0
-"""A stack stops within ten."""
+"""A stack stops within ten seconds."""
 _POLL_SECONDS = 0.05
 _SANDBOX = "rewardstream_sandbox_isolation"
 
@@ -35,7 +35,7 @@ _SANDBOX = "rewardstream_sandbox_isolation"
 class ServiceHealth:
     service: ServiceLine
     healthy: bool
-    """It runs and its metrics answer."""
+    """Whether it runs and its /metrics answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class StackStatus:
     running: bool
     services: tuple[ServiceHealth, ...]
     sandbox: str = ""
-    """The isolation of programs that a model wrote, as RTV says; empty where it does not answer."""
+    """Isolation of the programs that a model wrote, as reported by RTV; empty if it does not answer."""
 
     @property
     def healthy(self) -> bool:
@@ -52,9 +52,9 @@ class StackStatus:
 
 
 def up(settings: Settings, daemon: Sequence[str] = DAEMON) -> StackState:
-    """Start a stack in the background and return once its services are started. Raises LocalStackError.
+    """Starts a stack in the background and returns once its services are started. Raises LocalStackError.
 
-    `daemon` is the program, which is given the settings' file.
+    `daemon` is the program to start; it gets the settings' file as its argument.
     """
     runs = settings.run.folder
     require_none_up(runs)
@@ -64,7 +64,7 @@ def up(settings: Settings, daemon: Sequence[str] = DAEMON) -> StackState:
 
 
 def require_none_up(runs: Path) -> None:
-    """Raises LocalStackError."""
+    """Raises LocalStackError if a stack is already up in this folder of runs."""
     if (state := read_state(runs)) is not None and state.process is not None:
         raise LocalStackError(
             f"the stack of run {state.run_id} is up already (process {state.pid}): "
@@ -84,7 +84,7 @@ def _launch(runs: Path, argv: list[str]) -> StackState:
         )
     try:
         return _await_state(runs, daemon, log_file)
-    except BaseException:  # an interrupt too: what is not up yet, `down` would not find
+    except BaseException:  # also an interrupt: `down` would not find a stack that has not written its state yet
         daemon.terminate()
         daemon.wait()
         raise
@@ -104,7 +104,7 @@ def _await_state(runs: Path, daemon: "subprocess.Popen[bytes]", log_file: Path) 
 
 
 def down(runs: Path) -> StackState | None:
-    """Stop the stack; its last state, None where none was up."""
+    """Stops the stack. Returns its last state; None if no stack was up."""
     state = read_state(runs)
     process = state.process if state else None
     if process is None:
@@ -113,13 +113,13 @@ def down(runs: Path) -> StackState | None:
     try:
         process.wait(_STOP_SECONDS)
     except psutil.TimeoutExpired:
-        process.kill()  # its children follow it, see infra.local.processes
+        process.kill()  # its children end with it, see infra.local.processes
         process.wait(_STOP_SECONDS)
     return read_state(runs)
 
 
 def status(runs: Path) -> StackStatus | None:
-    """None where no stack was ever started in this folder of runs."""
+    """The state of the stack; None if no stack was ever started in this folder of runs."""
     state = read_state(runs)
     if state is None:
         return None
@@ -133,14 +133,14 @@ def status(runs: Path) -> StackStatus | None:
 
 
 def reload(runs: Path, name: str) -> int:
-    """Ask a service of the stack to load its scorer anew; its process id. Raises LocalStackError."""
+    """Asks a service of the stack to load its scorer again; returns its process id. Raises LocalStackError."""
     state = read_state(runs)
     stack = None if state is None else state.process
     if state is None or stack is None:
         raise LocalStackError(f"nothing is up in {runs.resolve()}: `rewardstream up` starts a stack")
     pid = next((service.pid for service in state.services if service.name == name), None)
     try:
-        # Among the stack's own processes, so that a reused process id is not hit.
+        # Only among the stack's own processes, so that an unrelated process with a reused id is not signalled.
         process = next((child for child in stack.children(recursive=True) if child.pid == pid), None)
         if process is None:
             raise LocalStackError(f"service {name} is not running: `rewardstream status` shows what is")
@@ -153,7 +153,7 @@ def reload(runs: Path, name: str) -> int:
 
 
 def _sandbox_of(metrics: Metrics) -> str:
-    """Empty if the service runs no programs."""
+    """The isolation that a service reports; empty if it runs no programs."""
     for name, found in metrics:
         if name == _SANDBOX:
             labels = dict(found)

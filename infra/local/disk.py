@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 NEARLY_FULL_BYTES = 16 * 2**20
-"""Postgres and Kafka die before the last byte: a segment of Postgres's log is 16 MiB."""
+"""Postgres and Kafka fail before the last byte is used: a segment of Postgres's log is 16 MiB."""
 EXIT_CODE = 74
-"""EX_IOERR of sysexits.h: a service that met a full disk ends with it."""
+"""Exit code of a service that met a full disk: EX_IOERR of sysexits.h."""
 
 
 class DiskFullError(OSError):
-    """ENOSPC under a folder; the text names it."""
+    """The disk under a folder is full; the text names the folder."""
 
     def __init__(self, folder: Path, reason: object) -> None:
         super().__init__(errno.ENOSPC, explain(folder))

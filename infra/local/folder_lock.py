@@ -1,6 +1,6 @@
-"""Folders that one stack at a time may use.
+"""Folders that only one stack at a time may use.
 
-Invariant: the lock is the kernel's (flock), so it is free the moment its holder ends, however it ended.
+Invariant: the kernel holds the lock (flock), so it is released the moment its holder ends, however that happens.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Raises LocalStackError where another process holds the folder. Twice is as once."""
+        """Raises LocalStackError if another process holds the folder. Calling it twice is the same as once."""
         if self._file is not None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ class FolderLock:
             file.close()
             raise LocalStackError(
                 f"{self._what} in {self._folder} is used by another stack (process {holder}): "
-                "stop that one (`rewardstream down`, or end its process), or choose another run.folder"
+                "stop that stack (`rewardstream down`, or end its process), or choose another run.folder"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -1,11 +1,11 @@
-"""A process that kills what its parent started once the parent is gone, however it went.
+"""A process that kills what its parent started as soon as the parent is gone, however the parent ended.
 
-Invariant: after the parent's end no registered process group lives longer than the grace. Linux kills the direct
-children by itself (PR_SET_PDEATHSIG); their own children, and everything on other systems, end here.
-Run as a file with `python -I -S`, so it imports the standard library only and costs 8 MB.
+Invariant: after the parent's end, no registered process group lives longer than the grace period. Linux kills the
+direct children by itself (PR_SET_PDEATHSIG); their own children, and everything on other systems, are killed here.
+It is run as a file with `python -I -S`, so it imports the standard library only and costs 8 MB.
 
 Protocol on standard input, one line each: `+PGID SIGNAL` registers a group and the signal that ends it,
-`-PGID` forgets it. End of file, or another parent process, means the parent is gone.
+`-PGID` forgets it. End of file, or another parent process, means that the parent is gone.
 """
 
 import os
@@ -15,13 +15,13 @@ import sys
 import time
 
 GRACE_SECONDS = 5.0
-"""For groups that end by another signal than SIGKILL: a database's fast shutdown."""
+"""Grace period of groups that are ended by a signal other than SIGKILL, such as a database's fast shutdown."""
 _PARENT_POLL_SECONDS = 1.0
-"""A forked child of the parent may hold the pipe open; the parent's id tells then."""
+"""A forked child of the parent may keep the pipe open; the change of the parent's id shows its end then."""
 
 
 def read_groups(parent: int) -> dict[int, int]:
-    """Follow the registrations until the parent is gone; the groups that are left, with their signals."""
+    """Follows the registrations until the parent is gone; returns the groups that are left, with their signals."""
     groups: dict[int, int] = {}
     pending = b""
     while True:
@@ -39,7 +39,7 @@ def read_groups(parent: int) -> dict[int, int]:
 
 
 def apply(line: str, groups: dict[int, int]) -> None:
-    """One registration line."""
+    """Applies one registration line."""
     if line.startswith("+"):
         group, number = line[1:].split()
         groups[int(group)] = int(number)
@@ -48,16 +48,16 @@ def apply(line: str, groups: dict[int, int]) -> None:
 
 
 def kill_group(group: int, number: int) -> bool:
-    """Signal the group; False where none of it is left."""
+    """Signals the group; returns False if none of it is left."""
     try:
         os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):  # a zombie-only group answers EPERM on some systems
+    except (ProcessLookupError, PermissionError):  # a group of zombies only answers EPERM on some systems
         return False
     return True
 
 
 def end_groups(groups: dict[int, int]) -> None:
-    """Send each group its signal, and SIGKILL to those that are there after the grace."""
+    """Sends each group its signal, and SIGKILL to the groups that are left after the grace period."""
     waiting = {group for group, number in groups.items() if kill_group(group, number) and number != signal.SIGKILL}
     deadline = time.monotonic() + GRACE_SECONDS
     while waiting and time.monotonic() < deadline:

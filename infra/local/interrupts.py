@@ -1,10 +1,11 @@
-"""Ctrl-C and SIGTERM for whoever owns processes.
+"""Ctrl-C and SIGTERM for a process that owns other processes.
 
 Invariants:
-- The first one interrupts; while the stop that follows lasts, further ones change nothing, so that no process is left
-  because someone was impatient.
-- It never interrupts a `held` block. A process is started and noted in one: an interrupt between the two would leave
-  it unknown, and one within a lock of the interpreter's own modules would leave that taken for ever.
+- The first one interrupts. Further ones during the stop that follows change nothing, so that impatience leaves no
+  process behind.
+- It never interrupts a `held` block. Starting a process and noting it happens in such a block: an interrupt between
+  the two would leave the process unknown, and an interrupt while the interpreter's own modules hold a lock would never
+  release it.
 """
 
 import os
@@ -20,12 +21,12 @@ _STDERR = 2
 
 @dataclass(slots=True)
 class _State:
-    """Of the main thread, the only one that Python interrupts."""
+    """State of the main thread, the only one that Python interrupts."""
 
     blocks: int = 0
-    """`held` blocks that it is in."""
+    """Number of `held` blocks that the thread is in."""
     pending: bool = False
-    """An interrupt waits for the end of the outermost."""
+    """Whether an interrupt waits for the end of the outermost block."""
 
 
 _STATE = _State()
@@ -33,7 +34,7 @@ _STATE = _State()
 
 @contextmanager
 def interrupt_once() -> Iterator[None]:
-    """Within, the first SIGINT or SIGTERM raises KeyboardInterrupt. For the main thread."""
+    """Within the block, the first SIGINT or SIGTERM raises KeyboardInterrupt. For the main thread."""
     asked = False
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -41,7 +42,7 @@ def interrupt_once() -> Iterator[None]:
         if asked:
             return
         asked = True
-        os.write(_STDERR, b"\nstopping: a few seconds\n")  # a buffered write may be what is interrupted
+        os.write(_STDERR, b"\nstopping: a few seconds\n")  # not print: a buffered write may be what was interrupted
         if _STATE.blocks:
             _STATE.pending = True
             return
@@ -59,8 +60,8 @@ def interrupt_once() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within `interrupt_once`, an interrupt that comes in this block is raised at its end. Other threads' blocks end as
-    they would anyway.
+    """Within `interrupt_once`, an interrupt that comes during this block is raised at its end. In other threads the
+    block has no effect.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

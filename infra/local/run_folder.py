@@ -1,6 +1,6 @@
-"""The folder of a run: runs/<id>/ with logs/ and settings.json, and runs/latest that points to the newest.
+"""The folder of a run: runs/<id>/ with logs/ and settings.json, and the link runs/latest to the newest run.
 
-Invariant: settings.json is complete before any process reads it, and readable by its owner only (it may hold the
+Invariant: settings.json is complete before any process reads it, and only its owner can read it (it may hold the
 database's password).
 """
 
@@ -15,43 +15,43 @@ from infra.settings.load import settings_json
 from infra.settings.tree import Settings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
-"""What a topic's name, a folder's name and the column runs.id all take."""
+"""Ids that are valid as a topic's name, as a folder's name and in the column runs.id."""
 
 
 def make(settings: Settings) -> tuple[str, Path]:
-    """Id and folder of the run; an id of the settings keeps its folder, so that a run can go on.
+    """Id and folder of the run. If the settings name an id, its folder is used again, so that a run can be continued.
 
-    Raises LocalStackError.
+    Raises LocalStackError if the id is not a valid one.
     """
     root, run_id = settings.run.folder, settings.run.id
     if run_id and not _ID.fullmatch(run_id):
         raise LocalStackError(
             f"run.id = {run_id!r}: an id is 1 to 48 letters, digits, '-' and '_', starting with a letter or digit"
         )
-    folder = _existing(root / run_id) if run_id else _new(root)
+    folder = _make_existing(root / run_id) if run_id else _make_new(root)
     _point_latest(root, folder.name)
     return folder.name, folder
 
 
 def make_beside(root: Path, kind: str) -> tuple[str, Path]:
-    """Id and folder of what is no run of its own, as training again is: `latest` stays where it points."""
-    folder = _new(root, f"-{kind}")
+    """Id and folder of something that is not a run of its own, such as training again; `latest` is not moved."""
+    folder = _make_new(root, f"-{kind}")
     return folder.name, folder
 
 
 def write_settings(settings: Settings, folder: Path) -> Path:
-    """settings.json, replaced as a whole."""
+    """Replaces settings.json as a whole; returns its path."""
     path = folder / "settings.json"
     replace_file(path, settings_json(settings), mode=0o600)
     return path
 
 
-def _existing(folder: Path) -> Path:
+def _make_existing(folder: Path) -> Path:
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _new(root: Path, kind: str = "") -> Path:
+def _make_new(root: Path, kind: str = "") -> Path:
     name = stamp = time.strftime("%Y%m%d-%H%M%S") + kind
     attempt = 1
     while True:

@@ -1,4 +1,4 @@
-"""The command line and environment of every service of a run.
+"""Command line and environment of every service of a run.
 
 Invariant: a service's threads are bounded by its own setting before it imports anything.
 """

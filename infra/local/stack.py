@@ -1,7 +1,7 @@
-"""One run's local stack: broker, Postgres, topics, schema, and the services under their supervisor.
+"""The local stack of one run: broker, Postgres, topics, schema, and the services under their supervisor.
 
-Invariant: the run's settings.json names what really runs (run id, broker, database), and after stop() no process of
-the stack is left. The data of Kafka and of the embedded Postgres stay, for the runs that follow.
+Invariant: the run's settings.json names what is really running (run id, broker, database), and after stop() no process
+of the stack is left. The data of Kafka and of the embedded Postgres stay for the runs that follow.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -26,24 +26,25 @@ from infra.settings.tree import BrokerKind, Settings
 from streams.admin import create_topics, topic_specs
 
 _FINISHED = "finished"
-"""The selector's last phase, in runs.phase."""
+"""Value of runs.phase in the selector's last phase."""
 
 
 class Stack:
-    """`with Stack(settings) as stack:` has broker, database, topics and schema up; start_services() adds the rest.
+    """Within `with Stack(settings) as stack:` broker, database, topics and schema are up; start_services() adds the
+    rest.
 
-    `settings` is then the resolved tree of the run: run.id, topics.prefix, broker.bootstrap_servers and database.url
-    filled in.
+    `settings` is then the resolved tree of the run, with run.id, topics.prefix, broker.bootstrap_servers and
+    database.url filled in.
     """
 
     def __init__(self, settings: Settings, commands: CommandTable = service_specs) -> None:
-        """Makes the run's folder, starts nothing. Raises LocalStackError, DatabaseUrlError."""
+        """Makes the run's folder and starts nothing. Raises LocalStackError, DatabaseUrlError."""
         run_id, self.folder = run_folder.make(settings)
         self.logs = self.folder / "logs"
         root = settings.run.folder
         self.broker = open_broker(settings.broker, root / "kafka", self.logs / "broker.log")
         self.database = open_database(settings.database, root / "postgres", self.logs / "postgres.log")
-        self.settings = _update(
+        self.settings = _with_changes(
             settings, run={"id": run_id}, topics={"prefix": run_id}, broker={"kind": self.broker.kind}
         )
         self.supervisor: Supervisor | None = None
@@ -73,12 +74,12 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Broker, Postgres, schema, topics. Raises LocalStackError, BrokerUnavailableError, DatabaseUnavailableError,
-        TopicMismatchError; entered by `with`, DiskFullError where that is the reason.
+        """Starts broker and Postgres, and makes schema and topics. Raises LocalStackError, BrokerUnavailableError,
+        DatabaseUnavailableError, TopicMismatchError; within `with`, DiskFullError if a full disk is the reason.
         """
         self.broker.start()
         url = self.database.start()
-        self.settings = _update(
+        self.settings = _with_changes(
             self.settings,
             broker={"bootstrap_servers": self.broker.bootstrap},
             database={"url": url},
@@ -89,7 +90,7 @@ class Stack:
         create_topics(self.settings.broker, self.broker.bootstrap, specs, self.settings.topics.replication)
 
     def start_services(self) -> Supervisor:
-        """Starts every service; the caller waits on the supervisor or calls `wait`."""
+        """Starts every service. The caller then waits on the supervisor or calls `wait`."""
         supervisor = Supervisor(
             self._commands(self.settings, self.settings_file),
             folder=self.folder,
@@ -102,17 +103,19 @@ class Stack:
         return supervisor
 
     def wait(self, timeout: float | None = None) -> RunEnd | None:
-        """How the run ended; None where it has not within `timeout` seconds."""
+        """How the run ended; None if it has not ended within `timeout` seconds."""
         assert self.supervisor is not None, "start_services() comes first"
         return self.supervisor.wait(timeout)
 
     def stop(self) -> None:
-        """Services first, then what they stand on. Twice is as once. An interrupt waits for its end."""
+        """Stops the services, then broker and database. Calling it twice is the same as once; an interrupt waits for
+        its end.
+        """
         with held():
             try:
                 if self.supervisor is not None:
                     self.supervisor.stop()
-                    for kind in ("checkpoints", "versions"):  # of a learner that was killed while it wrote
+                    for kind in ("checkpoints", "versions"):  # a learner may have been killed while it wrote one
                         remove_unfinished(self.folder / kind)
             finally:
                 with ThreadPoolExecutor(2) as pool:
@@ -121,7 +124,7 @@ class Stack:
                     stopped.result()
 
     def finished(self) -> bool:
-        """Whether the selector wrote the run's last phase; False where the database does not answer just now."""
+        """Whether the selector wrote the run's last phase; False if the database does not answer."""
         database = self.settings.database
         engine = make_engine(database.url, database.connect_timeout_seconds)
         try:
@@ -134,24 +137,24 @@ class Stack:
         return bool(phase == _FINISHED)
 
     def _foundations(self) -> list[Foundation]:
-        """What this stack started itself; an outside cluster or database comes back by itself."""
+        """The parts that this stack started itself. A cluster or database outside it comes back by itself."""
         parts: list[Foundation] = []
         broker, database = self.broker, self.database
         if broker.kind is not BrokerKind.CLUSTER:
             restart = broker.restart if isinstance(broker, LocalKafka) else None
-            alive = partial(_alive, broker)
+            alive = partial(_is_alive, broker)
             parts.append(Foundation(name="broker", alive=alive, log=self.logs / "broker.log", restart=restart))
         if isinstance(database, EmbeddedPostgres):
-            alive, log = partial(_alive, database), self.logs / "postgres.log"
+            alive, log = partial(_is_alive, database), self.logs / "postgres.log"
             parts.append(Foundation(name="postgres", alive=alive, log=log, restart=database.restart))
         return parts
 
 
-def _alive(part: Broker | Database) -> bool:
+def _is_alive(part: Broker | Database) -> bool:
     return part.alive
 
 
-def _update(settings: Settings, **sections: dict[str, Any]) -> Settings:
+def _with_changes(settings: Settings, **sections: dict[str, Any]) -> Settings:
     values = settings.model_dump()
     for name, changes in sections.items():
         values[name] |= changes

@@ -1,7 +1,7 @@
-"""What a stack in the background tells about itself: one file, replaced as a whole, beside its runs.
+"""The state of a stack in the background: one file in the folder of runs, replaced as a whole.
 
-Invariant: the process named in it is the stack's own, checked by its start time, so that a reused process id is never
-taken for it.
+Invariant: the process that it names is the stack's own. Its start time is checked, so that an unrelated process with a
+reused id is never taken for it.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import psutil
 from infra.files.replace import replace_file
 
 _CLOCK_SECONDS = 1.0
-"""Start times are compared within this: kernels keep them in hundredths of a second since boot."""
+"""Tolerance when start times are compared: kernels keep them in hundredths of a second since boot."""
 
 
 class ServiceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,22 +28,22 @@ class ServiceLine(msgspec.Struct, frozen=True, kw_only=True):
 class StackState(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     created: float
-    """Start of that process, seconds since the epoch."""
+    """Start of that process, in Unix seconds."""
     run_id: str
     folder: str
     broker: str
     """`embedded`, `kafka` or `cluster`."""
     bootstrap: str
     database: str
-    """The URL without its password."""
+    """URL of the database, without its password."""
     services: tuple[ServiceLine, ...] = ()
     ended: str = ""
-    """Why the run ended; empty while it goes on."""
+    """Why the run ended; empty while it is running."""
     exit_code: int | None = None
 
     @property
     def process(self) -> psutil.Process | None:
-        """The stack's process, while it runs."""
+        """The stack's process; None if it is not running."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created) < _CLOCK_SECONDS
@@ -57,7 +57,7 @@ def state_path(runs: Path) -> Path:
 
 
 def read_state(runs: Path) -> StackState | None:
-    """None where no stack was started in this folder of runs."""
+    """The stack's state; None if no stack was started in this folder of runs."""
     try:
         return msgspec.json.decode(state_path(runs).read_bytes(), type=StackState)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Keeps the services of a run alive until the run ends.
 
-Invariant: a service that dies is started again with growing waits, or the whole run ends with the reason; once it
-ended, no service and nothing that a service started is left.
+Invariant: a service that dies is started again with growing waits, or the whole run ends with the reason. Once the run
+has ended, no service and nothing that a service started is left.
 """
 
 import logging
@@ -26,23 +26,25 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
 _WAIT_SECONDS = 0.05
-"""How late a run's end is noticed."""
+"""Longest delay until a run's end is noticed."""
 _SELECTOR_GRACE_SECONDS = 1.0
-"""It commits one row at a time; what it had not confirmed is dispatched again at the next start."""
+"""The selector commits one row at a time; a dispatch that it had not confirmed is repeated at its next start."""
 _GRACE_SECONDS = 5.0
-"""Services drain for at most so long. With the selector's and the broker's this stays below ten seconds."""
+"""Longest time that the other services have to drain. With the selector's and the broker's it stays below ten
+seconds."""
 _FINISHED_GRACE_SECONDS = 60.0
-"""Nobody waits at a prompt when a run ends by itself: the learner's last checkpoint may take its seconds."""
+"""Grace period if the run ended by itself. Nobody waits at a prompt then, so the learner's last checkpoint may take
+long."""
 _MISCONFIGURED = 2
-"""Exit code of a service that refuses its settings: no restart mends them."""
+"""Exit code of a service that refuses its settings; a restart does not mend them."""
 _DIVERGED = 65
-"""Of a learner whose gradients stay non-finite: from its checkpoint it would come to the same."""
+"""Exit code of a learner whose gradients stay non-finite; from its checkpoint it would come to the same point."""
 
 
 class ServiceStatus(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"
-    """Died; started again after its wait."""
+    """It died and is started again after its wait."""
     STOPPED = "stopped"
 
 
@@ -70,7 +72,7 @@ class RunEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceState:
-    """What the live screen shows of a service."""
+    """State of one service, as the live screen shows it."""
 
     name: str
     status: ServiceStatus
@@ -79,18 +81,18 @@ class ServiceState:
     metrics_port: int
     usage: Usage
     last_exit: int | None
-    """Of its last death; negative for a signal."""
+    """Exit code of its last death; negative for a signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Foundation:
-    """A part that all services stand on: the broker or the database."""
+    """A part that all services need: the broker or the database."""
 
     name: str
     alive: Callable[[], bool]
     log: Path
     restart: Callable[[], None] | None = None
-    """None where its state is lost with it, so that the run cannot go on."""
+    """Starts it again; None if its state is lost when it dies, so that the run cannot continue."""
 
 
 @dataclass
@@ -110,11 +112,11 @@ class _Part:
     restarts: Restarts
     started: float = field(default_factory=time.monotonic)
     start_at: float | None = None
-    """Set while it is dead."""
+    """Time of its next start on the clock of time.monotonic(); None while it is alive."""
 
 
 class Supervisor:
-    """Runs in a thread of its own from start() until the run ends."""
+    """Watches the services in a thread of its own, from start() until the run ends."""
 
     def __init__(
         self,
@@ -125,8 +127,8 @@ class Supervisor:
         policy: RestartPolicy | None = None,
         finished: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`folder` is the run's: logs go to its logs/. `finished` confirms that a selector that ended with 0 was done
-        and not just asked to stop.
+        """`folder` is the run's; logs go to its logs/. `finished` tells whether a selector that exited with 0 was done
+        or only asked to stop.
         """
         policy = policy or RestartPolicy()
         self._folder = folder
@@ -143,21 +145,21 @@ class Supervisor:
         self._thread.start()
 
     def wait(self, timeout: float | None = None) -> RunEnd | None:
-        """How the run ended; None where it has not within `timeout` seconds."""
+        """How the run ended; None if it has not ended within `timeout` seconds."""
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while not self._ended.is_set() and time.monotonic() < deadline:
-            time.sleep(_WAIT_SECONDS)  # an interrupt within Event.wait could leave the event's lock taken
+            time.sleep(_WAIT_SECONDS)  # not Event.wait: an interrupt within it could leave the event's lock taken
         return self._end
 
     def stop(self) -> RunEnd:
-        """End the run, if it has not ended; returns when no service is left."""
+        """Ends the run if it has not ended; returns when no service is left."""
         self._asked.set()
         self._ended.wait()
         assert self._end is not None
         return self._end
 
     def snapshot(self) -> tuple[ServiceState, ...]:
-        """Usage is measured from one call to the next."""
+        """State of every service. Usage is measured from the previous call to this one."""
         children = {service.spec.name: service.child for service in self._services}
         pids = {name: child.pid for name, child in children.items() if child is not None and child.alive}
         usage = self._meter.sample(set(pids.values()))
@@ -192,12 +194,12 @@ class Supervisor:
             self._ended.set()
 
     def _step(self) -> RunEnd | None:
-        """One look at everything."""
+        """Checks every part and service once; returns the run's end, if this is it."""
         for part in self._parts:
             if not part.foundation.alive() and (end := self._mend(part)):
                 return end
         if any(part.start_at is not None for part in self._parts):
-            return None  # whoever starts now would only die of the missing part
+            return None  # a service that starts now would only die because the part is missing
         for service in self._services:
             if service.child is None:
                 if time.monotonic() >= service.start_at:
@@ -235,7 +237,7 @@ class Supervisor:
         return None
 
     def _mend(self, part: _Part) -> RunEnd | None:
-        """Start the broker or the database again where its state outlived it."""
+        """Starts the broker or the database again if its state survived its death."""
         name, restart, now = part.foundation.name, part.foundation.restart, time.monotonic()
         if restart is None:
             return self._given_up(name, "died, and what it held is lost with it", part.foundation.log)
@@ -268,7 +270,7 @@ class Supervisor:
         return RunEnd(outcome=RunOutcome.DISK_FULL, message=disk.explain(self._folder))
 
     def _stop_services(self, grace: float) -> None:
-        """The selector first, so that nothing new is dispatched; then all others together."""
+        """Stops the selector first, so that nothing new is dispatched; then all others together."""
         children = [service.child for service in self._services if service.child is not None]
         terminate([child for child in children if child.name == Service.SELECTOR], _SELECTOR_GRACE_SECONDS)
         terminate([child for child in children if child.name != Service.SELECTOR], grace)

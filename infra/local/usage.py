@@ -1,4 +1,4 @@
-"""What processes use, by session: each service leads its own, so its helpers are counted with it."""
+"""CPU and memory that processes use, by session: each service leads a session, so its helpers are counted with it."""
 
 import os
 import time
@@ -11,13 +11,13 @@ import psutil
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     cpu_cores: float = 0.0
-    """Busy cores since the sample before."""
+    """Busy cores since the previous sample."""
     memory_bytes: int = 0
-    """Resident; pages shared between a service and its helpers are counted in each."""
+    """Resident memory; pages shared between a service and its helpers are counted in each."""
 
 
 class Meter:
-    """One pass over the process table a sample."""
+    """Takes one pass over the process table per sample."""
 
     def __init__(self) -> None:
         self._cpu_seconds: dict[psutil.Process, float] = {}
@@ -32,7 +32,7 @@ class Meter:
                 with process.oneshot():
                     times = process.cpu_times()
                     memory[session] += process.memory_info().rss
-            except psutil.Error:  # it ended meanwhile
+            except psutil.Error:  # it has ended
                 continue
             cpu_seconds[process] = times.user + times.system
             busy[session] += cpu_seconds[process] - self._cpu_seconds.get(process, 0.0)
@@ -46,6 +46,6 @@ class Meter:
                 session = os.getsid(pid)
                 if session in sessions:
                     members.append((psutil.Process(pid), session))
-            except (ProcessLookupError, PermissionError, psutil.Error):  # it ended meanwhile, or is another user's
+            except (ProcessLookupError, PermissionError, psutil.Error):  # it has ended, or belongs to another user
                 continue
         return members
