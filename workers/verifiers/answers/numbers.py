@@ -70,6 +70,18 @@ class Number:
     unit: str = ""
     attached: bool = False
     """The unit is one letter that touches the number, as a variable would: `5m`."""
+    exponent: int = 0
+    """The power of ten by which the digits are multiplied."""
+
+    @property
+    def places(self) -> int:
+        """Decimal places of the last digit: 6 for `3.3e-5`."""
+        return self.decimals - self.exponent
+
+    @property
+    def step(self) -> Fraction:
+        """One in the last place."""
+        return Fraction(10) ** -self.places / (100 if self.percent else 1) * SCALES.get(self.unit, 1)
 
 
 def read_number(text: str) -> Number | None:
@@ -95,6 +107,7 @@ def read_number(text: str) -> Number | None:
         significant=len((integer + fraction).lstrip("0")),
         percent=bool(match["percent"]),
         unit=currency if not unit or unit in SCALES else unit + (match["area"] or "").strip("^{}"),
+        exponent=int(match["exponent"] or 0),
         attached=len(match["unit"] or "") == 1 and match["unit"].isalpha() and not match["gap"],
     )
 

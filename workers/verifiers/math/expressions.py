@@ -1,21 +1,30 @@
-"""Mathematical expressions by math-verify's LaTeX grammar, within limits that are checked before anything is parsed.
+"""Mathematical expressions: what a text says as a value, and whether two of them say the same.
 
-Invariant: no text is ever evaluated as Python. The grammar builds the expression; numbers are compared exactly or
-to float noise, never by rounding to a few digits.
+Invariant: limits are checked before anything is parsed. Numbers are compared exactly or to float noise, never by
+rounding to a few digits; a decimal stands for 1/3 or pi only where it gives six decimals or more, all right.
 """
 
-import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeAlias
 
+import mpmath
 import sympy
 from latex2sympy2_extended.logic import And
-from latex2sympy2_extended.sets import FiniteSet
-from math_verify import LatexExtractionConfig, parse, verify
-from sympy.core.function import AppliedUndef
 
 from workers.verifiers.answers.numbers import FLOAT_NOISE, Number, read_number, same_number
+from workers.verifiers.answers.unit_names import known_unit
+from workers.verifiers.math.agreement import DIGITS, constant, equal, near
+from workers.verifiers.math.comparison import (
+    by_component,
+    consistent,
+    is_finite_set,
+    is_relation,
+    right_side,
+    same_value,
+)
+from workers.verifiers.math.evaluation import Value, number
 from workers.verifiers.math.limits import LimitError, check_length, check_limits
 from workers.verifiers.math.literals import (
     NOTHING,
@@ -24,29 +33,41 @@ from workers.verifiers.math.literals import (
     Literal,
     Ratio,
     Residue,
+    Verbatim,
     Words,
     read_literal,
     same_literal,
+    verbatim,
 )
 from workers.verifiers.math.notation import latex
+from workers.verifiers.math.parsing import parsed, without_unit
+from workers.verifiers.math.structure import Qualifier, cases, parts, qualified, signs
 
-__all__ = ["Expression", "LimitError", "Symbolic", "read", "same"]
+__all__ = ["Expression", "LimitError", "Symbolic", "read", "read_gold", "same"]
 
 ROUNDED_DECIMALS = 6
 """A decimal stands for 1/3 or pi where it gives at least so many decimals, all right."""
-PRECISION = 60
-"""Digits to which constants are compared."""
-MAX_ELEMENTS = 100
-"""Of sets that are compared element by element."""
+DOUBLE_DIGITS = range(15, 18)
+"""Digits of a double as a program prints it: 0.8333333333333334."""
+DOUBLE_NOISE = Fraction(1, 2**50)
+"""Four roundings of a double, relative."""
+APPROXIMATE = Fraction(1, 200)
+"""What is written after `≈` may differ by so much from what stands before it."""
+MAX_PARTS = 20
+"""Parts of a list that is read part by part."""
 
-logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody keeps the time; the pool does
-_NOISE = sympy.Rational(FLOAT_NOISE.numerator, FLOAT_NOISE.denominator)
-_EQUAL = sympy.Rational(1, 10 ** (PRECISION - 20))
-_ROUNDED = sympy.Rational(1, 10**ROUNDED_DECIMALS)
-_CONFIG = [LatexExtractionConfig()]
+_LITERALS = Words | Ratio | Based | Residue
 _OR = re.compile(r"\s*(?:,\s*)?(?:\\text\{\s*or\s*\}|\\(?:l?or|vee)(?![a-z])|\bor\b)\s*")
 _AND = re.compile(r",?\s+and\s+|,?\s*\\text\{\s*,?\s*and\s*\}\s*")
-_INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|lt|gt)(?:q|qslant)?(?![a-z])")
+_APPROX = re.compile(r"\\(?:approx|approxeq|simeq|thickapprox)(?![a-z])")
+_INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|lt|gt)(?:q|qslant|slant)?(?![a-z])")
+_COUNTED = re.compile(r"\s*(-?\$?[\d,]{1,20}(?:\.\d{1,20})?)\s+\(([A-Za-z][A-Za-z .'-]{0,60})\)\s*")
+"""`51 (trucks)`, as data sets write what was counted."""
+_DOUBTED = re.compile(
+    r"\b(?:not?|or|un\w+|maybe|perhaps|possibly|probably|guess\w*|wrong|false|incorrect|mod|if|but|else|approx\w*|think"
+    r"|suppose\w*|assum\w*|likely|could|might|million|billion|thousand|hundred|dozen|trillion|[a-e])\b",
+    re.IGNORECASE,
+)
 _IMAGINARY = sympy.Symbol("i", real=False)
 
 
@@ -56,54 +77,158 @@ class Symbolic:
     """A sympy expression, set, relation or matrix."""
     braced: bool = False
     """Written as a set, so that it is no tuple."""
+    digits: float = 0.0
+    """Those that the numbers on the way to the value may have."""
+    unit: str = ""
+    """The usual name of an everyday unit after it."""
+    roughly: tuple[Number, ...] = ()
+    """Decimals that are written after it with `≈`."""
+    qualifier: Qualifier | None = None
+    """What is said of its letters after it: `for odd k`."""
 
 
-Expression: TypeAlias = Number | Literal | Symbolic
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Several things that no one set holds: `R = 1, I = (-1, 1)`."""
+
+    parts: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piecewise:
+    rows: tuple[tuple["Expression", "Expression"], ...]
+    """Values and the conditions under which they hold."""
+
+
+Expression: TypeAlias = Number | Literal | Symbolic | Listed | Piecewise
 
 
 def read(text: str) -> Expression | None:
     """None where the text is no expression. Raises LimitError."""
     check_length(text)
+    counted = _COUNTED.fullmatch(text)
+    if counted and not _DOUBTED.search(counted[2]):
+        text = f"{counted[1]} {counted[2]}" if known_unit(counted[2].casefold()) else counted[1]
     text = latex(text)
-    plain = read_number(text) or read_literal(text)
-    if plain is not None:
-        return plain
-    check_limits(text)
-    alternatives = _OR.split(text)
-    if len(alternatives) > 1 and all(map(_INEQUALITY.search, alternatives)):
-        return _union([_parsed(part) for part in alternatives])
-    value = _parsed(_AND.sub(", ", ", ".join(alternatives)))
-    return None if value is None else Symbolic(value, braced=text.startswith(r"\{"))
+    return _plain(text) or _read(text)
+
+
+def read_gold(text: str) -> Expression | None:
+    """As `read`; what is no expression and yet no prose must be given as it stands. Raises LimitError."""
+    found = read(text)
+    if found is None and text.count("{") > text.count("}"):
+        found = read(text + "}" * (text.count("{") - text.count("}")))
+    return found or verbatim(latex(text))
 
 
 def same(gold: Expression, answer: Expression) -> bool:
     """Whether `answer` says what `gold` says; not symmetric where one is an equation and the other a value."""
     if isinstance(gold, Number) and isinstance(answer, Number):
         return same_number(gold, answer)
+    if isinstance(gold, Listed | Piecewise) or isinstance(answer, Listed | Piecewise):
+        return _same_parts(gold, answer)
+    if isinstance(gold, Verbatim) or isinstance(answer, Verbatim):
+        return gold == answer
     if isinstance(gold, Symbolic) or isinstance(answer, Symbolic):
         return _same_symbolic(gold, answer)
     return same_literal(gold, answer)
 
 
+def _plain(text: str) -> Number | Literal | None:
+    return read_number(text) or read_literal(text)
+
+
+def _read(text: str, *, whole: bool = True) -> Expression | None:
+    """Of text in the notation of `latex`; `whole`: it may be a list of things that no one set holds."""
+    rows = cases(text)
+    if rows:
+        return _piecewise(rows)
+    digits = check_limits(text)
+    rough = _APPROX.split(text)
+    if len(rough) > 1:
+        return _approximation(rough)
+    bare, qualifier = qualified(text)
+    found = None if qualifier else _symbolic(text, digits)
+    if found is not None:
+        return found
+    if qualifier is not None and bare:
+        plain = _plain(bare) or _read(bare)
+        if isinstance(plain, Number):
+            return Symbolic(_sympy(plain), qualifier=qualifier)
+        return replace(plain, qualifier=qualifier) if isinstance(plain, Symbolic) else plain
+    return _listed(text) if whole else None
+
+
+def _symbolic(text: str, digits: float) -> Symbolic | None:
+    alternatives = _OR.split(text)
+    if len(alternatives) > 1 and all(map(_INEQUALITY.search, alternatives)):
+        return _union([_parsed(part) for part in alternatives], digits)
+    joined = signs(_AND.sub(", ", ", ".join(alternatives)))
+    braced = text.startswith(r"\{")
+    before = without_unit(joined)
+    if before is not None:
+        value = _parsed(before[0])
+        if value is not None:
+            return Symbolic(value, braced=braced, digits=digits, unit=before[1])
+    value = _parsed(joined)
+    return None if value is None else Symbolic(value, braced=braced, digits=digits)
+
+
 def _parsed(text: str) -> Any | None:
-    found = parse(f"${text}$", _CONFIG, fallback_mode="no_fallback", parsing_timeout=None)
-    if not found:
-        return None
-    value = found[0]
+    value = parsed(text)
     if isinstance(value, sympy.Expr) and _IMAGINARY in value.free_symbols:
         return value.subs(_IMAGINARY, sympy.I)
     return value
 
 
-def _union(parts: list[Any]) -> Symbolic | None:
+def _approximation(rough: list[str]) -> Symbolic | None:
+    """`40/3 ≈ 13.33` is 40/3; `x ≈ 3.14` says what x is."""
+    first = rough[0].strip()
+    numbers = [read_number(part) for part in rough[1:]]
+    value = _read(first, whole=False) if first else None
+    if isinstance(value, Symbolic) and _is_name(value.value) and len(rough) == 2:
+        joined = f"{first}={rough[1]}"
+        return _symbolic(joined, check_limits(joined))
+    if not isinstance(value, Symbolic) or not all(numbers):
+        return None
+    return replace(value, roughly=tuple(own for own in numbers if own is not None))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, sympy.Expr) and not is_relation(value) and constant(value) is None
+
+
+def _piecewise(rows: list[tuple[str, str]]) -> Expression | None:
+    """Rows without conditions are a system: a list of equations."""
+    if not any(condition for _, condition in rows):
+        return _read(", ".join(value for value, _ in rows))
+    found = []
+    for value, condition in rows:
+        pair = (_plain(value) or _read(value), _plain(condition) or _read(condition) or verbatim(condition))
+        if pair[0] is None or pair[1] is None:
+            return None
+        found.append((pair[0], pair[1]))
+    return Piecewise(tuple(found))
+
+
+def _listed(text: str) -> Listed | None:
+    split = parts(text)
+    if not 1 < len(split) <= MAX_PARTS:
+        return None
+    found = [_plain(part) or _read(part, whole=False) for part in split]
+    read_parts = tuple(part for part in found if part is not None and not isinstance(part, Verbatim))
+    return Listed(read_parts) if len(read_parts) == len(split) else None
+
+
+def _union(bounds: list[Any], digits: float) -> Symbolic | None:
     """Of inequalities that bound one symbol by numbers: what other ones mean is not guessed."""
     sets = []
-    for part in parts:
-        bounds = part.args if isinstance(part, And) else [part]
-        if len(getattr(part, "free_symbols", ())) != 1 or not all(map(_bounds, bounds)):
+    for part in bounds:
+        relations = part.args if isinstance(part, And) else [part]
+        if len(getattr(part, "free_symbols", ())) != 1 or not all(map(_bounds, relations)):
             return None
-        sets.append(sympy.Intersection(*(bound.as_set() for bound in bounds)))
-    return Symbolic(sympy.Union(*sets))
+        sets.append(sympy.Intersection(*(bound.as_set() for bound in relations)))
+    return Symbolic(sympy.Union(*sets), digits=digits)
 
 
 def _bounds(part: Any) -> bool:
@@ -112,55 +237,90 @@ def _bounds(part: Any) -> bool:
     }
 
 
+def _same_parts(gold: Expression, answer: Expression) -> bool:
+    if isinstance(gold, Piecewise) and isinstance(answer, Piecewise):
+        rest = list(answer.rows)
+        for value, condition in gold.rows:
+            index = next((n for n, own in enumerate(rest) if same(value, own[0]) and same(condition, own[1])), None)
+            if index is None:
+                return False
+            rest.pop(index)
+        return not rest
+    if isinstance(gold, Listed) and isinstance(answer, Listed) and len(gold.parts) == len(answer.parts):
+        left = list(answer.parts)
+        for part in gold.parts:
+            index = next((n for n, own in enumerate(left) if same(part, own)), None)
+            if index is None:
+                return False
+            left.pop(index)
+        return True
+    return False
+
+
 def _same_symbolic(gold: Expression, answer: Expression) -> bool:
-    if isinstance(gold, Words | Ratio | Based | Residue) or isinstance(answer, Words | Ratio | Based | Residue):
+    if isinstance(gold, _LITERALS) or isinstance(answer, _LITERALS):
         words, other = (gold, answer) if isinstance(gold, Words) else (answer, gold)
         named = {NOTHING: sympy.S.EmptySet, REALS: sympy.S.Reals}.get(words.text) if isinstance(words, Words) else None
         return named is not None and isinstance(other, Symbolic) and bool(other.value == named)
-    left, right = _sympy(gold), _sympy(answer)
-    if not _consistent(right) or _is_set_and_tuple(gold, answer):
+    if not _unit_agrees(gold, answer) or not _qualifiers_agree(gold, answer) or not _rough_agrees(answer):
         return False
-    right = _right_side(right, left)
+    return _is_rough_value(gold, answer) or _same_values(gold, answer)
+
+
+def _same_values(gold: Expression, answer: Expression) -> bool:
+    digits = max(_digits(gold), _digits(answer))
+    left, given = by_component(_sympy(gold)), by_component(_sympy(answer))
+    if not consistent(given, digits) or _is_set_and_tuple(gold, answer):
+        return False
+    right = right_side(given, left)
     if right is None:
         return False
-    left_value, right_value = _constant(left), _constant(right)
+    left_value, right_value = constant(left, digits), constant(right, digits)
     if left_value is not None and right_value is not None:
-        return _same_constant(gold, left_value, answer, right_value)
-    return _same_structure(left, right)
+        return _same_constant((gold, left_value), (answer, right_value), digits)
+    return same_value(left, right, digits)
 
 
-def _same_structure(left: Any, right: Any) -> bool:
-    """Constants within sets, tuples and intervals are compared as strictly as constants alone."""
-    left_value, right_value = _constant(left), _constant(right)
-    if left_value is not None and right_value is not None:
-        return _same_element(left, left_value, right, right_value)
-    if isinstance(left, sympy.FiniteSet | FiniteSet) and isinstance(right, sympy.FiniteSet | FiniteSet):
-        return _same_sets(list(left.args), list(right.args))
-    if isinstance(left, sympy.Tuple) and isinstance(right, sympy.Tuple):
-        return len(left) == len(right) and all(map(_same_structure, left, right))
-    if isinstance(left, sympy.Interval) and isinstance(right, sympy.Interval):
-        ends = ((left.start, right.start), (left.end, right.end))
-        opens = (left.left_open, left.right_open) == (right.left_open, right.right_open)
-        return opens and all(one == other or _same_structure(one, other) for one, other in ends)
-    return bool(verify(left, right, allow_set_relation_comp=True, timeout_seconds=None))
+def _is_rough_value(gold: Expression, answer: Expression) -> bool:
+    """A decimal that the gold gives after `≈` answers it; one that the answer gives answers a decimal."""
+    if any(same(rough, answer) for rough in _roughly(gold)):
+        return True
+    decimal = isinstance(gold, Number) and gold.decimals
+    return bool(decimal) and any(same(gold, rough) for rough in _roughly(answer))
 
 
-def _same_sets(left: list[Any], right: list[Any]) -> bool:
-    if len(left) != len(right) or len(left) > MAX_ELEMENTS:
-        return left == right
-    for one in left:
-        index = next((n for n, other in enumerate(right) if one == other or _same_structure(one, other)), None)
-        if index is None:
-            return False
-        right = right[:index] + right[index + 1 :]
-    return True
+def _roughly(value: Expression) -> tuple[Number, ...]:
+    return value.roughly if isinstance(value, Symbolic) else ()
+
+
+def _digits(value: Expression) -> float:
+    return value.digits if isinstance(value, Symbolic) else 0.0
+
+
+def _rough_agrees(answer: Expression) -> bool:
+    """A decimal after `≈` must be near to what stands before it, or it is a second answer."""
+    value = constant(_sympy(answer), _digits(answer)) if _roughly(answer) else None
+    return all(value is not None and near(value, rough.value, APPROXIMATE) for rough in _roughly(answer))
+
+
+def _unit_agrees(gold: Expression, answer: Expression) -> bool:
+    """A missing unit is forgiven, another one is not."""
+    units = [side.unit for side in (gold, answer) if isinstance(side, Symbolic | Number)]
+    return len(units) < len((gold, answer)) or not all(units) or units[0] == units[1]
+
+
+def _qualifiers_agree(gold: Expression, answer: Expression) -> bool:
+    own, other = (side.qualifier if isinstance(side, Symbolic) else None for side in (gold, answer))
+    if own is None or other is None:
+        return not (own or other or Qualifier()).kinds
+    return own.kinds == other.kinds and (not own.bounds or not other.bounds or own.bounds == other.bounds)
 
 
 def _is_set_and_tuple(gold: Expression, answer: Expression) -> bool:
     """`{1, 2}` and `(1, 2)`, either way round; a list without brackets may be either."""
     pair = [side for side in (gold, answer) if isinstance(side, Symbolic)]
     ordered = [isinstance(side.value, sympy.Tuple | sympy.Interval) for side in pair]
-    braced = [side.braced and isinstance(side.value, sympy.FiniteSet | FiniteSet) for side in pair]
+    braced = [side.braced and is_finite_set(side.value) for side in pair]
     return len(pair) == 2 and ((ordered[0] and braced[1]) or (braced[0] and ordered[1]))
 
 
@@ -170,73 +330,27 @@ def _sympy(value: Expression) -> Any:
     return value.value if isinstance(value, Symbolic) else None
 
 
-def _equal_sides(relation: Any) -> list[Any]:
-    parts = relation._unsorted_args if isinstance(relation, And) else [relation]  # noqa: SLF001  the written order
-    return [side for part in parts if isinstance(part, sympy.Eq) for side in (part.lhs, part.rhs)]
-
-
-def _consistent(answer: Any) -> bool:
-    """`5 = 101` claims two values: the constant sides of a chain of equations must be equal."""
-    constants = [value for value in map(_constant, _equal_sides(answer)) if value is not None]
-    return all(abs(value - constants[0]) <= abs(constants[0]) * _NOISE for value in constants[1:])
-
-
-def _right_side(answer: Any, gold: Any) -> Any | None:
-    """`x = 7`, `7 = x` and `a + b = 7` answer a gold of 7; `2x = 7` says something of x and answers nothing: None."""
-    sides = _equal_sides(answer)
-    if not sides or isinstance(gold, sympy.Eq | And):
-        return answer
-    if isinstance(sides[-1], sympy.Symbol) and _constant(sides[0]) is not None:
-        return sides[0]
-    solves = len(sides) == 2 and _constant(sides[1]) is not None and len(getattr(sides[0], "free_symbols", ())) == 1
-    named = isinstance(sides[0], sympy.Symbol | AppliedUndef | sympy.Abs | sympy.Limit)
-    return None if solves and not named else sides[-1]
-
-
-def _constant(value: Any) -> Any | None:
-    """The expression's value where it is a finite real number without symbols, else None."""
-    if not isinstance(value, sympy.Expr) or value.free_symbols:
-        return None
-    result = value.doit()
-    result = result if isinstance(result, sympy.Rational) else result.evalf(PRECISION)
-    return result if result.is_number and result.is_real and result.is_finite else None
-
-
-def _same_constant(gold: Expression, left: Any, answer: Expression, right: Any) -> bool:
-    for decimal, other, other_value in ((answer, gold, left), (gold, answer, right)):
+def _same_constant(gold: tuple[Expression, Value], answer: tuple[Expression, Value], digits: float) -> bool:
+    (own, left), (given, right) = gold, answer
+    for decimal, other, other_value in ((given, own, left), (own, given, right)):
         if isinstance(decimal, Number) and not _has_decimals(other):
-            if decimal.decimals >= ROUNDED_DECIMALS and decimal.significant >= ROUNDED_DECIMALS:
-                return _rounds(other_value, _sympy(decimal), decimal.decimals)
+            if decimal.places >= ROUNDED_DECIMALS and decimal.significant >= ROUNDED_DECIMALS:
+                return _rounds(other_value, decimal)
             if not decimal.decimals:
-                return _equal(left, right)
-    if not _has_decimals(gold) and not _has_decimals(answer):
-        return _equal(left, right)
-    return bool(abs(left - right) <= max(abs(left), abs(right)) * _NOISE)
+                return equal(left, right, digits)
+    if not _has_decimals(own) and not _has_decimals(given):
+        return equal(left, right, digits)
+    return near(left, right, FLOAT_NOISE)
 
 
-def _rounds(value: Any, decimal: Any, places: int) -> bool:
-    """Whether the decimal is the value rounded or cut off after so many places."""
-    unit = sympy.Rational(1, 10**places)
-    return bool(abs(value - decimal) <= unit / 2 or (value * decimal > 0 and 0 <= abs(value) - abs(decimal) < unit))
-
-
-def _equal(left: Any, right: Any) -> bool:
-    if left.is_Rational and right.is_Rational:
-        return bool(left == right)
-    return bool(abs(left - right) <= max(abs(left), abs(right)) * _EQUAL)
-
-
-def _same_element(left: Any, left_value: Any, right: Any, right_value: Any) -> bool:
-    """Within a set the digits of a decimal are lost: next to a number that no decimal gives, six right ones do."""
-    difference, size = abs(left_value - right_value), max(abs(left_value), abs(right_value))
-    floats = [side.has(sympy.Float) for side in (left, right)]
-    if not any(floats):
-        return _equal(left_value, right_value)
-    if all(floats):
-        return bool(difference <= size * _NOISE)
-    exact = right if floats[0] else left
-    terminates = exact.is_Rational and not set(sympy.primefactors(exact.q)) - {2, 5}
-    return bool(difference <= size * (_NOISE if terminates else _ROUNDED))
+def _rounds(value: Value, decimal: Number) -> bool:
+    """Whether the decimal is the value rounded or cut off after its last place, or the nearest double to it."""
+    if decimal.significant in DOUBLE_DIGITS and near(value, decimal.value, DOUBLE_NOISE):
+        return True
+    with mpmath.workdps(DIGITS):
+        exact, written, unit = number(value), number(decimal.value), number(decimal.step)
+        cut = mpmath.re(exact) * written > 0 and 0 <= abs(exact) - abs(written) < unit
+        return bool(mpmath.im(exact) == 0 and (abs(exact - written) <= unit / 2 or cut))
 
 
 def _has_decimals(value: Expression) -> bool:

@@ -40,7 +40,14 @@ class Residue:
     modulus: int
 
 
-Literal: TypeAlias = Words | Ratio | Based | Residue
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A gold that is no expression; only the same text, apart from its layout, answers it."""
+
+    text: str
+
+
+Literal: TypeAlias = Words | Ratio | Based | Residue | Verbatim
 
 NOTHING = "no solution"
 """The empty set in words."""
@@ -65,6 +72,15 @@ _MATHEMATICS = frozenset(
 _WRAPPER = re.compile(r"\\(?:text|mathrm|textrm|textbf|textit|mathbf|operatorname|mbox|rm)\s*\{([^{}]*)\}")
 _WORDING = re.compile(r"[^\W\d_][\w' .,:&/-]*|\d[\w' .,:&/-]*", re.UNICODE)
 _WORD = re.compile(r"[^\W\d_]+")
+_MATHEMATICAL = re.compile(r"[\\\d=<>^_{}|∈∀∃]|[^\x00-\x7f]")
+_LAYOUT = [
+    (re.compile(r"\\(le|ge|ne)(?:q|qslant|slant)(?![a-z])"), r"\\\1"),
+    (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])|(?<=[a-z])\s*:\s*(?=[a-z])"), "|"),
+    (re.compile(r"\\[dt]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"[\s$]+|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,;:! ]"), ""),
+    (re.compile(r"\{(\w)\}"), r"\1"),
+    (re.compile(r"[.,;。]+$"), ""),
+]
 _RATIO = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?(?:\s*:\s*\d{1,9}(?:\.\d{1,9})?){1,9})\s*(?:([ap])\.?\s?m\.?)?", re.IGNORECASE
 )
@@ -84,6 +100,16 @@ def read_literal(text: str) -> Literal | None:
         modulus = int(found[2] or found[3] or found[4])
         return Residue(int(found[1]) % modulus, modulus) if modulus else None
     return _ratio(text) or read_words(text)
+
+
+def verbatim(text: str) -> Verbatim | None:
+    """None where it is plain prose: no two people would write that alike."""
+    if not _MATHEMATICAL.search(text):
+        return None
+    bare = _WRAPPER.sub(r"\1", text)
+    for pattern, replacement in _LAYOUT:
+        bare = pattern.sub(replacement, bare)
+    return Verbatim(bare.casefold()) if bare else None
 
 
 def _ratio(text: str) -> Ratio | None:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 
 from workers.verifiers.answers.numbers import read_number
+from workers.verifiers.math.spelling import known
 
 OVERRIDES = "\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5"
 """Characters that reorder a text or strike it out; nothing that holds them is an answer."""
@@ -47,9 +48,10 @@ _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
 _DEGREES = re.compile(
     r"(\\(?:sin|cos|tan|cot|sec|csc)\s*[({]?\s*)(\d{1,4}(?:\.\d{1,9})?)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)"
 )
-_ROUGHLY = re.compile(r"^\s*(?:\\approx|\\sim(?:eq)?(?![a-z]))\s*|\\approx")
+_ROUGHLY = re.compile(r"^\s*(?:\\approx|\\sim(?:eq)?(?![a-z]))\s*")
 _LABEL = re.compile(r"^\\(?:text|mathrm|textrm|textbf|mathbf|boldsymbol|bm|mbox)\{([^{}]*)\}$")
 _RECURRING = re.compile(r"^(-?\d{0,20}\.\d{0,20}?)(\d)\2{2,20}\s*(?:\.{3}|…|\\[lc]?dots)$")
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _DOUBLED = re.compile(r"(?<!\\)\{\s*\{([^{}]*)(?<!\\)\}\s*\}")
 _BUILDER = re.compile(r"^\\\{\s*([a-zA-Z])\s*(?:\\mid|\\vert|[|:])\s*(?=[^{}]*\1)([^{}]*)\\\}$")
 _ENCLOSED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
@@ -67,17 +69,19 @@ def characters(text: str) -> str:
 def latex(text: str) -> str:
     """Of one expression, after `characters`, without its dollars and its final full stop."""
     text = _RECURRING.sub(r"\1\\overline{\2}", enclosed(text.strip()).lstrip("=: "))
-    text = enclosed(text.rstrip(".").strip())
+    text = known(enclosed(text.rstrip(".").strip()))
     text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], text)
     text = _SPACE.sub(" ", _FURNITURE.sub("", text))
     text = _NAME.sub(lambda found: _NAMES[found[1]], text)
     text = _ROOT.sub(lambda found: rf"\sqrt{{{next(filter(None, found.groups()), '')}}}", text).replace("√", r"\sqrt")
     text = _DEGREES.sub(r"\1(\2\\cdot\\pi/180)", _TIMES_TEN.sub(r"\\times ", text))
-    text = _ROUGHLY.sub(lambda found: "" if found.start() == 0 else "=", text).strip()
+    text = _ROUGHLY.sub("", text).strip()
     label = _LABEL.match(text)
     if label and (any(map(str.isdigit, label[1])) or read_number(label[1]) is not None):
         text = label[1].strip()
     text = _BUILDER.sub(r"\2", text)
+    if len(_DOLLAR.findall(text)) % 2 == 0:
+        text = _DOLLAR.sub(" ", text)
     while (single := _DOUBLED.sub(r"{\1}", text)) != text:
         text = single
     if re.fullmatch(r"\\?\{\s*\\?\}", text):

@@ -13,10 +13,10 @@ from workers.verifiers.answers.final_answer import NoAnswerError
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import Signed, Verdict
 from workers.verifiers.math.answers import final_answers
-from workers.verifiers.math.expressions import Expression, read, same
+from workers.verifiers.math.expressions import Expression, read, read_gold, same
 from workers.verifiers.math.limits import LimitError
-from workers.verifiers.math.literals import Words
-from workers.verifiers.math.notation import characters
+from workers.verifiers.math.literals import Verbatim, Words, verbatim
+from workers.verifiers.math.notation import characters, latex
 
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -45,16 +45,19 @@ class MathVerifier(Signed):
                 answers = [text.replace("\N{MINUS SIGN}", "-")]
             else:
                 answers = final_answers(text, words=isinstance(gold, Words))
-            return self._compare(gold, answers, question.prompt)
+            return self._compare(gold, answers, question)
         except (NoAnswerError, LimitError) as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
         except RecursionError:
             return self._verdict(0.0, Status.UNPARSEABLE, "the answer nests too deeply")
 
-    def _compare(self, gold: Expression, answers: list[str], prompt: str) -> Verdict:
+    def _compare(self, gold: Expression, answers: list[str], question: Question) -> Verdict:
         """Raises LimitError."""
+        own_text = (question.ground_truth or "").strip()
         for answer in dict.fromkeys(answers):
-            value = read(_asked(answer, prompt))
+            if answer.strip() == own_text:
+                continue
+            value = verbatim(latex(answer)) if isinstance(gold, Verbatim) else read(_asked(answer, question.prompt))
             if value is None:
                 return self._verdict(0.0, Status.UNPARSEABLE, f"{answer[:80]!r} is no mathematical expression")
             if not same(gold, value):
@@ -66,7 +69,7 @@ class MathVerifier(Signed):
         if text is None or not text.strip():
             return None
         try:
-            return read(final_answers(text)[-1] if "\\boxed" in text or "####" in text else characters(text))
+            return read_gold(final_answers(text)[-1] if "\\boxed" in text or "####" in text else characters(text))
         except (NoAnswerError, LimitError):
             return None
 
