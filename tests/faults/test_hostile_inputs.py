@@ -248,7 +248,7 @@ def test_memory_is_flat(row: Row) -> None:
 
 
 def test_no_process_and_no_file_is_left(row: Row) -> None:
-    _, alive = psutil.wait_procs(row.processes, timeout=10)
+    _, alive = psutil.wait_procs(row.processes, timeout=60)
     assert alive == []
     assert row.files == []
     assert not Path("/tmp/owned").exists()  # noqa: S108  what the seeds try to write

@@ -27,7 +27,7 @@ def produce(bootstrap: str, values: list[bytes]) -> None:
     admin.close()
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     for sent in [producer.send("numbers", value) for value in values]:
-        sent.get(timeout=20)
+        sent.get(timeout=60)
     producer.close()
 
 
@@ -92,7 +92,7 @@ class TestEmbedded(BrokerContract):
     def test_the_death_of_an_embedded_broker_shows(self, broker: EmbeddedBroker) -> None:
         assert broker._child is not None
         os.kill(broker._child.pid, 9)
-        assert broker._child.wait(5) == -9
+        assert broker._child.wait(60) == -9
         assert not broker.alive
 
     def test_a_binary_that_does_not_start_shows_its_log(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ class TestLocalKafka(BrokerContract):
         produce(broker.bootstrap, [b"kept"])
         assert broker._child is not None
         os.kill(broker._child.pid, 9)
-        assert broker._child.wait(5) == -9
+        assert broker._child.wait(60) == -9
         bootstrap = broker.bootstrap
         broker.restart()
         assert broker.bootstrap == bootstrap

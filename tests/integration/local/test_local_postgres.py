@@ -63,7 +63,7 @@ def test_a_killed_server_is_started_again_at_the_same_url(database: EmbeddedPost
     url, child = database.url, database._child
     assert child is not None
     os.kill(child.pid, 9)
-    assert child.wait(5) == -9
+    assert child.wait(60) == -9
     assert not database.alive
     while postgres_processes(database.folder):  # its backends notice by themselves; the test's timeout bounds this
         pass

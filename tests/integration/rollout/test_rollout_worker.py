@@ -176,7 +176,7 @@ def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_in_order(loop: Rol
         child = loop.start("rollout")
         records = loop.read_until(reader, lambda got: len(got) > 0, "a rollout")
         child.kill()
-        assert child.wait(timeout=20) == -signal.SIGKILL
+        assert child.wait(timeout=60) == -signal.SIGKILL
         assert len(rollouts_of(records)) < 64  # it was in the middle
         child = loop.start("rollout")
         records += loop.read_until(reader, lambda got: len(rollouts_of(records + got)) == 64, "64 rollouts")
@@ -185,5 +185,5 @@ def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_in_order(loop: Rol
         for rollout in found.values():
             _check(rollout)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=20) == 0
+        assert child.wait(timeout=60) == 0
         assert committed(loop) == written(loop)

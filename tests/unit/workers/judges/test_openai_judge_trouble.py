@@ -14,6 +14,7 @@ import pytest
 from support.judge_contract import FRANCE, ITALY, REQUESTS, judged
 from support.judge_server import ODD, JudgeServer, remote, serving
 from support.tiny_judge import save_tiny_judge
+from support.waiting import wait_until
 
 from infra.settings.genrm import GenRMSettings
 from workers.judges.base import Judge, JudgeFailure, Judgement, JudgeRequest, JudgeUnavailableError
@@ -127,7 +128,7 @@ def test_the_timeout_is_for_the_whole_answer(server: JudgeServer, mode: str) -> 
     started = time.monotonic()
     with pytest.raises(JudgeUnavailableError, match="no whole answer in time"):
         slow.judge(REQUESTS)
-    assert time.monotonic() - started < 8  # 2 s, and room for a busy machine; a drip lasts 20
+    assert time.monotonic() - started < 15  # 2 s, and room for a busy machine; a drip lasts 20
     slow.close()
 
 
@@ -162,14 +163,14 @@ def test_a_judge_that_is_closed_ends_what_is_under_way(server: JudgeServer) -> N
     judged(hanging, [PARIS])
     server.mode = "hang"
     with ThreadPoolExecutor() as threads:
-        asked, before = threads.submit(hanging.judge, [PARIS]), len(server.paths)
-        while len(server.paths) == before:
-            time.sleep(0.01)
+        before = len(server.paths)
+        asked = threads.submit(hanging.judge, [PARIS])
+        wait_until(lambda: len(server.paths) > before, "the request")
         started = time.monotonic()
         asyncio.run(_close(hanging))  # as a stage does, from a running loop
         with pytest.raises(JudgeUnavailableError, match="closed meanwhile"):
             asked.result()
-    assert time.monotonic() - started < 5  # the server hangs for 30
+    assert time.monotonic() - started < 20  # the server hangs for 30
     hanging.close()
     with pytest.raises(JudgeUnavailableError, match="closed before"):
         hanging.judge([PARIS])

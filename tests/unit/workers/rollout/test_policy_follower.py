@@ -41,7 +41,7 @@ class SlowCache:
 
     def folder_of(self, announced: PolicyVersion) -> Path:
         self.asked.append(announced)
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(60)
         if self.error is not None:
             raise self.error
         return Path(f"v{announced.version}")

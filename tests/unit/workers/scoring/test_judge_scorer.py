@@ -110,7 +110,7 @@ def test_a_judge_is_exchanged_between_calls_and_closed_after_its_last() -> None:
 
         def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
             self.asked.set()
-            assert self.go.wait(10)
+            assert self.go.wait(60)
             assert not self.closed
             return super().judge(requests)
 
@@ -121,7 +121,7 @@ def test_a_judge_is_exchanged_between_calls_and_closed_after_its_last() -> None:
         old = Gated()
         under_test = scorer(old)
         first = asyncio.create_task(under_test.score([asked("a")]))
-        await asyncio.to_thread(old.asked.wait, 10)
+        await asyncio.to_thread(old.asked.wait, 60)
         exchange = asyncio.create_task(under_test.exchange(LengthJudge(), GenRMSettings(canary_every=0)))
         second = asyncio.create_task(under_test.score([asked("b")]))
         old.go.set()
