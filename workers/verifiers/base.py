@@ -12,7 +12,7 @@ test. One that runs programs makes a sandbox in `configure` (workers.sandbox.fac
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
@@ -48,18 +48,52 @@ class OptionsError(ValueError):
     """The prompt's reference or options are wrong; the text says what is."""
 
 
-class Signed:
-    """What a verifier may inherit: verdicts that bear its name and version."""
+GENERAL_OPTIONS = {
+    "must_finish": "true: a response that is cut off scores 0, whatever it says (default false)",
+    "domain": "a name for the kind of prompt, which a judge may have its own rubric for",
+}
+"""Options of a question that no verifier reads, and that none refuses."""
+
+
+class BaseVerifier:
+    """What a verifier should inherit: a prompt that asks for what it does not know is refused, in this one place."""
 
     name: str
     version: str
+    options: ClassVar[Mapping[str, str]]
+
+    def verify(self, question: Question, response: str) -> Verdict:
+        """What `judge` says, or infra_error if the prompt is wrong."""
+        if not isinstance(question.ground_truth, str | None):
+            kind = type(question.ground_truth).__name__
+            return self._refused(f"the reference must be a text, not {question.ground_truth!r:.80} ({kind})")
+        unknown = [name for name in question.options if name not in self.options and name not in GENERAL_OPTIONS]
+        if unknown:
+            known = ", ".join(sorted(self.options)) or "none"
+            return self._refused(f"unknown options: {', '.join(map(str, unknown))}; {self.name} has: {known}")
+        try:
+            return self.judge(question, response)
+        except OptionsError as error:
+            return self._refused(error)
+
+    def judge(self, question: Question, response: str) -> Verdict:
+        """The verdict on a response. Raises OptionsError if the prompt's reference or options are wrong."""
+        raise NotImplementedError
 
     def _verdict(self, score: float | None, status: Status, why: str, details: dict[str, Any] | None = None) -> Verdict:
         return Verdict(score, status, why, self.name, self.version, details=details or {})
 
     def _refused(self, why: object) -> Verdict:
-        """Of a prompt by which no response can be judged."""
+        """The verdict on a prompt by which no response can be judged."""
         return self._verdict(None, Status.INFRA_ERROR, f"{why}; correct the prompt")
+
+
+def flag(options: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    """A yes-or-no option. Raises OptionsError if it is neither."""
+    value = options.get(name, default)
+    if not isinstance(value, bool):
+        raise OptionsError(f"option {name} must be true or false, not {value!r:.80}")
+    return value
 
 
 @runtime_checkable

@@ -36,6 +36,7 @@ COMMITTED = {
         "\\boxed{(B) Paris}",
         "\\boxed{b}",
         "<answer>B</answer>",
+        "<answer>B",
         "<answer>\\boxed{B}</answer>",
         "<ANSWER> (B) </ANSWER>",
         "\\fbox{B}\\boxed{B}",

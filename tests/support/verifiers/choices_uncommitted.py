@@ -54,7 +54,6 @@ UNCOMMITTED = {
         "\\boxed{}",
         "\\boxed{B",
         "\\boxed{42}",
-        "<answer>B",
         "<answer></answer>",
         "\\boxed{A} The answer is B.",
     ],

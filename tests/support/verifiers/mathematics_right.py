@@ -305,4 +305,13 @@ RIGHT = {
         ("(1,2)", "(1,2)"),
         ("42", "\\boxed{4\u200d2}"),
     ],
+    "corrections": [
+        ("8", "7. No, 8."),
+        ("6", "The answer is 5. No, wait, it is 6."),
+        ("6", "5, no wait, 6"),
+        ("6", "The answer is 5. Wait, the answer is 6."),
+        ("6", r"\boxed{5}. Wait, no: \boxed{6}"),
+        ("7", r"\boxed{8} no, \boxed{7}"),
+    ],
+    "stop strings": [("42", "<answer>42"), ("7", r"<answer> \boxed{7}")],
 }

@@ -1,168 +1,344 @@
-r"""Where a prose answer commits itself: `\boxed{...}` and `<answer>`, clauses such as `the answer is ...`, corrections.
+r"""What a response commits to: the one reading of answers, for every verifier.
 
-Invariant: only places are found here; what stands in them is each verifier's to judge. A place whose end is missing is
-an error, since its content is then unknown. Every pattern is linear in the text.
+Invariant: nothing is guessed. Marks (`\boxed{}`, `<answer>`), statements (`the answer is`, `Answer:`, `####`) and, in a
+text without them, its conclusion give answers. What the writer corrects is replaced, and what they deny, doubt, ask or
+take back is no answer, wherever it is marked. All answers that are left must be right. A verifier says by `Grammar`
+what is a value; what is equal to its reference is its own affair. Every pattern is linear in the text.
 """
 
-import re
-from dataclasses import dataclass
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
-MAX_TEXT = 100_000
-"""Characters after the reasoning; a longer text is no answer to a short question, and is not searched."""
-MAX_MARKS = 100
-"""Boxes in one answer; whoever writes more is not answering."""
+from workers.verifiers.answers import retractions
+from workers.verifiers.answers.marks import Mark, enumerated, marks
+from workers.verifiers.answers.markup import NoAnswerError, clean
+from workers.verifiers.answers.statements import (
+    CONCLUSION,
+    Statement,
+    conclusion,
+    sentence_end,
+    sentence_stretches,
+    sentences,
+    stated,
+    stretches,
+)
 
-_ANSWER_TAG = re.compile(r"<(?P<close>/?)answer>", re.IGNORECASE)
-ANCHOR = re.compile(
-    r"(?:####"
-    r"|\b(?:answer|result|solution|réponse|respuesta|resposta|risposta|antwort|ответ)\b"
-    r"[\"']?(?:\s*(?:to|of|for)\b[^.:=\n]{0,60}?|\s*,[^,.:=\n]{0,30},)?"
-    r"\s*(?::|=|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|est|es|ist|é|è)\b|\u2192|->)"
-    r"|(?:答案|答え|정답)\s*(?::|是|为|為|は|은)?)"
-    r"\s*:?\s*",
-    re.IGNORECASE,
-)
-"""What announces an answer in prose."""
-_EMPHASIS = re.compile(
-    r"(?<!\w)(?P<mark>\*\*\*|\*\*|__)(?=\S)(?P<strong>[^\n]{1,400}?)(?P=mark)(?!\w)"
-    r"|(?<![\w*])\*(?P<star>[A-Za-z(][^*\n]{0,400})\*(?![\w*])"
-    r"|(?<!\w)_(?P<line>[A-Za-z(][^_\n]{0,400})_(?!\w)"
-    r"|`+"
-)
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
-_BLANK = re.compile(r"\s{4,}")
-_LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|bf|rm|operatorname)\s*\{([^{}]*)\}")
-_SENTENCE_END = re.compile(r"\n|[.!?;](?=\s)")
-_BRACES = re.compile(r"\\f?boxed\s{0,3}\{|[{}]")
-HEDGE = re.compile(
-    r"\b(?:maybe|perhaps|possibly|probably|presumably|(?<!most\s)likely|might|may\s+be|could\s+be|either|unsure|uncertain"
-    r"|guess(?:ing)?|suppose|suspect|can't\s+be\s+sure|cannot\s+be\s+sure|don't\s+know|do\s+not\s+know|no\s+idea"
-    r"|(?<!was\s)not\s+(?:\w+\s)?(?:sure|certain))\b",
-    re.IGNORECASE,
-)
-"""Words that take a commitment back."""
-CORRECTION = re.compile(
-    r"\b(?:no|nope)\b\s*[,:;.!\u2014\u2013-]+\s*|\bno\s+wait\b[,.!:\s]*"
-    r"|(?<!must )(?<!to )\bwait\b\s*[,.!:\u2014\u2013-]+\s*"
-    r"|\b(?:actually|correction|scratch\s+that|on\s+second\s+thoughts?|i\s+mean|let\s+me\s+correct|sorry)\b[,.!:]*\s*",
-    re.IGNORECASE,
-)
-"""Words by which a writer takes back what stands before them."""
+MAX_ANSWERS = 20
+"""Different answers; a longer list is a guess, and each costs a comparison."""
+_BEHIND = 60
+"""Characters behind a mark in which its unit is looked for."""
+_LONGEST = 1000
+"""Characters of a correction, an alternative or a conclusion that are read."""
 
+_HEDGED = "the answer is hedged"
 
-class NoAnswerError(ValueError):
-    """The text commits to no final answer; the message says why."""
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`text` is what is committed to; `before` is its sentence up to there."""
+class Remark(Generic[Value]):
+    """A place where a verifier's own wording commits itself, such as `I choose B`."""
 
-    text: str
-    before: str
+    value: Value
     start: int
     end: int
+    rank: int
+    """2 counts as a statement of the answer does; lower ranks count only if no higher one does."""
+    doubt: str = ""
 
 
-def clean(text: str) -> str:
-    """Without emphasis, invisible characters and long blanks, apostrophes straight.
-
-    Raises NoAnswerError where it is too long.
-    """
-    if len(text) > MAX_TEXT:
-        raise NoAnswerError(f"{len(text)} characters are more than {MAX_TEXT}")
-    text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
-    return _EMPHASIS.sub(_plain, _INVISIBLE.sub("", text)).replace("’", "'").strip()
+def _nothing(_: str) -> list[Any]:
+    return []
 
 
-def _plain(match: re.Match[str]) -> str:
-    return match["strong"] or match["star"] or match["line"] or ""
+@dataclass(frozen=True, slots=True)
+class Grammar(Generic[Value]):
+    """What one verifier takes for a value."""
+
+    accepts: Callable[[str], Value | None]
+    """The value that a stretch of text is, as a whole; None if it is none. May raise NoAnswerError on doubt."""
+    marked: Callable[[str, str], Value | None] | None = None
+    """The same for what is within a mark, which says that it is an answer (default: accepts), and what is behind it."""
+    within: Callable[[str], list[Value]] = _nothing
+    """Values that a sentence, or a text without announcement, gives among other words; all of them are committed to."""
+    remarks: Callable[[str], Iterable[Remark[Value]]] = _nothing
+    """Places of the verifier's own."""
+    literal: Callable[[str], bool] = lambda _: False
+    """Whether a stretch is a possible answer, letter by letter: `Maybe`, `What's Up, Doc?`."""
+    free: bool = False
+    """Any text is a value, so that a stretch may be read in several ways, of which one must be right."""
+    verbatim: bool = False
+    """Layout counts: emphasis and blanks stay."""
+    concludes: bool = True
+    """A last sentence such as `So 6 times 7 is 42` gives its answer behind the verb."""
+    lists: bool = False
+    r"""`\boxed{2}` and `\boxed{3}` may be the list 2, 3."""
+    extent: Callable[[str, Value], int] = lambda text, _: len(text)
+    """How much of a stretch the value takes up."""
 
 
-def unwrapped(text: str) -> str:
-    r"""Without dollar signs around all of it, `\(...\)` and `\text{...}`."""
-    text = text.strip()
-    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        if len(text) > len(left + right) and text.startswith(left) and text.endswith(right):
-            inner = text[len(left) : -len(right)]
-            text = inner.strip() if left not in inner else text
-    return _LATEX_TEXT.sub(r"\1", text).strip()
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Value]):
+    """One place that commits itself; it is right if one of its readings is."""
+
+    readings: tuple[Value, ...]
+    start: int
+    end: int
+    rank: int
+    stands: bool = True
+    """False: denied, asked, or called wrong."""
+    doubt: str = ""
+    """Why it is no commitment."""
 
 
-def marked(text: str) -> list[Place]:
-    r"""Contents of each `\boxed{...}` and `<answer>...</answer>`, in order; a box within a tag stands for it.
-
-    Raises NoAnswerError where one is empty or does not close, or where there are too many.
-    """
-    boxes = _boxes(text)
-    if len(boxes) > MAX_MARKS:
-        raise NoAnswerError(f"{len(boxes)} boxes are more than {MAX_MARKS}")
-    tags = [tag for tag in _tags(text) if not any(tag.start <= box.start and box.end <= tag.end for box in boxes)]
-    return sorted([*boxes, *tags], key=lambda place: place.start)
-
-
-def stated(text: str) -> list[Place]:
-    """The rest of the line after each `the answer is`, `Answer:`, `####`; the verifier finds the clause's own end."""
-    found = []
-    matches = list(ANCHOR.finditer(text))
-    for match, following in zip_longest(matches, matches[1:]):
-        newline = text.find("\n", match.end())
-        end = min(len(text) if newline < 0 else newline, following.start() if following else len(text))
-        if text[match.end() : end].strip() == "" and following is None and newline >= 0:
-            end = _next_line_end(text, newline)
-        own = text[match.end() : end].rstrip()
-        before = sentence_before(text, match.start())
-        found.append(Place(own.lstrip(), before, match.start(), match.end() + len(own)))
-    return [place for place in found if place.text]
+def final_answers(text: str, grammar: Grammar[Value]) -> list[Answer[Value]]:
+    """Every answer that the text commits to, in its order. Raises NoAnswerError, and what the grammar raises."""
+    text = clean(text, verbatim=grammar.verbatim)
+    reader = _Reader(text, grammar)
+    found = reader.announced()
+    if found:
+        return _distinct(reader.committed(found))
+    if reader.marks_nothing:
+        raise NoAnswerError("the \\boxed{} or <answer> is empty or holds no answer")
+    return _distinct(reader.plain())
 
 
-def sentence_before(text: str, position: int) -> str:
-    """The sentence that holds `position`, up to it; no longer than 400 characters."""
-    window = text[max(0, position - 400) : position]
-    return _SENTENCE_END.split(window)[-1]
+def _distinct(found: list[Answer[Value]]) -> list[Answer[Value]]:
+    """Raises NoAnswerError."""
+    kept: list[Answer[Value]] = []
+    for one in found:
+        if all(one.readings != other.readings for other in kept):
+            kept.append(one)
+        if len(kept) > MAX_ANSWERS:
+            raise NoAnswerError(f"more than {MAX_ANSWERS} answers")
+    return kept
 
 
-def _next_line_end(text: str, newline: int) -> int:
-    """`Answer:` alone on its line speaks of the next line that holds something."""
-    start = newline
-    while start < len(text) and text[start].isspace():
-        start += 1
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
+class _Reader(Generic[Value]):
+    """One text, read by one grammar."""
 
+    def __init__(self, text: str, grammar: Grammar[Value]) -> None:
+        """Raises NoAnswerError."""
+        self._text = text
+        self._grammar = grammar
+        self._marks = marks(text, literal=grammar.literal)
+        self._statements = stated(text, self._marks)
+        self.marks_nothing = not self._marks and ("\\boxed" in text or "<answer" in text.lower())
 
-def _boxes(text: str) -> list[Place]:
-    """Outermost ones. Raises NoAnswerError."""
-    found: list[Place] = []
-    depth = start = inside = 0
-    for match in _BRACES.finditer(text):
-        if depth:
-            depth += -1 if match.group() == "}" else 1
-            if not depth:
-                content = text[inside : match.start()].strip()
-                found.append(Place(content, sentence_before(text, start), start, match.end()))
-        elif match.group().startswith("\\"):
-            depth, start, inside = 1, match.start(), match.end()
-    if depth:
-        raise NoAnswerError("a \\boxed{ does not close")
-    if any(not place.text for place in found):
-        raise NoAnswerError("a \\boxed{} is empty")
-    return found
+    def announced(self) -> list[Answer[Value]]:
+        """Answers of marks, statements and remarks, in the text's order. Raises NoAnswerError."""
+        found = [*self._of_marks(), *self._of_statements(), *map(self._of_remark, self._grammar.remarks(self._text))]
+        if not found and self._marks:
+            raise NoAnswerError(f"{self._marks[-1].text[:80]!r} is no answer")
+        best = max((one.rank for one in found if one.stands), default=0)
+        return sorted((one for one in found if one.rank >= min(best, 2)), key=lambda one: one.start)
 
+    def committed(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
+        """Those that stand after corrections, denials and doubt. Raises NoAnswerError."""
+        found = self._corrected(found)
+        firm = [one for one in found if one.stands and not one.doubt]
+        for one in found:
+            if not one.stands:
+                firm = [own for own in firm if own.start > one.start or own.readings != one.readings]
+        last = max(firm, key=lambda one: one.start, default=None)
+        doubts = [one.doubt for one in found if one.doubt and (last is None or one.start > last.start)]
+        if last is None or doubts:
+            raise NoAnswerError(doubts[-1] if doubts else "the answer is denied or asked")
+        end = max(one.end for one in firm)
+        if retractions.is_taken_back(self._text, end) or retractions.is_doubted(self._text, end):
+            raise NoAnswerError("the answer is doubted or taken back")
+        return [*firm, *self._alternatives(firm)]
 
-def _tags(text: str) -> list[Place]:
-    """Raises NoAnswerError where a tag is not closed or holds nothing."""
-    found: list[Place] = []
-    opened: re.Match[str] | None = None
-    for tag in _ANSWER_TAG.finditer(text):
-        if not tag["close"]:
-            opened = tag
-        elif opened is not None:
-            found.append(Place(text[opened.end() : tag.start()].strip(), "", opened.start(), tag.end()))
-            opened = None
-    if opened is not None:
-        raise NoAnswerError("an <answer> does not close")
-    if any(not place.text for place in found):
-        raise NoAnswerError("an <answer> is empty")
-    return found
+    def plain(self) -> list[Answer[Value]]:
+        """Answers of a text that announces none: the whole, what it gives, or its conclusion. Raises NoAnswerError."""
+        text, size = self._text, len(self._text)
+        replaced = self._replacement([])
+        if replaced:
+            return self.committed(replaced)
+        whole = self._grammar.accepts(text)
+        if whole is not None and not self._grammar.free:
+            return [Answer((whole,), 0, size, 0)]
+        concluded = self._conclusion()
+        if self._grammar.free:
+            readings = [*([] if whole is None else [whole]), *self._grammar.within(text)]
+            readings += [own for one in concluded for own in one.readings]
+            if readings and not retractions.is_taken_back(text, 0):
+                return [Answer(tuple(readings), 0, size, 0)]
+        if retractions.is_disowned(text):
+            raise NoAnswerError("the answer is doubted or taken back")
+        given = self._grammar.within(text) if not concluded or len(text) <= _LONGEST else []
+        if concluded and len(given) != 1:
+            return concluded
+        if not given:
+            raise NoAnswerError("no answer is given")
+        return [Answer((value,), 0, size, 0) for value in given]
+
+    def _of_marks(self) -> Iterator[Answer[Value]]:
+        read = self._grammar.marked or (lambda own, _: self._grammar.accepts(own))
+        listed = enumerated(self._text, self._marks) if self._grammar.lists else None
+        found = self._marks if listed is None else [Mark(listed, self._marks[0].start, self._marks[-1].end)]
+        for mark in found:
+            one: Answer[Value] = Answer((), mark.start, mark.end, 3)
+            try:
+                value = read(mark.text, self._text[mark.end : mark.end + _BEHIND])
+            except NoAnswerError as error:
+                yield replace(one, doubt=str(error))
+                continue
+            if value is not None:
+                denied = retractions.is_mark_denied(self._text, mark.start)
+                yield self._judged(replace(one, readings=(value,)), denied=denied)
+
+    def _of_statements(self) -> list[Answer[Value]]:
+        """Sure ones, or else weak ones; by what they are, or else by what they hold among other words."""
+        sure = [one for one in self._statements if not one.weak]
+        strict = [found for one in sure if (found := self._of_statement(one)) is not None]
+        if strict or self._marks:
+            return strict
+        loose = [found for one in sure for found in self._of_clause(one)]
+        if loose:
+            return loose
+        weak = [one for one in self._statements if one.weak]
+        return [found for one in weak if (found := self._of_statement(one)) is not None] or [
+            found for one in weak for found in self._of_clause(one)
+        ]
+
+    def _of_statement(self, statement: Statement) -> Answer[Value] | None:
+        if self._grammar.free and statement.leads_on:
+            return None
+        denied = retractions.is_statement_denied(self._text, statement.start)
+        content, inside = statement.text, statement.inside
+        lead = retractions.denying_lead(content)
+        if lead is not None and not self._grammar.literal(content.strip(" .\n")):
+            length, doubt = lead
+            rest = None if doubt else retractions.instead(content, length)
+            if rest is None:
+                one = self._read(content[length:], inside + length)
+                return (
+                    None
+                    if one is None
+                    else replace(one, start=statement.start, stands=doubt, doubt=_HEDGED if doubt else "")
+                )
+            inside += len(content) - len(rest)
+            content = rest
+        one = self._read(content, inside)
+        if one is None:
+            return None
+        return self._judged(replace(one, start=statement.start), denied=denied)
+
+    def _of_clause(self, statement: Statement) -> list[Answer[Value]]:
+        """Raises NoAnswerError."""
+        end = statement.inside + sentence_end(statement.text.rstrip(), 0)
+        clause = self._text[statement.inside : end]
+        denied = retractions.is_statement_denied(self._text, statement.start)
+        made = [Answer((value,), statement.start, end, 2) for value in self._grammar.within(clause)]
+        return [self._judged(one, denied=denied) for one in made]
+
+    def _of_remark(self, remark: Remark[Value]) -> Answer[Value]:
+        return self._judged(Answer((remark.value,), remark.start, remark.end, remark.rank, doubt=remark.doubt))
+
+    def _judged(self, one: Answer[Value], *, denied: bool = False) -> Answer[Value]:
+        stands = not denied and not retractions.is_rejected(self._text, one.end)
+        hedged = not one.doubt and retractions.is_hedged(self._text, one.start)
+        return replace(one, stands=stands, doubt=_HEDGED if hedged else one.doubt)
+
+    def _read(self, content: str, inside: int) -> Answer[Value] | None:
+        """A statement's content, by its stretches."""
+        readings: list[Value] = []
+        end = inside
+        for stretch in stretches(content):
+            asked = stretch.endswith("?") and not self._grammar.literal(stretch)
+            try:
+                value = None if asked else self._grammar.accepts(stretch)
+            except NoAnswerError as error:
+                return Answer((), inside, inside + len(content), 2, doubt=str(error))
+            if value is not None:
+                end = content.find(stretch) + inside + self._grammar.extent(stretch, value)
+                readings.append(value)
+                if not self._grammar.free or self._grammar.literal(stretch):
+                    break
+        return Answer(tuple(dict.fromkeys(readings)), inside, end, 2) if readings else None
+
+    def _corrected(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
+        """Those after the last correction that has one, or what a still later correction puts in their place."""
+        replaced = self._replacement(found)
+        if replaced:
+            return replaced
+        for start, _ in retractions.corrections(self._text):
+            if any(one.start >= start and one.stands for one in found):
+                return [one for one in found if one.start >= start]
+        return found
+
+    def _replacement(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
+        """What the last correction gives in plain words, behind all answers."""
+        last = max((one.start for one in found), default=0)
+        for start, inside in retractions.corrections(self._text):
+            if start <= last:
+                break
+            one = self._clause(inside, few_words=True)
+            if one is not None:
+                return [replace(self._judged(one), start=start)]
+        return []
+
+    def _clause(self, inside: int, *, few_words: bool) -> Answer[Value] | None:
+        """The value that begins at `inside`; a few words must be all of it if any text is one to the grammar."""
+        line = self._text[inside : inside + _LONGEST].split("\n", 1)[0]
+        for stretch in (line.strip(), *sentence_stretches(line)):
+            if not stretch or stretch.endswith("?"):
+                continue
+            named = few_words and (stretch.count(" ") < 1 or (stretch.count(" ") < 3 and not stretch[:1].islower()))
+            if (
+                self._grammar.free
+                and not self._grammar.literal(stretch)
+                and (not named or retractions.is_interjection(stretch))
+            ):
+                continue
+            value = self._grammar.accepts(stretch)
+            if value is not None:
+                end = inside + line.find(stretch) + self._grammar.extent(stretch, value)
+                return Answer((value,), inside, end, 2)
+        return None
+
+    def _alternatives(self, firm: list[Answer[Value]]) -> Iterator[Answer[Value]]:
+        """What `or` puts beside an answer. Raises NoAnswerError if it is said with doubt."""
+        for one in firm:
+            if retractions.has_rival(self._text, one.end):
+                raise NoAnswerError("another answer is possible")
+            inside = retractions.alternative(self._text, one.end)
+            other = None if inside is None else self._clause(inside, few_words=True)
+            if inside is not None and other is not None:
+                if retractions.is_vague(self._text[one.end : inside]):
+                    raise NoAnswerError("another answer is possible")
+                yield other
+
+    def _conclusion(self) -> list[Answer[Value]]:
+        """What the last sentence says something is, and what others say the same thing is. Raises NoAnswerError."""
+        spans = sentences(self._text)
+        if not spans or not self._grammar.concludes:
+            return []
+        start, end = spans[-1]
+        sentence = self._text[start : min(end, start + _LONGEST)]
+        if sentence.endswith("?"):
+            return []
+        for clause in conclusion(sentence):
+            inside = start + len(sentence) - len(clause)
+            one = self._read(clause, inside)
+            if one is not None:
+                if one.doubt or retractions.is_vague(sentence) or retractions.denying_lead(clause):
+                    raise NoAnswerError(one.doubt or "the answer is hedged or denied")
+                subject = sentence[: len(sentence) - len(clause)].strip().casefold()
+                return [*self._same_subject(spans[:-1], subject), self._judged(one)]
+        if len(spans) > 1 and CONCLUSION.match(sentence) and not self._grammar.free:
+            if retractions.is_vague(sentence):
+                raise NoAnswerError("the answer is hedged")
+            given = self._grammar.within(sentence)
+            return [Answer((given[0],), start, end, 2)] if len(given) == 1 else []
+        return []
+
+    def _same_subject(self, spans: list[tuple[int, int]], subject: str) -> Iterator[Answer[Value]]:
+        for start, end in spans:
+            sentence = self._text[start:end].strip()
+            if len(subject) > 2 and sentence.casefold().startswith(subject):
+                one = self._read(sentence[len(subject) :], start)
+                if one is not None and not one.doubt:
+                    yield one

@@ -8,7 +8,7 @@ import re
 from collections.abc import Hashable, Iterator
 from fractions import Fraction
 
-from workers.verifiers.answers.final_answer import unwrapped
+from workers.verifiers.answers.markup import unwrapped
 from workers.verifiers.answers.normalisation import normalise
 from workers.verifiers.answers.numbers import read_number
 
@@ -22,13 +22,15 @@ _ESCAPES = [
     (re.compile(r"\\(?:rbrace(?![A-Za-z])|\})"), "}"),
     (re.compile(r"\\(?:,|;|:|!| |quad(?![A-Za-z]))|~"), " "),
     (re.compile(r"\\(?:emptyset|varnothing)(?![A-Za-z])"), "∅"),
+    (re.compile("[、，]"), ","),
+    (re.compile("；"), ";"),
 ]
 _EMPTY = re.compile(
     r"\s*(?:∅|(?:the\s+)?empty\s+(?:set|list)|none|\{\s*∅?\s*\}|\[\s*\]|\(\s*\))\s*\.?\s*", re.IGNORECASE
 )
 _BULLET = re.compile(r"^\s*(?:[-*•‣·]|\(?\d{1,3}[.)])\s+")
 _THOUSANDS = re.compile(r",(\d{3})(?!\d)")
-_AND = re.compile(r"(?:,\s*)?(?:\band\b|&|\\&)\s*", re.IGNORECASE)
+_AND = re.compile(r"(?:,\s*)?(?:\b(?:and|und|et|y|и)\b|&|\\&|以及|[和与與及])\s*", re.IGNORECASE)
 
 
 def readings(text: str, separators: str) -> Iterator[list[str]]:

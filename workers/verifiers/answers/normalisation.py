@@ -9,7 +9,9 @@ import unicodedata
 
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b\s+(?=\S)", re.IGNORECASE)
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")
+INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\u20e3\ufeff]"
+)
 _TYPOGRAPHY = str.maketrans({**dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"), "\u2019": "'", "\u2032": "'"})
 """Hyphens, minus signs and apostrophes, which keyboards and word processors choose."""
 
@@ -17,7 +19,7 @@ _TYPOGRAPHY = str.maketrans({**dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "
 def normalise(
     text: str, *, ignore_articles: bool = False, keep_punctuation: bool = False, case_sensitive: bool = False
 ) -> str:
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_TYPOGRAPHY)
+    text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).translate(_TYPOGRAPHY)
     text = " ".join((text if case_sensitive else text.casefold()).split())
     if not keep_punctuation:
         text = _unquoted(text)

@@ -1,122 +1,216 @@
-"""Whether a writer stands by an answer: what denies, supposes, doubts, asks or takes it back around its place.
+"""Whether a writer stands by an answer: what denies, supposes, doubts, asks, corrects or takes it back around it.
 
-Invariant: what is found here makes an answer no commitment, never a right one. Every pattern is linear in the text.
+Invariant: what is found here makes an answer no commitment, never a right one. Doubt about something else (in the
+working, or in the explanation that follows) is none. Every pattern is linear in the text, or reads a bounded window.
 """
 
 import re
-from collections.abc import Iterable, Sequence
 
-from workers.verifiers.answers.final_answer import ANCHOR, CORRECTION, HEDGE, NoAnswerError, Place, marked, stated
+from workers.verifiers.answers.statements import ANCHOR, SENTENCE_END, sentence_before
 
-DOUBT = (
-    r"maybe|perhaps|possibly|probably|presumably|might|could|either|neither|unless|unsure|uncertain|whether"
+CORRECTIONS = 20
+"""The last ones that are looked at; nobody changes their mind more often."""
+_REACH = 80
+"""Characters before a place in which a denial of it begins."""
+_BEHIND = 200
+"""Characters behind a place in which doubt about it is looked for."""
+
+_DOUBT = (
+    r"maybe|perhaps(?!\s+surprisingly)|possibly|probably|presumably|might|could|either(?!\s+(?:way|case))|neither|unless|unsure|uncertain|whether"
     r"|(?<!no )(?<!any )(?<!little )(?<!without )(?<!beyond )doubt|suppose|assume|guess"
 )
 """Words, as alternatives of a pattern."""
+_NOT_SURE = (
+    r"\b(?:i'm|i\s+am|am|but|though|although|still|and)\s+(?:\w+\s+)?(?:not|n't)\s+(?:\w+\s)?(?:sure|certain|confident)\b"
+    r"|^\W*not\s+(?:\w+\s)?(?:sure|certain)\b|\bunsure\b|\b(?:i'm|i\s+am|am)\s+(?:\w+\s+)?uncertain\b"
+    r"|\bi\s+(?:can't|cannot|can\s+not)\s+be\s+(?:\w+\s)?(?:sure|certain)\b|\bi\s+(?:really\s+)?(?:don't|do\s+not)\s+(?:really\s+)?know\b"
+    r"|\b(?:i\s+have\s+)?no\s+idea\b"
+)
+"""Doubt of the writer's own, wherever it is in a sentence."""
+_HEDGE = re.compile(
+    r"\b(?:maybe|perhaps(?!\s+surprisingly)|possibly|probably|presumably|(?<!most\s)likely|might|may\s+be|could\s+be"
+    r"|either(?!\s+(?:way|case))|(?<!no\s)guess(?:ing)?|suppose|suspect)\b"
+    r"|\b(?:vielleicht|vermutlich|wahrscheinlich|peut-être|probablement|quizás|quizá|tal\s+vez|probablemente|talvez|provavelmente|forse|probabilmente"
+    r"|возможно|вероятно|наверное)\b|可能|也许|大概|おそらく|たぶん|아마",
+    re.IGNORECASE,
+)
+"""Words that make a commitment in the same clause none."""
+_OWN_DOUBT = re.compile(_NOT_SURE, re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[,;:]|\s[—–-]\s|\b(?:but|so|hence|thus|therefore|then|because|since|however|and\s+so|which\s+means|meaning)\b",
+    re.IGNORECASE,
+)
 _OTHERS = (
     r"(?:some|others|many|few|people|students?|they|nobody|no\s+one)\s+(?:\w+\s+)?"
     r"(?:say|think|believe|claim|argue|guess|get|answer)"
 )
-_STATEMENT = re.compile(
-    rf"(?:\b(?:{DOUBT}|not|never|cannot|false|wrong|incorrect|untrue|if|unlikely|believe\s+neither|{_OTHERS})\b|n't\b)"
-    r"(?:\s+(?!(?:so|thus|hence|therefore|then)\b)[\w']+){0,3}\s*$"
+_STATEMENT_DENIED = re.compile(
+    rf"(?:\b(?:{_DOUBT}|not|never|cannot|false|wrong|incorrect|untrue|if|unlikely|believe\s+neither|{_OTHERS})\b|n't\b)"
+    r"(?:\s+(?!(?:so|thus|hence|therefore|then|but)\b)[\w']+){0,3}\s*$"
     r"|\b(?:no|nicht|pas|não|non|не)\s+(?!doubt\b|question\b|matter\b)\S{1,12}\s+\S{0,12}\s*$"
-    r"|\b(?:previous|earlier|former|old|rejected)\s*$",
+    r"|\b(?:previous|earlier|former|old|rejected|first|initial)\s*$",
     re.IGNORECASE,
 )
-"""At the end of what stands before `the answer is`; a conclusion (`so the answer is`) begins anew."""
-_BOX = re.compile(
-    rf"(?:\b(?:{DOUBT}|not|never|far\s+from|anything\s+but|nothing\s+like|nowhere\s+near)|n't)"
-    r"(?:\s+(?:be|it's|is|it\s+is))?\s*[$({\\\[]{0,4}$",
+"""At the end of what comes before `the answer is`; a conclusion (`so the answer is`) begins anew."""
+_MARK_DENIED = re.compile(
+    rf"(?:\b(?:{_DOUBT}|not|never|cannot|far\s+from|anything\s+but|nothing\s+like|nowhere\s+near|rather\s+than|instead\s+of|nicht|pas|não|не)|n't)"
+    r"(?:\s+(?:be|it's|is|it\s+is|equal(?:\s+to)?|also\s+be))?\s*[$({\\\[]{0,4}\s*$",
     re.IGNORECASE,
 )
-"""At the end of what stands before a box."""
-_WRONG = r"(?:wrong|incorrect|false|not\s+(?:right|correct)|a\s+mistake)"
+"""At the end of what comes before a mark."""
+_DENYING_LEAD = re.compile(
+    r"\W{0,3}(?:(?:definitely|certainly|clearly|obviously|surely|also|most|very|is|be)\s+){0,2}"
+    r"(?P<word>not|never|n't|far\s+from|anything\s+but|nothing\s+like|other\s+than|nicht|pas|no\s+es|não|não\s+é|не|不是|并非"
+    r"|(?P<doubt>maybe|perhaps|possibly|probably|presumably|likely|either|neither|unclear|unknown|unsure|uncertain"
+    r"|i\s+(?:guess|suppose|suspect)|vielleicht|peut-être|quizás|talvez|forse|возможно|可能))(?:\s+(?:be|is)\b)?[\s:,]*",
+    re.IGNORECASE,
+)
+"""What an answer's own text may begin with."""
+_INSTEAD = re.compile(
+    r"[\s,;:—–-]+(?:but|rather|it's|it\s+is|instead|sondern|mais|sino|mas|а)\b[\s,]*(?:rather\s+)?", re.IGNORECASE
+)
+_WRONG = r"(?:wrong|incorrect|false|not\s+(?:right|correct|true)|a\s+mistake|an\s+error)"
 _REJECTED = re.compile(
-    r"[\s$*)\]}.!,]{0,8}(?:"
-    r"\?|(?:i\s+(?:guess|suppose)|maybe|perhaps|possibly|probably|presumably|or\s+is\s+it|or\s+not)\b"
+    r"(?:[\s$*)\]}.!,\"']|\\[)\]]){0,8}(?:"
+    rf"\?|(?:is|was|'s)\s+(?:\w+\s+)?{_WRONG}\b|(?:i\s+(?:guess|suppose)|maybe|perhaps|possibly|probably|presumably|or\s+is\s+it|or\s+not)\b(?=\s*(?:[.,;!?)\n]|\Z))"
     r"|(?:(?:no|oh|wait|hmm|oops|actually|sorry|but)\b[,.!\s]{0,4}){0,2}"
-    rf"(?:that|this|which|it)(?:'s|\s+is|\s+was)\s+{_WRONG}\b)",
+    rf"(?:that|this|which|it)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b)",
     re.IGNORECASE,
 )
 """Right behind an answer."""
 _TAKEN_BACK = re.compile(
     r"\b(?:scratch\s+that|i\s+was\s+wrong(?!\s+to\b)|never\s?mind(?!\s+(?:the|that|about)\b)|on\s+second\s+thoughts?"
-    r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right|or\s+is\s+it)\b",
+    r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right|or\s+is\s+it"
+    r"|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|my\s+(?:previous\s+)?answer|the\s+above))\b",
     re.IGNORECASE,
 )
 """Anywhere behind an answer."""
-_CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+{_WRONG}\b", re.IGNORECASE)
+_CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b", re.IGNORECASE)
 """Behind an answer this may be said of another."""
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|\Z)|\n")
-_REACH = 80
-"""Characters before a place in which a denial of it begins."""
-CORRECTIONS = 20
-"""The last ones that are looked at; nobody changes his mind more often."""
+_DOUBTED = re.compile(
+    rf"{_NOT_SURE}|\b(?:just|only|merely)\s+a\s+guess\b|\b(?:a\s+wild|my(?:\s+best)?)\s+guess\b|\bi'm\s+guessing\b"
+    r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:it|that|this|answer)\s+(?:could|may|might)\s+be\s+(?:wrong|incorrect|off)\b"
+    r"|\b(?:it|(?:the\s+)?(?:correct\s+|right\s+|final\s+|true\s+)?answer|that)\s+(?:could|might|may)\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b"
+    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|helpful|useful|tempting|easier|simpler|noted|worth)\b)"
+    r"|\balso\s+(?:plausible|possible|correct|right)\b|\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z",
+    re.IGNORECASE,
+)
+"""Within a short distance behind an answer."""
+_CORRECTION = re.compile(
+    r"(?<![\w'])(?:no|nope)\b\s*(?:[,:;.!\u2014\u2013-]+\s*|(?=\$?\\boxed|<answer))|\bno\s+wait\b[,.!:\s]*"
+    r"|(?<!must )(?<!to )\bwait\b\s*[,.!:\u2014\u2013-]+\s*"
+    r"|\b(?:actually|correction|scratch\s+that|on\s+second\s+thoughts?|i\s+me(?:an|ant)|let\s+me\s+correct(?:\s+(?:that|myself|it))?|sorry|oops|make\s+that"
+    r"|(?:i(?:'ve|\s+have)?\s+)?made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|i\s+was\s+wrong(?!\s+to\b)|or\s+rather|not\s+quite)\b[,.!:;]*\s*",
+    re.IGNORECASE,
+)
+"""Words by which a writer takes back what comes before them."""
+_CORRECTED_LEAD = re.compile(
+    r"(?:(?:no|wait|sorry|oops|actually|so|it|that|this|the\s+(?:(?:correct|right|final|actual|true)\s+)?(?:answer|value|result|one))\b[,.!:]*\s*"
+    r"|(?:is|'s|should\s+(?:actually\s+)?be|must\s+be|would\s+be|has\s+to\s+be|be|was)\b\s*:?\s*){0,6}",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(
+    r"(?:[\s$*)\]}.,;!\"']|\\[)\]]){0,8}\(?(?P<word>or|but\s+(?:here|actually|really|in\s+fact|in\s+reality)|alternatively|maybe|perhaps|possibly|rather|oder|ou|o|или|或|或者)\b[\s,:]*"
+    r"(?P<more>(?:(?:else|maybe|perhaps|possibly|probably|also|even|is\s+it|it\s+is|it's|it\s+(?:could|might|may)\s+(?:also\s+)?be"
+    r"|equivalently|simply|in\s+other\s+words|just|exactly)\b[\s,:]*){0,3})",
+    re.IGNORECASE,
+)
+"""Right behind an answer, before another in its place or beside it."""
+_RIVAL = re.compile(
+    r"(?:[\s$*)\]}.,;!\"']|\\[)\]]){0,8}\(?(?:or|oder|ou)\s+(?:maybe|perhaps|possibly|probably|(?:something|anything|someone|possibly)\s+else|even\s+more)\b",
+    re.IGNORECASE,
+)
+_INTERJECTIONS = frozenset(
+    ["yes", "yeah", "right", "correct", "indeed", "sure", "wait", "ok", "okay", "no", "so", "hmm", "what", "fine"]
+)
+_ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\$?\s*\\approx|≈|~)", re.IGNORECASE)
 
 
-def standing(text: str) -> tuple[list[Place], list[Place]]:
-    """Boxes (and tags) and statements after the last correction that gives one. Raises NoAnswerError where one is
-    hedged, denied or taken back.
-    """
-    boxes, statements = marked(text), stated(text)
-    for correction in list(CORRECTION.finditer(text))[: -CORRECTIONS - 1 : -1]:
-        later = [[own for own in places if own.start >= correction.start()] for places in (boxes, statements)]
-        if any(later):
-            boxes, statements = later
-            break
-    if any(HEDGE.search(place.before) for place in (*boxes, *statements)):
-        raise NoAnswerError("the answer is hedged")
-    check_stands(text, boxes, statements)
-    return boxes, statements
-
-
-def box_denied(place: Place) -> bool:
-    """By what stands before it, also before the `the answer is` that introduces it."""
-    if _BOX.search(place.before[-_REACH:]):
+def is_hedged(text: str, start: int) -> bool:
+    """Whether doubt precedes a place: the writer's own anywhere in its sentence, any other in its clause."""
+    before = sentence_before(text, start)
+    if _OWN_DOUBT.search(before):
         return True
-    anchors = list(ANCHOR.finditer(place.before))
-    return bool(anchors) and _denies(place.before[: anchors[-1].start()])
+    clauses = _CLAUSE.split(before)
+    if len(clauses) > 1 and not any(map(str.isalpha, clauses[-1])) and len(clauses[-2].split()) <= 4:
+        return _HEDGE.search(clauses[-2]) is not None
+    return _HEDGE.search(clauses[-1]) is not None
 
 
-def statement_denied(place: Place) -> bool:
-    """By what stands before its `the answer is`."""
-    return _denies(place.before)
+def is_mark_denied(text: str, start: int) -> bool:
+    """By what comes before a mark, also before the `the answer is` that introduces it."""
+    before = sentence_before(text, start)
+    if _MARK_DENIED.search(before[-_REACH:]):
+        return True
+    anchors = list(ANCHOR.finditer(before))
+    return bool(anchors) and _STATEMENT_DENIED.search(before[: anchors[-1].start()][-_REACH:]) is not None
 
 
-def rejected(text: str, end: int) -> bool:
+def is_statement_denied(text: str, start: int) -> bool:
+    """By what comes before `the answer is`."""
+    return _STATEMENT_DENIED.search(sentence_before(text, start)[-_REACH:]) is not None
+
+
+def denying_lead(text: str) -> tuple[int, bool] | None:
+    """How long the denial or doubt is that an answer's own text begins with, and whether it is doubt."""
+    found = _DENYING_LEAD.match(text)
+    return (found.end(), found["doubt"] is not None) if found and text[found.end() :].strip(" .!?") else None
+
+
+def instead(text: str, start: int) -> str | None:
+    """What follows `but` if `not` ends at `start`: `not A but B`."""
+    found = _INSTEAD.search(text, start, start + _BEHIND)
+    return text[found.end() :] if found else None
+
+
+def is_rejected(text: str, end: int) -> bool:
     """Whether an answer that ends at `end` is asked, doubted or called wrong right behind it."""
     return _REJECTED.match(text, end) is not None
 
 
-def taken_back(text: str, start: int) -> bool:
-    """Whether what stands behind the last answer, which ends at `start`, takes it back."""
+def is_taken_back(text: str, start: int) -> bool:
+    """Whether what comes behind the last answer, which ends at `start`, takes it back."""
     return _TAKEN_BACK.search(text, start) is not None
 
 
-def disowned(text: str) -> bool:
-    """Whether a text that marks no answer takes back what it says."""
-    return taken_back(text, 0) or _CALLED_WRONG.search(text) is not None
+def is_doubted(text: str, start: int) -> bool:
+    """Whether the writer doubts the last answer, which ends at `start`, soon behind it."""
+    return _DOUBTED.search(text[start : start + _BEHIND]) is not None
 
 
-def statement_end(place: Place) -> int:
-    """Of its sentence."""
-    found = _SENTENCE_END.search(place.text)
-    return place.end - len(place.text) + (found.start() if found else len(place.text))
+def is_disowned(text: str) -> bool:
+    """Whether a text that marks no answer takes back or doubts what it says."""
+    return is_taken_back(text, 0) or _CALLED_WRONG.search(text) is not None or _OWN_DOUBT.search(text) is not None
 
 
-def check_stands(text: str, boxes: Sequence[Place], statements: Sequence[Place]) -> None:
-    """Raises NoAnswerError where one of the places in `text` is denied, doubted, asked or called wrong."""
-    if any(map(box_denied, boxes)) or any(map(statement_denied, statements)):
-        raise NoAnswerError("the answer is denied or doubted")
-    ends = _ends(boxes, statements)
-    if any(rejected(text, end) for end in ends) or (ends and taken_back(text, max(ends))):
-        raise NoAnswerError("the answer is doubted or taken back")
+def is_vague(sentence: str) -> bool:
+    """Whether a plain sentence doubts what it says."""
+    return _HEDGE.search(sentence) is not None or _OWN_DOUBT.search(sentence) is not None
 
 
-def _ends(boxes: Iterable[Place], statements: Iterable[Place]) -> list[int]:
-    return [place.end for place in boxes] + [statement_end(place) for place in statements]
+def corrections(text: str) -> list[tuple[int, int]]:
+    """Where each of the last corrections begins, and where that which it puts in place begins; the last first."""
+    found = list(_CORRECTION.finditer(text))[: -CORRECTIONS - 1 : -1]
+    leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
+    return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
 
 
-def _denies(before: str) -> bool:
-    return _STATEMENT.search(before[-_REACH:]) is not None
+def has_rival(text: str, end: int) -> bool:
+    """Whether `or maybe` comes right behind an answer, which ends at `end`."""
+    return _RIVAL.match(text, end) is not None
+
+
+def is_interjection(text: str) -> bool:
+    """Whether a word that follows a correction says nothing: `Actually, yes`."""
+    return text.strip(" .!,").casefold() in _INTERJECTIONS
+
+
+def alternative(text: str, end: int) -> int | None:
+    """Where the text begins that `or` puts beside an answer, which ends at `end`; None if it is an estimate."""
+    found = _ALTERNATIVE.match(text, end)
+    return None if found is None or _ROUGHLY.match(text, found.end()) else found.end()
+
+
+def ends_sentence(text: str, end: int) -> int:
+    found = SENTENCE_END.search(text, end)
+    return found.start() if found else len(text)

@@ -7,9 +7,10 @@ Labels outside the choices are read too, so that an answer that gives one is kno
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from workers.verifiers.answers.final_answer import HEDGE, unwrapped
+from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.normalisation import normalise
 
 MAX_LABELS = 100
@@ -23,12 +24,18 @@ _LEAD = (
     r"|statement|number|the|it|is|it's|either|both|between|neither|none|definitively|correct|right|best|final|one"
     r"|letra|opción|lettre|選項|选项)\b\s*:?\s*|[:=>\s]){0,8}"
 )
+_CLOSING = ")]}）」"
 _JOIN = r"[\s,/&+;.|，、]{0,8}(?:\b(?:and|or|nor|und|oder|et|ou|y|o|as\s+well\s+as|plus|和|或)\b)?\s*"
 _AFTER_HEDGE = re.compile(
     r"\W{0,4}(?:maybe|perhaps|possibly|probably|i\s+guess|i\s+suppose|i\s+suspect|likely|or\b)|\W{0,2}\?", re.IGNORECASE
 )
 
 
+_OWN_TEXT = re.compile(
+    r"\s+(?!(?:which|because|since|as|i|maybe|perhaps|but|or|and|not|is|it's)\b)[\w$\\\"'][^\n]*?(?=\.\s|\.?\Z|\n)",
+    re.IGNORECASE,
+)
+"""The choice's text, behind its label in parentheses."""
 _NAMED = re.compile(r"\b(?:option|choice|answer|letter|statement)\s*:?\s*$", re.IGNORECASE)
 _ENDS = re.compile(
     r"\s*(?:$|[.:;!?)。，；：！]{1,3}(?:\s|$)|[,—–|(。，]|-\s|\b(?:because|since|due|for|which|given|rather|instead|and\s+(?:\w+\s+)?not)\b|as\b(?!\s+(?:well|a)\b))"
@@ -36,12 +43,20 @@ _ENDS = re.compile(
 """What may follow a label that is not closed by a parenthesis."""
 
 
-class SeveralError(ValueError):
+class SeveralError(NoAnswerError):
     """More than one label where one is asked for."""
 
 
-class HedgedError(ValueError):
+class HedgedError(NoAnswerError):
     """A label that is given with doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    name: str
+    """The canonical form, or what is written if that is no choice."""
+    end: int = field(default=0, compare=False)
+    """Where it ends in the text that it was read from."""
 
 
 class Labels:
@@ -74,22 +89,21 @@ class Labels:
         """The reference's label: `B`, `(B)`, `b.`, `B) Paris`, or a choice's text."""
         try:
             label = self.read(text)
-        except (SeveralError, HedgedError):
+        except NoAnswerError:
             return None
-        return self.name_of(label) if label else None
+        return self.name_of(label.name) if label else None
 
-    def read(self, text: str) -> str | None:
-        """The label that a committed text begins with, or whose text it is; None where there is none.
+    def read(self, text: str) -> Label | None:
+        """The label that a committed text begins with, or whose text it is; None if there is none.
 
         Raises SeveralError, HedgedError.
         """
+        given = text
         text = unwrapped(unicodedata.normalize("NFKC", text))
         by_text = self.by_text(text)
         match = self._head.match(text) or self._head_any_case.match(text)
         if match is None or not self._stands(text, match):
-            if HEDGE.match(text):
-                raise HedgedError("the answer is hedged")
-            return by_text
+            return None if by_text is None else Label(by_text, len(given))
         rest = text[match.end() :]
         if _AFTER_HEDGE.match(rest) and not (match["whole"].endswith(")") and not rest.lstrip().startswith("?")):
             more = self._more.match(rest)
@@ -97,7 +111,14 @@ class Labels:
         more = self._more.match(rest)
         if more and not self._is_text(match, more):
             raise SeveralError("several labels")
-        return self._checked(match["label"], rest, by_text)
+        name = self._checked(match["label"], rest, by_text)
+        place = given.find(match["label"])
+        end = len(given) if place < 0 else place + len(match["label"])
+        if match["whole"].rstrip()[-1:] in _CLOSING and given[end : end + 1] in _CLOSING:
+            end += 1
+            own_text = _OWN_TEXT.match(given, end)
+            end = own_text.end() if own_text else end
+        return Label(self.name_of(name) or name, end)
 
     def is_bare(self, text: str) -> bool:
         """A label and nothing else, in any case."""
@@ -125,7 +146,7 @@ class Labels:
     def _stands(self, text: str, match: re.Match[str]) -> bool:
         """The label is not the beginning of prose; one in lower case must be all there is, or in parentheses."""
         label, rest = match["label"], text[match.end() :]
-        closed = match["whole"].rstrip()[-1:] in ")]}）」"
+        closed = match["whole"].rstrip()[-1:] in _CLOSING
         lead = text[: match.start("whole")]
         if len(label) == 1 and label.islower():
             named = not re.search(r"\w", lead) or _NAMED.search(lead) is not None

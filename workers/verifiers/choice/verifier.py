@@ -5,24 +5,30 @@ that merely occurs commits to nothing.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import CORRECTION, NoAnswerError, clean
-from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.answers.retractions import taken_back
-from workers.verifiers.base import Signed, Verdict
-from workers.verifiers.choice.commitments import Commitment, commitments
-from workers.verifiers.choice.labels import HedgedError, Labels, SeveralError
+from streams.messages import Question
+from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.base import OptionsError
+from workers.verifiers.choice.commitments import remarks
+from workers.verifiers.choice.labels import Label, Labels
 
 _FORMAT = re.compile(r"</?(?:b|strong|em|i|u|p)>|\\[()]|\$", re.IGNORECASE)
 """Tags and delimiters that only set a label off."""
 
 
-class ChoiceVerifier(Signed):
+@dataclass(frozen=True, slots=True)
+class Reference:
+    name: str
+    labels: Labels
+
+
+class ChoiceVerifier(AnswerVerifier[Reference, Label]):
     name = "choice"
-    version = "2"
+    version = "3"
     policy = (
         "Only what stands after the reasoning block counts. Exactly one choice must be committed to: \\boxed{B}, "
         "<answer>B</answer>, `the answer is B`, `Answer: (B)`, `I choose B`, `B is correct`, or a line that is B or "
@@ -36,63 +42,41 @@ class ChoiceVerifier(Signed):
         "texts": "the choices' texts, as a mapping by label or a list in the labels' order; a text then answers too",
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def gold(self, question: Question) -> Reference:
         try:
             labels = _labels(question.options)
         except ValueError as error:
-            return self._refused(f"options: {error}")
-        gold = labels.gold(question.ground_truth or "")
-        if gold is None:
-            return self._refused(f"the ground truth {question.ground_truth!r} is none of {', '.join(labels.names)}")
-        try:
-            return self._compare(gold, committed(after_reasoning(response), labels), labels)
-        except (SeveralError, HedgedError, NoAnswerError) as error:
-            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
+            raise OptionsError(f"options: {error}") from error
+        name = labels.gold(question.ground_truth or "")
+        if name is None:
+            raise OptionsError(f"the ground truth {question.ground_truth!r} is none of {', '.join(labels.names)}")
+        return Reference(name, labels)
 
-    def _compare(self, gold: str, found: list[str], labels: Labels) -> Verdict:
-        if len(found) > 1:
-            return self._verdict(0.0, Status.WRONG, f"the answers disagree: {', '.join(found)}")
-        answer = labels.name_of(found[0])
-        if answer is None:
-            return self._verdict(0.0, Status.WRONG, f"{found[0]} is none of {', '.join(labels.names)}")
-        if answer != gold:
-            return self._verdict(0.0, Status.WRONG, f"{answer} is not the ground truth")
-        return self._verdict(1.0, Status.CORRECT, f"{answer} is the ground truth")
+    def grammar(self, gold: Reference) -> Grammar[Label]:
+        labels = gold.labels
 
+        def accepts(text: str) -> Label | None:
+            return None if "\n" in text else labels.read(text)
 
-def committed(text: str, labels: Labels) -> list[str]:
-    """The different labels that the strongest form of commitment gives.
+        return Grammar(
+            accepts,
+            lambda text, _: labels.read(text),
+            remarks=lambda text: remarks(text, labels),
+            literal=lambda text: labels.by_text(text) is not None,
+            concludes=False,
+            extent=lambda _, label: label.end,
+        )
 
-    Raises NoAnswerError, SeveralError, HedgedError.
-    """
-    text = _FORMAT.sub("", clean(text))
-    if not text:
-        raise NoAnswerError("nothing stands after the reasoning")
-    found = commitments(text, labels)
-    if not found:
-        raise NoAnswerError("no choice is committed to")
-    kept = list(_strongest(_uncorrected(text, found)))
-    doubtful = next((one for one in kept if one.doubt), None)
-    if doubtful is not None:
-        raise doubtful.doubt or HedgedError("the answer is hedged")
-    if taken_back(text, max(one.position for one in kept)):
-        raise NoAnswerError("the answer is taken back")
-    return list(dict.fromkeys(labels.name_of(one.label) or one.label for one in kept))
+    def answers(self, gold: Reference, text: str) -> list[Answer[Label]]:
+        return final_answers(_FORMAT.sub("", text), self.grammar(gold))
 
+    def fault(self, gold: Reference, value: Label) -> str | None:
+        if gold.labels.name_of(value.name) is None:
+            return f"{value.name} is none of {', '.join(gold.labels.names)}"
+        return None if value.name == gold.name else f"{value.name} is not the ground truth"
 
-def _uncorrected(text: str, found: list[Commitment]) -> list[Commitment]:
-    """What stands after the last correction, where something does."""
-    for match in reversed(list(CORRECTION.finditer(text))):
-        later = [one for one in found if one.position >= match.start()]
-        if later:
-            return later
-    return found
-
-
-def _strongest(found: list[Commitment]) -> Iterator[Commitment]:
-    """Boxes do not excuse a statement that disagrees; both excuse lines and remarks."""
-    best = max(one.strength for one in found)
-    return (one for one in found if one.strength >= min(best, 2))
+    def shown(self, value: Label) -> str:
+        return value.name
 
 
 def _labels(options: Mapping[str, Any]) -> Labels:

@@ -14,7 +14,7 @@ from streams.messages import Question, Status
 from workers.sandbox.base import Limits, Program, Sandbox, SandboxError
 from workers.sandbox.factory import build_sandbox, default_limits
 from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import BaseVerifier, Verdict
 from workers.verifiers.code import checkers, functions, stdio
 from workers.verifiers.code.blocks import program_of
 from workers.verifiers.code.candidate import Candidate, CandidateError
@@ -25,7 +25,7 @@ MARGIN_SECONDS = 0.3
 """Of the budget, for the verdict's own way: a program's time ends before the pool ends this process."""
 
 
-class CodeVerifier(Signed):
+class CodeVerifier(BaseVerifier):
     name = "code"
     version = "3"
     sandboxed = True
@@ -58,7 +58,7 @@ class CodeVerifier(Signed):
     def configure(self, settings: RtvSettings) -> None:
         self._settings = settings.sandbox
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         try:
             asked = read_tests(question.options, self._settings.case_seconds)
             source = program_of(after_reasoning(response), language=asked.tests.language, entry_point=asked.entry_point)

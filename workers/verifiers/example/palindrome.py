@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import BaseVerifier, Verdict
 
 
-class PalindromeVerifier(Signed):
+class PalindromeVerifier(BaseVerifier):
     name = "palindrome"
     version = "1"
     policy = (
@@ -21,7 +21,7 @@ class PalindromeVerifier(Signed):
     )
     options: ClassVar[Mapping[str, str]] = {"min_letters": "letters and digits needed at least (default 3)"}
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         needed = question.options.get("min_letters", 3)
         if not isinstance(needed, int) or needed < 1:
             return self._verdict(None, Status.INFRA_ERROR, f"min_letters must be 1 or more, not {needed!r}")

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.answers.words import words
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import BaseVerifier, Verdict
 from workers.verifiers.instructions.benchmarks import REGISTRY, ArgumentsError, follows
 from workers.verifiers.instructions.checkers import CHECKERS
 from workers.verifiers.instructions.vetoes import VETO_OPTIONS, veto
 
 
-class InstructionVerifier(Signed):
+class InstructionVerifier(BaseVerifier):
     name = "instructions"
     version = "4"
     policy = (
@@ -31,7 +31,7 @@ class InstructionVerifier(Signed):
         **VETO_OPTIONS,
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         ids = question.options.get("instruction_id_list") or ()
         text = after_reasoning(response)
         try:

@@ -6,13 +6,15 @@ contradictory or beyond the limits scores 0 without being computed.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
-from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import NoAnswerError
-from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import Signed, Verdict
-from workers.verifiers.math.answers import final_answers
+from streams.messages import Question
+from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.markup import NoAnswerError
+from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.base import OptionsError, flag
+from workers.verifiers.math.answers import grammar
 from workers.verifiers.math.expressions import Expression, read, read_gold, same
 from workers.verifiers.math.limits import LimitError
 from workers.verifiers.math.literals import Verbatim, Words, verbatim
@@ -21,57 +23,67 @@ from workers.verifiers.math.notation import characters, latex
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-class MathVerifier(Signed):
+@dataclass(frozen=True, slots=True)
+class Reference:
+    value: Expression
+    text: str
+    """The ground truth as it is written."""
+    prompt: str
+    whole_answer: bool
+
+
+class MathVerifier(AnswerVerifier[Reference, str]):
     name = "math"
-    version = "3"
+    version = "4"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, `#### x` and `the answer is x` must agree "
-        "and equal the ground truth by value; without any of them the whole text must give one value. Hedged, empty or "
-        "contradictory answers are wrong. With whole_answer the response must be the number and nothing else."
+        "and equal the ground truth by value; without any of them the whole text must give one value, or conclude with "
+        "one. Hedged, empty or contradictory answers are wrong. With whole_answer the response must be the number and "
+        "nothing else."
     )
     options: ClassVar[Mapping[str, str]] = {
         "whole_answer": "true: the response must be the number and nothing else (default false)"
     }
+    unreadable = (LimitError,)
 
-    def verify(self, question: Question, response: str) -> Verdict:
-        gold = self._gold(question.ground_truth)
-        if gold is None:
-            return self._refused(f"the ground truth {question.ground_truth!r} is no mathematical expression")
-        text = after_reasoning(response)
-        try:
-            if question.options.get("whole_answer"):
-                if not _WHOLE.fullmatch(text.replace("\N{MINUS SIGN}", "-")):
-                    return self._verdict(0.0, Status.UNPARSEABLE, "the answer is not just a number")
-                answers = [text.replace("\N{MINUS SIGN}", "-")]
-            else:
-                answers = final_answers(text, words=isinstance(gold, Words))
-            return self._compare(gold, answers, question)
-        except (NoAnswerError, LimitError) as error:
-            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
-        except RecursionError:
-            return self._verdict(0.0, Status.UNPARSEABLE, "the answer nests too deeply")
+    def gold(self, question: Question) -> Reference:
+        value = _gold(question.ground_truth)
+        if value is None:
+            raise OptionsError(f"the ground truth {question.ground_truth!r} is no mathematical expression")
+        return Reference(
+            value, (question.ground_truth or "").strip(), question.prompt, flag(question.options, "whole_answer")
+        )
 
-    def _compare(self, gold: Expression, answers: list[str], question: Question) -> Verdict:
-        """Raises LimitError."""
-        own_text = (question.ground_truth or "").strip()
-        for answer in dict.fromkeys(answers):
-            if answer.strip() == own_text:
-                continue
-            value = verbatim(latex(answer)) if isinstance(gold, Verbatim) else read(_asked(answer, question.prompt))
-            if value is None:
-                return self._verdict(0.0, Status.UNPARSEABLE, f"{answer[:80]!r} is no mathematical expression")
-            if not same(gold, value):
-                return self._verdict(0.0, Status.WRONG, f"{answer[:80]!r} is not the ground truth")
-        return self._verdict(1.0, Status.CORRECT, f"{answers[-1][:80]!r} equals the ground truth")
+    def grammar(self, gold: Reference) -> Grammar[str]:
+        return grammar(words=isinstance(gold.value, Words))
 
-    def _gold(self, text: str | None) -> Expression | None:
-        """The last final answer of a worked solution, or the text itself."""
-        if text is None or not text.strip():
+    def answers(self, gold: Reference, text: str) -> list[Answer[str]]:
+        if not gold.whole_answer:
+            return final_answers(text, self.grammar(gold))
+        text = text.replace("\N{MINUS SIGN}", "-")
+        if not _WHOLE.fullmatch(text):
+            raise NoAnswerError("the answer is not just a number")
+        return [Answer((text,), 0, len(text), 0)]
+
+    def fault(self, gold: Reference, value: str) -> str | None:
+        """Raises LimitError, and NoAnswerError if the value is no expression."""
+        if value.strip() == gold.text:
             return None
-        try:
-            return read_gold(final_answers(text)[-1] if "\\boxed" in text or "####" in text else characters(text))
-        except (NoAnswerError, LimitError):
-            return None
+        found = verbatim(latex(value)) if isinstance(gold.value, Verbatim) else read(_asked(value, gold.prompt))
+        if found is None:
+            raise NoAnswerError(f"{value[:80]!r} is no mathematical expression")
+        return None if same(gold.value, found) else f"{value[:80]!r} is not the ground truth"
+
+
+def _gold(text: str | None) -> Expression | None:
+    """The last final answer of a worked solution, or the text itself."""
+    if text is None or not text.strip():
+        return None
+    try:
+        solution = "\\boxed" in text or "####" in text
+        return read_gold(final_answers(text, grammar())[-1].readings[-1] if solution else characters(text))
+    except (NoAnswerError, LimitError):
+        return None
 
 
 def _asked(answer: str, prompt: str) -> str:

@@ -4,33 +4,41 @@ Invariant: right is exact, there is no partial score, and nothing of the respons
 not needed: an entry carries what its judgement needs.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import NoAnswerError
-from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.answers.final_answer import Answer, Grammar
+from workers.verifiers.answers.markup import enclosed, latex_text
+from workers.verifiers.answers.normalisation import INVISIBLE
+from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.base import OptionsError, Verdict
 from workers.verifiers.puzzle.catalogue import CHECKERS, ONE_ANSWER, REFUSED
 from workers.verifiers.puzzle.checking import Checker, EntryError, MissingDataError
-from workers.verifiers.puzzle.committed import Committed, committed
 from workers.verifiers.puzzle.forms import Form, FormError, line
+
+_FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_EMPHASIS = re.compile(r"(\*\*|__|`|\$)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
     fault: Callable[[str], str | None]
-    """Why an answer is wrong, or None. Raises FormError, EntryError, MissingDataError."""
+    """Why an answer is wrong, or None. Raises FormError, OptionsError, MissingDataError."""
     free: bool = False
     """It takes any text for an answer."""
+    right: str = ""
+    """The one right answer, as a line."""
     several: bool = False
     """Many answers are right, so that two right ones may still differ."""
 
 
-class PuzzleVerifier(Signed):
+class PuzzleVerifier(AnswerVerifier[Test, str]):
     name = "puzzle"
-    version = "1"
+    version = "2"
     policy = (
         "Entries of reasoning-gym's sets. Only what stands after the reasoning block counts: every <answer> tag, "
         "\\boxed{} and `the answer is x`, all of which must agree; without any, the whole text must be the answer. "
@@ -49,22 +57,46 @@ class PuzzleVerifier(Signed):
         ),
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    unreadable = (FormError,)
+
+    def judge(self, question: Question, response: str) -> Verdict:
         try:
-            test = _test(question)
+            return super().judge(question, response)
+        except MissingDataError as error:
+            return self._verdict(None, Status.INFRA_ERROR, str(error))
+
+    def gold(self, question: Question) -> Test:
+        """Raises MissingDataError too."""
+        try:
+            return _test(question)
         except EntryError as error:
-            return self._verdict(None, Status.INFRA_ERROR, str(error))
-        try:
-            found = committed(after_reasoning(response))
-            answers = _answers(found, test)
-            fault = next(filter(None, map(test.fault, answers)), None)
-        except (NoAnswerError, FormError) as error:
-            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
-        except (EntryError, MissingDataError) as error:
-            return self._verdict(None, Status.INFRA_ERROR, str(error))
-        if fault or (test.several and len({line(answer) for answer in answers}) > 1):
-            return self._verdict(0.0, Status.WRONG, fault or "the answers differ from each other")
-        return self._verdict(1.0, Status.CORRECT, f"{line(answers[-1])[:80]!r} is right")
+            raise OptionsError(str(error)) from error
+
+    def grammar(self, gold: Test) -> Grammar[str]:
+        def accepts(text: str) -> str | None:
+            answer = _bare(text)
+            return answer if gold.free or _reads(gold, answer) else None
+
+        return Grammar(
+            accepts,
+            lambda text, _: _bare(text),
+            literal=lambda text: bool(gold.right) and line(text) == gold.right,
+            free=gold.free,
+            verbatim=True,
+            concludes=not gold.free,
+        )
+
+    def fault(self, gold: Test, value: str) -> str | None:
+        """Raises FormError, MissingDataError."""
+        return gold.fault(value)
+
+    def conflict(self, gold: Test, found: list[Answer[str]]) -> str | None:
+        if gold.several and len({line(one.readings[0]) for one in found}) > 1:
+            return "the answers differ from each other"
+        return None
+
+    def shown(self, value: str) -> str:
+        return line(value)
 
 
 def _test(question: Question) -> Test:
@@ -86,13 +118,20 @@ def _test(question: Question) -> Test:
 def _by_the_rules(checker: Checker[Any], metadata: Any) -> Test:
     """Raises EntryError."""
     facts = checker.read_facts(metadata)
-    return Test(lambda answer: checker.test(answer, facts), several=True)
+
+    def fault(answer: str) -> str | None:
+        try:
+            return checker.test(answer, facts)
+        except EntryError as error:
+            raise OptionsError(str(error)) from error
+
+    return Test(cache(fault), several=True)
 
 
 def _by_the_answer(form: Form, gold: str) -> Test:
     """Raises EntryError."""
     try:
-        right = form.read(gold)
+        right = form.read(INVISIBLE.sub("", gold))
     except FormError as error:
         raise EntryError(f"the reference {gold[:80]!r} is not {form.says}: {error}") from error
 
@@ -100,7 +139,7 @@ def _by_the_answer(form: Form, gold: str) -> Test:
         same = form.same(right, form.read(answer))
         return None if same else f"{line(answer)[:80]!r} is not the right answer"
 
-    return Test(fault, free=form.free)
+    return Test(cache(fault), free=form.free, right=line(gold))
 
 
 def _gold(question: Question, entry: Mapping[str, Any]) -> str:
@@ -114,17 +153,14 @@ def _gold(question: Question, entry: Mapping[str, Any]) -> str:
     return given[-1]
 
 
-def _answers(found: Committed, test: Test) -> list[str]:
-    """All that the response commits to. Beside a mark, `the answer is` counts only where an answer follows it."""
-    if found.whole:
-        return [found.whole]
-    answers = list(found.marked)
-    for first_line, rest in found.said:
-        order = (first_line or rest,) if test.free else (rest, first_line)
-        read = next((text for text in order if _reads(test, text)), None)
-        if not found.marked or (read is not None and not test.free):
-            answers.append(first_line or rest if read is None else read)
-    return answers
+def _bare(text: str) -> str:
+    """Without what typesets it: one code fence, emphasis, `$`, LaTeX's text commands. Lines are kept."""
+    text = text.strip("\n").rstrip()
+    fence = _FENCE.fullmatch(text.strip())
+    text = latex_text(enclosed(fence.group(1) if fence else text))
+    while (bare := _EMPHASIS.fullmatch(text.strip())) and bare.group(1) not in bare.group(2):
+        text = bare.group(2)
+    return text
 
 
 def _reads(test: Test, text: str) -> bool:

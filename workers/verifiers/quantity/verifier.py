@@ -6,13 +6,15 @@ value. Ranges, bounds, alternatives and doubt are no answer.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import CORRECTION, HEDGE, NoAnswerError, Place, clean, marked, stated
-from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.answers.retractions import CORRECTIONS, check_stands
-from workers.verifiers.base import OptionsError, Signed, Verdict
+from streams.messages import Question
+from workers.verifiers.answers.final_answer import Grammar
+from workers.verifiers.answers.markup import NoAnswerError, enclosed
+from workers.verifiers.answers.retractions import is_vague
+from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.base import OptionsError
 from workers.verifiers.quantity.grammar import Quantity, quantities_in, whole_quantity
 from workers.verifiers.quantity.tolerance import Tolerance
 from workers.verifiers.quantity.typography import plain
@@ -35,17 +37,19 @@ _CONCLUSION = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\s*(?:[-*•>]\s+)?([A-Za-zα-ωΔ_\\]{1,12}(?:_\{?\w{1,8}\}?)?)\s*[=≈]\s*")
-_BEHIND = 60
-"""Characters behind a box in which its unit is looked for."""
-_LONGEST = 500
-"""Characters of a corrected answer."""
 _EQUALS = re.compile(r"[=≈]")
 _SENTENCE = re.compile(r"[.!?;](?:\s|$)|\n")
 
 
-class QuantityVerifier(Signed):
+@dataclass(frozen=True, slots=True)
+class Reference:
+    quantity: Quantity
+    tolerance: Tolerance
+
+
+class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
     name = "quantity"
-    version = "2"
+    version = "3"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, <answer> and `the answer is ...` must "
         "agree with the reference; without any, the whole text must give one quantity, or conclude with one. Units are "
@@ -61,21 +65,24 @@ class QuantityVerifier(Signed):
         "difference": "true: temperatures are differences, 5 K is 5 °C (default false: points on their scales)",
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
-        try:
-            gold = _gold(question.ground_truth)
-            tolerance = Tolerance.of(question.options)
-        except OptionsError as error:
-            return self._refused(error)
-        try:
-            found = committed(after_reasoning(response))
-            for one in found:
-                why = tolerance.differs(gold, one)
-                if why:
-                    return self._verdict(0.0, Status.WRONG, f"{one.text[:80]!r} is not {gold.text!r}: {why}")
-        except (NoAnswerError, UnitError) as error:
-            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
-        return self._verdict(1.0, Status.CORRECT, f"{found[-1].text[:80]!r} is {gold.text!r}")
+    unreadable = (UnitError,)
+
+    def gold(self, question: Question) -> Reference:
+        return Reference(_gold(question.ground_truth), Tolerance.of(question.options))
+
+    def grammar(self, gold: Reference) -> Grammar[tuple[Quantity, ...]]:  # noqa: ARG002  the same for all
+        return Grammar(_accepted, _marked, lambda text: [tuple(_of_text(plain(text)))])
+
+    def fault(self, gold: Reference, value: tuple[Quantity, ...]) -> str | None:
+        """Raises UnitError."""
+        for one in value:
+            why = gold.tolerance.differs(gold.quantity, one)
+            if why:
+                return f"{one.text[:80]!r} is not {gold.quantity.text!r}: {why}"
+        return None
+
+    def shown(self, value: tuple[Quantity, ...]) -> str:
+        return value[-1].text
 
 
 def _gold(text: Any) -> Quantity:
@@ -86,56 +93,19 @@ def _gold(text: Any) -> Quantity:
     return gold
 
 
-def committed(text: str) -> list[Quantity]:
-    """Every quantity that the text commits to; all of them must be right. Raises NoAnswerError."""
-    text = clean(text)
-    if not text:
-        raise NoAnswerError("nothing stands after the reasoning")
-    whole, boxes, statements = text, marked(text), stated(text)
-    corrected = _corrected(text, [*boxes, *statements])
-    if corrected is not None:
-        text, boxes, statements = corrected
-    check_stands(whole, boxes, statements)
-    if boxes:
-        found = [one for place in boxes for one in _of_box(place, whole)]
-        if any(HEDGE.search(place.before.rsplit(",", 1)[-1]) for place in boxes):
-            raise NoAnswerError("the answer is hedged")
-        beside = [_pure(plain(_sentence(place.text.split("\\boxed")[0]))) for place in statements]
-        return found + [one for one in beside if one is not None]
-    if statements:
-        return [one for place in statements for one in _of_statement(place)]
-    return _of_text(plain(text))
+def _accepted(text: str) -> tuple[Quantity] | None:
+    one = _pure(plain(enclosed(text)))
+    return None if one is None else (one,)
 
 
-def _corrected(text: str, places: list[Place]) -> tuple[str, list[Place], list[Place]] | None:
-    """What stands after the last correction, where an answer does."""
-    for match in list(CORRECTION.finditer(text))[: -CORRECTIONS - 1 : -1]:
-        rest = text[match.end() :]
-        later = [place for place in places if place.start >= match.start()]
-        if later:
-            boxes = [place for place in later if text.startswith(("\\boxed", "\\fbox", "<"), place.start)]
-            return rest, boxes, [place for place in later if place not in boxes]
-        if _pure(plain(_sentence(rest[:_LONGEST]))) is not None and not places:
-            return rest, [], []
-    return None
-
-
-def _of_statement(place: Place) -> list[Quantity]:
-    """Raises NoAnswerError."""
-    if HEDGE.search(place.before):
-        raise NoAnswerError("the answer is hedged")
-    clause = plain(place.text)
-    return _of_clause(clause if _pure(clause) else plain(_sentence(place.text)))
-
-
-def _of_box(place: Place, text: str) -> list[Quantity]:
-    """A unit may stand right behind the box. Raises NoAnswerError."""
-    found = _of_clause(plain(place.text))
+def _marked(text: str, behind: str) -> tuple[Quantity, ...]:
+    """A unit may be right behind the mark. Raises NoAnswerError."""
+    found = _of_clause(plain(text))
     if len(found) == 1 and found[0].unit is None:
-        behind = _sentence(text[place.end : place.end + _BEHIND]).split("\\boxed")[0].strip(" $.")
-        together = _pure(plain(f"{place.text} {behind}"))
-        return [together] if together else found
-    return found
+        unit = _sentence(behind).split("\\boxed")[0].strip(" $.")
+        together = _pure(plain(f"{text} {unit}"))
+        return (together,) if together else tuple(found)
+    return tuple(found)
 
 
 def _of_text(text: str) -> list[Quantity]:
@@ -170,7 +140,7 @@ def _of_clause(text: str) -> list[Quantity]:
     whole = _pure(text)
     if whole:
         return [whole]
-    if HEDGE.search(text) or _VAGUE.search(text) or _RANGE.search(text):
+    if is_vague(text) or _VAGUE.search(text) or _RANGE.search(text):
         raise NoAnswerError("the answer is a range, a bound or hedged")
     if _EQUALS.search(text):
         parts = _EQUALS.split(text)

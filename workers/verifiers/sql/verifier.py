@@ -14,7 +14,7 @@ from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
 from workers.sandbox.factory import build_sandbox
 from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import BaseVerifier, Verdict
 from workers.verifiers.sql.compare import Result, same_order, same_rows, tie_groups
 from workers.verifiers.sql.instances import (
     DERIVED,
@@ -60,7 +60,7 @@ class Gold:
     """None where rows were given."""
 
 
-class SqlVerifier(Signed):
+class SqlVerifier(BaseVerifier):
     name = "sql"
     version = "2"
     sandboxed = True
@@ -88,7 +88,7 @@ class SqlVerifier(Signed):
         """Raises SandboxError."""
         self._databases = Databases(build_sandbox(settings.sandbox, preload=("json", "sqlite3")), settings.sandbox)
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         try:
             asked = _read_options(question.options)
             gold = self._gold(asked.scripts, _reference(question.ground_truth), asked.dialect)

@@ -4,29 +4,46 @@ Invariant: normalisation forgives form (case, spaces, one pair of surrounding qu
 content: a longer answer that contains the right one is wrong.
 """
 
-import re
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import HEDGE, NoAnswerError, clean, unwrapped
+from streams.messages import Question
+from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.normalisation import normalise
-from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.answers.retractions import standing
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.base import OptionsError, flag
 
-_CLAUSE_END = re.compile(r"\\f?boxed|</?answer>|(?<=\w\w)[.!;](?:\s|$)|(?<=\w\w\?)\s", re.IGNORECASE)
+_FLAGS = ("ignore_articles", "keep_punctuation", "case_sensitive")
+_NO_MORE = 40
+"""Characters by which a clause may be longer than twice the longest right answer; a longer one explains something."""
 
 
-class ExactVerifier(Signed):
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    texts: frozenset[str]
+    """Normalised."""
+    flags: Mapping[str, bool]
+    extract: bool
+    longest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "longest", 2 * max(map(len, self.texts)) + _NO_MORE)
+
+    def normalised(self, text: str) -> str:
+        return normalise(text, **self.flags)
+
+
+class ExactVerifier(AnswerVerifier[Accepted, str]):
     name = "exact"
-    version = "3"
+    version = "4"
     policy = (
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
         "invisible characters, the shape of hyphens and apostrophes, one pair of surrounding quotes and one final full "
         "stop do not count; articles do, unless ignore_articles. With extract final, what \\boxed{}, <answer> or `the "
-        "answer is ...` gives is the answer, or the whole text without them; answers that disagree, or that the text "
-        "denies, doubts or takes back, are wrong."
+        "answer is ...` gives is the answer; without them it is the whole text, or what its last sentence says that "
+        "something is. Answers that disagree, or that the text denies, doubts or takes back, are then wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "accept": "a list of further right answers",
@@ -36,39 +53,44 @@ class ExactVerifier(Signed):
         "extract": "final: boxes, <answer> and `the answer is ...` are read (default: the whole text is the answer)",
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
-        options = question.options
-        accepted = [question.ground_truth, *options.get("accept", ())]
-        names = ("ignore_articles", "keep_punctuation", "case_sensitive")
-        flags = {name: bool(options.get(name, False)) for name in names}
-        golds = {normalise(str(gold), **flags) for gold in accepted if gold is not None} - {""}
-        extract = options.get("extract")
-        if not golds or extract not in {None, "final"}:
-            why = "set ground_truth or accept" if not golds else f"option extract must be final, not {extract!r}"
-            return self._verdict(None, Status.INFRA_ERROR, f"the question cannot be judged: {why}")
-        try:
-            text = after_reasoning(response)
-            answers = [normalise(own, **flags) for own in (final_texts(text) if extract else [text])]
-        except NoAnswerError as error:
-            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
-        if not all(answers):
-            return self._verdict(0.0, Status.UNPARSEABLE, "the answer is empty")
-        wrong = next((answer for answer in answers if answer not in golds), None)
-        if wrong is None:
-            return self._verdict(1.0, Status.CORRECT, f"equals {answers[-1]!r}")
-        return self._verdict(0.0, Status.WRONG, f"{wrong[:80]!r} is none of {sorted(golds)[:5]}")
+    def gold(self, question: Question) -> Accepted:
+        flags = {name: flag(question.options, name) for name in _FLAGS}
+        texts = {normalise(gold, **flags) for gold in _accepted(question)} - {""}
+        if not texts:
+            raise OptionsError("the question has no answer: set ground_truth or accept")
+        extract = question.options.get("extract")
+        if extract not in {None, "final"}:
+            raise OptionsError(f"option extract must be final, not {extract!r}")
+        return Accepted(frozenset(texts), flags, extract == "final")
+
+    def grammar(self, gold: Accepted) -> Grammar[str]:
+        def accepts(text: str) -> str | None:
+            answer = gold.normalised(unwrapped(text))
+            return answer if 0 < len(answer) <= gold.longest else None
+
+        def marked(text: str, _: str) -> str:
+            return gold.normalised(unwrapped(text))
+
+        def is_gold(text: str) -> bool:
+            return len(text) <= gold.longest and gold.normalised(unwrapped(text)) in gold.texts
+
+        return Grammar(accepts, marked, literal=is_gold, free=True)
+
+    def answers(self, gold: Accepted, text: str) -> list[Answer[str]]:
+        if gold.extract:
+            return final_answers(text, self.grammar(gold))
+        answer = gold.normalised(text)
+        if not answer:
+            raise NoAnswerError("the answer is empty")
+        return [Answer((answer,), 0, len(text), 0)]
+
+    def fault(self, gold: Accepted, value: str) -> str | None:
+        return None if value in gold.texts else f"{value[:80]!r} is none of {sorted(gold.texts)[:5]}"
 
 
-def final_texts(text: str) -> list[str]:
-    """What boxes, tags and statements give, each without its LaTeX wrapping, or the text. Raises NoAnswerError."""
-    text = clean(text)
-    boxes, statements = standing(text)
-    if any(HEDGE.match(place.text) for place in [*boxes, *statements]):
-        raise NoAnswerError("the answer is hedged")
-    clauses = [own for place in statements if (own := _clause(place.text))]
-    return [unwrapped(place.text) for place in boxes] + [unwrapped(own) for own in clauses] or [unwrapped(text)]
-
-
-def _clause(text: str) -> str:
-    """Up to the end of its sentence or a mark that is read by itself."""
-    return _CLAUSE_END.split(text)[0].strip(" $:")
+def _accepted(question: Question) -> list[str]:
+    """Raises OptionsError."""
+    more: Any = question.options.get("accept", ())
+    if not isinstance(more, list | tuple) or not all(isinstance(own, str) for own in more):
+        raise OptionsError(f"option accept must be a list of texts, not {more!r:.80}")
+    return [*([] if question.ground_truth is None else [question.ground_truth]), *more]

@@ -21,7 +21,7 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.answers.strict_json import NotJsonError, candidates, depth_of, equal, parse
-from workers.verifiers.base import Signed, Verdict
+from workers.verifiers.base import BaseVerifier, Verdict
 from workers.verifiers.text.ecma_pattern import EcmaPatternError
 from workers.verifiers.text.json_formats import DRAFT_3, FORMATS, format_checker, is_regex
 from workers.verifiers.text.json_keywords import keywords
@@ -37,7 +37,7 @@ class EndlessError(ValueError):
     """A schema whose references lead back to themselves."""
 
 
-class JsonVerifier(Signed):
+class JsonVerifier(BaseVerifier):
     name = "json"
     version = "3"
     policy = (
@@ -54,7 +54,7 @@ class JsonVerifier(Signed):
         "extra_text": "true: prose around unfenced JSON is permitted (default false)",
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         try:
             validator = _validator(question.options)
             gold = _gold(question.ground_truth, required=validator is None)

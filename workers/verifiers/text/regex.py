@@ -13,7 +13,7 @@ import regex
 
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import OptionsError, Signed, Verdict
+from workers.verifiers.base import BaseVerifier, OptionsError, Verdict
 
 SECONDS = 0.5
 """A good pattern takes microseconds. The search looks at the clock now and then only, so that it may take thrice this;
@@ -32,7 +32,7 @@ class NoPatternError(ValueError):
     """The response is no pattern."""
 
 
-class RegexVerifier(Signed):
+class RegexVerifier(BaseVerifier):
     name = "regex"
     version = "2"
     policy = (
@@ -49,7 +49,7 @@ class RegexVerifier(Signed):
         "reject": "texts that the response, as a pattern, must not match",
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         text = after_reasoning(response)
         try:
             flags, mode = _flags(question.options), _mode(question.options)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.answers.words import ngrams, words
-from workers.verifiers.base import Verdict
+from workers.verifiers.base import BaseVerifier, Verdict
 from workers.verifiers.instructions.checkers import one_sentence
 
 SHORTEST, LONGEST = 10, 22
@@ -42,7 +42,7 @@ META = re.compile(
 )
 
 
-class SentenceVerifier:
+class SentenceVerifier(BaseVerifier):
     name = "sentence"
     version = "1"
     policy = (
@@ -52,7 +52,7 @@ class SentenceVerifier:
     )
     options: ClassVar[Mapping[str, str]] = {"topic": "the word or words that the sentence is about; required"}
 
-    def verify(self, question: Question, response: str) -> Verdict:
+    def judge(self, question: Question, response: str) -> Verdict:
         topic = str(question.options.get("topic") or "")
         if ARTICLES.issuperset(words(topic)):
             return Verdict(None, Status.INFRA_ERROR, "options need topic, a word or more", self.name, self.version)

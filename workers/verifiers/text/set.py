@@ -10,22 +10,27 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import HEDGE, NoAnswerError, clean, unwrapped
+from streams.messages import Question
+from workers.verifiers.answers.final_answer import Grammar
 from workers.verifiers.answers.lists import MAX_ITEMS, key_of, readings
-from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.answers.retractions import standing
-from workers.verifiers.base import OptionsError, Signed, Verdict
+from workers.verifiers.answers.markup import NoAnswerError, unwrapped
+from workers.verifiers.answers.retractions import is_vague
+from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.base import OptionsError, flag
 
 _DUPLICATES = ("auto", "ignore", "count", "refuse")
 _INTRODUCTION = re.compile(r"^[^\n{}\[\]]{0,300}?(?::|=|\bare\b|\bis\b|\binclude\b|∈)\s*(?=\S)", re.IGNORECASE)
+_LIST_BELOW = re.compile(
+    r"^[^\n]{0,300}[:：][ \t]*\n\s*(?=(?:(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+\S[^\n]*\s*)+\Z)", re.MULTILINE
+)
+"""A line that ends in a colon, before a list of bullets that ends the text."""
 _GROUP = re.compile(r"\\?\{[^{}]*\\?\}|\[[^\[\]]*\]|∅|\\(?:emptyset|varnothing)(?![A-Za-z])")
 _DOUBT = re.compile(r"\b(?:or|not|nor|except|but)\b|n't\b|\?", re.IGNORECASE)
 
 
-class SetVerifier(Signed):
+class SetVerifier(AnswerVerifier["_Comparison", str]):
     name = "set"
-    version = "2"
+    version = "3"
     policy = (
         "Only what stands after the reasoning block counts. Every \\boxed{}, <answer> and `the answer is ...` must "
         "hold the reference's items; without any, the whole text must: as {..}, [..], (..), JSON, bullets, lines, or "
@@ -40,36 +45,32 @@ class SetVerifier(Signed):
         "case_sensitive": "true: case counts (default false)",
     }
 
-    def verify(self, question: Question, response: str) -> Verdict:
-        try:
-            comparison = _Comparison(question.options)
-            golds = comparison.golds(question.ground_truth)
-        except OptionsError as error:
-            return self._refused(error)
-        try:
-            answers = committed(after_reasoning(response))
-        except NoAnswerError as error:
-            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
-        for answer in answers:
-            if not comparison.agrees(golds, answer):
-                return self._verdict(0.0, Status.WRONG, f"{answer[:80]!r} is not {question.ground_truth!r:.80}")
-        return self._verdict(1.0, Status.CORRECT, f"{answers[-1][:80]!r} has the reference's items")
+    def gold(self, question: Question) -> "_Comparison":
+        return _Comparison(question.options, question.ground_truth)
+
+    def grammar(self, gold: "_Comparison") -> Grammar[str]:  # noqa: ARG002  a list is one whatever the reference
+        return Grammar(_accepted, lambda text, _: text, _of_text, free=True, lists=True)
+
+    def fault(self, gold: "_Comparison", value: str) -> str | None:
+        return None if gold.agrees(value) else f"{value[:80]!r} is not {gold.reference!r:.80}"
 
 
 class _Comparison:
     """Raises OptionsError."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.ordered = bool(options.get("ordered", False))
-        self.case_sensitive = bool(options.get("case_sensitive", False))
+    def __init__(self, options: Mapping[str, Any], reference: str | None) -> None:
+        self.reference = reference
+        self.ordered = flag(options, "ordered")
+        self.case_sensitive = flag(options, "case_sensitive")
         self.separators = options.get("separators", ",;\n")
         self.duplicates = options.get("duplicates", "auto")
         if self.duplicates not in _DUPLICATES:
             raise OptionsError(f"option duplicates must be one of {', '.join(_DUPLICATES)}, not {self.duplicates!r}")
         if not isinstance(self.separators, str) or not self.separators or re.search(r"[\w(){}\[\]]", self.separators):
             raise OptionsError(f"option separators must be punctuation, not {self.separators!r}")
+        self._golds = self._read_golds(reference)
 
-    def golds(self, reference: Any) -> list[list[Hashable]]:
+    def _read_golds(self, reference: str | None) -> list[list[Hashable]]:
         """The reference's readings; a JSON list has one. Raises OptionsError."""
         items = _json_list(reference) if isinstance(reference, str) else None
         if items is not None:
@@ -78,8 +79,8 @@ class _Comparison:
             raise OptionsError("the ground truth is no list; give a JSON list or items between separators")
         return [found] if (found := next(self._keys(reference), None)) is not None else []
 
-    def agrees(self, golds: Sequence[Sequence[Hashable]], answer: str) -> bool:
-        return any(self._same(gold, keys) for keys in self._keys(answer) for gold in golds)
+    def agrees(self, answer: str) -> bool:
+        return any(self._same(gold, keys) for keys in self._keys(answer) for gold in self._golds)
 
     def _same(self, gold: Sequence[Hashable], keys: Sequence[Hashable]) -> bool:
         if self.ordered:
@@ -102,16 +103,8 @@ class _Comparison:
         return key_of(item, case_sensitive=self.case_sensitive)
 
 
-def committed(text: str) -> list[str]:
-    """Texts that each give all items. Raises NoAnswerError."""
-    text = clean(text)
-    if not text:
-        raise NoAnswerError("nothing stands after the reasoning")
-    boxes, statements = standing(text)
-    texts = [place.text for place in statements if "\\boxed" not in place.text and "<answer" not in place.text]
-    if boxes:
-        return [place.text for place in boxes] + [own for own in texts if _GROUP.search(own)]
-    return [_stripped(own) for own in texts] if texts else _of_text(text)
+def _accepted(text: str) -> str | None:
+    return _stripped(text) or None
 
 
 def _of_text(text: str) -> list[str]:
@@ -119,15 +112,15 @@ def _of_text(text: str) -> list[str]:
     groups = list(_GROUP.finditer(text))
     outside = _GROUP.sub(" ", text)
     if len(groups) == 1 and outside.strip(" .$") and not re.search(r"[{}\[\]]", outside):
-        if HEDGE.search(outside) or _DOUBT.search(outside):
+        if is_vague(outside) or _DOUBT.search(outside):
             raise NoAnswerError("the answer is hedged")
         return [groups[0].group()]
-    introduction = _INTRODUCTION.match(text)
+    introduction = _LIST_BELOW.search(text) or _INTRODUCTION.match(text)
     if introduction and not groups:
-        if HEDGE.search(introduction.group()) or _DOUBT.search(introduction.group()):
+        if is_vague(introduction.group()) or _DOUBT.search(introduction.group()):
             raise NoAnswerError("the answer is hedged")
         return [_stripped(text[introduction.end() :])]
-    return [_stripped(text)]
+    return []
 
 
 def _stripped(text: str) -> str:
@@ -136,7 +129,7 @@ def _stripped(text: str) -> str:
     group = _GROUP.match(text)
     if group and re.match(r"\s*[.,;]?(?:\s|$)", text[group.end() :]) and not re.search(r"[{\[\d]", text[group.end() :]):
         rest = text[group.end() :]
-        return text if HEDGE.search(rest) or _DOUBT.search(rest) else group.group()
+        return text if is_vague(rest) or _DOUBT.search(rest) else group.group()
     return text.removesuffix(".").strip()
 
 

@@ -62,7 +62,6 @@ WRONG = [
     ("20", ", ".join(map(str, range(21)))),
     ("20", "\n".join(map(str, range(21)))),
     ("7", r"\boxed{7} no, \boxed{8}"),
-    ("7", r"\boxed{8} no, \boxed{7}"),
     ("7", r"The answer is 8. \boxed{7}"),
     ("7", "The answer is 7. No, the answer is 8."),
     ("7", "The answer is not 7."),

@@ -108,7 +108,7 @@ def judge(dataset: str, response: str, reference: str | None = None, **metadata:
         ("syllogism", "No", "The answer is no. The answer is yes.", 0),
         ("syllogism", "No", "**No**", 1),
         ("syllogism", "No", "$\\boxed{\\text{No}}$", 1),
-        ("syllogism", "No", "Not sure, but <answer>No</answer>", 1),
+        ("syllogism", "No", "Not sure, but <answer>No</answer>", 0),
     ],
 )
 def test_sets_with_one_right_answer(dataset: str, reference: str, response: str, score: float) -> None:

@@ -70,6 +70,7 @@ def accepted(right: str) -> Iterator[str]:
     yield f"Final answer:\n{right}"
     yield f"<answer>{right}</answer>\n\nThat is: <answer>{right}</answer>"
     yield f"```\n{right}\n```"
+    yield f"<answer>{right}"  # a stop string took the end
 
 
 def refused(right: str, question: str) -> Iterator[str]:
@@ -78,7 +79,6 @@ def refused(right: str, question: str) -> Iterator[str]:
     yield f"<think>{right}</think>"
     yield f"<think>{right}"
     yield f"<answer>{right}</answer><answer>blah</answer>"
-    yield f"<answer>{right}"
     yield f"{right} or maybe not"
     yield f"<answer>{right}</answer>, or perhaps another"
     yield f"\\boxed{{{right}}} \\boxed{{x?}}"

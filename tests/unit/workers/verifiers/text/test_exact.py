@@ -61,9 +61,10 @@ def test_form_is_forgiven_and_content_is_not(gold, response, score):
         ("The answer is probably Paris.", 0.0),
         ("\\boxed{Paris", 0.0),
         ("\\boxed{}", 0.0),
-        ("<answer>Paris", 0.0),
+        ("<answer>Paris", 1.0),
         ("<think>\\boxed{Paris}</think>", 0.0),
-        ("It is Paris", 0.0),
+        ("It is Paris", 1.0),
+        ("It is not Paris", 0.0),
         ("", 0.0),
     ],
 )

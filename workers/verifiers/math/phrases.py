@@ -1,12 +1,14 @@
-"""Phrases by which a text hedges or denies a value, or puts another in its place, in the languages of models.
+"""Words of mathematics, and phrases by which a plain sentence gives no value, in the languages of models.
 
 Invariant: patterns only, each linear in the text. They decide what is no commitment, never what is right.
 """
 
 import re
 
-from workers.verifiers.answers.retractions import DOUBT
-
+_DOUBT = (
+    r"maybe|perhaps|possibly|probably|presumably|might|could|either|neither|unless|unsure|uncertain|whether"
+    r"|(?<!no )(?<!any )(?<!little )(?<!without )(?<!beyond )doubt|suppose|assume|guess"
+)
 MATHS_WORDS = frozenset(
     [
         *(
@@ -31,7 +33,7 @@ MATHS_WORDS = frozenset(
     ]
 )
 HEDGE = re.compile(
-    rf"\b(?:{DOUBT}|or|not|cannot|never|between|wrong|incorrect|false|untrue|nor|except|(?:any|every)thing\s+but"
+    rf"\b(?:{_DOUBT}|or|not|cannot|never|between|wrong|incorrect|false|untrue|nor|except|(?:any|every)thing\s+but"
     r"|other\s+than|rather\s+than|instead\s+of|far\s+from)\b|n't\b"
     r"|\b(?:(?:more|less|fewer|greater|larger|smaller|bigger|lower|higher)\s+than|at\s+least|at\s+most|up\s+to)"
     r"\s*(?=[-$\\(]*\d)"
@@ -39,18 +41,3 @@ HEDGE = re.compile(
     r"|или|не|возможно)\b|(?<=\d)\s+o\s+(?=\d)|不是|并非|不等于|或|可能|ではない|ではありません|아니|또는|ليس|(?<!\w)أو(?!\w)",
     re.IGNORECASE,
 )
-REPLACED = re.compile(
-    r"(?:\A|(?<=[.!?;,\n]))[\s,$]{0,8}(?:or|alternatively|maybe|perhaps|possibly|rather|oops|hmm)\b"
-    r"(?:[^.!?\n]|\.(?=\d)){0,300}",
-    re.IGNORECASE,
-)
-"""A sentence after an answer that gives another in its place or beside it."""
-ASIDE = re.compile(
-    r",?\s+(?:(?:because|since|as|which|so|given\s+that)\s|\(?(?:and\s+)?not\s+[$\\(]{0,3}-?\d)", re.IGNORECASE
-)
-"""Where an answer's reason begins, or what it is not."""
-FILLER = re.compile(
-    r"(?:(?:the|so|then|thus|hence|therefore|final|as|follows|below|here|my|our|is|and)\b|[\s.,:;*#]){1,8}",
-    re.IGNORECASE,
-)
-"""What an announcement may hold before the answer itself."""

@@ -1,0 +1,116 @@
+r"""A response's text without what only dresses it: emphasis, fences, headings, HTML, invisible characters.
+
+Invariant: words, numbers and LaTeX stay as they are, in their order; every pattern is linear in the text. A text that
+is struck out goes; one that holds characters which reorder it is no answer.
+"""
+
+import re
+
+from workers.verifiers.answers.normalisation import INVISIBLE
+
+MAX_TEXT = 100_000
+"""Characters after the reasoning; a longer text is no answer to a short question, and is not searched."""
+BRACES = re.compile(r"\\f?boxed\s{0,3}\{|[{}]")
+"""What opens and closes a box, and the braces between."""
+
+_OVERRIDES = re.compile("[\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5]")
+"""Characters that reorder a text or strike it out."""
+_STRUCK = re.compile(r"~~[^~\n]{1,400}~~")
+_CALCULATOR = re.compile(r"<<[^<>\n]{1,200}>>")
+"""The calculations of GSM8K's solutions: `5+6=<<5+6=11>>11`."""
+_HTML = re.compile(r"</?(?:b|i|u|strong|em|p|div|span|br\s?/?)>|</s>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
+_FENCE = re.compile(r"^[ \t]{0,8}(?:```|~~~)[\w+-]{0,20}[ \t]*$\n?", re.MULTILINE)
+_HEADING = re.compile(
+    r"^[ \t]{0,3}(?:#{1,3}|#{5,6})(?!#)[ \t]*(?P<answer>(?:final\s+)?answer\b[ \t]*[:：]?)?[ \t]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BLANK = re.compile(r"\s{4,}")
+_EMPHASIS = re.compile(
+    r"(?<!\w)(?P<mark>\*\*\*|\*\*|__)(?=\S)(?P<strong>[^\n]{1,400}?)(?P=mark)(?!\w)"
+    r"|(?<![\w*])\*(?P<star>[A-Za-z(][^*\n]{0,400})\*(?![\w*])"
+    r"|(?<!\w)_(?P<line>[A-Za-z(][^_\n]{0,400})_(?!\w)"
+    r"|(?<![\w*\\])(?P<digits>[*_])(?P<number>-?\d[\d.,]{0,30})(?P=digits)(?![\w*])"
+    r"|`+"
+)
+_BOLD = re.compile(r"(?<![0-9A-Za-z)\]}])\*\*(?!\s)|(?<=\S)\*\*(?![0-9A-Za-z(\[{\\])")
+"""Marks that have no partner on their line."""
+_BARE_BOX = re.compile(r"\\boxed\s+(-?[0-9A-Za-z.]{1,40})(?![0-9A-Za-z])|\\fbox(?=\s*\{)")
+_ANNOUNCED = re.compile(r"(\*\*|__)((?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s{0,3}:?)\1", re.IGNORECASE)
+_LATEX_TEXT = re.compile(
+    r"\\(?:text|textbf|textit|textrm|texttt|mathrm|mathbf|mathit|mbox|bf|rm|operatorname)\s{0,3}\{([^{}]*)\}"
+)
+_ENCLOSED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_DISPLAY = re.compile(r"\$\$|\\[\[\]]|\\(?:begin|end)\{[A-Za-z]{1,12}\*?\}")
+
+
+class NoAnswerError(ValueError):
+    """The text commits to no final answer; the message says why."""
+
+
+def clean(text: str, *, verbatim: bool = False) -> str:
+    """`verbatim`: the layout may be the answer, so that only invisible characters and a bold `Answer:` go.
+
+    Raises NoAnswerError if the text is empty, too long, or holds characters that reorder it.
+    """
+    if len(text) > MAX_TEXT:
+        raise NoAnswerError(f"{len(text)} characters are more than {MAX_TEXT}")
+    if not text.isascii():
+        if _OVERRIDES.search(text):
+            raise NoAnswerError("the text holds characters that reorder it or strike it out")
+        text = INVISIBLE.sub("", text).replace("’", "'")
+    if verbatim:
+        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] else found.group(), text)
+        text = _ANNOUNCED.sub(r"\2", text)
+    else:
+        text = _STRUCK.sub("", _HTML.sub("", _CALCULATOR.sub("", text)))
+        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] else "", _FENCE.sub("", text))
+        text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
+        text = _joined_displays(_BOLD.sub("", _EMPHASIS.sub(_plain, text)))
+        text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", text).strip()
+    if not text.strip():
+        raise NoAnswerError("nothing stands after the reasoning")
+    return text
+
+
+def unwrapped(text: str) -> str:
+    r"""Without dollar signs around all of it, `\(...\)` and `\text{...}`."""
+    return latex_text(enclosed(text.strip()))
+
+
+def latex_text(text: str) -> str:
+    r"""`\text{...}` and its kin replaced by what they hold."""
+    return _LATEX_TEXT.sub(r"\1", text).strip() if "\\" in text else text
+
+
+def enclosed(text: str) -> str:
+    """What is within one pair of dollars or their kin, if they enclose the whole."""
+    for opening, closing in _ENCLOSED:
+        inside = text[len(opening) : len(text) - len(closing)]
+        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
+            return text if opening in inside else inside.strip()
+    return text
+
+
+def _plain(match: re.Match[str]) -> str:
+    return match["strong"] or match["star"] or match["line"] or match["number"] or ""
+
+
+def _joined_displays(text: str) -> str:
+    r"""Displayed formulas, `\[...\]`, `$$...$$` and environments, each on one line."""
+    parts: list[str] = []
+    depth = start = 0
+    closing = ""
+    for mark in _DISPLAY.finditer(text):
+        own = mark.group()
+        opens = own == r"\[" or own.startswith(r"\begin") or (own == "$$" and closing != "$$")
+        if not depth and opens:
+            parts.append(text[start : mark.start()])
+            depth, start, closing = 1, mark.start(), own
+        elif depth and own.startswith(r"\begin"):
+            depth += 1
+        elif depth and not opens:
+            depth -= 1
+            if not depth:
+                parts.append(" ".join(text[start : mark.end()].split()))
+                start, closing = mark.end(), ""
+    return "".join([*parts, text[start:]])

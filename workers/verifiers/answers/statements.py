@@ -1,0 +1,188 @@
+r"""Where a response states its answer in prose, and which stretches of text may be that answer.
+
+Invariant: only places are found here; whether a stretch is an answer is each verifier's to say. Every pattern is
+linear in the text, and the stretches of different statements do not overlap but for a bounded number of prefixes.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from workers.verifiers.answers.marks import Mark
+
+MAX_STATEMENTS = 200
+_LATIN = (
+    r"(?P<sure>answer|réponse|respuesta|resposta|risposta|antwort|antwoord|svar(?:et)?|vastaus|ответ|відповідь|odpowied[źz]"
+    r"|odpověď|răspunsul|válasz|cevap|yanıt|jawaban(?:nya)?|jawapan|đáp\s+án|câu\s+trả\s+lời|απάντηση|उत्तर|জবাব|উত্তর|คำตอบ(?:คือ)?)"
+    r"|(?:result|solution|résultat|resultado|risultato|ergebnis|lösung|solución|solução|soluzione|результат|решение)"
+)
+_ADJECTIVE = r"(?:\s+(?:correct[ae]?|corretta|finale?|richtige|juste|exacte|benar|akhir|đúng|cuối\s+cùng|की|है|เป็น))?"
+_COPULA = (
+    r"(?:[:：=→]|->|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|comes\s+(?:out\s+)?to|equals|est|es|ist|lautet"
+    r"|é|è|sono|är|er|on|adalah|ialah|to|jest|je|là|είναι|это|este)\b|[—–](?=\s)|คือ)"
+)
+ANCHOR = re.compile(
+    rf"(?:(?P<hashes>####)|\b(?:{_LATIN})(?![\w-])[\"'”*]{{0,3}}{_ADJECTIVE}"
+    r"(?:(?P<of>\s*(?:to|of|for|in|à|de|auf|на)\b[^.:=\n]{0,60}?)|\s*,[^,.:=\n]{0,30},|\s*\([^()\n]{0,30}\))?"
+    rf"\s*[*_]{{0,2}}\s*{_COPULA}"
+    r"|(?P<cjk>答案|答え|正解|解答|정답|답)(?:\s*(?:应该|應該|应|就))?\s*(?:[:：=]|是|为|為|は|은|는|이|选|選)?|答\s*[:：]"
+    r"|(?:الجواب|الإجابة|الاجابة|الحل)(?:\s+(?:الصحيحة|الصحيح|النهائية|النهائي))?\s*(?:[:：]|هو|هي)"
+    r"|(?:التשובה|תשובה)\s*[:：])"
+    r"\s*[:：]?(?:(?<=[:：])[*_]{2})?\s*",
+    re.IGNORECASE,
+)
+"""What announces an answer."""
+_NO_ANNOUNCEMENT = re.compile(
+    r"\b(?:each|every|possible|potential|candidate|which|any|what|given|expected|another|an|no|other|previous|your|their|his|her"
+    r"|incorrect|check(?:ing)?|verify(?:ing)?|find(?:ing)?|get(?:ting)?|compute|computing|reach|obtain|calculate|to)"
+    r"(?:\s+(?:the|our|my|this|that|for|a|final|correct))?\s*$",
+    re.IGNORECASE,
+)
+"""Before an anchor with a colon: `let us check the answer:`, `each answer:`."""
+_FILLER = re.compile(
+    r"(?:(?:the|so|then|thus|hence|therefore|final|correct|as|follows|below|here|my|our|is|are|and|given|by|simply|indeed|also|now"
+    r"|equal|to|exactly|definitely|clearly|certainly|of\s+course)\b|[\s.,:：;*#_>$\"']|\\[\[(])*",
+    re.IGNORECASE,
+)
+"""What an announcement may hold before the answer itself."""
+_ABBREVIATION = (
+    r"(?<!\bDr)(?<!\bMr)(?<!\bSt)(?<!\bMt)(?<!\bMs)(?<!\bJr)(?<!\bSr)(?<!\bFt)(?<!\bMrs)(?<!\bProf)(?<!\bGen)(?<!\bSgt)"
+    r"(?<!\bCol)(?<!\bLt)(?<!\bCapt)(?<!\bRev)(?<!\bGov)(?<!\bSen)(?<!\bNo)(?<!\bvs)(?<!\bInc)(?<!\bLtd)(?<!\bCo)(?<!\bapprox)"
+    r"(?<!\beq)(?<!\bEq)(?<!\be\.g)(?<!\bi\.e)(?<!\bsq)(?<!\bcu)(?<![^\w.)\]}][A-Za-z])(?<!\A[A-Za-z])"
+)
+SENTENCE_END = re.compile(rf"\n|{_ABBREVIATION}[.](?=[\s\"'”)*$]|\Z)|[!?;](?=[\s\"'”)]|\Z)|[。！？；]")
+"""After an initial or an abbreviation a full stop ends nothing."""
+_BREAK = re.compile(r"\n|[.!?;](?=\s)|[。！？；]")
+"""The same for what comes before a place, where `A.` ends a sentence about A."""
+_ASIDE = re.compile(
+    r",?\s+(?:(?:because|since|as|which|so|given\s+that|when|rounded|due\s+to|where|making|meaning|i\.e\.|that\s+is)\s|\(?(?:and\s+)?not\s+)"
+    r"|,\s+(?:of\s+course|as|and\s+not|but|then)\b|\s+(?:instead|rather\s+than)\b|\s*[—–]\s|\s+\(|(?<=[\w)}\]])\s*(?:です|である|になります|となります|입니다|이다|이에요|예요)",
+    re.IGNORECASE,
+)
+"""Where the reason begins that follows an answer, or what the answer is not."""
+_COPULAS = re.compile(
+    r"(?:\s(?:is|are|was|were|equals|makes|gives|yields|became|totals|(?:must|would|should|will|has\s+to|have\s+to)\s+be)\b(?:\s+(?:equal\s+to|exactly|therefore|then|thus|simply|just|now))?|[:=])\s*(?=\S)",
+    re.IGNORECASE,
+)
+CONCLUSION = re.compile(
+    r"\s*(?:[*-]\s+)?(?:so|thus|therefore|hence|consequently|finally|altogether|overall|accordingly|in\s+(?:total|all|conclusion|summary|the\s+end)"
+    r"|as\s+a\s+result|this\s+means|it\s+follows|we\s+conclude)\b",
+    re.IGNORECASE,
+)
+_BULLET = re.compile(r"[ \t]*(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+\S")
+_WINDOW = 400
+"""Characters of a sentence before a place that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    text: str
+    """What follows the announcement, up to the next one."""
+    start: int
+    inside: int
+    """Where `text` begins."""
+    weak: bool
+    """A worked solution uses such words on its way, too: `the result is`, `the answer to part (a) is`."""
+    leads_on: bool
+    """A mark follows on the same line."""
+
+
+def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
+    """In the text's order, without those that lead to a mark."""
+    found: list[Statement] = []
+    matches = list(ANCHOR.finditer(text))[-MAX_STATEMENTS:]
+    starts = sorted(mark.start for mark in found_marks)
+    for match, following in zip_longest(matches, matches[1:]):
+        mark = starts[place] if (place := bisect_left(starts, match.end())) < len(starts) else len(text)
+        end = min(following.start() if following else len(text), mark)
+        own = text[match.end() : end]
+        colon = match.group().rstrip(" *_\n").endswith((":", "："))
+        if end < len(text) and _FILLER.fullmatch(own):
+            continue  # it leads to the mark, or to the next announcement
+        if not own.strip() or (colon and _NO_ANNOUNCEMENT.search(text[max(0, match.start() - 40) : match.start()])):
+            continue
+        weak = bool(match["of"]) or not (match["sure"] or match["hashes"] or match["cjk"])
+        found.append(
+            Statement(own, match.start(), match.end(), weak, end == mark < len(text) and not SENTENCE_END.search(own))
+        )
+    return found
+
+
+def stretches(text: str) -> Iterator[str]:
+    """What of a statement may be its answer, the longest first: all, its paragraph, its line, its sentence, less."""
+    text = text.strip()
+    lines = text.split("\n", 1)
+    if len(lines) > 1:
+        yield text
+        paragraph = _paragraph(text)
+        if paragraph != text:
+            yield paragraph
+        if _BULLET.match(text):
+            return
+    line = lines[0].strip()
+    yield line
+    yield from sentence_stretches(line)
+    bare = _FILLER.sub("", line, count=1)
+    if bare and bare != line:
+        yield bare
+        yield from sentence_stretches(bare)
+
+
+def sentence_stretches(line: str) -> Iterator[str]:
+    """The first sentence of a line, and its beginning without the reason that follows."""
+    sentence = line[: sentence_end(line, 0)]
+    if sentence.strip() and sentence != line:
+        yield sentence.strip()
+    aside = _ASIDE.search(sentence)
+    if aside and sentence[: aside.start()].strip():
+        yield sentence[: aside.start()].strip()
+
+
+def _paragraph(text: str) -> str:
+    """Up to an empty line, or to the end of a list of bullets."""
+    if not _BULLET.match(text):
+        return text.split("\n\n", 1)[0]
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if line.strip() and not _BULLET.match(line):
+            break
+        kept.append(line)
+    return "\n".join(kept).strip()
+
+
+def sentence_end(text: str, start: int) -> int:
+    """Where the sentence ends that `start` is in."""
+    found = SENTENCE_END.search(text, start)
+    return found.start() if found else len(text)
+
+
+def sentence_before(text: str, position: int) -> str:
+    """The sentence that holds `position`, up to it; with the line above if that one leads to a displayed formula."""
+    window = text[max(0, position - _WINDOW) : position]
+    own = _BREAK.split(window)[-1]
+    if not own.strip(" $\\[](){}*") and window.rstrip(" $\\[\n*").endswith((":", ",", "is", "be", "that")):
+        return _BREAK.split(window.rstrip(" $\\[\n*"))[-1]
+    return own
+
+
+def conclusion(sentence: str) -> Iterator[str]:
+    """What follows each `is`, `equals` and `=` of a sentence, the last first: `So 6 times 7 is 42` gives 42."""
+    for match in list(_COPULAS.finditer(sentence))[-1:-4:-1]:
+        clause = sentence[match.end() :]
+        if clause.count(")") == clause.count("("):
+            yield clause
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Start and end of each sentence that holds something, its question or exclamation mark included."""
+    found, start = [], 0
+    for match in SENTENCE_END.finditer(text):
+        end = match.end() if match.group() in "?!？！" else match.start()
+        if text[start:end].strip():
+            found.append((start, end))
+        start = match.end()
+    if text[start:].strip():
+        found.append((start, len(text)))
+    return found

@@ -1,0 +1,67 @@
+"""The skeleton of every verifier that reads an answer and compares it with a reference.
+
+Invariant: a prompt that cannot be judged is infra_error, whatever the response says; a response is right only if all
+answers that it commits to are.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+from streams.messages import Question, Status
+from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.markup import NoAnswerError
+from workers.verifiers.answers.reasoning import after_reasoning
+from workers.verifiers.base import BaseVerifier, Verdict
+
+Gold = TypeVar("Gold")
+Value = TypeVar("Value")
+
+
+class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
+    """A subclass says what the reference is, what a value is, and when the two agree."""
+
+    unreadable: ClassVar[tuple[type[Exception], ...]] = ()
+    """What its reading raises on a response that holds no value."""
+
+    @abstractmethod
+    def gold(self, question: Question) -> Gold:
+        """The reference and the options, read. Raises OptionsError if the prompt is wrong."""
+
+    @abstractmethod
+    def grammar(self, gold: Gold) -> Grammar[Value]:
+        """What counts as a value."""
+
+    @abstractmethod
+    def fault(self, gold: Gold, value: Value) -> str | None:
+        """Why a value is wrong; None if it is right. Raises OptionsError if no value can be judged."""
+
+    def answers(self, gold: Gold, text: str) -> list[Answer[Value]]:
+        """The answers of a text without its reasoning. Raises NoAnswerError."""
+        return final_answers(text, self.grammar(gold))
+
+    def conflict(self, gold: Gold, found: list[Answer[Value]]) -> str | None:  # noqa: ARG002  none, unless a subclass says so
+        """Why answers that are right one by one are not right together."""
+        return None
+
+    def judge(self, question: Question, response: str) -> Verdict:
+        gold = self.gold(question)
+        try:
+            found = self.answers(gold, after_reasoning(response))
+            for one in found:
+                faults = [self.fault(gold, value) for value in one.readings]
+                if all(faults):
+                    return self._verdict(0.0, Status.WRONG, str(faults[0]))
+            conflict = self.conflict(gold, found)
+        except self.unreadable as error:
+            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
+        except NoAnswerError as error:
+            return self._verdict(0.0, Status.UNPARSEABLE, str(error))
+        except RecursionError:
+            return self._verdict(0.0, Status.UNPARSEABLE, "the answer nests too deeply")
+        if conflict is not None:
+            return self._verdict(0.0, Status.WRONG, conflict)
+        return self._verdict(1.0, Status.CORRECT, f"{self.shown(found[-1].readings[-1])[:80]!r} is right")
+
+    def shown(self, value: Value) -> str:
+        """A value, for the verdict's reason."""
+        return str(value)
