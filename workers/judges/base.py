@@ -1,7 +1,7 @@
 """The one interface to generative judges (GenRM): is the candidate right, or as good as the reference?
 
-Score = P(YES) / (P(YES) + P(NO)), summed over spelling variants (arXiv 2503.22230 and Seed1.5-Thinking). The mass
-that went to no verdict is reported as `uncovered`. Invariant: there is no score that means "the judge failed". A
+Score = P(YES) / (P(YES) + P(NO)), summed over spelling variants (arXiv 2503.22230 and Seed1.5-Thinking). The mass that
+went to no verdict word is reported as `off_verdict_mass`. Invariant: there is no score that means "the judge failed". A
 request that it could not answer is a `JudgeFailure`; a judge that answered nothing at all raises
 `JudgeUnavailableError`.
 """
@@ -19,7 +19,7 @@ class JudgeUnavailableError(RuntimeError):
     def __init__(self, why: str, retry_after: float | None = None) -> None:
         super().__init__(why)
         self.retry_after = retry_after
-        """Seconds that the server asked to be left alone; None where it did not say."""
+        """Seconds for which the server asked not to be called; None if it did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class JudgeRequest:
     question: Question
     response: str
     domain: str = ""
-    """Chooses the rubric, where the settings have one for it."""
+    """Selects the rubric, if the settings have one for this domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +35,22 @@ class Judgement:
     score: float
     """In [0, 1]."""
     off_verdict_mass: float
-    """Probability mass on no verdict; the largest where several prompts were asked."""
+    """Probability mass on tokens that are not verdict words; the largest of several prompts."""
     why: str
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the form adds (workers.judges.judging_scheme): `orders`, `flips`, `invalid`, `votes`."""
+    """What the judging scheme adds (workers.judges.judging_scheme): `orders`, `flips`, `invalid`."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeFailure:
-    """No answer to this request, while others may have theirs."""
+    """The judge could not answer this request; other requests of the batch may have answers."""
 
     why: str
     outage: bool = False
-    """As in JudgeUnavailableError; otherwise the answer was nonsense, or the request is one that it refuses."""
+    """True for an outage as in JudgeUnavailableError; False if the answer was nonsense or the request was refused."""
     retry_after: float | None = None
     garbled: bool = False
-    """The answer had not the shape that was asked for, as when something else than the judge answers."""
+    """The answer had another shape than was asked for, as if something other than the judge had answered."""
 
 
 class Judge(Protocol):
@@ -58,15 +58,15 @@ class Judge(Protocol):
     version: str
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
-        """One answer a request, in order. Blocking; callers run it in a thread.
+        """Returns one answer per request, in order. Blocking; callers run it in a thread.
 
-        Raises JudgeUnavailableError where an outage left every request without an answer, and ValueError where a
-        question has nothing to judge by.
+        Raises JudgeUnavailableError if an outage left every request without an answer, and ValueError if a question has
+        nothing to judge by.
         """
         ...
 
     def prefix_hit_rate(self) -> float | None:
-        """Share of prompt tokens since the last call that were found computed; None where it is not known."""
+        """Returns the fraction of prompt tokens since the last call that were in the prefix cache; None if unknown."""
         ...
 
     def close(self) -> None: ...

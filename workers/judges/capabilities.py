@@ -1,8 +1,8 @@
-"""What an OpenAI-compatible server can do, found by asking it, not by its name.
+"""Finds out what an OpenAI-compatible server can do, by asking it and not by its name.
 
 - /completions takes many prompts in one request; a server without it is asked through /chat/completions.
 - vLLM's /tokenize tells which single tokens spell a verdict, and its `logprob_token_ids` gives the log-probabilities
-  of exactly those, whatever their rank. Elsewhere the likeliest 20 must do.
+  of exactly those, whatever their rank. With other servers only the 20 likeliest tokens count.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ _PROBE = "Say YES or NO only.\nVerdict:"
 class ServerAccess:
     chat: bool
     ids: Mapping[Scale, WordIds]
-    """Empty where the server does not give log-probabilities by token id."""
+    """Empty if the server does not return log-probs by token id."""
 
 
 def request(model: str, prompts: Sequence[str], *, chat: bool) -> dict[str, Any]:
-    """The body's part that says what is judged; a chat holds one prompt."""
+    """Returns the part of the body that holds what is judged; a chat holds one prompt."""
     if chat:
         [prompt] = prompts
         return {"model": model, "messages": [{"role": "user", "content": prompt}]}
@@ -50,7 +50,9 @@ def path(endpoint: Endpoint, *, chat: bool) -> str:
 
 
 async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale], deadline: float) -> ServerAccess:
-    """`api`: completions, chat, or auto, the first that is there. Raises OutageError, NonsenseError."""
+    """`api` is completions, chat, or auto, which takes the first that the server has. Raises OutageError,
+    NonsenseError.
+    """
     ids = await _find_word_ids(endpoint, model, scales, deadline)
     for chat in {"auto": (False, True), "completions": (False,), "chat": (True,)}[api]:
         try:
@@ -66,7 +68,7 @@ async def probe(endpoint: Endpoint, model: str, api: str, scales: Sequence[Scale
 async def _returns_logprobs_by_id(
     endpoint: Endpoint, model: str, ids: WordIds | None, *, chat: bool, deadline: float
 ) -> bool:
-    """Raises OutageError, NonsenseError, and MissingError where the path is not there."""
+    """Raises OutageError, NonsenseError, and MissingError if the path does not exist."""
     body = request(model, [_PROBE], chat=chat) | logprobs(chat=chat) | logprobs_body(ids)
     try:
         [[choice]] = parse_choices(await endpoint.post(path(endpoint, chat=chat), body, deadline), prompts=1)
@@ -79,7 +81,7 @@ async def _returns_logprobs_by_id(
 async def _find_word_ids(
     endpoint: Endpoint, model: str, scales: Sequence[Scale], deadline: float
 ) -> dict[Scale, WordIds]:
-    """Empty where the server does not tokenise. Raises OutageError, NonsenseError."""
+    """Returns no ids if the server does not tokenise. Raises OutageError, NonsenseError."""
     texts = {f"{space}{name}" for scale in scales for own in scale.spellings for name in own for space in ("", " ")}
     try:
         found = await asyncio.gather(*(_find_single_token(endpoint, model, text, deadline) for text in sorted(texts)))
@@ -100,7 +102,9 @@ def _ids_of_spellings(token: Mapping[str, int | None], names: Sequence[str]) -> 
 
 
 async def _find_single_token(endpoint: Endpoint, model: str, text: str, deadline: float) -> int | None:
-    """The one token that spells `text`, or None; an unknown word has a token too, which spells something else."""
+    """Returns the one token that spells `text`, or None. An unknown word has a token too, which spells
+    something else.
+    """
     body = {"model": model, "prompt": text, "add_special_tokens": False, "return_token_strs": True}
     answer = await endpoint.post(f"{endpoint.root}/tokenize", body, deadline)
     match answer:

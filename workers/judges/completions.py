@@ -1,7 +1,6 @@
-"""The bodies of OpenAI-compatible servers: what is asked for, and the verdict masses and samples in what comes back.
+"""Requests to OpenAI-compatible servers, and the verdict masses and samples in their responses.
 
-Invariant: nothing but a log-probability of a verdict word becomes mass. An answer of another shape is a
-NonsenseError.
+Invariant: only the log-prob of a verdict word becomes mass. A response of another shape is a NonsenseError.
 """
 
 import math
@@ -12,9 +11,9 @@ from workers.judges.endpoint import GarbledError, NonsenseError
 from workers.judges.verdicts import Scale, VerdictProbabilities
 
 TOP = 20
-"""Log-probabilities that servers give at most (vLLM's default limit)."""
+"""Largest number of log-probs that servers return per token (vLLM's default limit)."""
 _ID = "token_id:"
-"""How vLLM names a token under return_tokens_as_token_ids."""
+"""Prefix of a token's name in vLLM's responses under return_tokens_as_token_ids."""
 
 T = TypeVar("T")
 WordIds = tuple[tuple[int, ...], ...]
@@ -22,7 +21,7 @@ WordIds = tuple[tuple[int, ...], ...]
 
 
 def logprobs_body(ids: WordIds | None) -> dict[str, Any]:
-    """One token with log-probabilities: of exactly `ids` where they are given, else of the likeliest."""
+    """Asks for one token with log-probs: of exactly `ids` if they are given, else of the likeliest tokens."""
     body: dict[str, Any] = {"max_tokens": 1, "temperature": 0}
     if ids:
         body |= {"logprob_token_ids": [number for own in ids for number in own], "return_tokens_as_token_ids": True}
@@ -30,7 +29,7 @@ def logprobs_body(ids: WordIds | None) -> dict[str, Any]:
 
 
 def parse_choices(answer: Any, prompts: int, each: int = 1) -> list[list[Mapping[str, Any]]]:
-    """[prompt][sample]: the choices. Raises NonsenseError."""
+    """Returns the choices as [prompt][sample]. Raises NonsenseError."""
     choices = parse_or_nonsense(lambda: sorted(answer["choices"], key=lambda choice: choice["index"]))
     if len(choices) != prompts * each:
         raise GarbledError(f"{len(choices)} choices for {prompts * each}")
@@ -38,20 +37,22 @@ def parse_choices(answer: Any, prompts: int, each: int = 1) -> list[list[Mapping
 
 
 def parse_completion_logprobs(choice: Mapping[str, Any]) -> dict[str, float]:
-    """Log-probabilities by token. Raises NonsenseError."""
+    """Returns the log-probs by token. Raises NonsenseError."""
     return parse_or_nonsense(
         lambda: {str(token): float(value) for token, value in choice["logprobs"]["top_logprobs"][0].items()}
     )
 
 
 def parse_chat_logprobs(choice: Mapping[str, Any]) -> dict[str, float]:
-    """Log-probabilities by token. Raises NonsenseError."""
+    """Returns the log-probs by token. Raises NonsenseError."""
     top = parse_or_nonsense(lambda: choice["logprobs"]["content"][0]["top_logprobs"])
     return parse_or_nonsense(lambda: {str(one["token"]): float(one["logprob"]) for one in top})
 
 
 def parse_probabilities(top: Mapping[str, float], scale: Scale, ids: WordIds | None) -> VerdictProbabilities:
-    """By token id where the server names tokens so, else by spelling. Raises NonsenseError where it is not usable."""
+    """Sums the mass of each word, by token id if the server names tokens by id, else by spelling. Raises NonsenseError
+    if the result is not usable.
+    """
     if ids and all(token.startswith(_ID) for token in top):
         masses = tuple(_sum_masses(top.get(f"{_ID}{number}", -math.inf) for number in own) for own in ids)
     else:
@@ -70,12 +71,12 @@ def has_all_ids(top: Mapping[str, float], ids: WordIds) -> bool:
 
 
 def normalise_word(token: str) -> str:
-    """The word in upper case. Servers show a leading space as it is, or as the vocabulary's mark for it."""
+    """Returns the word in upper case. Servers show a leading space as a space or as the vocabulary's mark for it."""
     return token.strip(" ĠġĊ▁\n").upper()
 
 
 def parse_or_nonsense(read: Callable[[], T]) -> T:
-    """`read()`, where what it reads has the shape it should have. Raises NonsenseError."""
+    """Returns `read()`. Raises GarbledError if what it reads has another shape than it expects."""
     try:
         return read()
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -83,12 +84,12 @@ def parse_or_nonsense(read: Callable[[], T]) -> T:
 
 
 def parse_samples(choices: Sequence[Mapping[str, Any]], *, chat: bool) -> list[str]:
-    """Their texts, without the reasoning that a server keeps apart. Raises NonsenseError."""
+    """Returns the texts of the choices, without reasoning that a server returns separately. Raises NonsenseError."""
     return parse_or_nonsense(
         lambda: [str(one["message"]["content"] or "") if chat else str(one["text"]) for one in choices]
     )
 
 
 def _sum_masses(values: Iterable[float]) -> float:
-    """An absurd log-probability raises no error: its mass is too large to be usable."""
+    """An absurdly high log-prob raises no error here: its mass is too large to be usable."""
     return math.fsum(math.exp(min(value, 700.0)) for value in values)

@@ -1,9 +1,9 @@
-"""HTTP to an OpenAI-compatible server, with what went wrong told apart.
+"""HTTP to an OpenAI-compatible server, with one error class for each way to fail.
 
 Invariants:
-- A call has a deadline for all of it, however its bytes drip; nothing is read beyond ANSWER_BYTES.
-- OutageError: asked again later, the same request may be answered. RefusedError: this request is not. MissingError:
-  the server has no such path. NonsenseError: it answered, and not what was asked.
+- The deadline covers the whole call, however slowly its bytes arrive; nothing is read beyond ANSWER_BYTES.
+- OutageError: the same request may be answered later. RefusedError: this request will not be. MissingError: the server
+  has no such path. NonsenseError: the server answered something else than was asked.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from typing import Any
 import httpx
 
 ANSWER_BYTES = 64 * 2**20
-"""Twenty log-probabilities a prompt are 1 KiB; 256 prompts with votes of 4k tokens are 16 MiB."""
+"""Twenty log-probs take 1 KiB per prompt; 256 prompts with votes of 4k tokens take 16 MiB."""
 _REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 _MISSING = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
 
 
 class EndpointError(Exception):
-    """Its text says what the server did; who reports it names the server."""
+    """The message says what the server did; the caller that reports it names the server."""
 
 
 class OutageError(EndpointError):
@@ -34,7 +34,7 @@ class OutageError(EndpointError):
 
 
 class GoneError(OutageError):
-    """No connection, or a broken one: what answers next may be another server."""
+    """No connection, or a broken one: the next answer may come from another server."""
 
 
 class RefusedError(EndpointError):
@@ -46,29 +46,31 @@ class MissingError(EndpointError):
 
 
 class NonsenseError(EndpointError):
-    """HTTP 200 with something else in it."""
+    """HTTP 200 with unexpected content."""
 
 
 class GarbledError(NonsenseError):
-    """Not even of the shape that was asked for: the server's doing and not the prompt's, where nothing else comes."""
+    """The answer has not even the right shape. If every answer is garbled, the cause is the server and not
+    the prompts.
+    """
 
 
 class Endpoint:
-    """One server; `base` is its URL with /v1. To be used in one event loop, and closed in it."""
+    """One server; `base` is its URL with /v1. Use it in one event loop, and close it there."""
 
     def __init__(self, base: str, api_key: str, connections: int) -> None:
         self.base = base.rstrip("/")
         self.root = self.base.removesuffix("/v1")
-        """Where vLLM has what is outside OpenAI's paths."""
-        # Idle connections go before the server closes them, which uvicorn does after five seconds.
+        """URL under which vLLM has the paths that OpenAI's API does not define."""
+        # Idle connections are closed before the server closes them, which uvicorn does after five seconds.
         limits = httpx.Limits(max_connections=connections, keepalive_expiry=2.0)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        # Time is bounded by the caller's deadline over the whole call, not by one for each read.
+        # The caller's deadline bounds the whole call; a timeout per read would not.
         self._client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)  # noqa: S113 (as said)
         self._free = asyncio.Semaphore(connections)
 
     async def post(self, url: str, body: Mapping[str, Any], deadline: float) -> Any:
-        """The decoded JSON. `deadline` in time.monotonic(). Raises EndpointError."""
+        """Returns the decoded JSON. `deadline` is on time.monotonic(). Raises EndpointError."""
         content = await self._request("POST", url, deadline, json.dumps(body).encode())
         try:
             return json.loads(content)
@@ -115,7 +117,9 @@ class Endpoint:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds from the header, which holds seconds or a date (RFC 9110, 10.2.3); None where it says nothing of use."""
+    """Returns the seconds that the header asks for, which holds seconds or a date (RFC 9110, 10.2.3); None if it holds
+    neither.
+    """
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The judge that the settings name."""
+"""Builds the judge that the settings name."""
 
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from workers.judges.rubrics import load_rubrics
 
 
 def build_judge(settings: GenRMSettings, prepared: Path | None = None) -> Judge:
-    """`prepared` keeps an unpacked demo model. Raises RubricError, and ModelFilesError, OSError or ValueError where
-    the model does not load; an endpoint is first met by its first request.
+    """`prepared` is the folder that keeps an unpacked demo model. An endpoint is not contacted before its first
+    request.
+
+    Raises RubricError, and ModelFilesError, OSError or ValueError if the model does not load.
     """
     scheme = judging_scheme(settings)
     return GenerativeJudge(_build_model(settings, scheme, prepared), scheme)

@@ -1,8 +1,8 @@
-"""What of a response a judge is shown, and the least that it must hold to be shown at all.
+"""Decides which part of a response a judge is shown, and which responses are shown to no judge.
 
-Invariant: only what stands after the reasoning counts. What `content_free` names is no answer whatever the question,
-unless the ground truth is just that; the judge's training leaves it out as its serving does
-(trainer.supervised.genrm).
+Invariant: only the text after the reasoning counts. A response for which `content_free` gives a reason answers no
+question, unless the ground truth is exactly that text; the judge's training leaves such responses out as its serving
+does (trainer.supervised.genrm).
 """
 
 import re
@@ -17,11 +17,11 @@ from workers.verifiers.answers.reasoning import after_reasoning
 MARKERS = frozenset(
     ["thought process", "let's solve this problem step by step", "solution", "解", "かいせつ", "respuesta"]
 )
-"""Openings without an answer that judges take for one (arXiv 2507.08794)."""
+"""Openings without an answer that judges mistake for an answer (arXiv 2507.08794)."""
 
 
 def answered(request: JudgeRequest) -> JudgeRequest:
-    """With what stands after the reasoning only, of the response as of the references, which are responses too."""
+    """Strips the reasoning from the response and from the references, which are responses too."""
     question = request.question
     references = tuple(after_reasoning(text) or text for text in question.references)
     if references != question.references:
@@ -30,7 +30,7 @@ def answered(request: JudgeRequest) -> JudgeRequest:
 
 
 def content_free(request: JudgeRequest) -> str | None:
-    """Why the response cannot be an answer, or None: it has no letter and no digit, or is only a marker."""
+    """Returns why the response cannot be an answer: it has no letter and no digit, or is only a marker. Else None."""
     text = clean(request.response)
     if not any(character.isalnum() for character in text):
         return "no letter and no digit"
@@ -41,7 +41,7 @@ def content_free(request: JudgeRequest) -> str | None:
 
 
 def no_answer(request: JudgeRequest) -> str | None:
-    """Why the response scores 0 without being asked about, or None: it is free of content, or the question again."""
+    """Returns why the response scores 0 unjudged: it is free of content, or repeats the question. Else None."""
     found = content_free(request)
     if found is not None:
         return found
@@ -52,5 +52,5 @@ def no_answer(request: JudgeRequest) -> str | None:
 
 
 def _normalise(text: str) -> str:
-    """Without case, without what is no letter or digit around it, blanks as one."""
+    """Lower-cases, strips all but letters and digits from both ends, and collapses blanks."""
     return " ".join(re.sub(r"[\W_]+$|^[\W_]+", "", text).casefold().replace("’", "'").split())

@@ -1,8 +1,8 @@
-"""The judge's model on transformers: any causal language model, its verdict read off the next token's distribution.
+"""The judge's model on transformers: any causal language model; the next token's distribution is its verdict.
 
 Invariants:
-- Prompts that share their prefix share its computation: they stand in one packed row.
-- Verdicts are weighed in float32 whatever the weights' type: a bfloat16 logit is rounded to 1/8.
+- Prompts that share their prefix share its computation: they are packed into one row.
+- Verdict probabilities are computed in float32 whatever the weights' type: a bfloat16 logit is rounded to 1/8.
 - The version is a hash of the weights with the prompt's version, so a new fit is a new judge.
 """
 
@@ -25,21 +25,21 @@ from workers.models.model_files import file_sha256
 from workers.models.shared_prefix import PackedRow, PrefixGroup, attention_mask, fill, pack
 
 ROW_TOKENS = 256
-"""Small rows are no slower if attention runs over the whole row, as in the architectures that `packed_attention`
-leaves to transformers: there, on one core, 32 candidates of 4 questions take 0.24 s in rows
-of 256, 0.40 s in rows of 512, 0.71 s as a padded batch of whole prompts."""
+"""Small rows are faster if attention runs over the whole row, as in the architectures that `packed_attention` leaves to
+transformers: there, on one core, 32 candidates of 4 questions take 0.24 s in rows of 256, 0.40 s in rows of 512, and
+0.71 s as a padded batch of whole prompts."""
 
 
 class HfModel:
-    """workers.judges.model.VerdictModel."""
+    """Implements workers.judges.model.VerdictModel."""
 
     name = "genrm-hf"
 
     def __init__(
         self, folder: Path, scheme: JudgingScheme, dtype: str = "bfloat16", threads: int = 1, device: str | None = None
     ) -> None:
-        """`threads` of torch; 0 leaves its default. Raises OSError or ValueError where the folder does not load, and
-        ValueError where its tokenizer has no single token for one of the form's verdicts.
+        """`threads`: torch's number of threads; 0 keeps its default. Raises OSError or ValueError if the folder does
+        not load, and ValueError if its tokenizer has no single token for one of the scheme's verdict words.
         """
         if threads:
             torch.set_num_threads(threads)
@@ -60,7 +60,7 @@ class HfModel:
     def read(
         self, prompts: Sequence[JudgePrompt], max_field_chars: int | None
     ) -> list[VerdictProbabilities | JudgeFailure]:
-        """Prompts of one scale are computed together."""
+        """Computes the prompts of one scale together."""
         found: dict[int, VerdictProbabilities | JudgeFailure] = {}
         for scale in dict.fromkeys(prompt.scale for prompt in prompts):
             places = [place for place, prompt in enumerate(prompts) if prompt.scale == scale]
@@ -92,7 +92,7 @@ class HfModel:
     def _read_row(self, row: Sequence[PrefixGroup], scale: Scale) -> list[VerdictProbabilities | JudgeFailure]:
         try:
             masses = self._compute_masses(pack(row).to(self._device), scale)
-        except (RuntimeError, MemoryError) as error:  # torch says RuntimeError when memory ends
+        except (RuntimeError, MemoryError) as error:  # torch raises RuntimeError if memory runs out
             failure = JudgeFailure(f"judge {self._weights}: {type(error).__name__}: {error}", outage=True)
             return [failure] * sum(len(group.suffixes) for group in row)
         readings = [VerdictProbabilities(scale, tuple(own)) for own in masses]
@@ -102,7 +102,7 @@ class HfModel:
         return JudgeFailure(f"judge {self._weights}: {reading} is no distribution; are its weights damaged?")
 
     def _compute_masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
-        """[suffix][word] after each suffix of the row."""
+        """Returns the masses after each suffix of the row, as [suffix][word]."""
         hidden = self._model.base_model(
             input_ids=row.input_ids[None],
             position_ids=row.position_ids[None],
@@ -115,8 +115,8 @@ class HfModel:
         return masses
 
     def _sum_word_probabilities(self, hidden: Tensor, words: list[list[int]]) -> Tensor:
-        """float32 [N, words] from the hidden states [N, width]. The few verdict logits are computed again in float32;
-        only the normaliser over the vocabulary keeps the weights' type.
+        """Returns probabilities, float32 [N, words], from the hidden states [N, width]. The few verdict logits are
+        recomputed in float32; only the normaliser over the vocabulary keeps the weights' type.
         """
         flat = [number for own in words for number in own]
         head = self._model.get_output_embeddings()
@@ -131,7 +131,7 @@ class HfModel:
 
 
 def weights_hash(folder: Path) -> str:
-    """Over the weight files' names and contents. Raises FileNotFoundError where there are none."""
+    """Hashes the weight files' names and contents. Raises FileNotFoundError if there are none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no *.safetensors; save the judge with save_pretrained")

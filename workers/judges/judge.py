@@ -1,7 +1,7 @@
-"""The judge: one form over one model.
+"""The judge: one judging scheme on one model.
 
-Invariant: one answer a request, in order. A request fails alone when one of its own prompts does; responses without
-content score 0 and no model sees them.
+Invariant: there is one answer per request, in order. A request fails if one of its own prompts does, and no other
+request with it; responses without content score 0 and no model sees them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ Answer = Judgement | JudgeFailure
 
 
 class GenerativeJudge:
-    """workers.judges.base.Judge."""
+    """Implements workers.judges.base.Judge."""
 
     def __init__(self, model: VerdictModel, scheme: JudgingScheme) -> None:
         self._model = model
@@ -40,7 +40,7 @@ class GenerativeJudge:
         self._model.close()
 
     def _judge_prompts(self, asked: Sequence[list[JudgePrompt]]) -> Iterator[Answer]:
-        """Raises JudgeUnavailableError where nothing was answered for an outage."""
+        """Raises JudgeUnavailableError if an outage left every request without an answer."""
         readings = iter(self._ask_model([prompt for own in asked for prompt in own]))
         found = [self._combine(own, [next(readings) for _ in own]) for own in asked]
         failures = [one for one in found if isinstance(one, JudgeFailure) and one.outage]
@@ -58,6 +58,6 @@ class GenerativeJudge:
 
     def _combine(self, prompts: Sequence[JudgePrompt], found: Sequence[VerdictProbabilities | JudgeFailure]) -> Answer:
         failures = [one for one in found if isinstance(one, JudgeFailure)]
-        if failures:  # a nonsensical answer before an outage: it is the one that waiting does not mend
+        if failures:  # report nonsense rather than an outage: waiting does not mend it
             return min(failures, key=lambda failure: failure.outage)
         return self._scheme.judgement(prompts, [one for one in found if isinstance(one, VerdictProbabilities)])

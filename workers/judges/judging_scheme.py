@@ -1,10 +1,11 @@
-"""How one request becomes prompts, and what is read after them one judgement.
+"""Turns one request into prompts, and the verdict probabilities after them into one judgement.
 
 - Ground truth: one prompt.
-- Best-of-N references: one prompt a reference, the first `references` of them, scores averaged. With `both_orders` two
-  prompts a reference, one in each order, and s = (P(candidate wins) + 1 - P(reference wins)) / 2, in which a
-  preference for a place cancels out. Where the two orders name different winners, the verdict has flipped.
-- Three verdicts: s = P(CORRECT) / (P(CORRECT) + P(INCORRECT) + P(INVALID)), so that what is invalid earns nothing.
+- Best-of-N references: one prompt per reference, for the first `references` of them; scores are averaged. With
+  `both_orders` there are two prompts per reference, one in each order, and
+  s = (P(candidate wins) + 1 - P(reference wins)) / 2, in which a preference for a position cancels out. If the two
+  orders name different winners, the verdict has flipped.
+- Three verdicts: s = P(CORRECT) / (P(CORRECT) + P(INCORRECT) + P(INVALID)), so that an invalid response earns nothing.
 
 Invariant: `tag` names everything here that can change a score; it is part of the judge's version.
 """
@@ -20,11 +21,11 @@ from workers.judges.prompt import PROMPT_VERSIONS, JudgePrompt, JudgeTask, Promp
 from workers.judges.verdicts import CORRECTNESS, PREFERENCE, YES_NO, Scale, VerdictProbabilities
 
 RESPONSE_CHARACTERS = 32_000
-"""A field longer than this loses its middle: about 8k tokens, and three such fields fit into 32k."""
+"""A longer field loses its middle. This is about 8k tokens, and three such fields fit into 32k."""
 
 ORDERS, FLIPS, INVALID = "orders", "flips", "invalid"
-"""In a judgement's details: [P(candidate wins), P(reference wins)] a reference; how many of them flipped; the third
-verdict's share."""
+"""Keys in a judgement's details: [P(candidate wins), P(reference wins)] per reference; the number of flips; the
+probability of the third verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +43,22 @@ class JudgingScheme:
     references: int = 1
     voting: Voting | None = None
     rubrics: Mapping[str, str] = field(default_factory=dict)
-    """By domain."""
+    """Rubric texts by domain."""
     characters: int = RESPONSE_CHARACTERS
 
     @property
     def max_field_chars(self) -> int | None:
-        """Characters of a field; the short form is cut by tokens only, as in training."""
+        """Longest field, in characters; None for the short form, which is cut by tokens only, as in training."""
         return None if self.prompt is PromptForm.SHORT else self.characters
 
     @property
     def scales(self) -> tuple[Scale, ...]:
-        """All that its prompts ask on."""
+        """All scales that its prompts use."""
         return (YES_NO,) if self.verdicts == len(YES_NO.words) else (CORRECTNESS, PREFERENCE)
 
     @property
     def tag(self) -> str:
-        """`p1-short` for the plain short form; whatever differs from the plain form follows."""
+        """Returns `p1-short` for the plain short form; each option that differs from the plain form is appended."""
         parts = [f"p{PROMPT_VERSIONS[self.prompt]}-{self.prompt}"]
         parts += [f"{self.verdicts}verdicts"] if self.verdicts != len(YES_NO.words) else []
         parts += ["both"] if self.both_orders else []
@@ -72,7 +73,7 @@ class JudgingScheme:
         return "-".join(parts)
 
     def prompts(self, request: JudgeRequest) -> list[JudgePrompt]:
-        """The prompts of one request; two in a row are one pair where both orders are asked. Raises ValueError."""
+        """Returns the prompts of one request; with both orders, two consecutive ones are a pair. Raises ValueError."""
         first = self._with_scale_and_rubric(make_prompt(request, self.prompt), request)
         if first.task is JudgeTask.FACT:
             return [first]
@@ -80,12 +81,12 @@ class JudgingScheme:
         return [order for prompt in prompts for order in self._both_orders(prompt)] if self.both_orders else prompts
 
     def judgement(self, prompts: Sequence[JudgePrompt], readings: Sequence[VerdictProbabilities]) -> Judgement:
-        """From the readings after `prompts`, all usable."""
+        """Combines the verdict probabilities after `prompts`, all usable, into a judgement."""
         paired = self.both_orders and prompts[0].task is not JudgeTask.FACT
         off_verdict_mass = max(reading.off_verdict_mass for reading in readings)
         details: dict[str, Any] = {}
         if prompts[0].scale.words != YES_NO.words:
-            own = readings[::2] if paired else readings  # in the other order the first response is the reference
+            own = readings[::2] if paired else readings  # in the other order, the verdict is about the reference
             details[INVALID] = _mean([reading.invalid or 0.0 for reading in own])
         if not paired:
             score = _mean([reading.score for reading in readings])
@@ -105,7 +106,9 @@ class JudgingScheme:
         )
 
     def _both_orders(self, prompt: JudgePrompt) -> tuple[JudgePrompt, JudgePrompt]:
-        """The candidate asked about, then the reference. The short form's judge knows one wording: the roles change."""
+        """Asks about the candidate, then about the reference. The short form's judge knows one wording, so there the
+        two change roles.
+        """
         swapped = replace(prompt, shown=prompt.response, response=prompt.shown)
         if self.prompt is PromptForm.SHORT:
             return prompt, swapped
@@ -117,7 +120,7 @@ def _pair_up(readings: Sequence[VerdictProbabilities]) -> list[tuple[VerdictProb
 
 
 def _is_flipped(order: tuple[float, float]) -> bool:
-    """Both won, or both lost, when they were asked about: the place decided."""
+    """Whether both won, or both lost, when asked about: then their position decided."""
     won, lost = order
     return (won > 0.5) == (lost > 0.5)
 

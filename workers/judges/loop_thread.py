@@ -1,6 +1,6 @@
-"""An event loop in a thread of its own, for callers that block.
+"""Runs an event loop in its own thread, for callers that block.
 
-Invariant: `close` ends what is under way, whoever waits for it, and leaves no thread.
+Invariant: `close` cancels all work under way, whatever thread waits for it, and leaves no thread behind.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LoopClosedError(RuntimeError):
-    """Closed before the work was done."""
+    """The loop was closed before the work was done."""
 
 
 class LoopThread:
@@ -23,7 +23,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns or raises. Raises LoopClosedError. From any thread but the loop's own."""
+        """Returns or raises what `work` does. Raises LoopClosedError. Call it from any thread except the loop's own."""
         if self._loop.is_closed():
             work.close()
             raise LoopClosedError("closed before")
@@ -33,7 +33,7 @@ class LoopThread:
             raise LoopClosedError("closed meanwhile") from error
 
     def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Cancels all work, then does `last`. A second call does nothing."""
+        """Cancels all work, then runs `last`. A second call does nothing."""
         if self._loop.is_closed():
             last.close()
             return

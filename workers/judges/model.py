@@ -1,4 +1,4 @@
-"""What a judge needs of a language model: the next word's distribution, or samples, after a prompt."""
+"""The interface of a judge's language model: the next word's distribution, or samples, after a prompt."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,21 +13,21 @@ class VerdictModel(Protocol):
     name: str
 
     def version(self, tag: str) -> str:
-        """Of the judge that this model is with a form of that tag."""
+        """Returns the version of the judge that uses this model with the judging scheme of that tag."""
         ...
 
     def read(
         self, prompts: Sequence[JudgePrompt], max_field_chars: int | None
     ) -> list[VerdictProbabilities | JudgeFailure]:
-        """The masses of each prompt's verdict words, in order; every reading is usable. Prompts that are too long for
-        the model lose the middle of their untrusted fields, of `max_field_chars` characters at most.
+        """Returns the masses of each prompt's verdict words, in order; all of them are usable. Untrusted fields are cut
+        to `max_field_chars` characters, and further if a prompt is too long for the model; they lose their middle.
         """
         ...
 
     def vote(
         self, prompts: Sequence[JudgePrompt], max_field_chars: int | None, voting: Voting
     ) -> list[VerdictProbabilities | JudgeFailure]:
-        """The same from samples. Raises NotImplementedError where the model does not sample."""
+        """The same as `read`, from samples. Raises NotImplementedError if the model does not sample."""
         ...
 
     def prefix_hit_rate(self) -> float | None: ...

@@ -1,7 +1,7 @@
-"""The judge's model behind an OpenAI-compatible server: one token with log-probabilities, or sampled votes.
+"""The judge's model behind an OpenAI-compatible server: one token with log-probs, or sampled votes.
 
-Invariant: whatever is wrong with the server, its answer or its absence, is a JudgeFailure of the prompts concerned,
-with the reason, no later than `timeout_seconds` after the call; other prompts keep their answers.
+Invariant: whatever goes wrong with the server or its answer becomes a JudgeFailure of the prompts concerned, with the
+reason, no later than `timeout_seconds` after the call; other prompts keep their answers.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ from workers.judges.verdicts import Scale, VerdictProbabilities
 from workers.judges.voting import read_votes
 
 PROMPTS = 16
-"""In one request to /completions: what fails, fails for no more, and the server batches what arrives together."""
+"""Prompts per request to /completions: no more fail together, and the server batches requests that arrive together."""
 _LEAST_FIELD_CHARS = 256
-"""Characters below which a refused prompt is not cut again: it was not refused for its length."""
+"""Below this length of a field, a refused prompt is not cut again: its length was not the reason."""
 _METRICS_SECONDS = 5.0
 
 Found = VerdictProbabilities | JudgeFailure
@@ -59,7 +59,7 @@ class _Call:
 
 
 class OpenAIModel:
-    """workers.judges.model.VerdictModel."""
+    """Implements workers.judges.model.VerdictModel."""
 
     name = "genrm-openai"
 
@@ -74,7 +74,7 @@ class OpenAIModel:
         timeout_seconds: float = 60.0,
         connections: int = 16,
     ) -> None:
-        """`api` as workers.judges.capabilities.probe takes it; the server is first met by the first call."""
+        """`api` is that of workers.judges.capabilities.probe. The server is not contacted before the first call."""
         self._endpoint = Endpoint(endpoint, api_key, connections)
         self._model = model
         self._scales = scheme.scales
@@ -129,7 +129,7 @@ class OpenAIModel:
         return [placed[place] for place in range(len(prompts))]
 
     async def _ask_chunk(self, call: _Call, prompts: Sequence[JudgePrompt]) -> list[Found]:
-        """Of one scale. One answer per prompt, in order."""
+        """Returns one answer per prompt, in order; the prompts share a scale."""
         try:
             return await self._ask_server(call, prompts, call.max_field_chars)
         except RefusedError as error:
@@ -137,12 +137,14 @@ class OpenAIModel:
                 return [await self._ask_shortened(call, prompts[0], error)]
             return list(chain(*await asyncio.gather(*(self._ask_chunk(call, [prompt]) for prompt in prompts))))
         except EndpointError as error:
-            if isinstance(error, GoneError | MissingError):  # what answers next is not what was probed
+            if isinstance(
+                error, GoneError | MissingError
+            ):  # the next answer may not come from the server that was probed
                 self._access = None
             return [self._to_failure(error)] * len(prompts)
 
     async def _ask_shortened(self, call: _Call, prompt: JudgePrompt, refused: RefusedError) -> Found:
-        """A prompt that is refused may be too long: its fields are halved until it is answered."""
+        """Halves the fields of a refused prompt, which may be too long, until it is answered."""
         max_field_chars = min(call.max_field_chars or prompt.longest, prompt.longest) // 2
         error: EndpointError = refused
         while isinstance(error, RefusedError) and max_field_chars >= _LEAST_FIELD_CHARS:
@@ -180,7 +182,7 @@ class OpenAIModel:
     async def _fetch_cache_tokens(self) -> CacheTokens | None:
         try:
             text = await self._endpoint.get(f"{self._endpoint.root}/metrics", time.monotonic() + _METRICS_SECONDS)
-        except EndpointError:  # no vLLM, or down, which its next answers show
+        except EndpointError:  # not vLLM, or down, as its next answers will show
             return None
         return cache_tokens(text)
 
@@ -192,7 +194,7 @@ class OpenAIModel:
 
 
 def _group_by_scale(prompts: Sequence[JudgePrompt]) -> list[list[int]]:
-    """Places of the prompts that share a scale: their verdict tokens go with the whole request."""
+    """Returns the indices of prompts that share a scale, together: a request has one set of verdict tokens."""
     places: dict[Scale, list[int]] = {}
     for place, prompt in enumerate(prompts):
         places.setdefault(prompt.scale, []).append(place)
@@ -204,6 +206,6 @@ def _split(places: Sequence[int], size: int) -> list[Sequence[int]]:
 
 
 def _votes_body(voting: Voting, text: str) -> dict[str, Any]:
-    """The seed is the prompt's own, so that the same prompt gets the same votes from a server that honours it."""
+    """The seed depends on the prompt alone, so a server that honours it gives the same prompt the same votes."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
     return {"n": voting.votes, "temperature": voting.temperature, "max_tokens": voting.max_tokens, "seed": seed}

@@ -1,4 +1,4 @@
-"""How much of the prompts a vLLM server found in its prefix cache, from its /metrics."""
+"""Measures how much of its prompts a vLLM server found in its prefix cache, from its /metrics."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ _QUERIES, _HITS = f"{_PREFIX}queries_total", f"{_PREFIX}hits_total"
 
 @dataclass(frozen=True, slots=True)
 class CacheTokens:
-    """Prompt tokens since the server's start."""
+    """Numbers of prompt tokens since the server's start."""
 
     asked: float
     found: float
 
 
 def cache_tokens(text: str) -> CacheTokens | None:
-    """From the text format; None where the counters are not there, or it is another format."""
+    """Parses Prometheus' text format; None if the counters are missing or the text has another format."""
     try:
         samples = parse(text, _PREFIX)
     except ValueError:
@@ -27,8 +27,8 @@ def cache_tokens(text: str) -> CacheTokens | None:
 
 
 def hit_rate(before: CacheTokens | None, now: CacheTokens) -> float | None:
-    """Share of the tokens asked for since `before` that were found; None where none was. A server that restarted
-    counts from 0 again.
+    """Returns the fraction of tokens since `before` that were found in the cache; None if there were no tokens. A
+    server that restarted counts from 0 again.
     """
     if before is None or before.asked > now.asked:
         before = CacheTokens(0.0, 0.0)

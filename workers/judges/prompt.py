@@ -1,11 +1,11 @@
-"""What a judge is shown, the same words in its training and in serving.
+"""The text that a judge is shown; its training and its serving use the same words.
 
 Invariants:
-- A prompt is prefix + suffix: what all candidates of a question share (rubric, question, reference) comes first, the
-  candidate last, so that the prefix is computed once. Only a pair whose candidate comes first shares less.
+- A prompt is prefix + suffix: the part that all candidates of a question share (rubric, question, reference) comes
+  first, the candidate last, so that the prefix is computed once. Only a pair whose candidate comes first shares less.
 - Untrusted text cannot leave its field: role tokens are removed from it; in the short form its lines are joined, in
-  the rubric form it stands between two lines that it cannot know.
-- The end of a prompt, which asks for the verdict, is never cut; the judge is told where a response was.
+  the rubric form it is between two lines that it cannot know.
+- The end of a prompt, which asks for the verdict, is never cut; the judge is told if a response was.
 
 The short form is for a small judge that was fitted on it; the rubric form for a large one that was not.
 """
@@ -25,7 +25,7 @@ class PromptForm(StrEnum):
 
 
 PROMPT_VERSIONS = {PromptForm.SHORT: 1, PromptForm.RUBRIC: 2}
-"""Part of every judge's version: raise a form's when any of its words changes."""
+"""Part of every judge's version: raise a form's number if any of its words changes."""
 
 
 class JudgeTask(Enum):
@@ -40,9 +40,9 @@ class JudgeTask(Enum):
 @dataclass(frozen=True, slots=True)
 class PromptText:
     prefix: str
-    """Ends where the candidate begins, without a space."""
+    """Ends before the candidate, without a space."""
     suffix: str
-    """Begins with a space or a line's end, and ends where the verdict is the next word."""
+    """Begins with a space or a newline, and ends so that the verdict is the next word."""
 
     @property
     def text(self) -> str:
@@ -51,7 +51,7 @@ class PromptText:
 
 @dataclass(frozen=True, slots=True)
 class JudgePrompt:
-    """One prompt to be: what it says, before it is cut to what a model can read."""
+    """The content of one prompt, before it is cut to what a model can read."""
 
     form: PromptForm
     task: JudgeTask
@@ -61,17 +61,17 @@ class JudgePrompt:
     response: str
     scale: Scale = YES_NO
     rubric: str = ""
-    """Of the request's domain; empty where there is none."""
+    """Rubric of the request's domain; empty if there is none."""
     reasoned: bool = False
-    """The judge may think first; its verdict is a line at the end."""
+    """The judge may reason first; its verdict is a line at the end."""
 
     def render(self, max_field_chars: int | None = None) -> PromptText:
-        """`max_field_chars`: characters that each untrusted field may take; None cuts nothing."""
+        """`max_field_chars`: longest untrusted field, in characters; None cuts nothing."""
         return (_render_short if self.form is PromptForm.SHORT else _render_rubric)(self, max_field_chars)
 
     @property
     def longest(self) -> int:
-        """Characters of its longest field."""
+        """Length of its longest field, in characters."""
         return max(len(self.question), len(self.shown), len(self.response))
 
 
@@ -108,8 +108,8 @@ _THREE_WAY_GOALS = {
 
 
 def make_prompt(request: JudgeRequest, form: PromptForm = PromptForm.SHORT) -> JudgePrompt:
-    """The request beside its ground truth or its best reference, on YES and NO. Raises ValueError where the question
-    has neither.
+    """Compares the request's response with its ground truth or its best reference, on YES and NO. Raises ValueError if
+    the question has neither.
     """
     question = request.question
     if question.ground_truth is not None:
@@ -152,7 +152,7 @@ def _final_instruction(prompt: JudgePrompt) -> str:
 
 
 def _make_nonce(*texts: str) -> str:
-    """Unpredictable for whoever writes one of the texts, and the same whenever they are judged again."""
+    """The writer of one of the texts cannot predict it, and it is the same whenever they are judged again."""
     return hashlib.sha256("\0".join(map(clean, texts)).encode()).hexdigest()[:12]
 
 

@@ -1,6 +1,6 @@
-"""Rubrics by domain, from the settings and from files.
+"""Loads rubrics by domain, from the settings and from files.
 
-Invariant: what is loaded is texts, none empty; a file that is no rubric is named in the error.
+Invariant: every loaded rubric is a text that is not empty; the error names a file that is not a rubric.
 """
 
 import tomllib
@@ -13,11 +13,11 @@ _ENDINGS = (".md", ".txt")
 
 
 class RubricError(ValueError):
-    """The text names the file or the domain, and what to do."""
+    """The message names the file or the domain, and what to do."""
 
 
 def load_rubrics(given: Mapping[str, str], path: Path | None) -> dict[str, str]:
-    """By domain; `given` wins over the TOML file or folder at `path`. Raises RubricError."""
+    """Returns texts by domain; `given` wins over the TOML file or folder at `path`. Raises RubricError."""
     found = {} if path is None else _read_file(path)
     rubrics = {domain: clean(text) for domain, text in (found | dict(given)).items()}
     empty = sorted(domain for domain, text in rubrics.items() if not text)

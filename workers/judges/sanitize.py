@@ -1,8 +1,8 @@
-"""Untrusted text as a judge may see it: no role tokens, nothing invisible, bounded length.
+"""Makes untrusted text fit for a judge: no role tokens, nothing invisible, bounded length.
 
-Invariant: `clean` removes, and changes nothing that it keeps; a text without forgeries stays as it is, apart from the
-blanks around it. Forged tokens are found on the text's skeleton: without invisible characters, look-alikes of the
-delimiters as ASCII.
+Invariant: `clean` only removes characters; a text without forgeries stays as it is, except for the blanks around it.
+Forged tokens are searched in the text's skeleton: without invisible characters, and with look-alikes of the delimiters
+as ASCII.
 """
 
 import re
@@ -21,8 +21,8 @@ _TOKENS = re.compile(
 _INVISIBLE = re.compile(
     "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
-"""Soft hyphens, zero-width blanks, directions, fillers, halves of surrogate pairs, tag characters. The joiners U+200C
-and U+200D stay: scripts and emoji are written with them."""
+"""Soft hyphens, zero-width blanks, direction marks, fillers, halves of surrogate pairs, tag characters. The joiners
+U+200C and U+200D stay: scripts and emoji are written with them."""
 _JOINERS = "\u200c\u200d"
 _LOOK_ALIKES = {
     **dict.fromkeys(map(ord, "＜‹〈⟨❮˂﹤"), "<"),
@@ -36,8 +36,8 @@ _LOOK_ALIKES = {
 
 
 def clean(text: str) -> str:
-    """Without the role tokens of common chat formats, also those that removing one would make, without invisible
-    characters, and without blanks around it.
+    """Removes role tokens of common chat formats, also those that appear once others are removed, invisible characters,
+    and blanks at both ends.
     """
     text = _INVISIBLE.sub("", text)
     while (shorter := _remove_role_tokens(text)) != text:
@@ -45,15 +45,15 @@ def clean(text: str) -> str:
     return text.strip()
 
 
-def cut(text: str, room: int) -> tuple[str, int]:
-    """At most `room` characters and one line that says what is missing, and how many are: the beginning and the end of
-    a longer text, which hold what was asked and what was answered.
+def cut(text: str, max_chars: int) -> tuple[str, int]:
+    """Returns at most `max_chars` characters, and the number of missing ones. A longer text keeps its beginning and
+    end, which hold what was asked and what was answered, around a line that tells how much is missing.
     """
-    missing = len(text) - room
+    missing = len(text) - max_chars
     if missing <= 0:
         return text, 0
-    head = 2 * room // 3
-    return f"{text[:head]}\n[... {missing} characters left out ...]\n{text[len(text) - (room - head) :]}", missing
+    head = 2 * max_chars // 3
+    return f"{text[:head]}\n[... {missing} characters left out ...]\n{text[len(text) - (max_chars - head) :]}", missing
 
 
 def _remove_role_tokens(text: str) -> str:

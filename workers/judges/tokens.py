@@ -1,6 +1,6 @@
-"""Judge prompts as token ids, and the tokens that mean YES and NO.
+"""Tokenizes judge prompts, and finds the tokens of verdict words.
 
-Invariant: prefix and suffix are tokenised apart, in training as in serving, so that the tokens of a prefix do not
+Invariant: prefix and suffix are tokenized separately, in training as in serving, so that the tokens of a prefix do not
 depend on the candidate.
 """
 
@@ -14,19 +14,19 @@ from workers.models.shared_prefix import PrefixGroup
 
 YES, NO = YES_NO.spellings
 _LEAST_FIELD_CHARS = 256
-"""Characters of a field below which nothing more is cut off it: the model's context is then too short to judge by."""
+"""Fields are not cut below this many characters: the model's context is then too short to judge."""
 
 
 def verdict_token_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Ids of the single tokens that spell YES and NO, in any case, with and without a leading space. Raises ValueError
-    where a side has none.
+    """Returns ids of the single tokens that spell YES and NO, in any case, with and without a leading space. Raises
+    ValueError if a side has none.
     """
     yes, no = scale_token_ids(tokenizer, YES_NO)
     return yes, no
 
 
 def scale_token_ids(tokenizer: Any, scale: Scale) -> list[list[int]]:
-    """[word]: ids of the single tokens that spell it. Raises ValueError where a word has none."""
+    """Returns the ids of the single tokens that spell each word. Raises ValueError if a word has none."""
     sides = []
     for names in scale.spellings:
         ids = sorted(
@@ -39,7 +39,7 @@ def scale_token_ids(tokenizer: Any, scale: Scale) -> list[list[int]]:
 
 
 def _single_token_ids(tokenizer: Any, name: str, space: str) -> list[int]:
-    """The token that spells `name`, or none; an unknown word has a token too, which spells something else."""
+    """Returns the token that spells `name`, or none. An unknown word has a token too, which spells something else."""
     ids = tokenizer.encode(space + name, add_special_tokens=False)
     return ids if len(ids) == 1 and tokenizer.decode(ids).strip() == name else []
 
@@ -47,15 +47,15 @@ def _single_token_ids(tokenizer: Any, name: str, space: str) -> list[int]:
 def prompt_tokens(
     tokenizer: Any, request: JudgeRequest, form: PromptForm = PromptForm.SHORT
 ) -> tuple[list[int], list[int]]:
-    """Prefix and suffix. A start token goes first where the tokenizer has one of its own."""
+    """Returns prefix and suffix. A start token comes first if the tokenizer has one."""
     return _encode(tokenizer, make_prompt(request, form).render())
 
 
 def prefix_groups(
     tokenizer: Any, prompts: Sequence[JudgePrompt], max_field_chars: int | None = None, limit: int | None = None
 ) -> tuple[list[PrefixGroup], list[list[int]]]:
-    """Prompts that share their prefix, together; beside each group, the indices of its prompts. Fields are cut to
-    `max_field_chars` characters, and further where `limit` tokens are too few.
+    """Groups prompts that share their prefix; returns the groups, and the indices of the prompts of each. Fields are
+    cut to `max_field_chars` characters, and further if a prompt exceeds `limit` tokens.
     """
     suffixes: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
     for index, prompt in enumerate(prompts):
@@ -68,8 +68,8 @@ def prefix_groups(
 def _encode_within(
     tokenizer: Any, prompt: JudgePrompt, max_field_chars: int | None, limit: int | None
 ) -> tuple[list[int], list[int]]:
-    """In the rubric form fields are cut until the prompt fits, and the judge is told; what is still too long, and the
-    short form, loses the middle of its tokens: the end of a suffix asks for the verdict.
+    """In the rubric form, fields are cut until the prompt fits, and the judge is told. A prompt that is still too long,
+    or of the short form, loses the middle of its tokens, since the end of a suffix asks for the verdict.
     """
     prefix, suffix = _encode(tokenizer, prompt.render(max_field_chars))
     while limit is not None and len(prefix) + len(suffix) > limit and prompt.form is PromptForm.RUBRIC:
@@ -88,7 +88,7 @@ def _encode(tokenizer: Any, prompt: PromptText) -> tuple[list[int], list[int]]:
 
 
 def _cut_middle(ids: list[int], max_tokens: int) -> list[int]:
-    """Two thirds of the tokens for the beginning, the rest for the end."""
+    """Keeps `max_tokens` ids: two thirds from the beginning, the rest from the end."""
     if len(ids) <= max_tokens:
         return ids
     head = 2 * max_tokens // 3

@@ -1,20 +1,19 @@
-"""The words a judge may answer with, and the probability mass that each of them got.
+"""The words that a judge may answer with, and the probability mass of each.
 
-Invariant: a scale's first word is the one that earns the score; `VerdictProbabilities.score` is its share of all of
-them.
+Invariant: a scale's first word earns the score; `VerdictProbabilities.score` is its fraction of the mass of all words.
 """
 
 import math
 from dataclasses import dataclass
 
 ROUNDING = 1e-2
-"""By which probabilities of a bfloat16 model may sum to more than one."""
+"""Excess over one that the probabilities of a bfloat16 model may sum to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     words: tuple[str, ...]
-    """Upper case, the winning one first, INVALID last where there are three."""
+    """Upper case; the winning word is first, INVALID is last of three."""
 
     @property
     def spellings(self) -> tuple[tuple[str, ...], ...]:
@@ -29,7 +28,7 @@ PREFERENCE = Scale(("BETTER", "WORSE", "INVALID"))
 
 @dataclass(frozen=True, slots=True)
 class VerdictProbabilities:
-    """Probability mass a word, over its spelling variants."""
+    """Probability mass per word, summed over its spelling variants."""
 
     scale: Scale
     masses: tuple[float, ...]
@@ -48,12 +47,12 @@ class VerdictProbabilities:
 
     @property
     def invalid(self) -> float | None:
-        """Share of the third word; None on a scale of two."""
+        """Fraction of the third word; None on a scale of two."""
         return self.masses[2] / self.covered if len(self.masses) > 2 else None
 
     @property
     def usable(self) -> bool:
-        """Some mass on the words, and no more than a distribution has."""
+        """Whether the words have some mass, and no more than a distribution has."""
         return all(math.isfinite(mass) for mass in self.masses) and 0 < self.covered <= 1 + ROUNDING
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Votes: several sampled verdicts with the reasoning before each, as shares of their number.
+"""Votes: several sampled verdicts, each after its reasoning, as fractions of their number.
 
-Invariant: a sample without a verdict line is no vote. Its share is uncovered mass; it is never a NO.
+Invariant: a sample without a verdict line is not a vote: it adds to the off-verdict mass, and is never a NO.
 """
 
 import re
@@ -12,8 +12,8 @@ from workers.judges.verdicts import Scale, VerdictProbabilities
 
 
 def read_votes(samples: Sequence[str], scale: Scale) -> VerdictProbabilities:
-    """Of one prompt's samples; the last verdict line of each counts, since reasoning may quote the response's. Raises
-    NonsenseError where none has one.
+    """Counts one prompt's samples; the last verdict line of each counts, since reasoning may quote the response's.
+    Raises NonsenseError if no sample has one.
     """
     counts = Counter(_parse_vote(sample, scale) for sample in samples)
     found = VerdictProbabilities(scale, tuple(counts[word] / len(samples) for word in scale.words))
