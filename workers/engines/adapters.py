@@ -1,7 +1,7 @@
-"""A LoRA adapter, as peft writes it, into a running model: all of its tensors, or none.
+"""Loads a LoRA adapter, as peft writes it, into a running model: all of its tensors, or none.
 
-Invariant: the model's own weights are never touched; the adapter stands beside them, so that loading a newer one leaves
-no rounding of the older behind.
+Invariant: the model's own weights are never changed; the adapter is kept apart from them, so that loading a newer one
+leaves no rounding errors of the older behind.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
 ADAPTER = "policy"
 """The name of the one adapter within a model."""
 NAME_PREFIX = "base_model.model."
-"""What peft's files put before the model's own names."""
+"""Prefix of the model's own names in peft's files."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -29,9 +29,9 @@ def holds_adapter(model: Any) -> bool:
 
 
 def load_adapter_in_place(model: Any, folder: Path) -> None:
-    """The first adapter puts its layers into the model, as the identity; later ones must be of the same form.
+    """The first adapter adds its layers to the model, as the identity; later ones must have the same shapes.
 
-    Raises OSError where a file cannot be read, ValueError where a tensor is missing or has another shape.
+    Raises OSError if a file cannot be read, ValueError if a tensor is missing or has another shape.
     """
     tensors = read_adapter(folder)
     if not holds_adapter(model):
@@ -47,11 +47,11 @@ def load_adapter_in_place(model: Any, folder: Path) -> None:
 
 
 def read_adapter(folder: Path) -> dict[str, torch.Tensor]:
-    """By peft's names. Raises OSError or ValueError."""
+    """Returns the tensors by peft's names. Raises OSError or ValueError."""
     try:
         return load_file(folder / ADAPTER_FILE)
     except SafetensorError as error:
-        raise ValueError(f"{folder / ADAPTER_FILE} is no safetensors file: {error}") from error
+        raise ValueError(f"{folder / ADAPTER_FILE} is not a safetensors file: {error}") from error
 
 
 def shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
@@ -59,9 +59,9 @@ def shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def require_same(folder: Path, found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]) -> None:
-    """Raises ValueError."""
+    """Raises ValueError if the shapes differ."""
     odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if odd:
         raise ValueError(
-            f"{folder}: {odd[0]} is {found.get(odd[0])}, not {expected.get(odd[0])}; no version of this adapter"
+            f"{folder} is not a version of this adapter: {odd[0]} is {found.get(odd[0])}, not {expected.get(odd[0])}"
         )

@@ -1,7 +1,7 @@
-"""Attention for one new token a row over grouped key-value heads, without copying the cache once a group.
+"""Attention for one new token per row over grouped key-value heads, without copying the cache once per group.
 
-transformers repeats keys and values for every query head that shares them. With one query token the heads of a group
-can stand as that many query positions instead: the same sums, a third of the memory traffic for three heads a group.
+transformers repeats keys and values for every query head that shares them. With one query token, the heads of a group
+can be laid out as query positions instead: the same sums, and a third of the memory traffic for three heads per group.
 """
 
 from typing import Any
@@ -42,7 +42,7 @@ def _attend_fused(
 def _attend_cpu(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
 ) -> torch.Tensor:
-    """Two batched products: 1.5 times as fast as the fused kernel, whose blocks are made for long queries."""
+    """Two batched products: 1.5 times as fast as the fused kernel, whose blocks suit long queries."""
     scores = torch.matmul(query, key.transpose(2, 3)).float() * (scaling or query.shape[-1] ** -0.5)
     if mask is not None:
         scores = scores.masked_fill_(~mask, -torch.inf)
@@ -50,7 +50,7 @@ def _attend_cpu(
 
 
 def register() -> str:
-    """Make the function known to transformers; returns its name for `attn_implementation`."""
+    """Register the function with transformers; returns its name for `attn_implementation`."""
     AttentionInterface.register(NAME, grouped_attention)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     return NAME

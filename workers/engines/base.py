@@ -1,9 +1,9 @@
-"""The one interface to whatever generates: requests in, tokens out, weights swapped between two steps.
+"""The one interface to generation engines: requests in, tokens out, weights swapped between two steps.
 
 Invariants that every engine keeps (tests/support/engine_contract.py):
-- The log-probabilities of a generation are those of the distribution its tokens were sampled from.
-- `load_weights` drops no running request: their tokens so far stay, later ones come from the new weights, and
-  `spans` says which version made which.
+- The log-probs of a generation are those of the distribution that its tokens were sampled from.
+- `load_weights` drops no running request: tokens so far stay, later ones come from the new weights, and `spans` says
+  which version made which tokens.
 - A generation ends with the end token (`stop`, the token included) or at `max_new_tokens` (`length`).
 """
 
@@ -40,7 +40,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class WeightVersion:
-    """Which weights an engine holds."""
+    """The version of an engine's weights."""
 
     lineage: int
     version: int
@@ -54,11 +54,11 @@ class Engine(Protocol):
 
     @property
     def running(self) -> int:
-        """Continuations submitted and not yet returned."""
+        """Number of continuations submitted and not yet returned."""
         ...
 
     def submit(self, request: GenerationRequest) -> None:
-        """Queue a request; `step` works on it. Raises ValueError where it cannot fit the model's context."""
+        """Queue a request; `step` works on it. Raises ValueError if it cannot fit the model's context."""
         ...
 
     def step(self) -> list[Generation]:
@@ -66,17 +66,17 @@ class Engine(Protocol):
         ...
 
     def load_weights(self, folder: Path, version: WeightVersion) -> None:
-        """Swap weights in place, between two steps. Raises OSError or ValueError and keeps the old weights where
-        the folder does not load.
+        """Swap weights in place, between two steps. If the folder does not load, keeps the old weights and raises
+        OSError or ValueError.
         """
         ...
 
     def encode_chat(self, messages: tuple[dict[str, str], ...]) -> tuple[int, ...]:
-        """The chat template with the assistant's header, as token ids."""
+        """Returns the token ids of the chat template with the assistant's header."""
         ...
 
     def decode(self, token_ids: tuple[int, ...]) -> str:
-        """Text without special tokens."""
+        """Returns the text without special tokens."""
         ...
 
     def close(self) -> None: ...

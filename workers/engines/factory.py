@@ -1,4 +1,4 @@
-"""The engine that settings ask for."""
+"""Makes the engine that settings ask for."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from workers.engines.base import Engine
 
 
 def make_engine(settings: EngineSettings, folder: Path, dtype: str, *, lora_rank: int = 0) -> Engine:
-    """Over the model in `folder`, holding no announced version yet; `lora_rank` is that of the adapters which will be
-    announced, 0 where whole weights are. Raises OSError or ValueError.
+    """Makes an engine for the model in `folder`; it holds no announced version yet. `lora_rank` is the rank of the
+    adapters that will be announced, 0 if whole weights will be. Raises OSError or ValueError.
     """
     if settings.kind == "vllm":
         from workers.engines.vllm import VllmEngine

@@ -1,10 +1,10 @@
 """The engine on transformers: continuous batching over one slot cache, on a CPU or one GPU.
 
-Invariants, beyond those of `workers.engines.base`:
-- A prompt is prefilled once for all its samples. A row that ends leaves at once, and waiting requests join the batch
+Invariants, in addition to those of `workers.engines.base`:
+- A prompt is prefilled once for all its samples. A row that ends leaves the batch at once, and waiting requests join it
   at the next step.
 - Weights change only between two steps. The cached keys and values of running rows stay those of the weights that made
-  them; every later token is computed by the new weights over that cache, and its log-probability is of exactly this.
+  them; the new weights compute every later token over that cache, and its log-prob is of exactly this computation.
 """
 
 import logging
@@ -27,7 +27,7 @@ from workers.engines.weights import load_in_place
 log = logging.getLogger(__name__)
 
 _PREFILL_TOKENS = 4096
-"""Padded prompt tokens prefilled together; bounds the memory of one pass, a single longer prompt goes alone."""
+"""Padded prompt tokens per prefill, which bounds its memory; a longer prompt is prefilled alone."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class HfEngine:
         device: str | None = None,
         weights: WeightVersion = WeightVersion(0, -1),  # noqa: B008 (frozen)
     ) -> None:
-        """Load the model. `device` defaults to the GPU where there is one. Raises OSError or ValueError."""
+        """Load the model. `device` defaults to the GPU if there is one. Raises OSError or ValueError."""
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), attn_implementation=attention.register()
@@ -114,8 +114,8 @@ class HfEngine:
         self._rows.clear()
 
     def _take_joins(self) -> list[list[RunningRow]]:
-        """Rows to start now, those of one prompt together. A request waits until all its samples fit (or all slots
-        are free), since a prompt prefilled twice costs more than a few idle slots.
+        """Returns the rows to start now, one list per prompt. A request waits until all its samples fit or all slots
+        are free, since prefilling a prompt twice costs more than a few idle slots.
         """
         free = self._max_running - len(self._rows)
         joins: list[list[RunningRow]] = []
@@ -150,13 +150,13 @@ class HfEngine:
         self._rows += started
 
     def _decode_step(self) -> None:
-        """One token for every row."""
+        """Generates one token per row."""
         positions, mask = self._slots.advance()
         ids = torch.tensor([[row.token_ids[-1]] for row in self._rows])
         self._sample_tokens(self._rows, self._forward(ids, mask, positions, self._past))
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, past: Cache) -> torch.Tensor:
-        """Logits of the last position, [rows, vocabulary]."""
+        """Returns the logits of the last position, [rows, vocabulary]."""
         output = self._model(
             input_ids=ids.to(self._device),
             attention_mask=mask.to(self._device),
@@ -177,7 +177,7 @@ class HfEngine:
             row.append(token, logprob, self._weights, self._end_tokens)
 
     def _release_finished(self) -> list[Generation]:
-        """Take finished rows out of the batch."""
+        """Take finished rows out of the batch; returns their generations."""
         done = [slot for slot, row in enumerate(self._rows) if row.finish_reason]
         if not done:
             return []

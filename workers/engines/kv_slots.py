@@ -1,7 +1,7 @@
-"""The key-value cache of the running batch: one slot a row, filled from its left, never re-allocated for a token.
+"""The key-value cache of the running batch: one slot per row, filled from the left, never re-allocated for a token.
 
-Invariant: the first `rows` slots are in use, each up to its own length; what lies beyond a row's length is finite, so
-that a mask hides it (a masked NaN would not stay hidden). Rows leave by moving later ones into their slots.
+Invariant: the first `rows` slots are in use, each up to its own length. Values beyond a row's length are finite, so
+that a mask hides them (a masked NaN would not stay hidden). If rows leave, later rows move into their slots.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ Buffers = list[torch.Tensor]
 
 
 class KVSlots:
-    """Keys and values of every layer, [slots, heads, columns, width] each: slots and heads are one batch dimension of
-    attention's products, without a copy.
+    """Keys and values of every layer, each [slots, heads, columns, width]: attention uses slots and heads as one batch
+    dimension, without a copy.
     """
 
     def __init__(self, slots: int, device: torch.device) -> None:
@@ -26,7 +26,7 @@ class KVSlots:
         self.device = device
         self.lengths: list[int] = []
         self.width = 0
-        """Columns that the token being written sees."""
+        """Number of columns that the token being written attends to."""
         self._columns = 0
         self._keys: Buffers = []
         self._values: Buffers = []
@@ -37,8 +37,8 @@ class KVSlots:
         return len(self.lengths)
 
     def join(self, keys: Buffers, values: Buffers, copies: Sequence[int], lengths: Sequence[int]) -> None:
-        """Append `copies[i]` rows for row i of the prefilled layers, which are [prompts, heads, padded, width] and
-        left-padded, with `lengths[i]` real tokens.
+        """Append `copies[i]` rows for row i of the prefilled layers, which are [prompts, heads, padded, width],
+        left-padded, and have `lengths[i]` real tokens in row i.
         """
         source = [i for i, count in enumerate(copies) for _ in range(count)]
         joining = [lengths[i] for i in source]
@@ -55,7 +55,7 @@ class KVSlots:
         self.lengths += joining
 
     def advance(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make room for one token a row; returns its positions [rows, 1] and the mask [rows, 1, 1, width]."""
+        """Make room for one token per row; returns their positions [rows, 1] and the mask [rows, 1, 1, width]."""
         self.width = max(self.lengths) + 1
         self._reserve(self.width)
         positions = torch.tensor(self.lengths, device=self.device)
@@ -67,7 +67,7 @@ class KVSlots:
         return positions[:, None], mask
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store one token a row, [rows, heads, 1, width]; returns what the rows hold, [rows, heads, columns, width]."""
+        """Store one token per row, [rows, heads, 1, width]; returns all of the rows, [rows, heads, columns, width]."""
         views = []
         for buffer, new in ((self._keys[layer], keys), (self._values[layer], values)):
             buffer.view(-1, buffer.shape[-1]).index_copy_(0, self._where, new.flatten(0, 2))
@@ -109,7 +109,7 @@ class KVSlots:
 
 
 class _SlotLayer(CacheLayerMixin):
-    """One layer of the slots, as the model asks for it."""
+    """One layer of the slots, behind the interface of transformers' caches."""
 
     def __init__(self, slots: KVSlots, layer: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the library's, without types
@@ -126,7 +126,7 @@ class _SlotLayer(CacheLayerMixin):
         return self._slots.write(self._layer, key_states, value_states)
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Slots are allocated when rows join."""
+        """Does nothing: slots are allocated when rows join."""
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self._slots.width - 1 + query_length, 0
@@ -139,5 +139,5 @@ class _SlotLayer(CacheLayerMixin):
 
 
 def as_past(slots: KVSlots, layers: int) -> Cache:
-    """What the model takes as `past_key_values`."""
+    """Returns the slots as the model's `past_key_values`."""
     return Cache(layers=[_SlotLayer(slots, layer) for layer in range(layers)])

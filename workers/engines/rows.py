@@ -1,4 +1,4 @@
-"""One running continuation and what it has so far."""
+"""One running continuation, with its tokens so far."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from workers.engines.sampling import stream_of
 
 @dataclass(slots=True)
 class RunningRow:
-    """Invariant: as many log-probabilities as tokens, and the spans' counts add up to that number."""
+    """Invariant: there are as many log-probs as tokens, and the counts of the version spans add up to that number."""
 
     request: GenerationRequest
     index: int
@@ -22,7 +22,7 @@ class RunningRow:
     versions: list[WeightVersion] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     finish_reason: str = ""
-    """Empty while it runs."""
+    """Empty while the row runs."""
 
     def append(self, token: int, logprob: float, version: WeightVersion, end_tokens: frozenset[int]) -> None:
         self.token_ids.append(token)
@@ -60,7 +60,7 @@ def spans_of(versions: Sequence[WeightVersion], counts: Sequence[int]) -> tuple[
 
 
 def check_request(request: GenerationRequest, max_tokens: int) -> None:
-    """Raises ValueError where the request cannot be generated within `max_tokens` of context."""
+    """Raises ValueError if the request cannot be generated within `max_tokens` of context."""
     asked = request.sampling.max_new_tokens
     if request.samples < 1 or asked < 1 or not request.prompt_token_ids:
         raise ValueError(

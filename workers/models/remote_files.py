@@ -1,7 +1,8 @@
-"""Files in a folder at a URL, through fsspec: the one module that imports it.
+"""Files in a folder at a URL, through fsspec; no other module imports fsspec.
 
-Invariant: whatever a file system raises leaves here as a RemoteFilesError, an OSError, so that callers handle remote
-and local files alike. What its URL needs (s3fs, gcsfs, adlfs, ...) is installed apart, and named where it is missing.
+Invariant: any error of a file system is raised as a RemoteFilesError, which is an OSError, so that callers handle
+remote and local files alike. The package that a URL needs (s3fs, gcsfs, adlfs, ...) is installed separately; the error
+names it if it is missing.
 """
 
 from collections.abc import Iterator
@@ -16,14 +17,14 @@ def is_url(place: str) -> bool:
 
 
 class RemoteFilesError(OSError):
-    """The text names the URL, what failed, and what the file system says."""
+    """The message names the URL, what failed, and what the file system says."""
 
 
 class RemoteFolder:
-    """One folder of an fsspec file system; `url` is its place."""
+    """One folder of an fsspec file system; `url` is its address."""
 
     def __init__(self, url: str) -> None:
-        """Raises OSError where the protocol is unknown or its package is not installed."""
+        """Raises OSError if the protocol is unknown or its package is not installed."""
         self.url = url.rstrip("/")
         with self._as_remote_error("open"):
             self._files, self._root = fsspec.core.url_to_fs(self.url)
@@ -32,7 +33,7 @@ class RemoteFolder:
         return RemoteFolder(f"{self.url}/{name}")
 
     def put(self, local: Path) -> None:
-        """Copy the file into the folder, under its name, and see that all of it arrived. Raises OSError."""
+        """Copy the file into the folder, under its name, and check that all of it arrived. Raises OSError."""
         with self._as_remote_error(f"write {local.name} to"):
             self._files.makedirs(self._root, exist_ok=True)
             self._files.put_file(str(local), self._path(local.name))
@@ -47,7 +48,7 @@ class RemoteFolder:
             self._files.get_file(self._path(name), str(local))
 
     def folders(self) -> list[str]:
-        """Names of the folders inside, sorted; none where there is no such place. Raises OSError."""
+        """Returns the sorted names of the folders inside; none if this folder does not exist. Raises OSError."""
         with self._as_remote_error("list"):
             self._files.invalidate_cache(self._root)
             if not self._files.isdir(self._root):
@@ -56,7 +57,7 @@ class RemoteFolder:
         return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == "directory")
 
     def remove(self) -> None:
-        """The folder with all that is in it. Raises OSError."""
+        """Remove the folder with all its contents. Raises OSError."""
         with self._as_remote_error("remove"):
             self._files.rm(self._root, recursive=True)
 
@@ -67,5 +68,5 @@ class RemoteFolder:
     def _as_remote_error(self, what: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # each file system raises its client's own kinds
+        except Exception as error:  # each file system raises its own client's classes
             raise RemoteFilesError(f"cannot {what} {self.url}: {type(error).__name__}: {error}") from error

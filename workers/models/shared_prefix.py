@@ -1,8 +1,8 @@
-"""One packed row of several prefix groups: each prefix once, its suffixes after it, no padding.
+"""Packs several prefix groups into one row: each prefix once, its suffixes after it, no padding.
 
-Invariant: a suffix token sees its own group's prefix and the earlier tokens of its own suffix, nothing else, and
-stands at the position it would have in a row of its own. Hidden states therefore equal those of separate passes,
-up to rounding. The judge scores the candidates of one question this way; the learner trains on groups so.
+Invariant: a suffix token attends to its own group's prefix and the earlier tokens of its own suffix, nothing else, and
+has the position that it would have in a row of its own. Hidden states therefore equal those of separate passes, up to
+rounding. The judge scores the candidates of one question this way, and the learner trains on groups this way.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,52 +13,53 @@ import torch
 from torch import Tensor
 
 _BLOCK_TOKENS = 256
-"""Short suffixes share a block up to here, where computing what the mask forbids begins to cost more than calls do."""
+"""Short suffixes share a block of at most this many tokens; in larger blocks, computing what the mask forbids costs
+more than further calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixGroup:
-    """Token ids that all suffixes continue, and the suffixes. The prefix must not be empty."""
+    """The token ids that all suffixes continue, and the suffixes. The prefix must not be empty."""
 
     prefix: Sequence[int]
     suffixes: Sequence[Sequence[int]]
 
     @property
     def tokens(self) -> int:
-        """Tokens of the group in a packed row."""
+        """Number of tokens of the group in a packed row."""
         return len(self.prefix) + sum(len(suffix) for suffix in self.suffixes)
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionBlock:
-    """Neighbouring tokens of one group that attend to nothing but themselves and the group's prefix."""
+    """Neighbouring tokens of one group that attend only to themselves and the group's prefix."""
 
     tokens: int
     prefix: int
-    """Tokens of the prefix, with which the last block before that has 0 here begins; 0 where this one does."""
+    """Length of the group's prefix; 0 for the group's first block, which begins with the prefix."""
     mask: Tensor
-    """bool [tokens, prefix + tokens]; the row's mask there."""
+    """bool [tokens, prefix + tokens]: the row's mask for these tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedRow:
-    """A row of L tokens. The logits that predict a suffix's first token stand at its group's `prefix_last`."""
+    """A row of L tokens. The logits that predict a suffix's first token are at its group's `prefix_last`."""
 
     input_ids: Tensor
     """int64 [L]."""
     position_ids: Tensor
-    """int64 [L]; restarted at 0 for each group, and after the prefix for each suffix."""
+    """int64 [L]; positions restart at 0 for each group, and after the prefix for each suffix."""
     mask: Tensor
-    """bool [L, L]; row i is True where token i attends."""
+    """bool [L, L]; entry (i, j) says whether token i attends to token j."""
     suffix_slices: list[list[slice]]
-    """[group][suffix]: where it stands in the row."""
+    """[group][suffix]: the suffix's tokens in the row."""
     prefix_last: list[int]
     """[group]: index of the prefix's last token."""
     blocks: list[AttentionBlock]
-    """Of all its tokens, in order."""
+    """Blocks of all its tokens, in order."""
 
     def to(self, device: torch.device) -> Self:
-        """The same row, its tensors on `device`."""
+        """Returns the row with its tensors on `device`."""
         return replace(
             self,
             input_ids=self.input_ids.to(device),
@@ -69,8 +70,8 @@ class PackedRow:
 
 
 def fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices by row, in the given order: a row takes what comes next while its sizes add up to `budget` or less, and
-    what is larger has a row of its own.
+    """Returns indices per row, in the given order: a row takes the next items while their sizes add up to at most
+    `budget`. A larger item has a row of its own.
     """
     rows: list[list[int]] = []
     room = 0
@@ -84,7 +85,7 @@ def fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
-    """Raises ValueError where there is no group or a prefix is empty."""
+    """Raises ValueError if there is no group or a prefix is empty."""
     if not groups:
         raise ValueError("pack needs at least one group")
     ids: list[int] = []
@@ -136,7 +137,7 @@ def _make_block(mask: Tensor, tokens: slice, prefix: slice) -> AttentionBlock:
 
 
 def attention_mask(row: PackedRow) -> Tensor:
-    """The mask as Hugging Face models with sdpa take it: bool [1, 1, L, L]."""
+    """Returns the mask as Hugging Face models with sdpa take it: bool [1, 1, L, L]."""
     return row.mask[None, None]
 
 

@@ -1,9 +1,9 @@
-"""Announced weights as a folder on this machine, whole and checked.
+"""Keeps announced weights as folders on this machine, complete and checked.
 
-Invariant: `folder_of` returns only a folder whose files have the digests that were announced. What it fetched lies
-under the cache as `lineageLLL-vVVVVVV-DIGEST`, complete or absent; at most `keep` of those stay, the newest by name.
-Several workers of one machine may share a cache: one that is overtaken by two versions while it loads gets an OSError
-and loads the newest instead.
+Invariant: `folder_of` returns only a folder whose files have the announced digests. A fetched folder is under the cache
+as `lineageLLL-vVVVVVV-DIGEST`, complete or absent; at most `keep` of them stay, the newest by name. Several workers of
+one machine may share a cache: a worker that two newer versions overtake while it loads gets an OSError and loads the
+newest instead.
 """
 
 import shutil
@@ -15,11 +15,11 @@ from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
 from workers.models.remote_files import RemoteFolder, is_url
 
 _KEEP = 2
-"""The version that is held and the one that replaces it."""
+"""The version in use and the one that replaces it."""
 
 
 class WeightsMismatchError(ValueError):
-    """A file is not the one that was announced; the text names both digests."""
+    """A file is not the announced one; the message names both digests."""
 
 
 class WeightCache:
@@ -28,8 +28,8 @@ class WeightCache:
         self._keep = keep
 
     def folder_of(self, announced: PolicyVersion) -> Path:
-        """Raises WeightsMismatchError, OSError where a file cannot be had, ValueError where the announcement cannot be
-        followed.
+        """Returns a checked folder with the announced files. Raises WeightsMismatchError, OSError if a file cannot be
+        fetched, ValueError if the announcement is invalid.
         """
         if not is_url(announced.uri):
             return _require_digests(Path(announced.uri), announced)
@@ -37,7 +37,7 @@ class WeightCache:
         if target.is_dir():
             try:
                 return _require_digests(target, announced)
-            except (OSError, WeightsMismatchError):  # a copy that the disk did not keep is fetched again
+            except (OSError, WeightsMismatchError):  # the disk damaged the copy: fetch it again
                 shutil.rmtree(target, ignore_errors=True)
         self._fetch(announced, target)
         self._remove_old(target)
@@ -52,8 +52,8 @@ class WeightCache:
             _require_digests(folder, announced)
 
     def _remove_old(self, newest: Path) -> None:
-        """Remove what is older than the `keep` newest, and what killed workers left of it. What a resumed learner
-        announces has a higher lineage, so names sort as announcements do.
+        """Remove folders older than the `keep` newest, and unfinished ones that killed workers left. A resumed learner
+        announces a higher lineage, so names sort in the order of announcements.
         """
         whole = sorted(path for path in self._folder.glob("lineage*") if path.is_dir())
         kept = {path.name for path in whole[-self._keep :]} | {newest.name}
@@ -63,12 +63,12 @@ class WeightCache:
 
 
 def _expected_digests(announced: PolicyVersion) -> dict[str, str]:
-    """What must be there, by name. Raises ValueError for a name that leaves the folder."""
+    """Returns the digests of the files that must exist, by name. Raises ValueError for a name outside the folder."""
     main = ADAPTER_FILE if announced.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
     digests = {**announced.files, main: announced.sha256}
     odd = [name for name in digests if PurePosixPath(name).name != name or name in {"", ".", ".."}]
     if odd:
-        raise ValueError(f"version {announced.version} announces {odd[0]!r}, which is no file name")
+        raise ValueError(f"version {announced.version} announces {odd[0]!r}, which is not a file name")
     return digests
 
 
@@ -77,7 +77,7 @@ def _require_digests(folder: Path, announced: PolicyVersion) -> Path:
         found = file_sha256(folder / name)
         if found != digest:
             raise WeightsMismatchError(
-                f"{folder / name} of {announced.uri} has sha256 {found[:12]}..., announced was {digest[:12]}...: the "
-                "file is damaged or another one"
+                f"{folder / name} of {announced.uri} has sha256 {found[:12]}..., but was announced with {digest[:12]}..."
+                ": the file is damaged or another one"
             )
     return folder

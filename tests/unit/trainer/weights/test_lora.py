@@ -100,7 +100,7 @@ def test_an_adapter_of_another_rank_is_refused(tiny_policy_folder, tmp_path):
     path = checkpoint.write(
         tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
     )
-    with pytest.raises(ValueError, match="no version of this adapter"):
+    with pytest.raises(ValueError, match="not a version of this adapter"):
         load_policy(path, tiny_policy_folder, LoraSettings(rank=2))
 
 

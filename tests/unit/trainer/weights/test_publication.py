@@ -150,7 +150,7 @@ def test_a_local_folder_is_checked_where_it_lies(tmp_path, template, policy):
     assert cache.folder_of(announced) == Path(announced.uri)
     before_the_field = msgspec.structs.replace(announced, files={})
     assert cache.folder_of(before_the_field) == Path(announced.uri)
-    with pytest.raises(WeightsMismatchError, match="announced was 000000000000"):
+    with pytest.raises(WeightsMismatchError, match="announced with 000000000000"):
         cache.folder_of(msgspec.structs.replace(announced, sha256="0" * 64))
     assert not (tmp_path / "fetched").exists()
 
