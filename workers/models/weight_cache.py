@@ -77,7 +77,7 @@ def _require_digests(folder: Path, announced: PolicyVersion) -> Path:
         found = file_sha256(folder / name)
         if found != digest:
             raise WeightsMismatchError(
-                f"{folder / name} of {announced.uri} has sha256 {found[:12]}..., but was announced with {digest[:12]}..."
-                ": the file is damaged or another one"
+                f"{folder / name} of {announced.uri} has sha256 {found[:12]}..., but was announced with "
+                f"{digest[:12]}...: the file is damaged or another one"
             )
     return folder

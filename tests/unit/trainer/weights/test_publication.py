@@ -158,7 +158,7 @@ def test_a_local_folder_is_checked_where_it_lies(tmp_path, template, policy):
 @pytest.mark.parametrize("name", ["../outside", "a/b", "..", ""])
 def test_an_announced_file_stays_in_its_folder(tmp_path, template, policy, name):
     announced: PolicyVersion = publisher(tmp_path, template, f"memory://{tmp_path.name}").publish(policy, 0, 1)
-    with pytest.raises(ValueError, match="no file name"):
+    with pytest.raises(ValueError, match="not a file name"):
         WeightCache(tmp_path / "fetched").folder_of(msgspec.structs.replace(announced, files={name: "0"}))
 
 
