@@ -17,6 +17,8 @@ class ExitCode(IntEnum):
     """Wrong options or settings."""
     UNREACHABLE = 3
     """A broker, a database, a model, a file or a port that is needed is not there."""
+    NO_VERDICT = 4
+    """`score` gave every line a verdict, and one at least is infra_error: its scorer could not judge it."""
     DIVERGED = 65
     """EX_DATAERR of sysexits.h: training met numbers that are not finite, again and again."""
     DISK_FULL = 74

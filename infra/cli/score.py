@@ -3,6 +3,7 @@
 import json
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -33,6 +34,9 @@ def score(
     """Score responses: one JSON verdict a line, in order. A line that cannot be read is a verdict that says why.
 
     Needs no broker and no database. `rewardstream score --list` names what may be asked for.
+
+    Exit code 0: every line was judged. 4: at least one verdict is infra_error (score null), and its `why` says what to
+    correct. 2: wrong options or settings. 3: FILE cannot be read.
     """
     settings = resolve(recipe, assignments).settings
     if list_scorers:
@@ -53,10 +57,26 @@ def score(
 
 
 def _score(lines: BinaryIO, settings: Settings) -> None:
+    """Raises typer.Exit if a line has no verdict."""
     from workers.scoring.offline import score_lines
+    from workers.scoring.score_request import MAX_LINE
 
-    for verdict in score_lines(lines, settings):
+    judged = True
+    for verdict in score_lines(_bounded(lines, MAX_LINE), settings):
         print(verdict, flush=True)
+        judged = judged and json.loads(verdict)["score"] is not None
+    if not judged:
+        raise typer.Exit(ExitCode.NO_VERDICT)
+
+
+def _bounded(lines: BinaryIO, most: int) -> Iterator[bytes]:
+    """Of a longer line no more than one byte beyond `most`, so that no line fills the memory."""
+    while line := lines.readline(most + 1):
+        yield line
+        while len(line) > most and not line.endswith(b"\n"):
+            line = lines.readline(most + 1)
+            if not line:
+                return
 
 
 def _list(*, as_json: bool) -> None:

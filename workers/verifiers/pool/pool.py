@@ -9,7 +9,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from infra.metrics import metrics
@@ -64,24 +66,25 @@ class VerifierPool:
         return verdict
 
     async def _verify(self, name: str, question: Question, response: str) -> Verdict:
-        started = time.perf_counter()
         try:
             data = frame(Job(name, question, response))
         except ValueError as error:
             return Verdict(0.0, Status.UNPARSEABLE, str(error), name, "")
+        watch = _Stopwatch()
         try:
-            return await self._judge(name, data)
+            return await self._judge(name, data, watch)
         except TimeoutError:
             metrics.verifier_kills_total.labels("timeout").inc()
-            score, status, why = 0.0, Status.TIMEOUT, f"no verdict in {self._budget(name)} s"
+            score, status, why = 0.0, Status.TIMEOUT, f"no verdict in its time limit of {self._budget(name)} s"
         except NotStartedError as error:
             score, status, why = None, Status.INFRA_ERROR, str(error)
         except DiedError as error:
             killed = error.code == -signal.SIGKILL
             score, status = (0.0, Status.OOM) if killed else (None, Status.INFRA_ERROR)
-            why = f"{DEATHS} verifier processes died of it: {ending(error.code)}"
+            limit = ", as the kernel does when memory runs out" if killed else ""
+            why = f"{DEATHS} verifier processes died of it: {ending(error.code)}{limit}"
         log.warning("verifier %s: %s: %s", name, status, why)
-        return Verdict(score, status, why, name, self._ready.versions.get(name, ""), time.perf_counter() - started)
+        return Verdict(score, status, why, name, self._ready.versions.get(name, ""), watch.seconds)
 
     async def close(self) -> None:
         """Kill every process; jobs in flight end as infra_error."""
@@ -114,23 +117,25 @@ class VerifierPool:
         sandboxed = name in self._ready.sandboxed
         return self._settings.sandbox.budget_seconds if sandboxed else self._settings.timeout_seconds
 
-    async def _judge(self, name: str, data: bytes) -> Verdict:
+    async def _judge(self, name: str, data: bytes, watch: "_Stopwatch") -> Verdict:
         """Raises TimeoutError, NotStartedError, DiedError."""
         for _ in range(DEATHS - 1):
             try:
-                return await self._ask(name, data)
+                return await self._ask(name, data, watch)
             except DiedError as error:
                 log.warning("%s; the job is given to another", error)
-        return await self._ask(name, data)
+        return await self._ask(name, data, watch)
 
-    async def _ask(self, name: str, data: bytes) -> Verdict:
+    async def _ask(self, name: str, data: bytes, watch: "_Stopwatch") -> Verdict:
         child = await self._slots.get()
         keep = None
         try:
             if child is None or not child.alive:
                 child = await self._spawn()
-            async with asyncio.timeout(self._budget(name)):
-                verdict = await child.ask(data)
+            with watch.at_most(self._budget(name)):
+                async with asyncio.timeout(self._budget(name)):
+                    verdict = await child.ask(data)
+            verdict = replace(verdict, seconds=min(verdict.seconds, self._budget(name)))
             keep = child if child.alive else None
         except DiedError:
             if self._closed:
@@ -163,3 +168,19 @@ class VerifierPool:
             announce(child.ready.isolation)
         self._ready = child.ready
         return child
+
+
+class _Stopwatch:
+    """Measures the time of a job in its process: neither the wait for an idle process nor the end of a killed one."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def at_most(self, limit: float) -> Iterator[None]:
+        """Measures the block. On a busy machine its end is noticed late, so it is told as no longer than its limit."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds = min(time.perf_counter() - started, limit)

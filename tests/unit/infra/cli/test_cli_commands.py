@@ -44,6 +44,21 @@ def test_score_prints_a_verdict_a_line_in_order(rewardstream, tmp_path: Path) ->
     assert {"line", "score", "status", "why", "scorer", "version", "seconds"} == set(verdicts[0])
 
 
+def test_the_exit_code_of_score_says_whether_every_line_was_judged(rewardstream, tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    good = json.dumps({"scorer": "exact", "reference": "a", "response": "b"})
+    for lines, expected in (
+        ([good], ExitCode.OK),
+        ([good, "{", good], ExitCode.NO_VERDICT),
+        ([good, "x" * (9 * 2**20), good], ExitCode.NO_VERDICT),
+        ([], ExitCode.OK),
+    ):
+        file.write_text("\n".join(lines))
+        code, out, err = rewardstream("score", str(file))
+        assert (code, len(out.splitlines()), err) == (expected, len(lines), "")
+    assert ExitCode.NO_VERDICT == 4  # stable: scripts ask for it
+
+
 def test_score_of_a_file_that_is_not_there(rewardstream, tmp_path: Path) -> None:
     code, _, err = rewardstream("score", str(tmp_path / "gone.jsonl"))
     assert code == ExitCode.UNREACHABLE

@@ -1,6 +1,7 @@
 """Scoring a file: one verdict a line in order, whatever the line holds."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from support.judge_server import serving
 from support.tiny_judge import save_tiny_judge
 
 from infra.settings.tree import GenRMSettings, Settings
-from workers.scoring.offline import LineError, list_scorers, parse, score_lines
+from workers.scoring.offline import list_scorers, score_lines
+from workers.scoring.score_request import MAX_DIGITS, MAX_LINE, LineError, parse_line
 from workers.verifiers.registry import load_verifier
 
 
@@ -52,17 +54,72 @@ def test_verdicts_come_in_order_and_broken_lines_stop_nothing() -> None:
         (line("genrm", [], "7"), "a list must hold texts"),
         (line("genrm", None, "7"), "genrm needs a ground truth"),
         ("[" * 100_000, "not JSON"),
+        ('{"scorer": "math", "response": "7", "reference": NaN}', "NaN is no JSON"),
+        ('{"scorer": "math", "response": "7", "options": {"a": -Infinity}}', "-Infinity is no JSON"),
+        (line("math", "7", "\ud800"), "response: .*surrogates"),
+        (line("math", "\udfff", "7"), "prompt, reference or options: .*surrogates"),
+        (line("math", "7", "7", options={"a": ["\ud800"]}), "options: .*surrogates"),
+        (line(["math"], "7", "7"), "scorer: .* is none of"),
+        ('{"scorer": "math", "response": "7", "reference": 1' + "0" * MAX_DIGITS + "}", "an integer of 100001 digits"),
+        (line("math", "7", "x" * MAX_LINE), "longer than"),
+        ("\x00\x01", "not JSON"),
     ],
-    ids=range(8),
+    ids=range(17),
 )
 def test_what_is_wrong_with_a_line_is_said(text: str, why: str) -> None:
     with pytest.raises(LineError, match=why):
-        parse(text)
+        parse_line(text)
 
 
 def test_references_that_are_no_text_are_their_json() -> None:
-    truths = [parse(line("math", reference, "7")) for reference in (7, 0.5, True, ["a", 1], {"é": None}, None)]
-    assert [asked.question.ground_truth for asked in truths] == ["7", "0.5", "true", '["a", 1]', '{"é": null}', None]
+    truths = [parse_line(line("math", reference, "7")) for reference in (7, 0.5, True, ["a", 1], {"é": None}, None)]
+    assert [question.ground_truth for question, _ in truths] == ["7", "0.5", "true", '["a", 1]', '{"é": null}', None]
+
+
+def test_integers_of_any_size_are_references_and_options() -> None:
+    huge = 10**5000 + 7
+    text = '{"scorer": "math", "response": "7", "reference": %s, "options": {"n": %s}}'
+    digits = "1" + "0" * 4999 + "7"
+    question, _ = parse_line(text % (digits, digits))
+    assert (question.ground_truth, question.options) == (digits, {"n": huge})
+    cases = [{"args": [25], "expected": math.factorial(25)}]
+    tests = {"tests": {"kind": "function", "entry_point": "f", "cases": cases}}
+    program = "import math\ndef f(n): return math.factorial(n)"
+    (found,) = scored([line("code", None, program, options=tests)])
+    assert found["score"] == 1.0, found
+
+
+BROKEN = [
+    b"\xff\xfe\x00{",
+    b"\x00" * 100,
+    b"{",
+    b"nul",
+    b'"text"',
+    b"\xef\xbb\xbf{}",
+    b'{"scorer": "math", "response": "\\ud800"}',
+    b'{"scorer": "math", "response": "7", "options": {"a": NaN}}',
+    b'{"scorer": "math", "response": "7", "reference": 1' + b"0" * 200_000 + b"}",
+    b'{"scorer": "json", "response": "7", "options": {"schema": ' + b"[" * 900 + b"]" * 900 + b"}}",
+    b'{"scorer": "code", "response": "x", "options": {"tests": ' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"}}",
+    b'{"scorer": "genrm", "response": "7", "reference": "8"}',
+    b"x" * (MAX_LINE + 1),
+]
+
+
+def test_no_line_ends_the_command(tmp_path: Path) -> None:
+    settings = Settings(genrm=GenRMSettings(model=str(tmp_path / "no-model")))
+    good = line("exact", "a", "a")
+    found = scored([good, *(one for broken in BROKEN for one in (broken, good))], settings)
+    assert [one["score"] for one in found] == [1.0, *[None, 1.0] * len(BROKEN)], found
+    assert all(one["status"] == "infra_error" and one["why"] for one in found[1::2])
+
+
+def test_the_seconds_of_verdicts_that_waited_keep_their_limit() -> None:
+    """A process that is busy with others' answers is no part of a verdict's time."""
+    settings = Settings.model_validate({"rtv": {"timeout_seconds": 0.5, "workers": 1}})
+    slow = line("regex", None, "a" * 40 + "!", options={"pattern": "(a|a)*b|(a|aa)+$"})
+    found = scored([slow, slow, slow, slow, line("exact", "a", "a")], settings)
+    assert all(one["seconds"] <= 0.5 for one in found), found
 
 
 def test_genrm_judges_beside_verifiers(tmp_path: Path) -> None:
