@@ -1,4 +1,4 @@
-"""`rewardstream audit`: the promise, checked in a run's log and database."""
+"""`rewardstream audit`: checks the delivery promise in a run's log and database."""
 
 import json
 from pathlib import Path
@@ -24,21 +24,21 @@ def audit(
 ) -> None:
     """Prove that every group of a run ended in one outcome and trained at most once, or name those that did not.
 
-    Where the log is gone with its broker, the report that was stored at the end of the run is shown, and says so.
+    If the log is gone with its broker, the report that was stored at the end of the run is shown, and says so.
     """
     place = find_run(run, runs)
     settings = resolve(str(place.folder / "settings.json"), None, *connections(bootstrap_servers, None)).settings
-    report = _audit(place, settings, runs)
+    report = _audit_run(place, settings, runs)
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
-        _print(report)
+        _print_report(report)
     if not report.sound:
         raise CommandError(f"{len(report.violations)} violations in run {place.run_id}", ExitCode.FAILED)
 
 
-def _audit(place: RunPlace, settings: Settings, runs: Path) -> "AuditReport":
-    """Raises CommandError where neither the log nor a stored report is there."""
+def _audit_run(place: RunPlace, settings: Settings, runs: Path) -> "AuditReport":
+    """Raises CommandError if there is neither a log nor a stored report."""
     from streams.clients import BrokerUnavailableError
     from trainer.audit.audit import audit_or_stored
 
@@ -52,7 +52,7 @@ def _audit(place: RunPlace, settings: Settings, runs: Path) -> "AuditReport":
         ) from error
 
 
-def _print(report: "AuditReport") -> None:
+def _print_report(report: "AuditReport") -> None:
     rows: dict[str, Any] = {
         "run": f"{report.run_id}, {'finished' if report.finished else 'not finished'}",
         "from": report.source,

@@ -1,4 +1,4 @@
-"""`rewardstream db`: the schema."""
+"""`rewardstream db`: the database's schema."""
 
 import typer
 
@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 @app.command()
 def upgrade(*, recipe: Recipe = None, assignments: Set = None, database_url: DatabaseUrl = None) -> None:
-    """Bring the schema to this version's; nothing happens where it is."""
+    """Upgrade the schema to this version's; nothing changes if it is there already."""
     from infra.db.engine import shown
     from infra.db.migrate import upgrade as migrate
 
@@ -18,7 +18,7 @@ def upgrade(*, recipe: Recipe = None, assignments: Set = None, database_url: Dat
     if not database.url:
         raise CommandError(
             "db upgrade needs a database: give --database-url postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE. "
-            "The embedded server is upgraded by whatever starts it",
+            "The embedded server is upgraded by every command that starts it",
             ExitCode.USAGE,
         )
     revision = migrate(database.url, database.connect_timeout_seconds)

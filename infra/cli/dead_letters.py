@@ -31,12 +31,12 @@ def list_(
     assignments: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """All of a run's dead letters, oldest first in each partition."""
+    """List a run's dead letters, oldest first in each partition."""
     settings = _settings(run, runs, bootstrap_servers, assignments)
     with _reader(settings) as reader:
-        letters = _letters(reader)
+        letters = _read_letters(reader)
     if as_json:
-        print(json.dumps([_about(letter) for letter in letters], indent=2))
+        print(json.dumps([_letter_fields(letter) for letter in letters], indent=2))
         return
     for letter in letters:
         where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
@@ -55,11 +55,11 @@ def show(
     bootstrap_servers: BootstrapServers = None,
     assignments: Set = None,
 ) -> None:
-    """One dead letter as JSON: where it came from, why, and its bytes, decoded where they decode."""
+    """Print one dead letter as JSON: where it came from, why it failed, and its bytes, decoded if they decode."""
     settings = _settings(run, runs, bootstrap_servers, assignments)
     with _reader(settings) as reader:
-        [letter] = _chosen(_letters(reader), [letter_id])
-    print(json.dumps(_about(letter) | _content(letter), indent=2))
+        [letter] = _choose_letters(_read_letters(reader), [letter_id])
+    print(json.dumps(_letter_fields(letter) | _letter_content(letter), indent=2))
 
 
 @app.command()
@@ -71,25 +71,27 @@ def replay(
     bootstrap_servers: BootstrapServers = None,
     assignments: Set = None,
 ) -> None:
-    """Put dead letters back where they came from. They stay listed; what was done meanwhile is dropped by its id."""
+    """Send dead letters again to the topics that they came from. They stay listed; if a record was processed in the
+    meantime, the second copy is dropped by its id.
+    """
     from streams.clients import make_producer
-    from streams.dead_letters import replay as put_back
+    from streams.dead_letters import replay as send_again
 
     settings = _settings(run, runs, bootstrap_servers, assignments)
     with _reader(settings) as reader:
-        letters = _chosen(_letters(reader), letter_ids)
+        letters = _choose_letters(_read_letters(reader), letter_ids)
     producer = make_producer(settings.broker, settings.broker.bootstrap_servers)
     try:
-        count = put_back(producer, letters, settings.broker.request_timeout_seconds)
+        count = send_again(producer, letters, settings.broker.request_timeout_seconds)
     except ValueError as error:
         raise CommandError(str(error)) from error
     finally:
         producer.close()
-    print(f"{count} put back")
+    print(f"{count} sent again")
 
 
 def _settings(run: str, runs: Any, bootstrap_servers: str | None, assignments: list[str] | None) -> Settings:
-    """The run's, with what the command line says."""
+    """The run's settings, changed by the options of the command line."""
     file = find_run(run, runs).folder / "settings.json"
     return resolve(str(file), assignments, *connections(bootstrap_servers, None)).settings
 
@@ -108,13 +110,13 @@ def _reader(settings: Settings) -> Iterator["LogReader"]:
         yield reader
 
 
-def _letters(reader: "LogReader") -> "list[DeadLetter]":
+def _read_letters(reader: "LogReader") -> "list[DeadLetter]":
     from streams.dead_letters import list_dead_letters
 
     return list_dead_letters(reader)
 
 
-def _chosen(letters: "list[DeadLetter]", ids: list[str]) -> "list[DeadLetter]":
+def _choose_letters(letters: "list[DeadLetter]", ids: list[str]) -> "list[DeadLetter]":
     from streams.dead_letters import choose
 
     try:
@@ -123,7 +125,7 @@ def _chosen(letters: "list[DeadLetter]", ids: list[str]) -> "list[DeadLetter]":
         raise CommandError(str(error.args[0]), ExitCode.UNREACHABLE) from error
 
 
-def _about(letter: "DeadLetter") -> dict[str, Any]:
+def _letter_fields(letter: "DeadLetter") -> dict[str, Any]:
     return {
         "id": letter.id,
         "stage": letter.stage,
@@ -138,7 +140,7 @@ def _about(letter: "DeadLetter") -> dict[str, Any]:
     }
 
 
-def _content(letter: "DeadLetter") -> dict[str, Any]:
+def _letter_content(letter: "DeadLetter") -> dict[str, Any]:
     import msgspec
 
     from streams.codec import DecodeError, decode_by_schema

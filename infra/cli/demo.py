@@ -21,6 +21,7 @@ from infra.cli.options import (
     run_options,
 )
 from infra.local.interrupts import interrupt_once
+from infra.settings.load import with_changes
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def demo(
     *,
     recipe: Annotated[
-        str, typer.Option(help="A TOML recipe, the name of a packaged one, or several, as in demo,grpo.")
+        str, typer.Option(help="A TOML recipe, the name of a packaged one, or several such as demo,grpo.")
     ] = "demo",
     seed: Seed = None,
     minutes: Minutes = None,
@@ -57,12 +58,12 @@ def demo(
 
 
 def run(settings: Settings, *, screen: bool | None) -> None:
-    """Raises CommandError where the run fails, KeyboardInterrupt where it was stopped."""
+    """Raises CommandError if the run fails, KeyboardInterrupt if it was stopped."""
     started = psutil.Process().create_time()
     from infra.cli.prepare_process import prepare_apart
     from infra.cli.run_whole import Preparation, execute
 
-    print("preparing: SFT and judge are trained once and kept", flush=True)
+    print("preparing: the SFT policy and the judge are trained once and kept", flush=True)
     prepared = prepare_apart(settings)
     seconds = time.time() - started
     preparation = Preparation(seconds=seconds, base_scores=prepared.base_scores, report=prepared.report)
@@ -70,9 +71,10 @@ def run(settings: Settings, *, screen: bool | None) -> None:
 
 
 def with_prepared(settings: Settings, prepared: "Prepared | PreparedFiles") -> Settings:
-    """The run's policy, judge and prompts."""
-    tree = settings.model_dump()
-    tree["model"]["path"] = str(prepared.policy)
-    tree["genrm"]["model"] = str(prepared.judge)
-    tree["data"] |= {"prompts": str(prepared.prompts), "heldout": str(prepared.heldout)}
-    return Settings.model_validate(tree)
+    """The settings with the prepared policy, judge and prompts."""
+    return with_changes(
+        settings,
+        model={"path": str(prepared.policy)},
+        genrm={"model": str(prepared.judge)},
+        data={"prompts": str(prepared.prompts), "heldout": str(prepared.heldout)},
+    )

@@ -1,7 +1,7 @@
-"""Exit codes, and which errors are the user's to mend.
+"""Exit codes, and the errors that a user can act on.
 
-Invariant: an error that a user can do something about ends in one message without a traceback and in its own exit
-code; any other is a defect and keeps its traceback.
+Invariant: an error that a user can act on ends in one message without a traceback and has its own exit code. Any other
+error is a defect and keeps its traceback.
 """
 
 import errno
@@ -16,11 +16,11 @@ class ExitCode(IntEnum):
     USAGE = 2
     """Wrong options or settings."""
     UNREACHABLE = 3
-    """A broker, a database, a model, a file or a port that is needed is not there."""
+    """A broker, database, model, file or port that is needed is not available."""
     NO_VERDICT = 4
-    """`score` gave every line a verdict, and one at least is infra_error: its scorer could not judge it."""
+    """`score` gave every line a verdict, and at least one is infra_error: its scorer could not judge it."""
     DIVERGED = 65
-    """EX_DATAERR of sysexits.h: training met numbers that are not finite, again and again."""
+    """EX_DATAERR of sysexits.h: gradients were not finite, several times in a row."""
     DISK_FULL = 74
     """EX_IOERR of sysexits.h."""
     INTERRUPTED = 130
@@ -65,15 +65,15 @@ _EXPECTED = {
     "workers.models.model_files.ModelFilesError": ExitCode.UNREACHABLE,
     "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
 }
-"""By qualified name: naming an error must not import the modules of all parts."""
+"""Errors by qualified name, because naming them must not import the modules of all parts."""
 
 _NO_SUCH_PLACE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
-"""A path that cannot be read or written; its text names it."""
+"""Errors of a path that cannot be read or written; their text names the path."""
 _DISK_FULL_TEXTS = ("No space left on device", "DiskFull")
 
 
 def explain(error: BaseException) -> tuple[ExitCode, str] | None:
-    """Exit code and message; None for a defect. A full disk is found below whatever wraps it."""
+    """Exit code and message; None for a defect. A full disk is recognised in the whole chain of causes."""
     if isinstance(error, CommandError):
         return error.code, str(error)
     code = _expected(error)

@@ -1,4 +1,4 @@
-"""The command `rewardstream`. Modules of the parts are imported by the command that needs them: `--help` is instant."""
+"""The command `rewardstream`. Heavy modules are imported by the commands that need them, so that `--help` is fast."""
 
 import importlib.metadata
 import os
@@ -52,15 +52,15 @@ app.command()(serve.serve)
 
 @app.command()
 def version() -> None:
-    """The version of this installation."""
+    """Print the version of this installation."""
     print(importlib.metadata.version("rewardstream"))
 
 
 def main() -> None:
-    """Console script. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 something needed is not there, 74 disk
-    full, 130 interrupted.
+    """Console script. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 something needed is not available, 65
+    diverged, 74 disk full, 130 interrupted.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' bars, in logs and on the screen
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' bars would be in logs and on the screen
     try:
         app()
     except Exception as error:

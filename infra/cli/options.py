@@ -1,4 +1,4 @@
-"""The options that every command with settings shares, and how they become a tree."""
+"""Options that all commands with settings share, and how they become a tree of settings."""
 
 import json
 from dataclasses import dataclass
@@ -15,23 +15,28 @@ Recipe = Annotated[
     typer.Option(
         "--recipe",
         "--settings-file",
-        help="A TOML recipe, the name of a packaged one, or several as in demo,grpo; or a run's settings.json.",
+        help="A TOML recipe, the name of a packaged one, or several such as demo,grpo; or a run's settings.json.",
     ),
 ]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Set any value of the tree.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Set any option; `rewardstream settings` lists them."),
+]
 BootstrapServers = Annotated[str | None, typer.Option(help="Kafka brokers, HOST:PORT[,HOST:PORT...].")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE.")]
-Seed = Annotated[int | None, typer.Option(help="Of sampling, selection and prompts.")]
-RunFolder = Annotated[Path | None, typer.Option(help="Where runs are kept.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the settings and where each comes from; start nothing.")]
-NoScreen = Annotated[bool, typer.Option("--no-screen", help="A plain line every ten seconds, as without a terminal.")]
-Minutes = Annotated[float | None, typer.Option(min=0.1, help="Training lasts so long; the recipe says it otherwise.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of sampling, selection and prompts.")]
+RunFolder = Annotated[Path | None, typer.Option(help="Folder that holds the folders of all runs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the settings and the source of each; start nothing.")]
+NoScreen = Annotated[
+    bool, typer.Option("--no-screen", help="Print a plain line every ten seconds, as without a terminal.")
+]
+Minutes = Annotated[float | None, typer.Option(min=0.1, help="Duration of training, in place of the recipe's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Dedicated:
-    """An option of its own for a value of the tree; None where it was not given."""
+    """A dedicated command-line option for one setting; its value is None if it was not given."""
 
     name: str
     path: str
@@ -39,7 +44,7 @@ class Dedicated:
 
 
 def resolve(recipe: str | None, assignments: list[str] | None, *dedicated: Dedicated) -> Resolved:
-    """Dedicated options win over `--set`. Raises InvalidSettingsError."""
+    """Loads the settings; dedicated options win over `--set`. Raises InvalidSettingsError."""
     options = [parse_assignment(text) for text in assignments or []]
     options += [Option(item.path, item.value, item.name) for item in dedicated if item.value is not None]
     return load(recipe, options)

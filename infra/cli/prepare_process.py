@@ -1,7 +1,7 @@
-"""The demo's preparation as a process of its own: `python -m infra.cli.prepare_process SETTINGS_FILE RESULT_FILE`.
+"""The demo's preparation in a separate process: `python -m infra.cli.prepare_process SETTINGS_FILE RESULT_FILE`.
 
-Invariant: it ends within seconds of being asked to. A training step is one call that takes no signal before it
-returns, so what a step would hold up is killed; its pieces are complete or absent.
+Invariant: it ends within seconds of being asked to. A training step is one call that handles no signal before it
+returns, so a process in a step is killed; its artifacts are complete or absent.
 """
 
 import os
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0
-"""Of the ten in which a demo stops: enough to remove what was half made, between two steps."""
+"""A part of the ten seconds in which a demo stops: enough to remove unfinished artifacts, between two steps."""
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads that spin while they wait double the processor time where anything else runs."""
+"""Threads that spin while they wait would double the CPU time if anything else is running."""
 _ERROR = "error: "
 LOG_NAME = "prepare.log"
 
 
 class PreparedFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """`infra.demo.prepare.Prepared`, as it goes from process to process."""
+    """`infra.demo.prepare.Prepared`, as it is passed between the two processes."""
 
     policy: str
     judge: str
@@ -45,7 +45,7 @@ class PreparedFiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prepare_apart(settings: Settings) -> PreparedFiles:
-    """Shows the progress and returns what was prepared. Raises CommandError where that failed."""
+    """Prepares in a separate process, shows its progress, and returns the result. Raises CommandError if it failed."""
     from infra.local.processes import spawn
 
     root = settings.run.prepared
@@ -63,19 +63,19 @@ def prepare_apart(settings: Settings) -> PreparedFiles:
                 child = spawn("prepare", argv, log=log, env=_ENVIRONMENT)
             with log.open(encoding="utf-8", errors="replace") as lines:
                 while child.alive:
-                    _echo(lines)
+                    _echo_progress(lines)
                     time.sleep(_POLL_SECONDS)
-                _echo(lines)
+                _echo_progress(lines)
         finally:
             if child is not None:
                 code = child.terminate(_GRACE_SECONDS, signal.SIGINT)
         if code:
-            raise _failure(code, log)
+            raise _explain_failure(code, log)
         return msgspec.json.decode(result_file.read_bytes(), type=PreparedFiles)
 
 
 def make(settings_file: Path, result_file: Path) -> None:
-    """In the process of its own."""
+    """Prepares in this process, which is the separate one, and writes the result."""
     from infra.cli.progress import Steps
     from infra.demo.prepare import prepare
 
@@ -91,14 +91,14 @@ def make(settings_file: Path, result_file: Path) -> None:
     result_file.write_bytes(msgspec.json.encode(files))
 
 
-def _echo(lines: IO[str]) -> None:
-    """What is indented is progress; the rest is for whoever reads the log."""
+def _echo_progress(lines: IO[str]) -> None:
+    """Prints the indented lines, which are progress; the others stay in the log."""
     for text in lines:
         if text.startswith("  "):
             print(text, end="", flush=True)
 
 
-def _failure(code: int, log: Path) -> CommandError:
+def _explain_failure(code: int, log: Path) -> CommandError:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     expected = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
     if expected and code in set(ExitCode):

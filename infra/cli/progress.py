@@ -1,4 +1,4 @@
-"""Progress of the preparation, as plain lines: one a piece, and one every ten seconds within it."""
+"""Progress of the preparation as plain lines: one per artifact, and one every ten seconds while it is made."""
 
 import time
 
@@ -6,7 +6,7 @@ _EVERY_SECONDS = 10.0
 
 
 class Steps:
-    """`steps(what, done, total)`; what is there already says nothing."""
+    """Call it as `steps(what, done, total)`. An artifact that already exists prints nothing."""
 
     def __init__(self) -> None:
         self._what = ""

@@ -1,4 +1,4 @@
-"""`rewardstream prompts`: what a run can draw from, and why it does."""
+"""`rewardstream prompts`: the prompts that a run can draw from, and why each is in or out."""
 
 import json
 from dataclasses import asdict
@@ -28,16 +28,18 @@ _SHOWN_REJECTIONS = 5
 def ingest(
     *,
     files: Annotated[
-        list[Path] | None, typer.Argument(help="JSONL or Parquet; else data.prompts and data.heldout.")
+        list[Path] | None, typer.Argument(help="JSONL or Parquet files; without any, data.prompts and data.heldout.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of rows that do not say it: train or heldout.")] = "train",
+    split: Annotated[str, typer.Option(help="Split of rows that do not name one: train or heldout.")] = "train",
     recipe: Recipe = None,
     assignments: Set = None,
     database_url: DatabaseUrl = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Read dataset files into Postgres. Twice is as once; bad rows are set aside and reported with their line."""
+    """Read dataset files into Postgres. A row that is already there changes nothing; bad rows are set aside and
+    reported with their line.
+    """
     settings = resolve(recipe, assignments, *connections(None, database_url)).settings
     with open_engine(settings.database, runs) as engine:
         reports = [ingest_file(engine, path, split) for path in files or []] or ingest_splits(engine, settings)
@@ -54,14 +56,14 @@ def list_(
     *,
     domain: Annotated[str | None, typer.Option(help="Only this domain.")] = None,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Largest number of prompts to list.")] = 50,
     recipe: Recipe = None,
     assignments: Set = None,
     database_url: DatabaseUrl = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """The prompts in the database, with their running statistics."""
+    """List the prompts in the database."""
     from sqlalchemy import select
 
     from infra.db.models import Prompt
@@ -85,15 +87,15 @@ def list_(
 @app.command()
 def explain(
     *,
-    prompt_id: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+    prompt_id: Annotated[str, typer.Argument(help="Id of the prompt, or its beginning.")],
     run: RunName = "latest",
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Why a prompt is in or out, and how it was scored."""
+    """Explain why a prompt is in or out, and how it was scored."""
     place = find_run(run, runs)
     with engine_of(place, runs) as engine:
-        story = _story(engine, place.run_id, prompt_id)
+        story = _describe_prompt(engine, place.run_id, prompt_id)
     if as_json:
         print(json.dumps(story, indent=2, default=str))
         return
@@ -106,7 +108,7 @@ def explain(
 
 @app.command("select")
 def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
-    """Decide anew which prompts the run trains on, from the statistics as they are now."""
+    """Select again which prompts the run trains on, from the current statistics."""
     from trainer.curriculum.selection import latest_round, select_round, selected
 
     place = find_run(run, runs)
@@ -114,8 +116,8 @@ def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
         last = latest_round(connection, place.run_id)
         if last is None:
             raise CommandError(
-                f"run {place.run_id} has no selection yet: its selector makes the first, once it has measured the new "
-                "prompts"
+                f"run {place.run_id} has no selection yet: its selector makes the first one after it has measured the "
+                "new prompts"
             )
         round_, version = last[0] + 1, last[1]
         select_round(connection, place.run_id, place.settings.selector.preppo, round_, version)
@@ -126,14 +128,16 @@ def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
 
 
 def ingest_splits(engine: "Engine", settings: Settings) -> "list[IngestReport]":
-    """`data.prompts` and `data.heldout`, where they are set. Raises DatasetError."""
+    """Ingests `data.prompts` and `data.heldout`, if they are set. Raises DatasetError."""
     files = ((settings.data.prompts, "train"), (settings.data.heldout, "heldout"))
     run_id = settings.run.id or None
     return [ingest_file(engine, path, split, run_id) for path, split in files if path is not None]
 
 
 def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = None) -> "IngestReport":
-    """With `run_id`, that run draws from what it was given so. Raises DatasetError."""
+    """Ingests one file. With `run_id`, that run draws only from files that were ingested for it. Raises
+    DatasetError.
+    """
     from trainer.prompts.dataset import Defaults
     from trainer.prompts.ingest import ingest as read_in
     from trainer.prompts.ingest import rejected_path
@@ -152,8 +156,8 @@ def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = N
     return report
 
 
-def _story(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
-    """Raises CommandError where no prompt, or more than one, begins so."""
+def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
+    """Everything known about a prompt. Raises CommandError if no id, or more than one, begins with the prefix."""
     from sqlalchemy import select
 
     from infra.db.models import Group, Prompt, PromptStats, Selection
@@ -161,7 +165,7 @@ def _story(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
     with engine.connect() as connection:
         found = connection.execute(select(Prompt).where(Prompt.id.startswith(prefix, autoescape=True)).limit(2)).all()
         if len(found) != 1:
-            what = "no prompt begins" if not found else "more than one prompt begins"
+            what = "no prompt's id begins" if not found else "more than one prompt's id begins"
             raise CommandError(f"{what} with {prefix!r}: `rewardstream prompts list` shows ids", ExitCode.UNREACHABLE)
         prompt = found[0]
         chosen = select(Selection).where(Selection.run_id == run_id, Selection.prompt_id == prompt.id)

@@ -1,4 +1,4 @@
-"""`rewardstream report`: summary and page of a run, made again from what is kept."""
+"""`rewardstream report`: summary and page of a run, made again from its stored data."""
 
 import json
 
@@ -8,7 +8,7 @@ from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run
 
 
 def report(*, run: RunName = "latest", runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """Write a run's summary.json and report.html again, also of one that goes on or was stopped."""
+    """Write a run's summary.json and report.html again, also if the run is going on or was stopped."""
     from infra.cli.table import print_summary
     from infra.report.build import read_facts, write_report
     from infra.report.collect import collect
@@ -17,13 +17,13 @@ def report(*, run: RunName = "latest", runs: RunsFolder = RUNS, as_json: AsJson 
     facts = read_facts(place.folder)
     if facts is None:
         raise CommandError(
-            f"{place.folder} holds no facts.json: the run was not started by `demo` or `train`", ExitCode.UNREACHABLE
+            f"{place.folder} has no facts.json: the run was not started by `demo` or `train`", ExitCode.UNREACHABLE
         )
     with engine_of(place, runs) as engine:
         try:
             record = collect(engine, place.run_id)
         except LookupError as error:
-            raise CommandError(f"{error.args[0]}: it never came to its selector", ExitCode.UNREACHABLE) from error
+            raise CommandError(f"{error.args[0]}: its selector never started", ExitCode.UNREACHABLE) from error
     summary = write_report(place.folder, record, facts)
     if as_json:
         print(json.dumps(summary, indent=2))

@@ -1,4 +1,4 @@
-"""`rewardstream rescore`: a run's rollouts, judged again by another scorer or version."""
+"""`rewardstream rescore`: scores a run's rollouts again with another scorer or version."""
 
 import asyncio
 import json
@@ -38,27 +38,31 @@ def rescore(
     run: RunName = "latest",
     runs: RunsFolder = RUNS,
     domain: Annotated[list[str] | None, typer.Option(help="Only rollouts of this domain; may be repeated.")] = None,
-    purpose: Annotated[list[Purpose] | None, typer.Option(help="Only rollouts made for this.")] = None,
+    purpose: Annotated[
+        list[Purpose] | None, typer.Option(help="Only rollouts made for this purpose; may be repeated.")
+    ] = None,
     others: Annotated[
         bool,
-        typer.Option("--others", help="Prompts of another scorer too, where they have what this one judges by."),
+        typer.Option("--others", help="Also prompts of another scorer, if they have what this one needs."),
     ] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Stop after so many rollouts, at the end of a group; 0: all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Stop after this many rollouts, at the end of a group; 0: all.")
+    ] = 0,
     recipe: Recipe = None,
     assignments: Set = None,
     bootstrap_servers: BootstrapServers = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be scored; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run's rollouts again, and show what changed.
+    """Score a run's rollouts again, and show what changed.
 
-    New scores go beside the old: to the topic scored.NAME.VERSION of the run, and to Postgres without moving the
-    statistics that selection stands on. Table, picture and summary.json are put into the run's folder. Without
-    --others, a verifier judges the prompts that name it, and genrm those that name no verifier. The scorer's settings
-    are the run's; --recipe takes others, --set changes single ones. Interrupted or run again, it goes on where it was.
+    The old scores stay. New scores go to the topic scored.NAME.VERSION of the run, and to Postgres without changing the
+    statistics that selection uses. Table, picture and summary.json are written to the run's folder. Without --others, a
+    verifier scores the prompts that name it, and genrm those that name no verifier. The scorer's settings are the
+    run's; --recipe takes others, --set changes single ones. If it was interrupted, the same command continues.
     `rewardstream train --from-run ID --scores NAME@VERSION` trains on the new scores.
 
-    Exit code 1 where rollouts could not be scored: they are no zeros, and the same command tries them again.
+    Exit code 1 if rollouts could not be scored: they get no score, not 0, and the same command tries them again.
     """
     from workers.scoring.rescore.selection import RescoreSelection
     from workers.scoring.rescore.topics import ScorerId
@@ -77,7 +81,7 @@ def rescore(
         others=others,
         limit=limit,
     )
-    summary = _on_the_log(place, settings, runs, wanted, selection, dry_run=dry_run)
+    summary = _run_on_log(place, settings, runs, wanted, selection, dry_run=dry_run)
     if as_json:
         print(json.dumps(summary, indent=2))
     else:
@@ -90,26 +94,26 @@ def rescore(
 def _settings(
     place: RunPlace, recipe: str | None, assignments: list[str] | None, bootstrap_servers: str | None
 ) -> Settings:
-    """Where the run is, from its own; how its scorers work, from the command line."""
+    """The run's own settings, with the scorers' settings from the command line."""
     file = str(place.folder / "settings.json")
     run = resolve(file, None, *connections(bootstrap_servers, None)).settings
     scorers = resolve(recipe or file, assignments).settings
     return run.model_copy(update={"rtv": scorers.rtv, "genrm": scorers.genrm})
 
 
-def _on_the_log(
+def _run_on_log(
     place: RunPlace, settings: Settings, runs: Path, wanted: "ScorerId", selection: "RescoreSelection", *, dry_run: bool
 ) -> dict[str, Any]:
     from infra.cli.logs import open_log
 
     with open_log(place, settings, runs) as bootstrap:
         if dry_run:
-            return asyncio.run(_look(settings, bootstrap, wanted, selection))
+            return asyncio.run(_plan(settings, bootstrap, wanted, selection))
         with engine_of(place, runs) as engine:
             return asyncio.run(_rescore(place.folder, settings, bootstrap, engine, wanted=wanted, selection=selection))
 
 
-async def _look(
+async def _plan(
     settings: Settings, bootstrap: str, wanted: "ScorerId", selection: "RescoreSelection"
 ) -> dict[str, Any]:
     from infra.report.rescored import plan_of
@@ -162,7 +166,7 @@ async def _rescore(
 
 
 def _require_scored(summary: dict[str, Any]) -> None:
-    """Raises CommandError."""
+    """Raises CommandError if rollouts have no new score."""
     unscored = summary.get("unscored", [])
     if unscored:
         first, count = unscored[0], summary["this_time"]["unscored"]
@@ -174,7 +178,7 @@ def _require_scored(summary: dict[str, Any]) -> None:
 
 
 class _Progress:
-    """A line to stderr every ten seconds."""
+    """Prints a line to stderr every ten seconds."""
 
     def __init__(self) -> None:
         self._shown_at = time.monotonic()

@@ -1,6 +1,7 @@
-"""`rewardstream train --from-run ID`: the learner alone, on the log of a run that is over.
+"""`rewardstream train --from-run ID`: runs the learner alone, on the log of a run that has ended.
 
-Invariant: nothing of the old run is written; closings, versions and checkpoints have the new id, topics and folder.
+Invariant: nothing is written to the old run. Closings, versions and checkpoints have an id, topics and a folder of
+their own.
 """
 
 from collections import Counter
@@ -14,10 +15,11 @@ from infra.cli.options import Dedicated, print_dry_run, resolve
 from infra.cli.runs import find_run
 from infra.local.interrupts import interrupt_once
 from infra.services import Service
+from infra.settings.load import with_changes
 from infra.settings.tree import Settings
 
 _KIND = "again"
-"""Ends the new id."""
+"""Suffix of the new id."""
 
 
 def train_again(
@@ -29,7 +31,7 @@ def train_again(
     *,
     dry_run: bool,
 ) -> None:
-    """Raises CommandError where the run's log cannot be had, ReplayError where it has no such scores."""
+    """Raises CommandError if the run's log is not available, ReplayError if it does not have the scores."""
     place = find_run(run, root)
     resolved = resolve(
         str(place.folder / "settings.json"),
@@ -45,14 +47,14 @@ def train_again(
         return
     old_log = place.settings.model_copy(update={"broker": resolved.settings.broker})
     with open_log(place, old_log, root) as bootstrap:
-        settings, folder = _prepared(resolved.settings, bootstrap, root)
+        settings, folder = _make_run(resolved.settings, bootstrap, root)
         print(f"training again on run {place.run_id} with {scores or 'its own scores'}, in {folder}", flush=True)
         _train(settings)
         _print_end(settings, bootstrap, folder)
 
 
-def _prepared(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings, Path]:
-    """Its own id, folder and topics. Raises ReplayError before anything of it is made."""
+def _make_run(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings, Path]:
+    """Makes an id, a folder and topics. Raises ReplayError before it makes anything."""
     from infra.local import run_folder
     from streams.admin import create_topics, topic_specs
     from streams.topics import Topic, topic_name
@@ -61,7 +63,7 @@ def _prepared(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings,
     if settings.learner.replay.scores:
         scores_topic(settings, bootstrap)
     run_id, folder = run_folder.make_beside(root, _KIND)
-    settings = _updated(
+    settings = with_changes(
         settings,
         run={"id": run_id, "folder": str(root)},
         topics={"prefix": run_id},
@@ -75,7 +77,7 @@ def _prepared(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings,
 
 
 def _train(settings: Settings) -> None:
-    """In this process, to the end of the log; a first Ctrl-C ends it with a checkpoint."""
+    """Trains in this process, to the end of the log. The first Ctrl-C ends it with a checkpoint."""
     from infra.cli.serve import run, set_up_logging
 
     set_up_logging(Service.LEARNER)
@@ -90,7 +92,7 @@ def _print_end(settings: Settings, bootstrap: str, folder: Path) -> None:
     steps: list[dict[str, Any]] = (
         [msgspec.json.decode(line) for line in file.read_bytes().splitlines()] if file.is_file() else []
     )
-    groups = ", ".join(f"{count} {outcome}" for outcome, count in _outcomes(settings, bootstrap).most_common())
+    groups = ", ".join(f"{count} {outcome}" for outcome, count in _count_outcomes(settings, bootstrap).most_common())
     print(f"groups     {groups or 'none'}")
     if steps:
         first, last = steps[0]["reward"], steps[-1]["reward"]
@@ -99,8 +101,8 @@ def _print_end(settings: Settings, bootstrap: str, folder: Path) -> None:
     print(f"steps in   {file}")
 
 
-def _outcomes(settings: Settings, bootstrap: str) -> Counter[str]:
-    """Groups by how they ended."""
+def _count_outcomes(settings: Settings, bootstrap: str) -> Counter[str]:
+    """Number of groups by outcome."""
     from streams.clients import LogReader
     from streams.codec import decode_by_schema
     from streams.messages import GroupClosed
@@ -109,10 +111,3 @@ def _outcomes(settings: Settings, bootstrap: str) -> Counter[str]:
     with LogReader(settings.broker, bootstrap, [topic_name(settings.topics.prefix, Topic.GROUPS_CLOSED)]) as reader:
         found = [decode_by_schema(record.value, record.headers) for record in reader.read_to_end()]
     return Counter(str(message.outcome) for message in found if isinstance(message, GroupClosed))
-
-
-def _updated(settings: Settings, **sections: dict[str, Any]) -> Settings:
-    values = settings.model_dump()
-    for name, changes in sections.items():
-        values[name] |= changes
-    return Settings.model_validate(values)

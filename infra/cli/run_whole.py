@@ -1,6 +1,6 @@
-"""A whole run in this process: stack, prompts, services, audit, report.
+"""Executes a whole run in this process: stack, prompts, services, audit, report.
 
-Invariant: however it ends, nothing that it started is left running.
+Invariant: however the run ends, nothing that was started for it is left running.
 """
 
 import time
@@ -22,7 +22,7 @@ from trainer.audit.audit import audit_run, save
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """What came before the run."""
+    """The result of the preparation that came before the run."""
 
     seconds: float = 0.0
     base_scores: Mapping[str, float] = field(default_factory=dict)
@@ -30,13 +30,13 @@ class Preparation:
 
 
 def execute(settings: Settings, preparation: Preparation, started: float, *, screen: bool | None) -> None:
-    """From the prompts to the report; `started`: Unix seconds of the command's start. Raises CommandError where the
-    run fails, KeyboardInterrupt where it was stopped, and what starting a stack raises.
+    """Executes a run from the prompts to the report. `started`: start of the command, in Unix seconds. Raises
+    CommandError if the run fails, KeyboardInterrupt if it was stopped, and what starting a stack raises.
     """
     with Stack(settings) as stack:
         folder = stack.folder
         print(f"run {stack.run_id} in {folder}", flush=True)
-        facts = _facts(stack, preparation)
+        facts = _run_facts(stack, preparation)
         write_facts(folder, facts)
         record, facts = _run_to_end(stack, facts, started, screen=screen)
     summary = write_report(folder, record, replace(facts, wall_seconds=time.time() - started))
@@ -46,7 +46,7 @@ def execute(settings: Settings, preparation: Preparation, started: float, *, scr
 
 
 def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool | None) -> tuple[RunRecord, RunFacts]:
-    """The audit reads the log, so it comes while the broker is there."""
+    """Runs to the end and audits. The audit reads the log, so it has to come before the broker is stopped."""
     database = stack.settings.database
     engine = connect(database.url, database.connect_timeout_seconds)
     try:
@@ -61,7 +61,7 @@ def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool |
         engine.dispose()
 
 
-def _facts(stack: Stack, preparation: Preparation) -> RunFacts:
+def _run_facts(stack: Stack, preparation: Preparation) -> RunFacts:
     return RunFacts(
         wall_seconds=preparation.seconds,
         prepare_seconds=preparation.seconds,

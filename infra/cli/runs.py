@@ -1,4 +1,4 @@
-"""Runs on disk and their database, for the commands that look at one from outside."""
+"""Runs on disk and their database, for the commands that look at a run from outside."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 RunName = Annotated[str, typer.Option("--run", help="A run's id, or `latest`.")]
-RunsFolder = Annotated[Path, typer.Option("--run-folder", help="Where runs are kept.")]
+RunsFolder = Annotated[Path, typer.Option("--run-folder", help="Folder that holds the folders of all runs.")]
 RUNS = Path("runs")
 
 
@@ -32,27 +32,27 @@ class RunPlace:
 
 
 def find_run(name: str, root: Path) -> RunPlace:
-    """Raises CommandError where there is none, InvalidSettingsError where its settings do not load."""
+    """The run of this name. Raises CommandError if there is none, InvalidSettingsError if its settings do not load."""
     folder = (root / name).resolve()
     file = folder / "settings.json"
     if not file.is_file():
         found = sorted(path.parent.name for path in root.glob("*/settings.json"))
-        known = f"there are: {', '.join(found)}" if found else "there is none yet: start one with `rewardstream demo`"
+        known = f"it has {', '.join(found)}" if found else "it has none yet: start one with `rewardstream demo`"
         raise CommandError(f"no run {name!r} in {root.resolve()}; {known}", ExitCode.UNREACHABLE)
     return RunPlace(folder, load(str(file)).settings)
 
 
 @contextmanager
 def engine_of(run: RunPlace, root: Path) -> Iterator["Engine"]:
-    """The run's database."""
+    """Yields an engine of the run's database."""
     with open_engine(run.settings.database, root) as engine:
         yield engine
 
 
 @contextmanager
 def open_engine(database: DatabaseSettings, root: Path) -> Iterator["Engine"]:
-    """The server that the settings name; where they name none, or the embedded one of a run that has ended, the
-    embedded server of this folder of runs: the one that is up, else one that lasts as long as this.
+    """Yields an engine of the server that the settings name. If they name none, or the embedded one of a run that has
+    ended, it is the embedded server of this folder of runs: the running one, else one that is started for the block.
 
     Raises DatabaseUnavailableError, DatabaseUrlError, LocalStackError.
     """
@@ -60,22 +60,22 @@ def open_engine(database: DatabaseSettings, root: Path) -> Iterator["Engine"]:
     from infra.db.migrate import upgrade_engine
 
     if database.url and not _is_embedded(database.url):
-        with _disposed(connect(database.url, database.connect_timeout_seconds)) as engine:
+        with _disposing(connect(database.url, database.connect_timeout_seconds)) as engine:
             yield engine
         return
     try:
         engine = connect(database.url or _newest_url(root), database.connect_timeout_seconds)
     except DatabaseUnavailableError:
-        with _started(root) as url, _disposed(connect(url)) as engine:
+        with _start_server(root) as url, _disposing(connect(url)) as engine:
             upgrade_engine(engine)
             yield engine
         return
-    with _disposed(engine):
+    with _disposing(engine):
         yield engine
 
 
 @contextmanager
-def _started(root: Path) -> Iterator[str]:
+def _start_server(root: Path) -> Iterator[str]:
     from infra.local.postgres import open_database
 
     server = open_database(DatabaseSettings(), root / "postgres")
@@ -88,7 +88,7 @@ def _started(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _disposed(engine: "Engine") -> Iterator["Engine"]:
+def _disposing(engine: "Engine") -> Iterator["Engine"]:
     try:
         yield engine
     finally:
@@ -96,7 +96,7 @@ def _disposed(engine: "Engine") -> Iterator["Engine"]:
 
 
 def _newest_url(root: Path) -> str:
-    """Where the embedded server of the newest run listened. Raises DatabaseUnavailableError where that had none."""
+    """URL of the newest run's embedded server. Raises DatabaseUnavailableError if that run had none."""
     from infra.db.engine import DatabaseUnavailableError
 
     known = (root / "latest" / "settings.json").is_file()
@@ -107,7 +107,7 @@ def _newest_url(root: Path) -> str:
 
 
 def _is_embedded(url: str) -> bool:
-    """The embedded server listens on a Unix socket only."""
+    """Whether the URL is that of an embedded server, which listens on a Unix socket only."""
     from infra.db.engine import parse_url
 
     parsed = parse_url(url)

@@ -1,4 +1,4 @@
-"""`rewardstream score FILE`: verdicts on responses from a file, without a run."""
+"""`rewardstream score FILE`: verdicts on the responses in a file, without a run."""
 
 import json
 import sys
@@ -22,18 +22,18 @@ def score(
     *,
     file: Annotated[
         Path | None,
-        typer.Argument(help="JSONL of {scorer, reference, prompt, response, options}; - is standard input."),
+        typer.Argument(help="JSONL of {scorer, reference, prompt, response, options}; - reads standard input."),
     ] = None,
     list_scorers: Annotated[
-        bool, typer.Option("--list", help="Name every scorer with its policy and options, and score nothing.")
+        bool, typer.Option("--list", help="List every scorer with its policy and options; score nothing.")
     ] = False,
     as_json: AsJson = False,
     recipe: Recipe = None,
     assignments: Set = None,
 ) -> None:
-    """Score responses: one JSON verdict a line, in order. A line that cannot be read is a verdict that says why.
+    """Score responses: one JSON verdict per line, in order. A line that cannot be read gets a verdict that says why.
 
-    Needs no broker and no database. `rewardstream score --list` names what may be asked for.
+    It needs no broker and no database. `rewardstream score --list` names the scorers and their options.
 
     Exit code 0: every line was judged. 4: at least one verdict is infra_error (score null), and its `why` says what to
     correct. 2: wrong options or settings. 3: FILE cannot be read.

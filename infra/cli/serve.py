@@ -1,4 +1,4 @@
-"""`rewardstream serve NAME`: one process of the loop.
+"""`rewardstream serve NAME`: runs one process of the loop.
 
 Invariant: a service that was asked to stop exits with 0, and one that failed with the code of its error, so that its
 supervisor can tell a crash, after which a restart helps, from a misconfiguration.

@@ -42,7 +42,7 @@ def up(
     run_folder: RunFolder = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Start broker, Postgres and all services in the background; prompts of data.prompts are ingested first."""
+    """Start broker, Postgres and all services in the background; the prompts of data.prompts are ingested first."""
     resolved = resolve(
         recipe,
         assignments,
@@ -72,7 +72,7 @@ def down(*, runs: RunsFolder = RUNS) -> None:
 
 
 def status(*, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
-    """What runs. Exit code 0 where all is well, 1 where a part is not, 3 where nothing is up."""
+    """Show what is running. Exit code 0 if all parts are healthy, 1 if one is not, 3 if nothing is up."""
     from infra.local.detached import status as look
 
     found = look(runs)
@@ -86,7 +86,7 @@ def status(*, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
 
 
 def top(
-    *, runs: RunsFolder = RUNS, once: bool = typer.Option(False, "--once", help="One plain line, then end.")
+    *, runs: RunsFolder = RUNS, once: bool = typer.Option(False, "--once", help="Print one plain line and exit.")
 ) -> None:
     """Watch the run that is up, from another terminal."""
     from infra.local.state import read_state
@@ -111,18 +111,20 @@ def reload(
     ],
     runs: RunsFolder = RUNS,
 ) -> None:
-    """Exchange the scorers of a run that goes on: nothing is lost, and nothing is scored twice."""
+    """Replace the scorers of a run while it is going on: nothing is lost, and nothing is scored twice."""
     from infra.local.detached import reload as ask
 
     if not name.traits.reloads:
         able = ", ".join(service for service in Service if service.traits.reloads)
         raise CommandError(f"{name} has no scorer to load again: reload takes {able}", ExitCode.USAGE)
     pid = ask(runs, name)
-    print(f"{name} (process {pid}) loads its scorer anew; its log under {runs / 'latest' / 'logs'} says how it went")
+    print(f"{name} (process {pid}) loads its scorer again; its log in {runs / 'latest' / 'logs'} says how it went")
 
 
 def require_models(settings: Settings) -> None:
-    """Before anything starts: a model that is not there is one message, not six restarts. Raises ModelFilesError."""
+    """Call before anything starts, so that a missing model is one message and not six restarts. Raises
+    ModelFilesError.
+    """
     from workers.models.model_files import DEMO_MODEL, resolve_model
 
     paths = {"model.path": settings.model.path}
@@ -136,8 +138,8 @@ def require_models(settings: Settings) -> None:
 
 
 def with_own_prompts(settings: Settings) -> Settings:
-    """Ingests data.prompts and data.heldout for this run alone, which has its id then: without them it draws from all
-    that the database holds.
+    """Ingests data.prompts and data.heldout for this run alone, and returns the settings with the run's id. Without
+    prompts of its own, a run draws from everything in the database.
     """
     from infra.cli.prompts import ingest_splits
     from infra.db.migrate import upgrade_engine

@@ -1,4 +1,4 @@
-"""The table that a finished run ends with."""
+"""The table that is printed at the end of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,17 +20,17 @@ def print_summary(summary: Mapping[str, Any], folder: Path, console: Console | N
         interval = row["delta_ci95"]
         between = f"[{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else "-"
         style = "green" if interval and interval[0] > 0 else "red" if interval and interval[1] < 0 else ""
-        scores = (_score(row[name]) for name in ("base", "before", "after"))
+        scores = (_format_score(row[name]) for name in ("base", "before", "after"))
         delta = "-" if row["delta"] is None else f"{row['delta']:+.3f}"
         table.add_row(domain, *scores, Text(delta, style), Text(between, style))
     console.print(table)
-    for line in _lines(summary, folder):
+    for line in _summary_lines(summary, folder):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _lines(summary: Mapping[str, Any], folder: Path) -> list[str]:
+def _summary_lines(summary: Mapping[str, Any], folder: Path) -> list[str]:
     groups = ", ".join(f"{count} {outcome}" for outcome, count in summary["groups"].items())
-    staleness = ", ".join(f"{name} {_plain(value)}" for name, value in summary["staleness"].items())
+    staleness = ", ".join(f"{name} {_format_number(value)}" for name, value in summary["staleness"].items())
     phases = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in summary["phase_seconds"].items())
     return [
         f"groups     {groups}",
@@ -42,9 +42,9 @@ def _lines(summary: Mapping[str, Any], folder: Path) -> list[str]:
     ]
 
 
-def _plain(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
 
 
-def _score(value: float | None) -> str:
+def _format_score(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

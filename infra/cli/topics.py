@@ -1,4 +1,4 @@
-"""`rewardstream topics`: the run's topics on a broker."""
+"""`rewardstream topics`: a run's topics on a broker."""
 
 import json
 
@@ -13,7 +13,9 @@ app = typer.Typer(no_args_is_help=True, help="The topics on the broker.")
 
 @app.command()
 def create(*, recipe: Recipe = None, assignments: Set = None, bootstrap_servers: BootstrapServers = None) -> None:
-    """Create what is missing, with partitions and retention from the settings; a topic that differs is an error."""
+    """Create missing topics, with partitions and retention from the settings. If a topic exists and differs, that is an
+    error.
+    """
     from streams.admin import create_topics, topic_specs
 
     settings = _settings(recipe, assignments, bootstrap_servers)
@@ -31,7 +33,7 @@ def list_(
     bootstrap_servers: BootstrapServers = None,
     as_json: AsJson = False,
 ) -> None:
-    """The topics of the prefix in the settings, with their partitions."""
+    """List the topics that have the prefix of the settings, with their partitions."""
     from streams.admin import list_topics
 
     settings = _settings(recipe, assignments, bootstrap_servers)
@@ -47,8 +49,8 @@ def _settings(recipe: str | None, assignments: list[str] | None, bootstrap_serve
     settings = resolve(recipe, assignments, *connections(bootstrap_servers, None)).settings
     if not settings.broker.bootstrap_servers:
         raise CommandError(
-            "no broker named: give --bootstrap-servers HOST:PORT, or --settings-file runs/latest/settings.json for a "
-            "run that is up",
+            "no broker named: give --bootstrap-servers HOST:PORT, or --settings-file runs/latest/settings.json if a "
+            "run is up",
             ExitCode.USAGE,
         )
     return settings

@@ -1,7 +1,7 @@
-"""`serve learner` as several processes: this one becomes torchrun, which starts the same command so many times.
+"""`serve learner` as several processes: this process becomes torchrun, which starts the same command N times.
 
-Invariant: a process that torchrun started is never spread again, so that torchrun by hand, on one host or on many, has
-the number of processes that it was given.
+Invariant: a process that torchrun started never starts torchrun again. If you call torchrun yourself, on one host or on
+many, the number of processes is the one that you gave.
 """
 
 import os
@@ -9,21 +9,21 @@ import sys
 from collections.abc import Sequence
 
 _STARTED_BY_TORCHRUN = "RANK"
-"""In the environment of each process that torchrun starts: its number, from 0."""
+"""Environment variable that torchrun sets in each process that it starts: the process's rank, from 0."""
 
 
 def spread(processes: int) -> None:
-    """Does not return where processes are to be started: the learner's process id becomes torchrun's."""
+    """Becomes torchrun if `processes` is more than 1, and does not return then; the process id stays the same."""
     if processes > 1 and _STARTED_BY_TORCHRUN not in os.environ:
         os.execv(sys.executable, torchrun(processes, sys.argv[1:]))  # noqa: S606 (its own command again)
 
 
 def torchrun(processes: int, arguments: Sequence[str]) -> list[str]:
-    """The command line. torchrun ends all processes when one ends in an error; who started it starts all again."""
+    """Command line of torchrun. It ends all processes if one ends in an error; the supervisor then starts all again."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return [*launcher, "-m", "infra.cli.main", *arguments]
 
 
 def leads() -> bool:
-    """Whether this process speaks for the learner: it is its only one, or the first."""
+    """Whether this is the learner's only process, or its first."""
     return os.environ.get(_STARTED_BY_TORCHRUN, "0") == "0"

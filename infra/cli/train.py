@@ -1,4 +1,4 @@
-"""`rewardstream train` and `sft`: one's own model on one's own data."""
+"""`rewardstream train` and `sft`: train your own model on your own data."""
 
 import json
 from collections.abc import Mapping
@@ -32,11 +32,13 @@ Prompts = Annotated[Path | None, typer.Option(help="Prompts to train on: JSONL o
 Heldout = Annotated[Path | None, typer.Option(help="Prompts to measure on, which share nothing with training.")]
 Model = Annotated[str | None, typer.Option(help="Folder of the policy, as transformers loads it.")]
 FromRun = Annotated[
-    str | None, typer.Option(metavar="ID", help="Train on the log of this run again; an id, or `latest`.")
+    str | None, typer.Option(metavar="ID", help="Train again on the log of this run; an id, or `latest`.")
 ]
 Scores = Annotated[
     str | None,
-    typer.Option(metavar="NAME@VERSION", help="With --from-run: on these scores of `rescore`, not on the run's own."),
+    typer.Option(
+        metavar="NAME@VERSION", help="With --from-run: train on these scores of `rescore` instead of the run's own."
+    ),
 ]
 
 
@@ -57,14 +59,14 @@ def train(
     scores: Scores = None,
     dry_run: DryRun = False,
 ) -> None:
-    """A whole run on one's own prompts and model: ingest, train, measure, audit, report.
+    """Execute a whole run on your own prompts and model: ingest, train, measure, audit, report.
 
-    With --from-run the learner alone trains on the log of a run that is over, from its model and settings as they were
-    (--set and --model change them), and ends with that log.
+    With --from-run, the learner alone trains on the log of a run that has ended, with that run's model and settings
+    (--set and --model change them), until the end of the log.
     """
     if from_run is not None or scores is not None:
         fresh = {"--recipe": recipe, "--prompts": prompts, "--heldout": heldout, "--minutes": minutes}
-        _refuse(fresh | {"--database-url": database_url}, from_run)
+        _refuse_options(fresh | {"--database-url": database_url}, from_run)
         from infra.cli.retrain import train_again
 
         train_again(
@@ -87,7 +89,7 @@ def train(
         return
     settings = resolved.settings
     if settings.data.prompts is None:
-        raise CommandError("nothing to train on: give --prompts FILE, or data.prompts in a recipe", ExitCode.USAGE)
+        raise CommandError("no prompts to train on: give --prompts FILE, or data.prompts in a recipe", ExitCode.USAGE)
     started = psutil.Process().create_time()
     from infra.cli.run_whole import Preparation, execute
     from infra.cli.stack import require_models
@@ -97,10 +99,10 @@ def train(
         execute(settings, Preparation(), started, screen=False if no_screen else None)
 
 
-def _refuse(options: Mapping[str, Any], from_run: str | None) -> None:
-    """Raises CommandError."""
+def _refuse_options(options: Mapping[str, Any], from_run: str | None) -> None:
+    """Raises CommandError if an option is given that does not go with --from-run, or --from-run is missing."""
     if from_run is None:
-        raise CommandError("--scores says which scores of --from-run ID are trained on: name the run", ExitCode.USAGE)
+        raise CommandError("--scores chooses among the scores of --from-run ID: name the run too", ExitCode.USAGE)
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise CommandError(
@@ -115,14 +117,14 @@ def sft(
     examples: Annotated[Path, typer.Argument(help="JSONL of {prompt or messages, response}.")],
     out: Annotated[Path, typer.Argument(help="Folder for the tuned model.")],
     model: Model = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 24,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the cosine.")] = 6e-5,
-    batch: Annotated[int, typer.Option(min=1, help="Examples in a step.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")] = 24,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the cosine schedule.")] = 6e-5,
+    batch: Annotated[int, typer.Option(min=1, help="Examples per step.")] = 16,
     seed: Seed = None,
     recipe: Recipe = None,
     assignments: Set = None,
 ) -> None:
-    """Fine-tune a model on prompts with responses: the warm start that gives PPO a signal to follow."""
+    """Fine-tune a model on prompts with responses: a warm start that gives PPO a signal to follow."""
     settings = resolve(recipe, assignments, *run_options(seed=seed, model=model)).settings
     from trainer.supervised.fit import FitSettings
     from trainer.supervised.sft import SftSettings, read_examples, run_sft

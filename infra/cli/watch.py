@@ -1,4 +1,4 @@
-"""Watching a stack that this process owns, until its run ends."""
+"""Watches a stack that this process owns, until its run ends."""
 
 import time
 
@@ -13,13 +13,13 @@ from infra.screen.monitor import TICK_SECONDS, Monitor, Watched
 
 
 def broker_text(stack: Stack) -> str:
-    """The broker's kind, and what its death would mean."""
+    """The broker's kind and address, and what its death would mean."""
     where = f"{stack.broker.kind} at {stack.broker.bootstrap}"
-    return where if stack.broker.durable else f"{where} (keeps all in memory: its death ends the run)"
+    return where if stack.broker.durable else f"{where} (keeps its log in memory: its death ends the run)"
 
 
 def watch(stack: Stack, started: float, *, screen: bool | None) -> RunEnd:
-    """Start the services and show the run until it ends. `screen`: None decides by the terminal."""
+    """Starts the services and shows the run until it ends. `screen` None: shown if there is a terminal."""
     supervisor = stack.start_services()
     run = Watched(stack.run_id, stack.settings.topics.prefix, broker_text(stack), started)
     database = stack.settings.database
@@ -48,6 +48,6 @@ def _until_end(stack: Stack, supervisor: Supervisor, monitor: Monitor) -> RunEnd
 
 
 def require_finished(end: RunEnd) -> None:
-    """Raises CommandError, with the exit code of how the run ended."""
+    """Raises CommandError if the run did not finish, with the exit code of its end."""
     if end.exit_code:
         raise CommandError(end.message, ExitCode(end.exit_code))

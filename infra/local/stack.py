@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -22,6 +22,7 @@ from infra.local.interrupts import held
 from infra.local.postgres import Database, EmbeddedPostgres, open_database
 from infra.local.service_commands import CommandTable, service_specs
 from infra.local.supervisor import Foundation, RunEnd, Supervisor
+from infra.settings.load import with_changes
 from infra.settings.tree import BrokerKind, Settings
 from streams.admin import create_topics, topic_specs
 
@@ -44,7 +45,7 @@ class Stack:
         root = settings.run.folder
         self.broker = open_broker(settings.broker, root / "kafka", self.logs / "broker.log")
         self.database = open_database(settings.database, root / "postgres", self.logs / "postgres.log")
-        self.settings = _with_changes(
+        self.settings = with_changes(
             settings, run={"id": run_id}, topics={"prefix": run_id}, broker={"kind": self.broker.kind}
         )
         self.supervisor: Supervisor | None = None
@@ -79,7 +80,7 @@ class Stack:
         """
         self.broker.start()
         url = self.database.start()
-        self.settings = _with_changes(
+        self.settings = with_changes(
             self.settings,
             broker={"bootstrap_servers": self.broker.bootstrap},
             database={"url": url},
@@ -152,10 +153,3 @@ class Stack:
 
 def _is_alive(part: Broker | Database) -> bool:
     return part.alive
-
-
-def _with_changes(settings: Settings, **sections: dict[str, Any]) -> Settings:
-    values = settings.model_dump()
-    for name, changes in sections.items():
-        values[name] |= changes
-    return Settings.model_validate(values)

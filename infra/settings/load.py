@@ -93,6 +93,14 @@ def described_text(resolved: Resolved) -> str:
     return "\n".join(f"{assignment:<{width}}  # {source}" for assignment, source in rows)
 
 
+def with_changes(settings: Settings, **sections: dict[str, Any]) -> Settings:
+    """The tree with changed options, by section: `with_changes(settings, run={"id": "r1"})`; checked again."""
+    values = settings.model_dump()
+    for name, changes in sections.items():
+        values[name] |= changes
+    return Settings.model_validate(values)
+
+
 def without_secrets(settings: Settings) -> dict[str, Any]:
     """As JSON, without what may hold a password."""
     return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})

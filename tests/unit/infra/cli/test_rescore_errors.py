@@ -25,7 +25,7 @@ def runs(tmp_path: Path) -> Path:
 def test_the_log_of_an_embedded_broker_is_gone_with_its_stack(rewardstream, runs: Path, command: tuple[str, ...]):
     code, _, error = rewardstream(*command, "--run-folder", str(runs))
     assert code == ExitCode.UNREACHABLE
-    assert "the log of run r1 is not there: it was in the embedded broker" in error
+    assert "the log of run r1 is gone: the embedded broker kept it in memory" in error
     assert "while the stack is up" in error
     assert "KAFKA_HOME" in error
     assert [path.name for path in runs.iterdir()] == ["r1"]
