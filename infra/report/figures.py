@@ -27,6 +27,12 @@ _OUTCOME_COLOURS = {
 }
 _CURVE_POINTS = 3
 """With fewer points the curve would only repeat the picture of before and after."""
+_COLOUR_OF_PART = {"policy": 0, "value": 1, "positive_nll": 2}
+"""The same colour for a model in each of the learner's plots."""
+_ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "frameon": False}
+"""A legend above the axes, to the right of a short title."""
+_BELOW: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": False}
+"""A legend below the figure, for any number of domains."""
 _BEFORE, _AFTER = "#9aa5b1", "#2f6fde"
 
 Groups = Sequence[GroupRow]
@@ -63,7 +69,7 @@ def heldout(results: Mapping[str, Any]) -> bytes | None:
     scores.set_yticks(list(places), [name for name, _ in rows])
     scores.set_xlim(-0.02, 1.02)
     scores.set_title("mean held-out score", loc="left")
-    scores.legend(loc="lower right", frameon=False, ncols=3, bbox_to_anchor=(1, 1))
+    scores.legend(ncols=3, **_ABOVE)
     deltas.axvline(0, color=INK, linewidth=1)
     deltas.set_title("after - before, 95 % interval", loc="left")
     return png(figure, scores, deltas)
@@ -84,7 +90,7 @@ def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
     axes.set_ylim(0, 1)
     _label_versions(axes)
     axes.set_title("mean held-out score", loc="left")
-    axes.legend(frameon=False, ncols=5, loc="upper left")
+    figure.legend(**_BELOW)
     return png(figure, axes)
 
 
@@ -106,7 +112,7 @@ def reward(groups: Groups) -> bytes | None:
     axes.set_ylim(0, 1)
     _label_versions(axes)
     axes.set_title(f"training reward (lines: mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
-    axes.legend(frameon=False, ncols=4, loc="upper left")
+    figure.legend(**_BELOW)
     return png(figure, axes)
 
 
@@ -142,7 +148,7 @@ def throughput(history: History) -> bytes | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds since the start")
     axes.set_title("tokens per second", loc="left")
-    axes.legend(frameon=False, ncols=2, loc="upper left")
+    figure.legend(**_BELOW)
     return png(figure, axes)
 
 
@@ -165,7 +171,7 @@ def outcomes(groups: Groups) -> bytes | None:
         if any(outcome in by_outcome for by_outcome in counts.values()):
             bars.barh([0], [0], color=colour, label=outcome)
     bars.set_title("groups by outcome", loc="left")
-    bars.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), fontsize=8)
+    bars.legend(ncols=3, fontsize=8, **_ABOVE)
     ages = [group.staleness for group in groups if group.outcome == "trained" and group.staleness is not None]
     if ages:
         staleness.bar(range(max(ages) + 1), [ages.count(age) for age in range(max(ages) + 1)], color=colour_of(0))
@@ -180,10 +186,10 @@ def _label_versions(axes: Axes) -> None:
 
 
 def _plot_series(axes: Axes, title: str, series: Mapping[str, Mapping[int, float]]) -> None:
-    for index, (label, values) in enumerate(sorted(series.items())):
+    for label, values in sorted(series.items()):
         points = [(version, value) for version, value in sorted(values.items()) if value is not None]
         if any(value for _, value in points):  # a loss or model that is off stays at 0
-            axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label or None)
+            axes.plot(*zip(*points, strict=True), color=colour_of(_COLOUR_OF_PART.get(label, 0)), label=label or None)
     axes.set_title(title, loc="left", fontsize=9)
     if any(series):
         axes.legend(frameon=False, fontsize=8)

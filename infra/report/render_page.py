@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -28,6 +29,7 @@ _MOST_WHYS = 12
 _SUSPICIOUS = "suspicious"
 _DETAILS = re.compile(r"[,;] |: none | \d")
 """Start of the prompt's own numbers within a reason of the selection."""
+_OF_ARTIFACTS = frozenset({"seconds", "cpu_seconds", "made"})
 _DASH = "\N{EN DASH}"
 
 Rows = list[tuple[Any, ...]]
@@ -65,9 +67,10 @@ def render(
         diversity=_diversity([response for response in record.responses if response.label in (BEFORE, AFTER)]),
         selection=_selection(record.selections, record.prompts),
         calibration=_calibration(summary["calibration"]),
-        preparation=flat(summary["prepare"]),
+        artifacts=_artifacts(summary["prepare"]),
+        preparation=flat({name: value for name, value in summary["prepare"].items() if name not in _OF_ARTIFACTS}),
         machinery=_machinery(summary),
-        audit=flat(summary["audit"]),
+        audit=_audit(summary["audit"]),
         audit_verdict=_audit_verdict(summary["audit"]),
         files=[(name, Marked(path, "code")) for name, path in files.items()],
     )
@@ -77,9 +80,11 @@ def number(value: Any) -> Any:
     """At most three digits after the point, thousands separated; a missing value is a dash. Text stays."""
     if value is None:
         return _DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):
         return f"{value:,}"
     return value
 
@@ -121,9 +126,14 @@ def _cards(summary: Mapping[str, Any]) -> Rows:
 
 def _heldout(results: Mapping[str, Any]) -> Rows:
     return [
-        (name, row["prompts"], row["base"], row["before"], row["after"], _delta(row))
+        (name, row["prompts"], *(_score(row[which]) for which in ("base", BEFORE, AFTER)), _delta(row))
         for name, row in [("overall", results["overall"]), *results["by_domain"].items()]
     ]
+
+
+def _score(value: float | None) -> Marked | None:
+    """Three digits after the point, so that the scores of a column line up."""
+    return None if value is None else Marked(f"{value:.3f}", "plain")
 
 
 def _delta(row: Mapping[str, Any]) -> Marked | None:
@@ -178,8 +188,8 @@ def _diversity(responses: Sequence[Response]) -> dict[str, Any] | None:
         enough = sum(len(text.split()) >= OPENING_WORDS for text in texts[AFTER]) >= _OPENING_TEXTS
         alarm = enough and after > max(_OPENING_ALARM, _OPENING_GROWTH * before)
         alarms += [domain] if alarm else []
-        shown = Marked(f"{after:.2f}", "bad") if alarm else after
-        rows.append((domain, before, shown, distinct_2(texts[BEFORE]), distinct_2(texts[AFTER])))
+        shown = Marked(f"{after:.3f}", "bad") if alarm else _score(after)
+        rows.append((domain, _score(before), shown, *(_score(distinct_2(texts[label])) for label in (BEFORE, AFTER))))
     verdict = f"Alarm in {', '.join(alarms)}: answers collapse onto a template." if alarms else "No alarm."
     return {"verdict": verdict, "alarm_above": f"{_OPENING_ALARM:.0%}", "rows": rows} if rows else None
 
@@ -194,7 +204,8 @@ def _selection(selections: Sequence[SelectionRow], prompts: Mapping[str, str]) -
     for domain, origin in sorted({(row.domain, row.origin) for row in rows}):
         members = [row for row in rows if (row.domain, row.origin) == (domain, origin)]
         kept = [row for row in members if row.selected]
-        kinds.append((domain, origin, len(members), len(kept), _mean_normalised(kept), _mean_normalised(members)))
+        means = (_score(_mean_normalised(some)) for some in (kept, members))
+        kinds.append((domain, origin, len(members), len(kept), *means))
     suspicious = [
         (prompts.get(row.prompt_id, row.prompt_id), row.domain, row.why) for row in rows if _SUSPICIOUS in row.why
     ]
@@ -218,8 +229,18 @@ def _mean_normalised(rows: Sequence[SelectionRow]) -> float | None:
 
 def _calibration(rows: Sequence[Mapping[str, Any]]) -> Rows:
     """Empty if no rollout was scored by both routes."""
-    routes, rates = ("domain", "verifier", "judge", "pairs"), ("agreement", "over_scoring", "under_scoring")
-    return [tuple(row[name] for name in (*routes, *rates, "mean_difference")) for row in rows]
+    routes = ("domain", "verifier", "judge", "pairs")
+    rates = ("agreement", "over_scoring", "under_scoring", "mean_difference")
+    return [(*(row[name] for name in routes), *(_score(row[name]) for name in rates)) for row in rows]
+
+
+def _artifacts(report: Mapping[str, Any]) -> Rows:
+    """Name, seconds, CPU seconds, and whether this run made the artifact or found it in the cache."""
+    cpu_seconds, made = report.get("cpu_seconds", {}), report.get("made", ())
+    return [
+        (name, round(seconds, 1), round(cpu_seconds.get(name, 0.0), 1), "made" if name in made else "cached")
+        for name, seconds in report.get("seconds", {}).items()
+    ]
 
 
 def _machinery(summary: Mapping[str, Any]) -> Rows:
@@ -230,6 +251,15 @@ def _machinery(summary: Mapping[str, Any]) -> Rows:
         ("staleness p50, p99, max", ", ".join(str(number(value)) for value in summary["staleness"].values())),
         ("restarts", summary["restarts"]),
     ]
+
+
+def _audit(result: Mapping[str, Any]) -> Rows:
+    if not result:
+        return []
+    shown = {name: value for name, value in result.items() if name not in {"run_id", "audited_at"}}
+    at = result.get("audited_at")
+    when = [("audited at", f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC")] if at else []
+    return [*flat(shown), *when]
 
 
 def _audit_verdict(result: Mapping[str, Any]) -> str:

@@ -122,7 +122,7 @@ def test_a_run_that_was_cut_short_has_a_page(record: RunRecord, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "\N{EN DASH}"), (0.5, "0.5"), (1234, "1,234"), (0.12345, "0.123"), ("a", "a"), (True, True)],
+    [(None, "\N{EN DASH}"), (0.5, "0.5"), (1234, "1,234"), (0.12345, "0.123"), ("a", "a"), (True, "yes")],
 )
 def test_numbers(value: object, shown: str) -> None:
     assert number(value) == shown
