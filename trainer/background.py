@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 
-class Line:
+class SerialExecutor:
     """For one owner, who calls from one thread. A job's own error is what `put`, `check` and `finish` raise."""
 
     def __init__(self, name: str) -> None:
@@ -19,7 +19,7 @@ class Line:
         self._worked = 0.0
         self._waited = 0.0
 
-    def put(self, job: Callable[[], object]) -> None:
+    def submit(self, job: Callable[[], object]) -> None:
         """Returns at once."""
         self.check()
         self._last = self._pool.submit(self._do, job)
@@ -28,7 +28,7 @@ class Line:
         if self._error is not None:
             raise self._error
 
-    def finish(self) -> None:
+    def drain(self) -> None:
         """Returns when all that was put is done."""
         clock = time.monotonic()
         if self._last is not None:
@@ -40,9 +40,9 @@ class Line:
         """All that was put is done, as far as no error came between; raises nothing."""
         self._pool.shutdown()
 
-    def take_seconds(self) -> dict[str, float]:
+    def pop_timings(self) -> dict[str, float]:
         """Since the last call: `beside`, of the jobs that are done, and `wait`, of the owner in `finish`."""
-        seconds = {"beside": self._worked, "wait": self._waited}
+        seconds = {"background": self._worked, "wait": self._waited}
         self._worked = self._waited = 0.0
         return seconds
 

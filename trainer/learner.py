@@ -4,8 +4,8 @@ Invariants:
 - It is the only writer of `groups.closed` and `policy.versions`; each group it reads of ends in one outcome.
 - Order of a step: weights on disk, announcement acknowledged, groups closed, checkpoint. A crash between any two
   is redone from the last checkpoint, under a new lineage that overrides what came after it.
-- All that leaves the learner goes through one `Line`, which keeps that order while the next step begins. No weight
-  changes before the line is empty: a checkpoint may read the models themselves, and versions never pile up.
+- All that leaves the learner goes through one `SerialExecutor`, which keeps that order while the next step begins. No
+  weight changes before the executor is empty: a checkpoint may read the models themselves, and versions never pile up.
 - It reads by its own offsets, which lie in its checkpoint; the broker keeps none for it.
 """
 
@@ -18,17 +18,17 @@ from functools import partial
 
 from infra.files.folders import remove_unfinished
 from infra.metrics import metrics
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome
 from streams.topics import Topic
-from trainer.background import Line
-from trainer.groups.batching import Intake, TakenGroup, drain, endings_of_step, resume_offsets
-from trainer.groups.groups import Ending, OpenGroup
+from trainer.background import SerialExecutor
+from trainer.groups.batching import BatchAssembler, ReadyGroup, endings_of_step, read_available, resume_offsets
+from trainer.groups.groups import GroupEnding, OpenGroup
 from trainer.groups.replay import open_source
-from trainer.leader.commands import Collect, Forget, Snapshot, Start, Train
-from trainer.leader.coordinator import Alone, Crew
-from trainer.log_writer import Message, Outgoing, reason_label
+from trainer.leader.commands import DropGroups, GatherCheckpoint, GatherWeights, LoadCheckpoint, Train
+from trainer.leader.coordinator import Coordinator, SingleProcess
+from trainer.log_writer import LearnerMessage, LogWriter, reason_label
 from trainer.runlog import skipped_updates
 from trainer.runlog.loggers import open_loggers
 from trainer.runlog.names import scalars_of_step
@@ -39,8 +39,7 @@ from trainer.step.shaping import shaping_of
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
 from trainer.weights.checkpoint import History
-from trainer.weights.publish import Snapshot as Weights
-from trainer.weights.publish import newest_announcement, publisher_of
+from trainer.weights.publish import PublishedWeights, newest_announcement, publisher_of
 from workers.models.model_files import resolve_model
 
 log = logging.getLogger(__name__)
@@ -61,32 +60,34 @@ class Position:
 class Learner:
     """One learner process. KeyboardInterrupt asks `run` to stop."""
 
-    def __init__(self, settings: Settings, bootstrap: str, crew: Crew | None = None) -> None:
-        """`crew`: whom it leads, where the models are spread over several processes."""
+    def __init__(self, settings: Settings, bootstrap: str, coordinator: Coordinator | None = None) -> None:
+        """`coordinator`: whom it leads, where the models are spread over several processes."""
         self._settings = settings
-        self._crew: Crew = crew or Alone()
+        self._coordinator: Coordinator = coordinator or SingleProcess()
         self._folder = settings.run.folder / settings.run.id
-        self._out = Outgoing(settings, bootstrap)
-        self._line = Line("publish")
+        self._log = LogWriter(settings, bootstrap)
+        self._background = SerialExecutor("publish")
         for kind in ("checkpoints", "versions"):
             remove_unfinished(self._folder / kind)
         template = resolve_model(settings.model.path, settings.run.prepared)
         saved = checkpoint.latest(self._folder / "checkpoints")
         self._source = open_source(settings, bootstrap)
-        topics = (self._source.prompts, self._source.scored)
-        self._crew.tell(Start(saved, self._source.run_id, topics))
+        topics = (self._source.prompts_topic, self._source.scored_topic)
+        self._coordinator.broadcast(LoadCheckpoint(saved, self._source.run_id, topics))
         ppo, history = restored_ppo(settings, saved, template)
-        self._ppo = self._crew.sharded(ppo)
-        self._ppo.before_update = self._line.finish
+        self._ppo = self._coordinator.shard(ppo)
+        self._ppo.before_update = self._background.drain
         before = newest_announcement(settings, bootstrap)
         lineage = before.lineage + 1 if before else history.lineage
         self._at = Position(lineage, history.version, history.ordinal)
         self._restored = (history.lineage, history.version)
         self._publisher = publisher_of(settings, template)
         self._loggers = open_loggers(settings, "learner", first_version=history.version + 1)
-        limits = Limits.of(settings.selector.admission)
-        self._intake = Intake(self._source, settings.learner, limits, history.closed, self._crew.verdicts)
-        self._reader = self._crew.open_reader(settings, bootstrap, topics, history.offsets)
+        limits = AdmissionLimits.of(settings.selector.admission)
+        self._assembler = BatchAssembler(
+            self._source, settings.learner, limits, history.closed, self._coordinator.verdicts
+        )
+        self._reader = self._coordinator.open_reader(settings, bootstrap, topics, history.offsets)
         self._at_end = False
         self._ended = False
         self._checkpointed = history.version
@@ -110,9 +111,9 @@ class Learner:
             self._save_last_checkpoint()
             raise
         finally:
-            self._line.close()
+            self._background.close()
             self._reader.close()
-            self._out.close()
+            self._log.close()
             self._loggers.close()
 
     def _start_lineage(self) -> None:
@@ -128,61 +129,63 @@ class Learner:
         self._announce()
 
     def _read(self) -> None:
-        if self._source.ends:
+        if self._source.is_replay:
             self._fill()  # before more is read: a log that is there already would fill the memory
             if self._batch_is_due():
                 return
-        broken, count = drain(self._reader, self._intake, _POLL_SECONDS)
+        broken, count = read_available(self._reader, self._assembler, _POLL_SECONDS)
         if broken:
-            self._line.put(partial(self._out.set_aside, broken))
-        self._line.check()
+            self._background.submit(partial(self._log.write_dead_letters, broken))
+        self._background.check()
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
-        at_end = self._at_end = self._source.ends and not count and not any(self._reader.lag().values())
+        at_end = self._at_end = self._source.is_replay and not count and not any(self._reader.lag().values())
         if at_end:
             now = math.inf  # what is incomplete at the end stays so
-            self._intake.skip_unheard()
-        caught_up = at_end or (self._intake.overdue(now) and not any(self._reader.lag().values()))
-        self._end(list(self._intake.endings(self._at.version, now, caught_up=caught_up)))
+            self._assembler.close_missing()
+        caught_up = at_end or (self._assembler.overdue(now) and not any(self._reader.lag().values()))
+        self._end(list(self._assembler.endings(self._at.version, now, caught_up=caught_up)))
         self._fill()
-        self._ended = at_end and not self._intake.book.open
+        self._ended = at_end and not self._assembler.book.open
 
     def _fill(self) -> None:
-        room = self._settings.selector.admission.groups_per_step - len(self._intake.taken)
-        self._end(list(self._intake.take(room)))
+        room = self._settings.selector.admission.groups_per_step - len(self._assembler.taken)
+        self._end(list(self._assembler.take(room)))
 
-    def _end(self, ended: Sequence[tuple[OpenGroup, Ending]]) -> None:
+    def _end(self, ended: Sequence[tuple[OpenGroup, GroupEnding]]) -> None:
         self._close([(group, ending.outcome, ending.reason, None) for group, ending in ended])
 
     def _batch_is_due(self) -> bool:
         """Enough groups, or nothing in flight that could complete the batch."""
-        taken = len(self._intake.taken)
+        taken = len(self._assembler.taken)
         if taken >= self._settings.selector.admission.groups_per_step:
             return True
-        if self._source.ends:  # no clock may decide what is trained on together
-            return taken > 0 and self._at_end and not self._intake.waiting
+        if self._source.is_replay:  # no clock may decide what is trained on together
+            return taken > 0 and self._at_end and not self._assembler.waiting
         idle = time.monotonic() - self._progress_at
-        return taken > 0 and not self._intake.waiting and idle > self._settings.learner.batch_wait_seconds
+        return taken > 0 and not self._assembler.waiting and idle > self._settings.learner.batch_wait_seconds
 
     def _step(self) -> None:
         started = time.monotonic()
-        taken = self._intake.taken
+        taken = self._assembler.taken
         staleness = [member.group.staleness(self._at.version) for member in taken]
         # A token of another run's log was made by another policy, whatever its version's number.
-        held = set() if self._source.ends else {(self._at.lineage, self._at.version), self._restored}
-        batch = pack_batch([member.trajectories for member in taken], self._settings.learner.packed_row_tokens, held)
+        known_weights = set() if self._source.is_replay else {(self._at.lineage, self._at.version), self._restored}
+        batch = pack_batch(
+            [member.trajectories for member in taken], self._settings.learner.packed_row_tokens, known_weights
+        )
         self._safe = None
-        self._crew.tell(Train(batch, self._at.version, self._settings.run.seed))
+        self._coordinator.broadcast(Train(batch, self._at.version, self._settings.run.seed))
         report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
         self._keep_skipped(batch, taken, report)
         self._at.version += 1
         trained = time.monotonic()
-        report.seconds |= self._line.take_seconds()
+        report.seconds |= self._background.pop_timings()
         self._announce()
         report.seconds["publish"] = time.monotonic() - trained
         self._close(endings_of_step(taken, staleness, report))
-        self._intake.taken = []
+        self._assembler.taken = []
         self._safe = self._history()
         if self._at.version % self._settings.learner.checkpoint_every == 0:
             clock = time.monotonic()
@@ -208,7 +211,7 @@ class Learner:
             report.policy_loss,
         )
 
-    def _keep_skipped(self, batch: TrainingBatch, taken: Sequence[TakenGroup], report: StepReport) -> None:
+    def _keep_skipped(self, batch: TrainingBatch, taken: Sequence[ReadyGroup], report: StepReport) -> None:
         """Before the step is announced: a run that ends here goes on from its last checkpoint. Raises DivergedError."""
         learner, seed = self._settings.learner, self._settings.run.seed
         names = [member.group.group_id for member in taken]
@@ -216,16 +219,16 @@ class Learner:
         skipped_updates.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
 
     def _announce(self) -> None:
-        self._crew.tell(Snapshot())
-        weights = self._publisher.snapshot(self._ppo.policy)
-        self._line.put(partial(self._publish, weights, self._at.lineage, self._at.version))
+        self._coordinator.broadcast(GatherWeights())
+        weights = self._publisher.gather_weights(self._ppo.policy)
+        self._background.submit(partial(self._publish, weights, self._at.lineage, self._at.version))
 
-    def _publish(self, weights: Weights, lineage: int, version: int) -> None:
-        self._out.send(Topic.POLICY_VERSIONS, [self._publisher.write(weights, lineage, version)])
+    def _publish(self, weights: PublishedWeights, lineage: int, version: int) -> None:
+        self._log.send(Topic.POLICY_VERSIONS, [self._publisher.write(weights, lineage, version)])
         metrics.policy_version.set(version)
 
-    def _send(self, topic: Topic, messages: Sequence[Message]) -> None:
-        self._line.put(partial(self._out.send, topic, messages))
+    def _send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
+        self._background.submit(partial(self._log.send, topic, messages))
 
     def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
         if not ended:
@@ -235,8 +238,8 @@ class Learner:
             metrics.groups_closed_total.labels(message.outcome, reason_label(message)).inc()
         self._send(Topic.GROUPS_CLOSED, messages)
         for group, *_ in ended:
-            self._intake.close(group)
-        self._crew.tell(Forget(tuple(group.seq for group, *_ in ended)))
+            self._assembler.close(group)
+        self._coordinator.broadcast(DropGroups(tuple(group.seq for group, *_ in ended)))
         self._progress_at = time.monotonic()
 
     def _closing(self, group: OpenGroup, outcome: Outcome, reason: str, staleness: int | None) -> GroupClosed:
@@ -262,8 +265,8 @@ class Learner:
             lineage=self._at.lineage,
             version=self._at.version,
             ordinal=self._at.ordinal,
-            offsets=resume_offsets(self._reader, self._intake),
-            closed=self._intake.book.closed.copy(),
+            offsets=resume_offsets(self._reader, self._assembler),
+            closed=self._assembler.book.closed.copy(),
         )
 
     def _save_last_checkpoint(self) -> None:
@@ -272,12 +275,12 @@ class Learner:
         """
         if self._safe is not None and self._safe.version > self._checkpointed:
             self._save_checkpoint(self._safe)
-        self._line.finish()
+        self._background.drain()
 
     def _save_checkpoint(self, history: History) -> None:
         folder, template = self._folder / "checkpoints", self._publisher.template
-        self._crew.tell(Collect())
+        self._coordinator.broadcast(GatherCheckpoint())
         collected = checkpoint.collect(self._ppo)
         keep = self._settings.learner.keep_checkpoints
-        self._line.put(partial(checkpoint.write, folder, collected, history, template, keep))
+        self._background.submit(partial(checkpoint.write, folder, collected, history, template, keep))
         self._checkpointed = history.version

@@ -1,6 +1,6 @@
 """What the learner writes to the log, and when it counts as written.
 
-Invariant: what `send` and `set_aside` were given is acknowledged by the broker when they return.
+Invariant: what `send` and `write_dead_letters` were given is acknowledged by the broker when they return.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.records import Record
 from streams.topics import Topic, topic_name
 
-Message = GroupClosed | LineageStarted | PolicyVersion
+LearnerMessage = GroupClosed | LineageStarted | PolicyVersion
 
 
-class Outgoing:
+class LogWriter:
     """The learner's producer. Raises BrokerUnavailableError."""
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
@@ -25,12 +25,12 @@ class Outgoing:
         self._topics = {topic: topic_name(settings.topics.prefix, topic) for topic in Topic}
         self._producer = make_producer(settings.broker, bootstrap)
 
-    def send(self, topic: Topic, messages: Sequence[Message]) -> None:
+    def send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
         """Raises DeliveryError."""
         deliveries = [publish(self._producer, self._topics[topic], message, key_of(message)) for message in messages]
         confirm(self._producer, deliveries, self._timeout)
 
-    def set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
+    def write_dead_letters(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
         """To the dead letters. Raises DeliveryError."""
         if not broken:
             return
@@ -44,7 +44,7 @@ class Outgoing:
         self._producer.close(timeout=1)
 
 
-def key_of(message: Message) -> str:
+def key_of(message: LearnerMessage) -> str:
     """A group's records stay in one partition; what concerns the run has the run's key."""
     return message.group_id if isinstance(message, GroupClosed) else message.run_id
 

@@ -10,9 +10,9 @@ from types import FrameType
 from torch.distributed import destroy_process_group
 
 from infra.settings.tree import Settings
-from trainer.distributed.process_group import join_team, world_size
-from trainer.leader.commands import Start
-from trainer.leader.coordinator import Lead
+from trainer.distributed.process_group import join_process_group, world_size
+from trainer.leader.commands import LoadCheckpoint
+from trainer.leader.coordinator import Leader
 from trainer.leader.follower import Follower
 from trainer.learner import Learner
 
@@ -30,23 +30,23 @@ def main(settings: Settings, bootstrap: str) -> None:
 
 def run_member(settings: Settings, bootstrap: str) -> None:
     """Raises what the learner raises, on the leader; RuntimeError where another process is gone."""
-    team = join_team(settings.learner.device)
-    if team.leads:
-        lead = Lead(team, settings.learner)
-        _on_signals(lead)
-        Learner(settings, bootstrap, lead).run()
+    processes = join_process_group(settings.learner.device)
+    if processes.leads:
+        leader = Leader(processes, settings.learner)
+        _on_signals(leader)
+        Learner(settings, bootstrap, leader).run()
     else:
         _on_signals(None)
-        start = team.ordered()
-        assert isinstance(start, Start)
-        Follower(settings, bootstrap, team, start).run()
+        start = processes.receive()
+        assert isinstance(start, LoadCheckpoint)
+        Follower(settings, bootstrap, processes, start).run()
     destroy_process_group()
 
 
-def _on_signals(lead: Lead | None) -> None:
+def _on_signals(leader: Leader | None) -> None:
     def note(_signal: int, _frame: FrameType | None) -> None:
-        if lead is not None:
-            lead.interrupted = True
+        if leader is not None:
+            leader.interrupted = True
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, note)

@@ -48,7 +48,7 @@ _EXPECTED = {
     "trainer.supervised.sft.ExamplesError": ExitCode.USAGE,
     "trainer.weights.checkpoint.CheckpointError": ExitCode.USAGE,
     "trainer.distributed.device.DeviceError": ExitCode.USAGE,
-    "trainer.weights.value_init.ValueStartError": ExitCode.USAGE,
+    "trainer.weights.value_init.ValueInitError": ExitCode.USAGE,
     "trainer.weights.policy_io.PolicyFilesError": ExitCode.USAGE,
     "trainer.weights.lora.LoraError": ExitCode.USAGE,
     "trainer.leader.fsdp.ShardingError": ExitCode.USAGE,

@@ -18,7 +18,7 @@ _GAUGES = {
     "engine_version": Flow.engine_policy_version.series,
     "engine_running": Flow.engine_running.series,
     "entropy": Learning.learner_entropy.series,
-    "clip_fraction": Learning.learner_clip_share.series,
+    "clip_fraction": Learning.learner_clip_fraction.series,
 }
 _COUNTERS = {
     "generated_tokens": Flow.generated_tokens_total.series,
@@ -36,7 +36,7 @@ _BY_LABEL = {
     "reward": (Learning.learner_reward.series, "domain"),
     "loss": (Learning.learner_loss.series, "kind"),
     "gradient_norm": (Learning.learner_gradient_norm.series, "model"),
-    "logprob_diff": (Learning.learner_logprob_difference.series, "kind"),
+    "logprob_diff": (Learning.learner_logprob_diff.series, "kind"),
     "step_seconds": (f"{Learning.learner_step_seconds.series}_sum", "phase"),
     "scorer_requests": (Scoring.scorer_requests_total.series, "scorer"),
 }

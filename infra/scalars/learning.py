@@ -72,7 +72,7 @@ class Learning(Section):
         otherwise="Collapses: raise clip_high, add objective.entropy or a KL term, or lower the learning rate. Keeps "
         "rising: the policy drifts into noise; check logprob_diff and kl.",
     )
-    learner_clip_share = Scalar(
+    learner_clip_fraction = Scalar(
         Gauge,
         logged="clip_fraction",
         field="clip_fraction",
@@ -101,7 +101,7 @@ class Learning(Section):
         healthy="0.95 to 1.05; a wider range with more staleness.",
         otherwise="Outside: engine and learner disagree (logprob_diff), or samples are too old (staleness).",
     )
-    learner_weight_cut_share = Scalar(
+    learner_importance_clip_fraction = Scalar(
         Gauge,
         logged="importance_clip_fraction",
         field="importance_clip_fraction",
@@ -130,7 +130,7 @@ class Learning(Section):
         healthy="Within a factor of ten of its median.",
         otherwise="Spikes: single bad batches, which gradient_clip bounds. Drifts up: lower the learning rate.",
     )
-    learner_logprob_difference = Scalar(
+    learner_logprob_diff = Scalar(
         Gauge,
         labels=("kind",),
         logged="logprob_diff/{kind}",

@@ -17,7 +17,7 @@ class _Settings(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AdmissionLimits:
     """S, P and f, and what follows from them."""
 
     staleness: int

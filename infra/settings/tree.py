@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from infra.settings.genrm import GenRMSettings
 from infra.settings.learner import LearnerSettings
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
 
@@ -310,7 +310,7 @@ class Settings(SettingsSection):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        oldest = Limits.of(self.selector.admission).max_age
+        oldest = AdmissionLimits.of(self.selector.admission).max_age
         if self.learner.max_staleness < oldest:
             raise ValueError(
                 f"learner.max_staleness = {self.learner.max_staleness} drops what selector.admission lets through: its "

@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from measures import measure, note
 
 from infra.report.style import colour_of, png
-from infra.settings.limits import Limits
-from trainer.curriculum.simulation import Lengths, Outcome, Plan, Simulation
+from infra.settings.limits import AdmissionLimits
+from trainer.curriculum.simulation import Lengths, SimulatedRun, Simulation, SimulationPlan
 
 ENGINES = (8, 64, 256, 1024)
 STALENESS = (0, 1, 4)
@@ -68,9 +68,9 @@ class Site:
         full = self.decode_seconds + self.decode_seconds_more * (self.running - 1)
         return engines * self.running / full
 
-    def plan(self, engines: int, staleness: int) -> Plan:
-        return Plan(
-            limits=Limits(staleness, engines * self.running // GROUP_SIZE, WINDOW_SHARE),
+    def plan(self, engines: int, staleness: int) -> SimulationPlan:
+        return SimulationPlan(
+            limits=AdmissionLimits(staleness, engines * self.running // GROUP_SIZE, WINDOW_SHARE),
             lengths=self.lengths,
             engines=engines,
             running=self.running,
@@ -97,8 +97,8 @@ class Result:
     site: str
     engines: int
     staleness: int
-    outcome: Outcome
-    plan: Plan
+    outcome: SimulatedRun
+    plan: SimulationPlan
     capacity: float
     gain: float
     """Over S = 0."""

@@ -44,7 +44,7 @@ SKIPPED = 3
 AHEAD = 3
 """Steps that the loop is not asked for and yet dispatches for: its engine must not run dry before the last one."""
 LIMIT_SECONDS = 400.0
-PHASES = ("optimise", "wait", "publish", "beside", "total")
+PHASES = ("optimise", "wait", "publish", "background", "total")
 """Of the learner's steps: `beside` runs while the next step optimises, whose `wait` for it is a part of that."""
 SETTINGS = {
     "selector.max_train_seconds": 0,
@@ -117,7 +117,7 @@ def until(stack: Stack, steps: int) -> dict[str, float]:
         if end is not None or time.monotonic() > deadline:
             raise LoopError(f"{len(lines_of(stack))} of {steps} steps: {end or 'too slow'}; see {stack.logs}")
     assert stack.supervisor is not None
-    states = stack.supervisor.snapshot()
+    states = stack.supervisor.gather_weights()
     died = [state.name for state in states if state.restarts or state.pid is None]
     if died:
         raise LoopError(f"{', '.join(died)} died, so this is no measurement; see {stack.logs}")

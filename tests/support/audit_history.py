@@ -17,7 +17,7 @@ from streams.messages import (
 from streams.records import Record
 from support.messages import RUN, closed, rollout, scored, started, ticket
 from trainer.audit.audit import report_on
-from trainer.audit.evidence import DatabaseEvidence, GroupRow, digest, read_log
+from trainer.audit.evidence import AuditedGroup, DatabaseEvidence, digest, read_log
 from trainer.audit.rules import Evidence
 
 END = 1000.0
@@ -59,7 +59,7 @@ class History:
         ]
         self.extra = []
         self.rows = {
-            seq: GroupRow(seq, f"{RUN}:{seq}", "eval" if seq == 0 else "train", SAMPLES, True, b"", *end)
+            seq: AuditedGroup(seq, f"{RUN}:{seq}", "eval" if seq == 0 else "train", SAMPLES, True, b"", *end)
             for seq, end in enumerate(
                 [("filtered", 1, 0), ("trained", 1, 1), ("trained", 2, 2), ("trained", 2, 3), ("expired", 2, 4)]
             )

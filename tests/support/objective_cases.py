@@ -35,9 +35,9 @@ def drawn_tokens(seed: int, settings: LearnerSettings, kept=(True,) * 4, good=(F
         return scale * torch.randn(n, generator=draw)
 
     proximal_N = -3 * torch.rand(n, generator=draw)
-    kept_B, good_B = torch.tensor(kept), torch.tensor(good)
+    loss_mask_B, positive_B = torch.tensor(kept), torch.tensor(good)
     objective = settings.objective
-    counts, good_counts = Counts.of([row], kept_B), Counts.of([row], kept_B & good_B)
+    counts, good_counts = Counts.of([row], loss_mask_B), Counts.of([row], loss_mask_B & positive_B)
     return Tokens(
         logprobs_N=(proximal_N + normal(0.5)).requires_grad_(),
         entropy_N=torch.rand(n, generator=draw).requires_grad_(),
@@ -45,7 +45,7 @@ def drawn_tokens(seed: int, settings: LearnerSettings, kept=(True,) * 4, good=(F
         proximal_N=proximal_N,
         reference_N=proximal_N + normal(0.5),
         advantages_N=normal(1.0),
-        coefficients_N=coefficients(row, kept_B, counts, objective.average, objective.average_tokens),
-        good_N=coefficients(row, kept_B & good_B, good_counts, "token", 0),
+        coefficients_N=coefficients(row, loss_mask_B, counts, objective.average, objective.average_tokens),
+        positive_N=coefficients(row, loss_mask_B & positive_B, good_counts, "token", 0),
         trajectory_N=row.trajectory_N,
     )

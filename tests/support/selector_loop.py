@@ -11,11 +11,11 @@ from support.selector_peer import Peer
 from trainer.curriculum import selector
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
-from trainer.curriculum.learner_watch import Watch
+from trainer.curriculum.learner_watch import LearnerWatch
 from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
 from trainer.curriculum.runs import Phase
-from trainer.curriculum.selector_lock import Session
+from trainer.curriculum.selector_lock import SelectorSession
 
 MAX_ROUNDS = 200
 """No run here needs a third of them: an endless loop ends as a failure."""
@@ -28,8 +28,8 @@ class SelectorLoop(RunOnBroker):
         super().__init__(settings, bootstrap, folder)
         self.engine = engine
         self.peer = Peer(self, engine)
-        self._session: Session | None = None
-        self._watch: Watch | None = None
+        self._session: SelectorSession | None = None
+        self._watch: LearnerWatch | None = None
 
     def close(self) -> None:
         self.kill()
@@ -39,8 +39,8 @@ class SelectorLoop(RunOnBroker):
     def resume(self, dispatcher: type[Dispatcher] = Dispatcher) -> tuple[Context, Phases]:
         """A selector process's state, as its main makes it; the one before is killed."""
         self.kill()
-        self._session = Session(self.engine, self.settings.run.id)
-        self._watch = Watch.open(self.settings, self.bootstrap)
+        self._session = SelectorSession(self.engine, self.settings.run.id)
+        self._watch = LearnerWatch.open(self.settings, self.bootstrap)
         outbox = dispatcher(self.settings, self._session, self.producer)
         context = Context(self.settings, self._session, self._watch, outbox, Lineages())
         return context, selector.resume(context)

@@ -13,15 +13,15 @@ from infra.settings.learner import KLSettings, LearnerSettings, LoraSettings, Va
 from infra.settings.objective import ObjectiveSettings
 from streams.records import TopicPartition
 from support.trajectories import trajectory
-from trainer.distributed.process_group import join_team
-from trainer.leader.fsdp import shard
+from trainer.distributed.process_group import join_process_group
+from trainer.leader.fsdp import shard_ppo
 from trainer.seqset import SeqSet
 from trainer.step.batch import TrainingBatch, pack_batch
 from trainer.step.layers import recompute_activations
 from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
-from trainer.step.row_partition import Part
+from trainer.step.row_partition import RankRows
 from trainer.weights import checkpoint
 from trainer.weights.checkpoint import History
 from trainer.weights.policy_io import load_policy
@@ -80,15 +80,15 @@ def member(rank: int, size: int, template: Path, out: Path, saved: dict[str, Pat
     """One process: from the checkpoints `saved`, or from the start; writes reports, a version and a checkpoint."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
     torch.set_num_threads(1)
-    team = join_team("auto")
+    team = join_process_group("auto")
     for name, settings in CASES.items():
         ppo = whole_ppo(saved.get(name, template), template, settings)
         if name in saved:
             checkpoint.restore(saved[name], ppo)
-        ppo = shard(ppo, settings, team.mesh, Part(rank, size, team.group))
+        ppo = shard_ppo(ppo, settings, team.mesh, RankRows(rank, size, team.group))
         reports = take_steps(ppo, STEPS if name in saved else 0)
         publisher = Publisher(out / name / "versions", template, "r", torch.float32, 2)
-        snapshot, collected = publisher.snapshot(ppo.policy), checkpoint.collect(ppo)
+        snapshot, collected = publisher.gather_weights(ppo.policy), checkpoint.collect(ppo)
         if rank == 0:
             publisher.write(snapshot, 0, STEPS)
             checkpoint.write(out / name / "checkpoints", collected, HISTORY, template, keep=1)

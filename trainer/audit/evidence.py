@@ -34,7 +34,7 @@ from streams.topics import Topic, topic_name
 READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)
 """The requests' topics repeat the rollouts."""
 
-Place = tuple[str, int, int]
+RecordPlace = tuple[str, int, int]
 """Topic, partition, offset."""
 VerdictKey = tuple[int, str, str, str]
 """Sample index, route, scorer, scorer's version."""
@@ -79,7 +79,7 @@ class LogEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRow:
+class AuditedGroup:
     seq: int
     group_id: str
     purpose: str
@@ -95,9 +95,9 @@ class GroupRow:
 class DatabaseEvidence:
     phase: str
     finished_at: datetime | None
-    before: dict[int, GroupRow]
+    before: dict[int, AuditedGroup]
     """Groups before the log was read."""
-    after: dict[int, GroupRow]
+    after: dict[int, AuditedGroup]
     scores: dict[str, int]
     """Rows of `scores` by group, those of a rescore left out."""
     bad_scores: list[tuple[str, str]]
@@ -137,9 +137,9 @@ def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[tuple[str, in
     set aside.
     """
     log = LogEvidence()
-    set_aside: set[Place] = set()
-    unread: dict[Place, str] = {}
-    written: list[tuple[Place, str, VerdictKey]] = []
+    set_aside: set[RecordPlace] = set()
+    unread: dict[RecordPlace, str] = {}
+    written: list[tuple[RecordPlace, str, VerdictKey]] = []
     for record in records:
         place = (record.topic, record.partition, record.offset)
         if record.topic.endswith(Topic.DEAD_LETTERS):
@@ -214,7 +214,7 @@ def outcomes_by_purpose(engine: Engine, run_id: str) -> dict[str, dict[str, int]
     return dict(found)
 
 
-def _group_rows(engine: Engine, run_id: str) -> dict[int, GroupRow]:
+def _group_rows(engine: Engine, run_id: str) -> dict[int, AuditedGroup]:
     query = select(
         Group.seq,
         Group.group_id,
@@ -227,7 +227,7 @@ def _group_rows(engine: Engine, run_id: str) -> dict[int, GroupRow]:
         Group.closed_ordinal,
     ).where(Group.run_id == run_id)
     with engine.connect() as connection:
-        return {row.seq: GroupRow(*row[:5], digest(row.ticket), *row[6:]) for row in connection.execute(query)}
+        return {row.seq: AuditedGroup(*row[:5], digest(row.ticket), *row[6:]) for row in connection.execute(query)}
 
 
 def _sink_offsets(engine: Engine) -> dict[tuple[str, int], int]:

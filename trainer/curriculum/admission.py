@@ -39,7 +39,7 @@ taken, then 3 completes the batch and 4 may start the next one; 5 waits for 2.
 
 from enum import Enum, auto
 
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 
 
 class _State(Enum):
@@ -60,7 +60,7 @@ class Admission:
     back, so that a call costs what it moves, whatever the number of slots.
     """
 
-    def __init__(self, limits: Limits, first_seq: int = 0) -> None:
+    def __init__(self, limits: AdmissionLimits, first_seq: int = 0) -> None:
         self.limits = limits
         self._low = first_seq
         self._anchor = first_seq
@@ -68,13 +68,13 @@ class Admission:
         self._frontier = first_seq
         """One above the highest seq that was heard of."""
         self._states: dict[int, _State] = {}
-        self._held = 0
+        self._open_count = 0
 
     def dispatched(self, seq: int, *, train: bool) -> None:
         """A ticket was dispatched, or read. A group that is known keeps its state."""
         if seq < self._low or seq in self._states:
             return
-        self._held += train
+        self._open_count += train
         self._settle(seq, _State.OPEN if train else _State.OTHER)
 
     def take(self, seq: int) -> None:
@@ -90,21 +90,21 @@ class Admission:
         """The group ended, whatever the outcome: its slot is free."""
         if seq < self._low or self._states.get(seq) is _State.OTHER:
             return
-        self._held -= self._states.get(seq) in (_State.OPEN, _State.TAKEN)
+        self._open_count -= self._states.get(seq) in (_State.OPEN, _State.TAKEN)
         self._settle(seq, _State.CLOSED)
 
     @property
     def open_groups(self) -> int:
         """Train groups that hold a slot."""
-        return self._held
+        return self._open_count
 
     @property
     def free_slots(self) -> int:
         """How many train groups may be dispatched now; 0 where a resumed learner reopened more than B."""
-        return max(0, self.limits.slots - self._held)
+        return max(0, self.limits.slots - self._open_count)
 
     @property
-    def unheard(self) -> tuple[int, ...]:
+    def missing(self) -> tuple[int, ...]:
         """Groups below a known one of which nothing was heard."""
         return tuple(seq for seq in range(self._low, self._frontier) if seq not in self._states)
 

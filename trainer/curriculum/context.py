@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 from infra.settings.tree import Settings
 from trainer.curriculum import evaluation
 from trainer.curriculum.dispatch import Dispatcher
-from trainer.curriculum.learner_watch import Watch
+from trainer.curriculum.learner_watch import LearnerWatch
 from trainer.curriculum.lineages import Lineages
-from trainer.curriculum.selector_lock import Session
+from trainer.curriculum.selector_lock import SelectorSession
 from trainer.runlog.loggers import Loggers
 from trainer.runlog.names import scalars_of_evaluation
 
@@ -17,8 +17,8 @@ from trainer.runlog.names import scalars_of_evaluation
 @dataclass(frozen=True, slots=True)
 class Context:
     settings: Settings
-    session: Session
-    watch: Watch
+    session: SelectorSession
+    watch: LearnerWatch
     dispatcher: Dispatcher
     lineages: Lineages
     loggers: Loggers = field(default_factory=lambda: Loggers({}))

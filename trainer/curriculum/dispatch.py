@@ -24,15 +24,15 @@ from streams.codec import decode, encode, headers_of
 from streams.messages import PromptTicket, Purpose, Sampling, group_id
 from streams.records import Output
 from streams.topics import Topic, topic_name
-from trainer.curriculum.pool import Asked, asked
-from trainer.curriculum.selector_lock import Session
+from trainer.curriculum.pool import TicketPrompt, ticket_prompts
+from trainer.curriculum.selector_lock import SelectorSession
 
 _RECOVER_BATCH = 256
 """Tickets produced again at once: they are read whole into memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class DispatchRequest:
     """What to dispatch, for any number of prompts."""
 
     purpose: Purpose
@@ -47,19 +47,19 @@ class Order:
 class Dispatcher:
     """The only producer of `prompts`."""
 
-    def __init__(self, settings: Settings, session: Session, producer: KafkaProducer) -> None:
+    def __init__(self, settings: Settings, session: SelectorSession, producer: KafkaProducer) -> None:
         self._settings = settings
         self._session = session
         self._producer = producer
         self._topic = topic_name(settings.topics.prefix, Topic.PROMPTS)
 
-    def dispatch(self, order: Order, prompt_ids: Sequence[str]) -> None:
+    def dispatch(self, order: DispatchRequest, prompt_ids: Sequence[str]) -> None:
         """One group a prompt, in this order. Raises DeliveryError: the rows then wait for `recover`."""
         if not prompt_ids:
             return
         with self._session.transaction() as connection:
             first = next_seq(connection, self._session.run_id)
-            prompts = asked(connection, prompt_ids)
+            prompts = ticket_prompts(connection, prompt_ids)
             tickets = [self._ticket(order, prompt, first + index) for index, prompt in enumerate(prompts)]
             encoded = [(ticket, encode(ticket)) for ticket in tickets]
             connection.execute(insert(Group), [_row(order, ticket, raw) for ticket, raw in encoded])
@@ -92,7 +92,7 @@ class Dispatcher:
                 .values(confirmed=True)
             )
 
-    def _ticket(self, order: Order, prompt: Asked, seq: int) -> PromptTicket:
+    def _ticket(self, order: DispatchRequest, prompt: TicketPrompt, seq: int) -> PromptTicket:
         settings, now = self._settings, time.time()
         sampling = settings.rollout.sampling
         return PromptTicket(
@@ -128,7 +128,7 @@ def sampling_seed(run_seed: int, seq: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def _row(order: Order, ticket: PromptTicket, raw: bytes) -> dict[str, Any]:
+def _row(order: DispatchRequest, ticket: PromptTicket, raw: bytes) -> dict[str, Any]:
     return {
         "run_id": ticket.run_id,
         "seq": ticket.seq,

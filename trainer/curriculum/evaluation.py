@@ -82,7 +82,7 @@ def exists(connection: Connection, run_id: str, label: str) -> bool:
     return connection.scalar(query) is not None
 
 
-def beside_label(version: int) -> str:
+def during_training_label(version: int) -> str:
     """Of the evaluation beside training at `version`."""
     return f"v{version}"
 
@@ -90,7 +90,7 @@ def beside_label(version: int) -> str:
 def pending_labels(connection: Connection, run_id: str) -> list[str]:
     """Evaluations beside training that were dispatched and have no result yet, those left behind not among them."""
     done = select(Evaluation.label).where(Evaluation.run_id == run_id)
-    return sorted(connection.scalars(_beside_labels(run_id).where(Group.label.not_in(done))))
+    return sorted(connection.scalars(_during_training_labels(run_id).where(Group.label.not_in(done))))
 
 
 def take_back(connection: Connection, run_id: str, lineages: Lineages) -> list[str]:
@@ -99,7 +99,7 @@ def take_back(connection: Connection, run_id: str, lineages: Lineages) -> list[s
     """
     return [
         label
-        for label in connection.scalars(_beside_labels(run_id)).all()
+        for label in connection.scalars(_during_training_labels(run_id)).all()
         if set_aside(connection, run_id, label, lineages, version=int(label[1:]))
     ]
 
@@ -116,18 +116,18 @@ def set_aside(connection: Connection, run_id: str, label: str, lineages: Lineage
     gone = {lineage for lineage, at in seen if lineages.rewound(lineage, at if version is None else version)}
     for lineage in gone:
         left = update(Group).where(*of_label, Group.dispatched_lineage == lineage)
-        connection.execute(left.values(label=_left_label(label, lineage)))
+        connection.execute(left.values(label=_abandoned_label(label, lineage)))
     if gone:
         result = update(Evaluation).where(Evaluation.run_id == run_id, Evaluation.label == label)
-        connection.execute(result.values(label=_left_label(label, max(gone))))
+        connection.execute(result.values(label=_abandoned_label(label, max(gone))))
     return bool(gone)
 
 
-def _left_label(label: str, lineage: int) -> str:
+def _abandoned_label(label: str, lineage: int) -> str:
     return f"{label}@{lineage}"
 
 
-def _beside_labels(run_id: str) -> Select[str]:
+def _during_training_labels(run_id: str) -> Select[str]:
     return (
         select(Group.label)
         .where(Group.run_id == run_id, Group.purpose == Purpose.EVAL, Group.label.regexp_match(r"^v\d+$"))

@@ -20,7 +20,7 @@ set aside as a dead letter.
 
 
 @dataclass(frozen=True, slots=True)
-class Oldest:
+class OldestOpenGroup:
     """The open group whose deadline came first."""
 
     group_id: str
@@ -36,14 +36,14 @@ def open_groups(connection: Connection, run_id: str, purpose: Purpose | None = N
     return connection.scalar(query) or 0
 
 
-def oldest_open(connection: Connection, run_id: str) -> Oldest | None:
+def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
     row = connection.execute(
         select(Group.group_id, Group.deadline)
         .where(Group.run_id == run_id, Group.outcome.is_(None))
         .order_by(Group.deadline, Group.seq)
         .limit(1)
     ).one_or_none()
-    return None if row is None else Oldest(row.group_id, row.deadline)
+    return None if row is None else OldestOpenGroup(row.group_id, row.deadline)
 
 
 def trained_on_by_domain(connection: Connection, run_id: str) -> dict[str, int]:

@@ -21,7 +21,7 @@ Closing = GroupClosed | LineageStarted
 
 
 @dataclass(slots=True)
-class Watch:
+class LearnerWatch:
     """`lineage` and `version` are the newest that any record tells of, 0 before the learner's first: on a cluster a
     closing may be read before the announcement that was acknowledged before it.
     """
@@ -33,7 +33,7 @@ class Watch:
     _pending: list[Closing] = field(default_factory=list)
 
     @classmethod
-    def open(cls, settings: Settings, bootstrap: str) -> "Watch":
+    def open(cls, settings: Settings, bootstrap: str) -> "LearnerWatch":
         """Raises BrokerUnavailableError; LookupError where the topics do not exist."""
         topics = [topic_name(settings.topics.prefix, topic) for topic in (Topic.GROUPS_CLOSED, Topic.POLICY_VERSIONS)]
         return cls(settings.run.id, LogReader(settings.broker, bootstrap, topics))

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from streams.messages import Purpose
 from trainer.curriculum import group_counts
 from trainer.curriculum.context import Context
-from trainer.curriculum.dispatch import Order
+from trainer.curriculum.dispatch import DispatchRequest
 
 _ENGINE_FILLS = 4
 """Rollouts in flight, in fillings of one engine: enough for it never to wait for tickets, and far from the deadline."""
 
 
-BESIDE_TRAINING_FILLS = 0.25
+DURING_TRAINING_FILLS = 0.25
 """The same of what is measured beside training, which goes on with the rest of the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MeasurementPlan:
     label: str
     purpose: Purpose
     samples: int
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Measurement:
-    plan: Plan
+    plan: MeasurementPlan
     _left: deque[str] | None = field(default=None)
     """Prompts without a group; read from the database at first."""
 
@@ -56,8 +56,8 @@ class Measurement:
         """Groups."""
         return math.ceil(self.plan.fills * context.settings.rollout.engine.max_running / self.plan.samples)
 
-    def _order(self, context: Context) -> Order:
-        return Order(
+    def _order(self, context: Context) -> DispatchRequest:
+        return DispatchRequest(
             purpose=self.plan.purpose,
             label=self.plan.label,
             samples=self.plan.samples,

@@ -19,7 +19,7 @@ from infra.settings.tree import SelectorSettings
 from streams.messages import Purpose
 from trainer.curriculum import evaluation, group_counts, runs, selection
 from trainer.curriculum.context import Context
-from trainer.curriculum.measurement import Measurement, Plan
+from trainer.curriculum.measurement import Measurement, MeasurementPlan
 from trainer.curriculum.pool import heldout_prompts, train_prompts
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.training import Training
@@ -100,7 +100,7 @@ class Phases:
         elif self._measured(lambda: self._heldout(AFTER, context.watch.version)):
             self._enter(Phase.FINISHED)
 
-    def _measured(self, plan: Callable[[], Plan]) -> bool:
+    def _measured(self, plan: Callable[[], MeasurementPlan]) -> bool:
         """Advance the phase's measurement; True once its results are written."""
         context = self.context
         if self._measurement is None:
@@ -115,15 +115,15 @@ class Phases:
                 context.evaluate(connection, done.label, done.min_version)
         return True
 
-    def _heldout(self, label: str, version: int) -> Plan:
+    def _heldout(self, label: str, version: int) -> MeasurementPlan:
         with self.context.session.transaction() as connection:
             prompts = [prompt.id for prompt in heldout_prompts(connection, self.context.run_id)]
         if not prompts:
             log.warning("no held-out prompts: evaluation %r is skipped", label)
         samples = self._settings.eval_samples
-        return Plan(label=label, purpose=Purpose.EVAL, samples=samples, prompts=prompts, min_version=version)
+        return MeasurementPlan(label=label, purpose=Purpose.EVAL, samples=samples, prompts=prompts, min_version=version)
 
-    def _new_prompts(self) -> Plan:
+    def _new_prompts(self) -> MeasurementPlan:
         with self.context.session.transaction() as connection:
             prompts = [
                 p.id
@@ -131,7 +131,7 @@ class Phases:
                 if p.origin == "new" and p.quarantined is None
             ]
         samples = self._settings.preppo.samples
-        return Plan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
+        return MeasurementPlan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
 
     def _left_behind(self) -> bool:
         """Sets the last evaluation aside where a later lineage took its version back."""

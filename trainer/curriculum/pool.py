@@ -22,7 +22,7 @@ class PoolPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TicketPrompt:
     """What a ticket carries of a prompt."""
 
     id: str
@@ -62,11 +62,11 @@ def _pool(connection: Connection, run_id: str, *conditions: ColumnElement[bool])
     return [PoolPrompt(*row) for row in connection.execute(query)]
 
 
-def asked(connection: Connection, prompt_ids: Sequence[str]) -> list[Asked]:
+def ticket_prompts(connection: Connection, prompt_ids: Sequence[str]) -> list[TicketPrompt]:
     """In the order of the ids."""
     query = select(Prompt.id, Prompt.domain, Prompt.messages, Prompt.question).where(Prompt.id.in_(prompt_ids))
     found = {
-        row.id: Asked(row.id, row.domain, tuple(row.messages), msgspec.convert(row.question, Question))
+        row.id: TicketPrompt(row.id, row.domain, tuple(row.messages), msgspec.convert(row.question, Question))
         for row in connection.execute(query)
     }
     return [found[prompt_id] for prompt_id in prompt_ids]

@@ -27,7 +27,7 @@ Normalise = Literal["rank", "zscore"]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class SelectionCandidate:
     """A prompt as the selection sees it."""
 
     prompt_id: str
@@ -56,7 +56,9 @@ class Decision:
     """Newly suspicious."""
 
 
-def select(candidates: Sequence[Candidate], keep_share: float, normalise: Normalise = "rank") -> list[Decision]:
+def select(
+    candidates: Sequence[SelectionCandidate], keep_share: float, normalise: Normalise = "rank"
+) -> list[Decision]:
     """`keep_share` in (0, 1] of the measured new prompts is kept, rounded up. Ties are broken by id, which is a
     hash. The decisions are in the order of the candidates.
     """
@@ -68,7 +70,7 @@ def select(candidates: Sequence[Candidate], keep_share: float, normalise: Normal
     place = {prompt_id: index for index, prompt_id in enumerate(order)}
     kept = math.ceil(keep_share * len(order) - 1e-9)  # 0.1 * 30 is 3.0000000000000004
 
-    def decide(item: Candidate) -> Decision:
+    def decide(item: SelectionCandidate) -> Decision:
         if item.quarantined is not None:
             return Decision(item.prompt_id, False, f"out: quarantined: {item.quarantined}")
         if item.prompt_id in suspicious:
@@ -89,7 +91,7 @@ def select(candidates: Sequence[Candidate], keep_share: float, normalise: Normal
     return [decide(item) for item in candidates]
 
 
-def select_all(candidates: Sequence[Candidate]) -> list[Decision]:
+def select_all(candidates: Sequence[SelectionCandidate]) -> list[Decision]:
     """Where Pre-PPO is off: everything that is not quarantined."""
     return [
         Decision(item.prompt_id, True, "in: Pre-PPO selection is off (selector.preppo.enabled)")
@@ -117,7 +119,7 @@ def normalise_within_domains(
     }
 
 
-def suspicion(item: Candidate) -> str | None:
+def suspicion(item: SelectionCandidate) -> str | None:
     """Why the prompt looks broken, or None."""
     if item.origin != "new" or item.quarantined is not None or not item.has_truth:
         return None
@@ -134,7 +136,7 @@ def suspicion(item: Candidate) -> str | None:
     )
 
 
-def _is_ranked(item: Candidate) -> bool:
+def _is_ranked(item: SelectionCandidate) -> bool:
     return item.origin == "new" and item.quarantined is None and bool(item.scores)
 
 

@@ -15,7 +15,7 @@ from infra.settings.tree import PrePPOSettings
 from trainer.curriculum import preppo
 from trainer.curriculum.group_counts import PRIMARY_ROUTE, primary_scores
 from trainer.curriculum.pool import PoolPrompt, train_prompts
-from trainer.curriculum.preppo import Candidate, Decision
+from trainer.curriculum.preppo import Decision, SelectionCandidate
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, 
     prompts = train_prompts(connection, run_id)
     if settings.enabled:
         measured = _assessed(connection, run_id) if round_ == 0 else _running(connection, run_id)
-        candidates = [measured.get(prompt.id) or _bare(prompt) for prompt in prompts]
+        candidates = [measured.get(prompt.id) or _unmeasured_candidate(prompt) for prompt in prompts]
         decisions = preppo.select(candidates, settings.keep_share, settings.normalise)
     else:
-        decisions = preppo.select_all([_bare(prompt) for prompt in prompts])
+        decisions = preppo.select_all([_unmeasured_candidate(prompt) for prompt in prompts])
     _write(connection, run_id, round_, version, decisions)
     log.info(
         "selection round=%d version=%d prompts=%d in=%d quarantined=%d",
@@ -68,11 +68,11 @@ def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, 
     )
 
 
-def _bare(prompt: PoolPrompt) -> Candidate:
-    return Candidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined)
+def _unmeasured_candidate(prompt: PoolPrompt) -> SelectionCandidate:
+    return SelectionCandidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined)
 
 
-def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
+def _assessed(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
     """From the responses of the initial policy to each new prompt."""
     responses: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for row in connection.execute(primary_scores(run_id, LABEL)):
@@ -81,7 +81,7 @@ def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
     measured = select(Group.prompt_id).where(Group.run_id == run_id, Group.label == LABEL)
     query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, Prompt.question)
     return {
-        row.id: Candidate(
+        row.id: SelectionCandidate(
             row.id,
             row.domain,
             row.origin,
@@ -94,14 +94,14 @@ def _assessed(connection: Connection, run_id: str) -> dict[str, Candidate]:
     }
 
 
-def _running(connection: Connection, run_id: str) -> dict[str, Candidate]:
+def _running(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
     """From the running statistics of the prompt's own route; the texts play no part."""
     route = and_(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
     statistics = (PromptStats.decayed_mean, PromptStats.count, PromptStats.last_version)
     query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, *statistics)
     rows = connection.execute(query.join(PromptStats, route).where(Prompt.split == "train", Prompt.origin == "new"))
     return {
-        row.id: Candidate(
+        row.id: SelectionCandidate(
             row.id,
             row.domain,
             row.origin,

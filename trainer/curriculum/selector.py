@@ -12,10 +12,10 @@ from streams.clients import make_producer
 from trainer.curriculum import apply_closings, evaluation, pool, runs
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
-from trainer.curriculum.learner_watch import Closing, Watch
+from trainer.curriculum.learner_watch import Closing, LearnerWatch
 from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
-from trainer.curriculum.selector_lock import Session
+from trainer.curriculum.selector_lock import SelectorSession
 from trainer.curriculum.stall import StallAlarm
 from trainer.runlog.loggers import open_loggers
 
@@ -30,8 +30,8 @@ def main(settings: Settings, bootstrap: str) -> None:
     and whatever a phase raises: its supervisor starts it again, and it goes on where it was.
     """
     engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
-    with Session(engine, settings.run.id) as session:
-        watch = Watch.open(settings, bootstrap)
+    with SelectorSession(engine, settings.run.id) as session:
+        watch = LearnerWatch.open(settings, bootstrap)
         producer = make_producer(settings.broker, bootstrap)
         loggers = open_loggers(settings, "selector")
         try:

@@ -23,7 +23,7 @@ class AnotherSelectorError(RuntimeError):
     """A selector of the same run is alive."""
 
 
-class Session:
+class SelectorSession:
     """Raises AnotherSelectorError after `wait_seconds`."""
 
     def __init__(self, engine: Engine, run_id: str, wait_seconds: float = _WAIT_SECONDS) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from trainer.curriculum.admission import Admission
 from trainer.curriculum.simulated_engine import SimulatedEngine
 
@@ -25,10 +25,10 @@ Lengths = Callable[[random.Random], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SimulationPlan:
     """What is simulated. Times in seconds."""
 
-    limits: Limits
+    limits: AdmissionLimits
     lengths: Lengths
     engines: int
     running: int
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SimulatedRun:
     """What a run was like."""
 
     seconds: float = 0.0
@@ -93,7 +93,7 @@ class _Group:
 class Simulation:
     """One run. `play` returns its outcome; raises DeadlockError where nothing more would ever happen."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SimulationPlan) -> None:
         self._plan = plan
         self._random = random.Random(plan.seed)
         self._admission = Admission(plan.limits)
@@ -112,11 +112,11 @@ class Simulation:
         """Trainable groups, a heap."""
         self._batch: list[int] = []
         self._stepping = False
-        self.outcome = Outcome()
+        self.outcome = SimulatedRun()
         """Of the run so far."""
         self._dispatch()
 
-    def play(self) -> Outcome:
+    def play(self) -> SimulatedRun:
         while self.advance():
             pass
         return self.outcome

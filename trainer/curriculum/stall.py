@@ -43,7 +43,7 @@ class StallAlarm:
             self._said_at = now
         return spoke
 
-    def _overdue(self, connection: Connection, oldest: group_counts.Oldest, silent: float) -> bool:
+    def _overdue(self, connection: Connection, oldest: group_counts.OldestOpenGroup, silent: float) -> bool:
         late = (datetime.now(UTC) - oldest.deadline).total_seconds()
         if late < GRACE_SECONDS:
             return False

@@ -1,8 +1,8 @@
 """The training phase: keeps the admission slots full until the run has its steps or its time.
 
 Invariants
-- At most `Limits.slots` train groups are open. The count is read from the database, so it holds over restarts of the
-  selector, and after a learner that resumed reopened groups.
+- At most `AdmissionLimits.slots` train groups are open. The count is read from the database, so it holds over restarts
+  of the selector, and after a learner that resumed reopened groups.
 - With S = 0 no token is older than its step: a group starts on the weights that the step before it made. The engine
   waits for them, the learner for the groups; engines that wait still measure.
 - An evaluation beside training takes a part of the engine, and counts as of the version that it waited for.
@@ -15,12 +15,12 @@ from sqlalchemy import Connection, func, select
 
 from infra.db.models import Run
 from infra.metrics import metrics
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from streams.messages import Purpose
 from trainer.curriculum import evaluation, group_counts, selection
 from trainer.curriculum.context import Context
-from trainer.curriculum.dispatch import Order
-from trainer.curriculum.measurement import BESIDE_TRAINING_FILLS, Measurement, Plan
+from trainer.curriculum.dispatch import DispatchRequest
+from trainer.curriculum.measurement import DURING_TRAINING_FILLS, Measurement, MeasurementPlan
 from trainer.curriculum.pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
 
@@ -65,7 +65,7 @@ class Training:
     def _room(self, open_: int) -> int:
         """Groups to dispatch now. Near the last step no more than that step still needs: the rest would be wasted."""
         settings = self.context.settings.selector
-        limits = Limits.of(settings.admission)
+        limits = AdmissionLimits.of(settings.admission)
         free = max(0, limits.slots - open_)
         metrics.admission_slots.labels("open").set(open_)
         metrics.admission_slots.labels("free").set(free)
@@ -129,7 +129,7 @@ class Training:
         if not every or version < every:
             return None
         at = version - version % every
-        label = evaluation.beside_label(at)
+        label = evaluation.during_training_label(at)
         if label in self._evaluated:
             return None
         with context.session.transaction() as connection:
@@ -138,19 +138,19 @@ class Training:
                 return None
             prompts = [prompt.id for prompt in heldout_prompts(connection, context.run_id)]
         return Measurement(
-            Plan(
+            MeasurementPlan(
                 label=label,
                 purpose=Purpose.EVAL,
                 samples=settings.eval_samples,
                 prompts=prompts,
                 min_version=at,
-                fills=BESIDE_TRAINING_FILLS,
+                fills=DURING_TRAINING_FILLS,
             )
         )
 
-    def _order(self) -> Order:
+    def _order(self) -> DispatchRequest:
         selector, version = self.context.settings.selector, self.context.watch.version
-        return Order(
+        return DispatchRequest(
             purpose=Purpose.TRAIN,
             label="",
             samples=selector.group_size,

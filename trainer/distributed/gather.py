@@ -10,7 +10,7 @@ from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """The full tensor, on its device; a plain tensor as it is."""
     if isinstance(tensor, DTensor):
         full: Tensor = tensor.full_tensor()
@@ -18,6 +18,6 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def whole_tree(tree: Any) -> Any:
+def full_state(tree: Any) -> Any:
     """Nested dicts and lists with every sharded tensor whole, on the CPU; all else as it is."""
-    return tree_map(lambda leaf: whole(leaf).cpu() if isinstance(leaf, DTensor) else leaf, tree)
+    return tree_map(lambda leaf: full_tensor(leaf).cpu() if isinstance(leaf, DTensor) else leaf, tree)

@@ -26,7 +26,7 @@ class LeaderGoneError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class ProcessGroup:
     rank: int
     size: int
     mesh: DeviceMesh
@@ -36,11 +36,11 @@ class Team:
     def leads(self) -> bool:
         return self.rank == 0
 
-    def order(self, order: Any) -> None:
+    def broadcast(self, command: Any) -> None:
         """The leader's; returns when it is sent."""
-        dist.broadcast_object_list([order], src=0, group=self.group)
+        dist.broadcast_object_list([command], src=0, group=self.group)
 
-    def ordered(self) -> Any:
+    def receive(self) -> Any:
         """A follower's: the next order. Raises LeaderGoneError."""
         box: list[Any] = [None]
         try:
@@ -51,11 +51,11 @@ class Team:
             ) from error
         return box[0]
 
-    def answer(self, answer: Any) -> None:
+    def reply(self, answer: Any) -> None:
         """A follower's, to an order that asks for one."""
         dist.gather_object(answer, None, dst=0, group=self.group)
 
-    def answers(self, own: Any) -> list[Any]:
+    def gather(self, own: Any) -> list[Any]:
         """The leader's: what everyone answered, by rank; `own` is its own."""
         found: list[Any] = [None] * self.size
         dist.gather_object(own, found, dst=0, group=self.group)
@@ -67,7 +67,7 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def join_team(kind: DeviceKind) -> Team:
+def join_process_group(kind: DeviceKind) -> ProcessGroup:
     """With torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT; `kind` is learner.device. Raises
     DeviceError, and RuntimeError where the others cannot be met.
     """
@@ -78,4 +78,4 @@ def join_team(kind: DeviceKind) -> Team:
     size = dist.get_world_size()
     group = dist.new_group(backend="gloo", timeout=_TIMEOUT)
     assert isinstance(group, dist.ProcessGroup)
-    return Team(dist.get_rank(), size, init_device_mesh(device.type, (size,)), group)
+    return ProcessGroup(dist.get_rank(), size, init_device_mesh(device.type, (size,)), group)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from infra.metrics import metrics
 from infra.settings.learner import LearnerSettings
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from streams.clients import Reader
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.curriculum.admission import Admission
-from trainer.groups.groups import Ending, GroupBook, OpenGroup, ending_of
-from trainer.groups.replay import Source
+from trainer.groups.groups import GroupBook, GroupEnding, OpenGroup, ending_of
+from trainer.groups.replay import GroupSource
 from trainer.runlog import skipped_updates
 from trainer.seqset import SeqSet
 from trainer.step.batch import Trajectory, TrajectoryError, trajectory_of
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class TakenGroup:
+class ReadyGroup:
     """A trainable group with its decoded trajectories."""
 
     group: OpenGroup
@@ -35,29 +35,29 @@ class TakenGroup:
 
 
 @dataclass(slots=True)
-class Intake:
+class BatchAssembler:
     """Pure bookkeeping: the caller reads the log and publishes the endings."""
 
-    source: Source
+    source: GroupSource
     settings: LearnerSettings
-    limits: Limits
+    limits: AdmissionLimits
     closed: SeqSet
     verdicts: Callable[[OpenGroup], Iterable[ScoredTrajectory]] = OpenGroup.trajectories
     """A group's, with their tokens, for the batch."""
     book: GroupBook = field(init=False)
     admission: Admission = field(init=False)
-    taken: list[TakenGroup] = field(default_factory=list)
+    taken: list[ReadyGroup] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.book = GroupBook(self.closed)
-        limits = in_order(self.limits) if self.source.ends else self.limits
+        limits = one_group_window(self.limits) if self.source.is_replay else self.limits
         self.admission = Admission(limits, self.closed.low)
         for seq in self.closed.above:
             self.admission.closed(seq)
 
     def add(self, record: Record) -> None:
         """Raises DecodeError; the caller sets the record aside."""
-        if record.topic == self.source.prompts:
+        if record.topic == self.source.prompts_topic:
             ticket = decode(record.value, PromptTicket)
             if ticket.run_id == self.source.run_id:
                 self.book.add_ticket(ticket, record.source, record.offset)
@@ -70,25 +70,25 @@ class Intake:
             self.book.add_scored(scored, record.source, record.offset)
             self.admission.dispatched(scored.rollout.seq, train=scored.rollout.purpose is Purpose.TRAIN)
 
-    def endings(self, version: int, now: float, *, caught_up: bool) -> Iterator[tuple[OpenGroup, Ending]]:
+    def endings(self, version: int, now: float, *, caught_up: bool) -> Iterator[tuple[OpenGroup, GroupEnding]]:
         """Groups that end without being trained on."""
-        held = {taken.group.seq for taken in self.taken}
+        taken_seqs = {taken.group.seq for taken in self.taken}
         for group in list(self.book.open.values()):
-            if group.seq in held:
+            if group.seq in taken_seqs:
                 continue
             ending = ending_of(
                 group,
                 version=version,
                 now=now,
                 caught_up=caught_up,
-                max_staleness=None if self.source.ends else self.settings.max_staleness,
+                max_staleness=None if self.source.is_replay else self.settings.max_staleness,
                 zero_variance_std=self.settings.zero_variance_std if self.settings.filter_zero_variance else None,
                 mask_cut_off=self.settings.overlong.mask,
             )
             if ending is not None:
                 yield group, ending
 
-    def take(self, room: int) -> Iterator[tuple[OpenGroup, Ending]]:
+    def take(self, room: int) -> Iterator[tuple[OpenGroup, GroupEnding]]:
         """Fill `taken` with up to `room` complete groups inside the window, oldest first.
 
         Yields groups whose trajectories cannot be trained on, to be closed as failed.
@@ -101,43 +101,45 @@ class Intake:
             group = self.book.open[seq]
             self.admission.take(seq)
             try:
-                self.taken.append(TakenGroup(group, [trajectory_of(scored) for scored in self.verdicts(group)]))
+                self.taken.append(ReadyGroup(group, [trajectory_of(scored) for scored in self.verdicts(group)]))
                 room -= 1
             except TrajectoryError as error:
-                yield group, Ending(Outcome.FAILED, str(error))
+                yield group, GroupEnding(Outcome.FAILED, str(error))
 
     def close(self, group: OpenGroup) -> None:
         self.book.close(group)
         self.admission.closed(group.seq)
 
-    def skip_unheard(self) -> None:
+    def close_missing(self) -> None:
         """The log is read to its end: what it no longer holds is waited for no more."""
-        for seq in self.admission.unheard:
+        for seq in self.admission.missing:
             self.book.closed.add(seq)
             self.admission.closed(seq)
 
     @property
     def waiting(self) -> bool:
         """Whether a train group is open that no batch holds yet."""
-        held = {taken.group.seq for taken in self.taken}
-        return any(g.purpose is Purpose.TRAIN and g.seq not in held for g in self.book.open.values())
+        taken_seqs = {taken.group.seq for taken in self.taken}
+        return any(g.purpose is Purpose.TRAIN and g.seq not in taken_seqs for g in self.book.open.values())
 
     def overdue(self, now: float) -> bool:
         return any(not group.complete and now > group.deadline for group in self.book.open.values())
 
 
-def in_order(limits: Limits) -> Limits:
+def one_group_window(limits: AdmissionLimits) -> AdmissionLimits:
     """A window of one group: of a log that is over, every learner makes the same batches, however fast it reads."""
     return replace(limits, window_share=0.5 / limits.slots)
 
 
-def drain(reader: Reader, intake: Intake, timeout: float) -> tuple[list[tuple[Record, DecodeError]], int]:
+def read_available(
+    reader: Reader, assembler: BatchAssembler, timeout: float
+) -> tuple[list[tuple[Record, DecodeError]], int]:
     """Read what has arrived; returns records that did not decode, and how many were read."""
     broken: list[tuple[Record, DecodeError]] = []
     records = reader.poll(timeout)
     for record in records:
         try:
-            intake.add(record)
+            assembler.add(record)
         except DecodeError as error:
             log.warning("%s[%d]@%d set aside: %s", record.topic, record.partition, record.offset, error)
             broken.append((record, error))
@@ -145,13 +147,13 @@ def drain(reader: Reader, intake: Intake, timeout: float) -> tuple[list[tuple[Re
     return broken, len(records)
 
 
-def resume_offsets(reader: Reader, intake: Intake) -> dict[TopicPartition, int]:
+def resume_offsets(reader: Reader, assembler: BatchAssembler) -> dict[TopicPartition, int]:
     """Where a learner that restores this moment must start to read."""
-    return intake.book.watermarks(reader.positions())
+    return assembler.book.watermarks(reader.positions())
 
 
 def endings_of_step(
-    taken: Sequence[TakenGroup], staleness: Sequence[int], report: StepReport
+    taken: Sequence[ReadyGroup], staleness: Sequence[int], report: StepReport
 ) -> list[tuple[OpenGroup, Outcome, str, int | None]]:
     """A group whose update was skipped is in no weights, so it was not trained on."""
     skipped = {number for update in report.skipped for number in update.groups}

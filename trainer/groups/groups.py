@@ -69,7 +69,7 @@ class OpenGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class GroupEnding:
     """How a group ends without being trained on."""
 
     outcome: Outcome
@@ -136,7 +136,7 @@ def ending_of(
     max_staleness: int | None,
     zero_variance_std: float | None,
     mask_cut_off: bool = False,
-) -> Ending | None:
+) -> GroupEnding | None:
     """The ending of a group that will not be trained on, or None while it is incomplete or trainable.
 
     `caught_up` says that the log was read to its end: only then does a missing verdict mean that it is late.
@@ -145,16 +145,16 @@ def ending_of(
     """
     why = group.failed_why
     if why is not None:
-        return Ending(Outcome.FAILED, why)
+        return GroupEnding(Outcome.FAILED, why)
     if not group.complete:
-        return Ending(Outcome.EXPIRED, "deadline") if caught_up and now > group.deadline else None
+        return GroupEnding(Outcome.EXPIRED, "deadline") if caught_up and now > group.deadline else None
     if group.purpose is not Purpose.TRAIN:
-        return Ending(Outcome.FILTERED, "measured")
+        return GroupEnding(Outcome.FILTERED, "measured")
     staleness = group.staleness(version)
     if max_staleness is not None and staleness > max_staleness:
-        return Ending(Outcome.STALE, f"{staleness} versions old, at most {max_staleness} are trained on")
+        return GroupEnding(Outcome.STALE, f"{staleness} versions old, at most {max_staleness} are trained on")
     no_signal = _without_signal(group, zero_variance_std, mask_cut_off=mask_cut_off)
-    return None if no_signal is None else Ending(Outcome.FILTERED, no_signal)
+    return None if no_signal is None else GroupEnding(Outcome.FILTERED, no_signal)
 
 
 def _without_signal(group: OpenGroup, zero_variance_std: float | None, *, mask_cut_off: bool) -> str | None:

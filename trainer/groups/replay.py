@@ -74,29 +74,31 @@ class NewScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class GroupSource:
     """Where the learner's groups come from."""
 
     run_id: str
-    prompts: str
-    scored: str
+    prompts_topic: str
+    scored_topic: str
     """Topics."""
-    ends: bool
+    is_replay: bool
     """Whether the log is that of another run, read to its end."""
     scores: NewScores | None = None
 
 
-def open_source(settings: Settings, bootstrap: str) -> Source:
+def open_source(settings: Settings, bootstrap: str) -> GroupSource:
     """Raises ReplayError, BrokerUnavailableError."""
     replay = settings.learner.replay
     if not replay.run:
         prefix = settings.topics.prefix
-        return Source(settings.run.id, topic_name(prefix, Topic.PROMPTS), topic_name(prefix, Topic.SCORED), ends=False)
-    return Source(
+        return GroupSource(
+            settings.run.id, topic_name(prefix, Topic.PROMPTS), topic_name(prefix, Topic.SCORED), is_replay=False
+        )
+    return GroupSource(
         replay.run,
         topic_name(replay.prefix, Topic.PROMPTS),
         topic_name(replay.prefix, Topic.SCORED),
-        ends=True,
+        is_replay=True,
         scores=read_scores(settings, bootstrap) if replay.scores else None,
     )
 

@@ -9,7 +9,7 @@ from trainer.step.batch import TrainingBatch
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class LoadCheckpoint:
     """Build the learner from this checkpoint, or anew, and read these topics. The first order."""
 
     saved: Path | None
@@ -19,14 +19,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
-    """Read your partitions; answered with `Share`."""
+class PollPartitions:
+    """Read your partitions; answered with `PolledRecords`."""
 
     timeout: float
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class PolledRecords:
     """Of one process: records as `trainer.leader.segment_cache` lightens them, and where it stands."""
 
     records: list[Record]
@@ -34,23 +34,23 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
+class ReportLag:
     """Answered with the records not yet read, by partition."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
-    """Answered with the group's `HeldSegments` by whoever read them, by the others with none."""
+class SendSegments:
+    """Answered with the group's `SegmentsByIndex` by whoever read them, by the others with none."""
 
     seq: int
 
 
-HeldSegments = dict[int, tuple[Segment, ...]]
+SegmentsByIndex = dict[int, tuple[Segment, ...]]
 """By sample index."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class DropGroups:
     """These groups are closed."""
 
     seqs: tuple[int, ...]
@@ -64,18 +64,28 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class GatherWeights:
     """The weights are gathered for publication."""
 
 
 @dataclass(frozen=True, slots=True)
-class Collect:
+class GatherCheckpoint:
     """The state is gathered for a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Shutdown:
     """The run is over, or interrupted."""
 
 
-Order = Start | Poll | Lag | Fetch | Forget | Train | Snapshot | Collect | Stop
+Command = (
+    LoadCheckpoint
+    | PollPartitions
+    | ReportLag
+    | SendSegments
+    | DropGroups
+    | Train
+    | GatherWeights
+    | GatherCheckpoint
+    | Shutdown
+)

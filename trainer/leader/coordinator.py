@@ -18,17 +18,17 @@ from infra.settings.tree import Settings
 from streams.clients import LogReader, Reader
 from streams.messages import ScoredTrajectory
 from streams.records import Record, TopicPartition
-from trainer.distributed.process_group import Team
+from trainer.distributed.process_group import ProcessGroup
 from trainer.groups.groups import OpenGroup
-from trainer.leader.commands import Fetch, Lag, Order, Poll, Share, Stop
-from trainer.leader.fsdp import shard
+from trainer.leader.commands import Command, PolledRecords, PollPartitions, ReportLag, SendSegments, Shutdown
+from trainer.leader.fsdp import shard_ppo
 from trainer.leader.segment_cache import with_segments
 from trainer.step.ppo import PPO
-from trainer.step.row_partition import Part
+from trainer.step.row_partition import RankRows
 
 
-class Crew(Protocol):
-    def tell(self, order: Order) -> None:
+class Coordinator(Protocol):
+    def broadcast(self, command: Command) -> None:
         """The others do what the caller does next."""
         ...
 
@@ -36,7 +36,7 @@ class Crew(Protocol):
         self, settings: Settings, bootstrap: str, topics: Sequence[str], start: Mapping[TopicPartition, int]
     ) -> Reader: ...
 
-    def sharded(self, ppo: PPO) -> PPO:
+    def shard(self, ppo: PPO) -> PPO:
         """This process's part of the restored learner."""
         ...
 
@@ -45,8 +45,8 @@ class Crew(Protocol):
         ...
 
 
-class Alone:
-    def tell(self, order: Order) -> None:
+class SingleProcess:
+    def broadcast(self, command: Command) -> None:
         """Nobody listens."""
 
     def open_reader(
@@ -54,56 +54,56 @@ class Alone:
     ) -> Reader:
         return LogReader(settings.broker, bootstrap, topics, start)
 
-    def sharded(self, ppo: PPO) -> PPO:
+    def shard(self, ppo: PPO) -> PPO:
         return ppo
 
     def verdicts(self, group: OpenGroup) -> Iterable[ScoredTrajectory]:
         return group.trajectories()
 
 
-class Lead:
+class Leader:
     """Process 0 of a team. An interrupt is noticed between two orders, never within one."""
 
-    def __init__(self, team: Team, settings: LearnerSettings) -> None:
-        self.team = team
+    def __init__(self, processes: ProcessGroup, settings: LearnerSettings) -> None:
+        self.processes = processes
         self._settings = settings
         self.interrupted = False
 
-    def tell(self, order: Order) -> None:
-        self.team.order(order)
+    def broadcast(self, command: Command) -> None:
+        self.processes.broadcast(command)
 
     def open_reader(
         self, settings: Settings, bootstrap: str, topics: Sequence[str], start: Mapping[TopicPartition, int]
     ) -> Reader:
-        own = LogReader(settings.broker, bootstrap, topics, start, (0, self.team.size))
-        return _TeamReader(self, own)
+        own = LogReader(settings.broker, bootstrap, topics, start, (0, self.processes.size))
+        return _MergedReader(self, own)
 
-    def sharded(self, ppo: PPO) -> PPO:
-        return shard(ppo, self._settings, self.team.mesh, part_of(self.team))
+    def shard(self, ppo: PPO) -> PPO:
+        return shard_ppo(ppo, self._settings, self.processes.mesh, row_partition_of(self.processes))
 
     def verdicts(self, group: OpenGroup) -> Iterable[ScoredTrajectory]:
         read = list(group.trajectories())
         if all(scored.rollout.segments for scored in read):  # from this process's own partitions
             return read
-        self.tell(Fetch(group.seq))
-        segments = {index: held for answer in self.team.answers({}) for index, held in answer.items()}
+        self.broadcast(SendSegments(group.seq))
+        segments = {index: held for answer in self.processes.gather({}) for index, held in answer.items()}
         return [with_segments(scored, segments) for scored in read]
 
 
-class _TeamReader:
+class _MergedReader:
     """Invariant: as LogReader's; what `positions` says is of the last `poll`."""
 
-    def __init__(self, lead: Lead, own: LogReader) -> None:
-        self._lead = lead
+    def __init__(self, leader: Leader, own: LogReader) -> None:
+        self._leader = leader
         self._own = own
         self._positions: dict[TopicPartition, int] = {}
 
     def poll(self, timeout: float) -> list[Record]:
-        if self._lead.interrupted:
+        if self._leader.interrupted:
             raise KeyboardInterrupt
-        self._lead.tell(Poll(timeout))
+        self._leader.broadcast(PollPartitions(timeout))
         records = self._own.poll(timeout)
-        shares: Sequence[Share] = self._lead.team.answers(Share(records, self._own.positions()))
+        shares: Sequence[PolledRecords] = self._leader.processes.gather(PolledRecords(records, self._own.positions()))
         for share in shares:
             self._positions |= share.positions
         return [record for share in shares for record in share.records]
@@ -112,13 +112,13 @@ class _TeamReader:
         return dict(self._positions)
 
     def lag(self) -> dict[TopicPartition, int]:
-        self._lead.tell(Lag())
-        return {at: count for lag in self._lead.team.answers(self._own.lag()) for at, count in lag.items()}
+        self._leader.broadcast(ReportLag())
+        return {at: count for lag in self._leader.processes.gather(self._own.lag()) for at, count in lag.items()}
 
     def close(self) -> None:
         self._own.close()
-        self._lead.tell(Stop())
+        self._leader.broadcast(Shutdown())
 
 
-def part_of(team: Team) -> Part:
-    return Part(team.rank, team.size, team.group)
+def row_partition_of(processes: ProcessGroup) -> RankRows:
+    return RankRows(processes.rank, processes.size, processes.group)

@@ -8,11 +8,22 @@ from typing import Any
 
 from infra.settings.tree import Settings
 from streams.clients import LogReader
-from trainer.distributed.process_group import Team
-from trainer.leader.commands import Collect, Fetch, Forget, Lag, Poll, Share, Snapshot, Start, Stop, Train
-from trainer.leader.coordinator import part_of
-from trainer.leader.fsdp import shard
-from trainer.leader.segment_cache import Holding
+from trainer.distributed.process_group import ProcessGroup
+from trainer.leader.commands import (
+    DropGroups,
+    GatherCheckpoint,
+    GatherWeights,
+    LoadCheckpoint,
+    PolledRecords,
+    PollPartitions,
+    ReportLag,
+    SendSegments,
+    Shutdown,
+    Train,
+)
+from trainer.leader.coordinator import row_partition_of
+from trainer.leader.fsdp import shard_ppo
+from trainer.leader.segment_cache import SegmentCache
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
 from trainer.weights.publish import publisher_of
@@ -22,41 +33,41 @@ log = logging.getLogger(__name__)
 
 
 class Follower:
-    def __init__(self, settings: Settings, bootstrap: str, team: Team, start: Start) -> None:
-        self._team = team
+    def __init__(self, settings: Settings, bootstrap: str, processes: ProcessGroup, start: LoadCheckpoint) -> None:
+        self._processes = processes
         template = resolve_model(settings.model.path, settings.run.prepared)
         ppo, history = restored_ppo(settings, start.saved, template)
-        self._ppo = shard(ppo, settings.learner, team.mesh, part_of(team))
+        self._ppo = shard_ppo(ppo, settings.learner, processes.mesh, row_partition_of(processes))
         self._publisher = publisher_of(settings, template)
-        self._holding = Holding(start.run_id, start.topics[1], history.closed.copy())
-        share = (team.rank, team.size)
+        self._cache = SegmentCache(start.run_id, start.topics[1], history.closed.copy())
+        share = (processes.rank, processes.size)
         self._reader = LogReader(settings.broker, bootstrap, start.topics, history.offsets, share)
-        log.info("follows as %d of %d, version=%d", team.rank, team.size, history.version)
+        log.info("follows as %d of %d, version=%d", processes.rank, processes.size, history.version)
 
     def run(self) -> None:
         """Until the leader says so. Raises LeaderGoneError."""
         try:
-            while not isinstance(order := self._team.ordered(), Stop):
+            while not isinstance(order := self._processes.receive(), Shutdown):
                 self._obey(order)
         finally:
             self._reader.close()
 
     def _obey(self, order: Any) -> None:
         match order:
-            case Poll(timeout):
-                records = [self._holding.lightened(record) for record in self._reader.poll(timeout)]
-                self._team.answer(Share(records, self._reader.positions()))
-            case Lag():
-                self._team.answer(self._reader.lag())
-            case Fetch(seq):
-                self._team.answer(self._holding.segments(seq))
-            case Forget(seqs):
-                self._holding.forget(seqs)
+            case PollPartitions(timeout):
+                records = [self._cache.strip(record) for record in self._reader.poll(timeout)]
+                self._processes.reply(PolledRecords(records, self._reader.positions()))
+            case ReportLag():
+                self._processes.reply(self._reader.lag())
+            case SendSegments(seq):
+                self._processes.reply(self._cache.segments(seq))
+            case DropGroups(seqs):
+                self._cache.drop(seqs)
             case Train(batch, version, seed):
                 self._ppo.step(batch, version, seed)
-            case Snapshot():
-                self._publisher.snapshot(self._ppo.policy)
-            case Collect():
+            case GatherWeights():
+                self._publisher.gather_weights(self._ppo.policy)
+            case GatherCheckpoint():
                 checkpoint.collect(self._ppo)
             case _:
                 raise TypeError(f"no order: {order!r}")

@@ -20,14 +20,14 @@ from infra.settings.learner import LearnerSettings
 from trainer.step.layers import layers_of
 from trainer.step.models import SHARDED_FORWARD, policy_tensors
 from trainer.step.ppo import PPO
-from trainer.step.row_partition import Share
+from trainer.step.row_partition import RowPartition
 
 
 class ShardingError(ValueError):
     """Settings that a sharded learner cannot follow."""
 
 
-def shard(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, share: Share) -> PPO:
+def shard_ppo(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, partition: RowPartition) -> PPO:
     """The learner whose part this process holds. `ppo` is the whole one, the same in every process, and is used up.
 
     Raises ShardingError where the weights are of two types, which one gradient reduction cannot hold.
@@ -43,7 +43,7 @@ def shard(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, share: Share) -
             register_fsdp_forward_method(policy, SHARDED_FORWARD)
     if ppo.value is not None:
         _shard_model(ppo.value, ppo.value.trunk, mesh)
-    sharded = PPO(ppo.policy, ppo.value, settings, ppo.reference, share)
+    sharded = PPO(ppo.policy, ppo.value, settings, ppo.reference, partition)
     sharded.load_state_dict(_placed(state, sharded))
     return sharded
 

@@ -76,12 +76,12 @@ class _Thread:
                 logger = logger or self._make()
                 logger.log(*item)
             except Exception as error:  # noqa: BLE001 (whatever it is, training goes on)
-                self._failed(_text(error))
+                self._failed(_describe_error(error))
         try:
             if logger is not None:
                 logger.close()
         except Exception as error:  # noqa: BLE001 (as above)
-            self._failed(_text(error))
+            self._failed(_describe_error(error))
 
     def _failed(self, why: str) -> None:
         metrics.logger_failures_total.labels(self._name).inc()
@@ -90,7 +90,7 @@ class _Thread:
             log.error("logger %s: %s. Training goes on; this is said once, and counted", self._name, why)
 
 
-def _text(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"{error}: install it, as with pip install 'rewardstream[loggers]', or take it out of learner.loggers"
     return f"{type(error).__name__}: {error}"

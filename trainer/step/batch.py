@@ -61,7 +61,7 @@ class TrainingRow:
     """float32, never 0."""
     versions_N: Tensor
     """int64: the policy version that made the token."""
-    ours_N: Tensor
+    known_weights_N: Tensor
     """bool: false where that version is another lineage's, with weights that this history does not hold."""
     trajectory_N: Tensor
     """int64: index of the token's trajectory in the batch."""
@@ -86,19 +86,19 @@ class TrainingBatch:
         return sum(len(row.packed.input_ids) for row in self.rows)
 
 
-Weights = tuple[int, int]
+WeightsId = tuple[int, int]
 """(lineage, version)."""
 
 
 def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
     """Raises TrajectoryError."""
     try:
-        return _unpacked(scored)
+        return _unpack(scored)
     except ValueError as error:  # arrays whose bytes are no whole numbers among them
         raise TrajectoryError(f"{scored.rollout.rollout_id}: {error}") from error
 
 
-def _unpacked(scored: ScoredTrajectory) -> Trajectory:
+def _unpack(scored: ScoredTrajectory) -> Trajectory:
     """Raises ValueError."""
     rollout = scored.rollout
     if scored.score is None:
@@ -144,17 +144,24 @@ def _unpacked(scored: ScoredTrajectory) -> Trajectory:
 
 
 def pack_batch(
-    members: Sequence[Sequence[Trajectory]], packed_row_tokens: int, held: Collection[Weights] | None = None
+    members: Sequence[Sequence[Trajectory]], packed_row_tokens: int, known_weights: Collection[WeightsId] | None = None
 ) -> TrainingBatch:
-    """`members` are the trajectories of each group, which share one prompt. Rows hold whole groups in the given order;
-    a group longer than `packed_row_tokens` gets a row of its own. `held`: names of the weights that the step starts
-    from; None where a version is the same in every lineage.
+    """Packs the trajectories of each group (`members`), which share one prompt, into rows.
+
+    Rows hold whole groups in the given order; a group longer than `packed_row_tokens` gets a row of its own.
+    `known_weights` names the weights that this learner's history holds at the start of the step; None counts every
+    version as known.
     """
     trajectories = [trajectory for group in members for trajectory in group]
     starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
     prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]
     rows = [
-        _row([prefixes[i] for i in chosen], [list(members[i]) for i in chosen], [starts[i] for i in chosen], held)
+        _row(
+            [prefixes[i] for i in chosen],
+            [list(members[i]) for i in chosen],
+            [starts[i] for i in chosen],
+            known_weights,
+        )
         for chosen in fill([prefix.tokens for prefix in prefixes], packed_row_tokens)
     ]
     groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
@@ -165,7 +172,7 @@ def _row(
     prefixes: list[PrefixGroup],
     members: list[list[Trajectory]],
     starts: list[int],
-    held: Collection[Weights] | None,
+    known_weights: Collection[WeightsId] | None,
 ) -> TrainingRow:
     packed = pack(prefixes)
     predictors: list[int] = []
@@ -182,13 +189,15 @@ def _row(
         behaviour_N=torch.tensor([p for o, _ in owners for p in o.logprobs], dtype=torch.float32),
         temperature_N=torch.tensor([o.temperature for o, _ in owners for _ in o.logprobs], dtype=torch.float32),
         versions_N=torch.tensor([v for o, _ in owners for v in o.versions]),
-        ours_N=torch.tensor([ours for o, _ in owners for ours in _ours(o, held)], dtype=torch.bool),
+        known_weights_N=torch.tensor(
+            [known for o, _ in owners for known in _is_known(o, known_weights)], dtype=torch.bool
+        ),
         trajectory_N=torch.tensor([index for o, index in owners for _ in o.logprobs]),
         step_N=torch.tensor([step for o, _ in owners for step in range(len(o.logprobs))]),
     )
 
 
-def _ours(trajectory: Trajectory, held: Collection[Weights] | None) -> Iterator[bool]:
-    if held is None:
+def _is_known(trajectory: Trajectory, known_weights: Collection[WeightsId] | None) -> Iterator[bool]:
+    if known_weights is None:
         return (True for _ in trajectory.logprobs)
-    return (made in held for made in zip(trajectory.lineages, trajectory.versions, strict=True))
+    return (made in known_weights for made in zip(trajectory.lineages, trajectory.versions, strict=True))

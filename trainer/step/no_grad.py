@@ -15,11 +15,11 @@ from torch import Tensor
 from infra.settings.learner import LearnerSettings
 from trainer.step.batch import TrainingBatch, TrainingRow
 from trainer.step.models import ValueModel, autocast, device_of, policy_forward, value_forward
-from trainer.step.row_partition import Share
+from trainer.step.row_partition import RowPartition
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class NoGradOutputs:
     mask_BT: Tensor
     """float32: 1 where a token exists."""
     behaviour_BT: Tensor
@@ -30,26 +30,26 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class StepModels:
     policy: Any
     value: ValueModel | None
     reference: Any | None
 
 
 @torch.no_grad()
-def take_snapshot(
+def compute_no_grad(
     batch: TrainingBatch,
-    models: Models,
+    models: StepModels,
     proximal_rows: Collection[TrainingRow],
-    share: Share,
+    partition: RowPartition,
     settings: LearnerSettings,
-) -> Snapshot:
+) -> NoGradOutputs:
     """`proximal_rows`: those whose proximal log-probabilities are needed before the step."""
     lengths = torch.tensor([len(trajectory.logprobs) for trajectory in batch.trajectories])
     mask_BT = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).float()
     behaviour_BT = torch.zeros_like(mask_BT)
     for row in batch.rows:
-        behaviour_BT[_where(row)] = row.behaviour_N
+        behaviour_BT[_token_index(row)] = row.behaviour_N
     wanted = {id(row) for row in proximal_rows}
     shares_policy = models.value is not None and models.value.trunk is None
     passes: list[tuple[Sequence[TrainingRow], Callable[[TrainingRow], dict[str, Tensor]]]] = []
@@ -63,8 +63,8 @@ def take_snapshot(
     computed: dict[str, Tensor] = {}
     with autocast(enabled=settings.autocast, device=device_of(models.policy)):
         for rows, compute in passes:
-            computed |= _over(rows, compute, share, torch.zeros_like(mask_BT))
-    return Snapshot(
+            computed |= _scatter_over_rows(rows, compute, partition, torch.zeros_like(mask_BT))
+    return NoGradOutputs(
         mask_BT,
         behaviour_BT,
         computed.get("proximal") if wanted else None,
@@ -73,20 +73,23 @@ def take_snapshot(
     )
 
 
-def _over(
-    rows: Sequence[TrainingRow], compute: Callable[[TrainingRow], dict[str, Tensor]], share: Share, zeros_BT: Tensor
+def _scatter_over_rows(
+    rows: Sequence[TrainingRow],
+    compute: Callable[[TrainingRow], dict[str, Tensor]],
+    partition: RowPartition,
+    zeros_BT: Tensor,
 ) -> dict[str, Tensor]:
     """What `compute` gives a row's N targets, by name, as [B, T] over the rows of all processes."""
     found: dict[str, Tensor] = {}
-    for row, counted in share.rows(rows):
+    for row, counted in partition.assign(rows):
         for name, values_N in compute(row).items():
             values_BT = found.setdefault(name, zeros_BT.clone())
             if counted:
-                values_BT[_where(row)] = values_N
-    return share.summed(found)
+                values_BT[_token_index(row)] = values_N
+    return partition.all_reduce_sum(found)
 
 
-def _policy_pass(models: Models, logits_chunk_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
+def _policy_pass(models: StepModels, logits_chunk_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
     """With the values of a head that stands on the policy."""
     output = policy_forward(models.policy, row, logits_chunk_tokens=logits_chunk_tokens)
     if models.value is None or models.value.trunk is not None:
@@ -102,5 +105,5 @@ def _reference_pass(reference: Any, logits_chunk_tokens: int, row: TrainingRow) 
     return {"reference": policy_forward(reference, row, logits_chunk_tokens=logits_chunk_tokens).logprobs_N}
 
 
-def _where(row: TrainingRow) -> tuple[Tensor, Tensor]:
+def _token_index(row: TrainingRow) -> tuple[Tensor, Tensor]:
     return row.trajectory_N, row.step_N

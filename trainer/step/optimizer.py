@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from infra.settings.learner import LearnerSettings
-from trainer.distributed.gather import whole
+from trainer.distributed.gather import full_tensor
 
 _SMALL = 1e-6
 """Added to a norm, as torch's own clipping does."""
@@ -36,7 +36,7 @@ class Optimizer:
         """Over all weights, before clipping, a scalar; NaN or infinity where any gradient is so."""
         for weight, master in self._pairs():
             master.grad = None if weight.grad is None else weight.grad.float()
-        return whole(torch.nn.utils.get_total_norm([m.grad for m in self._masters if m.grad is not None]))
+        return full_tensor(torch.nn.utils.get_total_norm([m.grad for m in self._masters if m.grad is not None]))
 
     def apply(self, norm: Tensor) -> None:
         """Clip, step, clear. Raises ValueError where `norm`, that of `gradient_norm`, is not finite."""

@@ -4,8 +4,8 @@ Invariants:
 - A step is a function of (weights, optimizer state, batch, seed, version); nothing else is drawn or read.
 - The behaviour log-probabilities are the engine's; the learner never recomputes them.
 - An update whose gradient is not finite changes nothing and is reported.
-- Where several processes train (`share`), all of them call `step` with the same batch: each computes its rows, and what
-  they find and decide is the same everywhere.
+- If several processes train, all of them call `step` with the same batch. Each computes the rows that `partition`
+  assigns to it; reduced results and decisions are the same in every process.
 """
 
 import math
@@ -24,38 +24,38 @@ from trainer.step import shaping
 from trainer.step.advantages.estimate import Targets, estimate
 from trainer.step.batch import TrainingBatch, TrainingRow
 from trainer.step.models import PolicyOutput, ValueModel, autocast, device_of, policy_forward, value_forward
-from trainer.step.no_grad import Models, Snapshot, take_snapshot
+from trainer.step.no_grad import NoGradOutputs, StepModels, compute_no_grad
 from trainer.step.objectives.averaging import Counts, coefficients
 from trainer.step.objectives.policy import Tokens, policy_loss
 from trainer.step.objectives.value import value_error
 from trainer.step.optimizer import Optimizer
-from trainer.step.report import SkippedUpdate, StepReport, Tally
-from trainer.step.row_partition import Share, Whole
+from trainer.step.report import MetricSums, SkippedUpdate, StepReport
+from trainer.step.row_partition import AllRows, RowPartition
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _StepPlan:
     """What all mini-batches of a step share."""
 
     batch: TrainingBatch
     minibatches: list[list[TrainingRow]]
-    snapshot: Snapshot
+    no_grad: NoGradOutputs
     targets: Targets
-    kept_B: Tensor
-    good_B: Tensor
+    loss_mask_B: Tensor
+    positive_B: Tensor
     value_only: bool
     version: int
-    tally: Tally
+    metrics: MetricSums
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Minibatch:
     """One mini-batch, with the counts that its losses are divided by."""
 
     number: int
     rows: list[TrainingRow]
     counts: Counts
-    good: Counts
+    positive_counts: Counts
 
 
 class PPO:
@@ -67,7 +67,7 @@ class PPO:
         value: ValueModel | None,
         settings: LearnerSettings,
         reference: Any | None = None,
-        share: Share | None = None,
+        partition: RowPartition | None = None,
     ) -> None:
         self.policy = policy
         self.value = value
@@ -77,7 +77,7 @@ class PPO:
         self.before_update: Callable[[], None] = lambda: None
         """Called before weights change, which whoever reads them beside a step may hold back."""
         self._settings = settings
-        self._share: Share = share or Whole()
+        self._partition: RowPartition = partition or AllRows()
         self._autocast = partial(autocast, enabled=settings.autocast, device=device_of(policy))
         self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
         self.value_optimizer = (
@@ -92,9 +92,11 @@ class PPO:
         report.seconds["advantages"] = time.monotonic() - clock
         self._warm_up(version)
         for number, rows in enumerate(plan.minibatches):
-            part = _Part(number, rows, Counts.of(rows, plan.kept_B), Counts.of(rows, plan.kept_B & plan.good_B))
-            self._minibatch(part, plan, report)
-        plan.tally.into(report)
+            minibatch = _Minibatch(
+                number, rows, Counts.of(rows, plan.loss_mask_B), Counts.of(rows, plan.loss_mask_B & plan.positive_B)
+            )
+            self._train_minibatch(minibatch, plan, report)
+        plan.metrics.write_means(report)
         report.seconds["optimise"] = time.monotonic() - clock - report.seconds["advantages"]
         return report
 
@@ -116,27 +118,29 @@ class PPO:
             self.value.load_state_dict(state["value"])
             self.value_optimizer.load_state_dict(state["value_optimizer"])
 
-    def _plan(self, batch: TrainingBatch, version: int, seed: int, report: StepReport) -> _Plan:
+    def _plan(self, batch: TrainingBatch, version: int, seed: int, report: StepReport) -> _StepPlan:
         settings = self._settings
-        kept_B = shaping.kept(batch, settings.overlong)
+        loss_mask_B = shaping.loss_mask(batch, settings.overlong)
         scores_B = shaping.shaped_scores(batch, settings.overlong)
-        rows = [row for row in batch.rows if bool(kept_B[row.trajectory_N].any())]
+        rows = [row for row in batch.rows if bool(loss_mask_B[row.trajectory_N].any())]
         minibatches = split_rows(rows, settings.minibatches, random.Random(f"{seed}:{version}"))
         value_only = self.value is not None and version < settings.value.pretrain_steps
-        snapshot = take_snapshot(
+        no_grad = compute_no_grad(
             batch,
-            Models(self.policy, self.value, self.reference),
+            StepModels(self.policy, self.value, self.reference),
             () if value_only else self._early_proximal_rows(batch, minibatches),
-            self._share,
+            self._partition,
             settings,
         )
-        targets = estimate(batch, scores_B, kept_B, snapshot, settings, value_only=value_only)
+        targets = estimate(batch, scores_B, loss_mask_B, no_grad, settings, value_only=value_only)
         report.explained_variance = targets.explained_variance
         report.shaped_reward = float(scores_B.mean())
-        report.masked_fraction = 1 - float(kept_B.float().mean())
+        report.masked_fraction = 1 - float(loss_mask_B.float().mean())
         report.value_only = value_only
-        good_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.trajectories])
-        return _Plan(batch, minibatches, snapshot, targets, kept_B, good_B, value_only, version, Tally())
+        positive_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.trajectories])
+        return _StepPlan(
+            batch, minibatches, no_grad, targets, loss_mask_B, positive_B, value_only, version, MetricSums()
+        )
 
     def _early_proximal_rows(self, batch: TrainingBatch, minibatches: Sequence[list[TrainingRow]]) -> list[TrainingRow]:
         """Rows whose proximal log-probabilities must be known before the first update. The first mini-batch's own
@@ -148,24 +152,27 @@ class PPO:
             return batch.rows
         return [row for rows in minibatches[1:] for row in rows]
 
-    def _minibatch(self, part: _Part, plan: _Plan, report: StepReport) -> None:
+    def _train_minibatch(self, minibatch: _Minibatch, plan: _StepPlan, report: StepReport) -> None:
         sums: dict[str, Tensor] = {}
-        differences: list[Tensor] = []
-        for row, counted in self._share.rows(part.rows):
-            loss, measures, difference = self._row_loss(row, part, plan)
-            (loss * (self._share.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]  # torch's
+        logprob_diffs: list[Tensor] = []
+        for row, counted in self._partition.assign(minibatch.rows):
+            loss, measures, logprob_diff_N = self._row_loss(row, minibatch, plan)
+            (loss * (self._partition.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]  # torch's
             if counted:
-                differences.append(difference)
+                logprob_diffs.append(logprob_diff_N)
             for name, value in measures.items():
                 sums[name] = sums.get(name, 0.0) + value * counted
-        if part.number == 0 and (all_N := self._share.gathered(torch.cat([torch.empty(0), *differences]))).numel():
+        if (
+            minibatch.number == 0
+            and (all_N := self._partition.all_gather(torch.cat([torch.empty(0), *logprob_diffs]))).numel()
+        ):
             report.logprob_diff_mean = float(all_N.mean())
             report.logprob_diff_max = float(all_N.max())
-        norms = self._update(part, plan, report)
+        norms = self._update(minibatch, plan, report)
         if norms is not None:
-            plan.tally.add(self._share.summed(sums), part.counts.tokens, norms)
+            plan.metrics.add(self._partition.all_reduce_sum(sums), minibatch.counts.tokens, norms)
 
-    def _update(self, part: _Part, plan: _Plan, report: StepReport) -> dict[str, float] | None:
+    def _update(self, minibatch: _Minibatch, plan: _StepPlan, report: StepReport) -> dict[str, float] | None:
         """Apply the gradients of all models or of none; returns their norms before clipping, None where skipped."""
         self.before_update()
         optimizers = {"value_gradient_norm": self.value_optimizer} if self.value_optimizer is not None else {}
@@ -183,36 +190,38 @@ class PPO:
         self.skips_in_a_row += 1
         report.skipped.append(
             SkippedUpdate(
-                minibatch=part.number,
-                groups=_groups_of(part.rows, plan.batch),
+                minibatch=minibatch.number,
+                groups=_groups_of(minibatch.rows, plan.batch),
                 policy_gradient_norm=norms.get("policy_gradient_norm", 0.0),
                 value_gradient_norm=norms.get("value_gradient_norm", 0.0),
             )
         )
         return None
 
-    def _row_loss(self, row: TrainingRow, part: _Part, plan: _Plan) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _row_loss(
+        self, row: TrainingRow, minibatch: _Minibatch, plan: _StepPlan
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """The row's share of the mini-batch's loss; measures as sums over tokens; |learner - engine| over the targets
         of the held version, while it is held.
         """
         output = self._policy_output(row, plan)
         loss = torch.zeros(())
         measures: dict[str, Tensor] = {}
-        difference_N = torch.empty(0)
+        logprob_diff_N = torch.empty(0)
         if output is not None and not plan.value_only:
-            policy = policy_loss(self._tokens(row, output, part, plan), self._settings)
+            policy = policy_loss(self._tokens(row, output, minibatch, plan), self._settings)
             loss = policy.total
-            measures = policy.sums | {name: value * part.counts.tokens for name, value in policy.averages.items()}
+            measures = policy.sums | {name: value * minibatch.counts.tokens for name, value in policy.averages.items()}
         if output is not None:
-            fresh_N = row.ours_N & (row.versions_N == plan.version)
-            difference_N = (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
+            fresh_N = row.known_weights_N & (row.versions_N == plan.version)
+            logprob_diff_N = (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
         if self.value is not None:
-            error = self._value_loss(self.value, row, output, part, plan)
+            error = self._value_loss(self.value, row, output, minibatch, plan)
             loss = loss + self._settings.value.coefficient * error
-            measures["value_loss"] = error.detach() * part.counts.tokens
-        return loss, measures, difference_N
+            measures["value_loss"] = error.detach() * minibatch.counts.tokens
+        return loss, measures, logprob_diff_N
 
-    def _policy_output(self, row: TrainingRow, plan: _Plan) -> PolicyOutput | None:
+    def _policy_output(self, row: TrainingRow, plan: _StepPlan) -> PolicyOutput | None:
         """None where only a value model with a trunk of its own is trained."""
         if plan.value_only and (self.value is None or self.value.trunk is not None):
             return None
@@ -224,31 +233,33 @@ class PPO:
                 logits_chunk_tokens=self._settings.logits_chunk_tokens,
             )
 
-    def _tokens(self, row: TrainingRow, output: PolicyOutput, part: _Part, plan: _Plan) -> Tokens:
-        objective, snapshot = self._settings.objective, plan.snapshot
+    def _tokens(self, row: TrainingRow, output: PolicyOutput, minibatch: _Minibatch, plan: _StepPlan) -> Tokens:
+        objective, no_grad = self._settings.objective, plan.no_grad
         where = (row.trajectory_N, row.step_N)
-        kept_B, good_B = plan.kept_B, plan.kept_B & plan.good_B
+        loss_mask_B, positive_B = plan.loss_mask_B, plan.loss_mask_B & plan.positive_B
         if objective.proximal == "behaviour":
             proximal_N = row.behaviour_N
-        elif part.number == 0:
+        elif minibatch.number == 0:
             proximal_N = output.logprobs_N.detach()
         else:
-            assert snapshot.proximal_BT is not None
-            proximal_N = snapshot.proximal_BT[where]
+            assert no_grad.proximal_BT is not None
+            proximal_N = no_grad.proximal_BT[where]
         return Tokens(
             logprobs_N=output.logprobs_N,
             entropy_N=output.entropy_N,
             behaviour_N=row.behaviour_N,
             proximal_N=proximal_N,
-            reference_N=None if snapshot.reference_BT is None else snapshot.reference_BT[where],
+            reference_N=None if no_grad.reference_BT is None else no_grad.reference_BT[where],
             advantages_N=plan.targets.advantages_BT[where],
-            coefficients_N=coefficients(row, kept_B, part.counts, objective.average, objective.average_tokens),
-            good_N=coefficients(row, good_B, part.good, "token", 0),
+            coefficients_N=coefficients(
+                row, loss_mask_B, minibatch.counts, objective.average, objective.average_tokens
+            ),
+            positive_N=coefficients(row, positive_B, minibatch.positive_counts, "token", 0),
             trajectory_N=row.trajectory_N,
         )
 
     def _value_loss(
-        self, value: ValueModel, row: TrainingRow, output: PolicyOutput | None, part: _Part, plan: _Plan
+        self, value: ValueModel, row: TrainingRow, output: PolicyOutput | None, minibatch: _Minibatch, plan: _StepPlan
     ) -> Tensor:
         """Mean over the mini-batch's tokens. Not clipped in pre-training: no policy depends on the values yet."""
         targets, where = plan.targets, (row.trajectory_N, row.step_N)
@@ -258,7 +269,7 @@ class PPO:
             values_N = value_forward(value, row, None if output is None else output.hidden_ND)
         clip = 0.0 if plan.value_only else self._settings.value.clip
         error_N = value_error(values_N, targets.values_BT[where], targets.returns_BT[where], clip)
-        return (coefficients(row, plan.kept_B, part.counts, "token", 0) * error_N).sum()
+        return (coefficients(row, plan.loss_mask_B, minibatch.counts, "token", 0) * error_N).sum()
 
     def _warm_up(self, version: int) -> None:
         settings = self._settings

@@ -58,8 +58,8 @@ class StepReport:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-class Tally:
-    """Adds up mini-batches; tensors stay where they are until `into` asks for numbers."""
+class MetricSums:
+    """Adds up mini-batches; tensors stay where they are until `write_means` asks for numbers."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
@@ -75,7 +75,7 @@ class Tally:
         self._tokens += tokens
         self._updates += 1
 
-    def into(self, report: StepReport) -> None:
+    def write_means(self, report: StepReport) -> None:
         for name, value in self._sums.items():
             count = self._updates if name.endswith("_norm") else self._tokens
             setattr(report, name, value / max(count, 1))

@@ -31,7 +31,7 @@ def shaped_scores(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
     return torch.tensor(scores)
 
 
-def kept(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
+def loss_mask(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
     """Whose tokens carry loss, bool [B]. A response without a limit of its own is never cut off."""
     return torch.tensor([not (settings.mask and t.cut_off) for t in batch.trajectories])
 

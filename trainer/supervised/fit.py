@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from workers.models.shared_prefix import PackedRow, attention_mask
 
-Progress = Callable[[int, int, float], None]
+FitProgress = Callable[[int, int, float], None]
 """Called after each step with (steps done, steps in all, loss)."""
 
 
@@ -67,7 +67,7 @@ def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
     return logits.float()
 
 
-def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: Progress | None = None) -> list[float]:
+def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: FitProgress | None = None) -> list[float]:
     """Train in place; returns the mean loss of each step. Raises FloatingPointError where a loss is not finite."""
     parameters = _trained(model, settings.upper_share)
     optimizer = torch.optim.AdamW(

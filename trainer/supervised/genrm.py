@@ -15,7 +15,7 @@ import torch
 
 from streams.messages import Question
 from trainer.step.models import load_causal_lm
-from trainer.supervised.fit import FitSettings, LabelledRow, Progress, Step, fit, logits_at
+from trainer.supervised.fit import FitProgress, FitSettings, LabelledRow, Step, fit, logits_at
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
 from workers.judges.has_content import content_free
@@ -64,7 +64,7 @@ def fit_judge(
     groups: Sequence[TripleGroup],
     out_folder: Path,
     settings: JudgeFitSettings | None = None,
-    progress: Progress | None = None,
+    progress: FitProgress | None = None,
 ) -> JudgeFitReport:
     """Fine-tune `model_folder` as a judge and save weights (float32) and tokenizer in `out_folder`.
 

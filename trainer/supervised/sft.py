@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.step.models import load_causal_lm
-from trainer.supervised.fit import FitSettings, LabelledRow, Progress, Step, fit
+from trainer.supervised.fit import FitProgress, FitSettings, LabelledRow, Step, fit
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.models.shared_prefix import PrefixGroup, fill, pack
 
@@ -56,7 +56,7 @@ def run_sft(
     examples: Sequence[Example],
     out_folder: Path,
     settings: SftSettings | None = None,
-    progress: Progress | None = None,
+    progress: FitProgress | None = None,
 ) -> SftReport:
     """Fine-tune `model_folder` on the examples and save weights (float32) and tokenizer in `out_folder`.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from infra.files.folders import atomic_folder, keep_newest
 from streams.records import TopicPartition
-from trainer.distributed.gather import whole_tree
+from trainer.distributed.gather import full_state
 from trainer.seqset import SeqSet
 from trainer.step.ppo import PPO
 from trainer.weights.policy_io import policy_state, write_policy
@@ -59,7 +59,7 @@ def collect(ppo: PPO) -> Collected:
     """Where the models are sharded, every process must call it; one then writes. Of a single process nothing is copied:
     what is written are the weights at the time of writing.
     """
-    return Collected(ppo.policy, policy_state(ppo.policy), whole_tree(ppo.state_dict()), torch.get_rng_state())
+    return Collected(ppo.policy, policy_state(ppo.policy), full_state(ppo.state_dict()), torch.get_rng_state())
 
 
 def write(folder: Path, collected: Collected, history: History, template: Path, keep: int) -> Path:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from infra.files.folders import copy_description
 from infra.settings.learner import LoraSettings
-from trainer.distributed.gather import whole
+from trainer.distributed.gather import full_tensor
 from trainer.step.models import load_causal_lm
 from trainer.weights import lora
 from workers.engines.adapters import is_adapter
@@ -44,7 +44,7 @@ def policy_state(policy: Any) -> dict[str, Tensor]:
     """The tensors that are written of a policy, whole: an adapter's or its own, tied ones once, as transformers writes
     them. Where the policy is sharded, every process must call it.
     """
-    return {name: whole(tensor.detach()) for name, tensor in own_tensors(policy).items()}
+    return {name: full_tensor(tensor.detach()) for name, tensor in own_tensors(policy).items()}
 
 
 def own_tensors(policy: Any) -> dict[str, Tensor]:

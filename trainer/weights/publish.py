@@ -3,7 +3,7 @@
 Invariant: an announced folder is whole and its checksums true; folders are kept until `keep` newer ones exist. What was
 not written whole, here or there, is never announced: the error ends the step, and the learner's next life writes anew.
 
-`snapshot` reads the policy and `write` only files: the second may run beside the next step.
+`gather_weights` reads the policy and `write` only files: the second may run beside the next step.
 """
 
 import logging
@@ -23,7 +23,7 @@ from streams.clients import LogReader
 from streams.codec import decode_by_schema
 from streams.messages import PolicyVersion, WeightsKind
 from streams.topics import Topic, topic_name
-from trainer.distributed.gather import whole
+from trainer.distributed.gather import full_tensor
 from trainer.weights import lora
 from trainer.weights.policy_io import own_tensors
 from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
@@ -39,7 +39,7 @@ _BACKOFF_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class PublishedWeights:
     """What is published of a policy: on the CPU, in the published type, apart from the policy's own memory."""
 
     kind: WeightsKind
@@ -62,25 +62,25 @@ class Publisher:
 
     def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
         """Write the weights; returns the announcement to make. Raises OSError."""
-        return self.write(self.snapshot(policy), lineage, version)
+        return self.write(self.gather_weights(policy), lineage, version)
 
-    def snapshot(self, policy: Any) -> Snapshot:
+    def gather_weights(self, policy: Any) -> PublishedWeights:
         """A copy of the weights. Where the policy is sharded, every process must call it."""
-        tensors = self._copied(own_tensors(policy))
+        tensors = self._copy_to_cpu(own_tensors(policy))
         if lora.is_adapted(policy):
-            return Snapshot(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
-        return Snapshot(WeightsKind.FULL, tensors)
+            return PublishedWeights(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
+        return PublishedWeights(WeightsKind.FULL, tensors)
 
-    def write(self, snapshot: Snapshot, lineage: int, version: int) -> PolicyVersion:
+    def write(self, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         """To disk and to the URL; returns the announcement to make. Raises OSError."""
         target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
-        main = ADAPTER_FILE if snapshot.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
+        main = ADAPTER_FILE if weights.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
         with atomic_folder(target) as temporary:
-            if snapshot.adapter is None:
+            if weights.adapter is None:
                 copy_description(self.template, temporary)
             else:
-                snapshot.adapter.save_pretrained(temporary)
-            save_file(snapshot.tensors, temporary / main, metadata={"format": "pt"})
+                weights.adapter.save_pretrained(temporary)
+            save_file(weights.tensors, temporary / main, metadata={"format": "pt"})
             files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         keep_newest(self.folder, _PATTERN, self.keep)
         return PolicyVersion(
@@ -91,21 +91,21 @@ class Publisher:
             sha256=files[main],
             step=version,
             announced_at=time.time(),
-            kind=snapshot.kind,
+            kind=weights.kind,
             files=files,
         )
 
-    def _copied(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _copy_to_cpu(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         copies: dict[str, torch.Tensor] = {}
         for name, tensor in state.items():
-            copies[name] = whole(tensor.detach()).to("cpu", self.dtype, copy=True).contiguous()
+            copies[name] = full_tensor(tensor.detach()).to("cpu", self.dtype, copy=True).contiguous()
         return copies
 
     def _upload(self, remote: RemoteFolder, source: Path) -> str:
         """The URL under which all of `source` now lies. Raises OSError."""
         place = remote.child(source.name)
         for path in sorted(source.iterdir()):
-            _attempted(partial(place.put, path))
+            _retry(partial(place.put, path))
         stale = [name for name in remote.folders() if name.startswith("lineage")][: -self.keep]
         for name in stale:
             try:
@@ -115,7 +115,7 @@ class Publisher:
         return place.url
 
 
-def _attempted(action: Callable[[], None]) -> None:
+def _retry(action: Callable[[], None]) -> None:
     """Raises the OSError of the last attempt."""
     for attempt in range(_ATTEMPTS):
         try:

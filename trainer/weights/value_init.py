@@ -18,17 +18,17 @@ _HEADS = ("score", "v_head.summary", "value_head", "v_head")
 """Sequence classifiers of transformers; TRL's value head; other usual names. Each with .weight and perhaps .bias."""
 
 
-class ValueStartError(ValueError):
+class ValueInitError(ValueError):
     """A folder that no value model can start from; the text says why."""
 
 
 def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
-    """`vocabulary`: the policy's, whose token ids it will see. Raises ValueStartError, OSError."""
+    """`vocabulary`: the policy's, whose token ids it will see. Raises ValueInitError, OSError."""
     attention = packed_attention.implementation(folder)
     trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
     rows = trunk.get_input_embeddings().num_embeddings
     if rows < vocabulary:
-        raise ValueStartError(
+        raise ValueInitError(
             f"learner.value.path = {folder}: {rows} token embeddings, but the policy has {vocabulary} tokens; a value "
             "model needs the policy's tokenizer"
         )
@@ -37,7 +37,7 @@ def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.f
     if head is not None:
         _set_head(model, *head, folder)
     elif any(name.endswith("ForSequenceClassification") for name in trunk.config.architectures or ()):
-        raise ValueStartError(
+        raise ValueInitError(
             f"learner.value.path = {folder}: a reward model whose head is in no .safetensors file under one of the "
             f"names {', '.join(_HEADS)}; save it again with transformers"
         )
@@ -45,7 +45,7 @@ def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.f
 
 
 def scalar_head(folder: Path) -> tuple[Tensor, Tensor | None] | None:
-    """Weight [1, D] and bias [1] of the folder's head, float32; None where it has none. Raises ValueStartError where it
+    """Weight [1, D] and bias [1] of the folder's head, float32; None where it has none. Raises ValueInitError where it
     has one of several labels.
     """
     for file in sorted(folder.glob("*.safetensors")):
@@ -56,7 +56,7 @@ def scalar_head(folder: Path) -> tuple[Tensor, Tensor | None] | None:
                     continue
                 weight = tensors.get_tensor(f"{head}.weight").float()
                 if weight.dim() != 2 or weight.shape[0] != 1:
-                    raise ValueStartError(
+                    raise ValueInitError(
                         f"learner.value.path = {folder}: its head {head} has shape {list(weight.shape)}; a value needs "
                         "a reward model with one label"
                     )
@@ -67,7 +67,7 @@ def scalar_head(folder: Path) -> tuple[Tensor, Tensor | None] | None:
 
 def _set_head(model: ValueModel, weight: Tensor, bias: Tensor | None, folder: Path) -> None:
     if weight.shape != model.head.weight.shape:
-        raise ValueStartError(
+        raise ValueInitError(
             f"learner.value.path = {folder}: a head of {weight.shape[1]} inputs on a trunk of {model.head.in_features}"
         )
     with torch.no_grad():

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.messages import Question
-from trainer.curriculum.pool import asked
+from trainer.curriculum.pool import ticket_prompts
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
 from trainer.prompts.rerouting import NewRoute, by_domain, by_id, reroute
@@ -21,7 +21,7 @@ def rows(engine):
 
 def question_of(engine, row) -> Question:
     with engine.connect() as connection:
-        return asked(connection, [row.id])[0].question
+        return ticket_prompts(connection, [row.id])[0].question
 
 
 def change(engine, which, **route):

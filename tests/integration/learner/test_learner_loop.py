@@ -11,10 +11,10 @@ from streams.dead_letters import list_dead_letters
 from streams.messages import Outcome
 from streams.records import Record
 from streams.topics import Topic
-from trainer.groups.batching import Intake
+from trainer.groups.batching import BatchAssembler
 from trainer.groups.groups import OpenGroup
 from trainer.learner import Learner
-from trainer.weights.publish import Snapshot
+from trainer.weights.publish import PublishedWeights
 from workers.models.model_files import WEIGHTS_FILE, file_sha256
 
 BROKEN = b"\xc1 not MessagePack"
@@ -101,7 +101,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
             raise KeyboardInterrupt
         return records
 
-    def publish_and_dispatch(weights: Snapshot, lineage: int, version: int) -> None:
+    def publish_and_dispatch(weights: PublishedWeights, lineage: int, version: int) -> None:
         publish(weights, lineage, version)
         if version == 1:
             loop.dispatch(2, scores=(1.0, 1.0))
@@ -113,7 +113,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
 
     monkeypatch.setattr(learner._reader, "poll", interrupted_poll)
     monkeypatch.setattr(learner, "_publish", publish_and_dispatch)
-    monkeypatch.setattr(Intake, "close", lambda _intake, group: interrupted_close(group))
+    monkeypatch.setattr(BatchAssembler, "close", lambda _intake, group: interrupted_close(group))
     loop.dispatch(0, 1)
     with pytest.raises(KeyboardInterrupt):
         learner.run()

@@ -15,7 +15,7 @@ from streams.messages import PolicyVersion
 from streams.records import Record
 from trainer.learner import Learner
 from trainer.step.ppo import PPO
-from trainer.weights.publish import Publisher, Snapshot
+from trainer.weights.publish import PublishedWeights, Publisher
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -32,7 +32,7 @@ def test_a_version_that_cannot_be_written_ends_the_learner_and_closes_nothing(
 ):
     write = Publisher.write
 
-    def full(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+    def full(self: Publisher, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         if version == 2:
             raise OSError("no room")
         return write(self, weights, lineage, version)
@@ -53,7 +53,7 @@ def run_until_killed(settings: Settings, bootstrap: str) -> None:
     """In a process of its own: dies when version 3 is written and not announced, version 2 being saved."""
     write = Publisher.write
 
-    def killed(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+    def killed(self: Publisher, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         announcement = write(self, weights, lineage, version)
         if version == 3:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -85,7 +85,7 @@ def test_an_interrupt_while_a_version_is_published_finishes_it(loop: LearnerLoop
             reading.set()
         return poll(timeout)
 
-    def interrupted(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+    def interrupted(self: Publisher, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         if version == 1:
             assert reading.wait(60)
             _thread.interrupt_main()
@@ -110,7 +110,7 @@ def test_the_next_step_begins_before_a_version_is_published_and_changes_nothing_
     begun = threading.Event()
     happened: list[str] = []
 
-    def waiting(self: Publisher, weights: Snapshot, lineage: int, version: int) -> PolicyVersion:
+    def waiting(self: Publisher, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         if version == 1:
             assert begun.wait(60)
         announcement = write(self, weights, lineage, version)

@@ -15,7 +15,7 @@ from support.sharded_steps import CASES, HISTORY, batch, take_steps, whole_ppo
 from streams.messages import WeightsKind
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
-from trainer.step.row_partition import divided
+from trainer.step.row_partition import balance_lpt
 from trainer.weights import checkpoint
 from trainer.weights.policy_io import own_tensors
 from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE
@@ -132,4 +132,4 @@ def test_three_processes_go_on_where_two_stopped_as_one_does(
     ],
 )
 def test_rows_are_divided_by_length(costs: list[int], parts: int, expected: list[list[int]]) -> None:
-    assert divided(costs, parts) == expected
+    assert balance_lpt(costs, parts) == expected

@@ -11,7 +11,7 @@ from streams.messages import Outcome
 from trainer.audit.audit import audit_run
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.schedule import NoPromptsError
-from trainer.curriculum.selector_lock import AnotherSelectorError, Session
+from trainer.curriculum.selector_lock import AnotherSelectorError, SelectorSession
 from trainer.curriculum.stall import StallAlarm
 
 
@@ -25,9 +25,9 @@ def test_a_second_selector_is_refused(make_loop, engine, prompts):
     loop = make_loop()
     loop.resume()
     with pytest.raises(AnotherSelectorError, match=f"another selector of run '{loop.settings.run.id}'"):
-        Session(engine, loop.settings.run.id, wait_seconds=0.2)
+        SelectorSession(engine, loop.settings.run.id, wait_seconds=0.2)
     loop.kill()
-    Session(engine, loop.settings.run.id, wait_seconds=5).close()
+    SelectorSession(engine, loop.settings.run.id, wait_seconds=5).close()
 
 
 def test_a_verdict_that_never_reaches_the_database_is_given_up_in_time(make_loop, engine, prompts, caplog):

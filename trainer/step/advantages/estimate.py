@@ -14,7 +14,7 @@ from trainer.step.advantages.group_baselines import group_centred, group_normali
 from trainer.step.advantages.vtrace import vtrace_advantages, vtrace_errors
 from trainer.step.advantages.whitening import whiten
 from trainer.step.batch import TrainingBatch
-from trainer.step.no_grad import Snapshot
+from trainer.step.no_grad import NoGradOutputs
 from trainer.step.objectives.kl import kl_estimate
 from trainer.step.objectives.ratios import log_ratio
 
@@ -32,38 +32,40 @@ class Targets:
 def estimate(
     batch: TrainingBatch,
     scores_B: Tensor,
-    kept_B: Tensor,
-    snapshot: Snapshot,
+    loss_mask_B: Tensor,
+    no_grad: NoGradOutputs,
     settings: LearnerSettings,
     *,
     value_only: bool,
 ) -> Targets:
-    """`scores_B`: shaped. `kept_B`: whose tokens carry loss. `value_only`: Monte-Carlo returns (VC-PPO 2503.01491), and
-    advantages that nothing uses. Raises ValueError where GAE is asked for without values.
+    """Advantages and returns of a step, from the shaped scores.
+
+    `loss_mask_B` is True for trajectories whose tokens carry loss. With `value_only`, returns are Monte-Carlo returns
+    (VC-PPO 2503.01491) and nothing uses the advantages. Raises ValueError if GAE is asked for without values.
     """
-    rewards_BT = token_rewards(scores_B, snapshot, settings)
-    counted_BT = (snapshot.mask_BT * kept_B[:, None]).bool()
+    rewards_BT = token_rewards(scores_B, no_grad, settings)
+    counted_BT = (no_grad.mask_BT * loss_mask_B[:, None]).bool()
     lam_value = 1.0 if value_only else settings.lambda_value
-    returns_BT = _returns(rewards_BT, snapshot, settings, lam_value)
-    advantages_BT = _advantages(batch, rewards_BT, snapshot, settings)
+    returns_BT = _returns(rewards_BT, no_grad, settings, lam_value)
+    advantages_BT = _advantages(batch, rewards_BT, no_grad, settings)
     if whitened(settings) and bool(counted_BT.any()):
         advantages_BT[counted_BT] = whiten(advantages_BT[counted_BT])
     explained = None
-    if returns_BT is not None and snapshot.values_BT is not None:
-        explained = explained_variance(returns_BT[counted_BT], snapshot.values_BT[counted_BT])
-    return Targets(advantages_BT, returns_BT, snapshot.values_BT, explained)
+    if returns_BT is not None and no_grad.values_BT is not None:
+        explained = explained_variance(returns_BT[counted_BT], no_grad.values_BT[counted_BT])
+    return Targets(advantages_BT, returns_BT, no_grad.values_BT, explained)
 
 
-def token_rewards(scores_B: Tensor, snapshot: Snapshot, settings: LearnerSettings) -> Tensor:
+def token_rewards(scores_B: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor:
     """The score at each trajectory's last policy token, less kl.coefficient times the KL estimate at every token where
     it is part of the reward (2203.02155, equation 2). [B, T].
     """
-    rewards_BT = torch.zeros_like(snapshot.mask_BT)
-    last_B = snapshot.mask_BT.sum(1).long() - 1
+    rewards_BT = torch.zeros_like(no_grad.mask_BT)
+    last_B = no_grad.mask_BT.sum(1).long() - 1
     rewards_BT[torch.arange(len(last_B)), last_B] = scores_B
-    if settings.kl.apply_to == "reward" and snapshot.reference_BT is not None:
-        kl_BT = kl_estimate(snapshot.behaviour_BT, snapshot.reference_BT, settings.kl.estimator)
-        rewards_BT -= settings.kl.coefficient * kl_BT * snapshot.mask_BT
+    if settings.kl.apply_to == "reward" and no_grad.reference_BT is not None:
+        kl_BT = kl_estimate(no_grad.behaviour_BT, no_grad.reference_BT, settings.kl.estimator)
+        rewards_BT -= settings.kl.coefficient * kl_BT * no_grad.mask_BT
     return rewards_BT
 
 
@@ -79,19 +81,19 @@ def explained_variance(returns_N: Tensor, values_N: Tensor) -> float:
     return 1 - float((returns_N - values_N).var(unbiased=False)) / spread if spread > 0 else 0.0
 
 
-def _advantages(batch: TrainingBatch, rewards_BT: Tensor, snapshot: Snapshot, settings: LearnerSettings) -> Tensor:
+def _advantages(batch: TrainingBatch, rewards_BT: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor:
     if settings.advantage == "gae":
-        return _from_values(rewards_BT, snapshot, settings)
+        return _value_advantages(rewards_BT, no_grad, settings)
     if settings.advantage == "score":
-        return returns_to_go(rewards_BT, snapshot.mask_BT, settings.gamma)
+        return returns_to_go(rewards_BT, no_grad.mask_BT, settings.gamma)
     flat_B = torch.zeros(len(rewards_BT))
     totals_B = rewards_BT.sum(1)
     for members in batch.groups:
-        flat_B[members] = torch.tensor(_of_group(totals_B[members].tolist(), settings))
-    return flat_B[:, None] * snapshot.mask_BT
+        flat_B[members] = torch.tensor(_group_advantages(totals_B[members].tolist(), settings))
+    return flat_B[:, None] * no_grad.mask_BT
 
 
-def _of_group(scores: list[float], settings: LearnerSettings) -> list[float]:
+def _group_advantages(scores: list[float], settings: LearnerSettings) -> list[float]:
     match settings.advantage:
         case "centred":
             return group_centred(scores)
@@ -101,33 +103,33 @@ def _of_group(scores: list[float], settings: LearnerSettings) -> list[float]:
             return group_normalised(scores, settings.group_std_floor)
 
 
-def _from_values(rewards_BT: Tensor, snapshot: Snapshot, settings: LearnerSettings) -> Tensor:
-    values_BT, mask_BT = snapshot.values_BT, snapshot.mask_BT
+def _value_advantages(rewards_BT: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor:
+    values_BT, mask_BT = no_grad.values_BT, no_grad.mask_BT
     if values_BT is None:
         raise ValueError("learner.advantage = 'gae' needs a value model: set learner.value.kind to 'model' or 'head'")
     lam_B: Tensor | float = settings.lambda_policy
     if settings.lambda_alpha > 0:
         lam_B = length_adaptive_lambda([int(n) for n in mask_BT.sum(1)], settings.lambda_alpha)
-    ratios_BT = _ratios(snapshot, settings)
+    ratios_BT = _ratios(no_grad, settings)
     if ratios_BT is None:
         return gae(rewards_BT, values_BT, mask_BT, settings.gamma, lam_B)
     errors_BT = vtrace_errors(rewards_BT, values_BT, ratios_BT, mask_BT, gamma=settings.gamma, lam_B=lam_B)
     return vtrace_advantages(rewards_BT, values_BT, errors_BT, mask_BT, gamma=settings.gamma, lam_B=lam_B)
 
 
-def _returns(rewards_BT: Tensor, snapshot: Snapshot, settings: LearnerSettings, lam: float) -> Tensor | None:
+def _returns(rewards_BT: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings, lam: float) -> Tensor | None:
     """Lambda-returns, V-trace's where the settings say so; None without values."""
-    values_BT, mask_BT = snapshot.values_BT, snapshot.mask_BT
+    values_BT, mask_BT = no_grad.values_BT, no_grad.mask_BT
     if values_BT is None:
         return None
-    ratios_BT = _ratios(snapshot, settings)
+    ratios_BT = _ratios(no_grad, settings)
     if ratios_BT is None:
         return values_BT + gae(rewards_BT, values_BT, mask_BT, settings.gamma, lam)
     return values_BT + vtrace_errors(rewards_BT, values_BT, ratios_BT, mask_BT, gamma=settings.gamma, lam_B=lam)
 
 
-def _ratios(snapshot: Snapshot, settings: LearnerSettings) -> Tensor | None:
+def _ratios(no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor | None:
     """p_proximal / p_behaviour [B, T] for V-trace; None without it, and while the policy is held."""
-    if settings.objective.weight != "vtrace" or snapshot.proximal_BT is None:
+    if settings.objective.weight != "vtrace" or no_grad.proximal_BT is None:
         return None
-    return log_ratio(snapshot.proximal_BT, snapshot.behaviour_BT).exp()
+    return log_ratio(no_grad.proximal_BT, no_grad.behaviour_BT).exp()

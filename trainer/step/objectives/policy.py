@@ -30,7 +30,7 @@ class Tokens:
     reference_N: Tensor | None
     advantages_N: Tensor
     coefficients_N: Tensor
-    good_N: Tensor
+    positive_N: Tensor
     """Coefficients of the positive-example loss."""
     trajectory_N: Tensor
 
@@ -103,7 +103,7 @@ def _extras(tokens: Tokens, settings: LearnerSettings) -> tuple[Tensor, dict[str
     if settings.objective.entropy > 0:
         total = total - settings.objective.entropy * (tokens.coefficients_N * tokens.entropy_N).sum()
     if settings.objective.positive_nll > 0:
-        nll = -(tokens.good_N * tokens.logprobs_N).sum()  # VAPO 2504.05118, equation 11
+        nll = -(tokens.positive_N * tokens.logprobs_N).sum()  # VAPO 2504.05118, equation 11
         averages["nll_loss"] = nll.detach()
         total = total + settings.objective.positive_nll * nll
     return total, averages

@@ -71,10 +71,10 @@ def test_a_step_sets_the_gauges_of_its_fields():
     values = {
         "policy_version": 4,
         "learner_entropy": full_line()["entropy"],
-        "learner_logprob_difference": full_line()["logprob_diff_mean"],
+        "learner_logprob_diff": full_line()["logprob_diff_mean"],
         "learner_tokens_total": None,  # a counter is moved where tokens are counted
     }
-    labels = {"learner_logprob_difference": {"kind": "mean"}, "learner_tokens_total": {"kind": "target"}}
+    labels = {"learner_logprob_diff": {"kind": "mean"}, "learner_tokens_total": {"kind": "target"}}
     for name, value in values.items():
         assert registry.get_sample_value(PREFIX + name, labels.get(name, {})) == value
     rewards = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from infra.settings.load import described, described_text, leaves, load, resolve, settings_json
 from infra.settings.sources import (
     InvalidSettingsError,
@@ -200,7 +200,7 @@ def test_packaged_recipes_load_and_train_on_all_that_their_window_admits(name: s
     settings = load(name, [Option(path, value, "-") for path, value in site]).settings
     assert settings.broker.kind in BrokerKind
     lag_of_engines = 1
-    assert Limits.of(settings.selector.admission).max_age + lag_of_engines <= settings.learner.max_staleness
+    assert AdmissionLimits.of(settings.selector.admission).max_age + lag_of_engines <= settings.learner.max_staleness
 
 
 def test_lines_of_dotted_and_quoted_keys() -> None:

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.settings.limits import Limits
+from infra.settings.limits import AdmissionLimits
 from trainer.curriculum.admission import Admission
 
 LIMITS = st.builds(
-    Limits,
+    AdmissionLimits,
     staleness=st.integers(0, 4),
     groups_per_step=st.integers(1, 6),
     window_share=st.sampled_from([0.05, 0.3, 0.5, 1.0]),
 )
 
 
-def window_of(limits: Limits, groups: int) -> Admission:
+def window_of(limits: AdmissionLimits, groups: int) -> Admission:
     admission = Admission(limits)
     for seq in range(groups):
         admission.dispatched(seq, train=True)
@@ -27,7 +27,7 @@ def window_of(limits: Limits, groups: int) -> Admission:
 
 
 def test_the_example_of_the_docstring():
-    admission = window_of(Limits(1, 3, 0.5), 6)
+    admission = window_of(AdmissionLimits(1, 3, 0.5), 6)
     assert (admission.limits.slots, admission.limits.window, admission.limits.max_age) == (6, 3, 2)
     for seq in (0, 1):
         admission.take(seq)
@@ -40,7 +40,7 @@ def test_the_example_of_the_docstring():
 
 
 def test_a_taken_group_keeps_its_slot_until_it_closes():
-    admission = window_of(Limits(0, 2, 1.0), 2)
+    admission = window_of(AdmissionLimits(0, 2, 1.0), 2)
     admission.take(0)
     assert admission.free_slots == 0
     admission.closed(0)
@@ -49,7 +49,7 @@ def test_a_taken_group_keeps_its_slot_until_it_closes():
 
 @pytest.mark.parametrize("overtaking", ["taken", "closed"])
 def test_the_window_does_not_slide_past_the_oldest(overtaking):
-    admission = window_of(Limits(1, 4, 0.3), 8)  # W = 2
+    admission = window_of(AdmissionLimits(1, 4, 0.3), 8)  # W = 2
     if overtaking == "taken":
         admission.take(1)
     else:
@@ -58,13 +58,13 @@ def test_the_window_does_not_slide_past_the_oldest(overtaking):
 
 
 def test_closing_the_oldest_moves_the_window():
-    admission = window_of(Limits(1, 4, 0.3), 8)
+    admission = window_of(AdmissionLimits(1, 4, 0.3), 8)
     admission.closed(0)
     assert admission.window == (1, 2)
 
 
 def test_eval_groups_have_no_slot_and_no_position():
-    admission = Admission(Limits(0, 2, 1.0))
+    admission = Admission(AdmissionLimits(0, 2, 1.0))
     for seq, train in enumerate([False, True, False, False, True]):
         admission.dispatched(seq, train=train)
     assert admission.window == (1, 4)
@@ -74,7 +74,7 @@ def test_eval_groups_have_no_slot_and_no_position():
 
 
 def test_a_seq_not_heard_of_counts_as_an_open_train_group():
-    admission = Admission(Limits(1, 4, 0.3))  # W = 2
+    admission = Admission(AdmissionLimits(1, 4, 0.3))  # W = 2
     for seq in (1, 2):
         admission.dispatched(seq, train=True)
     assert admission.window == (1,)
@@ -83,7 +83,7 @@ def test_a_seq_not_heard_of_counts_as_an_open_train_group():
 
 
 def test_repeated_reports_change_nothing():
-    admission = window_of(Limits(0, 2, 1.0), 2)
+    admission = window_of(AdmissionLimits(0, 2, 1.0), 2)
     for _ in range(2):
         admission.closed(0)
         admission.dispatched(0, train=True)
@@ -91,7 +91,7 @@ def test_repeated_reports_change_nothing():
 
 
 def test_state_carries_over_a_checkpoint():
-    before = window_of(Limits(1, 4, 0.3), 8)
+    before = window_of(AdmissionLimits(1, 4, 0.3), 8)
     for seq in (0, 1, 3):
         before.closed(seq)
     after = Admission(before.limits, first_seq=2)
@@ -102,20 +102,20 @@ def test_state_carries_over_a_checkpoint():
 
 
 def test_a_learner_that_reopened_more_than_the_slots_gets_no_new_groups():
-    admission = window_of(Limits(0, 2, 1.0), 5)
+    admission = window_of(AdmissionLimits(0, 2, 1.0), 5)
     assert (admission.free_slots, admission.open_groups) == (0, 5)
 
 
 @pytest.mark.parametrize("bad", [(-1, 1, 0.3), (0, 0, 0.3), (0, 1, 0.0), (0, 1, 1.5)])
 def test_limits_that_cannot_work_are_refused(bad):
     with pytest.raises(ValueError, match="admission needs"):
-        Limits(*bad)
+        AdmissionLimits(*bad)
 
 
 class Plain:
     """The rules of the docstring word for word, recomputed whole at each question."""
 
-    def __init__(self, limits: Limits, first_seq: int) -> None:
+    def __init__(self, limits: AdmissionLimits, first_seq: int) -> None:
         self.limits = limits
         self.first = first_seq
         self.train: dict[int, bool] = {}
@@ -174,7 +174,7 @@ def test_the_cursors_say_what_the_rules_say(limits, first_seq, calls):
 class Run:
     """A run on a simulated clock: groups finish after long-tailed times, some are lost on the way."""
 
-    limits: Limits
+    limits: AdmissionLimits
     rng: random.Random
     clock: float = 0.0
     version: int = 0
@@ -239,7 +239,7 @@ def test_no_group_is_older_than_the_bound(limits, seed):
 
 def test_the_staleness_bound_is_reached_by_some_order():
     """B - 1 older groups and W - 1 younger ones are trained before the slow one: the bound is tight."""
-    limits = Limits(staleness=1, groups_per_step=2, window_share=1.0)  # B = W = 4: max_age 1 + ceil(3 / 2)
+    limits = AdmissionLimits(staleness=1, groups_per_step=2, window_share=1.0)  # B = W = 4: max_age 1 + ceil(3 / 2)
     admission = window_of(limits, 4)
     slow, version, trained = 3, 0, []
     following = 4

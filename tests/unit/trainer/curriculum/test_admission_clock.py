@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.settings.limits import Limits
-from trainer.curriculum.simulation import DeadlockError, Plan, Simulation
+from infra.settings.limits import AdmissionLimits
+from trainer.curriculum.simulation import DeadlockError, Simulation, SimulationPlan
 
 LIMITS = st.builds(
-    Limits,
+    AdmissionLimits,
     staleness=st.integers(0, 6),
     groups_per_step=st.integers(1, 10),
     window_share=st.sampled_from([0.01, 0.1, 0.3, 0.5, 0.9, 1.0]),
@@ -28,7 +28,7 @@ FOR_EVER = math.inf
 
 def plan(**chosen):
     defaults = {
-        "limits": Limits(1, 4, 0.3),
+        "limits": AdmissionLimits(1, 4, 0.3),
         "lengths": lambda _: 1,
         "engines": 1,
         "running": 4,
@@ -38,7 +38,7 @@ def plan(**chosen):
         "decode_seconds_more": 0.0,
         "learner_tokens_per_second": 100.0,
     }
-    return Plan(**defaults | chosen)
+    return SimulationPlan(**defaults | chosen)
 
 
 PLANS = st.builds(
@@ -82,7 +82,7 @@ def test_no_group_is_older_than_the_bound_and_no_run_stands_still(plan):
 @given(PLANS)
 @settings(max_examples=60, deadline=None)
 def test_synchronous_training_is_on_policy_whatever_the_engines_lag(plan):
-    limits = Limits(0, plan.limits.groups_per_step, plan.limits.window_share)
+    limits = AdmissionLimits(0, plan.limits.groups_per_step, plan.limits.window_share)
     outcome = play(replace(plan, limits=limits))
     assert set(outcome.ages) | set(outcome.staleness) <= {0}
 
@@ -149,7 +149,7 @@ def test_an_engine_slows_with_its_samples_and_speeds_up_as_they_leave():
     lengths = iter([10, 30])
     outcome = Simulation(
         plan(
-            limits=Limits(0, 1, 1.0),
+            limits=AdmissionLimits(0, 1, 1.0),
             group_size=2,
             lengths=lambda _: next(lengths),
             steps=1,
@@ -172,7 +172,7 @@ def test_asynchrony_gains_what_the_slowest_costs():
         "placement": "idle",
     }
     synchronous, asynchronous = (
-        Simulation(plan(limits=Limits(staleness, 16, 0.3), **common)).play().tokens_per_second(skip=10)
+        Simulation(plan(limits=AdmissionLimits(staleness, 16, 0.3), **common)).play().tokens_per_second(skip=10)
         for staleness in (0, 4)
     )
     assert asynchronous > 2 * synchronous

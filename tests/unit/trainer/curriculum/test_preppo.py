@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.curriculum.preppo import Candidate, normalise_within_domains, select, select_all, suspicion
+from trainer.curriculum.preppo import SelectionCandidate, normalise_within_domains, select, select_all, suspicion
 
 
 def new(name, mean, domain="qa", **more):
-    return Candidate(name, domain, "new", scores=(mean,) * 5, **more)
+    return SelectionCandidate(name, domain, "new", scores=(mean,) * 5, **more)
 
 
 def chosen(decisions):
@@ -24,8 +24,8 @@ def test_the_lowest_share_of_each_domain_is_kept_whatever_its_level():
 
 
 def test_originals_are_added_unfiltered_and_unmeasured_new_ones_are_not():
-    original = Candidate("o", "qa", "original")
-    unmeasured = Candidate("u", "qa", "new")
+    original = SelectionCandidate("o", "qa", "original")
+    unmeasured = SelectionCandidate("u", "qa", "new")
     decisions = select([original, unmeasured, new("a", 0.1), new("b", 0.9)], 0.5)
     assert chosen(decisions) == {"o", "a"}
     assert [decision.normalised for decision in decisions] == [None, None, 0.25, 0.75]
@@ -52,7 +52,7 @@ def test_equal_scores_are_ranked_by_id_and_have_equal_zscores():
 
 
 def suspect(answers, scores, *, has_truth=True, origin="new"):
-    return Candidate("s", "qa", origin, tuple(scores), tuple(answers), has_truth)
+    return SelectionCandidate("s", "qa", origin, tuple(scores), tuple(answers), has_truth)
 
 
 def test_agreeing_responses_that_contradict_the_reference_are_quarantined():
@@ -78,14 +78,14 @@ def test_which_prompts_are_not_suspicious(item):
 
 
 def test_a_quarantined_prompt_stays_out_and_names_the_reason():
-    item = Candidate("q", "qa", "new", scores=(0.0,), quarantined="wrong key")
+    item = SelectionCandidate("q", "qa", "new", scores=(0.0,), quarantined="wrong key")
     for decisions in (select([item], 1.0), select_all([item])):
         assert [(d.selected, d.quarantine, d.why) for d in decisions] == [(False, False, "out: quarantined: wrong key")]
 
 
 CANDIDATES = st.lists(
     st.builds(
-        Candidate,
+        SelectionCandidate,
         prompt_id=st.uuids().map(str),
         domain=st.sampled_from(["qa", "math", "if"]),
         origin=st.sampled_from(["new", "original"]),
@@ -109,8 +109,8 @@ def test_one_decision_each_and_no_kept_prompt_above_a_dropped_one(candidates, sh
 
 
 def test_a_domain_whose_scores_are_all_equal_gets_its_share_and_no_more():
-    hopeless = [Candidate(f"a{n:02}", "hopeless", "new", scores=(0.0, 0.0)) for n in range(20)]
-    graded = [Candidate(f"b{n:02}", "graded", "new", scores=(n / 20,)) for n in range(20)]
+    hopeless = [SelectionCandidate(f"a{n:02}", "hopeless", "new", scores=(0.0, 0.0)) for n in range(20)]
+    graded = [SelectionCandidate(f"b{n:02}", "graded", "new", scores=(n / 20,)) for n in range(20)]
     chosen = [each.prompt_id for each in select([*hopeless, *graded], 0.2) if each.selected]
     assert sum(name.startswith("a") for name in chosen) == 4
     assert [name for name in chosen if name.startswith("b")] == ["b00", "b01", "b02", "b03"]

@@ -6,7 +6,7 @@ from streams.codec import decode, encode
 from streams.messages import Route, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.groups.groups import GroupBook
-from trainer.leader.segment_cache import Holding, with_segments
+from trainer.leader.segment_cache import SegmentCache, with_segments
 from trainer.seqset import SeqSet
 
 
@@ -15,13 +15,13 @@ def record(message, topic="scored", offset=0):
 
 
 def holding(closed=()):
-    return Holding(RUN, "scored", SeqSet.of(0, closed))
+    return SegmentCache(RUN, "scored", SeqSet.of(0, closed))
 
 
 def test_what_is_held_and_what_is_sent_are_the_verdict_again():
     mine = holding()
     read = record(scored(3, 1, 0.5, tokens=range(1000)))
-    light = mine.lightened(read)
+    light = mine.strip(read)
     assert len(light.value) < len(read.value) / 8
     assert (light.source, light.offset, light.key) == (read.source, read.offset, read.key)
     sent = decode(light.value, ScoredTrajectory)
@@ -41,7 +41,7 @@ def test_the_same_verdict_is_held_as_the_book_counts():
     ]
     mine, book = holding(), GroupBook()
     for offset, verdict in enumerate(verdicts):
-        mine.lightened(record(verdict, offset=offset))
+        mine.strip(record(verdict, offset=offset))
         book.add_scored(verdict, TopicPartition("scored", 1), offset)
     counted = {index: verdict.rollout.segments for index, verdict in book.open[0].scored.items()}
     assert mine.segments(0) == counted
@@ -50,20 +50,20 @@ def test_the_same_verdict_is_held_as_the_book_counts():
 def test_closed_groups_are_not_held_again():
     mine = holding(closed=[1])
     for seq in (0, 1, 2):
-        mine.lightened(record(scored(seq, 0, 1.0)))
+        mine.strip(record(scored(seq, 0, 1.0)))
     assert [bool(mine.segments(seq)) for seq in (0, 1, 2)] == [True, False, True]
-    mine.forget((0,))
-    mine.lightened(record(scored(0, 0, 1.0)))
+    mine.drop((0,))
+    mine.strip(record(scored(0, 0, 1.0)))
     assert mine.segments(0) == {}
 
 
 def test_what_others_read_or_nobody_can_is_passed_on():
     mine = holding()
     for read in (record(ticket(0), topic="prompts"), Record("scored", 0, 0, 0.0, None, b"\xc1")):
-        assert mine.lightened(read) is read
+        assert mine.strip(read) is read
     foreign = scored(0, 0, 1.0)
     foreign = msgspec.structs.replace(foreign, rollout=msgspec.structs.replace(foreign.rollout, run_id="another"))
-    mine.lightened(record(foreign))
+    mine.strip(record(foreign))
     assert mine.segments(0) == {}
 
 

@@ -5,7 +5,7 @@ from support.trajectories import trajectory
 
 from infra.settings.objective import OverlongSettings
 from trainer.step.batch import pack_batch
-from trainer.step.shaping import kept, overlong_penalty, shaped_scores, shaping_of
+from trainer.step.shaping import loss_mask, overlong_penalty, shaped_scores, shaping_of
 
 
 def batch_of(*lengths, limit=10):
@@ -33,8 +33,8 @@ def test_without_a_limit_there_is_no_penalty():
 
 def test_only_what_the_limit_cut_off_is_masked():
     batch = batch_of(5, 10)
-    assert kept(batch, OverlongSettings(mask=True)).tolist() == [True, False]
-    assert kept(batch, OverlongSettings()).tolist() == [True, True]
+    assert loss_mask(batch, OverlongSettings(mask=True)).tolist() == [True, False]
+    assert loss_mask(batch, OverlongSettings()).tolist() == [True, True]
 
 
 def test_what_shaped_the_rewards_is_named_with_its_version():

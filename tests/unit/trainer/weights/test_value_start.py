@@ -8,7 +8,7 @@ from support.trajectories import trajectory
 from transformers import LlamaForSequenceClassification
 
 from trainer.step.batch import pack_batch
-from trainer.weights.value_init import ValueStartError, scalar_head, value_model_from
+from trainer.weights.value_init import ValueInitError, scalar_head, value_model_from
 from workers.engines.chat import load_tokenizer
 
 
@@ -44,7 +44,7 @@ def test_a_language_model_has_no_head_and_starts_at_zero(tiny_policy_folder, voc
 
 def test_a_classifier_of_several_labels_is_refused(tiny_policy_folder, tmp_path, vocabulary):
     save_reward_model(tiny_policy_folder, tmp_path, labels=3)
-    with pytest.raises(ValueStartError, match="one label"):
+    with pytest.raises(ValueInitError, match="one label"):
         value_model_from(tmp_path, vocabulary)
 
 
@@ -53,11 +53,11 @@ def test_a_reward_model_whose_head_is_not_found_is_refused(tiny_policy_folder, t
     tensors = load_file(tmp_path / "model.safetensors")
     tensors["reward_head.weight"] = tensors.pop("score.weight")
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueStartError, match="save it again"):
+    with pytest.raises(ValueInitError, match="save it again"):
         value_model_from(tmp_path, vocabulary)
 
 
 def test_another_tokenizer_is_refused(tmp_path, vocabulary):
     folder = save_tiny_model(tmp_path, seed=1)
-    with pytest.raises(ValueStartError, match="the policy's tokenizer"):
+    with pytest.raises(ValueInitError, match="the policy's tokenizer"):
         value_model_from(folder, vocabulary + 1)

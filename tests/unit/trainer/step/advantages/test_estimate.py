@@ -15,7 +15,7 @@ from support.trajectories import trajectory
 
 from trainer.step.advantages.estimate import estimate
 from trainer.step.batch import pack_batch
-from trainer.step.no_grad import Snapshot
+from trainer.step.no_grad import NoGradOutputs
 from trainer.step.objectives.kl import kl_estimate
 from trainer.step.objectives.value import value_error
 
@@ -36,15 +36,15 @@ def batch_of(scores=NUMBERS["scores"]):
     return pack_batch([members[:2], members[2:]], 1024)
 
 
-def snapshot_of(proximal=None, values=NUMBERS["values"]) -> Snapshot:
+def snapshot_of(proximal=None, values=NUMBERS["values"]) -> NoGradOutputs:
     mask = NUMBERS["mask"]
-    return Snapshot(mask, NUMBERS["behaviour"] * mask, proximal, NUMBERS["reference"] * mask, values)
+    return NoGradOutputs(mask, NUMBERS["behaviour"] * mask, proximal, NUMBERS["reference"] * mask, values)
 
 
-def targets_of(settings, *, kept=(True,) * 4, value_only=False, **snapshot):
+def targets_of(settings, *, kept=(True,) * 4, value_only=False, **no_grad):
     batch = batch_of()
     return estimate(
-        batch, NUMBERS["scores"], torch.tensor(kept), snapshot_of(**snapshot), settings, value_only=value_only
+        batch, NUMBERS["scores"], torch.tensor(kept), snapshot_of(**no_grad), settings, value_only=value_only
     )
 
 
@@ -122,8 +122,8 @@ def test_gae_without_values_says_what_to_set():
 
 def test_a_group_of_one_response_has_no_leave_one_out():
     batch = pack_batch([[replace(trajectory([1], [2, 3]), score=0.7)]], 64)
-    snapshot = Snapshot(torch.ones(1, 2), torch.zeros(1, 2), None, None, None)
+    no_grad = NoGradOutputs(torch.ones(1, 2), torch.zeros(1, 2), None, None, None)
     found = estimate(
-        batch, torch.tensor([0.7]), torch.tensor([True]), snapshot, settings_of(advantage="rloo"), value_only=False
+        batch, torch.tensor([0.7]), torch.tensor([True]), no_grad, settings_of(advantage="rloo"), value_only=False
     )
     assert found.advantages_BT.tolist() == [[0.0, 0.0]]

@@ -39,12 +39,12 @@ def test_loss_and_gradient_are_trls(name):
     case = NUMBERS["cases"][name]
     settings = settings_for(case["options"])
     mask_BT = torch.tensor(case["mask"]).bool()
-    row, kept_B = row_of(), torch.ones(4, dtype=torch.bool)
+    row, loss_mask_B = row_of(), torch.ones(4, dtype=torch.bool)
     flat = {field: torch.tensor(case[field])[mask_BT] for field in ("logprobs", "proximal", "reference", "entropy")}
     behaviour_N = torch.tensor(case["behaviour"])[mask_BT] if "truncate" in case["options"] else flat["proximal"]
     logprobs_N = flat["logprobs"].requires_grad_()
     objective = settings.objective
-    counts = Counts.of([row], kept_B)
+    counts = Counts.of([row], loss_mask_B)
     tokens = Tokens(
         logprobs_N=logprobs_N,
         entropy_N=flat["entropy"],
@@ -52,8 +52,8 @@ def test_loss_and_gradient_are_trls(name):
         proximal_N=flat["proximal"],
         reference_N=flat["reference"] if "beta" in case["options"] else None,
         advantages_N=torch.tensor(case["advantages"])[row.trajectory_N],
-        coefficients_N=coefficients(row, kept_B, counts, objective.average, objective.average_tokens),
-        good_N=torch.zeros_like(logprobs_N),
+        coefficients_N=coefficients(row, loss_mask_B, counts, objective.average, objective.average_tokens),
+        positive_N=torch.zeros_like(logprobs_N),
         trajectory_N=row.trajectory_N,
     )
     found = policy_loss(tokens, settings).total
