@@ -1,7 +1,8 @@
-"""Work beside the step: one thread that does what it is given, in the order in which it is given.
+"""A single-thread, fail-fast executor for work that overlaps the next step (publishing, checkpoints).
 
-Invariant: jobs run one at a time; after one that failed none runs any more, and its error is raised wherever the line
-is used next. So whoever sees the effect of a job may rely on those of all jobs before it.
+Invariant: jobs run one at a time, in the order in which they were submitted. After a job fails, no further job runs,
+and its error is raised at the next use of the executor. The effect of one job therefore proves those of all jobs
+before it.
 """
 
 import time
@@ -10,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 
 class SerialExecutor:
-    """For one owner, who calls from one thread. A job's own error is what `put`, `check` and `finish` raise."""
+    """Has one owner, which calls it from one thread. `submit`, `check` and `drain` raise the error of a failed job."""
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -20,16 +21,16 @@ class SerialExecutor:
         self._waited = 0.0
 
     def submit(self, job: Callable[[], object]) -> None:
-        """Returns at once."""
+        """Queues the job and returns at once."""
         self.check()
-        self._last = self._pool.submit(self._do, job)
+        self._last = self._pool.submit(self._run, job)
 
     def check(self) -> None:
         if self._error is not None:
             raise self._error
 
     def drain(self) -> None:
-        """Returns when all that was put is done."""
+        """Returns when every submitted job is done."""
         clock = time.monotonic()
         if self._last is not None:
             self._last.result()
@@ -37,21 +38,23 @@ class SerialExecutor:
         self.check()
 
     def close(self) -> None:
-        """All that was put is done, as far as no error came between; raises nothing."""
+        """Waits for the submitted jobs, up to the first that failed. Raises nothing."""
         self._pool.shutdown()
 
     def pop_timings(self) -> dict[str, float]:
-        """Since the last call: `beside`, of the jobs that are done, and `wait`, of the owner in `finish`."""
+        """Seconds since the last call: `background`, spent in finished jobs, and `wait`, spent by the owner in
+        `drain`.
+        """
         seconds = {"background": self._worked, "wait": self._waited}
         self._worked = self._waited = 0.0
         return seconds
 
-    def _do(self, job: Callable[[], object]) -> None:
+    def _run(self, job: Callable[[], object]) -> None:
         if self._error is not None:
             return
         clock = time.monotonic()
         try:
             job()
-        except BaseException as error:  # noqa: BLE001 (raised again where the line is used next)
+        except BaseException as error:  # noqa: BLE001 (raised again at the next use of the executor)
             self._error = error
         self._worked += time.monotonic() - clock

@@ -1,6 +1,6 @@
-"""What the learner writes to the log, and when it counts as written.
+"""Writes the learner's messages to the log.
 
-Invariant: what `send` and `write_dead_letters` were given is acknowledged by the broker when they return.
+Invariant: when `send` or `write_dead_letters` returns, the broker has acknowledged everything that it was given.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class LogWriter:
         confirm(self._producer, deliveries, self._timeout)
 
     def write_dead_letters(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
-        """To the dead letters. Raises DeliveryError."""
+        """Raises DeliveryError."""
         if not broken:
             return
         topic = self._topics[Topic.DEAD_LETTERS]
@@ -45,10 +45,10 @@ class LogWriter:
 
 
 def key_of(message: LearnerMessage) -> str:
-    """A group's records stay in one partition; what concerns the run has the run's key."""
+    """The record's key: the group's id, so that a group's records share a partition; the run's id for all else."""
     return message.group_id if isinstance(message, GroupClosed) else message.run_id
 
 
 def reason_label(closing: GroupClosed) -> str:
-    """A label of few values: free text stays out of Prometheus."""
+    """The closing's reason if it is one of a few fixed words, else empty: free text stays out of Prometheus."""
     return closing.reason if closing.outcome is Outcome.FILTERED else ""

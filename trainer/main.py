@@ -1,7 +1,8 @@
-"""The learner's process: alone, or the leader or a follower of a team that torchrun started.
+"""The learner's process: a learner on its own, or the leader or a follower of several that torchrun started.
 
-Invariant: a signal asks the leader alone to stop, and is noticed between two orders; the others end when told, so that
-no process leaves a collective that the rest is in. The run's folder is on a disk that all of them share.
+Invariant: a signal stops the leader only, which notices it between two commands; the followers end when it tells them
+to. No process therefore leaves a collective while the others are in it. The run's folder must be on a disk that all
+processes share.
 """
 
 import signal
@@ -20,30 +21,32 @@ from trainer.learner import Learner
 def main(settings: Settings, bootstrap: str) -> None:
     """Runs until interrupted, or to the end of the log that `learner.replay` names.
 
-    If torchrun started this process as one of several, it joins their team; otherwise it is the learner alone.
+    If torchrun started this process as one of several, it joins the others; otherwise it is a learner on its own.
     """
     if world_size() > 1:
-        run_member(settings, bootstrap)
+        run_distributed(settings, bootstrap)
     else:
         Learner(settings, bootstrap).run()
 
 
-def run_member(settings: Settings, bootstrap: str) -> None:
-    """Raises what the learner raises, on the leader; RuntimeError where another process is gone."""
+def run_distributed(settings: Settings, bootstrap: str) -> None:
+    """Runs the leader or a follower. Raises what `Learner.run` raises, and RuntimeError if another process is gone."""
     processes = join_process_group(settings.learner.device)
     if processes.leads:
         leader = Leader(processes, settings.learner)
-        _on_signals(leader)
+        _handle_signals(leader)
         Learner(settings, bootstrap, leader).run()
     else:
-        _on_signals(None)
+        _handle_signals(None)
         start = processes.receive()
         assert isinstance(start, LoadCheckpoint)
         Follower(settings, bootstrap, processes, start).run()
     destroy_process_group()
 
 
-def _on_signals(leader: Leader | None) -> None:
+def _handle_signals(leader: Leader | None) -> None:
+    """SIGTERM and SIGINT interrupt the leader, and do nothing to a follower (`leader` None)."""
+
     def note(_signal: int, _frame: FrameType | None) -> None:
         if leader is not None:
             leader.interrupted = True

@@ -1,6 +1,6 @@
-"""A set of integers that fills from below: every member under `low` is in, `above` holds the rest.
+"""A set of integers that fills from below: every integer under `low` is a member, `above` holds the other members.
 
-Invariant: `low` is the smallest integer not in the set, so the memory is that of the gaps, not of the run.
+Invariant: `low` is the smallest integer that is not in the set, so memory grows with the gaps, not with the run.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class SeqSet:
 
     @classmethod
     def of(cls, low: int, above: Iterable[int]) -> "SeqSet":
-        """Rebuild a stored set."""
+        """Rebuilds a stored set."""
         result = cls(low)
         for seq in above:
             result.add(seq)

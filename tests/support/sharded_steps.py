@@ -80,12 +80,12 @@ def member(rank: int, size: int, template: Path, out: Path, saved: dict[str, Pat
     """One process: from the checkpoints `saved`, or from the start; writes reports, a version and a checkpoint."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
     torch.set_num_threads(1)
-    team = join_process_group("auto")
+    processes = join_process_group("auto")
     for name, settings in CASES.items():
         ppo = whole_ppo(saved.get(name, template), template, settings)
         if name in saved:
             checkpoint.restore(saved[name], ppo)
-        ppo = shard_ppo(ppo, settings, team.mesh, RankRows(rank, size, team.group))
+        ppo = shard_ppo(ppo, settings, processes.mesh, RankRows(rank, size, processes.cpu_group))
         reports = take_steps(ppo, STEPS if name in saved else 0)
         publisher = Publisher(out / name / "versions", template, "r", torch.float32, 2)
         snapshot, collected = publisher.gather_weights(ppo.policy), checkpoint.collect(ppo)

@@ -1,7 +1,7 @@
-"""Where a learner's models compute: an accelerator, or the CPU.
+"""The device on which a learner's models compute: a GPU or the CPU.
 
-Invariant: rows, losses and advantages stay on the CPU; what a forward pass needs of a row goes to its model, and the
-few numbers that it gives each target come back (`trainer.step.models`).
+Invariant: rows, losses and advantages stay on the CPU. A forward pass copies the tensors that it needs from a row to
+the model's device, and copies the few numbers per target back (`trainer.step.models`).
 """
 
 import os
@@ -14,11 +14,11 @@ CPU = torch.device("cpu")
 
 
 class DeviceError(ValueError):
-    """A device that this host does not have for this process; the text says what to set."""
+    """This host has no such device for this process; the text says what to set."""
 
 
 def chosen_device(kind: DeviceKind) -> torch.device:
-    """This process's own: the CPU, or the CUDA device of its number on this host (torchrun's LOCAL_RANK, else 0).
+    """This process's device: the CPU, or the CUDA device whose index is torchrun's LOCAL_RANK (0 without torchrun).
 
     Raises DeviceError.
     """

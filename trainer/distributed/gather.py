@@ -1,6 +1,6 @@
-"""Tensors of a sharded model as a single process would hold them.
+"""Gathers the tensors of a sharded model, as a single process would hold them.
 
-Invariant: on a tensor that is sharded these are collective: every process of the mesh calls them, in the same order.
+Invariant: on a sharded tensor these functions are collectives: every process of the mesh calls them, in the same order.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """The full tensor, on its device; a plain tensor as it is."""
+    """The full tensor, on its own device; a tensor that is not sharded is returned as it is."""
     if isinstance(tensor, DTensor):
         full: Tensor = tensor.full_tensor()
         return full
@@ -19,5 +19,5 @@ def full_tensor(tensor: Tensor) -> Tensor:
 
 
 def full_state(tree: Any) -> Any:
-    """Nested dicts and lists with every sharded tensor whole, on the CPU; all else as it is."""
+    """Copies nested dicts and lists with every sharded tensor gathered on the CPU; other values stay as they are."""
     return tree_map(lambda leaf: full_tensor(leaf).cpu() if isinstance(leaf, DTensor) else leaf, tree)

@@ -1,4 +1,7 @@
-"""What the leader tells the others of its team to do, in the order in which it does the same itself."""
+"""The commands that the leader of a learner broadcasts to its followers.
+
+Invariant: the leader broadcasts each command just before it does the same itself.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +13,28 @@ from trainer.step.batch import TrainingBatch
 
 @dataclass(frozen=True, slots=True)
 class LoadCheckpoint:
-    """Build the learner from this checkpoint, or anew, and read these topics. The first order."""
+    """Build the learner from this checkpoint, or from scratch if there is none, and read these topics.
+
+    It is the first command.
+    """
 
     saved: Path | None
     run_id: str
     topics: tuple[str, str]
-    """Prompts and scored."""
+    """The names of the topics `prompts` and `scored`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollPartitions:
-    """Read your partitions; answered with `PolledRecords`."""
+    """Read your partitions, and reply with `PolledRecords`."""
 
     timeout: float
+    """Longest wait for a record, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolledRecords:
-    """Of one process: records as `trainer.leader.segment_cache` lightens them, and where it stands."""
+    """What one process read: records without their heavy parts (`SegmentCache.strip`), and its next offsets."""
 
     records: list[Record]
     positions: dict[TopicPartition, int]
@@ -35,29 +42,31 @@ class PolledRecords:
 
 @dataclass(frozen=True, slots=True)
 class ReportLag:
-    """Answered with the records not yet read, by partition."""
+    """Reply with the number of records not yet read, by partition."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendSegments:
-    """Answered with the group's `SegmentsByIndex` by whoever read them, by the others with none."""
+    """Reply with the group's `SegmentsByIndex`, which is empty in every process that read none of its records."""
 
     seq: int
 
 
 SegmentsByIndex = dict[int, tuple[Segment, ...]]
-"""By sample index."""
+"""Segments of a group's rollouts, by sample index."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropGroups:
-    """These groups are closed."""
+    """Forget these groups, which are closed."""
 
     seqs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Train:
+    """Take one step on this batch."""
+
     batch: TrainingBatch
     version: int
     seed: int
@@ -65,17 +74,17 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class GatherWeights:
-    """The weights are gathered for publication."""
+    """Join the collectives that gather the weights for publication."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatherCheckpoint:
-    """The state is gathered for a checkpoint."""
+    """Join the collectives that gather the learner's state for a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """The run is over, or interrupted."""
+    """End: the run is over or interrupted."""
 
 
 Command = (

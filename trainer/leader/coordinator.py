@@ -1,16 +1,19 @@
-"""Who a learner works with: nobody, or the followers of its team. The learner is written once, for either.
+"""One interface for single-process and multi-process training, so that `Learner` is written once for both.
 
-Why so: the log's keys put a group's records into equally numbered partitions, so partitions divide the reading, and
-nothing heavy leaves the process that read it before its group is trained on. But which groups are trained on is one
-decision over the whole order of dispatch (`trainer.curriculum.admission`), and closings and announcements need one
-writer: process 0 hears of every verdict in its light form, decides as a single process would, and writes. A batch then
-goes to everyone, small beside what a step reads and writes of weights, and the rows are divided by length: the shares
-of the log are uneven, and every process must pass as often as the longest share through the sharded model.
-
-When a process dies, its connections close, the others end with it, and all start again from the last checkpoint.
+The design for several processes:
+- The log's partitions divide the reading. A group's records have one key, so they lie in equally numbered partitions,
+  and one process reads all of them. Their heavy part (token ids and log-probs) stays there until the group is trained
+  on.
+- Process 0 leads. Which groups are trained on is one decision over the whole dispatch order
+  (`trainer.curriculum.admission`), and closings and announcements need one writer. Process 0 therefore receives every
+  verdict in stripped form (`trainer.leader.segment_cache`), decides as a single process would, and writes.
+- Each batch goes to every process; it is small compared with the weights that a step reads and writes. Its rows are
+  balanced by token count (`trainer.step.row_partition`): partitions are uneven, and under FSDP every rank must run as
+  many passes as the busiest one.
+- If a process dies, its connections close, the other processes end too, and all restart from the last checkpoint.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from infra.settings.learner import LearnerSettings
@@ -20,7 +23,15 @@ from streams.messages import ScoredTrajectory
 from streams.records import Record, TopicPartition
 from trainer.distributed.process_group import ProcessGroup
 from trainer.groups.groups import OpenGroup
-from trainer.leader.commands import Command, PolledRecords, PollPartitions, ReportLag, SendSegments, Shutdown
+from trainer.leader.commands import (
+    Command,
+    PolledRecords,
+    PollPartitions,
+    ReportLag,
+    SegmentsByIndex,
+    SendSegments,
+    Shutdown,
+)
 from trainer.leader.fsdp import shard_ppo
 from trainer.leader.segment_cache import with_segments
 from trainer.step.ppo import PPO
@@ -29,28 +40,32 @@ from trainer.step.row_partition import RankRows
 
 class Coordinator(Protocol):
     def broadcast(self, command: Command) -> None:
-        """The others do what the caller does next."""
+        """Makes the followers do what the caller does next."""
         ...
 
     def open_reader(
-        self, settings: Settings, bootstrap: str, topics: Sequence[str], start: Mapping[TopicPartition, int]
-    ) -> Reader: ...
+        self, settings: Settings, bootstrap: str, topics: tuple[str, str], start: Mapping[TopicPartition, int]
+    ) -> Reader:
+        """A reader of all partitions, from the offsets of `start`."""
+        ...
 
     def shard(self, ppo: PPO) -> PPO:
         """This process's part of the restored learner."""
         ...
 
     def verdicts(self, group: OpenGroup) -> Iterable[ScoredTrajectory]:
-        """The group's, by sample, with their tokens."""
+        """The group's verdicts in the order of their samples, with their tokens."""
         ...
 
 
 class SingleProcess:
+    """The coordinator of a learner without followers."""
+
     def broadcast(self, command: Command) -> None:
-        """Nobody listens."""
+        """Does nothing."""
 
     def open_reader(
-        self, settings: Settings, bootstrap: str, topics: Sequence[str], start: Mapping[TopicPartition, int]
+        self, settings: Settings, bootstrap: str, topics: tuple[str, str], start: Mapping[TopicPartition, int]
     ) -> Reader:
         return LogReader(settings.broker, bootstrap, topics, start)
 
@@ -62,7 +77,7 @@ class SingleProcess:
 
 
 class Leader:
-    """Process 0 of a team. An interrupt is noticed between two orders, never within one."""
+    """Process 0 of several. It notices an interrupt between two commands, never within one."""
 
     def __init__(self, processes: ProcessGroup, settings: LearnerSettings) -> None:
         self.processes = processes
@@ -73,7 +88,7 @@ class Leader:
         self.processes.broadcast(command)
 
     def open_reader(
-        self, settings: Settings, bootstrap: str, topics: Sequence[str], start: Mapping[TopicPartition, int]
+        self, settings: Settings, bootstrap: str, topics: tuple[str, str], start: Mapping[TopicPartition, int]
     ) -> Reader:
         own = LogReader(settings.broker, bootstrap, topics, start, (0, self.processes.size))
         return _MergedReader(self, own)
@@ -82,16 +97,21 @@ class Leader:
         return shard_ppo(ppo, self._settings, self.processes.mesh, row_partition_of(self.processes))
 
     def verdicts(self, group: OpenGroup) -> Iterable[ScoredTrajectory]:
-        read = list(group.trajectories())
-        if all(scored.rollout.segments for scored in read):  # from this process's own partitions
-            return read
+        verdicts = list(group.trajectories())
+        if all(scored.rollout.segments for scored in verdicts):  # this process read them itself
+            return verdicts
         self.broadcast(SendSegments(group.seq))
-        segments = {index: held for answer in self.processes.gather({}) for index, held in answer.items()}
-        return [with_segments(scored, segments) for scored in read]
+        segments: SegmentsByIndex = {}
+        for answer in self.processes.gather({}):
+            segments |= answer
+        return [with_segments(scored, segments) for scored in verdicts]
 
 
 class _MergedReader:
-    """Invariant: as LogReader's; what `positions` says is of the last `poll`."""
+    """Reads the partitions of all processes, as `LogReader` would alone.
+
+    Invariant: `positions` are those of the last `poll`.
+    """
 
     def __init__(self, leader: Leader, own: LogReader) -> None:
         self._leader = leader
@@ -102,18 +122,22 @@ class _MergedReader:
         if self._leader.interrupted:
             raise KeyboardInterrupt
         self._leader.broadcast(PollPartitions(timeout))
-        records = self._own.poll(timeout)
-        shares: Sequence[PolledRecords] = self._leader.processes.gather(PolledRecords(records, self._own.positions()))
-        for share in shares:
-            self._positions |= share.positions
-        return [record for share in shares for record in share.records]
+        own = PolledRecords(self._own.poll(timeout), self._own.positions())
+        records: list[Record] = []
+        for polled in self._leader.processes.gather(own):
+            records += polled.records
+            self._positions |= polled.positions
+        return records
 
     def positions(self) -> dict[TopicPartition, int]:
         return dict(self._positions)
 
     def lag(self) -> dict[TopicPartition, int]:
         self._leader.broadcast(ReportLag())
-        return {at: count for lag in self._leader.processes.gather(self._own.lag()) for at, count in lag.items()}
+        lag: dict[TopicPartition, int] = {}
+        for answer in self._leader.processes.gather(self._own.lag()):
+            lag |= answer
+        return lag
 
     def close(self) -> None:
         self._own.close()
@@ -121,4 +145,4 @@ class _MergedReader:
 
 
 def row_partition_of(processes: ProcessGroup) -> RankRows:
-    return RankRows(processes.rank, processes.size, processes.group)
+    return RankRows(processes.rank, processes.size, processes.cpu_group)

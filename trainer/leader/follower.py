@@ -1,15 +1,15 @@
-"""A process of a learner that another one leads: it does what it is told, and writes nothing.
+"""A process of a learner that another process leads: it executes the leader's commands, and writes nothing.
 
-Invariant: it meets every collective of the leader with its own, in the same order, from the same code.
+Invariant: it enters the same collectives as the leader, in the same order, because both run the same code.
 """
 
 import logging
-from typing import Any
 
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from trainer.distributed.process_group import ProcessGroup
 from trainer.leader.commands import (
+    Command,
     DropGroups,
     GatherCheckpoint,
     GatherWeights,
@@ -45,15 +45,15 @@ class Follower:
         log.info("follows as %d of %d, version=%d", processes.rank, processes.size, history.version)
 
     def run(self) -> None:
-        """Until the leader says so. Raises LeaderGoneError."""
+        """Executes commands until the leader sends Shutdown. Raises LeaderGoneError."""
         try:
-            while not isinstance(order := self._processes.receive(), Shutdown):
-                self._obey(order)
+            while not isinstance(command := self._processes.receive(), Shutdown):
+                self._execute(command)
         finally:
             self._reader.close()
 
-    def _obey(self, order: Any) -> None:
-        match order:
+    def _execute(self, command: Command) -> None:
+        match command:
             case PollPartitions(timeout):
                 records = [self._cache.strip(record) for record in self._reader.poll(timeout)]
                 self._processes.reply(PolledRecords(records, self._reader.positions()))
@@ -70,4 +70,4 @@ class Follower:
             case GatherCheckpoint():
                 checkpoint.collect(self._ppo)
             case _:
-                raise TypeError(f"no order: {order!r}")
+                raise TypeError(f"not a command of a running learner: {command!r}")

@@ -1,9 +1,10 @@
-"""A learner's models and optimizers over several processes: FSDP2, each layer gathered where it computes.
+"""Shards a learner's models and optimizers over several processes with FSDP2, layer by layer.
 
 Invariants:
 - Sharding comes after loading: every process builds and restores the whole learner as a single process does, then keeps
-  its part. What is gathered from the parts is what a single process would hold, so a checkpoint knows no world size.
-- Whatever reads a sharded policy's weights does so inside its call (`trainer.step.models.policy_forward`).
+  its part. Gathering the parts gives what a single process would hold, so a checkpoint does not depend on the world
+  size.
+- Code that needs a sharded policy's weights runs inside the policy's own call (`trainer.step.models.policy_forward`).
 """
 
 import warnings
@@ -24,17 +25,17 @@ from trainer.step.row_partition import RowPartition
 
 
 class ShardingError(ValueError):
-    """Settings that a sharded learner cannot follow."""
+    """A sharded learner does not support these settings."""
 
 
 def shard_ppo(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, partition: RowPartition) -> PPO:
-    """The learner whose part this process holds. `ppo` is the whole one, the same in every process, and is used up.
+    """Returns the sharded learner. `ppo` is the whole learner, the same in every process; do not use it afterwards.
 
-    Raises ShardingError where the weights are of two types, which one gradient reduction cannot hold.
+    Raises ShardingError if the weights have two types, which one gradient reduction cannot hold.
     """
     if settings.param_dtype != "float32":
         raise ShardingError("learner.param_dtype = 'bfloat16' is for one process: sharded models are held in float32")
-    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nobody writes into it
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")  # nothing writes into the view
     state = ppo.state_dict()
     for policy in (ppo.policy, ppo.reference):
         if policy is not None:
@@ -44,38 +45,38 @@ def shard_ppo(ppo: PPO, settings: LearnerSettings, mesh: DeviceMesh, partition: 
     if ppo.value is not None:
         _shard_model(ppo.value, ppo.value.trunk, mesh)
     sharded = PPO(ppo.policy, ppo.value, settings, ppo.reference, partition)
-    sharded.load_state_dict(_placed(state, sharded))
+    sharded.load_state_dict(_shard_state(state, sharded))
     return sharded
 
 
 def _shard_model(model: nn.Module, trunk: Any | None, mesh: DeviceMesh) -> None:
-    """Layer by layer, then what is left (embeddings, last norm, heads) as one."""
+    """Shards each layer, then the rest (embeddings, last norm, heads) as one unit."""
     for layer in layers_of(model, described_by=trunk) if trunk is not None else ():
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
 
 
-def _placed(state: dict[str, Any], sharded: PPO) -> dict[str, Any]:
-    """The whole learner's state, for the sharded one to load."""
-    placed = dict(state)
-    placed["policy_optimizer"] = _placed_optimizer(state["policy_optimizer"], sharded.policy)
+def _shard_state(state: dict[str, Any], sharded: PPO) -> dict[str, Any]:
+    """Converts the state of the whole learner to one that the sharded learner can load."""
+    result = dict(state)
+    result["policy_optimizer"] = _shard_optimizer_state(state["policy_optimizer"], sharded.policy)
     if sharded.value is not None:
-        placed["value"] = sharded.value.state_dict()  # its parameters are placed already
-        placed["value_optimizer"] = _placed_optimizer(state["value_optimizer"], sharded.value)
-    return placed
+        result["value"] = sharded.value.state_dict()  # its parameters are already sharded
+        result["value_optimizer"] = _shard_optimizer_state(state["value_optimizer"], sharded.value)
+    return result
 
 
-def _placed_optimizer(state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
-    """Moments get the placement of their parameters; AdamW numbers these in the model's order."""
+def _shard_optimizer_state(state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Shards the moments like their parameters, which AdamW numbers in the model's order."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     moments = {
-        number: {name: _like(value, trained[number]) for name, value in entry.items()}
+        number: {name: _shard_like(value, trained[number]) for name, value in entry.items()}
         for number, entry in state["adamw"]["state"].items()
     }
     return {**state, "adamw": {**state["adamw"], "state": moments}}
 
 
-def _like(value: Any, parameter: Tensor) -> Any:
+def _shard_like(value: Any, parameter: Tensor) -> Any:
     if not isinstance(value, Tensor) or value.shape != parameter.shape or not isinstance(parameter, DTensor):
         return value
     return distribute_tensor(

@@ -1,8 +1,9 @@
-"""What a process keeps of the trajectories that it read, and the light form in which the leader hears of them.
+"""Keeps the token ids and log-probs of the verdicts that a follower read, so that only light records go to the leader.
 
-Invariant: of each sample the first verdict on the question's own route is held, as `GroupBook` counts
-it, until its group is closed; a light record differs from the record only in that its rollout has no segments and no
-text.
+Invariants:
+- Until a group is closed, the cache holds the segments of the first verdict of each sample on its question's own route.
+  These are the verdicts that `GroupBook` counts.
+- A stripped record differs from the original only in that its rollout has no segments and no text.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,9 @@ class SegmentCache:
     _cached: dict[int, SegmentsByIndex] = field(default_factory=dict)
 
     def strip(self, record: Record) -> Record:
-        """Holds what is heavy of it. What does not decode stays as it is, for the leader to set aside."""
+        """Caches the segments of a verdict and returns its record without them. A record that is not a verdict, or does
+        not decode, is returned as it is; the leader sends the latter to the dead letters.
+        """
         if record.topic != self.scored_topic:
             return record
         try:
@@ -33,11 +36,11 @@ class SegmentCache:
         except DecodeError:
             return record
         rollout = scored.rollout
-        ours = rollout.run_id == self.run_id and rollout.seq not in self.closed
-        if ours and scored.route is route_of(rollout.question):
+        is_open = rollout.run_id == self.run_id and rollout.seq not in self.closed
+        if is_open and scored.route is route_of(rollout.question):
             self._cached.setdefault(rollout.seq, {}).setdefault(rollout.index, rollout.segments)
-        bare = msgspec.structs.replace(rollout, segments=(), text="")
-        return replace(record, value=encode(msgspec.structs.replace(scored, rollout=bare)))
+        light = msgspec.structs.replace(rollout, segments=(), text="")
+        return replace(record, value=encode(msgspec.structs.replace(scored, rollout=light)))
 
     def segments(self, seq: int) -> SegmentsByIndex:
         return self._cached.get(seq, {})
@@ -49,6 +52,6 @@ class SegmentCache:
 
 
 def with_segments(scored: ScoredTrajectory, segments: SegmentsByIndex) -> ScoredTrajectory:
-    """The verdict as it was read. Raises KeyError where nobody held it."""
+    """The verdict as it was before it was stripped, except for its text. Raises KeyError if no process cached it."""
     rollout = msgspec.structs.replace(scored.rollout, segments=segments[scored.rollout.index])
     return msgspec.structs.replace(scored, rollout=rollout)

@@ -1,9 +1,9 @@
-"""From groups to what a step trains on: packed rows of token ids, targets, behaviour log-probabilities.
+"""Packs groups into the rows that a step trains on: token ids, targets and the engine's log-probs (`behaviour`).
 
 Invariants:
-- Token ids and behaviour log-probabilities come from the message untouched; no text is tokenised.
-- Only policy segments are targets. The first segment of a trajectory is its prompt, shared by the group.
-- A group lies in one row, its prompt once (`workers.models.shared_prefix`); rows are filled up to a token budget.
+- Token ids and behaviour log-probs come from the message unchanged; no text is tokenised.
+- Only policy segments are targets. The first segment of a trajectory is its prompt, which the group shares.
+- Each group is in one row, with its prompt once (`workers.models.shared_prefix`); rows are filled up to a token budget.
 
 Shapes: L tokens of a row, N targets of a row.
 """
@@ -17,33 +17,34 @@ from torch import Tensor
 
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.messages import ScoredTrajectory, Source
+from streams.validate import check_rollout
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 
 class TrajectoryError(ValueError):
-    """A trajectory whose segments cannot be trained on; the text names the rollout."""
+    """This trajectory cannot be trained on; the text names the rollout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One response as arrays: `tokens` after the prompt, and which of them the policy made."""
+    """One response: the tokens after the prompt, and which of them the policy sampled."""
 
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     by_policy: tuple[bool, ...]
     logprobs: tuple[float, ...]
-    """One a policy token, in order."""
+    """The engine's log-probs, one per policy token, in order."""
     versions: tuple[int, ...]
-    """One a policy token."""
+    """Policy versions, one per policy token."""
     score: float
     temperature: float
     domain: str
     limit: int = 0
-    """Policy tokens that it was allowed; 0 where there was no limit."""
+    """Maximum number of policy tokens; 0 means no limit."""
     cut_off: bool = False
-    """It met that limit before its end."""
+    """Whether it reached that limit before its end token."""
     lineages: tuple[int, ...] = ()
-    """One a policy token, whose versions are of that lineage; empty where nobody asks."""
+    """Lineages of `versions`, one per policy token; may be empty if `pack_batch` gets no `known_weights`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,17 @@ class TrainingRow:
 
     packed: PackedRow
     predictors_N: Tensor
-    """int64: where in the row the logits of each target stand."""
+    """int64: the position in the row whose logits predict the target."""
     targets_N: Tensor
     """int64 token ids."""
     behaviour_N: Tensor
-    """float32: the engine's log-probabilities."""
+    """float32: the engine's log-probs."""
     temperature_N: Tensor
     """float32, never 0."""
     versions_N: Tensor
-    """int64: the policy version that made the token."""
+    """int64: the policy version that sampled the token."""
     known_weights_N: Tensor
-    """bool: false where that version is another lineage's, with weights that this history does not hold."""
+    """bool: False if the weights of that version are not in this learner's history (another lineage's version)."""
     trajectory_N: Tensor
     """int64: index of the token's trajectory in the batch."""
     step_N: Tensor
@@ -82,24 +83,25 @@ class TrainingBatch:
 
     @property
     def tokens(self) -> int:
-        """Tokens computed, prompts included once a group."""
+        """Tokens computed; each group's prompt counts once."""
         return sum(len(row.packed.input_ids) for row in self.rows)
 
 
 WeightsId = tuple[int, int]
-"""(lineage, version)."""
+"""(lineage, version): names one set of policy weights."""
 
 
 def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
-    """Raises TrajectoryError."""
+    """Unpacks a verdict. Raises TrajectoryError if it cannot be trained on."""
     try:
+        check_rollout(scored.rollout)
         return _unpack(scored)
-    except ValueError as error:  # arrays whose bytes are no whole numbers among them
+    except ValueError as error:  # DecodeError is one
         raise TrajectoryError(f"{scored.rollout.rollout_id}: {error}") from error
 
 
 def _unpack(scored: ScoredTrajectory) -> Trajectory:
-    """Raises ValueError."""
+    """Unpacks a verdict whose rollout passed `check_rollout`. Raises ValueError."""
     rollout = scored.rollout
     if scored.score is None:
         raise ValueError("no score")
@@ -110,24 +112,16 @@ def _unpack(scored: ScoredTrajectory) -> Trajectory:
     logprobs: list[float] = []
     for segment in rollout.segments[1:]:
         ids = unpack_tokens(segment.token_ids)
-        made = segment.source is Source.POLICY
-        if made:
-            values = unpack_logprobs(segment.logprobs)
-            if len(values) != len(ids):
-                raise ValueError(f"{len(ids)} policy tokens but {len(values)} log-probabilities")
-            logprobs.extend(values.tolist())
         tokens.extend(ids.tolist())
-        by_policy.extend([made] * len(ids))
+        by_policy.extend([segment.source is Source.POLICY] * len(ids))
+        logprobs.extend(unpack_logprobs(segment.logprobs).tolist())
     versions = [span.version for span in rollout.spans for _ in range(span.tokens)]
     lineages = [span.lineage for span in rollout.spans for _ in range(span.tokens)]
-    if len(versions) != len(logprobs):
-        raise ValueError(f"spans cover {len(versions)} tokens, the policy made {len(logprobs)}")
     if not logprobs or not np.isfinite(logprobs).all():
         raise ValueError("no policy tokens, or log-probabilities that are not finite")
     prompt = tuple(unpack_tokens(rollout.segments[0].token_ids).tolist())
     if not prompt:
         raise ValueError("the prompt has no tokens")
-    temperature = rollout.sampling.temperature or 1.0
     return Trajectory(
         prompt=prompt,
         tokens=tuple(tokens),
@@ -135,7 +129,7 @@ def _unpack(scored: ScoredTrajectory) -> Trajectory:
         logprobs=tuple(logprobs),
         versions=tuple(versions),
         score=scored.score,
-        temperature=temperature,
+        temperature=rollout.sampling.temperature or 1.0,
         domain=rollout.domain,
         limit=rollout.sampling.max_new_tokens,
         cut_off=rollout.finish_reason == "length",

@@ -1,7 +1,7 @@
-"""A model's repeated layers, and keeping only their inputs for the backward pass.
+"""Finds a model's repeated layers, and makes them recompute their activations in the backward pass.
 
-Invariant: what recomputes its activations gives the same outputs and gradients, in any mode: the computation draws
-nothing, as models are trained without dropout (`trainer.step.models.load_causal_lm`).
+Invariant: recomputing changes neither outputs nor gradients, because a forward pass draws no random numbers: models are
+trained without dropout (`trainer.step.models.load_causal_lm`).
 """
 
 from functools import partial
@@ -11,19 +11,20 @@ from torch.utils.checkpoint import checkpoint
 
 
 def layers_of(model: nn.Module, described_by: nn.Module | None = None) -> list[nn.Module]:
-    """The modules that transformers names as not to be split, in order; none where it names none. `described_by`: who
-    names them, where that is not `model` itself.
+    """The modules whose classes are in transformers' `_no_split_modules`, in order; an empty list if it names none.
+
+    `described_by` is the module that has the attribute, if that is not `model` itself.
     """
     names = set(getattr(described_by or model, "_no_split_modules", None) or ())
     return [module for module in model.modules() if type(module).__name__ in names]
 
 
 def recompute_activations(model: nn.Module) -> None:
-    """Each layer keeps its input and runs again in the backward pass (gradient checkpointing, 1604.06174).
-    Transformers' own switch works only in train mode, which turns dropout on. Raises ValueError where it
-    has no layer that is known.
+    """Makes each layer keep only its input and run again in the backward pass (gradient checkpointing, 1604.06174).
 
-    The layer's class and names stay, and what wraps its call, as FSDP2's hooks, is outside of what runs again.
+    Transformers' own switch works only in train mode, which turns dropout on. The layer's class and parameter names do
+    not change; wrappers of its call, such as FSDP2's hooks, are not run again. Raises ValueError if the model names no
+    layers.
     """
     layers = layers_of(model)
     if not layers:

@@ -1,8 +1,11 @@
-"""Policy and value models over packed rows: Hugging Face causal language models, float32 masters.
+"""Forward passes of policy and value models over packed rows. The models are Hugging Face causal language models.
 
-Invariant: logits exist only where a target is predicted; log-probabilities and values are float32 whatever the
-matrix products ran in, and on the CPU wherever the model is; hidden states stay on its device. Shapes: L tokens of a
-row, N targets, D hidden, V vocabulary.
+Invariants:
+- Logits exist only at positions that predict a target.
+- Log-probs and values are float32 and on the CPU, whatever the type of the matrix products and the model's device.
+  Hidden states stay on the model's device.
+
+Shapes: L tokens of a row, N targets, D hidden, V vocabulary.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -23,31 +26,32 @@ from workers.models import packed_attention
 from workers.models.shared_prefix import attention_mask
 
 SHARDED_FORWARD = "policy_tensors"
-"""The method of a sharded policy that is `policy_tensors` within its call (`trainer.leader.fsdp`)."""
+"""The method of a sharded policy that runs `policy_tensors` inside the policy's call (`trainer.leader.fsdp`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutput:
     logprobs_N: Tensor
     entropy_N: Tensor
-    """Nats; detached, unless its gradient was asked for."""
+    """Nats; detached unless its gradient was asked for."""
     hidden_ND: Tensor
     """Last hidden states at the predicting positions, float32, on the model's device."""
 
 
 def autocast(*, enabled: bool, device: torch.device = CPU) -> AbstractContextManager[Any]:
-    """bfloat16 matrix products on `device`, or what the weights are in."""
+    """Matrix products in bfloat16 on `device` if enabled, else in the type of the weights."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if enabled else nullcontext()
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """A model is on one device, or its shards in this process are."""
+    """The one device on which the model, or its shards in this process, are."""
     return next(model.parameters()).device
 
 
 def load_causal_lm(folder: Path) -> Any:
-    """A causal language model in float32. In eval mode: dropout would be a difference between engine and learner, and
-    gradients need no other mode. Raises OSError or ValueError where it does not load.
+    """Loads a causal language model in float32 and eval mode. Raises OSError or ValueError if it does not load.
+
+    Gradients work in eval mode too, and dropout would make the learner's log-probs differ from the engine's.
     """
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation=packed_attention.implementation(folder)
@@ -56,7 +60,7 @@ def load_causal_lm(folder: Path) -> Any:
 
 
 def hidden_states(model: Any, row: TrainingRow) -> Tensor:
-    """Last hidden states [N, D] where the row's targets are predicted, on the model's device."""
+    """Last hidden states [N, D] at the positions that predict the row's targets, on the model's device."""
     device = device_of(model)
     packed = row.packed.to(device)
     output = model.base_model(
@@ -73,10 +77,11 @@ def hidden_states(model: Any, row: TrainingRow) -> Tensor:
 def policy_forward(
     model: Any, row: TrainingRow, *, entropy_gradient: bool = False, logits_chunk_tokens: int = 0
 ) -> PolicyOutput:
-    """Log-probabilities of the row's targets under the sampled distribution, softmax(logits / temperature).
+    """Log-probs of the row's targets under the sampled distribution, softmax(logits / temperature).
 
-    `entropy_gradient`: the entropy is part of a loss. `logits_chunk_tokens`: how many targets have logits at a time,
-    0 for all. A sharded model is whole only within its own call, so that all of this happens inside it.
+    `entropy_gradient` keeps the entropy's gradient, for a loss that contains it. `logits_chunk_tokens` bounds how many
+    targets have logits at a time; 0 means no bound. A sharded model has whole weights only inside its own call, so all
+    of this runs inside it.
     """
     sharded = isinstance(model, FSDPModule)
     compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
@@ -85,7 +90,7 @@ def policy_forward(
 
 
 def policy_tensors(model: Any, row: TrainingRow, *, logits_chunk_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What PolicyOutput holds, in its order, all with gradients and on the model's device."""
+    """The fields of PolicyOutput in their order, all with gradients and on the model's device."""
     states_ND = hidden_states(model, row)
     targets_N, temperature_N = row.targets_N.to(states_ND.device), row.temperature_N.to(states_ND.device)
     head = model.get_output_embeddings()
@@ -94,7 +99,8 @@ def policy_tensors(model: Any, row: TrainingRow, *, logits_chunk_tokens: int) ->
 
 
 class ValueModel(nn.Module):
-    """V(state before a token): a scalar head on hidden states, on a trunk of its own where `trunk` is given."""
+    """V(state before a token): a scalar head on the hidden states of its own `trunk`, or of the policy if it has none.
+    """
 
     def __init__(self, hidden_size: int, trunk: Any | None) -> None:
         super().__init__()
@@ -104,9 +110,7 @@ class ValueModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
-        """Values [N], float32, on the model's device. The policy's hidden states are used, detached, where there is no
-        trunk.
-        """
+        """Values [N], float32, on the model's device. Without a trunk it uses the policy's hidden states, detached."""
         if self.trunk is not None:
             states_ND = hidden_states(self.trunk, row)
         elif policy_hidden_ND is not None:
@@ -119,6 +123,6 @@ class ValueModel(nn.Module):
 
 
 def value_forward(model: ValueModel, row: TrainingRow, policy_hidden_ND: Tensor | None) -> Tensor:
-    """Values [N] of the row's targets, on the CPU. A sharded model is whole only within its own call."""
+    """Values [N] of the row's targets, on the CPU. A sharded model has whole weights only inside its own call."""
     values: Tensor = model(row, policy_hidden_ND)
     return values.cpu()

@@ -1,7 +1,7 @@
-"""What the models say of a batch before the step's first update.
+"""Log-probs and values of a batch before the step's first update, computed without gradients.
 
-Invariant: nothing here has a gradient, and each is computed once a step. Shapes: B trajectories, T policy tokens of the
-longest one; positions without a token are 0.
+Invariant: nothing here has a gradient, and each tensor is computed once per step. Shapes: B trajectories, T policy
+tokens of the longest one; positions without a token are 0.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,11 +21,13 @@ from trainer.step.row_partition import RowPartition
 @dataclass(frozen=True, slots=True)
 class NoGradOutputs:
     mask_BT: Tensor
-    """float32: 1 where a token exists."""
+    """float32: 1 at each token, 0 elsewhere."""
     behaviour_BT: Tensor
+    """The engine's log-probs."""
     proximal_BT: Tensor | None
-    """Log-probabilities of the policy that the step begins with, at the rows that were asked for."""
+    """Old log-probs, of the policy at the start of the step; only the rows that were asked for are filled in."""
     reference_BT: Tensor | None
+    """Log-probs of the reference model."""
     values_BT: Tensor | None
 
 
@@ -44,7 +46,7 @@ def compute_no_grad(
     partition: RowPartition,
     settings: LearnerSettings,
 ) -> NoGradOutputs:
-    """`proximal_rows`: those whose proximal log-probabilities are needed before the step."""
+    """Runs each model once over the rows. `proximal_rows` are those whose old log-probs are needed before the step."""
     lengths = torch.tensor([len(trajectory.logprobs) for trajectory in batch.trajectories])
     mask_BT = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).float()
     behaviour_BT = torch.zeros_like(mask_BT)
@@ -54,8 +56,8 @@ def compute_no_grad(
     shares_policy = models.value is not None and models.value.trunk is None
     passes: list[tuple[Sequence[TrainingRow], Callable[[TrainingRow], dict[str, Tensor]]]] = []
     if wanted or shares_policy:
-        asked = batch.rows if shares_policy else [row for row in batch.rows if id(row) in wanted]
-        passes.append((asked, partial(_policy_pass, models, settings.logits_chunk_tokens)))
+        policy_rows = batch.rows if shares_policy else [row for row in batch.rows if id(row) in wanted]
+        passes.append((policy_rows, partial(_policy_pass, models, settings.logits_chunk_tokens)))
     if models.value is not None and not shares_policy:
         passes.append((batch.rows, partial(_value_pass, models.value)))
     if models.reference is not None:
@@ -79,7 +81,9 @@ def _scatter_over_rows(
     partition: RowPartition,
     zeros_BT: Tensor,
 ) -> dict[str, Tensor]:
-    """What `compute` gives a row's N targets, by name, as [B, T] over the rows of all processes."""
+    """Applies `compute`, which returns named [N] tensors, to each row. Returns them as [B, T], over the rows of all
+    processes.
+    """
     found: dict[str, Tensor] = {}
     for row, counted in partition.assign(rows):
         for name, values_N in compute(row).items():
@@ -90,7 +94,7 @@ def _scatter_over_rows(
 
 
 def _policy_pass(models: StepModels, logits_chunk_tokens: int, row: TrainingRow) -> dict[str, Tensor]:
-    """With the values of a head that stands on the policy."""
+    """Old log-probs, and the values if the value head sits on the policy."""
     output = policy_forward(models.policy, row, logits_chunk_tokens=logits_chunk_tokens)
     if models.value is None or models.value.trunk is not None:
         return {"proximal": output.logprobs_N}

@@ -1,6 +1,6 @@
-"""AdamW over one model's weights, in float32 masters where the weights are bfloat16.
+"""AdamW over one model's weights, with float32 master copies if the weights are bfloat16.
 
-Invariant: weights and optimizer state change only in `apply`; a gradient that is not finite reaches neither.
+Invariant: weights and optimizer state change only in `apply`, and never by a gradient that is not finite.
 """
 
 import math
@@ -14,11 +14,11 @@ from infra.settings.learner import LearnerSettings
 from trainer.distributed.gather import full_tensor
 
 _SMALL = 1e-6
-"""Added to a norm, as torch's own clipping does."""
+"""Added to a norm before the division, as in torch's own clipping."""
 
 
 class Optimizer:
-    """Collect gradients by `backward`, ask `gradient_norm`, then `apply` or `discard`."""
+    """Usage: run `backward`, call `gradient_norm`, then `apply` or `discard`."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], rate: float, settings: LearnerSettings) -> None:
         self._weights = [parameter for parameter in parameters if parameter.requires_grad]
@@ -33,13 +33,15 @@ class Optimizer:
             group["lr"] = rate
 
     def gradient_norm(self) -> Tensor:
-        """Over all weights, before clipping, a scalar; NaN or infinity where any gradient is so."""
+        """Scalar norm over all weights before clipping; NaN or infinite if any gradient is."""
         for weight, master in self._pairs():
             master.grad = None if weight.grad is None else weight.grad.float()
         return full_tensor(torch.nn.utils.get_total_norm([m.grad for m in self._masters if m.grad is not None]))
 
     def apply(self, norm: Tensor) -> None:
-        """Clip, step, clear. Raises ValueError where `norm`, that of `gradient_norm`, is not finite."""
+        """Clips the gradients, takes a step and clears them. `norm` is the result of `gradient_norm`; raises ValueError
+        if it is not finite.
+        """
         if not math.isfinite(float(norm)):
             raise ValueError(f"gradient norm {float(norm)}: discard the update")
         self._adamw.grad_scale = clip_divisor(norm, self._clip)  # type: ignore[attr-defined]  # GradScaler's protocol
@@ -58,7 +60,7 @@ class Optimizer:
         return {"adamw": self._adamw.state_dict(), "masters": masters}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises ValueError where the state is of other weights."""
+        """Raises ValueError if the state belongs to other weights."""
         self._adamw.load_state_dict(state["adamw"])
         with torch.no_grad():
             for (weight, master), saved in zip(self._pairs(), state["masters"], strict=True):
@@ -66,13 +68,15 @@ class Optimizer:
                 weight.copy_(saved)
 
     def _pairs(self) -> list[tuple[Any, Any]]:
-        """Weights with a master of their own."""
+        """(weight, master) of each weight that has a separate master copy."""
         return [(w, m) for w, m in zip(self._weights, self._masters, strict=True) if w is not m]
 
 
 def clip_divisor(norm: Tensor, clip: float) -> Tensor:
-    """What gradients of this norm are divided by to have `clip` at most; 1 where they do already. Fused AdamW divides
-    as it reads them, which saves the pass over all gradients that clipping them beforehand makes. It asks for float32.
+    """The divisor that brings gradients of this norm to at most `clip`; 1 if they are below it already.
+
+    Fused AdamW divides gradients as it reads them, which saves a separate clipping pass over all of them. It requires
+    float32.
     """
     return ((norm.float() + _SMALL) / clip).clamp(min=1.0)
 

@@ -1,7 +1,7 @@
-"""One PPO step: what to aim at, then mini-batches of whole packed rows, each one update of policy and value model.
+"""One PPO step: compute advantages and returns, then update policy and value model once per mini-batch of packed rows.
 
 Invariants:
-- A step is a function of (weights, optimizer state, batch, seed, version); nothing else is drawn or read.
+- A step is a function of (weights, optimizer state, batch, seed, version); no other random number or input enters it.
 - The behaviour log-probabilities are the engine's; the learner never recomputes them.
 - An update whose gradient is not finite changes nothing and is reported.
 - If several processes train, all of them call `step` with the same batch. Each computes the rows that `partition`
@@ -35,7 +35,7 @@ from trainer.step.row_partition import AllRows, RowPartition
 
 @dataclass(frozen=True, slots=True)
 class _StepPlan:
-    """What all mini-batches of a step share."""
+    """The inputs and results that all mini-batches of a step share."""
 
     batch: TrainingBatch
     minibatches: list[list[TrainingRow]]
@@ -50,7 +50,7 @@ class _StepPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Minibatch:
-    """One mini-batch, with the counts that its losses are divided by."""
+    """One mini-batch, with the token and sequence counts that normalise its losses."""
 
     number: int
     rows: list[TrainingRow]
@@ -59,7 +59,7 @@ class _Minibatch:
 
 
 class PPO:
-    """Holds the policy, the value model, their optimizers, and the frozen reference where there is one."""
+    """Holds the policy, the value model, their optimizers, and the frozen reference model if there is one."""
 
     def __init__(
         self,
@@ -73,9 +73,9 @@ class PPO:
         self.value = value
         self.reference = reference
         self.skips_in_a_row = 0
-        """Updates, up to the last."""
+        """Consecutive skipped updates, including the latest."""
         self.before_update: Callable[[], None] = lambda: None
-        """Called before weights change, which whoever reads them beside a step may hold back."""
+        """Called just before an optimizer step; blocks until background jobs have finished reading the weights."""
         self._settings = settings
         self._partition: RowPartition = partition or AllRows()
         self._autocast = partial(autocast, enabled=settings.autocast, device=device_of(policy))
@@ -85,7 +85,7 @@ class PPO:
         )
 
     def step(self, batch: TrainingBatch, version: int, seed: int) -> StepReport:
-        """Train on `batch`, taking the policy from `version` to `version + 1`."""
+        """Trains on `batch`, which takes the policy from `version` to `version + 1`."""
         report = StepReport(targets=batch.targets, tokens=batch.tokens)
         clock = time.monotonic()
         plan = self._plan(batch, version, seed, report)
@@ -101,7 +101,7 @@ class PPO:
         return report
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed learner needs beside the policy's weights and its settings."""
+        """Everything that a resumed learner needs in addition to the policy's weights and its settings."""
         state: dict[str, Any] = {
             "policy_optimizer": self.policy_optimizer.state_dict(),
             "skips_in_a_row": self.skips_in_a_row,
@@ -111,7 +111,7 @@ class PPO:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises KeyError, RuntimeError or ValueError where the state is of other settings."""
+        """Raises KeyError, RuntimeError or ValueError if the state was saved with other settings."""
         self.policy_optimizer.load_state_dict(state["policy_optimizer"])
         self.skips_in_a_row = state["skips_in_a_row"]
         if self.value is not None and self.value_optimizer is not None:
@@ -143,8 +143,10 @@ class PPO:
         )
 
     def _early_proximal_rows(self, batch: TrainingBatch, minibatches: Sequence[list[TrainingRow]]) -> list[TrainingRow]:
-        """Rows whose proximal log-probabilities must be known before the first update. The first mini-batch's own
-        forward pass gives them too, unless V-trace asks earlier.
+        """Rows whose old log-probs (`proximal`) must be computed before the first update.
+
+        The first mini-batch's training pass gives its own old log-probs, so its rows are not among them, unless V-trace
+        needs them before.
         """
         if self._settings.objective.proximal == "behaviour":
             return []
@@ -162,18 +164,20 @@ class PPO:
                 logprob_diffs.append(logprob_diff_N)
             for name, value in measures.items():
                 sums[name] = sums.get(name, 0.0) + value * counted
-        if (
-            minibatch.number == 0
-            and (all_N := self._partition.all_gather(torch.cat([torch.empty(0), *logprob_diffs]))).numel()
-        ):
-            report.logprob_diff_mean = float(all_N.mean())
-            report.logprob_diff_max = float(all_N.max())
+        if minibatch.number == 0:
+            diffs_N = self._partition.all_gather(torch.cat([torch.empty(0), *logprob_diffs]))
+            if len(diffs_N):
+                report.logprob_diff_mean = float(diffs_N.mean())
+                report.logprob_diff_max = float(diffs_N.max())
         norms = self._update(minibatch, plan, report)
         if norms is not None:
             plan.metrics.add(self._partition.all_reduce_sum(sums), minibatch.counts.tokens, norms)
 
     def _update(self, minibatch: _Minibatch, plan: _StepPlan, report: StepReport) -> dict[str, float] | None:
-        """Apply the gradients of all models or of none; returns their norms before clipping, None where skipped."""
+        """Applies the gradients of all models, or of none if any is not finite.
+
+        Returns the gradient norms before clipping, or None if the update was skipped.
+        """
         self.before_update()
         optimizers = {"value_gradient_norm": self.value_optimizer} if self.value_optimizer is not None else {}
         if not plan.value_only:
@@ -191,7 +195,7 @@ class PPO:
         report.skipped.append(
             SkippedUpdate(
                 minibatch=minibatch.number,
-                groups=_groups_of(minibatch.rows, plan.batch),
+                groups=_groups_in(minibatch.rows, plan.batch),
                 policy_gradient_norm=norms.get("policy_gradient_norm", 0.0),
                 value_gradient_norm=norms.get("value_gradient_norm", 0.0),
             )
@@ -201,8 +205,8 @@ class PPO:
     def _row_loss(
         self, row: TrainingRow, minibatch: _Minibatch, plan: _StepPlan
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """The row's share of the mini-batch's loss; measures as sums over tokens; |learner - engine| over the targets
-        of the held version, while it is held.
+        """Returns three results for a row: its part of the mini-batch's loss; metrics as sums over its tokens; and
+        |learner - engine| log-prob differences of the targets that the version at the start of the step sampled.
         """
         output = self._policy_output(row, plan)
         loss = torch.zeros(())
@@ -222,7 +226,7 @@ class PPO:
         return loss, measures, logprob_diff_N
 
     def _policy_output(self, row: TrainingRow, plan: _StepPlan) -> PolicyOutput | None:
-        """None where only a value model with a trunk of its own is trained."""
+        """The policy's forward pass, or None if only a value model with its own trunk is trained."""
         if plan.value_only and (self.value is None or self.value.trunk is not None):
             return None
         with torch.set_grad_enabled(not plan.value_only), self._autocast():
@@ -236,7 +240,7 @@ class PPO:
     def _tokens(self, row: TrainingRow, output: PolicyOutput, minibatch: _Minibatch, plan: _StepPlan) -> Tokens:
         objective, no_grad = self._settings.objective, plan.no_grad
         where = (row.trajectory_N, row.step_N)
-        loss_mask_B, positive_B = plan.loss_mask_B, plan.loss_mask_B & plan.positive_B
+        positive_B = plan.loss_mask_B & plan.positive_B
         if objective.proximal == "behaviour":
             proximal_N = row.behaviour_N
         elif minibatch.number == 0:
@@ -252,7 +256,7 @@ class PPO:
             reference_N=None if no_grad.reference_BT is None else no_grad.reference_BT[where],
             advantages_N=plan.targets.advantages_BT[where],
             coefficients_N=coefficients(
-                row, loss_mask_B, minibatch.counts, objective.average, objective.average_tokens
+                row, plan.loss_mask_B, minibatch.counts, objective.average, objective.average_tokens
             ),
             positive_N=coefficients(row, positive_B, minibatch.positive_counts, "token", 0),
             trajectory_N=row.trajectory_N,
@@ -261,7 +265,9 @@ class PPO:
     def _value_loss(
         self, value: ValueModel, row: TrainingRow, output: PolicyOutput | None, minibatch: _Minibatch, plan: _StepPlan
     ) -> Tensor:
-        """Mean over the mini-batch's tokens. Not clipped in pre-training: no policy depends on the values yet."""
+        """The row's part of the mean value loss over the mini-batch's tokens. It is not clipped in pre-training, when
+        no policy depends on the values yet.
+        """
         targets, where = plan.targets, (row.trajectory_N, row.step_N)
         assert targets.values_BT is not None
         assert targets.returns_BT is not None
@@ -273,13 +279,13 @@ class PPO:
 
     def _warm_up(self, version: int) -> None:
         settings = self._settings
-        _warm_up(self.policy_optimizer, settings.learning_rate, version - settings.value.pretrain_steps, settings)
+        _set_warm_rate(self.policy_optimizer, settings.learning_rate, version - settings.value.pretrain_steps, settings)
         if self.value_optimizer is not None:
-            _warm_up(self.value_optimizer, settings.value.learning_rate, version, settings)
+            _set_warm_rate(self.value_optimizer, settings.value.learning_rate, version, settings)
 
 
 def split_rows(rows: Sequence[TrainingRow], parts: int, draw: random.Random) -> list[list[TrainingRow]]:
-    """At most `parts` mini-batches of whole rows, none empty, with near-equal numbers of targets."""
+    """Splits rows into at most `parts` mini-batches, none of them empty, with nearly equal numbers of targets."""
     order = list(rows)
     draw.shuffle(order)
     order.sort(key=lambda row: -len(row.targets_N))  # stable: ties stay in drawn order
@@ -290,12 +296,12 @@ def split_rows(rows: Sequence[TrainingRow], parts: int, draw: random.Random) -> 
     return bins
 
 
-def _groups_of(rows: Iterable[TrainingRow], batch: TrainingBatch) -> tuple[int, ...]:
+def _groups_in(rows: Iterable[TrainingRow], batch: TrainingBatch) -> tuple[int, ...]:
     found = {index for row in rows for index in row.trajectory_N.tolist()}
     return tuple(number for number, members in enumerate(batch.groups) if found & set(members))
 
 
-def _warm_up(optimizer: Optimizer, rate: float, done: int, settings: LearnerSettings) -> None:
-    """Linear over the first steps of this model."""
-    share = min(1.0, (max(done, 0) + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
-    optimizer.set_rate(rate * share)
+def _set_warm_rate(optimizer: Optimizer, rate: float, done: int, settings: LearnerSettings) -> None:
+    """Sets the learning rate after `done` steps of this model: linear warm-up over its first steps, then `rate`."""
+    fraction = min(1.0, (max(done, 0) + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    optimizer.set_rate(rate * fraction)

@@ -1,7 +1,7 @@
-"""What one step says of itself, and how its rows' measures add up to it.
+"""The report of one step, and the sums over its rows from which the report's means are made.
 
-Invariant: means are over the tokens that carried loss in updates that were applied; an update that was skipped leaves
-no trace in them but its count.
+Invariant: means are over the tokens that carried loss in updates that were applied. A skipped update changes only the
+list of skipped updates.
 """
 
 from collections import defaultdict
@@ -13,45 +13,46 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class SkippedUpdate:
-    """An optimizer step that was not taken, because a gradient was not finite."""
+    """An optimizer step that was not taken because a gradient was not finite."""
 
     minibatch: int
     groups: tuple[int, ...]
-    """Indices into the batch."""
+    """Indices of its groups in the batch."""
     policy_gradient_norm: float
     value_gradient_norm: float
 
 
 @dataclass(slots=True)
 class StepReport:
-    """Means over the step's target tokens, and seconds by phase. All are 0 where every update was skipped."""
+    """Means over the step's target tokens, and seconds by phase. The means are 0 if every update was skipped."""
 
     policy_loss: float = 0.0
-    """The surrogate's part."""
+    """The clipped surrogate, without the other terms of the loss."""
     value_loss: float = 0.0
     nll_loss: float = 0.0
-    """Of good responses, before its weight."""
+    """Negative log-likelihood of positive responses, before its coefficient."""
     kl: float = 0.0
-    """Estimate to the reference, before its coefficient."""
+    """Estimated KL divergence to the reference, before its coefficient."""
     entropy: float = 0.0
     clip_fraction: float = 0.0
     ratio: float = 0.0
     importance_weight: float = 0.0
-    """p_proximal / p_behaviour before truncation."""
+    """p_proximal / p_behaviour, before truncation."""
     importance_clip_fraction: float = 0.0
-    """Tokens whose importance weight was truncated or rejected."""
+    """Fraction of tokens whose importance weight was truncated or rejected."""
     policy_gradient_norm: float = 0.0
     value_gradient_norm: float = 0.0
     logprob_diff_mean: float | None = None
-    """Engine against learner, over tokens of the held version, before any update; None where there is none."""
+    """|learner - engine|, over tokens sampled by the version at the start of the step, before any update; None if there
+    is no such token."""
     logprob_diff_max: float | None = None
     explained_variance: float | None = None
     shaped_reward: float = 0.0
-    """Mean over trajectories of what the step aimed at."""
+    """Mean over trajectories of the rewards after shaping."""
     masked_fraction: float = 0.0
-    """Trajectories that carry no loss, because the limit cut them off."""
+    """Fraction of trajectories that carry no loss because the token limit cut them off."""
     value_only: bool = False
-    """The policy was held: a step of value pre-training."""
+    """True in value pre-training, when the policy does not change."""
     targets: int = 0
     tokens: int = 0
     skipped: list[SkippedUpdate] = field(default_factory=list)
@@ -59,7 +60,7 @@ class StepReport:
 
 
 class MetricSums:
-    """Adds up mini-batches; tensors stay where they are until `write_means` asks for numbers."""
+    """Adds up the metrics of a step's mini-batches."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
@@ -67,7 +68,7 @@ class MetricSums:
         self._updates = 0
 
     def add(self, sums: Mapping[str, Tensor], tokens: int, norms: Mapping[str, float]) -> None:
-        """One applied update: sums over its tokens, and gradient norms before clipping."""
+        """Adds one applied update: sums over its tokens, and gradient norms before clipping."""
         for name, value in sums.items():
             self._sums[name] += float(value)
         for name, norm in norms.items():
@@ -76,6 +77,7 @@ class MetricSums:
         self._updates += 1
 
     def write_means(self, report: StepReport) -> None:
+        """Writes means per token, and of the norms per update, into the report's fields."""
         for name, value in self._sums.items():
             count = self._updates if name.endswith("_norm") else self._tokens
             setattr(report, name, value / max(count, 1))

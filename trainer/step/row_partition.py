@@ -1,7 +1,7 @@
-"""Which rows of a mini-batch this process computes, and how what it found becomes what all of them found.
+"""Assigns a mini-batch's rows to ranks and reduces their results.
 
-Invariant: the shares of all processes hold each row once as `counted`, and equally many rows, since every forward and
-backward pass over a sharded model is collective. A process with fewer rows repeats one that is not counted.
+Invariant: each row is `counted` on exactly one rank, and all ranks get the same number of rows, since every forward and
+backward pass over a sharded model is a collective. A rank with fewer rows repeats a row without counting it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,23 +16,23 @@ from trainer.step.batch import TrainingRow
 
 class RowPartition(Protocol):
     gradient_scale: float
-    """What a loss is multiplied by, so that the gradient is that of the sum over all processes."""
+    """Factor on each loss that makes the reduced gradient that of the sum over all processes."""
 
     def assign(self, rows: Sequence[TrainingRow]) -> list[tuple[TrainingRow, bool]]:
-        """Those to compute here, and whether each counts."""
+        """The rows that this process computes, each with whether it is counted."""
         ...
 
     def all_reduce_sum(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Each summed over the processes, which all give the same names and shapes."""
+        """Sums each tensor over the processes, which all pass the same names and shapes."""
         ...
 
     def all_gather(self, values_N: Tensor) -> Tensor:
-        """All processes' values, one after the other; N may differ."""
+        """Concatenates the values of all processes; N may differ between them."""
         ...
 
 
 class AllRows:
-    """One process has everything."""
+    """The partition of a single process, which computes every row."""
 
     gradient_scale = 1.0
 
@@ -47,7 +47,7 @@ class AllRows:
 
 
 class RankRows:
-    """Process `rank` of `size`; `group` reduces small tensors on the CPU."""
+    """The partition of process `rank` of `size`; `group` reduces small tensors on the CPU."""
 
     def __init__(self, rank: int, size: int, group: dist.ProcessGroup) -> None:
         self._rank = rank
@@ -58,18 +58,18 @@ class RankRows:
     def assign(self, rows: Sequence[TrainingRow]) -> list[tuple[TrainingRow, bool]]:
         if not rows:
             return []
-        shares = balance_lpt([len(row.packed.input_ids) for row in rows], self._size)
-        own = [(rows[index], True) for index in shares[self._rank]]
+        parts = balance_lpt([len(row.packed.input_ids) for row in rows], self._size)
+        own = [(rows[index], True) for index in parts[self._rank]]
         shortest = min(rows, key=lambda row: len(row.packed.input_ids))
-        return own + [(shortest, False)] * (max(map(len, shares)) - len(own))
+        return own + [(shortest, False)] * (max(map(len, parts)) - len(own))
 
     def all_reduce_sum(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        sums: dict[str, Tensor] = {}
         for name, tensor in tensors.items():
             copy = tensor.detach().cpu().clone()
             dist.all_reduce(copy, group=self._group)
-            found[name] = copy.to(tensor.device)
-        return found
+            sums[name] = copy.to(tensor.device)
+        return sums
 
     def all_gather(self, values_N: Tensor) -> Tensor:
         parts: list[Tensor] = [torch.empty(0)] * self._size
@@ -78,13 +78,16 @@ class RankRows:
 
 
 def balance_lpt(costs: Sequence[int], parts: int) -> list[list[int]]:
-    """Indices by part: the longest first, each to the part that has least (Graham's LPT rule, at most 4/3 of the best
-    division). Within a part they stay longest first, so that passes that wait for each other are of like length.
+    """Divides indices into parts of nearly equal total cost.
+
+    Each index goes, in order of falling cost, to the part with the lowest sum so far (Graham's LPT rule: the largest
+    part is at most 4/3 of the optimum). Within a part the order stays longest first, so that passes that wait for each
+    other have similar lengths.
     """
-    shares: list[list[int]] = [[] for _ in range(parts)]
+    found: list[list[int]] = [[] for _ in range(parts)]
     sums = [0] * parts
     for index in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
         least = sums.index(min(sums))
-        shares[least].append(index)
+        found[least].append(index)
         sums[least] += costs[index]
-    return shares
+    return found

@@ -1,7 +1,7 @@
-"""Rewards as the learner aims at them: the score, less a penalty near the token limit (DAPO 2503.14476, section 3.4).
+"""Shaped rewards: the score minus a penalty near the token limit (DAPO 2503.14476, section 3.4).
 
-Invariant: raw scores stay what they were: logged, measured and filtered by. VERSION changes with the formula, and a
-step's log names what shaped its rewards.
+Invariant: logs, measurements and filters use the raw scores, which shaping does not change. VERSION changes with the
+formula, and each step's log names the shaping of its rewards.
 """
 
 from math import ceil
@@ -22,7 +22,7 @@ def overlong_penalty(tokens: int, limit: int, share: float) -> float:
 
 
 def shaped_scores(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
-    """float32 [B]."""
+    """The rewards that a step trains on, float32 [B]."""
     scores = [
         t.score
         - (settings.penalty * overlong_penalty(len(t.logprobs), t.limit, settings.penalty_share) if t.limit else 0.0)
@@ -32,12 +32,12 @@ def shaped_scores(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
 
 
 def loss_mask(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
-    """Whose tokens carry loss, bool [B]. A response without a limit of its own is never cut off."""
+    """True if the trajectory's tokens carry loss; bool [B]. A response without a token limit is never cut off."""
     return torch.tensor([not (settings.mask and t.cut_off) for t in batch.trajectories])
 
 
 def shaping_of(settings: OverlongSettings) -> str:
-    """What a step's log says; empty where the rewards are the scores."""
+    """The shaping's name in a step's log; empty if the rewards are the scores."""
     parts = [f"penalty={settings.penalty:g}", f"share={settings.penalty_share:g}"] if settings.penalty else []
     parts += ["mask"] if settings.mask else []
     return " ".join([VERSION, *parts]) if parts else ""

@@ -1,10 +1,10 @@
-"""Log-probabilities and entropies of tokens from logits, without a float32 copy of the logits.
+"""Log-probs and entropies of tokens from logits, without a float32 copy of the logits.
 
 Invariants:
-- Results are float32, of softmax(logits / temperature) computed in float32, whatever type the logits have.
-- Beside the logits themselves nothing of their size is held, but for their gradient, which has their type.
+- Results are float32: softmax(logits / temperature) is computed in float32, whatever type the logits have.
+- Apart from the logits, the only tensor of their size is their gradient, which has the same type.
 
-Shapes: N tokens, V vocabulary; C tokens of a slice, R tokens worked on at a time.
+Shapes: N tokens, V vocabulary; C tokens of a slice, R tokens processed at a time.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,16 +16,17 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 _CPU_ELEMENTS = 1 << 20
-"""Logits worked on at a time: 4 MiB in float32, which stay in a core's cache over the passes that softmax makes."""
-_ELEMENTS = 1 << 26
-"""On an accelerator, where a launch costs more than what a cache saves: 256 MiB."""
+"""Logits processed at a time on a CPU: 4 MiB in float32, which stay in a core's cache over the passes of a softmax."""
+_GPU_ELEMENTS = 1 << 26
+"""Logits processed at a time on a GPU: 256 MiB, since a kernel launch costs more than a cache saves."""
 
 
 def sliced_logprobs(
     head: Callable[[Tensor], Tensor], states_ND: Tensor, targets_N: Tensor, temperature_N: Tensor, size: int
 ) -> tuple[Tensor, Tensor]:
-    """`token_logprobs` of head(states). Where there are more than `size` tokens, their logits exist for so many at a
-    time, and are computed again for the backward pass; `size` 0 has no such limit.
+    """`token_logprobs` of head(states), with the logits of at most `size` tokens in memory at a time.
+
+    If there are more than `size` tokens, their logits are computed again in the backward pass. `size` 0 means no limit.
     """
     if size == 0 or len(states_ND) <= size:
         return token_logprobs(head(states_ND), targets_N, temperature_N)
@@ -40,8 +41,9 @@ def sliced_logprobs(
 
 
 def token_logprobs(logits_NV: Tensor, targets_N: Tensor, temperature_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Log softmax(logits / temperature) at the targets, and that distribution's entropy in nats: float32 [N] each, both
-    with a gradient to the logits, once.
+    """Log softmax(logits / temperature) at the targets, and that distribution's entropy in nats.
+
+    Both are float32 [N], with a gradient to the logits that can be taken once (not twice differentiable).
     """
     logprobs_N, entropy_N = _TokenLogprobs.apply(logits_NV, targets_N, temperature_N)  # type: ignore[no-untyped-call]  # torch's
     return logprobs_N, entropy_N
@@ -87,11 +89,11 @@ class _TokenLogprobs(torch.autograd.Function):
 
 
 def _scaled(logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
-    """A float32 copy, divided."""
+    """A float32 copy of the logits, divided by the temperature."""
     return logits_RV.to(torch.float32, copy=True).div_(temperature_R[:, None])
 
 
 def _blocks(logits_NV: Tensor) -> Iterator[slice]:
-    elements = _CPU_ELEMENTS if logits_NV.device.type == "cpu" else _ELEMENTS
+    elements = _CPU_ELEMENTS if logits_NV.device.type == "cpu" else _GPU_ELEMENTS
     rows = max(1, elements // logits_NV.shape[1])
     return (slice(start, start + rows) for start in range(0, len(logits_NV), rows))

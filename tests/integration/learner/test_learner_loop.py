@@ -93,7 +93,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
     loop: LearnerLoop, monkeypatch: pytest.MonkeyPatch, where: str
 ):
     learner = Learner(loop.settings, loop.bootstrap)
-    poll, close, publish = learner._reader.poll, learner._intake.close, learner._publish
+    poll, close, publish = learner._reader.poll, learner._assembler.close, learner._publish
 
     def interrupted_poll(timeout: float) -> list[Record]:
         records = poll(timeout)
@@ -113,7 +113,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
 
     monkeypatch.setattr(learner._reader, "poll", interrupted_poll)
     monkeypatch.setattr(learner, "_publish", publish_and_dispatch)
-    monkeypatch.setattr(BatchAssembler, "close", lambda _intake, group: interrupted_close(group))
+    monkeypatch.setattr(BatchAssembler, "close", lambda _assembler, group: interrupted_close(group))
     loop.dispatch(0, 1)
     with pytest.raises(KeyboardInterrupt):
         learner.run()

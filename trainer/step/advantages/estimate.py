@@ -1,6 +1,6 @@
-"""What a step's losses aim at: advantages and returns from rewards, values and the settings' estimator.
+"""Advantages and returns of a step, from rewards, values and the estimator that the settings name.
 
-Shapes: B trajectories, T policy tokens of the longest one; float32, 0 where there is no token.
+Shapes: B trajectories, T policy tokens of the longest one; float32, 0 at positions without a token.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Targets:
     advantages_BT: Tensor
     returns_BT: Tensor | None
     values_BT: Tensor | None
-    """Values before the step; None without a value model, as the returns."""
+    """Values before the step. Values and returns are None if there is no value model."""
     explained_variance: float | None
     """Share of the returns' variance that the values explain, over tokens that carry loss."""
 
@@ -57,8 +57,10 @@ def estimate(
 
 
 def token_rewards(scores_B: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor:
-    """The score at each trajectory's last policy token, less kl.coefficient times the KL estimate at every token where
-    it is part of the reward (2203.02155, equation 2). [B, T].
+    """Rewards [B, T]: the score at each trajectory's last policy token.
+
+    With kl.apply_to = "reward", each token's reward is lowered by kl.coefficient times its KL estimate (2203.02155,
+    equation 2).
     """
     rewards_BT = torch.zeros_like(no_grad.mask_BT)
     last_B = no_grad.mask_BT.sum(1).long() - 1
@@ -74,7 +76,7 @@ def whitened(settings: LearnerSettings) -> bool:
 
 
 def explained_variance(returns_N: Tensor, values_N: Tensor) -> float:
-    """1 - Var(R - V) / Var(R); 0 where the returns do not spread."""
+    """1 - Var(R - V) / Var(R); 0 if all returns are equal."""
     if not len(returns_N):
         return 0.0
     spread = float(returns_N.var(unbiased=False))
@@ -118,7 +120,7 @@ def _value_advantages(rewards_BT: Tensor, no_grad: NoGradOutputs, settings: Lear
 
 
 def _returns(rewards_BT: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings, lam: float) -> Tensor | None:
-    """Lambda-returns, V-trace's where the settings say so; None without values."""
+    """Lambda-returns, or V-trace's value targets if the settings ask for V-trace; None without values."""
     values_BT, mask_BT = no_grad.values_BT, no_grad.mask_BT
     if values_BT is None:
         return None
@@ -129,7 +131,7 @@ def _returns(rewards_BT: Tensor, no_grad: NoGradOutputs, settings: LearnerSettin
 
 
 def _ratios(no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor | None:
-    """p_proximal / p_behaviour [B, T] for V-trace; None without it, and while the policy is held."""
+    """p_proximal / p_behaviour [B, T] for V-trace; None without V-trace, and in value pre-training."""
     if settings.objective.weight != "vtrace" or no_grad.proximal_BT is None:
         return None
     return log_ratio(no_grad.proximal_BT, no_grad.behaviour_BT).exp()

@@ -1,4 +1,4 @@
-"""V-trace: values and advantages of the learner's policy from another policy's samples.
+"""V-trace: value targets and advantages for the learner's policy from samples of another policy.
 
 Shapes: B trajectories, T policy tokens of the longest one; `mask_BT` is 1 where a token exists. All float32.
 """
@@ -13,8 +13,8 @@ def vtrace_errors(
     """Corrections v_t - V_t of IMPALA (1802.01561, equation 1 and remark 2), rho = c = 1, value 0 after the last token.
 
     delta_t = min(1, w_t) (r_t + gamma V_{t+1} - V_t);  e_t = delta_t + gamma lam min(1, w_t) e_{t+1}.
-    Where every w is at least 1 that is GAE. `lam_B` is one number, or one a trajectory. Returns [B, T], 0 outside the
-    mask.
+    If every w is at least 1, these are GAE's advantages. `lam_B` is one number, or one per trajectory. Returns [B, T],
+    0 outside the mask.
     """
     errors_BT = torch.zeros_like(values_BT)
     running_B = torch.zeros_like(values_BT[:, 0])
@@ -34,8 +34,8 @@ def vtrace_advantages(
 ) -> Tensor:
     """Advantages r_t + gamma (V_{t+1} + lam e_{t+1}) - V_t, [B, T], 0 outside the mask.
 
-    IMPALA's (1802.01561, section 4.2) without their rho, which is the loss's weight, and mixed by lambda as in
-    rlax.vtrace_td_error_and_advantage, so that on-policy they are GAE's.
+    They are IMPALA's (1802.01561, section 4.2) without the factor rho, which the loss applies as its importance weight,
+    and mixed by lambda as in rlax.vtrace_td_error_and_advantage. On-policy they equal GAE's advantages.
     """
     ahead_BT = torch.zeros_like(values_BT)
     lam_B1 = torch.as_tensor(lam_B).reshape(-1, 1)

@@ -1,4 +1,4 @@
-"""Zero mean and unit variance over a batch."""
+"""Normalises advantages to zero mean and unit variance over a batch."""
 
 from torch import Tensor
 

@@ -1,7 +1,7 @@
-"""How much each token's loss counts: coefficients whose weighted sum over a mini-batch is its loss.
+"""Averaging coefficients: the mini-batch's loss is the sum of its tokens' losses times these coefficients.
 
-Invariant: counts are of the whole mini-batch, so that a token weighs the same in whichever packed row it lies, and are
-taken before any importance weight rejects a token. What is masked (`loss_mask_B` False) is not counted.
+Invariant: counts cover the whole mini-batch, so a token's weight does not depend on its packed row, and they are taken
+before any importance weight rejects a token. Masked trajectories (`loss_mask_B` False) are not counted.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Average = Literal["token", "sequence", "constant"]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one mini-batch, kept only."""
+    """Numbers of tokens and of responses in a mini-batch that carry loss."""
 
     tokens: int
     sequences: int
@@ -30,7 +30,7 @@ class Counts:
 
 
 def coefficients(row: TrainingRow, loss_mask_B: Tensor, counts: Counts, average: Average, constant: int) -> Tensor:
-    """float32 [N] for the row's tokens.
+    """Coefficients of the row's tokens, float32 [N].
 
     token: 1 / tokens (DAPO 2503.14476, equation 8). sequence: 1 / (sequences * the token's response's length) (GRPO
     2402.03300, equation 3). constant: 1 / (sequences * constant) (Dr. GRPO 2503.20783, its masked_sum / MAX_TOKENS).

@@ -1,4 +1,4 @@
-"""The clipped surrogate of PPO, token by token: N policy tokens, float32."""
+"""The clipped surrogate of PPO per token: N policy tokens, float32."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from torch import Tensor
 class Surrogate:
     loss_N: Tensor
     clipped_N: Tensor
-    """bool: tokens whose gradient a bound removed."""
+    """bool: True for tokens whose gradient the clip removed."""
 
 
 def clipped_surrogate(ratio_N: Tensor, advantages_N: Tensor, low: float, high: float, dual: float = 0.0) -> Surrogate:
     """-min(r A, clip(r, 1 - low, 1 + high) A) (PPO 1707.06347; low < high is clip-higher, DAPO 2503.14476).
 
-    With `dual` > 1, max(that minimum, dual * A) where A < 0 (dual-clip PPO, 1912.09729): the ratio of a bad token that
-    became likelier in the meantime is bounded too.
+    With `dual` > 1, the minimum is bounded below by dual * A if A < 0 (dual-clip PPO, 1912.09729). This also bounds the
+    loss of a bad token that has become much likelier since it was sampled.
     """
     free_N = ratio_N * advantages_N
     bounded_N = ratio_N.clamp(1 - low, 1 + high) * advantages_N

@@ -1,7 +1,7 @@
-"""Estimates of KL(policy || reference) from the sampled token alone: N policy tokens, float32, nats.
+"""Estimates of KL(policy || reference) from the sampled tokens only: N policy tokens, float32, nats.
 
-Source: Schulman 2020, "Approximating KL divergence", joschu.net/blog/kl-approx.html; d = log p - log p_ref, clamped as
-ratios are.
+Source: Schulman 2020, "Approximating KL divergence", joschu.net/blog/kl-approx.html, with d = log p - log p_ref clamped
+like the ratios.
 """
 
 from typing import Literal
@@ -15,8 +15,10 @@ Estimator = Literal["k1", "k2", "k3"]
 
 
 def kl_estimate(logprobs_N: Tensor, reference_N: Tensor, estimator: Estimator) -> Tensor:
-    """k1 = d, unbiased, of either sign; k2 = d^2 / 2, biased, of low variance; k3 = exp(-d) - 1 + d, unbiased and
-    never negative, GRPO's (2402.03300, equation 4). All [N].
+    """The estimate per token, [N].
+
+    k1 = d is unbiased and of either sign. k2 = d^2 / 2 is biased, with a low variance. k3 = exp(-d) - 1 + d is unbiased
+    and never negative; GRPO uses it (2402.03300, equation 4).
     """
     d_N = log_ratio(logprobs_N, reference_N)
     if estimator == "k1":
@@ -27,7 +29,9 @@ def kl_estimate(logprobs_N: Tensor, reference_N: Tensor, estimator: Estimator) -
 
 
 def importance_weighted(estimate_N: Tensor, logprobs_N: Tensor, behaviour_N: Tensor) -> Tensor:
-    """(p / p_behaviour) * estimate, the ratio with its gradient (DeepSeek-V3.2, 2512.02556): of k1 and k3 the mean over
-    the behaviour policy's samples is the divergence, and so is the gradient.
+    """(p / p_behaviour) * estimate, with the gradient of the ratio (DeepSeek-V3.2, 2512.02556).
+
+    For k1 and k3, the mean over the behaviour policy's samples is then the divergence, and its gradient is the
+    divergence's gradient.
     """
     return log_ratio(logprobs_N, behaviour_N).exp() * estimate_N

@@ -1,8 +1,8 @@
-"""The policy's loss over the N tokens of one packed row, put together from its parts as the settings say.
+"""The policy's loss over the N tokens of one packed row, assembled as the settings say.
 
-With w the importance weight, r the ratio, c the averaging coefficient of a token:
-    loss = sum c w surrogate(r, A) + kl.coefficient sum c k - entropy sum c H - positive_nll mean_good log p
-Invariant: all of it is float32, and its sum over a mini-batch's rows is the mini-batch's loss.
+With w the importance weight, r the ratio and c the averaging coefficient of a token:
+    loss = sum c w surrogate(r, A) + kl.coefficient sum c k - entropy sum c H - positive_nll mean_positive log p
+Invariant: all terms are float32, and the sum over a mini-batch's rows is the mini-batch's loss.
 """
 
 from dataclasses import dataclass
@@ -20,18 +20,20 @@ from trainer.step.objectives.ratios import log_ratio, sequence_mean
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """All [N]; log-probabilities of the sampled tokens under each policy."""
+    """Inputs of the loss, all [N]; log-probs are those of the sampled tokens under each policy."""
 
     logprobs_N: Tensor
-    """The only one with a gradient, but for the entropy."""
+    """Under the policy that is trained. Only this and the entropy have gradients."""
     entropy_N: Tensor
     behaviour_N: Tensor
+    """The engine's log-probs."""
     proximal_N: Tensor
+    """Old log-probs, the denominator of the ratio."""
     reference_N: Tensor | None
     advantages_N: Tensor
     coefficients_N: Tensor
     positive_N: Tensor
-    """Coefficients of the positive-example loss."""
+    """Coefficients of the positive-example loss; 0 for tokens of other responses."""
     trajectory_N: Tensor
 
 
@@ -40,13 +42,13 @@ class PolicyLoss:
     total: Tensor
     """Scalar with gradient."""
     averages: dict[str, Tensor]
-    """Terms of the loss, weighted by the coefficients."""
+    """Terms of the loss, before their coefficients in the settings."""
     sums: dict[str, Tensor]
-    """Over tokens that carry loss."""
+    """Metrics, summed over the tokens that carry loss."""
 
 
 def policy_loss(tokens: Tokens, settings: LearnerSettings) -> PolicyLoss:
-    """Decoupled PPO (AReaL 2505.24298, equation 5) and what is added to it."""
+    """The loss of decoupled PPO (AReaL 2505.24298, equation 5), plus the optional terms."""
     objective = settings.objective
     log_ratio_N = log_ratio(tokens.logprobs_N, tokens.proximal_N)
     log_weight_N = log_ratio(tokens.proximal_N, tokens.behaviour_N)
@@ -60,7 +62,7 @@ def policy_loss(tokens: Tokens, settings: LearnerSettings) -> PolicyLoss:
     )
     c_N = tokens.coefficients_N
     surrogate_loss = (c_N * weight_N * surrogate.loss_N).sum()
-    extra, averages = _extras(tokens, settings)
+    extra, averages = _optional_terms(tokens, settings)
     counted_N = c_N > 0
     full_N = log_weight_N.exp()
     return PolicyLoss(
@@ -77,7 +79,7 @@ def policy_loss(tokens: Tokens, settings: LearnerSettings) -> PolicyLoss:
 
 
 def importance_weight(log_weight_N: Tensor, settings: ObjectiveSettings) -> Tensor:
-    """[N], without gradient."""
+    """The importance weight that the settings name, [N], without gradient."""
     match settings.weight:
         case "truncated":
             return importance.truncated(log_weight_N, settings.weight_cap)
@@ -89,8 +91,8 @@ def importance_weight(log_weight_N: Tensor, settings: ObjectiveSettings) -> Tens
             return importance.full(log_weight_N)
 
 
-def _extras(tokens: Tokens, settings: LearnerSettings) -> tuple[Tensor, dict[str, Tensor]]:
-    """What is added to the surrogate, and its terms' averages."""
+def _optional_terms(tokens: Tokens, settings: LearnerSettings) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of the terms that are added to the surrogate, and each term's average."""
     total = torch.zeros(())
     averages: dict[str, Tensor] = {}
     if tokens.reference_N is not None:

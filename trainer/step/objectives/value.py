@@ -1,12 +1,13 @@
-"""The value model's squared error, token by token: N policy tokens, float32."""
+"""The value model's squared error per token: N policy tokens, float32."""
 
 import torch
 from torch import Tensor
 
 
 def value_error(values_N: Tensor, old_values_N: Tensor, returns_N: Tensor, clip: float) -> Tensor:
-    """1/2 max((V - R)^2, (V_clipped - R)^2), V_clipped within `clip` of the value before the step (PPO's own code,
-    openai/baselines ppo2). `clip` 0 turns the clipping off. [N].
+    """1/2 max((V - R)^2, (V_clipped - R)^2), [N]; V_clipped is V clamped to within `clip` of the value before the step.
+
+    Source: PPO's own code (openai/baselines ppo2). `clip` 0 turns the clipping off.
     """
     error_N = (values_N - returns_N) ** 2
     if clip > 0:

@@ -57,11 +57,11 @@ def cut_short(scored: ScoredTrajectory) -> ScoredTrajectory:
     ("broken", "why"),
     [
         (scored(0, 0, None), "no score"),
-        (scored(0, 0, 1.0, logprobs=[-1.0]), "3 policy tokens but 1"),
+        (scored(0, 0, 1.0, logprobs=[-1.0]), "segment 1"),
         (scored(0, 0, 1.0, spans=[VersionSpan(0, 0, 2)]), "spans cover 2"),
         (scored(0, 0, 1.0, logprobs=[-1.0, float("nan"), -1.0]), "not finite"),
         (scored(0, 0, 1.0, prompt=[]), "no tokens"),
-        (cut_short(scored(0, 0, 1.0)), "multiple of element size"),
+        (cut_short(scored(0, 0, 1.0)), "segment 0"),
     ],
 )
 def test_a_broken_message_is_named(broken, why):
