@@ -1,12 +1,14 @@
 """The asynchronous learner: reads prompts and verdicts, trains, announces versions, closes every group.
 
 Invariants:
-- It is the only writer of `groups.closed` and `policy.versions`; each group it reads of ends in one outcome.
-- Order of a step: weights on disk, announcement acknowledged, groups closed, checkpoint. A crash between any two
-  is redone from the last checkpoint, under a new lineage that overrides what came after it.
-- All that leaves the learner goes through one `SerialExecutor`, which keeps that order while the next step begins. No
-  weight changes before the executor is empty: a checkpoint may read the models themselves, and versions never pile up.
-- It reads by its own offsets, which lie in its checkpoint; the broker keeps none for it.
+- It is the only writer of `groups.closed` and `policy.versions`. Every group that it has read about ends with exactly
+  one outcome.
+- A step writes in this order: weights on disk, announcement acknowledged, groups closed, checkpoint. After a crash
+  between any two, the learner repeats the work since its last checkpoint, under a new lineage that overrides what came
+  after that checkpoint.
+- All output goes through one `SerialExecutor`, which keeps that order while the next step begins. No weight changes
+  before the executor is empty, because a checkpoint may read the models themselves; so versions never pile up.
+- It reads from its own offsets, which are in its checkpoint; the broker stores none for it.
 """
 
 import logging
@@ -45,27 +47,28 @@ from workers.models.model_files import resolve_model
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
-"""A full batch is noticed within this; far below a step's seconds."""
+"""A full batch is noticed within this time, which is far below that of a step."""
 
 
 @dataclass(slots=True)
 class Position:
-    """Where the learner stands in its history."""
+    """The learner's place in its history."""
 
     lineage: int
     version: int
     ordinal: int
+    """Number of the next closing."""
 
 
 class Learner:
-    """One learner process. KeyboardInterrupt asks `run` to stop."""
+    """The learner, in the only process or in the leading one. KeyboardInterrupt stops `run`."""
 
     def __init__(self, settings: Settings, bootstrap: str, coordinator: Coordinator | None = None) -> None:
-        """`coordinator`: whom it leads, where the models are spread over several processes."""
+        """`coordinator` reaches the other processes, if the models are sharded over several."""
         self._settings = settings
         self._coordinator: Coordinator = coordinator or SingleProcess()
         self._folder = settings.run.folder / settings.run.id
-        self._log = LogWriter(settings, bootstrap)
+        self._writer = LogWriter(settings, bootstrap)
         self._background = SerialExecutor("publish")
         for kind in ("checkpoints", "versions"):
             remove_unfinished(self._folder / kind)
@@ -77,9 +80,9 @@ class Learner:
         ppo, history = restored_ppo(settings, saved, template)
         self._ppo = self._coordinator.shard(ppo)
         self._ppo.before_update = self._background.drain
-        before = newest_announcement(settings, bootstrap)
-        lineage = before.lineage + 1 if before else history.lineage
-        self._at = Position(lineage, history.version, history.ordinal)
+        announced = newest_announcement(settings, bootstrap)
+        lineage = announced.lineage + 1 if announced else history.lineage
+        self._position = Position(lineage, history.version, history.ordinal)
         self._restored = (history.lineage, history.version)
         self._publisher = publisher_of(settings, template)
         self._loggers = open_loggers(settings, "learner", first_version=history.version + 1)
@@ -91,19 +94,20 @@ class Learner:
         self._at_end = False
         self._ended = False
         self._checkpointed = history.version
-        self._safe: History | None = None
+        self._resumable: History | None = None
         self._progress_at = time.monotonic()
         log.info("lineage=%d version=%d resumed_from=%s", lineage, history.version, saved)
 
     def run(self) -> None:
-        """Returns where the log is another run's and every group of it is closed. Raises KeyboardInterrupt. A last
-        checkpoint comes before either, but for an interrupt within a step.
+        """Trains until interrupted; in a replay, until every group of the log is closed.
+
+        Raises KeyboardInterrupt. It writes a last checkpoint in both cases, except if the interrupt came within a step.
         """
         self._start_lineage()
         try:
             while not self._ended:
                 self._read()
-                self._safe = self._history()
+                self._resumable = self._history()
                 if self._batch_is_due():
                     self._step()
             self._save_last_checkpoint()
@@ -113,11 +117,11 @@ class Learner:
         finally:
             self._background.close()
             self._reader.close()
-            self._log.close()
+            self._writer.close()
             self._loggers.close()
 
     def _start_lineage(self) -> None:
-        at = self._at
+        at = self._position
         started = LineageStarted(
             run_id=self._settings.run.id,
             lineage=at.lineage,
@@ -130,110 +134,120 @@ class Learner:
 
     def _read(self) -> None:
         if self._source.is_replay:
-            self._fill()  # before more is read: a log that is there already would fill the memory
+            self._fill_batch()  # before reading more, since reading ahead in a finished log would fill the memory
             if self._batch_is_due():
                 return
         broken, count = read_available(self._reader, self._assembler, _POLL_SECONDS)
         if broken:
-            self._background.submit(partial(self._log.write_dead_letters, broken))
+            self._background.submit(partial(self._writer.write_dead_letters, broken))
         self._background.check()
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
         at_end = self._at_end = self._source.is_replay and not count and not any(self._reader.lag().values())
         if at_end:
-            now = math.inf  # what is incomplete at the end stays so
+            now = math.inf  # a group that is incomplete at the end of the log stays incomplete
             self._assembler.close_missing()
         caught_up = at_end or (self._assembler.overdue(now) and not any(self._reader.lag().values()))
-        self._end(list(self._assembler.endings(self._at.version, now, caught_up=caught_up)))
-        self._fill()
+        self._close_unused(list(self._assembler.endings(self._position.version, now, caught_up=caught_up)))
+        self._fill_batch()
         self._ended = at_end and not self._assembler.book.open
 
-    def _fill(self) -> None:
+    def _fill_batch(self) -> None:
+        """Takes ready groups until the batch is full or no more are ready."""
         room = self._settings.selector.admission.groups_per_step - len(self._assembler.taken)
-        self._end(list(self._assembler.take(room)))
+        self._close_unused(list(self._assembler.take(room)))
 
-    def _end(self, ended: Sequence[tuple[OpenGroup, GroupEnding]]) -> None:
+    def _close_unused(self, ended: Sequence[tuple[OpenGroup, GroupEnding]]) -> None:
+        """Closes groups that end without being trained on."""
         self._close([(group, ending.outcome, ending.reason, None) for group, ending in ended])
 
     def _batch_is_due(self) -> bool:
-        """Enough groups, or nothing in flight that could complete the batch."""
+        """Whether the batch is full, or nothing in flight could complete it."""
         taken = len(self._assembler.taken)
         if taken >= self._settings.selector.admission.groups_per_step:
             return True
-        if self._source.is_replay:  # no clock may decide what is trained on together
-            return taken > 0 and self._at_end and not self._assembler.waiting
-        idle = time.monotonic() - self._progress_at
-        return taken > 0 and not self._assembler.waiting and idle > self._settings.learner.batch_wait_seconds
+        if not taken or self._assembler.waiting:
+            return False
+        if self._source.is_replay:  # the clock must not decide which groups make a batch
+            return self._at_end
+        return time.monotonic() - self._progress_at > self._settings.learner.batch_wait_seconds
 
     def _step(self) -> None:
         started = time.monotonic()
         taken = self._assembler.taken
-        staleness = [member.group.staleness(self._at.version) for member in taken]
-        # A token of another run's log was made by another policy, whatever its version's number.
-        known_weights = set() if self._source.is_replay else {(self._at.lineage, self._at.version), self._restored}
+        staleness = [member.group.staleness(self._position.version) for member in taken]
+        # In a replay the tokens come from another run's policy, so no version number names weights of this history.
+        known_weights = (
+            set() if self._source.is_replay else {(self._position.lineage, self._position.version), self._restored}
+        )
         batch = pack_batch(
             [member.trajectories for member in taken], self._settings.learner.packed_row_tokens, known_weights
         )
-        self._safe = None
-        self._coordinator.broadcast(Train(batch, self._at.version, self._settings.run.seed))
-        report = self._ppo.step(batch, self._at.version, self._settings.run.seed)
-        self._keep_skipped(batch, taken, report)
-        self._at.version += 1
+        self._resumable = None
+        self._coordinator.broadcast(Train(batch, self._position.version, self._settings.run.seed))
+        report = self._ppo.step(batch, self._position.version, self._settings.run.seed)
+        self._save_skipped(batch, taken, report)
+        self._position.version += 1
         trained = time.monotonic()
         report.seconds |= self._background.pop_timings()
         self._announce()
         report.seconds["publish"] = time.monotonic() - trained
         self._close(endings_of_step(taken, staleness, report))
         self._assembler.taken = []
-        self._safe = self._history()
-        if self._at.version % self._settings.learner.checkpoint_every == 0:
+        self._resumable = self._history()
+        if self._position.version % self._settings.learner.checkpoint_every == 0:
             clock = time.monotonic()
-            self._save_checkpoint(self._safe)
+            self._save_checkpoint(self._resumable)
             report.seconds["checkpoint"] = time.monotonic() - clock
         report.seconds["total"] = time.monotonic() - started
         self._progress_at = time.monotonic()
         line = record_step(
             self._folder / STEPS_FILE,
-            lineage=self._at.lineage,
-            version=self._at.version,
+            lineage=self._position.lineage,
+            version=self._position.version,
             batch=batch,
             report=report,
             staleness=staleness,
             shaping=shaping_of(self._settings.learner.overlong),
         )
-        self._loggers.log(scalars_of_step(line), self._at.version)
+        self._loggers.log(scalars_of_step(line), self._position.version)
         log.info(
             "version=%d targets=%d seconds=%.2f loss=%.4f",
-            self._at.version,
+            self._position.version,
             report.targets,
             report.seconds["total"],
             report.policy_loss,
         )
 
-    def _keep_skipped(self, batch: TrainingBatch, taken: Sequence[ReadyGroup], report: StepReport) -> None:
-        """Before the step is announced: a run that ends here goes on from its last checkpoint. Raises DivergedError."""
+    def _save_skipped(self, batch: TrainingBatch, taken: Sequence[ReadyGroup], report: StepReport) -> None:
+        """Saves the batches of skipped updates. Raises DivergedError after too many skips in a row.
+
+        It is called before the step is announced, so a run that ends here resumes from its last checkpoint.
+        """
         learner, seed = self._settings.learner, self._settings.run.seed
         names = [member.group.group_id for member in taken]
-        skipped_updates.keep(self._folder, batch, report.skipped, names, learner, version=self._at.version, seed=seed)
+        skipped_updates.keep(
+            self._folder, batch, report.skipped, names, learner, version=self._position.version, seed=seed
+        )
         skipped_updates.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
 
     def _announce(self) -> None:
         self._coordinator.broadcast(GatherWeights())
         weights = self._publisher.gather_weights(self._ppo.policy)
-        self._background.submit(partial(self._publish, weights, self._at.lineage, self._at.version))
+        self._background.submit(partial(self._publish, weights, self._position.lineage, self._position.version))
 
     def _publish(self, weights: PublishedWeights, lineage: int, version: int) -> None:
-        self._log.send(Topic.POLICY_VERSIONS, [self._publisher.write(weights, lineage, version)])
+        self._writer.send(Topic.POLICY_VERSIONS, [self._publisher.write(weights, lineage, version)])
         metrics.policy_version.set(version)
 
     def _send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
-        self._background.submit(partial(self._log.send, topic, messages))
+        self._background.submit(partial(self._writer.send, topic, messages))
 
     def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
         if not ended:
             return
-        messages = [self._closing(*entry) for entry in ended]
+        messages = [self._closing_of(*entry) for entry in ended]
         for message in messages:
             metrics.groups_closed_total.labels(message.outcome, reason_label(message)).inc()
         self._send(Topic.GROUPS_CLOSED, messages)
@@ -242,7 +256,7 @@ class Learner:
         self._coordinator.broadcast(DropGroups(tuple(group.seq for group, *_ in ended)))
         self._progress_at = time.monotonic()
 
-    def _closing(self, group: OpenGroup, outcome: Outcome, reason: str, staleness: int | None) -> GroupClosed:
+    def _closing_of(self, group: OpenGroup, outcome: Outcome, reason: str, staleness: int | None) -> GroupClosed:
         closing = GroupClosed(
             run_id=self._settings.run.id,
             group_id=group.group_id,
@@ -250,31 +264,33 @@ class Learner:
             purpose=group.purpose,
             outcome=outcome,
             reason=reason,
-            lineage=self._at.lineage,
-            ordinal=self._at.ordinal,
-            version=self._at.version,
+            lineage=self._position.lineage,
+            ordinal=self._position.ordinal,
+            version=self._position.version,
             staleness=staleness,
             mean_score=group.mean_score,
             closed_at=time.time(),
         )
-        self._at.ordinal += 1
+        self._position.ordinal += 1
         return closing
 
     def _history(self) -> History:
         return History(
-            lineage=self._at.lineage,
-            version=self._at.version,
-            ordinal=self._at.ordinal,
+            lineage=self._position.lineage,
+            version=self._position.version,
+            ordinal=self._position.ordinal,
             offsets=resume_offsets(self._reader, self._assembler),
             closed=self._assembler.book.closed.copy(),
         )
 
     def _save_last_checkpoint(self) -> None:
-        """Of the last moment at which all that was read and sent was noted: an interrupt may have come before that.
-        Returns when all is written.
+        """Saves the newest consistent state, if it is newer than the last checkpoint; returns when all is written.
+
+        An interrupt may come between an action and its bookkeeping. `_resumable` is the history at the last moment when
+        everything read and sent was recorded, or None within a step.
         """
-        if self._safe is not None and self._safe.version > self._checkpointed:
-            self._save_checkpoint(self._safe)
+        if self._resumable is not None and self._resumable.version > self._checkpointed:
+            self._save_checkpoint(self._resumable)
         self._background.drain()
 
     def _save_checkpoint(self, history: History) -> None:

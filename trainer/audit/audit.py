@@ -1,8 +1,8 @@
-"""The promise, checked for one run: every dispatched group ended in exactly one outcome, no group trained twice,
-nothing that was acknowledged is lost. The log and Postgres are the witnesses, `trainer.audit.rules` the law.
+"""Audits one run: every dispatched group ended with exactly one outcome, no group trained twice, and nothing that was
+acknowledged is lost. The evidence is the log and Postgres; the rules are in `trainer.audit.rules`.
 
-The embedded broker keeps nothing over its end, so the report is stored in the run's folder before the broker stops,
-and says so when it is shown later.
+The embedded broker keeps nothing after it ends. The report is therefore stored in the run's folder before the broker
+stops, and a report that is shown later says that it was stored.
 """
 
 import time
@@ -24,20 +24,20 @@ AUDIT_FILE = "audit.json"
 FROM_LOG = "the log and Postgres"
 STORED = "stored when the run ended, from its log, which is no longer there; Postgres was checked again now"
 _CONNECT_SECONDS = 2.0
-"""A broker that runs answers in tenths; one that ended with its run should not be waited for."""
+"""A running broker answers within tenths of a second; one that ended with its run is not worth a longer wait."""
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     violations: list[Violation]
     finished: bool
-    """Whether the run had ended; an open group is a violation only then."""
+    """Whether the run had ended; only then is an open group a violation."""
     groups: dict[str, dict[str, int]]
-    """Surviving outcomes by purpose; `open` where there is none."""
+    """Number of groups by purpose and surviving outcome; `open` means no outcome."""
     counts: dict[str, int]
-    """Records and rows that were checked, copies that were dropped, lineages, closings taken back."""
+    """Numbers of records and rows that were checked, of repeated copies, of lineages, and of closings taken back."""
     dead_letters: dict[str, int]
-    """By stage and error class."""
+    """Number of dead letters by stage and error class."""
     audited_at: float
     """Unix seconds."""
     source: str = FROM_LOG
@@ -52,22 +52,26 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def audit(run_id: str, engine: Engine, reader: LogReader) -> AuditReport:
-    """`reader` reads `audit_topics` from the beginning. Raises LookupError where the database holds no such run."""
+    """Audits the run. `reader` reads `audit_topics` from the beginning. Raises LookupError if the database has no such
+    run.
+    """
     log, database = gather(run_id, engine, reader)
     return report_on(Evidence(run_id, log, database))
 
 
 def audit_run(settings: Settings, bootstrap: str, engine: Engine) -> AuditReport:
-    """From the log and Postgres. Raises BrokerUnavailableError; LookupError where the broker has no topics, or the
-    database no row, of the run.
+    """Audits the run from its log and Postgres.
+
+    Raises BrokerUnavailableError, and LookupError if the broker has no topics of the run or the database no row.
     """
     with open_reader(settings, bootstrap) as reader:
         return audit(settings.run.id, engine, reader)
 
 
 def audit_or_stored(settings: Settings, bootstrap: str, engine: Engine, folder: Path) -> AuditReport:
-    """As `audit_run`; where the run's log is gone, the report stored in `folder`, with Postgres checked again. Raises
-    what `audit_run` does where there is none.
+    """The report of `audit_run`; if the run's log is gone, the report stored in `folder`, with Postgres checked again.
+
+    Raises what `audit_run` raises if there is no stored report either.
     """
     broker = settings.broker.model_copy(update={"connect_timeout_seconds": _CONNECT_SECONDS})
     try:
@@ -79,7 +83,7 @@ def audit_or_stored(settings: Settings, bootstrap: str, engine: Engine, folder: 
 
 
 def recheck(report: AuditReport, engine: Engine) -> AuditReport:
-    """A stored report, with a violation for each number of groups that Postgres no longer holds as it was."""
+    """The stored report, with a violation for each purpose whose groups in Postgres have changed since."""
     now = outcomes_by_purpose(engine, report.run_id)
     changed = [
         Violation(
@@ -131,14 +135,14 @@ def report_on(evidence: Evidence) -> AuditReport:
 
 
 def save(report: AuditReport, folder: Path) -> Path:
-    """Into the run's folder."""
+    """Writes the report into the run's folder; returns its path."""
     file = folder / AUDIT_FILE
     file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return file
 
 
 def load(folder: Path) -> AuditReport:
-    """A stored report. Raises FileNotFoundError, or ValueError where it is damaged."""
+    """Reads a stored report. Raises FileNotFoundError, or ValueError if it is damaged."""
     file = folder / AUDIT_FILE
     try:
         return msgspec.json.decode(file.read_bytes(), type=AuditReport)

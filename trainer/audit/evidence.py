@@ -1,8 +1,8 @@
-"""What the audit looks at: a run's log and its rows, reduced to what its rules need.
+"""The evidence of an audit: a run's log and its rows in Postgres, reduced to what the rules need.
 
-Invariant: rows are read before the log and again after it, so that a run that is still going is judged by what must
-be there already: a ticket that was confirmed before the log was read is in the log, a ticket in the log has its row
-by the time that the log was read.
+Invariant: rows are read before the log and again after it, so that a run in progress is judged only by what must be
+there already. A ticket that was confirmed before the log was read must be in the log, and a ticket in the log must have
+its row after the log was read.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 
 READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)
-"""The requests' topics repeat the rollouts."""
+"""The topics to read. Those of the scorers' requests are left out, since they repeat the rollouts."""
 
 RecordPlace = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -46,22 +46,22 @@ class TicketSeen:
     purpose: Purpose
     samples: int
     digests: set[bytes] = field(default_factory=set)
-    """Of the bytes; one, however often the ticket was produced."""
+    """Digests of its bytes; a sound log has one, however often the ticket was produced."""
     copies: int = 0
 
 
 @dataclass(slots=True)
 class GroupLog:
-    """What the log holds of one group beside its ticket and its end."""
+    """The records of one group in the log, except for its ticket and its closing."""
 
     rollouts: Counter[int] = field(default_factory=Counter)
-    """Copies by sample index."""
+    """Number of copies by sample index."""
     verdicts: dict[int, bool] = field(default_factory=dict)
-    """On the question's own route, by sample index: whether the first one has a score."""
+    """By sample index: whether the first verdict on the question's own route has a score."""
     stored: set[VerdictKey] = field(default_factory=set)
-    """Verdicts that the sink says it has written."""
+    """Verdicts that the sink must have written, by its stored offsets."""
     copies: int = 0
-    """Records of `scored`."""
+    """Number of its records in `scored`."""
 
 
 @dataclass(slots=True)
@@ -73,9 +73,9 @@ class LogEvidence:
     bad_verdicts: list[tuple[str, str]] = field(default_factory=list)
     """(group, what is wrong): a score for an infra_error, or none for another status."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    """(place in the log, error) of records that do not decode and are not in the dead letters."""
+    """(place in the log, error) of records that neither decode nor are in the dead letters."""
     dead_letters: Counter[str] = field(default_factory=Counter)
-    """By stage and error class."""
+    """Number of dead letters by stage and error class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +96,17 @@ class DatabaseEvidence:
     phase: str
     finished_at: datetime | None
     before: dict[int, AuditedGroup]
-    """Groups before the log was read."""
+    """Groups by seq, before the log was read."""
     after: dict[int, AuditedGroup]
+    """Groups by seq, after the log was read."""
     scores: dict[str, int]
-    """Rows of `scores` by group, those of a rescore left out."""
+    """Number of rows in `scores` by group, without those of a rescore."""
     bad_scores: list[tuple[str, str]]
-    """As LogEvidence.bad_verdicts."""
+    """Like LogEvidence.bad_verdicts, for rows."""
 
 
 def gather(run_id: str, engine: Engine, reader: LogReader) -> tuple[LogEvidence, DatabaseEvidence]:
-    """Raises LookupError where the database holds no such run."""
+    """Reads a run's rows, its log, and its rows again. Raises LookupError if the database has no such run."""
     before, sunk = _group_rows(engine, run_id), _sink_offsets(engine)
     log = read_log(run_id, reader.read_to_end(), sunk)
     after = _group_rows(engine, run_id)
@@ -133,18 +134,20 @@ def audit_topics(prefix: str) -> list[str]:
 
 
 def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[tuple[str, int], int]) -> LogEvidence:
-    """`sunk`: the sink's next offset by topic and partition; verdicts below it must be in Postgres, unless they were
-    set aside.
+    """Reduces the records of a log to evidence about one run.
+
+    `sunk` is the sink's next offset by topic and partition. Verdicts below it must be in Postgres, unless they are in
+    the dead letters.
     """
     log = LogEvidence()
-    set_aside: set[RecordPlace] = set()
+    dead_places: set[RecordPlace] = set()
     unread: dict[RecordPlace, str] = {}
     written: list[tuple[RecordPlace, str, VerdictKey]] = []
     for record in records:
         place = (record.topic, record.partition, record.offset)
         if record.topic.endswith(Topic.DEAD_LETTERS):
             letter = parse(record)
-            set_aside.add((letter.topic, letter.partition, letter.offset))
+            dead_places.add((letter.topic, letter.partition, letter.offset))
             log.dead_letters[f"{letter.stage}/{letter.error_class}"] += 1
             continue
         try:
@@ -153,13 +156,13 @@ def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[tuple[str, in
             unread[place] = str(error)
             continue
         if _run_of(message) == run_id:
-            _take(log, record, message)
+            _add_message(log, record, message)
             if isinstance(message, ScoredTrajectory) and record.offset < sunk.get(place[:2], 0):
                 written.append((place, message.rollout.group_id, _key(message)))
     for place, group, key in written:
-        if place not in set_aside:
+        if place not in dead_places:
             log.groups[group].stored.add(key)
-    log.unreadable = [(f"{p[0]}[{p[1]}]@{p[2]}", why) for p, why in unread.items() if p not in set_aside]
+    log.unreadable = [(f"{p[0]}[{p[1]}]@{p[2]}", why) for p, why in unread.items() if p not in dead_places]
     return log
 
 
@@ -168,7 +171,7 @@ def _run_of(message: object) -> str | None:
     return getattr(scored, "run_id", None)
 
 
-def _take(log: LogEvidence, record: Record, message: object) -> None:
+def _add_message(log: LogEvidence, record: Record, message: object) -> None:
     match message:
         case PromptTicket():
             seen = log.tickets.setdefault(message.seq, TicketSeen(message.group_id, message.purpose, message.samples))
@@ -181,10 +184,10 @@ def _take(log: LogEvidence, record: Record, message: object) -> None:
         case LineageStarted():
             log.starts.append(message)
         case ScoredTrajectory():
-            _take_verdict(log, message)
+            _add_verdict(log, message)
 
 
-def _take_verdict(log: LogEvidence, scored: ScoredTrajectory) -> None:
+def _add_verdict(log: LogEvidence, scored: ScoredTrajectory) -> None:
     rollout = scored.rollout
     group = log.groups[rollout.group_id]
     group.copies += 1
@@ -204,7 +207,7 @@ def digest(raw: bytes) -> bytes:
 
 
 def outcomes_by_purpose(engine: Engine, run_id: str) -> dict[str, dict[str, int]]:
-    """Groups in Postgres; `open` where there is no outcome."""
+    """Number of groups in Postgres by purpose and outcome; `open` means no outcome."""
     outcome = func.coalesce(Group.outcome, "open")
     query = select(Group.purpose, outcome, func.count()).where(Group.run_id == run_id)
     found: dict[str, dict[str, int]] = defaultdict(dict)

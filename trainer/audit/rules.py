@@ -1,7 +1,7 @@
-"""The promise, rule by rule: each is a pure function from evidence to violations that name the group.
+"""The rules of an audit. Each is a pure function from evidence to violations that name the group.
 
-The surviving history: closings that no later lineage took back (`streams.messages.LineageStarted`). A learner that
-was started again after the run had finished belongs to no run's history and is left out.
+The surviving history consists of the closings that no later lineage took back (`streams.messages.LineageStarted`). A
+learner that was started after the run had finished is not part of the run's history and is left out.
 """
 
 from collections import defaultdict
@@ -16,13 +16,13 @@ from trainer.audit.evidence import DatabaseEvidence, LogEvidence
 from trainer.curriculum.lineages import Lineages
 
 _COMPLETE = (Outcome.TRAINED, Outcome.FILTERED, Outcome.STALE)
-"""Outcomes of groups whose samples all had their verdicts."""
+"""Outcomes that only a group with verdicts for all samples can have."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     group: str
-    """The group's id, or the place in the log where there is none."""
+    """The group's id, or the record's place in the log if the group is unknown."""
     detail: str
 
 
@@ -44,7 +44,7 @@ class Evidence:
 
     @cached_property
     def surviving(self) -> dict[int, list[GroupClosed]]:
-        """By seq; one each in a sound history. The same closing read twice is one."""
+        """Surviving closings by seq; a sound history has one each. A closing that was read twice counts once."""
         known = self.lineages.starts
         unique = {
             (closing.seq, closing.lineage, closing.ordinal, closing.outcome): closing
@@ -64,7 +64,7 @@ Rule = Callable[[Evidence], Iterator[Violation]]
 
 
 def one_outcome(evidence: Evidence) -> Iterator[Violation]:
-    """Every dispatched group ends in exactly one outcome, and none trains twice."""
+    """Every dispatched group ends with exactly one outcome, and none trains twice."""
     for seq, row in evidence.database.before.items():
         closings = evidence.surviving.get(seq, [])
         if not closings and evidence.finished:
@@ -79,8 +79,8 @@ def one_outcome(evidence: Evidence) -> Iterator[Violation]:
 
 
 def contiguous_ordinals(evidence: Evidence) -> Iterator[Violation]:
-    """The surviving history of a finished run counts its closings from 0 without a gap: none is lost."""
-    if not evidence.finished:  # a learner that is still writing may have a later one acknowledged first
+    """The closings in the surviving history of a finished run are numbered from 0 without a gap, so none is lost."""
+    if not evidence.finished:  # while a learner writes, a later closing may be acknowledged before an earlier one
         return
     by_ordinal: dict[int, list[GroupClosed]] = defaultdict(list)
     for closings in evidence.surviving.values():
@@ -99,7 +99,7 @@ def contiguous_ordinals(evidence: Evidence) -> Iterator[Violation]:
 
 
 def known_groups(evidence: Evidence) -> Iterator[Violation]:
-    """A ticket, a rollout and a closing belong to a row of `groups`."""
+    """Every ticket, rollout and closing belongs to a row of `groups`."""
     rows = evidence.database.after
     for seq, ticket in evidence.log.tickets.items():
         if seq not in rows:
@@ -124,18 +124,18 @@ def contiguous_seq(evidence: Evidence) -> Iterator[Violation]:
 
 
 def delivered_tickets(evidence: Evidence) -> Iterator[Violation]:
-    """Every confirmed ticket is in the log, as it was written; in a finished run every ticket is confirmed."""
+    """Every confirmed ticket is in the log, byte for byte; in a finished run every ticket is confirmed."""
     for seq, row in evidence.database.before.items():
         ticket = evidence.log.tickets.get(seq)
         if ticket is None:
             if row.confirmed or evidence.finished:
                 yield Violation(kind="ticket_lost", group=row.group_id, detail="in Postgres, not in the log")
         elif ticket.digests != {row.digest}:
-            yield Violation(kind="ticket_differs", group=row.group_id, detail="its bytes in the log are others")
+            yield Violation(kind="ticket_differs", group=row.group_id, detail="its bytes in the log differ")
 
 
 def complete_groups(evidence: Evidence) -> Iterator[Violation]:
-    """A group that was trained on, filtered or found stale had every sample scored."""
+    """If a group was trained on, filtered or stale, every one of its samples was scored."""
     for closings in evidence.surviving.values():
         closing = closings[-1]
         row = evidence.database.after.get(closing.seq)
@@ -149,13 +149,13 @@ def complete_groups(evidence: Evidence) -> Iterator[Violation]:
 
 
 def honest_scores(evidence: Evidence) -> Iterator[Violation]:
-    """An infra_error never has a score, and nothing else lacks one."""
+    """A verdict has no score if and only if it is an infra_error."""
     for group, detail in [*evidence.log.bad_verdicts, *evidence.database.bad_scores]:
         yield Violation(kind="score_of_infra_error", group=group, detail=detail)
 
 
 def stored_scores(evidence: Evidence) -> Iterator[Violation]:
-    """Every verdict below the sink's offset has its row."""
+    """Every verdict below the sink's offset has a row."""
     for group, log in evidence.log.groups.items():
         rows = evidence.database.scores.get(group, 0)
         if rows < len(log.stored):
@@ -164,22 +164,22 @@ def stored_scores(evidence: Evidence) -> Iterator[Violation]:
 
 
 def same_outcomes(evidence: Evidence) -> Iterator[Violation]:
-    """What Postgres says of a group's end is in the log; in a finished run it is what survived."""
+    """Every outcome in Postgres is in the log; in a finished run it is the surviving one."""
     closings = {(c.seq, c.lineage, c.ordinal): c for c in evidence.log.closings}
     for seq, row in evidence.database.before.items():
         if row.outcome is None:
             continue
         found = closings.get((seq, row.closed_lineage or 0, row.closed_ordinal or 0))
-        said = f"{row.outcome} (lineage {row.closed_lineage}, ordinal {row.closed_ordinal}) in Postgres"
+        stored = f"{row.outcome} (lineage {row.closed_lineage}, ordinal {row.closed_ordinal}) in Postgres"
         if found is None or found.outcome != row.outcome:
             log = "no such closing" if found is None else str(found.outcome)
-            yield Violation(kind="outcome_differs", group=row.group_id, detail=f"{said}, {log} in the log")
+            yield Violation(kind="outcome_differs", group=row.group_id, detail=f"{stored}, {log} in the log")
         elif evidence.finished and found not in evidence.surviving.get(seq, []):
-            yield Violation(kind="outcome_abandoned", group=row.group_id, detail=f"{said}, taken back in the log")
+            yield Violation(kind="outcome_abandoned", group=row.group_id, detail=f"{stored}, taken back in the log")
 
 
 def readable_records(evidence: Evidence) -> Iterator[Violation]:
-    """What does not decode was set aside in the dead letters."""
+    """Every record that does not decode is in the dead letters."""
     for place, error in evidence.log.unreadable:
         yield Violation(kind="unreadable", group=place, detail=error)
 

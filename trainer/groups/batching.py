@@ -1,7 +1,7 @@
-"""From the log to groups that may be trained on: tickets and verdicts in, endings and batches out.
+"""Assembles batches from the log: tickets and verdicts go in, group endings and ready groups come out.
 
-Invariant: a group leaves `book` only through `closed`, whose record is in the log before the next poll; what was
-taken into a batch and not yet closed is still open, so a crash reads it again.
+Invariant: a group leaves `book` only through `close`, which the caller calls after it queued the group's closing. A
+group that was taken into a batch stays open until then, so a learner that resumes reads it again.
 """
 
 import logging
@@ -36,14 +36,14 @@ class ReadyGroup:
 
 @dataclass(slots=True)
 class BatchAssembler:
-    """Pure bookkeeping: the caller reads the log and publishes the endings."""
+    """Bookkeeping without I/O: the caller reads the log and publishes the endings."""
 
     source: GroupSource
     settings: LearnerSettings
     limits: AdmissionLimits
     closed: SeqSet
     verdicts: Callable[[OpenGroup], Iterable[ScoredTrajectory]] = OpenGroup.trajectories
-    """A group's, with their tokens, for the batch."""
+    """Returns a group's verdicts with their tokens."""
     book: GroupBook = field(init=False)
     admission: Admission = field(init=False)
     taken: list[ReadyGroup] = field(default_factory=list)
@@ -56,7 +56,7 @@ class BatchAssembler:
             self.admission.closed(seq)
 
     def add(self, record: Record) -> None:
-        """Raises DecodeError; the caller sets the record aside."""
+        """Raises DecodeError; the caller then sends the record to the dead letters."""
         if record.topic == self.source.prompts_topic:
             ticket = decode(record.value, PromptTicket)
             if ticket.run_id == self.source.run_id:
@@ -71,7 +71,7 @@ class BatchAssembler:
             self.admission.dispatched(scored.rollout.seq, train=scored.rollout.purpose is Purpose.TRAIN)
 
     def endings(self, version: int, now: float, *, caught_up: bool) -> Iterator[tuple[OpenGroup, GroupEnding]]:
-        """Groups that end without being trained on."""
+        """Groups that must be closed without being trained on, with the reason."""
         taken_seqs = {taken.group.seq for taken in self.taken}
         for group in list(self.book.open.values()):
             if group.seq in taken_seqs:
@@ -89,9 +89,9 @@ class BatchAssembler:
                 yield group, ending
 
     def take(self, room: int) -> Iterator[tuple[OpenGroup, GroupEnding]]:
-        """Fill `taken` with up to `room` complete groups inside the window, oldest first.
+        """Moves up to `room` complete groups inside the window into `taken`, oldest first.
 
-        Yields groups whose trajectories cannot be trained on, to be closed as failed.
+        Yields groups whose trajectories cannot be trained on; the caller closes them as failed.
         """
         while room > 0:
             ready = (seq for seq in self.admission.window if seq in self.book.open and self.book.open[seq].complete)
@@ -111,14 +111,14 @@ class BatchAssembler:
         self.admission.closed(group.seq)
 
     def close_missing(self) -> None:
-        """The log is read to its end: what it no longer holds is waited for no more."""
+        """Replay only: at the end of the log, treats sequence numbers that never appeared as closed."""
         for seq in self.admission.missing:
             self.book.closed.add(seq)
             self.admission.closed(seq)
 
     @property
     def waiting(self) -> bool:
-        """Whether a train group is open that no batch holds yet."""
+        """Whether a train group is open that has not been taken into a batch."""
         taken_seqs = {taken.group.seq for taken in self.taken}
         return any(g.purpose is Purpose.TRAIN and g.seq not in taken_seqs for g in self.book.open.values())
 
@@ -127,35 +127,40 @@ class BatchAssembler:
 
 
 def one_group_window(limits: AdmissionLimits) -> AdmissionLimits:
-    """A window of one group: of a log that is over, every learner makes the same batches, however fast it reads."""
+    """The limits with a window of one group, so that all learners that replay a log make the same batches, however fast
+    they read.
+    """
     return replace(limits, window_share=0.5 / limits.slots)
 
 
 def read_available(
     reader: Reader, assembler: BatchAssembler, timeout: float
 ) -> tuple[list[tuple[Record, DecodeError]], int]:
-    """Read what has arrived; returns records that did not decode, and how many were read."""
+    """Reads the records that have arrived. Returns those that did not decode, and the number of all."""
     broken: list[tuple[Record, DecodeError]] = []
     records = reader.poll(timeout)
     for record in records:
         try:
             assembler.add(record)
         except DecodeError as error:
-            log.warning("%s[%d]@%d set aside: %s", record.topic, record.partition, record.offset, error)
+            log.warning("%s[%d]@%d goes to the dead letters: %s", record.topic, record.partition, record.offset, error)
             broken.append((record, error))
         metrics.messages_total.labels("learner", record.topic).inc()
     return broken, len(records)
 
 
 def resume_offsets(reader: Reader, assembler: BatchAssembler) -> dict[TopicPartition, int]:
-    """Where a learner that restores this moment must start to read."""
+    """The offsets from which a learner that restores this moment must read."""
     return assembler.book.watermarks(reader.positions())
 
 
 def endings_of_step(
     taken: Sequence[ReadyGroup], staleness: Sequence[int], report: StepReport
 ) -> list[tuple[OpenGroup, Outcome, str, int | None]]:
-    """A group whose update was skipped is in no weights, so it was not trained on."""
+    """The endings of a step's groups: (group, outcome, reason, staleness).
+
+    A group whose update was skipped did not change the weights, so it ends as failed.
+    """
     skipped = {number for update in report.skipped for number in update.groups}
     return [
         (member.group, Outcome.FAILED, skipped_updates.REASON, None)

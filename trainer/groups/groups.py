@@ -1,9 +1,9 @@
-"""Group assembly: which groups are open, which are complete, and where reading must resume.
+"""Keeps track of groups: which are open, which are complete, and from where reading must resume.
 
 Invariants:
-- A record of a closed group changes nothing (a ticket or rollout seen twice makes one group).
-- Every record of an open group lies at or above `watermarks`, so a reader that seeks there loses no open group.
-- Only the verdict of the question's own route counts; shadow scores are for calibration.
+- A record of a closed group changes nothing (a ticket or rollout that is read twice makes one group).
+- Every record of an open group is at or above `watermarks`, so a reader that seeks there loses no open group.
+- Only verdicts on the question's own route count; shadow scores serve calibration.
 """
 
 import math
@@ -18,7 +18,7 @@ from trainer.seqset import SeqSet
 
 @dataclass(slots=True)
 class OpenGroup:
-    """A dispatched group that has no outcome yet."""
+    """A dispatched group without an outcome."""
 
     group_id: str
     seq: int
@@ -28,7 +28,7 @@ class OpenGroup:
     size: int
     deadline: float
     scored: dict[int, ScoredTrajectory] = field(default_factory=dict)
-    """By sample index; the first verdict of an index stays."""
+    """First verdict of each sample, by sample index."""
     first_offset: dict[TopicPartition, int] = field(default_factory=dict)
     """The lowest offset of the group's records in each partition."""
 
@@ -38,7 +38,7 @@ class OpenGroup:
 
     @property
     def failed_why(self) -> str | None:
-        """Why the scorer could not answer, for the first sample where it could not."""
+        """Why the scorer gave no score, for the first sample without one; None if there is no such sample."""
         return next((s.why or "scorer failed" for _, s in sorted(self.scored.items()) if s.score is None), None)
 
     @property
@@ -56,8 +56,8 @@ class OpenGroup:
         return math.sqrt(sum((s - mean) ** 2 for s in self.scores) / len(self.scores))
 
     def staleness(self, version: int) -> int:
-        """Versions between the oldest policy token and `version`; tokens of an abandoned lineage may lie ahead and
-        then count as fresh.
+        """Versions between the oldest policy token and `version`. Tokens of an abandoned lineage may have a higher
+        version, and then count as fresh.
         """
         spans = [span for s in self.scored.values() for span in s.rollout.spans]
         oldest = min((span.version for span in spans), default=version)
@@ -78,17 +78,17 @@ class GroupEnding:
 
 @dataclass(slots=True)
 class GroupBook:
-    """The open groups, fed from the log in any order, records repeated at will."""
+    """The open groups. Records may come in any order and more than once."""
 
     closed: SeqSet = field(default_factory=SeqSet)
     open: dict[int, OpenGroup] = field(default_factory=dict)
 
     def add_ticket(self, ticket: PromptTicket, at: TopicPartition, offset: int) -> bool:
-        """Returns whether the ticket opened or belongs to an open group."""
+        """Returns whether the ticket belongs to an open group, which it may have opened."""
         return self._note(self._group(ticket.seq, ticket, ticket.samples), at, offset)
 
     def add_scored(self, scored: ScoredTrajectory, at: TopicPartition, offset: int) -> bool:
-        """Returns whether the verdict was taken: first of its sample, of an open group, on the primary route."""
+        """Returns whether the verdict counts: it is the first of its sample, on the primary route, in an open group."""
         rollout = scored.rollout
         group = self._group(rollout.seq, rollout, rollout.group_size)
         if not self._note(group, at, offset) or group is None:
@@ -103,7 +103,7 @@ class GroupBook:
         del self.open[group.seq]
 
     def watermarks(self, next_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """The offset to resume from in each partition, given the next offset that would be read."""
+        """The offset from which to resume each partition, given the next offset that would be read."""
         marks = dict(next_offsets)
         for group in self.open.values():
             for partition, offset in group.first_offset.items():
@@ -139,9 +139,10 @@ def ending_of(
 ) -> GroupEnding | None:
     """The ending of a group that will not be trained on, or None while it is incomplete or trainable.
 
-    `caught_up` says that the log was read to its end: only then does a missing verdict mean that it is late.
-    `zero_variance_std` None keeps groups whose scores do not spread, `max_staleness` None those of any age.
-    `mask_cut_off`: responses that met their token limit carry no loss, so a group of nothing else is not trained on.
+    `caught_up` means that the log was read to its end; only then is a missing verdict known to be late. With
+    `zero_variance_std` None, groups whose scores are equal are trained on; with `max_staleness` None, groups of any age
+    are. With `mask_cut_off`, responses that reached their token limit carry no loss, so a group that consists of them
+    is not trained on.
     """
     why = group.failed_why
     if why is not None:
@@ -158,7 +159,7 @@ def ending_of(
 
 
 def _without_signal(group: OpenGroup, zero_variance_std: float | None, *, mask_cut_off: bool) -> str | None:
-    """Why a complete group would teach nothing, None where it would."""
+    """Why a complete group would give no gradient, or None if it would give one."""
     if zero_variance_std is not None and group.score_std < zero_variance_std:
         return "zero_variance"
     if mask_cut_off and all(s.rollout.finish_reason == "length" for s in group.scored.values()):

@@ -1,8 +1,8 @@
-"""What a learner reads: its own run's log as it grows, or the log of a run that is over, to train on it again.
+"""The source of a learner's groups: its own run's log as it grows, or the log of a finished run (a replay).
 
-Invariant: training again writes nothing of the old run: closings, versions and checkpoints are those of the new one.
-A group has the scores of one scorer: all of its rollouts as `learner.replay.scores` judged them, or all as the run
-itself did.
+Invariants:
+- A replay changes nothing of the old run: closings, versions and checkpoints belong to the new run.
+- All scores of a group come from one scorer: either the one that `learner.replay.scores` names, or the run's own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from workers.scoring.rescore.topics import ScorerId, rescored_topic, rescored_to
 
 
 class ReplayError(RuntimeError):
-    """The scores that are asked for are not there; the text lists those that are."""
+    """The requested scores do not exist; the text lists those that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,17 @@ class NewScore:
 
 @dataclass(frozen=True, slots=True)
 class NewScores:
-    """Of one scorer, by rollout id."""
+    """The scores of one scorer, by rollout id."""
 
     scorer: str
     """NAME@VERSION."""
     scores: Mapping[str, NewScore]
     groups: frozenset[str]
-    """Those with one score at least."""
+    """Ids of the groups that have at least one score."""
 
     @classmethod
     def of(cls, scorer: str, records: Iterable[Record]) -> "NewScores":
-        """The first of each rollout counts; what does not decode is no score."""
+        """Takes the first score of each rollout, and skips records that do not decode."""
         found: dict[str, NewScore] = {}
         groups: set[str] = set()
         for record in records:
@@ -59,8 +59,10 @@ class NewScores:
         return cls(scorer, found, frozenset(groups))
 
     def applied(self, old: ScoredTrajectory) -> ScoredTrajectory:
-        """The verdict with its new score; as it was where its group has no new scores, or where it is a shadow's. A
-        rollout that lacks one in a group that has others is an infra_error: two scorers are not mixed in a group.
+        """The verdict with its new score.
+
+        It is returned unchanged if its group has no new scores, or if it is a shadow score. If its group has new scores
+        but this rollout has none, it becomes an infra_error, since two scorers must not be mixed in a group.
         """
         if old.rollout.group_id not in self.groups or old.route is not route_of(old.rollout.question):
             return old
@@ -75,15 +77,15 @@ class NewScores:
 
 @dataclass(frozen=True, slots=True)
 class GroupSource:
-    """Where the learner's groups come from."""
+    """The topics from which the learner reads its groups."""
 
     run_id: str
     prompts_topic: str
     scored_topic: str
-    """Topics."""
     is_replay: bool
-    """Whether the log is that of another run, read to its end."""
+    """Whether the log belongs to another run, and is read to its end once."""
     scores: NewScores | None = None
+    """Scores that replace the run's own."""
 
 
 def open_source(settings: Settings, bootstrap: str) -> GroupSource:
@@ -104,14 +106,17 @@ def open_source(settings: Settings, bootstrap: str) -> GroupSource:
 
 
 def read_scores(settings: Settings, bootstrap: str) -> NewScores:
-    """As far as they are written now; some hundred bytes a rollout. Raises ReplayError, BrokerUnavailableError."""
+    """Reads the scores that are written so far; they take some hundred bytes per rollout.
+
+    Raises ReplayError, BrokerUnavailableError.
+    """
     topic = scores_topic(settings, bootstrap)
     with LogReader(settings.broker, bootstrap, [topic]) as reader:
         return NewScores.of(settings.learner.replay.scores, reader.read_to_end())
 
 
 def scores_topic(settings: Settings, bootstrap: str) -> str:
-    """The topic of learner.replay.scores. Raises ReplayError where there is none, BrokerUnavailableError."""
+    """The topic of learner.replay.scores. Raises ReplayError if there is none, BrokerUnavailableError."""
     replay = settings.learner.replay
     try:
         topic = rescored_topic(replay.prefix, ScorerId.parse(replay.scores))

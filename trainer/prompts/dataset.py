@@ -1,8 +1,8 @@
-"""Rows of a dataset file as prompts: JSONL and Parquet; the project's own columns, verl's and TRL's, unchanged.
+"""Reads prompts from dataset files: JSONL and Parquet, with the project's own columns, verl's or TRL's.
 
-Invariant: a row is either a PromptRow or a Rejection with file, line and reason; no row stops the others.
+Invariant: a row becomes either a PromptRow or a Rejection with file, line and reason; no row stops the others.
 
-Formats, told apart row by row by their columns
+Formats, recognised for each row by its columns
     own     domain, messages or prompt; optional verifier, veto, ground_truth, references, options, split, origin,
             source, id
     verl    data_source, prompt, ability, reward_model {style, ground_truth}, extra_info
@@ -26,21 +26,22 @@ _SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout", "validatio
 _ORIGINS = ("original", "new")
 _MATH = ("math", "mathematics")
 _MAX_DOMAIN = 64
-"""The width of the database's column."""
+"""Width of the database's column."""
 
 
 class DatasetError(ValueError):
-    """The file as a whole cannot be read; the text names it and says what to do."""
+    """The whole file cannot be read; the text names it and says what to do."""
 
 
 class RowError(ValueError):
-    """Why one row is no prompt."""
+    """One row is not a prompt; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptRow:
     id: str
-    """Hash of what is asked and how it is judged; references are not part of it, they may be picked later."""
+    """Hash of the messages and of how answers are judged. References do not enter it, since they may be picked
+    later."""
     domain: str
     messages: tuple[dict[str, str], ...]
     question: Question
@@ -53,10 +54,10 @@ class PromptRow:
 class Rejection:
     file: str
     line: int
-    """Line of a JSONL file, row of a Parquet file; from 1."""
+    """Line of a JSONL file or row of a Parquet file, from 1."""
     reason: str
     row: str
-    """The row's beginning, as it was."""
+    """The beginning of the row's text."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"
@@ -64,17 +65,18 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """For rows that do not say it themselves."""
+    """Values for rows that lack a column."""
 
     split: str = "train"
     origin: str = "original"
     verifiers: tuple[str, ...] | None = None
-    """Names that may be asked for; None means any."""
+    """Names of verifiers that rows may use; None means any."""
 
 
 def read_dataset(path: Path, defaults: Defaults) -> Iterator[tuple[int, PromptRow | Rejection]]:
-    """Line or row number, from 1, with what stands there. Raises DatasetError where the file is not there, or is
-    neither JSONL nor Parquet.
+    """Yields each line or row number, from 1, with its prompt or rejection.
+
+    Raises DatasetError if the file does not exist, or is neither JSONL nor Parquet.
     """
     for line, raw, shown in _raw_rows(path):
         try:
@@ -105,15 +107,15 @@ def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
 
 def prompt_id(messages: tuple[dict[str, str], ...], question: Question) -> str:
     """64 hexadecimal digits; the same question in the same form has the same id in every dataset."""
-    what: list[Any] = [messages, question.verifier, question.ground_truth, question.options]
+    hashed: list[Any] = [messages, question.verifier, question.ground_truth, question.options]
     if question.veto is not None:
-        what.append(question.veto)
-    canonical = json.dumps(what, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        hashed.append(question.veto)
+    canonical = json.dumps(hashed, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _raw_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
-    """Number, the row or a function that decodes it, the row as text."""
+    """Yields (number, the row or a function that decodes it, the row as text)."""
     if not path.is_file():
         raise DatasetError(f"no dataset at {path}: give a .jsonl or .parquet file")
     if path.suffix == ".parquet":
@@ -161,7 +163,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
 
 
 def _common_columns(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of verl and TRL under the project's own names."""
+    """Renames verl's and TRL's columns to the project's own."""
     if "reward_model" in raw:
         return _from_verl(raw)
     if "solution" in raw and "ground_truth" not in raw:
@@ -193,7 +195,7 @@ def _from_verl(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _messages(value: Any) -> tuple[dict[str, str], ...]:
-    """A text is one user turn. The last turn is the user's."""
+    """Converts a prompt to chat turns: a text becomes one user turn. The last turn must be the user's."""
     if isinstance(value, str):
         value = [{"role": "user", "content": value}]
     if not isinstance(value, list) or not value:
@@ -217,7 +219,7 @@ def _question(
         if name and verifiers is not None and name not in verifiers:
             raise RowError(f"unknown verifier {name!r}: installed are {', '.join(verifiers)}")
     if verifier and veto:
-        raise RowError("`verifier` sends it to RTV, `veto` stands over GenRM: give one of them")
+        raise RowError("`verifier` sends a prompt to RTV, `veto` checks what GenRM judges: give one of them")
     if isinstance(truth, int | float) and not isinstance(truth, bool):
         truth = str(truth)
     plain = {
@@ -237,7 +239,7 @@ def _question(
 
 
 def _options(value: Any) -> Any:
-    """Parquet keeps free-form options as JSON text, and gives absent keys of a struct as None."""
+    """Decodes options. Parquet stores free-form options as JSON text, and returns absent keys of a struct as None."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -249,15 +251,18 @@ def _options(value: Any) -> Any:
 
 
 def _require_storable(value: Any) -> None:
-    """Postgres keeps no NUL in text and no NaN in JSON, and UTF-8 no half of a surrogate pair."""
+    """Raises RowError for values that cannot be stored.
+
+    Postgres takes no NUL in text and no NaN in JSON, and UTF-8 takes no lone surrogate.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text.encode()
         pack(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise RowError(f"cannot be kept as JSON: {error}") from error
+        raise RowError(f"cannot be stored as JSON: {error}") from error
     if "\\u0000" in text.replace("\\\\", ""):  # an escaped backslash before u0000 is plain text
-        raise RowError("contains a NUL character, which Postgres cannot keep")
+        raise RowError("contains a NUL character, which Postgres cannot store")
 
 
 def _domain(fields: Mapping[str, Any]) -> str:

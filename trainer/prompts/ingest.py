@@ -1,8 +1,10 @@
-"""Prompts from dataset files into Postgres.
+"""Writes prompts from dataset files into Postgres.
 
-Invariant: ingesting a file twice is the same as once, since a prompt's id is the hash of its content. A prompt
-never changes its split: one that was trained on cannot become held out, nor the other way round. References that were
-picked and a route that was chosen after the first ingestion (`trainer.prompts.rerouting`) stay.
+Invariants:
+- Ingesting a file twice has the same effect as once, since a prompt's id is the hash of its content.
+- A prompt never changes its split: a train prompt cannot become held out, nor the reverse.
+- References that were picked, and a route that was chosen, after the first ingestion stay
+  (`trainer.prompts.rerouting`).
 """
 
 import json
@@ -23,7 +25,7 @@ from trainer.prompts.dataset import Defaults, PromptRow, Rejection, read_dataset
 T = TypeVar("T")
 
 _BATCH = 1000
-"""Rows in one transaction: a million prompts are a thousand round trips."""
+"""Rows per transaction, so that a million prompts take a thousand round trips."""
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class IngestReport:
     file: str
     new: int = 0
     known: int = 0
-    """Prompts that were there already, or stood in the file before."""
+    """Prompts that were in the database already, or earlier in the file."""
     by_domain: dict[str, int] = field(default_factory=dict)
     """Accepted prompts, known ones included."""
     rejected: list[Rejection] = field(default_factory=list)
@@ -45,9 +47,11 @@ class IngestReport:
 def ingest(
     engine: Engine, path: Path, defaults: Defaults, rejected_to: Path | None = None, run_id: str | None = None
 ) -> IngestReport:
-    """Read `path` into `prompts`. Bad rows are reported, and written to `rejected_to` where one is given; the rest
-    go in. With `run_id`, that run draws from what it was given so, and from nothing else. Raises DatasetError
-    where the file cannot be read at all; what was read before that stays.
+    """Reads `path` into the table `prompts`.
+
+    Bad rows are reported, and written to `rejected_to` if it is given; the other rows go in. With `run_id`, that run
+    draws its prompts only from those that were ingested with its id. Raises DatasetError if the file cannot be read;
+    the rows before the failure stay.
     """
     report = IngestReport(str(path))
     for chunk in _chunks(read_dataset(path, defaults)):
@@ -64,7 +68,7 @@ def ingest(
 def ingest_rows(
     engine: Engine, rows: Iterable[PromptRow], name: str = "rows", run_id: str | None = None
 ) -> IngestReport:
-    """As `ingest`, for rows that are already there."""
+    """Like `ingest`, for rows in memory."""
     report = IngestReport(name)
     for chunk in _chunks(enumerate(rows, start=1)):
         with engine.begin() as connection:
@@ -73,7 +77,7 @@ def ingest_rows(
 
 
 def rejected_path(path: Path) -> Path:
-    """Where a file's bad rows go: `data.jsonl` -> `data.rejected.jsonl` beside it."""
+    """The file for a dataset's bad rows, in the same folder: `data.jsonl` -> `data.rejected.jsonl`."""
     return path.with_suffix(".rejected.jsonl")
 
 
@@ -91,7 +95,7 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[int, PromptRow]]) -> list[str]:
-    """Ids of the accepted prompts."""
+    """Writes the prompts; returns the ids of the accepted ones."""
     known = _existing(connection, {row.id for _, row in rows})
     values: dict[str, dict[str, Any]] = {}
     for line, row in rows:
@@ -103,7 +107,7 @@ def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[i
         report.known += before is not None
         report.new += before is None
         report.by_domain[row.domain] = report.by_domain.get(row.domain, 0) + 1
-        question = row.question if before is None else before.kept(row.question)
+        question = row.question if before is None else before.merge(row.question)
         known[row.id] = _Known(row.split, question, rerouted=before is not None and before.rerouted)
         values[row.id] = _values(row, question)
     if values:
@@ -126,14 +130,14 @@ def _link(connection: Connection, run_id: str | None, prompt_ids: Sequence[str])
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A prompt that is there already."""
+    """A prompt that is in the database already."""
 
     split: str
     question: Question
     rerouted: bool
 
-    def kept(self, new: Question) -> Question:
-        """`new` with what was decided here since."""
+    def merge(self, new: Question) -> Question:
+        """`new`, with the references and the route that were decided since the first ingestion."""
         if self.question.references and not new.references:
             new = msgspec.structs.replace(new, references=self.question.references)
         if self.rerouted:

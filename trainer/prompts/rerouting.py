@@ -1,8 +1,9 @@
-"""Who scores a prompt, changed while a run goes on.
+"""Changes the route of prompts, and thus their scorer, during a run.
 
-Invariant: groups that were dispatched keep their question, and with it their scorer; those dispatched from the next
-transaction on have the new one, since the selector reads a prompt's question when it makes its ticket. A prompt that
-the new route could not score keeps its old one.
+Invariants:
+- Groups that were dispatched before keep their question, and with it their scorer. Groups dispatched after the change
+  have the new one, since the selector reads a prompt's question when it makes its ticket.
+- A prompt that cannot be scored on the new route keeps its old one.
 """
 
 from collections.abc import Sequence
@@ -16,22 +17,22 @@ from streams.messages import Question
 from streams.route_headers import judgeable
 
 _BATCH = 5000
-"""Rows an UPDATE."""
+"""Rows per UPDATE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRoute:
-    """A verifier's name sends prompts to RTV; None sends them to GenRM, under the veto of `veto` where it is given."""
+    """`verifier` sends prompts to RTV; without it they go to GenRM, where the verifier `veto`, if given, has a veto."""
 
     verifier: str | None = None
     veto: str | None = None
 
     def __post_init__(self) -> None:
         if self.verifier is not None and self.veto is not None:
-            raise ValueError("a veto stands over GenRM: it has no place beside a verifier")
+            raise ValueError("a veto belongs to GenRM, so it cannot be combined with a verifier")
 
     def of(self, question: Question) -> Question | None:
-        """The question on this route; None where nothing could score it there."""
+        """The question on this route, or None if it cannot be scored there."""
         if self.verifier is None and not judgeable(question):
             return None
         return msgspec.structs.replace(question, verifier=self.verifier, veto=self.veto)
@@ -41,9 +42,9 @@ class NewRoute:
 class Rerouted:
     changed: int
     same: int
-    """They were on this route already."""
+    """Prompts that were on this route already."""
     unfit: int
-    """They have neither a ground truth nor references to judge by, and keep their verifier."""
+    """Prompts without ground truth and references, which GenRM could not judge; they keep their verifier."""
 
 
 def by_domain(domain: str) -> ColumnElement[bool]:
@@ -51,12 +52,15 @@ def by_domain(domain: str) -> ColumnElement[bool]:
 
 
 def by_id(prefix: str) -> ColumnElement[bool]:
-    """Ids that begin so."""
+    """Prompts whose ids begin with `prefix`."""
     return Prompt.id.startswith(prefix, autoescape=True)
 
 
 def reroute(connection: Connection, which: ColumnElement[bool], route: NewRoute) -> Rerouted:
-    """Of the prompts of either split. Locked in the order of their ids until the transaction ends."""
+    """Changes the route of the prompts that `which` selects, in either split.
+
+    The rows are locked in the order of their ids until the transaction ends.
+    """
     rows = connection.execute(select(Prompt.id, Prompt.question).where(which).order_by(Prompt.id).with_for_update())
     changes: list[dict[str, object]] = []
     same = unfit = 0

@@ -1,16 +1,17 @@
-"""What a logger is: a place outside of Prometheus where people look at scalars."""
+"""The interface of a logger: a place other than Prometheus where people look at scalars."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
 class ScalarLogger(Protocol):
-    """Its methods run in one thread, and may raise anything: `trainer.runlog.loggers` keeps it from the run."""
+    """Its methods run in one thread, and may raise anything: `trainer.runlog.loggers` shields the run from it."""
 
     def log(self, scalars: Mapping[str, float], version: int) -> None:
-        """`scalars` by their logged names (infra/scalars); `version` is the policy's that they belong to. A version
-        comes again where a learner resumed.
+        """Logs scalars under their logged names (infra/scalars), for policy version `version`.
+
+        After a learner resumed, versions may come a second time.
         """
 
     def close(self) -> None:
-        """What was logged is kept when this returns."""
+        """Returns when everything that was logged is stored."""

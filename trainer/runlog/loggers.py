@@ -1,9 +1,10 @@
-"""All loggers of a process behind one, which nothing can stop the run through.
+"""All loggers of a process behind one object, none of which can stop the run.
 
 Invariants
-- `log` and `close` never raise, and return at once or within `_CLOSE_SECONDS`: each logger works in a thread of its
-  own, which has a bounded queue.
-- A logger that fails says so once in the process's log, with what to do, and counts each time; the others go on.
+- `log` returns at once and `close` within `_CLOSE_SECONDS`, and neither raises: each logger works in its own thread,
+  with a bounded queue.
+- If a logger fails, the process's log says so once, with what to do, and each failure is counted; the other loggers go
+  on.
 """
 
 import logging
@@ -20,17 +21,17 @@ from trainer.runlog.base import ScalarLogger
 log = logging.getLogger(__name__)
 
 _QUEUE = 256
-"""Steps that wait for a slow logger: minutes of them, and a few hundred KiB."""
+"""Most steps that wait for a slow logger: minutes of training, and a few hundred KiB."""
 _CLOSE_SECONDS = 2.0
-"""Of all loggers together: what is written locally needs milliseconds, and a process that was asked to stop has ten
-seconds for everything."""
+"""Longest wait for all loggers together. Local files need milliseconds, and a process that must stop has ten seconds
+for everything."""
 
 Make = Callable[[], ScalarLogger]
 Item = tuple[Mapping[str, float], int]
 
 
 class Loggers:
-    """Opened lazily: a logger whose server does not answer delays nobody."""
+    """Opens each logger in its thread, so a logger whose server does not answer delays nobody."""
 
     def __init__(self, makers: Mapping[str, Make]) -> None:
         self._threads = [_Thread(name, make) for name, make in makers.items()]
@@ -51,7 +52,7 @@ class _Thread:
         self._name = name
         self._make = make
         self._items: queue.Queue[Item | None] = queue.Queue(_QUEUE)
-        self._said = False
+        self._has_warned = False
         self._thread = threading.Thread(target=self._run, name=f"logger-{name}", daemon=True)
         self._thread.start()
 
@@ -59,7 +60,7 @@ class _Thread:
         try:
             self._items.put_nowait(item)
         except queue.Full:
-            self._failed(f"it has not taken {_QUEUE} steps yet; what comes is dropped meanwhile")
+            self._failed(f"it is {_QUEUE} steps behind; newer steps are dropped until it catches up")
 
     def end(self) -> None:
         self.put(None)
@@ -75,7 +76,7 @@ class _Thread:
             try:
                 logger = logger or self._make()
                 logger.log(*item)
-            except Exception as error:  # noqa: BLE001 (whatever it is, training goes on)
+            except Exception as error:  # noqa: BLE001 (training goes on after any error)
                 self._failed(_describe_error(error))
         try:
             if logger is not None:
@@ -85,9 +86,9 @@ class _Thread:
 
     def _failed(self, why: str) -> None:
         metrics.logger_failures_total.labels(self._name).inc()
-        if not self._said:
-            self._said = True
-            log.error("logger %s: %s. Training goes on; this is said once, and counted", self._name, why)
+        if not self._has_warned:
+            self._has_warned = True
+            log.error("logger %s: %s. Training goes on; further failures are counted but not logged", self._name, why)
 
 
 def _describe_error(error: Exception) -> str:
@@ -97,7 +98,10 @@ def _describe_error(error: Exception) -> str:
 
 
 def open_loggers(settings: Settings, writer: str, first_version: int | None = None) -> Loggers:
-    """What `learner.loggers` names, for the process `writer`, which from `first_version` on writes anew."""
+    """The loggers that `learner.loggers` names, for the process `writer`.
+
+    A learner that resumes passes `first_version`, from which on its scalars replace earlier ones.
+    """
     return Loggers({kind: _maker(kind, settings, writer, first_version) for kind in settings.learner.loggers})
 
 

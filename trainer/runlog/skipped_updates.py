@@ -1,6 +1,7 @@
-"""Batches whose update was skipped: kept for inspection, counted, and the end of the run where they do not stop.
+"""Skipped updates: saves their batches for inspection, counts them, and ends the run after too many in a row.
 
-Invariant: at most `keep_batches` folders, each whole or absent. A group whose update was skipped was not trained on.
+Invariant: there are at most `keep_batches` folders, each complete or absent. A group whose update was skipped was not
+trained on.
 """
 
 import logging
@@ -19,11 +20,11 @@ log = logging.getLogger(__name__)
 
 FOLDER = "bad-batches"
 REASON = "gradient_not_finite"
-"""Of the closings of its groups, which are failed."""
+"""Reason of the closings of a skipped update's groups, whose outcome is `failed`."""
 
 
 class DivergedError(RuntimeError):
-    """Gradients stay non-finite: no restart mends that. The text says what to do."""
+    """Gradients stay non-finite, which no restart repairs; the text says what to do."""
 
 
 def keep(
@@ -36,19 +37,19 @@ def keep(
     version: int,
     seed: int,
 ) -> None:
-    """Write each update that was skipped in the step from `version`, and count it. Raises OSError."""
+    """Saves and counts each update that was skipped in the step from `version`. Raises OSError."""
     for update in skipped:
         metrics.learner_skipped_updates_total.inc()
         folder = run_folder / FOLDER / f"v{version:06d}-{update.minibatch}"
         kept = len([path for path in folder.parent.glob("v*") if path != folder]) if folder.parent.is_dir() else 0
-        where = str(folder) if kept < settings.divergence_guard.keep_batches else "nowhere, enough are kept"
+        saved_in = str(folder) if kept < settings.divergence_guard.keep_batches else "nowhere, enough are kept"
         log.warning(
             "version=%d minibatch=%d skipped: gradient norms policy=%g value=%g; saved in %s",
             version,
             update.minibatch,
             update.policy_gradient_norm,
             update.value_gradient_norm,
-            where,
+            saved_in,
         )
         if kept < settings.divergence_guard.keep_batches:
             with atomic_folder(folder) as temporary:
@@ -56,7 +57,7 @@ def keep(
 
 
 def require_sane(skips_in_a_row: int, run_folder: Path, settings: LearnerSettings) -> None:
-    """Raises DivergedError at the limit."""
+    """Raises DivergedError if the limit of skipped updates in a row is reached."""
     if skips_in_a_row >= settings.divergence_guard.skips_in_a_row:
         raise DivergedError(
             f"{skips_in_a_row} updates in a row had a gradient that is not finite, so the run ends. The batches are in "
@@ -67,7 +68,7 @@ def require_sane(skips_in_a_row: int, run_folder: Path, settings: LearnerSetting
 
 
 def _content(batch: TrainingBatch, update: SkippedUpdate, group_ids: Sequence[str], version: int, seed: int) -> bytes:
-    """Everything the update saw, by group; norms as text, since JSON has no NaN."""
+    """Everything that entered the update, by group. Norms are text, since JSON has no NaN."""
     groups = [
         {"group_id": group_ids[number], "trajectories": [batch.trajectories[i] for i in batch.groups[number]]}
         for number in update.groups

@@ -1,6 +1,6 @@
-"""What a step says of itself: Prometheus metrics, and one JSON line a step in the run's folder.
+"""Records each step: Prometheus metrics, and one JSON line per step in the run's folder.
 
-Invariant: `steps.jsonl` is append-only; a line of an abandoned lineage stays, marked by its lineage.
+Invariant: `steps.jsonl` is append-only; lines of an abandoned lineage stay, and their lineage tells them apart.
 """
 
 import time
@@ -31,10 +31,10 @@ def record_step(
     staleness: Sequence[int],
     shaping: str,
 ) -> dict[str, Any]:
-    """Returns the line that it wrote.
+    """Exports the step's metrics and appends its line, which it returns. Raises OSError.
 
-    `version` is the one that the step made; `staleness` one number a group; `shaping` names what made the rewards that
-    the step aimed at out of the scores (`reward` and `rewards` are of the raw ones). Raises OSError.
+    `version` is the version that the step made, `staleness` has one number per group, and `shaping` names how the
+    step's rewards were made from the scores. The line's `reward` and `rewards` are means of the raw scores.
     """
     ages = token_ages(batch, version - 1)
     line: dict[str, Any] = asdict(report) | {
@@ -68,13 +68,16 @@ def mean_by_domain(batch: TrainingBatch) -> dict[str, float]:
     return {domain: fmean(values) for domain, values in sorted(scores.items())}
 
 
-def token_ages(batch: TrainingBatch, held: int) -> Counter[int]:
-    """Tokens by versions between the one that made them and `held`; those of an abandoned lineage count as fresh."""
-    return Counter(max(0, held - version) for t in batch.trajectories for version in t.versions)
+def token_ages(batch: TrainingBatch, trained: int) -> Counter[int]:
+    """Number of tokens by age: the versions between the one that sampled them and `trained`, the one that was trained.
+
+    Tokens of an abandoned lineage may have a higher version, and count as fresh.
+    """
+    return Counter(max(0, trained - version) for t in batch.trajectories for version in t.versions)
 
 
 def quantiles(counts: Mapping[int, int]) -> dict[str, int]:
-    """Nearest rank, so that each is an age that occurred."""
+    """Quantiles by nearest rank, so each is an age that occurred."""
     total = sum(counts.values())
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
     return {name: _at_rank(counts, ceil(share * total)) for name, share in shares.items()}

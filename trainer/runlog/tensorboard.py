@@ -1,7 +1,7 @@
-"""Event files for TensorBoard, written by tensorboardX: no TensorFlow, no server.
+"""Event files for TensorBoard, written by tensorboardX without TensorFlow or a server.
 
-Written through its synchronous writer: the usual one hands events to a thread of its own, which a full disk ends in
-silence.
+They are written through its synchronous writer: the usual one hands events to a thread, which ends without a word if
+the disk is full.
 """
 
 import os
@@ -16,11 +16,13 @@ from tensorboardX.summary import scalar
 
 class TensorBoardLogger:
     def __init__(self, folder: Path, first_version: int | None = None) -> None:
-        """A file of its own under `folder`. `first_version`: what earlier files hold from there on is forgotten, as a
-        learner that resumes makes these versions anew. Raises OSError.
+        """Opens a new file under `folder`. Raises OSError.
+
+        A learner that resumes passes `first_version`; TensorBoard then ignores what earlier files have from that
+        version on.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        suffix = f".{os.getpid()}.{time.time_ns()}"  # its own name holds whole seconds, and it overwrites
+        suffix = f".{os.getpid()}.{time.time_ns()}"  # the default name has whole seconds, and overwrites a file
         self._writer = EventsWriter(str(folder / "events"), suffix)
         if first_version is not None:
             start = SessionLog(status=SessionLog.START)

@@ -1,5 +1,7 @@
-"""Weights & Biases, or a server that speaks its protocol. Where to, and whether at all over the network, is said by its
-own environment: WANDB_MODE=offline writes under the run's folder, WANDB_BASE_URL, WANDB_ENTITY, WANDB_PROJECT.
+"""Logs to Weights & Biases, or to a server with its protocol.
+
+Its own environment variables set the destination: WANDB_MODE=offline writes under the run's folder, and WANDB_BASE_URL,
+WANDB_ENTITY and WANDB_PROJECT name the server, the entity and the project.
 """
 
 from collections.abc import Mapping
@@ -9,13 +11,14 @@ from typing import Any
 import wandb
 
 _PROJECT = "rewardstream"
-"""Where WANDB_PROJECT says nothing."""
+"""The project if WANDB_PROJECT is not set."""
 
 
 class WandbLogger:
     def __init__(self, folder: Path, run_id: str, writer: str, config: Mapping[str, Any]) -> None:
-        """One run of W&B a writer, since a run there has one: both stand in the group `run_id`. A writer that starts
-        again goes on with its own. Raises what wandb raises.
+        """Opens one W&B run per writer, since W&B allows one writer per run; both runs are in the group `run_id`.
+
+        A writer that restarts continues its own run. Raises what wandb raises.
         """
         folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(silent=True)
@@ -24,7 +27,7 @@ class WandbLogger:
             project=project, group=run_id, id=f"{run_id}-{writer}", name=f"{run_id}-{writer}", job_type=writer,
             dir=str(folder), config=dict(config), resume="allow", reinit="create_new", settings=settings,
         )  # fmt: skip
-        # W&B's own step may not fall, as a version does where a learner resumes.
+        # W&B's own step must not decrease, but a version does when a learner resumes.
         self._run.define_metric("version", hidden=True)
         self._run.define_metric("*", step_metric="version")
 

@@ -99,8 +99,7 @@ def policy_tensors(model: Any, row: TrainingRow, *, logits_chunk_tokens: int) ->
 
 
 class ValueModel(nn.Module):
-    """V(state before a token): a scalar head on the hidden states of its own `trunk`, or of the policy if it has none.
-    """
+    """V(state before a token): a scalar head on the hidden states of its own `trunk`, or of the policy without one."""
 
     def __init__(self, hidden_size: int, trunk: Any | None) -> None:
         super().__init__()

@@ -1,61 +1,109 @@
-"""Full fine-tuning by cross-entropy at chosen positions of packed rows: what SFT and the judge's fit share.
+"""Full fine-tuning by cross-entropy at chosen positions of packed rows; SFT and the judge's training use it.
 
-Invariant: float32 master weights; matrix products in bfloat16 under autocast; logits exist only at the positions that
+Invariant: weights are float32 and matrix products bfloat16 under autocast; logits exist only at the positions that
 carry loss, so the vocabulary costs nothing elsewhere.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainer.step.models import load_causal_lm
 from workers.models.shared_prefix import PackedRow, attention_mask
 
 FitProgress = Callable[[int, int, float], None]
-"""Called after each step with (steps done, steps in all, loss)."""
+"""Called after each step with (steps done, total steps, loss)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """The optimiser of a short supervised fit."""
+    """Settings of the optimiser of a short supervised fit."""
 
     steps: int
     learning_rate: float
     warmup_steps: int = 3
-    """AdamW's second moments are noise in the first steps."""
+    """Steps of linear warm-up, because AdamW's second moments are noise in the first steps."""
     final_share: float = 0.1
-    """The learning rate falls along a half cosine to this share of its peak."""
+    """Fraction of the peak learning rate to which a half cosine lowers it."""
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     autocast: bool = True
     upper_share: float = 1.0
-    """Share of the decoder layers, from the last down, that are trained with the final norm; half of them take two
-    thirds of the time. 1 trains everything, embeddings included."""
+    """Fraction of the decoder layers, counted from the last, that are trained together with the final norm; half of
+    them take two thirds of the time. 1 trains everything, embeddings included."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """A packed row of L tokens, and N positions in it with the token each should predict."""
+    """A packed row of L tokens, and N positions in it with the token that each should predict."""
 
     row: PackedRow
     positions: list[int]
     targets: list[int]
     weights: list[float] | None = None
-    """Of each position's loss, whose weighted mean over the step counts; None means 1 each. A soft label is its
-    position twice, with the two tokens and their probabilities as weights."""
+    """Weight of each position's loss in the step's weighted mean; None means 1 each. A soft label is its position
+    twice, with the two tokens and their probabilities as weights."""
 
 
 Step = Sequence[LabelledRow]
-"""Of the optimiser. Its rows are computed one after the other, so that the largest one bounds the memory."""
+"""The rows of one optimiser step. They are computed one after the other, so the largest row bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitReport:
+    steps: int
+    first_loss: float
+    last_loss: float
+    seconds: float
+    cpu_seconds: float
+    """Times to load, train and save the model."""
+
+
+def fit_folder(
+    model_folder: Path,
+    tokenizer: Any,
+    steps: Iterable[Step],
+    out_folder: Path,
+    *,
+    settings: FitSettings,
+    progress: FitProgress | None = None,
+) -> FitReport:
+    """Fine-tunes the model in `model_folder`, and saves weights (float32) and tokenizer in `out_folder`.
+
+    Raises OSError or ValueError if the model does not load, and FloatingPointError if a loss is not finite.
+    """
+    started, cpu = time.monotonic(), time.process_time()
+    model = load_causal_lm(model_folder)
+    losses = fit(model, steps, settings, progress)
+    model.save_pretrained(out_folder)
+    tokenizer.save_pretrained(out_folder)
+    return FitReport(
+        steps=len(losses),
+        first_loss=losses[0],
+        last_loss=losses[-1],
+        seconds=time.monotonic() - started,
+        cpu_seconds=time.process_time() - cpu,
+    )
+
+
+def shuffled_epochs(count: int, seed: int) -> Iterator[int]:
+    """Endless indices below `count`: shuffled epochs, one after another."""
+    draw = random.Random(seed)
+    while True:
+        yield from draw.sample(range(count), count)
 
 
 def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
-    """float32 [N, vocabulary]: what follows each of the N positions of the row."""
+    """Logits of the token after each of the N positions of the row, float32 [N, vocabulary]."""
     hidden = model.base_model(
         input_ids=row.input_ids[None],
         position_ids=row.position_ids[None],
@@ -68,8 +116,8 @@ def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
 
 
 def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: FitProgress | None = None) -> list[float]:
-    """Train in place; returns the mean loss of each step. Raises FloatingPointError where a loss is not finite."""
-    parameters = _trained(model, settings.upper_share)
+    """Trains in place; returns the mean loss of each step. Raises FloatingPointError if a loss is not finite."""
+    parameters = _select_trained(model, settings.upper_share)
     optimizer = torch.optim.AdamW(
         parameters,
         lr=settings.learning_rate,
@@ -95,8 +143,8 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: FitP
     return losses
 
 
-def _trained(model: Any, upper_share: float) -> list[torch.nn.Parameter]:
-    """Raises ValueError where the share is none."""
+def _select_trained(model: Any, upper_share: float) -> list[torch.nn.Parameter]:
+    """Freezes the lower layers, and returns the parameters to train. Raises ValueError if the share is out of range."""
     if not 0 < upper_share <= 1:
         raise ValueError(f"upper_share = {upper_share}: give a share of the layers above 0 and up to 1")
     if upper_share < 1:
@@ -109,7 +157,7 @@ def _trained(model: Any, upper_share: float) -> list[torch.nn.Parameter]:
 
 
 def _backward(model: Any, step: Step, settings: FitSettings) -> float:
-    """Adds the gradient of the step's loss, which it returns."""
+    """Computes the step's loss, adds its gradient, and returns it."""
     weights = [torch.tensor(row.weights or [1.0] * len(row.targets)) for row in step]
     total = sum(float(weights_N.sum()) for weights_N in weights)
     mean = 0.0
@@ -124,7 +172,7 @@ def _backward(model: Any, step: Step, settings: FitSettings) -> float:
 
 
 def schedule(step: int, settings: FitSettings) -> float:
-    """Share of the peak learning rate at `step`, counted from 0: linear warm-up, then a half cosine."""
+    """Fraction of the peak learning rate at `step`, counted from 0: linear warm-up, then a half cosine."""
     warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
     done = min(1.0, step / max(1, settings.steps))
     return warm * (settings.final_share + (1 - settings.final_share) * 0.5 * (1 + math.cos(math.pi * done)))

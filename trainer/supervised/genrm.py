@@ -1,13 +1,12 @@
-"""Fitting a generative reward model: cross-entropy on the word that follows the judge's prompt, Yes or No.
+"""Trains a generative reward model: cross-entropy on the word that follows the judge's prompt, Yes or No.
 
-Invariant: the judge is trained on exactly the tokens that it is served (`workers.judges.tokens`). Candidates that share
-question and reference share their prefix in a packed row, and a soft label p is the two words with weights p and 1 - p.
+Invariant: the judge is trained on exactly the tokens that it gets in service (`workers.judges.tokens`). Candidates with
+the same question and reference share their prefix in a packed row. A soft label p becomes the two words with weights p
+and 1 - p.
 """
 
-import random
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,16 @@ import torch
 
 from streams.messages import Question
 from trainer.step.models import load_causal_lm
-from trainer.supervised.fit import FitProgress, FitSettings, LabelledRow, Step, fit, logits_at
+from trainer.supervised.fit import (
+    FitProgress,
+    FitReport,
+    FitSettings,
+    LabelledRow,
+    Step,
+    fit_folder,
+    logits_at,
+    shuffled_epochs,
+)
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
 from workers.judges.has_content import content_free
@@ -25,11 +33,11 @@ from workers.models.shared_prefix import PackedRow, PrefixGroup, pack
 
 @dataclass(frozen=True, slots=True)
 class Triple:
-    """One candidate of a question with its reference."""
+    """One candidate response to a group's question, and its label."""
 
     response: str
     right: float
-    """Probability that the verdict is Yes, in [0, 1]."""
+    """Label: the probability that the verdict is Yes, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +52,14 @@ class TripleGroup:
 class JudgeFitSettings:
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=40, learning_rate=5e-5))
     groups: int = 11
-    """Groups in a step."""
+    """Groups per step."""
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeFitReport:
-    steps: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeFitReport(FitReport):
     triples: int
-    """Trained on, over all steps."""
-    first_loss: float
-    last_loss: float
-    seconds: float
-    cpu_seconds: float
+    """Triples trained on, over all steps."""
 
 
 def fit_judge(
@@ -66,50 +69,43 @@ def fit_judge(
     settings: JudgeFitSettings | None = None,
     progress: FitProgress | None = None,
 ) -> JudgeFitReport:
-    """Fine-tune `model_folder` as a judge and save weights (float32) and tokenizer in `out_folder`.
+    """Fine-tunes `model_folder` as a judge, and saves weights (float32) and tokenizer in `out_folder`.
 
-    Raises ValueError where there is no triple, OSError or ValueError where the model does not load.
+    Raises ValueError if there is no triple, and OSError or ValueError if the model does not load.
     """
     settings = settings or JudgeFitSettings()
-    started, cpu = time.monotonic(), time.process_time()
     tokenizer = load_tokenizer(model_folder)
     words = _verdict_words(tokenizer)
     encoded = [(group, found) for group in groups if (found := _encode(tokenizer, group)).suffixes]
     if not encoded:
         raise ValueError("no triple to fit the judge on: every group is empty or free of content")
-    model = load_causal_lm(model_folder)
-    steps = list(_steps(encoded, words, settings))
-    losses = fit(model, steps, settings.fit, progress)
-    model.save_pretrained(out_folder)
-    tokenizer.save_pretrained(out_folder)
-    return JudgeFitReport(
-        steps=len(losses),
-        triples=sum(len(set(row.positions)) for step in steps for row in step),
-        first_loss=losses[0],
-        last_loss=losses[-1],
-        seconds=time.monotonic() - started,
-        cpu_seconds=time.process_time() - cpu,
-    )
+    order = shuffled_epochs(len(encoded), settings.seed)
+    steps = [_step([encoded[next(order)] for _ in range(settings.groups)], words) for _ in range(settings.fit.steps)]
+    report = fit_folder(model_folder, tokenizer, steps, out_folder, settings=settings.fit, progress=progress)
+    triples = sum(len(set(row.positions)) for step in steps for row in step)
+    return JudgeFitReport(**asdict(report), triples=triples)
 
 
 class FittedJudge:
-    """A judge as it is served, in bfloat16, for measuring it on triples."""
+    """A judge in bfloat16, as in service, to measure it on triples."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError or ValueError where the folder does not load."""
+        """Raises OSError or ValueError if the folder does not load."""
         self._tokenizer = load_tokenizer(folder)
         self._model = load_causal_lm(folder).to(torch.bfloat16)
         self._yes, self._no = verdict_token_ids(self._tokenizer)
 
     def scores(self, groups: Sequence[TripleGroup], row_groups: int = 12) -> list[list[float]]:
-        """[group][triple]: P(Yes) / (P(Yes) + P(No)) over spelling variants; 0 for what is free of content. So many
-        groups are judged in one packed row.
+        """Scores as [group][triple]: P(Yes) / (P(Yes) + P(No)) over spelling variants; 0 for a response without
+        content.
+
+        `row_groups` is the number of groups that are judged in one packed row.
         """
         found: list[list[float]] = []
         for start in range(0, len(groups), row_groups):
             chunk = groups[start : start + row_groups]
             judged = iter(self._judge([_encode(self._tokenizer, group) for group in chunk]))
-            found += [[0.0 if _empty(group, one) else next(judged) for one in group.triples] for group in chunk]
+            found += [[0.0 if _is_empty(group, one) else next(judged) for one in group.triples] for group in chunk]
         return found
 
     def _judge(self, encoded: Sequence[PrefixGroup]) -> list[float]:
@@ -124,22 +120,10 @@ class FittedJudge:
         return scores
 
 
-def _steps(
-    encoded: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, int], settings: JudgeFitSettings
-) -> Iterator[Step]:
-    rng = random.Random(settings.seed)
-    deck: list[int] = []
-    for _ in range(settings.fit.steps):
-        while len(deck) < settings.groups:
-            deck += rng.sample(range(len(encoded)), len(encoded))
-        chosen, deck = [encoded[index] for index in deck[: settings.groups]], deck[settings.groups :]
-        yield _step(chosen, words)
-
-
 def _step(chosen: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, int]) -> Step:
-    """Each verdict twice, once a word, unless its label is certain."""
+    """A step's row. Each verdict is in it twice, once per word, unless its label is 0 or 1."""
     row = pack([found for _, found in chosen])
-    labels = [one.right for group, _ in chosen for one in group.triples if not _empty(group, one)]
+    labels = [one.right for group, _ in chosen for one in group.triples if not _is_empty(group, one)]
     positions: list[int] = []
     targets: list[int] = []
     weights: list[float] = []
@@ -153,12 +137,12 @@ def _step(chosen: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, i
 
 
 def _verdict_positions(row: PackedRow) -> list[int]:
-    """The last token of every suffix."""
+    """Position of the last token of every suffix."""
     return [where.stop - 1 for slices in row.suffix_slices for where in slices]
 
 
 def _verdict_words(tokenizer: Any) -> tuple[int, int]:
-    """The tokens of the two words that the fit teaches. Raises ValueError where a word is not one token."""
+    """The tokens of the two words that training teaches. Raises ValueError if a word is not a single token."""
     ids = [tokenizer.encode(f" {names[0]}", add_special_tokens=False) for names in (YES, NO)]
     if any(len(found) != 1 for found in ids):
         raise ValueError(f"the tokenizer splits ' {YES[0]}' or ' {NO[0]}'; a judge needs a word that is one token")
@@ -166,13 +150,13 @@ def _verdict_words(tokenizer: Any) -> tuple[int, int]:
 
 
 def _encode(tokenizer: Any, group: TripleGroup) -> PrefixGroup:
-    """What is free of content never reaches a judge, so it is not trained on either."""
-    kept = [one for one in group.triples if not _empty(group, one)]
+    """A group's tokens. Responses without content are left out, since in service they never reach a judge."""
+    kept = [one for one in group.triples if not _is_empty(group, one)]
     if not kept:
         return PrefixGroup([], [])
     tokens = [prompt_tokens(tokenizer, JudgeRequest(group.question, one.response)) for one in kept]
     return PrefixGroup(tokens[0][0], [suffix for _, suffix in tokens])
 
 
-def _empty(group: TripleGroup, one: Triple) -> bool:
+def _is_empty(group: TripleGroup, one: Triple) -> bool:
     return content_free(JudgeRequest(group.question, one.response)) is not None

@@ -1,28 +1,33 @@
-"""Supervised fine-tuning on prompts with responses: the warm start that gives PPO a signal to follow.
+"""Supervised fine-tuning on prompts with responses: a warm start, after which PPO gets useful rewards.
 
-Invariant: loss over the response and its end token only; prompts are encoded by the chat template that engines use.
+Invariant: only the response and its end token carry loss; prompts are encoded with the chat template that engines use.
 """
 
 import json
-import random
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.step.models import load_causal_lm
-from trainer.supervised.fit import FitProgress, FitSettings, LabelledRow, Step, fit
+from trainer.supervised.fit import (
+    FitProgress,
+    FitReport,
+    FitSettings,
+    LabelledRow,
+    Step,
+    fit_folder,
+    shuffled_epochs,
+)
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.models.shared_prefix import PrefixGroup, fill, pack
 
 ROW_TOKENS = 1024
-"""As the learner's: a step's memory is that of one such row, however many examples it has. A longer example has a row
-of its own."""
+"""Token budget of a packed row, as in the learner. A step needs the memory of one row, however many examples it has. A
+longer example gets a row of its own."""
 
 
 class ExamplesError(ValueError):
-    """The examples cannot be used; the text names file, line and what is wrong."""
+    """The examples cannot be used; the text names the file, the line and the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +40,15 @@ class Example:
 class SftSettings:
     fit: FitSettings = field(default_factory=lambda: FitSettings(steps=24, learning_rate=6e-5))
     batch: int = 16
-    """Examples in a step."""
+    """Examples per step."""
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SftReport:
-    steps: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftReport(FitReport):
     examples: int
     response_tokens: int
     """Response tokens trained on, over all steps."""
-    first_loss: float
-    last_loss: float
-    seconds: float
-    cpu_seconds: float
 
 
 def run_sft(
@@ -58,34 +58,27 @@ def run_sft(
     settings: SftSettings | None = None,
     progress: FitProgress | None = None,
 ) -> SftReport:
-    """Fine-tune `model_folder` on the examples and save weights (float32) and tokenizer in `out_folder`.
+    """Fine-tunes `model_folder` on the examples, and saves weights (float32) and tokenizer in `out_folder`.
 
-    Raises ExamplesError where there is no example, OSError or ValueError where the model does not load.
+    Raises ExamplesError if there is no example, and OSError or ValueError if the model does not load.
     """
     if not examples:
         raise ExamplesError("no examples: give at least one prompt with its response")
     settings = settings or SftSettings()
-    started, cpu = time.monotonic(), time.process_time()
     tokenizer = load_tokenizer(model_folder)
-    model = load_causal_lm(model_folder)
-    groups = [_encode(tokenizer, example) for example in examples]
-    batches = _batches(groups, settings)
-    losses = fit(model, map(sft_step, batches), settings.fit, progress)
-    model.save_pretrained(out_folder)
-    tokenizer.save_pretrained(out_folder)
+    batches = _batches([_encode(tokenizer, example) for example in examples], settings)
+    report = fit_folder(
+        model_folder, tokenizer, map(sft_step, batches), out_folder, settings=settings.fit, progress=progress
+    )
     return SftReport(
-        steps=len(losses),
+        **asdict(report),
         examples=len(examples),
         response_tokens=sum(len(s) for batch in batches for group in batch for s in group.suffixes),
-        first_loss=losses[0],
-        last_loss=losses[-1],
-        seconds=time.monotonic() - started,
-        cpu_seconds=time.process_time() - cpu,
     )
 
 
 def read_examples(path: Path) -> list[Example]:
-    """JSONL with `prompt` (text) or `messages` (chat turns), and `response`. Raises ExamplesError, OSError."""
+    """Reads JSONL with `prompt` (text) or `messages` (chat turns), and `response`. Raises ExamplesError, OSError."""
     examples = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
@@ -96,12 +89,12 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def sft_step(groups: Sequence[PrefixGroup]) -> Step:
-    """Every token of every suffix is predicted, the first from the last token of its prefix."""
+    """The rows of a step. Every token of every suffix is a target; the last token of the prefix predicts the first."""
     rows = fill([group.tokens for group in groups], ROW_TOKENS)
-    return [_labelled([groups[index] for index in row]) for row in rows]
+    return [_label_row([groups[index] for index in row]) for row in rows]
 
 
-def _labelled(groups: Sequence[PrefixGroup]) -> LabelledRow:
+def _label_row(groups: Sequence[PrefixGroup]) -> LabelledRow:
     row = pack(groups)
     positions: list[int] = []
     targets: list[int] = []
@@ -113,15 +106,9 @@ def _labelled(groups: Sequence[PrefixGroup]) -> LabelledRow:
 
 
 def _batches(groups: Sequence[PrefixGroup], settings: SftSettings) -> list[list[PrefixGroup]]:
-    """Of each step."""
-    order, size = _endless(len(groups), random.Random(settings.seed)), min(settings.batch, len(groups))
+    """The examples of each step."""
+    order, size = shuffled_epochs(len(groups), settings.seed), min(settings.batch, len(groups))
     return [[groups[next(order)] for _ in range(size)] for _ in range(settings.fit.steps)]
-
-
-def _endless(count: int, rng: random.Random) -> Iterator[int]:
-    """Epochs of shuffled indices, one after another."""
-    while True:
-        yield from rng.sample(range(count), count)
 
 
 def _encode(tokenizer: Any, example: Example) -> PrefixGroup:

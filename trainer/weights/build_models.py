@@ -1,6 +1,6 @@
-"""The models of a learner from their folders, as the settings say.
+"""Builds a learner's models from their folders, as the settings say.
 
-Invariant: where nothing is saved, the same settings and folders build the same weights, bit for bit.
+Invariant: without a checkpoint, the same settings and folders build the same weights, bit for bit.
 """
 
 from pathlib import Path
@@ -24,18 +24,19 @@ from workers.models.model_files import resolve_model
 
 
 class ReferenceModelError(ValueError):
-    """A reference that cannot judge the policy's tokens; the text says why."""
+    """The reference model cannot score the policy's tokens; the text says why."""
 
 
 def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
-    """`policy_folder`: a checkpoint's, or `template`, which the run started from.
+    """Builds policy, value model and reference. `policy_folder` is a checkpoint, or `template`, the run's initial
+    policy.
 
-    Raises OSError or ValueError where a model does not load, ValueStartError or ReferenceModelError (ValueErrors)
-    where the value model's or the reference's folder does not fit the policy, DeviceError where the host lacks what
+    Raises OSError or ValueError if a model does not load, ValueInitError or ReferenceModelError (ValueErrors) if the
+    value model's or the reference's folder does not fit the policy, and DeviceError if the host lacks the device that
     learner.device asks for.
     """
     learner = settings.learner
-    # Sharding moves each layer's part to its process's device; the whole might not fit there.
+    # With several processes, sharding moves each layer's part to the device, on which the whole might not fit.
     device = CPU if world_size() > 1 else chosen_device(learner.device)
     if learner.threads:
         torch.set_num_threads(learner.threads)
@@ -53,13 +54,13 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
 
 
 def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, History]:
-    """From a checkpoint, or from the start. Raises what `build_ppo` raises, and CheckpointError."""
+    """The learner from a checkpoint, or in its initial state. Raises what `build_ppo` raises, and CheckpointError."""
     ppo = build_ppo(settings, saved or template, template)
     return ppo, checkpoint.restore(saved, ppo) if saved else History(0, 0, 0, {}, SeqSet())
 
 
 def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:
-    """One that is trained."""
+    """Prepares a model that is trained."""
     if settings.param_dtype == "bfloat16":
         hold_in_bfloat16(model)
     if settings.gradient_checkpointing:
@@ -67,7 +68,7 @@ def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:
 
 
 def hold_in_bfloat16(model: torch.nn.Module) -> None:
-    """Its weights; buffers stay as they are, since positions are computed from one."""
+    """Converts the weights to bfloat16. Buffers keep their type, since positions are computed from one."""
     for parameter in model.parameters():
         parameter.data = parameter.data.bfloat16()
 
@@ -85,7 +86,7 @@ def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel 
 
 
 def _reference(settings: Settings, policy: Any, template: Path) -> Any | None:
-    """Frozen, float32, so that at the start it is the policy's equal to the last bit. Raises ReferenceModelError."""
+    """The frozen reference in float32, at first identical to the policy bit for bit. Raises ReferenceModelError."""
     kl = settings.learner.kl
     if kl.apply_to == "none":
         return None

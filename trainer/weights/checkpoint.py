@@ -1,10 +1,11 @@
 """The learner's checkpoint: weights, optimizers, random state, history and log positions as one atomic unit.
 
-Invariant: restoring a checkpoint and reading the log from its `offsets`, skipping the groups in `closed`, sees every
-group that the surviving history has not closed, and none that it has. The model part is a folder that
-transformers loads, or peft where an adapter is trained. What is written knows no world size
-and no device: a checkpoint of several processes or of an accelerator is one that a single process on the CPU would
-have written, and restores there.
+Invariants:
+- A learner that restores a checkpoint and reads the log from its `offsets`, skipping the groups in `closed`, sees every
+  group that the surviving history has not closed, and none that it has.
+- The model part is a folder that transformers loads, or peft if an adapter is trained.
+- A checkpoint does not depend on world size or device: several processes, or a GPU, write what a single process on the
+  CPU would have written, and it restores there.
 """
 
 from collections.abc import Mapping
@@ -28,42 +29,47 @@ _PATTERN = "v*"
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be restored; the text names the folder and what to do."""
+    """The checkpoint cannot be restored; the text names the folder and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a resumed learner needs to know of the run so far."""
+    """What a resumed learner needs to know about the run so far."""
 
     lineage: int
     version: int
     ordinal: int
-    """Closings in the surviving history."""
+    """Number of closings in the surviving history."""
     offsets: dict[TopicPartition, int]
     closed: SeqSet
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What is written of the models."""
+    """The part of a checkpoint that is gathered from the models."""
 
     policy: Any
     tensors: dict[str, Tensor]
-    """The policy's, whole, as all of `ppo`."""
+    """The policy's tensors, gathered."""
     ppo: dict[str, Any]
+    """The learner's other state, gathered."""
     rng: Tensor
-    """torch's own, of the CPU."""
+    """torch's random state on the CPU."""
 
 
 def collect(ppo: PPO) -> Collected:
-    """Where the models are sharded, every process must call it; one then writes. Of a single process nothing is copied:
-    what is written are the weights at the time of writing.
+    """Collects the state to write. If the models are sharded, every process must call it, and one of them then writes.
+
+    In a single process nothing is copied, so `write` writes the weights as they are when it runs.
     """
     return Collected(ppo.policy, policy_state(ppo.policy), full_state(ppo.state_dict()), torch.get_rng_state())
 
 
 def write(folder: Path, collected: Collected, history: History, template: Path, keep: int) -> Path:
-    """Write `folder/vNNNNNN`; `template` is the policy's own folder. Raises OSError."""
+    """Writes `folder/vNNNNNN`, and keeps the newest `keep` checkpoints. `template` is the run's initial policy.
+
+    Raises OSError.
+    """
     target = folder / f"v{history.version:06d}"
     with atomic_folder(target) as temporary:
         write_policy(collected.policy, collected.tensors, template, temporary)
@@ -73,19 +79,21 @@ def write(folder: Path, collected: Collected, history: History, template: Path, 
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint."""
+    """The newest complete checkpoint, or None."""
     return max((path for path in folder.glob(_PATTERN) if (path / _STATE_FILE).is_file()), default=None)
 
 
 def restore(path: Path, ppo: PPO) -> History:
-    """Put the state into `ppo`, whose policy was loaded from `path`. Raises CheckpointError."""
+    """Loads the state into `ppo`, whose policy was loaded from `path`. Raises CheckpointError."""
     try:
         state: Mapping[str, Any] = torch.load(path / _STATE_FILE, map_location="cpu", weights_only=True)
         ppo.load_state_dict(state["ppo"])
         torch.set_rng_state(state["rng"])
         return _history(state)
     except (KeyError, RuntimeError, ValueError, OSError, EOFError, UnpicklingError) as error:
-        why = "not a checkpoint" if isinstance(error, UnpicklingError) else error  # torch would advise to trust it
+        why = (
+            "not a checkpoint" if isinstance(error, UnpicklingError) else error
+        )  # torch's message would advise to trust the file
         raise CheckpointError(
             f"{path}: {why}; it was written with other learner settings or is damaged: restore the settings "
             "(learner.value.kind among them), or remove the folder to go on from the one before"

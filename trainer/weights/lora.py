@@ -1,9 +1,10 @@
-"""Low-rank adapters through peft: W + (alpha / rank) B A on chosen layers, only A and B trained (LoRA, 2106.09685).
+"""Low-rank adapters through peft: W + (alpha / rank) B A on chosen layers; only A and B are trained (LoRA, 2106.09685).
 
 Invariants:
-- The model keeps its own class and its own names: peft's layers are put into it, no wrapper around it, so that
-  whatever runs a policy runs an adapted one.
-- A fresh adapter is the identity (B = 0). No dropout: it would be a difference between engine and learner.
+- The model keeps its class and its parameter names, because peft's layers are put into it instead of a wrapper around
+  it. Code that runs a policy therefore runs an adapted policy too.
+- A new adapter does not change the model's outputs (B = 0). There is no dropout, which would make the learner's log-
+  probs differ from the engine's.
 """
 
 from collections.abc import Mapping
@@ -18,11 +19,11 @@ from workers.engines.adapters import ADAPTER, NAME_PREFIX, holds_adapter, load_a
 
 
 class LoraError(ValueError):
-    """Settings that fit no layer of the policy."""
+    """The settings match no layer of the policy."""
 
 
 def adapt(policy: Any, settings: LoraSettings, template: Path) -> Any:
-    """The policy with a fresh adapter, everything else frozen. Raises LoraError where no layer has a target's name."""
+    """The policy with a new adapter, everything else frozen. Raises LoraError if no layer has the name of a target."""
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -50,11 +51,11 @@ def adapter_config(policy: Any) -> Any:
 
 
 def adapter_tensors(policy: Any, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """A and B of every adapted layer, by the names of peft's files; of `state` where the model's own is given."""
+    """A and B of every adapted layer, named as in peft's files; taken from `state` (a state dict) if it is given."""
     found = get_peft_model_state_dict(policy, state_dict=state, adapter_name=ADAPTER)
     return {NAME_PREFIX + name: tensor for name, tensor in found.items()}
 
 
 def load_adapter(policy: Any, folder: Path) -> None:
-    """Into a policy that was adapted with the same settings. Raises OSError, ValueError."""
+    """Loads an adapter into a policy that was adapted with the same settings. Raises OSError, ValueError."""
     load_adapter_in_place(policy, folder)

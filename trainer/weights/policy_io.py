@@ -1,6 +1,6 @@
-"""The policy from its folder and into it: whole weights, or the model it started from and an adapter.
+"""Reads and writes a policy's folder: full weights, or an adapter for the model that the run started from.
 
-Invariant: what `write_policy` wrote, `load_policy` reads under the same learner.lora, in any number of processes.
+Invariant: with the same learner.lora, `load_policy` reads what `write_policy` wrote, in any number of processes.
 """
 
 from pathlib import Path
@@ -19,14 +19,14 @@ from workers.models.model_files import ADAPTER_FILE
 
 
 class PolicyFilesError(ValueError):
-    """A folder that holds another policy than learner.lora asks for."""
+    """The folder holds another kind of weights than learner.lora asks for."""
 
 
 def load_policy(folder: Path, template: Path, settings: LoraSettings) -> Any:
-    """From a checkpoint's folder, or from `template` where that is `folder`; float32, not sharded.
+    """The policy of a checkpoint, or the initial one if `folder` is `template`; in float32, not sharded.
 
-    Raises OSError or ValueError where it does not load, PolicyFilesError where it holds what `settings` does not ask
-    for, LoraError where they fit no layer.
+    Raises OSError or ValueError if it does not load, PolicyFilesError if the folder has an adapter and `settings` asks
+    for none or the reverse, and LoraError if the settings match no layer.
     """
     if settings.rank == 0:
         if is_adapter(folder):
@@ -35,20 +35,21 @@ def load_policy(folder: Path, template: Path, settings: LoraSettings) -> Any:
     policy = lora.adapt(load_causal_lm(template), settings, template)
     if folder != template:
         if not is_adapter(folder):
-            raise PolicyFilesError(f"{folder} holds whole weights: set learner.lora.rank to 0, or remove the folder")
+            raise PolicyFilesError(f"{folder} holds full weights: set learner.lora.rank to 0, or remove the folder")
         lora.load_adapter(policy, folder)
     return policy
 
 
 def policy_state(policy: Any) -> dict[str, Tensor]:
-    """The tensors that are written of a policy, whole: an adapter's or its own, tied ones once, as transformers writes
-    them. Where the policy is sharded, every process must call it.
+    """The tensors to write, gathered: those of the adapter if there is one, else the policy's own.
+
+    Tied tensors appear once, as in transformers' files. If the policy is sharded, every process must call it.
     """
     return {name: full_tensor(tensor.detach()) for name, tensor in own_tensors(policy).items()}
 
 
 def own_tensors(policy: Any) -> dict[str, Tensor]:
-    """The same, as they are."""
+    """The tensors of `policy_state`, not gathered."""
     if lora.is_adapted(policy):
         return lora.adapter_tensors(policy)
     tied = set(getattr(policy, "_tied_weights_keys", None) or ()) if policy.config.tie_word_embeddings else set()
@@ -56,7 +57,7 @@ def own_tensors(policy: Any) -> dict[str, Tensor]:
 
 
 def write_policy(policy: Any, state: dict[str, Tensor], template: Path, folder: Path) -> None:
-    """`state`: of `policy_state`. Raises OSError."""
+    """Writes `state`, the result of `policy_state`, into `folder`. Raises OSError."""
     if lora.is_adapted(policy):
         lora.adapter_config(policy).save_pretrained(folder)
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / ADAPTER_FILE)

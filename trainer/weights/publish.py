@@ -1,9 +1,10 @@
-"""Weight publication: a folder on disk, its copy at a URL where one is set, its announcement; and the newest of a run.
+"""Publishes weights: writes a folder, copies it to a URL if one is set, and makes the announcement.
 
-Invariant: an announced folder is whole and its checksums true; folders are kept until `keep` newer ones exist. What was
-not written whole, here or there, is never announced: the error ends the step, and the learner's next life writes anew.
+Invariant: an announced folder is complete and its checksums are true; folders are kept until `keep` newer ones exist. A
+folder that was not written completely, on disk or at the URL, is never announced: the error ends the learner, which
+writes it again after its restart.
 
-`gather_weights` reads the policy and `write` only files: the second may run beside the next step.
+`gather_weights` reads the policy. `write` touches files only, so it may run concurrently with the next step.
 """
 
 import logging
@@ -33,46 +34,46 @@ log = logging.getLogger(__name__)
 
 _PATTERN = "lineage*-v*"
 _ATTEMPTS = 3
-"""Uploads of one file: object stores answer `slow down` now and then; what fails three times is down."""
+"""Attempts to upload one file. Object stores answer `slow down` now and then; one that fails three times is down."""
 _BACKOFF_SECONDS = 1.0
-"""Before the second attempt; twice as long before the third."""
+"""Wait before the second attempt; it is twice as long before the third."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedWeights:
-    """What is published of a policy: on the CPU, in the published type, apart from the policy's own memory."""
+    """A copy of the tensors to publish, on the CPU and in the published type."""
 
     kind: WeightsKind
     tensors: dict[str, torch.Tensor]
     adapter: Any | None = None
-    """peft's configuration, where only an adapter is published."""
+    """peft's configuration if only an adapter is published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
     folder: Path
-    """Where the versions lie, one folder each."""
+    """The folder of the versions, each of which is a folder in it."""
     template: Path
-    """The policy's own folder: configuration and tokenizer are copied from it."""
+    """The run's initial policy; configuration and tokenizer are copied from it."""
     run_id: str
     dtype: torch.dtype
     keep: int
     remote: RemoteFolder | None = None
-    """Where engines fetch them from; None: from `folder` itself."""
+    """The URL from which engines fetch versions; None if they read `folder` itself."""
 
     def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
-        """Write the weights; returns the announcement to make. Raises OSError."""
+        """Gathers and writes the weights; returns the announcement to make. Raises OSError."""
         return self.write(self.gather_weights(policy), lineage, version)
 
     def gather_weights(self, policy: Any) -> PublishedWeights:
-        """A copy of the weights. Where the policy is sharded, every process must call it."""
+        """A copy of the weights. If the policy is sharded, every process must call it."""
         tensors = self._copy_to_cpu(own_tensors(policy))
         if lora.is_adapted(policy):
             return PublishedWeights(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
         return PublishedWeights(WeightsKind.FULL, tensors)
 
     def write(self, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
-        """To disk and to the URL; returns the announcement to make. Raises OSError."""
+        """Writes to disk and to the URL; returns the announcement to make. Raises OSError."""
         target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
         main = ADAPTER_FILE if weights.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
         with atomic_folder(target) as temporary:
@@ -102,7 +103,7 @@ class Publisher:
         return copies
 
     def _upload(self, remote: RemoteFolder, source: Path) -> str:
-        """The URL under which all of `source` now lies. Raises OSError."""
+        """Copies the folder to the remote, and removes old versions there. Returns its URL. Raises OSError."""
         place = remote.child(source.name)
         for path in sorted(source.iterdir()):
             _retry(partial(place.put, path))
@@ -110,13 +111,13 @@ class Publisher:
         for name in stale:
             try:
                 remote.child(name).remove()
-            except OSError as error:  # a run that could write goes on; the next version removes it
+            except OSError as error:  # the new version is there, so the run goes on; the next version removes it
                 log.warning("an old version stays: %s", error)
         return place.url
 
 
 def _retry(action: Callable[[], None]) -> None:
-    """Raises the OSError of the last attempt."""
+    """Repeats the action while it raises OSError; raises the error of the last attempt."""
     for attempt in range(_ATTEMPTS):
         try:
             action()
@@ -130,7 +131,7 @@ def _retry(action: Callable[[], None]) -> None:
 
 
 def publisher_of(settings: Settings, template: Path) -> Publisher:
-    """As the settings ask. Raises OSError where learner.publish_to cannot be opened."""
+    """The publisher that the settings describe. Raises OSError if learner.publish_to cannot be opened."""
     run, place = settings.run, settings.learner.publish_to.rstrip("/")
     return Publisher(
         folder=run.folder / run.id / "versions",
@@ -143,7 +144,7 @@ def publisher_of(settings: Settings, template: Path) -> Publisher:
 
 
 def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:
-    """The last announcement of this run in the log."""
+    """The last announcement of this run in the log, or None."""
     topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
     newest: PolicyVersion | None = None
     with LogReader(settings.broker, bootstrap, [topic]) as reader:

@@ -1,6 +1,6 @@
-"""A value model's start from a folder: its trunk, and its scalar head where it has one.
+"""Initialises a value model from a folder: its trunk, and its scalar head if it has one.
 
-Invariant: a model that starts from a reward model values a whole response as that model scores it.
+Invariant: a value model that starts from a reward model gives a complete response the reward model's score.
 """
 
 from pathlib import Path
@@ -15,15 +15,16 @@ from trainer.step.models import ValueModel
 from workers.models import packed_attention
 
 _HEADS = ("score", "v_head.summary", "value_head", "v_head")
-"""Sequence classifiers of transformers; TRL's value head; other usual names. Each with .weight and perhaps .bias."""
+"""Names of heads: transformers' sequence classifiers, TRL's value head, other common ones. Each has .weight and may
+have .bias."""
 
 
 class ValueInitError(ValueError):
-    """A folder that no value model can start from; the text says why."""
+    """No value model can start from this folder; the text says why."""
 
 
 def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
-    """`vocabulary`: the policy's, whose token ids it will see. Raises ValueInitError, OSError."""
+    """`vocabulary` is the size of the policy's, whose token ids the model will read. Raises ValueInitError, OSError."""
     attention = packed_attention.implementation(folder)
     trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
     rows = trunk.get_input_embeddings().num_embeddings
@@ -45,8 +46,8 @@ def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.f
 
 
 def scalar_head(folder: Path) -> tuple[Tensor, Tensor | None] | None:
-    """Weight [1, D] and bias [1] of the folder's head, float32; None where it has none. Raises ValueInitError where it
-    has one of several labels.
+    """Weight [1, D] and bias [1] of the folder's head, float32; None if it has no head. Raises ValueInitError if the
+    head has several labels.
     """
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:

@@ -97,7 +97,7 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
 
     def interrupted_poll(timeout: float) -> list[Record]:
         records = poll(timeout)
-        if records and where.startswith("a record") and learner._at.version == 1:
+        if records and where.startswith("a record") and learner._position.version == 1:
             raise KeyboardInterrupt
         return records
 

@@ -81,7 +81,7 @@ def test_an_interrupt_while_a_version_is_published_finishes_it(loop: LearnerLoop
     reading = threading.Event()
 
     def noted_poll(timeout: float) -> list[Record]:
-        if learner._at.version == 1:
+        if learner._position.version == 1:
             reading.set()
         return poll(timeout)
 

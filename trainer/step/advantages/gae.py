@@ -28,7 +28,7 @@ def gae(rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float, la
 
 
 def length_adaptive_lambda(lengths: Sequence[int], alpha: float) -> Tensor:
-    """lambda = 1 - 1 / (alpha l) for responses of length l, float32 [B] (VAPO 2504.05118, equation 9).
+    """Lambda = 1 - 1 / (alpha l) for responses of length l, float32 [B] (VAPO 2504.05118, equation 9).
 
     The weights of the deltas then sum to alpha l for every length. It is clamped at 0, since it is negative for
     l < 1 / alpha.

@@ -20,13 +20,13 @@ def group_normalised(scores: Sequence[float], std_floor: float) -> list[float]:
 
 
 def group_centred(scores: Sequence[float]) -> list[float]:
-    """r - mean (Dr. GRPO 2503.20783): without the division, very easy and very hard prompts get no extra weight."""
+    """Score - mean (Dr. GRPO 2503.20783): without the division, very easy and very hard prompts get no extra weight."""
     values = torch.tensor(scores, dtype=torch.float64)
     return [float(a) for a in values - values.mean()]
 
 
 def leave_one_out(scores: Sequence[float]) -> list[float]:
-    """r minus the mean of the group's other scores (RLOO 2402.14740), which is n / (n - 1) times the centred score.
+    """The score minus the mean of the group's other scores (RLOO 2402.14740): n / (n - 1) times the centred score.
 
     It is 0 for a group of one, which has no other scores.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def full(log_weight_N: Tensor) -> Tensor:
-    """w itself: unbiased, with a variance that grows with the distance between the two policies."""
+    """The ratio w itself: unbiased, with a variance that grows with the distance between the two policies."""
     return log_weight_N.exp()
 
 
@@ -20,6 +20,6 @@ def truncated(log_weight_N: Tensor, cap: float) -> Tensor:
 
 
 def within(log_weight_N: Tensor, low: float, high: float) -> Tensor:
-    """w if low <= w <= high, else 0 (IcePop, Ring-1T 2510.18855)."""
+    """The ratio w if low <= w <= high, else 0 (IcePop, Ring-1T 2510.18855)."""
     weight_N = log_weight_N.exp()
     return weight_N * ((weight_N >= low) & (weight_N <= high))
