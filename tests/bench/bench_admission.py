@@ -1,6 +1,6 @@
 """Asynchrony's gain by simulation: throughput and staleness at S = 1 and 4 against S = 0, for 8 to 1,024 engines.
 
-The simulation (trainer/curriculum/simulation.py) runs the admission code of real runs on a simulated clock. Measures
+The simulation (admission_simulation.py) runs the admission code of real runs on a simulated clock. Measures
 are `admission.LENGTHS.ENGINESx.sS` in tokens trained on a second, against the synchronous run of the same plan.
 `--page FOLDER` also writes the picture, and the table of the README.md there. Four minutes on one core.
 
@@ -20,12 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from admission_simulation import Lengths, SimulatedRun, Simulation, SimulationPlan
 from matplotlib.figure import Figure
 from measures import measure, note
 
 from infra.report.style import colour_of, png
 from infra.settings.limits import AdmissionLimits
-from trainer.curriculum.simulation import Lengths, SimulatedRun, Simulation, SimulationPlan
 
 ENGINES = (8, 64, 256, 1024)
 STALENESS = (0, 1, 4)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from itertools import count, pairwise
 
 import pytest
+from bench.admission_simulation import DeadlockError, Simulation, SimulationPlan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.settings.limits import AdmissionLimits
-from trainer.curriculum.simulation import DeadlockError, Simulation, SimulationPlan
 
 LIMITS = st.builds(
     AdmissionLimits,

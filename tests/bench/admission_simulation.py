@@ -10,7 +10,7 @@ Invariant: nothing here decides what may be dispatched or taken; `Admission` doe
 import heapq
 import math
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,6 @@ from typing import Literal
 
 from infra.settings.limits import AdmissionLimits
 from trainer.curriculum.admission import Admission
-from trainer.curriculum.simulated_engine import SimulatedEngine
 
 Lengths = Callable[[random.Random], float]
 """Draws the tokens of one response, at least 1; infinity for one that never ends."""
@@ -78,6 +77,50 @@ class SimulatedRun:
 
     def mean_staleness(self) -> float:
         return sum(age * count for age, count in self.staleness.items()) / self.staleness.total()
+
+
+@dataclass(slots=True)
+class SimulatedEngine:
+    decode_seconds: float
+    """Of a decode step with one sample in it."""
+    decode_seconds_more: float
+    """By every further sample."""
+    at: float = 0.0
+    step: float = 0.0
+    running: list[tuple[float, int, float]] = field(default_factory=list)
+    """(decode step at which it leaves, group, tokens), a heap."""
+    waiting: deque[tuple[int, float]] = field(default_factory=deque)
+    epoch: int = 0
+    """Tells the newest of its wake-ups from those that something overtook."""
+
+    @property
+    def load(self) -> int:
+        return len(self.running) + len(self.waiting)
+
+    def advance(self, now: float) -> list[tuple[int, float]]:
+        """Decode until `now`; returns (group, tokens) of the samples that left."""
+        if self.running:
+            self.step += (now - self.at) / self._seconds
+        self.at = now
+        left = []
+        while self.running and self.running[0][0] <= self.step:
+            left.append(heapq.heappop(self.running)[1:])
+        return left
+
+    def join(self, seq: int, tokens: float) -> None:
+        heapq.heappush(self.running, (self.step + tokens, seq, tokens))
+
+    @property
+    def next_step(self) -> float:
+        """The decode step at which the next sample leaves."""
+        return self.running[0][0] if self.running else math.inf
+
+    def seconds_to_next(self) -> float:
+        return max(0.0, self.next_step - self.step) * self._seconds
+
+    @property
+    def _seconds(self) -> float:
+        return self.decode_seconds + self.decode_seconds_more * (len(self.running) - 1)
 
 
 @dataclass(slots=True)
