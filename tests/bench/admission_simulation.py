@@ -1,10 +1,14 @@
-"""A run on a simulated clock: engines, learner and selector as events, around the very `Admission` that runs use.
+"""A run on a simulated clock: engines, learner and selector as events, around the same `Admission` that runs use.
 
-What is simulated: samples of drawn lengths, decoded together by engines whose step slows with the samples in it;
-groups that complete, are filtered, or expire at their deadline; a learner that takes what the window allows, steps,
-announces, and closes. What is not: failures of processes, memory, the text itself.
+It simulates samples of drawn lengths, decoded together by engines whose decode step slows with the number of samples;
+groups that complete, are filtered, or expire at their deadline; and a learner that takes what the window allows, steps,
+announces and closes. It does not simulate failures of processes, memory, or text.
 
-Invariant: nothing here decides what may be dispatched or taken; `Admission` does. A run is a function of its plan.
+Invariants:
+- Nothing here decides what may be dispatched or taken; `Admission` does.
+- A run is a function of its plan.
+- An engine counts decode steps, in each of which every running sample makes one token. A sample that joins at step c
+  with n tokens to make leaves at c + n, whatever joins or leaves meanwhile.
 """
 
 import heapq
@@ -20,12 +24,12 @@ from infra.settings.limits import AdmissionLimits
 from trainer.curriculum.admission import Admission
 
 Lengths = Callable[[random.Random], float]
-"""Draws the tokens of one response, at least 1; infinity for one that never ends."""
+"""Draws the number of tokens of one response, at least 1; infinity means that it never ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPlan:
-    """What is simulated. Times in seconds."""
+    """The parameters of a simulated run. Times are in seconds."""
 
     limits: AdmissionLimits
     lengths: Lengths
@@ -35,19 +39,20 @@ class SimulationPlan:
     group_size: int
     steps: int
     decode_seconds: float
-    """Of a decode step with one sample in it."""
+    """Time of a decode step with one sample."""
     decode_seconds_more: float
-    """By every further sample."""
+    """Additional time of a decode step for every further sample."""
     learner_tokens_per_second: float
     step_seconds: float = 0.0
-    """Of a step, whatever its size."""
+    """Fixed time of a learner's step, in addition to that of its tokens."""
     publish_seconds: float = 0.0
-    """From a step's end until the engines hold its weights. Running samples go on meanwhile and under the new ones."""
+    """Time from a step's end until the engines have its weights. Running samples continue meanwhile, and with the new
+    weights."""
     latency_seconds: float = 0.0
-    """From a free slot to the ticket at the engine, and from the last sample of a group to the learner, each."""
+    """Time from a free slot to the ticket at the engine, and again from a group's last sample to the learner."""
     deadline_seconds: float = math.inf
     filtered: float = 0.0
-    """Share of the complete groups that are not trained on."""
+    """Fraction of the complete groups that are not trained on."""
     placement: Literal["hashed", "idle"] = "hashed"
     """`hashed`: a group goes to an engine by its key, as the log's partitions do; `idle`: to the least loaded one."""
     seed: int = 0
@@ -55,23 +60,23 @@ class SimulationPlan:
 
 @dataclass(slots=True)
 class SimulatedRun:
-    """What a run was like."""
+    """The results of a simulated run."""
 
     seconds: float = 0.0
     step_ends: list[float] = field(default_factory=list)
     step_tokens: list[float] = field(default_factory=list)
     ages: Counter[int] = field(default_factory=Counter)
-    """Groups trained, by versions between dispatch and step."""
+    """Number of trained groups, by versions between dispatch and step."""
     staleness: Counter[int] = field(default_factory=Counter)
-    """Groups trained, by versions between their oldest token and the step."""
+    """Number of trained groups, by versions between their oldest token and the step."""
     closed: Counter[str] = field(default_factory=Counter)
-    """Groups by outcome: trained, filtered, expired."""
+    """Number of groups by outcome: trained, filtered, expired."""
     most_open: int = 0
     latest_closing: float = 0.0
     """Longest time past its deadline at which a group without all its samples was still open."""
 
     def tokens_per_second(self, skip: int = 0) -> float:
-        """Of the steps after the first `skip`, in which the slots fill."""
+        """Throughput of the steps after the first `skip`, during which the slots fill."""
         start = self.step_ends[skip - 1] if skip else 0.0
         return sum(self.step_tokens[skip:]) / (self.step_ends[-1] - start)
 
@@ -82,23 +87,23 @@ class SimulatedRun:
 @dataclass(slots=True)
 class SimulatedEngine:
     decode_seconds: float
-    """Of a decode step with one sample in it."""
     decode_seconds_more: float
-    """By every further sample."""
     at: float = 0.0
+    """Time up to which it has decoded."""
     step: float = 0.0
+    """Number of decode steps so far."""
     running: list[tuple[float, int, float]] = field(default_factory=list)
     """(decode step at which it leaves, group, tokens), a heap."""
     waiting: deque[tuple[int, float]] = field(default_factory=deque)
     epoch: int = 0
-    """Tells the newest of its wake-ups from those that something overtook."""
+    """Distinguishes the newest wake-up from older ones, which no longer count."""
 
     @property
     def load(self) -> int:
         return len(self.running) + len(self.waiting)
 
     def advance(self, now: float) -> list[tuple[int, float]]:
-        """Decode until `now`; returns (group, tokens) of the samples that left."""
+        """Decodes until `now`; returns (group, tokens) of the samples that left."""
         if self.running:
             self.step += (now - self.at) / self._seconds
         self.at = now
@@ -134,7 +139,7 @@ class _Group:
 
 
 class Simulation:
-    """One run. `play` returns its outcome; raises DeadlockError where nothing more would ever happen."""
+    """One run. `play` returns its results; raises DeadlockError if the run would never make its steps."""
 
     def __init__(self, plan: SimulationPlan) -> None:
         self._plan = plan
@@ -145,18 +150,18 @@ class Simulation:
         self._order = 0
         self._now = 0.0
         self._version = 0
-        self._held = 0
-        """The version that the engines hold."""
+        self._engine_version = 0
+        """The version that the engines have."""
         self._groups: dict[int, _Group] = {}
         self._next = 0
         self._arrived: list[tuple[int, bool]] = []
-        """Groups that the learner has not looked at, and whether they are complete; the others are overdue."""
+        """Groups that the learner has not looked at, with True if they are complete and False if they are overdue."""
         self._ready: list[int] = []
         """Trainable groups, a heap."""
         self._batch: list[int] = []
         self._stepping = False
         self.outcome = SimulatedRun()
-        """Of the run so far."""
+        """Results of the run so far."""
         self._dispatch()
 
     def play(self) -> SimulatedRun:
@@ -165,7 +170,7 @@ class Simulation:
         return self.outcome
 
     def advance(self) -> bool:
-        """One event; False once the run has its steps."""
+        """Processes one event; returns False once the run has made its steps."""
         if self._version >= self._plan.steps:
             return False
         if not self._events:
@@ -197,7 +202,7 @@ class Simulation:
     def _arrive(self, seq: int) -> None:
         if seq not in self._groups:
             return
-        if self._plan.limits.staleness == 0 and self._held < self._groups[seq].born:
+        if self._plan.limits.staleness == 0 and self._engine_version < self._groups[seq].born:
             self._after(self._plan.publish_seconds, lambda: self._arrive(seq))  # synchronous: new weights first
             return
         if self._plan.placement == "idle":
@@ -209,7 +214,7 @@ class Simulation:
         self._work(engine)
 
     def _work(self, engine: SimulatedEngine) -> None:
-        """Samples leave, others join, and the engine is woken when the next one leaves."""
+        """Lets finished samples leave and waiting ones join, and wakes the engine when the next sample leaves."""
         for seq, tokens in engine.advance(self._now):
             self._sampled(seq, tokens)
         while engine.waiting and len(engine.running) < self._plan.running:
@@ -217,7 +222,7 @@ class Simulation:
             group = self._groups.get(seq)
             if group is None:
                 continue  # expired before it started
-            group.oldest = self._held if group.oldest is None else group.oldest
+            group.oldest = self._engine_version if group.oldest is None else group.oldest
             engine.join(seq, tokens)
         engine.epoch += 1
         if engine.next_step < math.inf:
@@ -257,7 +262,7 @@ class Simulation:
         self._arrived.clear()
         while self._ready and len(self._batch) < self._plan.limits.groups_per_step:
             if not self._admission.takeable(self._ready[0]):
-                break  # the oldest that is ready; what the window refuses it, it refuses the younger ones
+                break  # if the window refuses the oldest ready group, it refuses the younger ones too
             seq = heapq.heappop(self._ready)
             self._admission.take(seq)
             self._batch.append(seq)
@@ -291,7 +296,7 @@ class Simulation:
             outcome.staleness[self._version - (group.oldest or 0)] += 1
         self._version += 1
         version = self._version
-        self._after(self._plan.publish_seconds, lambda: self._hold(version))
+        self._after(self._plan.publish_seconds, lambda: self._load_version(version))
         outcome.step_ends.append(self._now)
         outcome.step_tokens.append(tokens)
         for seq in self._batch:
@@ -300,8 +305,8 @@ class Simulation:
         self._stepping = False
         self._learn()
 
-    def _hold(self, version: int) -> None:
-        self._held = version
+    def _load_version(self, version: int) -> None:
+        self._engine_version = version
 
     def _close(self, seq: int, outcome: str) -> None:
         self._admission.closed(seq)
@@ -310,4 +315,4 @@ class Simulation:
 
 
 class DeadlockError(RuntimeError):
-    """Nothing is on its way any more, and the run has not made its steps."""
+    """No event is left, and the run has not made its steps."""

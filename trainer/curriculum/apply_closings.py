@@ -1,8 +1,8 @@
-"""What the learner closed, written into `groups`.
+"""Writes the learner's closings into the table `groups`.
 
-Invariant: a group's row carries the outcome of the surviving history, whatever order the partitions deliver in and
-however often: a later lineage's closing replaces an earlier one's, and a lineage that starts reopens the groups
-whose closings it abandons.
+Invariant: a group's row has the outcome of the surviving history, in whatever order and however often the partitions
+deliver: a later lineage's closing replaces an earlier one's, and a lineage that starts reopens the groups whose
+closings it abandons.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Applied:
 def apply(
     connection: Connection, run_id: str, lineages: Lineages, messages: Sequence[GroupClosed | LineageStarted]
 ) -> Applied:
-    """Write a batch; `lineages` learns the starts in it. Records of other runs are the caller's to leave out."""
+    """Writes a batch of one run's messages, and adds the starts in it to `lineages`."""
     starts = [message for message in messages if isinstance(message, LineageStarted) and lineages.add(message)]
     reopened = sum(_reopen(connection, run_id, start) for start in starts)
     closings = [message for message in messages if isinstance(message, GroupClosed) and not lineages.abandoned(message)]

@@ -1,4 +1,4 @@
-"""What every phase works with."""
+"""The objects that every phase uses."""
 
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ class Context:
         return self.settings.run.id
 
     def evaluate(self, connection: Connection, label: str, version: int) -> None:
-        """Write the results of the measured label, and tell the loggers."""
+        """Writes the results of the measured label to the database and the loggers."""
         means = evaluation.evaluate(connection, self.run_id, label, version)
         if means:
             self.loggers.log(scalars_of_evaluation(means), version)

@@ -1,9 +1,9 @@
-"""The dispatch outbox: a group's row is committed before its ticket is produced, then marked confirmed.
+"""The dispatch outbox: a group's row is committed before its ticket is produced, then marked as confirmed.
 
 Invariants
-- `seq` is contiguous from 0: it is taken in the transaction that writes the row, by the run's only selector.
-- A crash at any point loses no group and doubles none: a row without confirmation is produced again at start, with
-  the same bytes, and a ticket seen twice makes one group.
+- `seq` is contiguous from 0: the run's only selector assigns it in the transaction that writes the row.
+- A crash at any point neither loses nor doubles a group: the ticket of an unconfirmed row is produced again at start,
+  with the same bytes, and a ticket that is read twice makes one group.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ from trainer.curriculum.pool import TicketPrompt, ticket_prompts
 from trainer.curriculum.selector_lock import SelectorSession
 
 _RECOVER_BATCH = 256
-"""Tickets produced again at once: they are read whole into memory."""
+"""Tickets that `recover` produces at a time, since it reads them into memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchRequest:
-    """What to dispatch, for any number of prompts."""
+    """How to dispatch any number of prompts."""
 
     purpose: Purpose
     label: str
@@ -41,7 +41,7 @@ class DispatchRequest:
     min_version: int = 0
     version: int
     lineage: int
-    """The newest announcement when the order is given."""
+    """`version` and `lineage` are those of the newest announcement at the time of the request."""
 
 
 class Dispatcher:
@@ -53,22 +53,22 @@ class Dispatcher:
         self._producer = producer
         self._topic = topic_name(settings.topics.prefix, Topic.PROMPTS)
 
-    def dispatch(self, order: DispatchRequest, prompt_ids: Sequence[str]) -> None:
-        """One group a prompt, in this order. Raises DeliveryError: the rows then wait for `recover`."""
+    def dispatch(self, request: DispatchRequest, prompt_ids: Sequence[str]) -> None:
+        """Dispatches one group per prompt, in this order. After a DeliveryError the rows wait for `recover`."""
         if not prompt_ids:
             return
         with self._session.transaction() as connection:
             first = next_seq(connection, self._session.run_id)
             prompts = ticket_prompts(connection, prompt_ids)
-            tickets = [self._ticket(order, prompt, first + index) for index, prompt in enumerate(prompts)]
+            tickets = [self._ticket(request, prompt, first + index) for index, prompt in enumerate(prompts)]
             encoded = [(ticket, encode(ticket)) for ticket in tickets]
-            connection.execute(insert(Group), [_row(order, ticket, raw) for ticket, raw in encoded])
+            connection.execute(insert(Group), [_row(request, ticket, raw) for ticket, raw in encoded])
         self._produce(encoded)
         for ticket in tickets:
             metrics.groups_dispatched_total.labels(ticket.purpose, ticket.domain).inc()
 
     def recover(self) -> int:
-        """Produce every unconfirmed ticket again, oldest first; returns their number."""
+        """Produces every unconfirmed ticket again, oldest first; returns their number."""
         recovered = 0
         query = select(Group.ticket).where(Group.run_id == self._session.run_id, ~Group.confirmed)
         while True:
@@ -92,7 +92,7 @@ class Dispatcher:
                 .values(confirmed=True)
             )
 
-    def _ticket(self, order: DispatchRequest, prompt: TicketPrompt, seq: int) -> PromptTicket:
+    def _ticket(self, request: DispatchRequest, prompt: TicketPrompt, seq: int) -> PromptTicket:
         settings, now = self._settings, time.time()
         sampling = settings.rollout.sampling
         return PromptTicket(
@@ -101,8 +101,8 @@ class Dispatcher:
             seq=seq,
             prompt_id=prompt.id,
             domain=prompt.domain,
-            purpose=order.purpose,
-            samples=order.samples,
+            purpose=request.purpose,
+            samples=request.samples,
             messages=prompt.messages,
             question=prompt.question,
             sampling=Sampling(
@@ -113,7 +113,7 @@ class Dispatcher:
             ),
             deadline=now + settings.selector.admission.deadline_seconds,
             dispatched_at=now,
-            min_version=order.min_version,
+            min_version=request.min_version,
         )
 
 
@@ -123,12 +123,12 @@ def next_seq(connection: Connection, run_id: str) -> int:
 
 
 def sampling_seed(run_seed: int, seq: int) -> int:
-    """In [0, 2^31), which every engine takes."""
+    """A seed in [0, 2^31), which every engine accepts."""
     digest = hashlib.blake2b(f"{run_seed}/{seq}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
-def _row(order: DispatchRequest, ticket: PromptTicket, raw: bytes) -> dict[str, Any]:
+def _row(request: DispatchRequest, ticket: PromptTicket, raw: bytes) -> dict[str, Any]:
     return {
         "run_id": ticket.run_id,
         "seq": ticket.seq,
@@ -136,9 +136,9 @@ def _row(order: DispatchRequest, ticket: PromptTicket, raw: bytes) -> dict[str, 
         "prompt_id": ticket.prompt_id,
         "purpose": ticket.purpose,
         "samples": ticket.samples,
-        "label": order.label,
-        "dispatched_version": order.version,
-        "dispatched_lineage": order.lineage,
+        "label": request.label,
+        "dispatched_version": request.version,
+        "dispatched_lineage": request.lineage,
         "ticket": raw,
         "confirmed": False,
         "dispatched_at": datetime.fromtimestamp(ticket.dispatched_at, UTC),

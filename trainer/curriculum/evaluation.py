@@ -1,4 +1,4 @@
-"""Held-out results from the scores: one row a domain, and one over all prompts."""
+"""Computes held-out results from the scores: one row per domain, and one over all prompts."""
 
 import logging
 from collections import defaultdict
@@ -19,8 +19,10 @@ OVERALL = "overall"
 
 
 def evaluate(connection: Connection, run_id: str, label: str, version: int) -> dict[str, float]:
-    """Mean over prompts of the mean over a prompt's scored samples, by domain and overall; written, and shown as
-    metrics. Rollouts that no scorer could answer do not count; prompts without any score neither.
+    """The mean over prompts of the mean over a prompt's scored samples, by domain and overall.
+
+    The results are written to the database and shown as metrics. Rollouts that the scorer could not score, and prompts
+    without any score, do not count.
     """
     by_prompt: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in connection.execute(primary_scores(run_id, label)):
@@ -59,7 +61,7 @@ def evaluate(connection: Connection, run_id: str, label: str, version: int) -> d
 
 
 def _unmeasured(connection: Connection, run_id: str, label: str) -> str:
-    """Groups that ended otherwise, or lack verdicts, as text: `2 expired, 1 failed`."""
+    """Groups that were not measured or lack verdicts, as text: `2 expired, 1 failed`."""
     query = select(Group.outcome, func.count()).where(
         Group.run_id == run_id, Group.label == label, Group.outcome != Outcome.FILTERED
     )
@@ -71,7 +73,7 @@ def _unmeasured(connection: Connection, run_id: str, label: str) -> str:
 
 
 def show(connection: Connection, run_id: str) -> None:
-    """The run's results as metrics."""
+    """Sets the metrics of the run's results."""
     query = select(Evaluation.label, Evaluation.domain, Evaluation.mean).where(Evaluation.run_id == run_id)
     for label, domain, mean in connection.execute(query):
         metrics.heldout_score.labels(label, domain).set(mean)
@@ -83,19 +85,20 @@ def exists(connection: Connection, run_id: str, label: str) -> bool:
 
 
 def during_training_label(version: int) -> str:
-    """Of the evaluation beside training at `version`."""
+    """Label of the evaluation that runs concurrently with training at `version`."""
     return f"v{version}"
 
 
 def pending_labels(connection: Connection, run_id: str) -> list[str]:
-    """Evaluations beside training that were dispatched and have no result yet, those left behind not among them."""
+    """Labels of evaluations during training that were dispatched and have no result, without abandoned ones."""
     done = select(Evaluation.label).where(Evaluation.run_id == run_id)
     return sorted(connection.scalars(_during_training_labels(run_id).where(Group.label.not_in(done))))
 
 
 def take_back(connection: Connection, run_id: str, lineages: Lineages) -> list[str]:
-    """Evaluations beside training whose version a later lineage left behind lose their label, groups and results
-    alike, so that the version is measured again when it comes again. Returns their labels.
+    """Sets aside the evaluations during training whose version a later lineage abandoned; returns their labels.
+
+    Their groups and results lose the label, so that the version is measured again when the learner makes it again.
     """
     return [
         label
@@ -105,9 +108,10 @@ def take_back(connection: Connection, run_id: str, lineages: Lineages) -> list[s
 
 
 def set_aside(connection: Connection, run_id: str, label: str, lineages: Lineages, version: int | None = None) -> bool:
-    """Relabels, as `LABEL@LINEAGE`, what a later lineage took back of an evaluation; returns whether there was any.
+    """Renames the part of an evaluation that a later lineage took back to `LABEL@LINEAGE`; returns whether there was
+    any.
 
-    `version`: the one that was measured; None where it is the one that the groups were dispatched at.
+    `version` is the measured version; None means the version at which the groups were dispatched.
     """
     of_label = (Group.run_id == run_id, Group.label == label)
     seen = connection.execute(

@@ -1,4 +1,4 @@
-"""Counts over the run's groups: what phases decide on. All from Postgres, so that a restart decides alike."""
+"""Counts over the run's groups, on which the phases decide. They come from Postgres, so a restart decides the same."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,15 +13,15 @@ PRIMARY_ROUTE = case((Prompt.question["verifier"].astext.is_not(None), Route.RTV
 
 
 VERDICT_GRACE = timedelta(seconds=120)
-"""Past its deadline and its closing, a group waits so long for its rows. The difficulty stage writes a verdict within
-a second of the learner's reading it, and within half a minute where it was killed and reads again; what is later was
-set aside as a dead letter.
+"""How long, after its deadline and its closing, a group's score rows are awaited. The difficulty stage writes a verdict
+within a second after the learner reads it, or within half a minute if it was killed and reads again. A row that is not
+there by then was set aside as a dead letter.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OldestOpenGroup:
-    """The open group whose deadline came first."""
+    """The open group with the earliest deadline."""
 
     group_id: str
     deadline: datetime
@@ -47,7 +47,7 @@ def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
 
 
 def trained_on_by_domain(connection: Connection, run_id: str) -> dict[str, int]:
-    """Train groups dispatched so far."""
+    """Number of train groups dispatched so far, by domain."""
     rows = connection.execute(
         select(Prompt.domain, func.count())
         .join(Group, Group.prompt_id == Prompt.id)
@@ -62,20 +62,20 @@ def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[s
 
 
 def unscored_groups(connection: Connection, run_id: str, label: str) -> int:
-    """Measured groups of the label whose verdicts are not all in the database yet, and may still come."""
-    return _lacking_rows(connection, run_id, label, _last_call() > func.now())
+    """Number of the label's measured groups whose missing verdicts may still come into the database."""
+    return _groups_lacking_rows(connection, run_id, label, _verdicts_due_by() > func.now())
 
 
 def given_up_groups(connection: Connection, run_id: str, label: str) -> int:
-    """Measured groups of the label that count with the verdicts they have: the others are not awaited any more."""
-    return _lacking_rows(connection, run_id, label, _last_call() <= func.now())
+    """Number of the label's measured groups whose missing verdicts are no longer awaited; they count without them."""
+    return _groups_lacking_rows(connection, run_id, label, _verdicts_due_by() <= func.now())
 
 
-def _last_call() -> ColumnElement[datetime]:
+def _verdicts_due_by() -> ColumnElement[datetime]:
     return func.greatest(Group.deadline, Group.closed_at, type_=Group.deadline.type) + VERDICT_GRACE
 
 
-def _lacking_rows(connection: Connection, run_id: str, label: str, condition: ColumnElement[bool]) -> int:
+def _groups_lacking_rows(connection: Connection, run_id: str, label: str, condition: ColumnElement[bool]) -> int:
     scored = primary_scores(run_id, label).subquery()
     counts = select(scored.c.group_id, func.count().label("rows")).group_by(scored.c.group_id).subquery()
     query = (
@@ -89,8 +89,10 @@ def _lacking_rows(connection: Connection, run_id: str, label: str, condition: Co
 
 
 def primary_scores(run_id: str, label: str) -> Select[str, str, str, str, float | None, str]:
-    """One row a rollout of the label's groups: (rollout_id, group_id, prompt_id, domain, score, text), the first
-    verdict of its own route, which the prompt may have left since.
+    """One row per rollout of the label's groups: (rollout_id, group_id, prompt_id, domain, score, text).
+
+    It is the first verdict that is not a shadow score, so it is on the route that the rollout had, even if the prompt
+    was rerouted since.
     """
     return (
         select(Score.rollout_id, Score.group_id, Prompt.id.label("prompt_id"), Prompt.domain, Score.score, Score.text)

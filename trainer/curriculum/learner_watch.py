@@ -1,7 +1,8 @@
-"""Follows the learner: `groups.closed` and `policy.versions`, from the beginning of the log.
+"""Follows the learner through the topics `groups.closed` and `policy.versions`, from the beginning of the log.
 
-Invariant: each record is returned once, in its partition's order. What does not decode is a defect of the only
-writer of these topics, and is logged as an error with its place; the audit names the group that it leaves open.
+Invariant: each record is returned once, in its partition's order. A record that does not decode is a defect of the
+learner, the only writer of these topics; it is logged as an error with its place, and the audit names the group that it
+leaves open.
 """
 
 import logging
@@ -22,8 +23,10 @@ Closing = GroupClosed | LineageStarted
 
 @dataclass(slots=True)
 class LearnerWatch:
-    """`lineage` and `version` are the newest that any record tells of, 0 before the learner's first: on a cluster a
-    closing may be read before the announcement that was acknowledged before it.
+    """`lineage` and `version` are the newest in any record, or 0 before the learner's first one.
+
+    They are taken from closings too, since a cluster may deliver a closing before the announcement that was
+    acknowledged before it.
     """
 
     run_id: str
@@ -39,22 +42,22 @@ class LearnerWatch:
         return cls(settings.run.id, LogReader(settings.broker, bootstrap, topics))
 
     def catch_up(self) -> list[Closing]:
-        """Everything up to the log's end as it is now."""
+        """Returns everything up to the current end of the log."""
         for record in self.reader.read_to_end():
-            self._take(record)
-        return self._drain()
+            self._add(record)
+        return self._pop_pending()
 
     def poll(self, timeout: float) -> list[Closing]:
-        """What has arrived; waits up to `timeout` seconds for something."""
+        """Returns the messages that have arrived, after waiting up to `timeout` seconds for the first."""
         for record in self.reader.poll(timeout):
-            self._take(record)
-        return self._drain()
+            self._add(record)
+        return self._pop_pending()
 
-    def _drain(self) -> list[Closing]:
+    def _pop_pending(self) -> list[Closing]:
         pending, self._pending = self._pending, []
         return pending
 
-    def _take(self, record: Record) -> None:
+    def _add(self, record: Record) -> None:
         metrics.messages_total.labels("selector", record.topic).inc()
         try:
             message = decode_by_schema(record.value, record.headers)

@@ -1,6 +1,6 @@
-"""What survives of a learner's history: lineages, and the closings that they abandon.
+"""Decides which part of a learner's history survives: lineages, and the closings that they abandon.
 
-A learner that resumes starts a lineage at its checkpoint's ordinal. Closings of earlier lineages with that ordinal
+A learner that resumes starts a new lineage at its checkpoint's ordinal. Closings of earlier lineages with that ordinal
 or a higher one are not in the surviving model (`streams.messages.LineageStarted`).
 
 Invariant: the answer depends on the set of messages, not on the order in which partitions deliver them.
@@ -14,7 +14,7 @@ from streams.messages import GroupClosed, LineageStarted
 
 @dataclass(slots=True)
 class Lineages:
-    """Lineage starts by number. A learner that dies before its first announcement starts the same one again."""
+    """Lineage starts by number. A learner that dies before its first announcement starts the same number again."""
 
     starts: dict[int, LineageStarted] = field(default_factory=dict)
 
@@ -26,7 +26,7 @@ class Lineages:
         return lineages
 
     def add(self, message: LineageStarted) -> bool:
-        """Returns whether it was news."""
+        """Returns whether the message was new."""
         known = self.starts.get(message.lineage)
         if known is not None and known.ordinal <= message.ordinal:
             return False
@@ -40,5 +40,5 @@ class Lineages:
         )
 
     def rewound(self, lineage: int, version: int) -> bool:
-        """Whether the version that `lineage` announced was left behind by a later lineage that started below it."""
+        """Whether a later lineage started below the version that `lineage` announced, and so abandoned it."""
         return any(later > lineage and start.version < version for later, start in self.starts.items())

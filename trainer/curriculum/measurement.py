@@ -1,4 +1,4 @@
-"""Groups that are measured, not trained on: a set of prompts under one label, until every verdict is stored.
+"""Measures a set of prompts without training on them: dispatches them under one label until every verdict is stored.
 
 Invariant: each prompt is dispatched once under the label, however often the selector restarts.
 """
@@ -14,11 +14,12 @@ from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import DispatchRequest
 
 _ENGINE_FILLS = 4
-"""Rollouts in flight, in fillings of one engine: enough for it never to wait for tickets, and far from the deadline."""
+"""Rollouts in flight as a multiple of one engine's capacity: enough that it never waits for tickets, and few enough to
+finish long before the deadline."""
 
 
 DURING_TRAINING_FILLS = 0.25
-"""The same of what is measured beside training, which goes on with the rest of the engine."""
+"""The same multiple for a measurement during training, which uses the rest of the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,10 @@ class MeasurementPlan:
 class Measurement:
     plan: MeasurementPlan
     _left: deque[str] | None = field(default=None)
-    """Prompts without a group; read from the database at first."""
+    """Prompts that have no group yet; read from the database at the first round."""
 
     def advance(self, context: Context) -> bool:
-        """Dispatch what fits in flight; returns whether all is dispatched, closed and scored."""
+        """Dispatches as many groups as may be in flight; returns whether all are dispatched, closed and scored."""
         plan, run_id = self.plan, context.run_id
         with context.session.transaction() as connection:
             if self._left is None:
@@ -47,16 +48,16 @@ class Measurement:
             open_ = group_counts.open_groups(connection, run_id, label=plan.label)
             if not self._left and not open_:
                 return group_counts.unscored_groups(connection, run_id, plan.label) == 0
-        room = max(0, self._in_flight(context) - open_)
+        room = max(0, self._max_in_flight(context) - open_)
         batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
-        context.dispatcher.dispatch(self._order(context), batch)
+        context.dispatcher.dispatch(self._request(context), batch)
         return False
 
-    def _in_flight(self, context: Context) -> int:
-        """Groups."""
+    def _max_in_flight(self, context: Context) -> int:
+        """Maximum number of groups in flight."""
         return math.ceil(self.plan.fills * context.settings.rollout.engine.max_running / self.plan.samples)
 
-    def _order(self, context: Context) -> DispatchRequest:
+    def _request(self, context: Context) -> DispatchRequest:
         return DispatchRequest(
             purpose=self.plan.purpose,
             label=self.plan.label,

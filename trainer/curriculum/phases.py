@@ -1,11 +1,11 @@
-"""The run's phases, one after the other: eval_before, preppo, train, drain, eval_after, finished.
+"""The run's phases, one after another: eval_before, preppo, train, drain, eval_after, finished.
 
-Invariant: what a phase has done is in Postgres, so a selector that restarts in it goes on with it: groups that were
-dispatched are not dispatched again, results are written once.
+Invariant: what a phase has done is in Postgres, so a selector that restarts continues the phase: dispatched groups are
+not dispatched again, and results are written once.
 
-The last evaluation is of the surviving model. A learner that resumes from a version below the one evaluated takes
-steps back; the run then returns to drain, and its last evaluation is dispatched anew. The groups of the one left
-behind keep their outcomes under the label `after@LINEAGE`.
+The last evaluation measures the surviving model. If a learner resumes from a version below the evaluated one, it takes
+steps back; the run then returns to drain, and its last evaluation is dispatched again. The groups of the abandoned
+evaluation keep their outcomes under the label `after@LINEAGE`.
 """
 
 import logging
@@ -31,7 +31,7 @@ BEFORE, AFTER = "before", "after"
 
 @dataclass(slots=True)
 class Phases:
-    """Call `advance` again and again; it returns whether the run is finished."""
+    """Call `advance` repeatedly, until it returns True: the run is then finished."""
 
     context: Context
     phase: Phase
@@ -45,7 +45,7 @@ class Phases:
         runs.show_phase(self.phase)
 
     def advance(self) -> bool:
-        """One round. Raises DeliveryError, OperationalError, NoPromptsError; nothing is lost by any of them."""
+        """Runs one round. Raises DeliveryError, OperationalError or NoPromptsError, none of which loses anything."""
         match self.phase:
             case Phase.EVAL_BEFORE:
                 self._eval_before()
@@ -63,11 +63,11 @@ class Phases:
         return False
 
     def _eval_before(self) -> None:
-        if not self._settings.eval_at_start or self._measured(lambda: self._heldout(BEFORE, 0)):
+        if not self._settings.eval_at_start or self._measure(lambda: self._plan_heldout(BEFORE, 0)):
             self._enter(Phase.PREPPO)
 
     def _preppo(self) -> None:
-        if self._settings.preppo.enabled and not self._measured(self._new_prompts):
+        if self._settings.preppo.enabled and not self._measure(self._plan_new_prompts):
             return
         context = self.context
         with context.session.transaction() as connection:
@@ -77,7 +77,7 @@ class Phases:
         self._enter(Phase.TRAIN)
 
     def _drain(self) -> None:
-        """No dispatch; every group closes, and evaluations beside training are finished with what they have."""
+        """Dispatches nothing, waits until all groups are closed, and finishes evaluations begun during training."""
         context = self.context
         with context.session.transaction() as connection:
             if group_counts.open_groups(connection, context.run_id):
@@ -86,22 +86,22 @@ class Phases:
                 self.waits_for = label
                 if group_counts.unscored_groups(connection, context.run_id, label):
                     return
-                context.evaluate(connection, label, _version_of(connection, context.run_id, label))
+                context.evaluate(connection, label, _dispatched_version(connection, context.run_id, label))
         self._enter(Phase.EVAL_AFTER)
 
     def _eval_after(self) -> None:
         context = self.context
         if not self._settings.eval_at_end:
             self._enter(Phase.FINISHED)
-        elif self._left_behind():
+        elif self._set_aside_abandoned():
             log.warning("the learner took back the evaluated version: the last evaluation is repeated")
             self._measurement = None
             self._enter(Phase.DRAIN)
-        elif self._measured(lambda: self._heldout(AFTER, context.watch.version)):
+        elif self._measure(lambda: self._plan_heldout(AFTER, context.watch.version)):
             self._enter(Phase.FINISHED)
 
-    def _measured(self, plan: Callable[[], MeasurementPlan]) -> bool:
-        """Advance the phase's measurement; True once its results are written."""
+    def _measure(self, plan: Callable[[], MeasurementPlan]) -> bool:
+        """Advances the phase's measurement; returns True once its results are written."""
         context = self.context
         if self._measurement is None:
             self._measurement = Measurement(plan())
@@ -115,7 +115,7 @@ class Phases:
                 context.evaluate(connection, done.label, done.min_version)
         return True
 
-    def _heldout(self, label: str, version: int) -> MeasurementPlan:
+    def _plan_heldout(self, label: str, version: int) -> MeasurementPlan:
         with self.context.session.transaction() as connection:
             prompts = [prompt.id for prompt in heldout_prompts(connection, self.context.run_id)]
         if not prompts:
@@ -123,7 +123,7 @@ class Phases:
         samples = self._settings.eval_samples
         return MeasurementPlan(label=label, purpose=Purpose.EVAL, samples=samples, prompts=prompts, min_version=version)
 
-    def _new_prompts(self) -> MeasurementPlan:
+    def _plan_new_prompts(self) -> MeasurementPlan:
         with self.context.session.transaction() as connection:
             prompts = [
                 p.id
@@ -133,8 +133,8 @@ class Phases:
         samples = self._settings.preppo.samples
         return MeasurementPlan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
 
-    def _left_behind(self) -> bool:
-        """Sets the last evaluation aside where a later lineage took its version back."""
+    def _set_aside_abandoned(self) -> bool:
+        """Sets the last evaluation aside if a later lineage took its version back; returns whether it did."""
         context = self.context
         with context.session.transaction() as connection:
             return evaluation.set_aside(connection, context.run_id, AFTER, context.lineages)
@@ -152,6 +152,6 @@ class Phases:
         return self.context.settings.selector
 
 
-def _version_of(connection: Connection, run_id: str, label: str) -> int:
+def _dispatched_version(connection: Connection, run_id: str, label: str) -> int:
     query = select(func.min(Group.dispatched_version)).where(Group.run_id == run_id, Group.label == label)
     return connection.scalar(query) or 0

@@ -1,6 +1,6 @@
-"""The prompts that a run draws from, as light rows; what a ticket needs is fetched when it is made.
+"""The prompts from which a run draws, as light rows; the other columns are fetched when a ticket is made.
 
-A run that was given prompts of its own (`run_prompts`) draws from them, any other run from the whole table.
+A run that has prompts of its own (`run_prompts`) draws from them; any other run draws from the whole table.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class PoolPrompt:
 
 @dataclass(frozen=True, slots=True)
 class TicketPrompt:
-    """What a ticket carries of a prompt."""
+    """The part of a prompt that its ticket contains."""
 
     id: str
     domain: str
@@ -36,7 +36,7 @@ _HAS_SCORER = or_(
     Prompt.question["ground_truth"].astext.is_not(None),
     Prompt.question["references"][0].astext.is_not(None),
 )
-"""Neither a verifier, nor a ground truth, nor a reference: nothing could score it."""
+"""A prompt can be scored if it has a verifier, a ground truth or a reference."""
 
 
 def train_prompts(connection: Connection, run_id: str) -> list[PoolPrompt]:
@@ -50,7 +50,7 @@ def heldout_prompts(connection: Connection, run_id: str) -> list[PoolPrompt]:
 
 
 def without_scorer(connection: Connection, run_id: str) -> int:
-    """How many prompts are left out: open-ended ones whose references were not picked yet."""
+    """Number of prompts that are left out because nothing can score them: their references were not picked yet."""
     return len(_pool(connection, run_id, ~_HAS_SCORER))
 
 
@@ -63,7 +63,7 @@ def _pool(connection: Connection, run_id: str, *conditions: ColumnElement[bool])
 
 
 def ticket_prompts(connection: Connection, prompt_ids: Sequence[str]) -> list[TicketPrompt]:
-    """In the order of the ids."""
+    """The prompts in the order of the ids."""
     query = select(Prompt.id, Prompt.domain, Prompt.messages, Prompt.question).where(Prompt.id.in_(prompt_ids))
     found = {
         row.id: TicketPrompt(row.id, row.domain, tuple(row.messages), msgspec.convert(row.question, Question))

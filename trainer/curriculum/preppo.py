@@ -1,13 +1,13 @@
 """Pre-PPO prompt selection as a pure function (arXiv 2503.22230, section 3.2).
 
-The paper: score every new prompt with the reward model, normalise within its domain, keep the lowest-scoring share
-of the new prompts, add the original ones unfiltered. Ours: k responses of the initial policy a prompt, both
-normalisations, and the guard below.
+The paper scores every new prompt with the reward model, normalises within its domain, keeps the lowest-scoring fraction
+of the new prompts, and adds the original ones unfiltered. This project adds k responses of the initial policy per
+prompt, a choice of two normalisations, and the guard below.
 
-Invariant: every prompt gets exactly one decision, with a reason that a user can read.
+Invariant: every prompt gets exactly one decision, with a readable reason.
 
-Guard: a low score may also mean a wrong reference. Where a prompt has a ground truth, nearly all responses agree
-with each other, and they are scored as wrong, the prompt is quarantined until someone looks.
+Guard: a low score may also mean that the reference is wrong. If a prompt has a ground truth, and nearly all responses
+agree with each other but are scored as wrong, the prompt is quarantined until someone checks it.
 """
 
 import math
@@ -18,9 +18,10 @@ from statistics import fmean, pstdev
 from typing import Literal
 
 AGREEMENT = 0.8
-"""Share of equal responses from which a prompt is suspicious: 4 of 5, so that one slip hides nothing."""
+"""Fraction of equal responses from which a prompt is suspicious: 4 of 5, so that one different response hides
+nothing."""
 _MIN_RESPONSES = 3
-"""Two equal answers are a coincidence too often."""
+"""With fewer responses, equal answers are too often a coincidence."""
 _WRONG_BELOW = 0.5
 
 Normalise = Literal["rank", "zscore"]
@@ -28,19 +29,19 @@ Normalise = Literal["rank", "zscore"]
 
 @dataclass(frozen=True, slots=True)
 class SelectionCandidate:
-    """A prompt as the selection sees it."""
+    """A prompt with what the selection needs to know about it."""
 
     prompt_id: str
     domain: str
     origin: str
     """`original` or `new`."""
     scores: tuple[float, ...] = ()
-    """Of its responses, in [0, 1]; empty where it was not measured."""
+    """Scores of its responses, in [0, 1]; empty if it was not measured."""
     answers: tuple[str, ...] = ()
-    """The responses' texts, in the order of the scores; empty where the texts play no part."""
+    """The responses' texts, in the order of the scores; empty if the texts are not used."""
     has_truth: bool = False
     basis: str = ""
-    """What the scores are, for the reason; empty means one score a response."""
+    """Describes the scores in the reason; empty means one score per response."""
     quarantined: str | None = None
     """Why it was quarantined earlier."""
 
@@ -51,16 +52,17 @@ class Decision:
     selected: bool
     why: str
     normalised: float | None = None
-    """Within the domain: the rank in (0, 1), or the z-score. None for prompts that were not ranked."""
+    """Rank in (0, 1) or z-score within the domain; None for prompts that were not ranked."""
     quarantine: bool = False
-    """Newly suspicious."""
+    """Whether the prompt has become suspicious."""
 
 
 def select(
     candidates: Sequence[SelectionCandidate], keep_share: float, normalise: Normalise = "rank"
 ) -> list[Decision]:
-    """`keep_share` in (0, 1] of the measured new prompts is kept, rounded up. Ties are broken by id, which is a
-    hash. The decisions are in the order of the candidates.
+    """Keeps the fraction `keep_share` in (0, 1] of the measured new prompts, rounded up.
+
+    Ties are broken by id, which is a hash. The decisions are in the order of the candidates.
     """
     suspicious = {item.prompt_id: why for item in candidates if (why := suspicion(item)) is not None}
     ranked = [item for item in candidates if _is_ranked(item) and item.prompt_id not in suspicious]
@@ -92,7 +94,7 @@ def select(
 
 
 def select_all(candidates: Sequence[SelectionCandidate]) -> list[Decision]:
-    """Where Pre-PPO is off: everything that is not quarantined."""
+    """The selection if Pre-PPO is off: every prompt that is not quarantined."""
     return [
         Decision(item.prompt_id, True, "in: Pre-PPO selection is off (selector.preppo.enabled)")
         if item.quarantined is None
@@ -104,9 +106,11 @@ def select_all(candidates: Sequence[SelectionCandidate]) -> list[Decision]:
 def normalise_within_domains(
     domains: Mapping[str, str], means: Mapping[str, float], normalise: Normalise
 ) -> dict[str, float]:
-    """By prompt id. `rank`: the rank from 0 plus a half, over the domain's number of prompts, so in (0, 1); equal
-    scores follow their ids, which are hashes, so that a domain with many equal scores gets its share and no more.
-    `zscore`: (mean - domain mean) / domain standard deviation; 0 where all are equal.
+    """Normalised means by prompt id.
+
+    `rank` is (rank from 0, plus a half) / (number of prompts in the domain), so it is in (0, 1). Equal scores are
+    ordered by their ids, which are hashes, so a domain with many equal scores gets its share and no more. `zscore` is
+    (mean - domain mean) / domain standard deviation, and 0 if all means are equal.
     """
     members: dict[str, list[str]] = defaultdict(list)
     for prompt_id in sorted(means):
@@ -120,18 +124,18 @@ def normalise_within_domains(
 
 
 def suspicion(item: SelectionCandidate) -> str | None:
-    """Why the prompt looks broken, or None."""
+    """Why the prompt's reference may be wrong, or None."""
     if item.origin != "new" or item.quarantined is not None or not item.has_truth:
         return None
     if len(item.answers) < _MIN_RESPONSES or len(item.answers) != len(item.scores):
         return None
-    plain = [" ".join(answer.casefold().split()).strip(" .!") for answer in item.answers]
-    answer, count = Counter(plain).most_common(1)[0]
-    scores = [score for text, score in zip(plain, item.scores, strict=True) if text == answer]
-    if not answer or count < AGREEMENT * len(plain) or fmean(scores) >= _WRONG_BELOW:
+    simplified = [" ".join(answer.casefold().split()).strip(" .!") for answer in item.answers]
+    answer, count = Counter(simplified).most_common(1)[0]
+    scores = [score for text, score in zip(simplified, item.scores, strict=True) if text == answer]
+    if not answer or count < AGREEMENT * len(simplified) or fmean(scores) >= _WRONG_BELOW:
         return None
     return (
-        f"suspicious: {count} of {len(plain)} responses agree on {answer[:80]!r} and score {fmean(scores):.2f} "
+        f"suspicious: {count} of {len(simplified)} responses agree on {answer[:80]!r} and score {fmean(scores):.2f} "
         "against the reference; check the reference"
     )
 
@@ -141,7 +145,7 @@ def _is_ranked(item: SelectionCandidate) -> bool:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Equal values keep their order."""
+    """Normalised ranks; equal values keep their order."""
     ranks = [0.0] * len(values)
     for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
         ranks[index] = (rank + 0.5) / len(values)

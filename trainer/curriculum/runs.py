@@ -1,6 +1,6 @@
-"""The run's row: its phase, and when training began.
+"""The run's row in the database: its phase, and when training began.
 
-Invariant: a phase is entered in one transaction, so a selector that restarts goes on in it.
+Invariant: a phase is entered in one transaction, so a selector that restarts continues in it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from infra.settings.tree import Settings
 
 
 class Phase(StrEnum):
-    """In this order, but for drain: a learner that rewinds under the last evaluation goes back to it."""
+    """The phases in their order. If the learner rewinds during eval_after, the run returns to drain."""
 
     EVAL_BEFORE = "eval_before"
     PREPPO = "preppo"
@@ -35,7 +35,7 @@ class RunState:
 
 
 def open_run(connection: Connection, settings: Settings) -> RunState:
-    """The run's state; the row is made where it is missing."""
+    """The run's state; inserts the row if it is missing."""
     connection.execute(
         insert(Run)
         .values(id=settings.run.id, phase=Phase.EVAL_BEFORE, settings=without_secrets(settings))
@@ -50,7 +50,7 @@ def read_run(connection: Connection, run_id: str) -> RunState:
 
 
 def enter(connection: Connection, run_id: str, phase: Phase) -> None:
-    """Training's start is stamped the first time, the run's end every time."""
+    """Enters a phase. The start of training is stamped the first time only, the end of the run every time."""
     values: dict[str, Any] = {"phase": phase}
     if phase is Phase.TRAIN:
         values["train_started_at"] = func.coalesce(Run.train_started_at, func.now())

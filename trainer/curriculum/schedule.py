@@ -1,8 +1,8 @@
-"""Which prompt is next: weighted round robin over the domains, shuffled passes inside a domain.
+"""Chooses the next prompt: weighted round robin over the domains, shuffled passes within a domain.
 
-Invariant: the choice is a function of the seed, the shares, the selected prompts and how many groups each domain
-has had; a selector that restarts, with those counts from the database, goes on where it was. A pass shows every prompt
-of a domain once; a new selection goes on within a pass, at the place that the count gives.
+Invariant: the choice is a function of the seed, the shares, the selected prompts and the number of groups that each
+domain has had. A selector that restarts reads those numbers from the database, and continues where it was. A pass
+contains every prompt of a domain once; a new selection continues within a pass, at the position given by the count.
 """
 
 import random
@@ -11,30 +11,30 @@ from dataclasses import dataclass, field
 
 
 class NoPromptsError(RuntimeError):
-    """There is nothing to train on."""
+    """There is no prompt to train on."""
 
 
 @dataclass(slots=True)
 class Schedule:
-    """`shares` are relative weights; domains that are not named weigh 1, those with 0 are left out."""
+    """`shares` are relative weights. Domains that are not named have weight 1; those with weight 0 are left out."""
 
     seed: int
     shares: Mapping[str, float]
     prompts: Mapping[str, Sequence[str]]
     """Prompt ids by domain."""
     dispatched: dict[str, int] = field(default_factory=dict)
-    """Groups that each domain has had."""
+    """Number of groups that each domain has had."""
     _passes: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
-    """The pass that each domain is in, and its order."""
+    """Number of the current pass of each domain, and its order."""
 
     def next(self) -> str:
-        """The prompt id to dispatch, which is then counted. Raises NoPromptsError."""
+        """Returns the id of the next prompt to dispatch, and counts it. Raises NoPromptsError."""
         domain = self._next_domain()
         count = self.dispatched.get(domain, 0)
         prompts = self.prompts[domain]
         turn, position = divmod(count, len(prompts))
         self.dispatched[domain] = count + 1
-        return self._pass(domain, turn)[position]
+        return self._pass_order(domain, turn)[position]
 
     def _next_domain(self) -> str:
         """The domain that is furthest behind its share."""
@@ -47,7 +47,7 @@ class Schedule:
             )
         return min(active, key=lambda name: ((self.dispatched.get(name, 0) + 1) / shares[name], name))
 
-    def _pass(self, domain: str, turn: int) -> list[str]:
+    def _pass_order(self, domain: str, turn: int) -> list[str]:
         known, order = self._passes.get(domain, (None, []))
         if known != turn:
             order = sorted(self.prompts[domain])

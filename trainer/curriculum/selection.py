@@ -1,7 +1,7 @@
-"""Selection rounds in the database: the candidates' statistics in, one decision a prompt out.
+"""Selection rounds in the database: read the candidates' statistics, write one decision per prompt.
 
-Round 0 stands on the responses of the initial policy (groups labelled `preppo`). Later rounds stand on the decayed
-means of the running statistics, so that what training has taught since counts.
+Round 0 uses the responses of the initial policy (groups labelled `preppo`). Later rounds use the decayed means of the
+running statistics, so that they follow what training has changed since.
 """
 
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 LABEL = "preppo"
 _BATCH = 5000
-"""Rows an INSERT: a million prompts are two hundred round trips."""
+"""Rows per INSERT, so that a million prompts take two hundred round trips."""
 
 
 def latest_round(connection: Connection, run_id: str) -> tuple[int, int] | None:
@@ -49,10 +49,14 @@ def selected(connection: Connection, run_id: str, round_: int) -> dict[str, list
 
 
 def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, round_: int, version: int) -> None:
-    """Decide on every prompt of split `train` and write the round; newly suspicious prompts are quarantined."""
+    """Decides on every prompt of split `train` and writes the round; newly suspicious prompts are quarantined."""
     prompts = train_prompts(connection, run_id)
     if settings.enabled:
-        measured = _assessed(connection, run_id) if round_ == 0 else _running(connection, run_id)
+        measured = (
+            _candidates_from_assessment(connection, run_id)
+            if round_ == 0
+            else _candidates_from_statistics(connection, run_id)
+        )
         candidates = [measured.get(prompt.id) or _unmeasured_candidate(prompt) for prompt in prompts]
         decisions = preppo.select(candidates, settings.keep_share, settings.normalise)
     else:
@@ -72,8 +76,8 @@ def _unmeasured_candidate(prompt: PoolPrompt) -> SelectionCandidate:
     return SelectionCandidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined)
 
 
-def _assessed(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
-    """From the responses of the initial policy to each new prompt."""
+def _candidates_from_assessment(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
+    """Candidates from the responses of the initial policy to each new prompt."""
     responses: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for row in connection.execute(primary_scores(run_id, LABEL)):
         if row.score is not None:
@@ -94,8 +98,8 @@ def _assessed(connection: Connection, run_id: str) -> dict[str, SelectionCandida
     }
 
 
-def _running(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
-    """From the running statistics of the prompt's own route; the texts play no part."""
+def _candidates_from_statistics(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
+    """Candidates from the running statistics of the prompt's own route, without texts."""
     route = and_(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
     statistics = (PromptStats.decayed_mean, PromptStats.count, PromptStats.last_version)
     query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, *statistics)

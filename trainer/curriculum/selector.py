@@ -1,7 +1,7 @@
-"""The selector process: the run's only dispatcher. It drives the phases, and writes into `groups` what the learner
-closed.
+"""The selector process, the run's only dispatcher. It drives the phases, and writes the learner's closings into
+`groups`.
 
-Invariant: all its state is in Postgres and in the log. It may be killed at any moment and started again.
+Invariant: all its state is in Postgres and in the log, so it may be killed and restarted at any moment.
 """
 
 import logging
@@ -22,12 +22,14 @@ from trainer.runlog.loggers import open_loggers
 log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 2.0
-"""Nothing is unconfirmed between rounds, so the producer has nothing left to send."""
+"""The producer has nothing left to send, since every ticket is confirmed between rounds."""
 
 
 def main(settings: Settings, bootstrap: str) -> None:
-    """Returns when the run is finished. Raises DatabaseUnavailableError, BrokerUnavailableError, AnotherSelectorError
-    and whatever a phase raises: its supervisor starts it again, and it goes on where it was.
+    """Returns when the run is finished.
+
+    Raises DatabaseUnavailableError, BrokerUnavailableError, AnotherSelectorError and what a phase raises. The
+    supervisor then restarts the selector, which continues where it was.
     """
     engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
     with SelectorSession(engine, settings.run.id) as session:
@@ -45,7 +47,7 @@ def main(settings: Settings, bootstrap: str) -> None:
 
 
 def run(context: Context) -> None:
-    """From wherever the run stands to its end."""
+    """Runs the remaining phases, from the current one to the end of the run."""
     phases = resume(context)
     alarm = StallAlarm(context.run_id)
     while not phases.advance():
@@ -57,7 +59,7 @@ def run(context: Context) -> None:
 
 
 def resume(context: Context) -> Phases:
-    """Unconfirmed tickets are produced, closings applied up to the log's end; then the phase goes on."""
+    """Produces unconfirmed tickets, applies closings up to the end of the log, and returns the run in its phase."""
     with context.session.transaction() as connection:
         state = runs.open_run(connection, context.settings)
         evaluation.show(connection, context.run_id)
@@ -75,7 +77,7 @@ def resume(context: Context) -> Phases:
 
 
 def _apply(context: Context, messages: list[Closing]) -> bool:
-    """Returns whether there was progress."""
+    """Applies closings; returns whether a group was closed."""
     if not messages:
         return False
     with context.session.transaction() as connection:

@@ -1,7 +1,7 @@
-"""The selector's one database connection, and the proof that it is the run's only selector.
+"""The selector's only database connection, which also proves that it is the run's only selector.
 
-Invariant: every write of a selector goes through the connection that holds the run's advisory lock. A connection
-that breaks loses both, and the process ends: two selectors never dispatch at once.
+Invariant: every write of a selector goes through the connection that holds the run's advisory lock. If the connection
+breaks, the lock is gone with it and the process ends, so two selectors never dispatch at the same time.
 """
 
 import zlib
@@ -14,17 +14,17 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 _SPACE = 0x52535F53
-"""First half of the lock's key, "RS_S": apart from locks of other kinds."""
+"""First half of the lock's key, "RS_S", which separates it from locks of other kinds."""
 _WAIT_SECONDS = 20.0
-"""A killed predecessor's session ends within seconds, as soon as the server notices its socket."""
+"""Longest wait for the lock. A killed predecessor's session ends within seconds, when the server notices its socket."""
 
 
 class AnotherSelectorError(RuntimeError):
-    """A selector of the same run is alive."""
+    """Another selector of the same run is alive."""
 
 
 class SelectorSession:
-    """Raises AnotherSelectorError after `wait_seconds`."""
+    """The connection that holds the lock. Raises AnotherSelectorError if it cannot get the lock in `wait_seconds`."""
 
     def __init__(self, engine: Engine, run_id: str, wait_seconds: float = _WAIT_SECONDS) -> None:
         self.run_id = run_id
@@ -42,7 +42,7 @@ class SelectorSession:
             yield self._connection
 
     def close(self) -> None:
-        """Ends the database session, and with it the lock: a pooled connection would keep it."""
+        """Ends the database session and thus releases the lock, which a pooled connection would keep."""
         self._connection.invalidate()
         self._connection.close()
 

@@ -1,4 +1,4 @@
-"""Says loudly when a run stands still: the selector waits for others, and must not wait in silence."""
+"""Logs an error when a run makes no progress, since the selector must not wait for other processes in silence."""
 
 import logging
 import time
@@ -12,38 +12,38 @@ from trainer.curriculum import group_counts
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 60.0
-"""The learner closes an expired group within a poll; a learner that restarts loads its models in this time."""
-EVERY_SECONDS = 30.0
-"""Often enough to be seen, seldom enough to be read."""
+"""The learner closes an expired group within one poll, and a restarting learner loads its models within this time."""
+REPEAT_SECONDS = 30.0
+"""Shortest time between two errors, so that the log stays readable."""
 
 
 @dataclass(slots=True)
 class StallAlarm:
-    """Silent while groups close, or while no open group is past its deadline by the grace."""
+    """Logs nothing while groups close, or while no open group is past its deadline by GRACE_SECONDS."""
 
     run_id: str
     _progress_at: float = field(default_factory=time.monotonic)
-    _said_at: float = float("-inf")
+    _logged_at: float = float("-inf")
 
     def progress(self) -> None:
         self._progress_at = time.monotonic()
 
     def check(self, connection: Connection, label: str | None) -> bool:
-        """`label` is the measurement that is waited for, if any. Returns whether it spoke."""
+        """Logs an error if the run has stalled; returns whether it did. `label` is the awaited measurement, if any."""
         now = time.monotonic()
         silent = now - self._progress_at
-        if silent < GRACE_SECONDS or now - self._said_at < EVERY_SECONDS:
+        if silent < GRACE_SECONDS or now - self._logged_at < REPEAT_SECONDS:
             return False
         oldest = group_counts.oldest_open(connection, self.run_id)
         if oldest is None:
-            spoke = label is not None and self._verdicts_missing(connection, label, silent)
+            has_logged = label is not None and self._log_missing_verdicts(connection, label, silent)
         else:
-            spoke = self._overdue(connection, oldest, silent)
-        if spoke:
-            self._said_at = now
-        return spoke
+            has_logged = self._log_overdue(connection, oldest, silent)
+        if has_logged:
+            self._logged_at = now
+        return has_logged
 
-    def _overdue(self, connection: Connection, oldest: group_counts.OldestOpenGroup, silent: float) -> bool:
+    def _log_overdue(self, connection: Connection, oldest: group_counts.OldestOpenGroup, silent: float) -> bool:
         late = (datetime.now(UTC) - oldest.deadline).total_seconds()
         if late < GRACE_SECONDS:
             return False
@@ -57,7 +57,7 @@ class StallAlarm:
         )
         return True
 
-    def _verdicts_missing(self, connection: Connection, label: str, silent: float) -> bool:
+    def _log_missing_verdicts(self, connection: Connection, label: str, silent: float) -> bool:
         groups = group_counts.unscored_groups(connection, self.run_id, label)
         if not groups:
             return False

@@ -1,11 +1,11 @@
-"""The training phase: keeps the admission slots full until the run has its steps or its time.
+"""The training phase: keeps the admission slots full until the run has made its steps or used its time.
 
 Invariants
-- At most `AdmissionLimits.slots` train groups are open. The count is read from the database, so it holds over restarts
-  of the selector, and after a learner that resumed reopened groups.
-- With S = 0 no token is older than its step: a group starts on the weights that the step before it made. The engine
-  waits for them, the learner for the groups; engines that wait still measure.
-- An evaluation beside training takes a part of the engine, and counts as of the version that it waited for.
+- At most `AdmissionLimits.slots` train groups are open. The count is read from the database, so it holds across
+  restarts of the selector, and after a resumed learner reopened groups.
+- With S = 0 no token is older than its step: a group starts on the weights that the previous step made. Engines wait
+  for those weights, and the learner for the groups; waiting engines still run measurements.
+- An evaluation during training uses a part of the engine, and its results count for the version that it waited for.
 """
 
 import logging
@@ -35,23 +35,23 @@ class Training:
     _evaluating: Measurement | None = None
     _evaluated: set[str] = field(default_factory=set)
     _lineage: int = -1
-    """The newest one when evaluations were last held against the learner's history."""
+    """The newest lineage when evaluations were last compared with the learner's history."""
 
     def advance(self) -> bool:
-        """Dispatch what the window admits; returns whether training has ended."""
+        """Dispatches as many groups as there are free slots; returns whether training has ended."""
         context = self.context
         with context.session.transaction() as connection:
-            if self._ended(connection):
+            if self._has_ended(connection):
                 return True
             self._reselect(connection)
             schedule = self._current_schedule(connection)
             open_ = group_counts.open_groups(connection, context.run_id, Purpose.TRAIN)
-        room = self._room(open_)
-        context.dispatcher.dispatch(self._order(), [schedule.next() for _ in range(room)])
+        room = self._groups_to_dispatch(open_)
+        context.dispatcher.dispatch(self._request(), [schedule.next() for _ in range(room)])
         self._evaluate()
         return False
 
-    def _ended(self, connection: Connection) -> bool:
+    def _has_ended(self, connection: Connection) -> bool:
         settings = self.context.settings.selector
         if settings.max_steps and self.context.watch.version >= settings.max_steps:
             log.info("training ends at version %d", self.context.watch.version)
@@ -62,8 +62,8 @@ class Training:
             return True
         return False
 
-    def _room(self, open_: int) -> int:
-        """Groups to dispatch now. Near the last step no more than that step still needs: the rest would be wasted."""
+    def _groups_to_dispatch(self, open_: int) -> int:
+        """Number of groups to dispatch now. Near the end it is at most what the remaining steps need."""
         settings = self.context.settings.selector
         limits = AdmissionLimits.of(settings.admission)
         free = max(0, limits.slots - open_)
@@ -97,10 +97,10 @@ class Training:
             selection.select_round(connection, self.context.run_id, preppo, latest[0] + 1, version)
 
     def _evaluate(self) -> None:
-        """Held-out prompts every N versions, beside training; one evaluation at a time."""
-        self._take_back()
+        """Evaluates held-out prompts every N versions, concurrently with training, one evaluation at a time."""
+        self._repeat_abandoned()
         if self._evaluating is None:
-            self._evaluating = self._due()
+            self._evaluating = self._next_evaluation()
         if self._evaluating is None or not self._evaluating.advance(self.context):
             return
         plan = self._evaluating.plan
@@ -109,8 +109,8 @@ class Training:
         self._evaluated.add(plan.label)
         self._evaluating = None
 
-    def _take_back(self) -> None:
-        """A learner that rewound makes some versions anew: they are measured anew."""
+    def _repeat_abandoned(self) -> None:
+        """Repeats evaluations of versions that a rewound learner makes again."""
         context = self.context
         newest = max(context.lineages.starts, default=0)
         if newest == self._lineage:
@@ -123,7 +123,7 @@ class Training:
             self._evaluated -= set(gone)
             self._evaluating = None
 
-    def _due(self) -> Measurement | None:
+    def _next_evaluation(self) -> Measurement | None:
         context, settings = self.context, self.context.settings.selector
         every, version = settings.eval_every_versions, self.context.watch.version
         if not every or version < every:
@@ -148,7 +148,7 @@ class Training:
             )
         )
 
-    def _order(self) -> DispatchRequest:
+    def _request(self) -> DispatchRequest:
         selector, version = self.context.settings.selector, self.context.watch.version
         return DispatchRequest(
             purpose=Purpose.TRAIN,
@@ -161,6 +161,6 @@ class Training:
 
 
 def _seconds_trained(connection: Connection, run_id: str) -> float:
-    """By the database's clock, which stamped the start."""
+    """Seconds since training began, by the database's clock, which also stamped the start."""
     elapsed = func.extract("epoch", func.now() - Run.train_started_at)
     return float(connection.scalar(select(elapsed).where(Run.id == run_id)) or 0)

@@ -81,7 +81,7 @@ def test_standing_still_is_said_loudly(make_loop, engine, prompts, caplog):
         assert alarm.check(connection, phases.waits_for)
         assert not alarm.check(connection, phases.waits_for)  # not on every round
         connection.execute(update(Group).values(outcome="filtered", closed_at=datetime.now(UTC)))
-        alarm._said_at = float("-inf")
+        alarm._logged_at = float("-inf")
         assert alarm.check(connection, phases.waits_for)
     assert f"{context.run_id}:0 for 300 s past its deadline: the learner closes groups" in caplog.text
     assert "before: every group is closed, and 4 wait for verdicts" in caplog.text

@@ -27,16 +27,21 @@ def window_of(limits: AdmissionLimits, groups: int) -> Admission:
 
 
 def test_the_example_of_the_docstring():
-    admission = window_of(AdmissionLimits(1, 3, 0.5), 6)
-    assert (admission.limits.slots, admission.limits.window, admission.limits.max_age) == (6, 3, 2)
-    for seq in (0, 1):
+    admission = window_of(AdmissionLimits(2, 4, 0.4), 12)
+    assert (admission.limits.slots, admission.limits.window, admission.limits.max_age) == (12, 4, 3)
+    admission.take(0)
+    assert admission.window == (1, 2, 3, 4)
+    for seq in (2, 3, 4):
         admission.take(seq)
-    assert admission.window == (2, 3, 4)
-    admission.take(3)
-    admission.take(4)
-    assert admission.window == (2,)
+    for seq in (0, 2, 3, 4):
+        admission.closed(seq)
+    assert admission.window == (1,)
     with pytest.raises(ValueError, match="group 5 is not in the window"):
         admission.take(5)
+    admission.take(1)
+    assert admission.window == (5, 6, 7, 8)
+    for seq in (5, 6, 7):
+        admission.take(seq)
 
 
 def test_a_taken_group_keeps_its_slot_until_it_closes():
