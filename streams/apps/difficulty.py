@@ -11,7 +11,7 @@ from infra.db.sink import ScoreSink
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers, group_of
 from streams.apps.calibration import keep_calibration
-from streams.apps.difficulty_sink import Difficulty
+from streams.apps.difficulty_sink import DifficultyHandler
 from streams.apps.process import run_stage
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
@@ -35,7 +35,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
         calibration = asyncio.create_task(keep_calibration(engine, settings.run.id))
         try:
-            difficulty = Difficulty(
+            difficulty = DifficultyHandler(
                 stage=stage.name,
                 sink=ScoreSink(engine, settings.difficulty.decay, group_of(settings, stage.name)),
                 dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),

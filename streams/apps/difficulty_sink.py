@@ -22,7 +22,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difficulty:
+class DifficultyHandler:
     stage: str
     sink: Sink
     dead_letters: str

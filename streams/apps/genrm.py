@@ -15,7 +15,7 @@ from workers.judges.factory import build_judge
 from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.retrying import Retry, RetryingScorer
 from workers.scoring.scorers import JudgeScorer
-from workers.scoring.scoring import Scoring
+from workers.scoring.scoring_handler import ScoringHandler
 from workers.scoring.veto import VetoScorer
 from workers.verifiers.pool.pool import VerifierPool
 
@@ -44,7 +44,7 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
         scorer = JudgeScorer(judge, genrm, canary_requests)
         pool = VerifierPool(settings.rtv, on_verdict=stage.heartbeat.beat)  # its processes start with the first veto
         try:
-            scoring = Scoring(
+            scoring = ScoringHandler(
                 stage=stage.name,
                 route=Route.GENRM,
                 scorer=RetryingScorer(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers
 from streams.apps.process import run_stage
-from streams.apps.routing import Routing
+from streams.apps.routing import RoutingHandler
 from streams.messages import Route
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
@@ -25,7 +25,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         heartbeat=Heartbeat(_BATCH_LIMIT_SECONDS),
     )
     prefix = settings.topics.prefix
-    routing = Routing(
+    routing = RoutingHandler(
         stage=stage.name,
         topics={
             Route.RTV: topic_name(prefix, Topic.RTV_REQUESTS),

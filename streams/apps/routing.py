@@ -14,7 +14,7 @@ class UnknownRouteError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Routing:
+class RoutingHandler:
     """Pure: the same records give the same outputs, also after a restart."""
 
     stage: str

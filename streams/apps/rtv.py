@@ -11,7 +11,7 @@ from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 from workers.scoring.retrying import Retry, RetryingScorer
 from workers.scoring.scorers import VerifierScorer
-from workers.scoring.scoring import Scoring
+from workers.scoring.scoring_handler import ScoringHandler
 from workers.verifiers.pool.child import START_SECONDS
 from workers.verifiers.pool.pool import DEATHS, VerifierPool
 
@@ -36,7 +36,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         pool = VerifierPool(rtv, on_verdict=stage.heartbeat.beat)
         try:
             await pool.start()
-            scoring = Scoring(
+            scoring = ScoringHandler(
                 stage=stage.name,
                 route=Route.RTV,
                 scorer=RetryingScorer(

@@ -33,7 +33,7 @@ from workers.models.model_files import resolve_model
 from workers.rollout.build_rollout import build_request, build_rollout
 from workers.scoring.retrying import Outage
 from workers.scoring.scorers import JudgeScorer, VerifierScorer
-from workers.scoring.scoring import enforce_must_finish
+from workers.scoring.scoring_handler import enforce_must_finish
 from workers.scoring.veto import VetoScorer
 from workers.verifiers.base import Configured, Verdict
 from workers.verifiers.registry import load_verifier, verifier_names

@@ -28,7 +28,7 @@ from workers.models.weight_cache import WeightCache
 from workers.rollout.build_rollout import build_request, build_rollout
 from workers.rollout.deliveries import Deliveries, Sent
 from workers.rollout.intake import STAGE, TicketIntake
-from workers.rollout.policy import PolicyFollower
+from workers.rollout.policy_follower import PolicyFollower
 from workers.rollout.tickets import TicketBook
 
 log = logging.getLogger(__name__)

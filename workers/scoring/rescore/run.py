@@ -24,7 +24,7 @@ from workers.scoring.open_scorer import InstalledScorer
 from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
 from workers.scoring.rescore.topics import rescored_topic, rescored_topics
 from workers.scoring.retrying import RetryingScorer
-from workers.scoring.scoring import Scoring
+from workers.scoring.scoring_handler import ScoringHandler
 
 STAGE = "rescore"
 _ROWS_BATCH = 500
@@ -87,7 +87,7 @@ class RescoreRun:
         found = RescoreResult(self._make_picker(selection))
         found.picker = self._make_picker(selection, self._find_done(found, write=True))
         prefix = self.settings.topics.prefix
-        scoring = Scoring(
+        scoring = ScoringHandler(
             stage=STAGE,
             route=self.scorer.route,
             scorer=RetryingScorer(stage=STAGE, scorer=self.scorer.scorer, retry=self.scorer.retry),
@@ -101,7 +101,7 @@ class RescoreRun:
         return found
 
     async def _score_batch(
-        self, batch: list[Record], scoring: Scoring, producer: KafkaProducer, found: RescoreResult
+        self, batch: list[Record], scoring: ScoringHandler, producer: KafkaProducer, found: RescoreResult
     ) -> None:
         """Writes the scores to the log first, then to Postgres."""
         deliveries, rows = [], []

@@ -6,7 +6,7 @@ import pytest
 from support.examples import EXAMPLES
 
 from infra.db.sink import ScoredRecord
-from streams.apps.difficulty_sink import Difficulty
+from streams.apps.difficulty_sink import DifficultyHandler
 from streams.codec import encode
 from streams.dead_letters import parse
 from streams.messages import ScoredTrajectory, Status
@@ -31,7 +31,9 @@ def record(value: bytes | None, offset: int = 0) -> Record:
 def handle(*records: Record):
     sink = Kept()
     outputs = asyncio.run(
-        Difficulty(stage="difficulty", sink=sink, dead_letters="dead", clock=lambda: 1010.0).handle(list(records))
+        DifficultyHandler(stage="difficulty", sink=sink, dead_letters="dead", clock=lambda: 1010.0).handle(
+            list(records)
+        )
     )
     return sink.rows, outputs
 

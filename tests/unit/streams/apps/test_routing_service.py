@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.apps.routing import Routing, in_share
+from streams.apps.routing import RoutingHandler, in_share
 from streams.dead_letters import parse
 from streams.messages import Question, Route
 from streams.records import Output, Record
 from streams.route_headers import route_headers
 
 
-def routing(share: float = 0.0) -> Routing:
+def routing(share: float = 0.0) -> RoutingHandler:
     topics = {Route.RTV: "to-rtv", Route.GENRM: "to-genrm"}
-    return Routing(stage="router", topics=topics, dead_letters="dead", shadow_share=share)
+    return RoutingHandler(stage="router", topics=topics, dead_letters="dead", shadow_share=share)
 
 
 def record(route: bytes | None, shadow_route: bytes | None = None, key: bytes = b"r1:4") -> Record:

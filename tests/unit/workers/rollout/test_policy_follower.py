@@ -12,7 +12,7 @@ from streams.codec import encode
 from streams.messages import PolicyVersion
 from streams.records import Record
 from workers.engines.base import WeightVersion
-from workers.rollout.policy import PolicyFollower
+from workers.rollout.policy_follower import PolicyFollower
 
 
 class Announcements:

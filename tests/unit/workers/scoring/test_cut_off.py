@@ -5,7 +5,7 @@ import pytest
 from support.examples import ROLLOUT
 
 from streams.messages import Status
-from workers.scoring.scoring import enforce_must_finish
+from workers.scoring.scoring_handler import enforce_must_finish
 from workers.verifiers.base import Verdict
 
 RIGHT = Verdict(1.0, Status.CORRECT, "fine", "math", "1")

@@ -15,7 +15,7 @@ from streams.messages import Question, Rollout, Route, ScoredTrajectory, Source,
 from streams.records import Record
 from workers.scoring.retrying import Retry, RetryingScorer, require_valid_score
 from workers.scoring.scorers import VerifierScorer
-from workers.scoring.scoring import Scoring
+from workers.scoring.scoring_handler import ScoringHandler
 from workers.verifiers.base import Verdict
 
 OK = Verdict(score=1.0, status=Status.CORRECT, why="equal", scorer="math", version="1")
@@ -41,12 +41,12 @@ class Scripted:
         return None if rollout.question.verifier else "the question names no verifier"
 
 
-def scoring(scorer: Scripted, attempts: int = 3, waits: list[float] | None = None) -> Scoring:
+def scoring(scorer: Scripted, attempts: int = 3, waits: list[float] | None = None) -> ScoringHandler:
     async def sleep(seconds: float) -> None:
         (waits if waits is not None else []).append(seconds)
 
     retry = Retry(attempts=attempts, backoff_seconds=0.5, sleep=sleep)
-    return Scoring(
+    return ScoringHandler(
         stage="rtv",
         route=Route.RTV,
         scorer=RetryingScorer(stage="rtv", scorer=scorer, retry=retry, clock=lambda: 1010.0),
@@ -64,7 +64,7 @@ def record_of(message: Rollout, offset: int = 0, *extra: tuple[str, bytes]) -> R
     return Record("rtv.requests", 0, offset, 1.0, b"r1:4", encode(message), (*headers_of(message, route="rtv"), *extra))
 
 
-def handle(service: Scoring, records: list[Record]):
+def handle(service: ScoringHandler, records: list[Record]):
     return asyncio.run(service.handle(records))
 
 

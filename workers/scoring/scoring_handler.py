@@ -23,7 +23,7 @@ CUT_OFF = "length"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scoring:
+class ScoringHandler:
     stage: str
     route: Route
     scorer: RetryingScorer
