@@ -56,7 +56,9 @@ def decode(raw: bytes | None, kind: type[M]) -> M:
 
 
 def decode_by_schema(raw: bytes | None, headers: Iterable[Header] | None) -> msgspec.Struct:
-    """For topics with more than one schema; the `schema` header names the struct. Raises DecodeError."""
+    """Decodes a record of a topic with more than one schema: the `schema` header names the struct. Raises
+    DecodeError.
+    """
     name = header(headers, "schema")
     kind = getattr(messages, name, None) if name else None
     if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 class Purpose(StrEnum):
-    """Why a group is generated."""
+    """The reason for which a group is generated."""
 
     TRAIN = "train"
     ASSESS = "assess"
@@ -27,7 +27,7 @@ class Purpose(StrEnum):
 
 
 class Route(StrEnum):
-    """Which scorer judges a rollout."""
+    """The kind of scorer that judges a rollout."""
 
     RTV = "rtv"
     GENRM = "genrm"
@@ -42,7 +42,7 @@ class Source(StrEnum):
 
 
 class Status(StrEnum):
-    """What a scorer found. `score` is None exactly for `INFRA_ERROR`."""
+    """The finding of a scorer. `score` is None exactly for `INFRA_ERROR`."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -59,7 +59,7 @@ JUDGED_DETAIL = "judged"
 
 
 class Outcome(StrEnum):
-    """How a group ended. Every dispatched group ends in exactly one."""
+    """The outcome of a group. Every dispatched group ends with exactly one."""
 
     TRAINED = "trained"
     FILTERED = "filtered"
@@ -71,7 +71,7 @@ class Outcome(StrEnum):
 
 
 class WeightsKind(StrEnum):
-    """What an announced folder holds."""
+    """The content of an announced folder."""
 
     FULL = "full"
     ADAPTER = "adapter"

@@ -1,4 +1,4 @@
-"""Which offsets may be committed: the ledger behind every commit of a Faust stage and of the rollout worker.
+"""Decides which offsets may be committed: the ledger behind every commit of a Faust stage and of the rollout worker.
 
 Invariant: the committable offset of a partition never passes a record that was not done, whatever the order in
 which records get done, and never passes a record that was not delivered at all. The topics of the loop are

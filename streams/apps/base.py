@@ -49,7 +49,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StageHandlers:
-    """What a stage does with a batch, and on a request to reload its scorer (SIGHUP)."""
+    """The functions of a stage: for a batch, and for a request to reload its scorer (SIGHUP)."""
 
     handle: Handler
     reload: Callable[[], Awaitable[None]] | None = None

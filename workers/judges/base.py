@@ -38,7 +38,7 @@ class Judgement:
     """Probability mass on tokens that are not verdict words; the largest of several prompts."""
     why: str
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the judging scheme adds (workers.judges.judging_scheme): `orders`, `flips`, `invalid`."""
+    """Additions of the judging scheme (workers.judges.judging_scheme): `orders`, `flips`, `invalid`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def parse_probabilities(top: Mapping[str, float], scale: Scale, ids: WordIds | N
         )
     found = VerdictProbabilities(scale, masses)
     if not found.usable:
-        raise NonsenseError(f"{found} is no share of a distribution; the likeliest tokens are {list(top)[:5]}")
+        raise NonsenseError(f"{found} is not a part of a distribution; the likeliest tokens are {list(top)[:5]}")
     return found
 
 

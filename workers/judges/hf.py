@@ -99,7 +99,7 @@ class HfModel:
         return [one if one.usable else self._fail_unusable(one) for one in readings]
 
     def _fail_unusable(self, reading: VerdictProbabilities) -> JudgeFailure:
-        return JudgeFailure(f"judge {self._weights}: {reading} is no distribution; are its weights damaged?")
+        return JudgeFailure(f"judge {self._weights}: {reading} is not a distribution; are its weights damaged?")
 
     def _compute_masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
         """Returns the masses after each suffix of the row, as [suffix][word]."""

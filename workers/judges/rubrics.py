@@ -41,5 +41,5 @@ def _read_file(path: Path) -> dict[str, str]:
         raise RubricError(f"genrm.rubrics_path = {str(path)!r} holds no rubric; a folder needs DOMAIN.md or DOMAIN.txt")
     for domain, text in found.items():
         if not isinstance(text, str):
-            raise RubricError(f'{path}: {domain} is no text; a rubric file is lines of domain = "text"')
+            raise RubricError(f'{path}: {domain} is not a text; a rubric file has lines of domain = "text"')
     return found

@@ -52,5 +52,5 @@ class Fetcher:
     def _fetch(self, announced: PolicyVersion, future: Future[Path]) -> None:
         try:
             future.set_result(self._cache.folder_of(announced))
-        except BaseException as error:  # noqa: BLE001 (raised again where the outcome is asked for)
+        except BaseException as error:  # noqa: BLE001 (raised again when the outcome is asked for)
             future.set_exception(error)

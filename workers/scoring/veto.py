@@ -2,7 +2,7 @@
 
 Invariants
 - A vetoed response is not shown to the judge, except in the fraction of groups that both routes score: they show how
-  often the judge would have been fooled. Its score is 0 all the same.
+  often the judge would have been fooled. Its score is 0 in any case.
 - Only `wrong` vetoes. A verifier that finds no answer has not called the response wrong; if it fails, its infra_error
   is the rollout's.
 """

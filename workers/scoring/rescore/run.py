@@ -45,7 +45,7 @@ class Unscored:
 
 @dataclass(slots=True)
 class RescoreResult:
-    """What a rescore found and did."""
+    """The findings and the results of a rescore, or of a look at what it would do."""
 
     picker: RescorePicker
     scored: int = 0

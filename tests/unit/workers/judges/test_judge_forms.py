@@ -148,7 +148,7 @@ def test_rubrics_come_from_files_too(tmp_path: Path) -> None:
     [
         ("broken.toml", "writing = ", "broken.toml"),
         ("empty.toml", "", "holds no rubric"),
-        ("nested.toml", "[writing]\na = 1", "writing is no text"),
+        ("nested.toml", "[writing]\na = 1", "writing is not a text"),
         ("blank.toml", 'writing = " "', "the rubric of writing is empty"),
         (None, "", "absent.toml"),
     ],

@@ -66,7 +66,7 @@ def test_an_outage_is_told_as_one_and_ends(
         ("other shape", "unexpected answer"),
         ("one choice short", "0 choices for 1"),
         ("neither", "the likeliest tokens are"),
-        ("absurd", "no share of a distribution"),
+        ("absurd", "not a part of a distribution"),
     ],
 )
 def test_nonsense_is_no_score_and_no_outage(server: JudgeServer, judge: Judge, mode: str, why: str) -> None:
