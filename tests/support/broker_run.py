@@ -6,7 +6,7 @@ Each kind of test has a small subclass, which says what the service under test h
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -55,6 +55,15 @@ def run_settings(bootstrap: str, **sections: Mapping[str, Any]) -> Settings:
         "broker": {"kind": "cluster", "bootstrap_servers": bootstrap, "session_timeout_seconds": 6},
     }
     return Settings.model_validate(tree | {part: {**tree.get(part, {}), **values} for part, values in sections.items()})
+
+
+@contextmanager
+def killed_at_the_end(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        child.kill()
+        child.wait()
 
 
 class RunOnBroker:
@@ -150,10 +159,13 @@ class RunOnBroker:
     def start(self, service: str, replica: str = "", metrics_port: int = 0, **env: str) -> subprocess.Popen[bytes]:
         """The service as its supervisor starts it; its output is appended to a log of its own."""
         spec = next(each for each in service_specs(self.settings, self.write_settings()) if each.name == service)
-        with self.log_file(service + replica).open("ab") as log:
-            child = subprocess.Popen(
-                spec.argv(metrics_port), stdout=log, stderr=log, env={**os.environ, **spec.env, **env}
-            )
+        return self.start_command(spec.argv(metrics_port), service + replica, {**spec.env, **env})
+
+    def start_command(
+        self, command: Sequence[str], log: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        with self.log_file(log).open("ab") as out:
+            child = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(env or {})})
         self.children.append(child)
         return child
 
@@ -163,11 +175,8 @@ class RunOnBroker:
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Killed at the end of the block if it still runs."""
         child = self.start(service, replica, metrics_port, **env)
-        try:
+        with killed_at_the_end(child):
             yield child
-        finally:
-            child.kill()
-            child.wait()
 
     def log_file(self, service: str) -> Path:
         return self.folder / f"{service}.log"

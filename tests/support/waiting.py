@@ -1,5 +1,6 @@
 """How tests wait for what another thread or process does: until a condition holds, and never for a fixed time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -32,3 +33,12 @@ def wait_until(
             pytest.fail(f"waited {seconds:g} s for {awaited}\n{details()}".rstrip())
         time.sleep(interval)
     return value
+
+
+async def wait_in_loop_until(condition: Callable[[], bool], awaited: str) -> None:
+    """As `wait_until`, while the tasks of the running event loop go on."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {PATIENCE_SECONDS:g} s for {awaited}")
+        await asyncio.sleep(0.01)

@@ -12,7 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from support.sandbox.probes import gone
 from support.verifiers import hostile_verifier
+from support.waiting import wait_in_loop_until, wait_until
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
@@ -131,7 +133,7 @@ def test_a_cancelled_job_leaves_no_answer_behind() -> None:
         async with pool() as found:
             await found.start()
             task = asyncio.create_task(found.verify(hostile("hang"), ""))
-            await until(lambda: not found._slots.qsize())
+            await wait_in_loop_until(lambda: not found._slots.qsize(), "a job in the process")
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -180,7 +182,7 @@ def test_renewed_processes_are_others_and_jobs_go_on_meanwhile() -> None:
     assert len(before) == len(after) == 2
     assert not before & after
     assert statuses == [Status.CORRECT] * 40
-    assert not any(is_running(pid) for pid in before)
+    assert all(gone(pid) for pid in before)
 
 
 def test_close_ends_the_processes_and_the_jobs() -> None:
@@ -189,14 +191,14 @@ def test_close_ends_the_processes_and_the_jobs() -> None:
             await found.start()
             pids = [child.pid for child in found._children]
             task = asyncio.create_task(found.verify(hostile("hang"), ""))
-            await until(lambda: found._slots.qsize() == 1)
+            await wait_in_loop_until(lambda: found._slots.qsize() == 1, "a free process")
             await found.close()
             return await task, pids
 
     verdict, pids = asyncio.run(scenario())
     assert verdict.status is Status.INFRA_ERROR
     assert len(pids) == 2
-    assert not any(is_running(pid) for pid in pids)
+    assert all(gone(pid) for pid in pids)
 
 
 def test_no_process_outlives_its_parent() -> None:
@@ -216,7 +218,7 @@ def test_no_process_outlives_its_parent() -> None:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         parent.send_signal(signal.SIGKILL)
     assert len(pids) == 2
-    asyncio.run(until(lambda: not any(is_running(pid) for pid in pids)))
+    wait_until(lambda: all(gone(pid) for pid in pids), "the end of the processes")
 
 
 def test_processes_import_no_torch() -> None:
@@ -229,16 +231,3 @@ def test_processes_import_no_torch() -> None:
         "assert not {'torch', 'transformers', 'datasets', 'faust'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  processes of the system raise no event
-            await asyncio.sleep(0.01)
