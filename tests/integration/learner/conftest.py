@@ -25,7 +25,7 @@ def loop(bootstrap: str, tiny_policy: Path, tmp_path: Path) -> Iterator[LearnerL
             "advantage": "group",
             "value": {"kind": "none"},
             "checkpoint_every": 2,
-            "batch_wait_seconds": 0.5,
+            "batch_wait_seconds": 2.0,  # longer than any pause between two partitions of a log that is there
             "max_staleness": 2,
             "threads": 1,
         },

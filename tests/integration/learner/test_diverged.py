@@ -1,6 +1,7 @@
 """Gradients that are not finite: their groups close as failed, their batches are kept, and the run ends for good."""
 
 import json
+from collections import Counter
 
 from support.learner_loop import LearnerLoop
 
@@ -26,13 +27,13 @@ def test_a_learner_that_diverges_says_so_and_ends(loop: LearnerLoop):
     loop.dispatch(*range(6))
     child = loop.start("learner")
     assert child.wait(timeout=60) == ExitCode.DIVERGED
-    found = loop.closings()
-    outcomes = {each.seq: (each.outcome, each.reason) for each in found.closed}
-    failed = (Outcome.FAILED, skipped_updates.REASON)
-    assert outcomes == {0: (Outcome.TRAINED, ""), 1: (Outcome.TRAINED, ""), 2: failed, 3: failed}
+    closed = loop.closings().closed  # which groups share a batch is up to the order of the partitions
+    outcomes = Counter((each.outcome, each.reason) for each in closed)
+    assert outcomes == {(Outcome.TRAINED, ""): 2, (Outcome.FAILED, skipped_updates.REASON): 2}
     assert loop.versions()[-1].version == 2
     folders = sorted((loop.folder / broken.run.id / skipped_updates.FOLDER).iterdir())
     assert [folder.name for folder in folders] == ["v000001-0", "v000002-0"]
     batch = json.loads((folders[0] / "batch.json").read_text())
-    assert [group["group_id"] for group in batch["groups"]] == [f"{broken.run.id}:2", f"{broken.run.id}:3"]
+    failed = {each.group_id for each in closed if each.outcome is Outcome.FAILED}
+    assert {group["group_id"] for group in batch["groups"]} == failed
     assert "Lower learner.learning_rate" in loop.log("learner")

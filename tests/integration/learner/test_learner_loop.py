@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 from support.learner_loop import LearnerLoop
 
-from streams.clients import LogReader
 from streams.dead_letters import list_dead_letters
 from streams.messages import Outcome
 from streams.records import Record
@@ -54,7 +53,8 @@ def test_what_does_not_decode_goes_to_the_dead_letters_and_the_rest_goes_on(loop
     loop.dispatch(0, 1)
     loop.start("learner")
     loop.closings_until(lambda c: len(c.closed) == 2)
-    with LogReader(loop.settings.broker, loop.bootstrap, [loop.topic(Topic.DEAD_LETTERS)]) as reader:
+    loop.read(Topic.DEAD_LETTERS, 1)  # it may be in the partition that is read later
+    with loop.reader(Topic.DEAD_LETTERS) as reader:
         letters = list_dead_letters(reader)
     assert [(letter.stage, letter.record.value) for letter in letters] == [("learner", BROKEN)]
 
@@ -120,5 +120,6 @@ def test_an_interrupt_between_doing_and_noting_loses_and_doubles_no_group(
     loop.start("learner")
     found = loop.closings_until(lambda c: any((each.lineage, each.seq) == (1, 2) for each in c.closed))
     surviving = sorted(found.surviving(), key=lambda each: each.ordinal)
-    assert [(each.seq, each.ordinal) for each in surviving] == [(0, 0), (1, 1), (2, 2)]
+    assert [each.ordinal for each in surviving] == [0, 1, 2]
+    assert [each.seq for each in surviving] in ([0, 1, 2], [1, 0, 2])  # by the order of the partitions
     assert found.lineages[-1].version == 1  # the step was kept
