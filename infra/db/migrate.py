@@ -1,4 +1,5 @@
-"""The schema's migrations, run from the package itself: a checkout and an installed wheel upgrade alike.
+"""The schema's migrations, which are run from the package itself, so that a checkout and an installed wheel behave the
+same.
 
 Invariant: one process migrates at a time; others wait for it and then find nothing to do.
 """
@@ -34,13 +35,13 @@ def head() -> str:
 
 
 def current(engine: Engine) -> str | None:
-    """The database's revision; None where it was never migrated."""
+    """The database's revision; None if it was never migrated."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade_engine(engine: Engine) -> str:
-    """Bring the schema to the newest revision, in one transaction; returns that revision."""
+    """Upgrades the schema to the newest revision, in one transaction; returns that revision."""
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         command.upgrade(alembic_config(connection), "head")
@@ -48,7 +49,7 @@ def upgrade_engine(engine: Engine) -> str:
 
 
 def upgrade(url: str, connect_timeout_seconds: float = 10.0) -> str:
-    """As `upgrade_engine`. Raises DatabaseUrlError, DatabaseUnavailableError."""
+    """Connects, then does what `upgrade_engine` does. Raises DatabaseUrlError, DatabaseUnavailableError."""
     engine = connect(url, connect_timeout_seconds)
     try:
         return upgrade_engine(engine)

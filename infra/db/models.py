@@ -1,6 +1,6 @@
-"""Postgres, as SQLAlchemy 2 typed models: what must be queried, explained and joined.
+"""The tables in Postgres as typed models of SQLAlchemy 2: everything that is queried, explained and joined.
 
-Invariant: every row that a stream writes carries the id that makes writing it twice the same as once.
+Invariant: every row that a stream writes has an id that makes writing it twice the same as once.
 """
 
 from datetime import datetime
@@ -37,20 +37,20 @@ class Prompt(Base):
     split: Mapped[str] = mapped_column(String(16))
     """`train` or `heldout`."""
     origin: Mapped[str] = mapped_column(String(16))
-    """`original` or `new` (Pre-PPO selects among the new)."""
+    """`original` or `new`; Pre-PPO selects among the new prompts."""
     messages: Mapped[list[Any]]
     question: Mapped[dict[str, Any]]
     """A `streams.messages.Question`."""
     source: Mapped[str] = mapped_column(Text, default="")
     quarantined: Mapped[str | None] = mapped_column(Text)
-    """Why a suspicious prompt is kept out until someone looks; NULL where it is not."""
+    """Why a suspicious prompt is kept out until someone looks at it; NULL if it is not kept out."""
     rerouted_at: Mapped[datetime | None]
-    """When an operator last chose who scores it; ingesting the prompt again then leaves that as it is."""
+    """When an operator last chose its scorer. Ingesting the prompt again then leaves that choice as it is."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class RunPrompt(Base):
-    """Which prompts a run draws from. A run without a row here draws from all."""
+    """The prompts that a run draws from. A run without a row here draws from all prompts."""
 
     __tablename__ = "run_prompts"
 
@@ -59,7 +59,7 @@ class RunPrompt(Base):
 
 
 class Group(Base):
-    """The dispatch outbox and the state of admission: committed before its ticket is produced."""
+    """The dispatch outbox and the state of admission. A row is committed before its ticket is produced."""
 
     __tablename__ = "groups"
     __table_args__ = (
@@ -74,12 +74,12 @@ class Group(Base):
     purpose: Mapped[str] = mapped_column(String(16))
     samples: Mapped[int] = mapped_column(Integer)
     label: Mapped[str] = mapped_column(String(32), default="")
-    """Which measurement an eval or assess group belongs to: `before`, `after`, `v12`, `preppo`."""
+    """The measurement that an eval or assess group belongs to: `before`, `after`, `v12`, `preppo`."""
     dispatched_version: Mapped[int] = mapped_column(Integer)
     dispatched_lineage: Mapped[int] = mapped_column(Integer)
-    """The newest announced (lineage, version) when the group was dispatched."""
+    """Newest announced (lineage, version) when the group was dispatched."""
     ticket: Mapped[bytes]
-    """The encoded PromptTicket, to be produced again where delivery was not confirmed."""
+    """The encoded PromptTicket, which is produced again if its delivery was not confirmed."""
     confirmed: Mapped[bool] = mapped_column(default=False)
     dispatched_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deadline: Mapped[datetime]
@@ -94,7 +94,7 @@ class Group(Base):
 
 
 class Score(Base):
-    """One row a scored rollout and scorer: the statistics move only for rows that were inserted."""
+    """One row per scored rollout and scorer. The statistics change only for rows that were inserted."""
 
     __tablename__ = "scores"
     __table_args__ = (
@@ -106,10 +106,10 @@ class Score(Base):
 
     rollout_id: Mapped[str] = mapped_column(String(160), primary_key=True)
     route: Mapped[str] = mapped_column(String(16), primary_key=True)
-    """A `streams.messages.Route`, or `rescored`: judged again afterwards, which moves no statistics."""
+    """A `streams.messages.Route`, or `rescored`: scored again afterwards, which does not change the statistics."""
     scorer: Mapped[str] = mapped_column(String(64), primary_key=True)
     scorer_version: Mapped[str] = mapped_column(String(256), primary_key=True)
-    """A judge's names its model and every option that changes a score."""
+    """Version of the scorer; a judge's version names its model and every option that changes a score."""
     run_id: Mapped[str] = mapped_column(String(64))
     group_id: Mapped[str] = mapped_column(String(128))
     prompt_id: Mapped[str] = mapped_column(String(64))
@@ -124,13 +124,13 @@ class Score(Base):
     seconds: Mapped[float] = mapped_column(Float)
     scored_at: Mapped[datetime]
     shadow: Mapped[bool] = mapped_column(server_default=false())
-    """No reward: of the other route than the rollout's own, for calibration, or of a rescore."""
+    """Whether the score is not a reward: it comes from the other route, for calibration, or from a rescore."""
     judged: Mapped[float | None] = mapped_column(Float)
-    """What the judge said, where a veto scores the rollout 0 all the same."""
+    """The judge's own score, if a veto set the rollout's score to 0."""
 
 
 class PromptStats(Base):
-    """Running statistics of a prompt on one route in one run (Welford's M2): another run's policy is another
+    """Running statistics of a prompt on one route in one run (Welford's M2). Another run's policy would be another
     measurement.
     """
 
@@ -151,7 +151,7 @@ class PromptStats(Base):
 
 
 class Selection(Base):
-    """One row a prompt and selection round: in or out, and why."""
+    """One row per prompt and selection round: in or out, and why."""
 
     __tablename__ = "selections"
 
@@ -166,7 +166,7 @@ class Selection(Base):
 
 
 class Evaluation(Base):
-    """Held-out results of one policy version: one row a domain, and `overall`."""
+    """Held-out results of one policy version: one row per domain, and one for `overall`."""
 
     __tablename__ = "evaluations"
 
@@ -181,7 +181,7 @@ class Evaluation(Base):
 
 
 class StreamOffset(Base):
-    """Where a Postgres sink stands; written in the transaction that wrote its rows."""
+    """The next offset that a Postgres sink reads, written in the same transaction as its rows."""
 
     __tablename__ = "stream_offsets"
 

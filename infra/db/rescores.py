@@ -1,7 +1,7 @@
-"""Scores of a rescore into Postgres, beside those that the run was trained on.
+"""Writes the scores of a rescore to Postgres, in addition to those that the run was trained on.
 
-Invariant: writing a record twice is as once, and neither `prompt_stats` nor `stream_offsets` moves: selection stands
-on the scores that were trained on, and a sink's offsets are of its own topic.
+Invariant: writing a record twice is the same as once. Neither `prompt_stats` nor `stream_offsets` changes: selection
+uses the scores that were trained on, and a sink's offsets are those of its own topic.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from sqlalchemy import Engine
 from infra.db.sink import ScoredRecord, insert_new
 
 RESCORED = "rescored"
-"""The route of these rows in `scores`: what asks for the scores of a run's own routes does not meet them."""
+"""Route of these rows in `scores`: a query for the scores of a run's own routes does not return them."""
 
 
 def write_rescored(engine: Engine, records: Sequence[ScoredRecord]) -> int:
-    """How many rows were new. Raises sqlalchemy.exc.OperationalError where the database is gone: nothing of these
-    records was written then.
+    """Returns how many rows were new. Raises sqlalchemy.exc.OperationalError if the database is gone; none of these
+    records is written then.
     """
     if not records:
         return 0

@@ -1,8 +1,8 @@
-"""Scored rollouts into Postgres, idempotently: delivered twice has the effect of once.
+"""Writes scored rollouts to Postgres, idempotently: delivering them twice has the effect of once.
 
-Invariant: a batch is one transaction. `prompt_stats` moves only for rows of `scores` that this transaction
-inserted and that carry a score, and `stream_offsets` only forward; so a batch redelivered after a crash, whole
-or in part, changes nothing that is already counted. An infra_error (score None) is kept as a row and never
+Invariant: a batch is one transaction. `prompt_stats` changes only for rows of `scores` that this transaction inserted
+and that have a score, and `stream_offsets` only moves forward. Therefore a batch that is delivered again after a crash,
+whole or in part, changes nothing that is already counted. An infra_error (score None) is kept as a row and never
 enters the statistics. Rows are locked in key order, so that replicas of the sink never deadlock.
 """
 
@@ -29,9 +29,9 @@ StatsKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRecord:
-    """One record of `scored`: where it was read, and the plain fields of a row of `scores`.
+    """One record of the topic `scored`: where it was read, and the plain fields of a row of `scores`.
 
-    Raises ValueError where it can never be stored: the caller sends such a record to the dead letters.
+    Raises ValueError if it can never be stored; the caller sends such a record to the dead letters.
     """
 
     topic: str
@@ -57,9 +57,9 @@ class ScoredRecord:
     scored_at: float
     """Unix seconds."""
     shadow: bool = False
-    """No reward, as in `infra.db.models.Score`."""
+    """Whether the score is not a reward, as in `infra.db.models.Score`."""
     judged: float | None = None
-    """What the judge said, where a veto overrode it."""
+    """The judge's own score, if a veto overrode it."""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too
@@ -88,7 +88,7 @@ _MOVE = (
 )
 
 
-def _row(record: ScoredRecord) -> dict[str, object]:
+def _score_row(record: ScoredRecord) -> dict[str, object]:
     row = {name: getattr(record, name) for name in _COLUMNS}
     row["scored_at"] = datetime.fromtimestamp(record.scored_at, UTC)
     # A model may sample NUL, which Postgres cannot keep in text; the log still has the exact tokens.
@@ -98,13 +98,15 @@ def _row(record: ScoredRecord) -> dict[str, object]:
 
 
 def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> list[ScoredRecord]:
-    """The records that were new, in delivery order; of duplicates within the batch, the first."""
+    """Inserts the records; returns those that were new, in delivery order. Of duplicates within the batch, the first
+    counts.
+    """
     first: dict[tuple[str, str, str, str], ScoredRecord] = {}
     for record in records:
         first.setdefault(record.key, record)
     statement = insert(Score).on_conflict_do_nothing()
     returning = statement.returning(Score.rollout_id, Score.route, Score.scorer, Score.scorer_version)
-    rows = connection.execute(returning, [_row(first[key]) for key in sorted(first)])
+    rows = connection.execute(returning, [_score_row(first[key]) for key in sorted(first)])
     inserted = {tuple(row) for row in rows}
     return [record for key, record in first.items() if key in inserted]
 
@@ -118,8 +120,8 @@ class ScoreSink:
         self._consumer_group = consumer_group
 
     def write(self, records: Sequence[ScoredRecord]) -> int:
-        """Write a batch; returns how many rows were new. Raises sqlalchemy.exc.OperationalError where the
-        database is gone: nothing was written then, and the same batch may be written again.
+        """Writes a batch; returns how many rows were new. Raises sqlalchemy.exc.OperationalError if the database is
+        gone; nothing is written then, and the same batch may be written again.
         """
         if not records:
             return 0
@@ -130,7 +132,7 @@ class ScoreSink:
         return len(new)
 
     def next_offsets(self) -> dict[tuple[str, int], int]:
-        """Where to read on, by topic and partition; empty before the first batch."""
+        """The next offset to read, by topic and partition; empty before the first batch."""
         query = select(StreamOffset.topic, StreamOffset.partition, StreamOffset.next_offset)
         with self._engine.connect() as connection:
             rows = connection.execute(query.where(StreamOffset.consumer_group == self._consumer_group))
@@ -140,7 +142,7 @@ class ScoreSink:
         counted = [record for record in new if record.score is not None]
         if not counted:
             return
-        running = self._locked(
+        running = self._lock_statistics(
             connection, sorted({(record.run_id, record.prompt_id, record.route) for record in counted})
         )
         for record in counted:
@@ -155,8 +157,8 @@ class ScoreSink:
             ],
         )
 
-    def _locked(self, connection: Connection, keys: Sequence[StatsKey]) -> dict[StatsKey, Running]:
-        """The rows, made where missing, locked until the transaction ends."""
+    def _lock_statistics(self, connection: Connection, keys: Sequence[StatsKey]) -> dict[StatsKey, Running]:
+        """The statistics of these keys, locked until the transaction ends; missing rows are made."""
         empty = asdict(Running())
         connection.execute(
             insert(PromptStats).on_conflict_do_nothing(),

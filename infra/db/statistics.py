@@ -1,9 +1,9 @@
-"""A prompt's running statistics, one score at a time (Welford, 1962), as a value without a database."""
+"""Running statistics of a prompt, updated one score at a time (Welford, 1962), as a value without a database."""
 
 from dataclasses import dataclass
 
 PASS_ABOVE = 0.5
-"""A score above this counts as a pass: for GenRM it means better than the reference."""
+"""A score above this counts as a pass; for GenRM it means better than the reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,9 @@ class Running:
     last_version: int = 0
 
     def add(self, score: float, version: int, decay: float) -> "Running":
-        """`decay` in [0, 1] is the weight of the past in the decayed mean, which starts at the first score."""
+        """The statistics with one more score. `decay` in [0, 1] is the weight of the past in the decayed mean, which
+        starts at the first score.
+        """
         count = self.count + 1
         delta = score - self.mean
         mean = self.mean + delta / count

@@ -1,4 +1,4 @@
-"""Alembic's environment: migrates on the connection that `infra.db.migrate` hands over, in its transaction."""
+"""Alembic's environment: migrates on the connection that `infra.db.migrate` passes, in its transaction."""
 
 from alembic import context
 from sqlalchemy import Connection

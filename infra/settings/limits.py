@@ -1,5 +1,5 @@
-"""The sizes that follow from the admission settings. `trainer.curriculum.admission` says what they mean, and proves
-the bound; they stand here so that a tree whose numbers do not fit each other fails when it loads.
+"""The sizes that follow from the admission settings. `trainer.curriculum.admission` explains them and proves the bound.
+They are computed here so that settings whose numbers do not fit together fail when they are loaded.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class AdmissionLimits:
 
     @classmethod
     def of(cls, settings: _Settings) -> Self:
-        """Of `selector.admission`."""
+        """The limits that follow from `selector.admission`."""
         return cls(settings.staleness, settings.groups_per_step, settings.window_share)
 
     @property
@@ -43,7 +43,7 @@ class AdmissionLimits:
 
     @property
     def max_age(self) -> int:
-        """Versions: S + ceil((W - 1) / P), and 0 where S is 0."""
+        """Largest age of a group, in versions: S + ceil((W - 1) / P), and 0 if S is 0."""
         if self.staleness == 0:
             return 0
         return self.staleness - (1 - self.window) // self.groups_per_step

@@ -1,7 +1,7 @@
-"""One tree from all layers: defaults < KAFKA_HOME < recipe < environment < command line.
+"""Makes one tree from all layers: defaults < KAFKA_HOME < recipe < environment < command line.
 
-Invariant: every value of a loaded tree has a source, and a tree that does not load names each wrong key and value
-with its path, its place and what would be right.
+Invariant: every value of a loaded tree has a source. If a tree does not load, the error names each wrong key and value
+with its path, the place where it was given, and what would be right.
 """
 
 import difflib
@@ -43,9 +43,9 @@ class Resolved:
 
 
 def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:
-    """Every layer, merged and checked. `recipe` is a TOML file or the name of a packaged one, or several with commas
-    between, of which later ones win; a run's settings.json is already resolved, so the environment does not change it
-    again. Raises InvalidSettingsError.
+    """Loads, merges and checks every layer. `recipe` is a TOML file, the name of a packaged one, or several separated
+    by commas, of which later ones win. A run's settings.json is already resolved, so the environment does not change
+    it. Raises InvalidSettingsError.
     """
     files = find_recipes(recipe) if recipe else []
     layers = [file_layer(file) for file in files]
@@ -55,7 +55,7 @@ def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:
 
 
 def resolve(layers: Iterable[Layer]) -> Resolved:
-    """Later layers win, value by value. Raises InvalidSettingsError."""
+    """Merges layers; later ones win, value by value. Raises InvalidSettingsError."""
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     for layer in map(canonical_layer, layers):
@@ -70,7 +70,7 @@ def resolve(layers: Iterable[Layer]) -> Resolved:
 
 
 def leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting as (dotted path, value); tables with entries are walked into, empty ones are leaves."""
+    """Every setting as (dotted path, value). The entries of a table are leaves; an empty table is one itself."""
     for name in type(section).model_fields:
         value, path = getattr(section, name), f"{prefix}{name}"
         if isinstance(value, BaseModel):
@@ -82,9 +82,12 @@ def leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def described(resolved: Resolved) -> list[tuple[str, Any, str]]:
-    """What `--dry-run` shows: (path, JSON value, source) of every leaf; secrets are masked."""
+    """The rows of `--dry-run`: (path, JSON value, source) of every leaf; secrets are masked."""
     dumped = resolved.settings.model_dump(mode="json")
-    return [(path, _shown(path, _at(dumped, path)), resolved.sources[path]) for path, _ in leaves(resolved.settings)]
+    return [
+        (path, _mask_secret(path, _value_at(dumped, path)), resolved.sources[path])
+        for path, _ in leaves(resolved.settings)
+    ]
 
 
 def described_text(resolved: Resolved) -> str:
@@ -102,7 +105,7 @@ def with_changes(settings: Settings, **sections: dict[str, Any]) -> Settings:
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
-    """As JSON, without what may hold a password."""
+    """The settings as JSON values, without those that may hold a password."""
     return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})
 
 
@@ -120,7 +123,9 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(path: str, places: dict[str, str], given: set[str]) -> str:
-    """A leaf that no layer holds is a default; one inside an inline or JSON table has its table's place."""
+    """Place where a leaf was given. A leaf that no layer holds is a default; one inside an inline or JSON table has the
+    place of its table.
+    """
     if path not in given and not any(path.startswith(f"{leaf}.") for leaf in given):
         return DEFAULT
     return nearest(path, places) or DEFAULT
@@ -140,7 +145,7 @@ def _explain_one(details: ErrorDetails, places: dict[str, str]) -> str:
     head = f"{path} ({place})" if place else path
     if details["type"] == "extra_forbidden":
         return f"{head}: no such setting; {suggest(path)}"
-    if details["type"] == "value_error":  # a section whose values do not go together says which
+    if details["type"] == "value_error":  # from a section whose values do not go together; the text names them
         return f"{head}: {details['msg'].removeprefix('Value error, ')}"
     message = details["msg"][:1].lower() + details["msg"][1:]
     return f"{head}: {message}; got {details['input']!r}"
@@ -175,19 +180,19 @@ def _sections(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, BaseM
             yield from _sections(value, f"{prefix}{name}.")
 
 
-def _at(values: Any, path: str) -> Any:
-    """Keys of tables may hold dots themselves, so the longest key that fits is taken."""
+def _value_at(values: Any, path: str) -> Any:
+    """The value at a dotted path. Keys of tables may hold dots themselves, so the longest matching key is taken."""
     if not path:
         return values
     parts = path.split(".")
     for length in range(len(parts), 0, -1):
         key = ".".join(parts[:length])
         if isinstance(values, dict) and key in values:
-            return _at(values[key], ".".join(parts[length:]))
+            return _value_at(values[key], ".".join(parts[length:]))
     raise KeyError(path)
 
 
-def _shown(path: str, value: Any) -> Any:
+def _mask_secret(path: str, value: Any) -> Any:
     if path in _SECRETS and value:
         return "***"
     if path == _URL and "@" in str(value):

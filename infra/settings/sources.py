@@ -1,8 +1,8 @@
-"""Where settings come from: a recipe, the environment, the command line, each as a layer of values that knows
-the place of every value.
+"""The sources of settings: recipe, environment and command line, each as a layer of values with the place of every
+value.
 
-Invariant: a layer holds exactly what its place says, unknown names included, so that the check of the merged tree
-can refuse them with their place.
+Invariant: a layer holds exactly what its source says, including unknown names, so that the check of the merged tree can
+refuse them with their place.
 """
 
 import json
@@ -31,20 +31,20 @@ _KEY_LINE = re.compile(rf"^\s*({_DOTTED})\s*=")
 
 
 class InvalidSettingsError(ValueError):
-    """Settings that do not load; the text has a line for each problem: path, place, what is wrong, what is allowed."""
+    """Settings do not load. The text has a line per problem: path, place, what is wrong, and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     values: dict[str, Any]
-    """Nested as the tree is."""
+    """The values, nested like the tree."""
     places: dict[str, str]
-    """Dotted path -> where its value was given: `FILE:LINE`, an environment variable, an option."""
+    """Dotted path -> place where its value was given: `FILE:LINE`, an environment variable, or an option."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One value of the command line; `name` is what the user typed, for the place."""
+    """One value from the command line; `name` is what the user typed, for error messages."""
 
     path: str
     value: Any
@@ -62,14 +62,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def nearest(path: str, entries: Mapping[str, T]) -> T | None:
-    """The entry of the path itself, else of the closest section above it."""
+    """The entry of the path itself, else that of the closest section above it; None if there is none."""
     while path not in entries and "." in path:
         path = path.rpartition(".")[0]
     return entries.get(path)
 
 
 def nest(values: dict[str, Any], path: str, value: Any) -> None:
-    """Put `value` at the dotted path. Raises InvalidSettingsError where a part of the path holds a plain value."""
+    """Puts `value` at the dotted path. Raises InvalidSettingsError if a part of the path holds a plain value."""
     *sections, last = path.split(".")
     for section in sections:
         values = values.setdefault(section, {})
@@ -83,7 +83,7 @@ def recipe_names() -> list[str]:
 
 
 def find_recipe(name_or_path: str) -> Path:
-    """A file, or the name of a recipe that comes with the package. Raises InvalidSettingsError."""
+    """The path of a recipe: a file, or the name of a packaged recipe. Raises InvalidSettingsError."""
     path = Path(name_or_path)
     if path.is_file():
         return path
@@ -91,19 +91,21 @@ def find_recipe(name_or_path: str) -> Path:
     if packaged.is_file():
         return packaged
     raise InvalidSettingsError(
-        f"{name_or_path}: no such file, and no recipe of that name ({', '.join(recipe_names())})"
+        f"{name_or_path}: no such file, and no packaged recipe has that name ({', '.join(recipe_names())})"
     )
 
 
 def find_recipes(names: str) -> list[Path]:
-    """One, or several with commas between, in their order. Raises InvalidSettingsError."""
+    """The paths of one recipe, or of several separated by commas, in their order. Raises InvalidSettingsError."""
     if Path(names).is_file():
         return [Path(names)]
     return [find_recipe(name.strip()) for name in names.split(",")]
 
 
 def file_layer(path: Path) -> Layer:
-    """A TOML recipe, or a run's settings.json. Raises InvalidSettingsError where it does not read or parse."""
+    """The layer of a TOML recipe or a run's settings.json. Raises InvalidSettingsError if it cannot be read or
+    parsed.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -120,20 +122,22 @@ def file_layer(path: Path) -> Layer:
 
 
 def toml_lines(text: str) -> dict[str, int]:
-    """Dotted path of each table and key -> its first line. Keys of inline tables are found by their table's line."""
+    """Dotted path of each table and key -> its first line. Keys of inline tables have the line of their table."""
     lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _TABLE_LINE.match(line):
-            table = _plain(header[1])
+            table = _unquote(header[1])
             lines.setdefault(table, number)
         elif key := _KEY_LINE.match(line):
-            lines.setdefault(f"{table}.{_plain(key[1])}" if table else _plain(key[1]), number)
+            lines.setdefault(f"{table}.{_unquote(key[1])}" if table else _unquote(key[1]), number)
     return lines
 
 
 def environment_layer() -> Layer:
-    """`REWARDSTREAM_LEARNER__LEARNING_RATE=...`; sections and tables as JSON too. Raises InvalidSettingsError."""
+    """The layer of variables such as `REWARDSTREAM_LEARNER__LEARNING_RATE`; a section or table may be JSON. Raises
+    InvalidSettingsError.
+    """
     names = sorted(name for name in os.environ if name.startswith(ENV_PREFIX))
     try:
         values = EnvSettingsSource(_Environment)()
@@ -149,7 +153,7 @@ def environment_layer() -> Layer:
 
 
 def kafka_home_layer() -> Layer:
-    """The broker's own variable, below recipe and options: what `broker.kind = "auto"` looks at."""
+    """The layer of the variable KAFKA_HOME, which `broker.kind = "auto"` looks at; recipe and options win over it."""
     home = os.environ.get("KAFKA_HOME")
     if not home:
         return Layer({}, {})
@@ -166,7 +170,7 @@ def option_layer(options: Iterable[Option]) -> Layer:
 
 
 def parse_assignment(text: str) -> Option:
-    """`learner.learning_rate=1e-5`; a value that begins with { or [ is JSON. Raises InvalidSettingsError."""
+    """Parses `learner.learning_rate=1e-5`; a value that begins with { or [ is JSON. Raises InvalidSettingsError."""
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise InvalidSettingsError(f"--set {text}: expected PATH=VALUE, as in --set learner.learning_rate=1e-5")
@@ -189,5 +193,5 @@ def _recipes() -> Any:
     return resources.files("infra") / "recipes"
 
 
-def _plain(dotted: str) -> str:
+def _unquote(dotted: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in re.findall(_KEY, dotted))

@@ -1,5 +1,5 @@
-"""Shadow scores are marked; what the routes say of the same rollouts is compared; an operator's route is kept; a
-judge's version has room for its model's name.
+"""Shadow scores are marked, a view compares the two routes on the same rollouts, an operator's choice of route is kept,
+and a judge's version has room for its model's name.
 """
 
 import sqlalchemy as sa
@@ -36,7 +36,8 @@ SELECT run_id, domain, verifier, verifier_version, judge, judge_version,
 FROM opinions
 GROUP BY run_id, domain, verifier, verifier_version, judge, judge_version
 """
-"""From the marked score of each pair, by the partial index: what it costs grows with the shadow scores only."""
+"""The view starts from the marked score of each pair, found by the partial index, so its cost grows with the number of
+shadow scores only."""
 
 
 def upgrade() -> None:
