@@ -83,7 +83,7 @@ class Peer:
     def score(self, ticket):
         """Rollouts and verdicts into the log, and the verdicts' rows into Postgres."""
         spans = [VersionSpan(self.lineage, self.version, 3)]
-        made = [rollout_of(ticket, sample, spans=spans) for sample in range(ticket.samples)]
+        made = [rollout_of(ticket, sample, spans=spans, text=f"answer {sample}") for sample in range(ticket.samples)]
         judged = {"status": Status.JUDGED, "route": route_of(ticket.question), "scored_at": time.time()}
         verdicts = [verdict(rollout, self.score_of(ticket, rollout.index), **judged) for rollout in made]
         self.run.send(*made)
