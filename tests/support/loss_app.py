@@ -21,7 +21,7 @@ from streams.apps import base
 from streams.apps.base import Stage, StageHandlers, build_app
 from streams.apps.faust_driver import LedgerConsumer
 from streams.apps.process import run_stage
-from streams.records import Output, Record, TopicPartition
+from streams.records import Output, Record, RecordPlace, TopicPartition
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 
@@ -66,7 +66,7 @@ async def run_out_of_order(settings: Settings, mode: str, target: str, held: byt
                 continue
             await (await app.producer.send(target, message.key, message.value, None, None, None))
             if isinstance(app.consumer, LedgerConsumer):
-                app.consumer.ledger.done(TopicPartition(message.topic, message.partition), message.offset)
+                app.consumer.ledger.done(RecordPlace(TopicPartition(message.topic, message.partition), message.offset))
             event.ack()
 
     await app.start()
