@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infra.settings.learner import LearnerSettings
 from trainer.step.advantages.gae import gae, length_adaptive_lambda, returns_to_go
-from trainer.step.advantages.group_baselines import group_centred, group_normalised, leave_one_out
+from trainer.step.advantages.group_baselines import GROUP_ADVANTAGES
 from trainer.step.advantages.vtrace import vtrace_advantages, vtrace_errors
 from trainer.step.advantages.whitening import whiten
 from trainer.step.batch import TrainingBatch
@@ -88,21 +88,12 @@ def _advantages(batch: TrainingBatch, rewards_BT: Tensor, no_grad: NoGradOutputs
         return _value_advantages(rewards_BT, no_grad, settings)
     if settings.advantage == "score":
         return returns_to_go(rewards_BT, no_grad.mask_BT, settings.gamma)
+    of_group = GROUP_ADVANTAGES[settings.advantage]
     flat_B = torch.zeros(len(rewards_BT))
     totals_B = rewards_BT.sum(1)
     for members in batch.groups:
-        flat_B[members] = torch.tensor(_group_advantages(totals_B[members].tolist(), settings))
+        flat_B[members] = torch.tensor(of_group(totals_B[members].tolist(), settings.group_std_floor))
     return flat_B[:, None] * no_grad.mask_BT
-
-
-def _group_advantages(scores: list[float], settings: LearnerSettings) -> list[float]:
-    match settings.advantage:
-        case "centred":
-            return group_centred(scores)
-        case "rloo":
-            return leave_one_out(scores)
-        case _:
-            return group_normalised(scores, settings.group_std_floor)
 
 
 def _value_advantages(rewards_BT: Tensor, no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor:

@@ -4,7 +4,7 @@ its tokens.
 The arithmetic is float64; the learner converts the results to float32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -32,3 +32,11 @@ def leave_one_out(scores: Sequence[float]) -> list[float]:
     """
     n = len(scores)
     return [0.0] if n == 1 else [n / (n - 1) * centred for centred in group_centred(scores)]
+
+
+GROUP_ADVANTAGES: Mapping[str, Callable[[Sequence[float], float], list[float]]] = {
+    "group": group_normalised,
+    "centred": lambda scores, _std_floor: group_centred(scores),
+    "rloo": lambda scores, _std_floor: leave_one_out(scores),
+}
+"""Estimators by their value of `learner.advantage`; each takes a group's scores and `learner.group_std_floor`."""
