@@ -242,6 +242,11 @@ class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
     """sha256 of every file of the folder, by name; empty if the message is older than this field."""
 
 
+def without_content(rollout: Rollout) -> Rollout:
+    """Returns the rollout without its segments and text, which are nearly all of its bytes."""
+    return msgspec.structs.replace(rollout, segments=(), text="")
+
+
 def group_id(run_id: str, seq: int) -> str:
     return f"{run_id}:{seq}"
 

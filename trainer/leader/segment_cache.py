@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from streams.codec import DecodeError, decode, encode
-from streams.messages import ScoredTrajectory
+from streams.messages import ScoredTrajectory, without_content
 from streams.records import Record
 from streams.route_headers import route_of
 from trainer.leader.commands import SegmentsByIndex
@@ -39,7 +39,7 @@ class SegmentCache:
         is_open = rollout.run_id == self.run_id and rollout.seq not in self.closed
         if is_open and scored.route is route_of(rollout.question):
             self._cached.setdefault(rollout.seq, {}).setdefault(rollout.index, rollout.segments)
-        light = msgspec.structs.replace(rollout, segments=(), text="")
+        light = without_content(rollout)
         return replace(record, value=encode(msgspec.structs.replace(scored, rollout=light)))
 
     def segments(self, seq: int) -> SegmentsByIndex:

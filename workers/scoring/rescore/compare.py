@@ -6,11 +6,9 @@ Invariant: a rollout has one pair: the first score of its question's own route a
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from infra.settings.tree import Settings
 from streams.clients import LogReader
-from streams.messages import Purpose, Rollout, ScoredTrajectory
+from streams.messages import Purpose, Rollout, ScoredTrajectory, without_content
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 from workers.scoring.rescore.run import Unscored, decode_scored
@@ -45,9 +43,9 @@ def read_pairs(
     new: dict[str, tuple[Rollout, float | None, str]] = {}
     for scored in _read_scored(settings, bootstrap, topic):
         if selection.passed_over(scored.rollout) is None:
-            new.setdefault(scored.rollout.rollout_id, (_slim(scored.rollout), scored.score, scored.why))
+            new.setdefault(scored.rollout.rollout_id, (without_content(scored.rollout), scored.score, scored.why))
     for one in unscored:
-        new.setdefault(one.rollout.rollout_id, (_slim(one.rollout), None, one.why))
+        new.setdefault(one.rollout.rollout_id, (without_content(one.rollout), None, one.why))
     old: dict[str, tuple[float | None, str]] = {}
     for scored in _read_scored(settings, bootstrap, topic_name(settings.topics.prefix, Topic.SCORED)):
         if scored.rollout.rollout_id in new and scored.route is route_of(scored.rollout.question):
@@ -68,11 +66,6 @@ def _make_pair(rollout: Rollout, new: float | None, why: str, old: float | None,
         new=new,
         why=why,
     )
-
-
-def _slim(rollout: Rollout) -> Rollout:
-    """Without its tokens and text."""
-    return msgspec.structs.replace(rollout, segments=(), text="")
 
 
 def _read_scored(settings: Settings, bootstrap: str, topic: str) -> Iterator[ScoredTrajectory]:
