@@ -61,7 +61,7 @@ async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handlers
         work = asyncio.ensure_future(_run_app(app, agent, stage))
         error = await _wait_for_end(app, agent, work, stopping)
         if error is not None:
-            log.error("stage %s failed; its open batch is done again after the restart", stage.name, exc_info=error)
+            log.error("stage %s failed; a restart processes its open batch again", stage.name, exc_info=error)
         drained = error is not None or await _finish_within(_drain(app, agent), _DRAIN_SECONDS)
         work.cancel()
         stopped = await _finish_within(app.stop(), _STOP_SECONDS)
@@ -123,7 +123,7 @@ async def _drain(app: StageApp, agent: BatchAgent) -> None:
 
 def _exit_now(code: int) -> NoReturn:
     """End at once: a judge's thread cannot be interrupted, and the interpreter would wait for it."""
-    log.warning("leaving with code %d; what was not finished is done again after the restart", code)
+    log.warning("exiting with code %d; a restart does unfinished work again", code)
     logging.shutdown()
     os._exit(code)
 

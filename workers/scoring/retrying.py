@@ -62,7 +62,7 @@ class Retry:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def backoff(self, failures: int) -> float:
-        """Returns the seconds to wait after `failures` consecutive failures, at least 1."""
+        """Returns the seconds to wait after `failures` (1 or more) consecutive failures."""
         doublings = min(failures - 1, 32)  # far beyond the cap, and within a float
         return min(self.backoff_seconds * 2.0**doublings, _LONGEST_BACKOFF_SECONDS)
 
