@@ -7,7 +7,7 @@ prompt.
 import random
 from collections.abc import Iterator
 
-from infra.demo.numbers import number_tasks
+from infra.demo.number_tasks import number_tasks
 from infra.demo.splits import SEED, Split, facts, load, topics
 from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, DemoTask, instruction, knowledge, writing
 from trainer.supervised.sft import Example

@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 import torch
 
-from infra.demo import judge as judging
-from infra.demo import measure
+from infra.demo import judge_fit, measure
 from infra.demo.artifacts import Artifact, ensure_artifact, model_hash
 from infra.demo.examples import sft_examples
 from infra.demo.generate import Sample, sample
-from infra.demo.judge import Material
+from infra.demo.judge_fit import Material
 from infra.demo.prompts import build_prompts, heldout_row, heldout_tasks, new_tasks, original_tasks
 from infra.demo.references import SAMPLES, ranked
 from infra.demo.splits import SEED, Fact, Split, facts
@@ -160,7 +159,7 @@ class _Preparation:
 
     def _fit_judge(self, base: Path, base_hash: str, samples: Artifact) -> Artifact:
         asked, settings = self._judge_facts(), self._recipe.judge
-        groups = judging.training_groups(
+        groups = judge_fit.training_groups(
             Material(
                 asked,
                 _samples_by_prompt([knowledge(fact) for fact in asked], _read_samples(samples, "facts")),
@@ -183,8 +182,8 @@ class _Preparation:
             self._heldout_writing(),
             _read_samples(samples, "heldout_writing"),
         )
-        inputs = {"judge": judge.folder.name, "samples": samples.folder.name, "measures": judging.MEASURES}
-        return self._ensure("measures", inputs, lambda _folder: judging.measures(judge.folder, heldout))
+        inputs = {"judge": judge.folder.name, "samples": samples.folder.name, "measures": judge_fit.MEASURES}
+        return self._ensure("measures", inputs, lambda _folder: judge_fit.measures(judge.folder, heldout))
 
     def _build_prompts(self, samples: Artifact) -> Artifact:
         tasks = _writing_tasks([*original_tasks(), *new_tasks()])

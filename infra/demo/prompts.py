@@ -12,7 +12,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from infra.demo.measure import VERIFIERS
-from infra.demo.numbers import number_tasks
+from infra.demo.number_tasks import number_tasks
 from infra.demo.splits import SEED, Fact, Split, facts, topics
 from infra.demo.tasks import (
     CORE_FORMATS,

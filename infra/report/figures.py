@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from infra.report.collect import GroupRow
 from infra.report.history import by_version, rates
-from infra.report.statistics import running_mean
 from infra.report.style import GRID, INK, MUTED, colour_of, png
+from infra.report.summary_statistics import running_mean
 
 REWARD_WINDOW_STEPS = 8
 """A step has two or three prompts per domain, so single steps are too noisy."""

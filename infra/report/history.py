@@ -8,37 +8,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-from infra.scalars import Flow, Learning, Scoring
+from infra.scalars import FlowMetrics, LearningMetrics, ScoringMetrics
 from infra.scrape import Scrape
 
 FILE_NAME = "metrics.jsonl"
 
 _GAUGES = {
-    "policy_version": Learning.policy_version.series,
-    "engine_version": Flow.engine_policy_version.series,
-    "engine_running": Flow.engine_running.series,
-    "entropy": Learning.learner_entropy.series,
-    "clip_fraction": Learning.learner_clip_fraction.series,
+    "policy_version": LearningMetrics.policy_version.series,
+    "engine_version": FlowMetrics.engine_policy_version.series,
+    "engine_running": FlowMetrics.engine_running.series,
+    "entropy": LearningMetrics.learner_entropy.series,
+    "clip_fraction": LearningMetrics.learner_clip_fraction.series,
 }
 _COUNTERS = {
-    "generated_tokens": Flow.generated_tokens_total.series,
-    "rollouts": Flow.rollouts_total.series,
-    "dead_letters": Flow.dead_letters_total.series,
-    "staleness_sum": f"{Learning.staleness_versions.series}_sum",
-    "staleness_count": f"{Learning.staleness_versions.series}_count",
-    "canaries": Scoring.canaries_total.series,
-    "canary_false_positives": Scoring.canary_false_positives_total.series,
+    "generated_tokens": FlowMetrics.generated_tokens_total.series,
+    "rollouts": FlowMetrics.rollouts_total.series,
+    "dead_letters": FlowMetrics.dead_letters_total.series,
+    "staleness_sum": f"{LearningMetrics.staleness_versions.series}_sum",
+    "staleness_count": f"{LearningMetrics.staleness_versions.series}_count",
+    "canaries": ScoringMetrics.canaries_total.series,
+    "canary_false_positives": ScoringMetrics.canary_false_positives_total.series,
 }
 _LEARNER_KINDS = {"learner_tokens": "computed", "target_tokens": "target"}
 """`computed` counts all tokens of the learner's rows, prompts included; `target` the response tokens that carry
 loss."""
 _BY_LABEL = {
-    "reward": (Learning.learner_reward.series, "domain"),
-    "loss": (Learning.learner_loss.series, "kind"),
-    "gradient_norm": (Learning.learner_gradient_norm.series, "model"),
-    "logprob_diff": (Learning.learner_logprob_diff.series, "kind"),
-    "step_seconds": (f"{Learning.learner_step_seconds.series}_sum", "phase"),
-    "scorer_requests": (Scoring.scorer_requests_total.series, "scorer"),
+    "reward": (LearningMetrics.learner_reward.series, "domain"),
+    "loss": (LearningMetrics.learner_loss.series, "kind"),
+    "gradient_norm": (LearningMetrics.learner_gradient_norm.series, "model"),
+    "logprob_diff": (LearningMetrics.learner_logprob_diff.series, "kind"),
+    "step_seconds": (f"{LearningMetrics.learner_step_seconds.series}_sum", "phase"),
+    "scorer_requests": (ScoringMetrics.scorer_requests_total.series, "scorer"),
 }
 
 
@@ -48,7 +48,10 @@ def row(scrape: Scrape, started: float, phase: str) -> dict[str, Any]:
         {"seconds": round(scrape.at - started, 1), "phase": phase}
         | {name: scrape.largest(metric) for name, metric in _GAUGES.items()}
         | {name: scrape.total(metric) for name, metric in _COUNTERS.items()}
-        | {name: scrape.total(Learning.learner_tokens_total.series, kind=kind) for name, kind in _LEARNER_KINDS.items()}
+        | {
+            name: scrape.total(LearningMetrics.learner_tokens_total.series, kind=kind)
+            for name, kind in _LEARNER_KINDS.items()
+        }
         | {name: scrape.by(metric, label) for name, (metric, label) in _BY_LABEL.items()}
     )
 

@@ -16,8 +16,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra.report.collect import AFTER, BEFORE, Response, RunRecord, SelectionRow
-from infra.report.statistics import OPENING_WORDS, distinct_2, opening_share
 from infra.report.summary import prompt_scores
+from infra.report.summary_statistics import OPENING_WORDS, distinct_2, opening_share
 
 SAMPLES_PER_DOMAIN = 3
 _OPENING_ALARM = 0.3

@@ -14,7 +14,7 @@ from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.curve import heldout_curve
 from infra.report.history import increase
-from infra.report.statistics import bootstrap_interval, percentiles
+from infra.report.summary_statistics import bootstrap_interval, percentiles
 from streams.messages import Outcome
 
 Scores = dict[str, float]

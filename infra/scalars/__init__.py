@@ -6,14 +6,14 @@ A new metric takes one row in `learning`, `flow` or `scoring`, a panel on the da
 import re
 from typing import Any
 
-from infra.scalars.flow import Flow
-from infra.scalars.learning import Learning
-from infra.scalars.scoring import Scoring
-from infra.scalars.table import OnlyLogged, Scalar
+from infra.scalars.flow import FlowMetrics
+from infra.scalars.learning import LearningMetrics
+from infra.scalars.row import OnlyLogged, Scalar
+from infra.scalars.scoring import ScoringMetrics
 
 SECTIONS: dict[str, tuple[Scalar[Any], ...]] = {
-    section.__name__: tuple(row for row in vars(section).values() if isinstance(row, Scalar))
-    for section in (Learning, Flow, Scoring)
+    section.__name__.removesuffix("Metrics"): tuple(row for row in vars(section).values() if isinstance(row, Scalar))
+    for section in (LearningMetrics, FlowMetrics, ScoringMetrics)
 }
 SCALARS = tuple(row for rows in SECTIONS.values() for row in rows)
 
@@ -32,4 +32,13 @@ def of_logged(name: str) -> Scalar[Any]:
     raise KeyError(f"{name} is not in the table of scalars (infra/scalars)")
 
 
-__all__ = ["SCALARS", "SECTIONS", "Flow", "Learning", "OnlyLogged", "Scalar", "Scoring", "of_logged"]
+__all__ = [
+    "SCALARS",
+    "SECTIONS",
+    "FlowMetrics",
+    "LearningMetrics",
+    "OnlyLogged",
+    "Scalar",
+    "ScoringMetrics",
+    "of_logged",
+]

@@ -2,10 +2,10 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.table import SECONDS, Scalar, Section
+from infra.scalars.row import SECONDS, MetricSection, Scalar
 
 
-class Flow(Section):
+class FlowMetrics(MetricSection):
     messages_total = Scalar(
         Counter,
         labels=("stage", "topic"),

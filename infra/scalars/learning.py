@@ -2,13 +2,13 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.table import SECONDS, OnlyLogged, Scalar, Section
+from infra.scalars.row import SECONDS, MetricSection, OnlyLogged, Scalar
 from infra.scalars.weighted_histogram import WeightedHistogram
 
 _VERSIONS = (0, 1, 2, 3, 4, 6, 8, 16)
 
 
-class Learning(Section):
+class LearningMetrics(MetricSection):
     learner_reward = Scalar(
         Gauge,
         labels=("domain",),

@@ -2,14 +2,14 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.table import SECONDS, Scalar, Section
+from infra.scalars.row import SECONDS, MetricSection, Scalar
 
 _SCORES = tuple(step / 10 for step in range(11))
 _PAIRED_ROUTES = ("domain", "verifier", "judge")
 _UNAVAILABLE = "Check the judge's server or the verifier's process; records wait meanwhile."
 
 
-class Scoring(Section):
+class ScoringMetrics(MetricSection):
     scorer_requests_total = Scalar(
         Counter,
         labels=("scorer", "status"),

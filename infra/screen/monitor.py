@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.local.state import ServiceLine
 from infra.report import history
-from infra.scalars import Learning
+from infra.scalars import LearningMetrics
 from infra.scrape import Scrape, Scraper
 from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
@@ -89,7 +89,7 @@ class Monitor:
             broker=self._run.broker,
             elapsed=now.at - self._run.started,
             phase=self._facts.phase,
-            version=int(now.largest(Learning.policy_version.series) or 0),
+            version=int(now.largest(LearningMetrics.policy_version.series) or 0),
             generated_rate=generated,
             trained_rate=trained,
             processes=[_process_row(service, now, before, self._facts) for service in services],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from infra.scalars import Flow, Learning, Scoring
+from infra.scalars import FlowMetrics, LearningMetrics, ScoringMetrics
 from infra.scrape import Scrape
 from infra.screen.facts import RunFactsNow
 
@@ -67,8 +67,8 @@ class Rewards:
         self._by_domain: dict[str, dict[int, float]] = {}
 
     def update(self, scrape: Scrape) -> dict[str, float]:
-        version = int(scrape.largest(Learning.policy_version.series) or 0)
-        for domain, reward in scrape.by(Learning.learner_reward.series, "domain").items():
+        version = int(scrape.largest(LearningMetrics.policy_version.series) or 0)
+        for domain, reward in scrape.by(LearningMetrics.learner_reward.series, "domain").items():
             steps = self._by_domain.setdefault(domain, {})
             latest = next(reversed(steps.values()), None)
             if reward != latest:  # the gauge of a domain that is not in a step does not change
@@ -80,12 +80,12 @@ class Rewards:
 
 def topic_rows(now: Scrape, before: Scrape, prefix: str) -> list[TopicRow]:
     """Returns one row per topic and stage that reads it."""
-    name = Flow.messages_total.series
+    name = FlowMetrics.messages_total.series
     stages = now.by(name, "stage")
     rows = []
     for stage in sorted(stages):
         for topic, records in sorted(now.by(name, "topic", stage=stage).items()):
-            lag = now.by(Flow.consumer_lag_messages.series, "topic", stage=stage).get(topic)
+            lag = now.by(FlowMetrics.consumer_lag_messages.series, "topic", stage=stage).get(topic)
             earlier = before.by(name, "topic", stage=stage).get(topic, 0.0)
             bare = topic.removeprefix(f"{prefix}.") if prefix else topic
             rows.append(TopicRow(bare, stage, records, _rate(records - earlier, now.at - before.at), lag))
@@ -106,7 +106,7 @@ def domain_rows(rewards: Mapping[str, float], heldout: Mapping[str, Mapping[str,
 def token_rates(now: Scrape, before: Scrape) -> tuple[float, float]:
     """Returns (generated, trained on) in tokens per second."""
     seconds = now.at - before.at
-    names = (Flow.generated_tokens_total.series, Learning.learner_tokens_total.series)
+    names = (FlowMetrics.generated_tokens_total.series, LearningMetrics.learner_tokens_total.series)
     labels: tuple[dict[str, str], ...] = ({}, {"kind": "target"})
     generated, trained = (
         _rate(now.total(name, **kinds) - before.total(name, **kinds), seconds)
@@ -120,10 +120,10 @@ def activity(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
     if name in now.silent:
         return "does not answer"
     generated, trained = token_rates(now, before)
-    version = int(now.largest(Learning.policy_version.series) or 0)
-    held = int(now.largest(Flow.engine_policy_version.series) or 0)
-    running = int(now.largest(Flow.engine_running.series) or 0)
-    entropy = now.largest(Learning.learner_entropy.series) or 0.0
+    version = int(now.largest(LearningMetrics.policy_version.series) or 0)
+    held = int(now.largest(FlowMetrics.engine_policy_version.series) or 0)
+    running = int(now.largest(FlowMetrics.engine_running.series) or 0)
+    entropy = now.largest(LearningMetrics.learner_entropy.series) or 0.0
     verdicts = _verdict_rate(name, now, before)
     texts = {
         "selector": f"phase {facts.phase}, {facts.outcomes.get('open', 0)} groups open",
@@ -137,11 +137,11 @@ def activity(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
 
 def _verdict_rate(service: str, now: Scrape, before: Scrape) -> float:
     """Reads the process's own counter."""
-    return _own_rate(service, Scoring.scorer_requests_total.series, now, before)
+    return _own_rate(service, ScoringMetrics.scorer_requests_total.series, now, before)
 
 
 def _stage_rate(service: str, now: Scrape, before: Scrape) -> float:
-    return _own_rate(service, Flow.messages_total.series, now, before)
+    return _own_rate(service, FlowMetrics.messages_total.series, now, before)
 
 
 def _own_rate(service: str, name: str, now: Scrape, before: Scrape) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from infra.scalars import SCALARS, Learning
+from infra.scalars import SCALARS, LearningMetrics
 
 
 def scalars_of_step(line: Mapping[str, Any]) -> dict[str, float]:
@@ -20,4 +20,4 @@ def scalars_of_step(line: Mapping[str, Any]) -> dict[str, float]:
 
 def scalars_of_evaluation(means: Mapping[str, float]) -> dict[str, float]:
     """`means`: mean score by domain, and `overall`."""
-    return {Learning.heldout_score.logged_as(domain): mean for domain, mean in means.items()}
+    return {LearningMetrics.heldout_score.logged_as(domain): mean for domain, mean in means.items()}

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.report_rows import FACTS, START, group, record, response
 
-from infra.report.statistics import bootstrap_interval, distinct_2, opening_share, percentiles, running_mean
 from infra.report.summary import heldout, phase_seconds, summarise
+from infra.report.summary_statistics import bootstrap_interval, distinct_2, opening_share, percentiles, running_mean
 
 
 def test_heldout_means_are_over_prompts_of_means_over_samples() -> None:

@@ -27,7 +27,7 @@ class OnlyLogged:
 MetricT = TypeVar("MetricT", Counter, Gauge, Histogram, WeightedHistogram, OnlyLogged)
 
 
-class Section:
+class MetricSection:
     """A class whose attributes are rows. On an instance, a row's attribute is the metric that was made of the row."""
 
     made: Mapping[str, Any]
@@ -63,8 +63,8 @@ class Scalar(Generic[MetricT]):
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, instance: Section, owner: type) -> MetricT: ...
-    def __get__(self, instance: Section | None, owner: type) -> Self | MetricT:
+    def __get__(self, instance: MetricSection, owner: type) -> MetricT: ...
+    def __get__(self, instance: MetricSection | None, owner: type) -> Self | MetricT:
         if instance is None:
             return self
         made: MetricT = instance.made[self.name]
