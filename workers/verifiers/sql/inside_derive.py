@@ -15,6 +15,7 @@ import re
 import sqlite3
 import sys
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 MAX_ROWS = 200
 """Rows of a table that a derived instance starts from."""
@@ -23,10 +24,14 @@ SIZES = ((1.5, 16), (0.8, 3), (2.0, 40), (1.0, 24))
 and come again in the others."""
 CHANGED = (0.25, 0.5, 0.4, 0.1)
 """Share of the values that another value of the column, or one near it, replaces, instance by instance."""
-AIMED = 0.3
+AIMED = 0.5
 """Share of the replacements that are the query's literals and their neighbours: at a bound, > and >= differ."""
 NULLS = 0.12
 """Share of the values that become NULL where the column allows it."""
+
+LEAST_FLAGS = 4
+"""Values of a column of 0 and 1 alone from which on it is taken for one of yes and no."""
+DATE_FORM = "9999-99-99"
 
 Value = int | float | str | bytes | None
 Pools = tuple[list[Value], list[Value]]
@@ -170,14 +175,52 @@ def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[
     if column.key:
         return [], []
     if own and all(isinstance(value, int | float) for value in own):
+        if _is_flag(own, [row[place] for row in table.rows]):
+            return own, []
         return [*own, *_near(own)], [*(one for one in literals if not isinstance(one, str)), *_near(literals)]
-    return own, _beside(literals) if own and all(isinstance(value, str) for value in own) else []
+    texts = [value for value in own if isinstance(value, str)]
+    return own, _beside(texts, literals) if texts and len(texts) == len(own) else []
 
 
-def _beside(literals: list[Value]) -> list[Value]:
-    """The texts, and longer ones that begin with them: = and LIKE 'a%' differ there."""
+def _is_flag(own: list[Value], rows: list[Value]) -> bool:
+    """Whether the column says yes or no: 2 would be of another type."""
+    return set(own) == {0, 1} and sum(value is not None for value in rows) >= LEAST_FLAGS
+
+
+def _beside(own: list[str], literals: list[Value]) -> list[Value]:
+    """Texts to aim at: the literals, and longer ones that begin with them, since = and LIKE 'a%' differ there. In a
+    column of one form, as of dates or codes, those of its form: a year is no date.
+    """
     texts = [text for text in literals if isinstance(text, str)]
-    return [*texts, *texts, *(f"{text}x" for text in texts)]
+    years = [str(number) for number in literals if isinstance(number, int)]
+    forms = {_form(text) for text in own}
+    if len(forms) > 1 or not any(character.isdigit() for character in own[0]):
+        return [*texts, *texts, *(f"{text}x" for text in texts)]
+    (form,) = forms
+    if not form.startswith(DATE_FORM):
+        return [text for text in texts if _form(text) == form]
+    ends = ("", "") if form == DATE_FORM else (f"{own[0][10]}00:00:00", f"{own[0][10]}23:59:59")
+    days = [day for text in (*texts, *years) for day in _days_about(text)]
+    return [day + end for day in days for end in dict.fromkeys(ends) if _form(day + end) == form]
+
+
+def _days_about(text: str) -> list[str]:
+    """The day that a text names and its neighbours, or the bounds of the year or the month that it names."""
+    try:
+        if re.fullmatch(r"(?:19|20)\d\d", text):
+            return [f"{int(text) - 1}-12-31", f"{text}-01-01", f"{text}-12-31", f"{int(text) + 1}-01-01"]
+        if re.fullmatch(r"\d{4}-\d\d", text):
+            first = date.fromisoformat(f"{text}-01")
+            return [first.isoformat(), (first - timedelta(days=1)).isoformat(), f"{text}-28"]
+        day = date.fromisoformat(text[:10])
+        return [(day + timedelta(days=step)).isoformat() for step in (0, -1, 1)]
+    except (ValueError, OverflowError):
+        return []
+
+
+def _form(text: str) -> str:
+    """Its kinds of characters in order: `9999-99-99` of a date."""
+    return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text))
 
 
 def _near(values: list[Value]) -> list[Value]:

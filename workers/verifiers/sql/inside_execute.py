@@ -5,7 +5,7 @@ and functions whose value depends on their arguments only, and time, rows and by
 is not known here.
 
 stdin   JSON {"query": SQL, "images": count, "seconds": for all, "rows": most, "bytes": most, "heap": bytes,
-        "now": text}; the images are the files 0.db, 1.db and so on
+        "now": text, "dialect": name, "case_sensitive": whether LIKE is}; the images are the files 0.db, 1.db and so on
 stdout  JSON {"results": [{"columns": [...], "rows": [[...], ...]}, ...]}, one an image; or {"failed": "error" |
         "timeout" | "oom" | "size", "why": text}. A blob is {"hex": text}
 """
@@ -15,7 +15,10 @@ import sqlite3
 import sys
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workers.verifiers.sql.inside_dialect import register
 
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
 REFUSED_FUNCTIONS = {
@@ -54,6 +57,8 @@ def open_image(number: int, asked: dict[str, Any], deadline: float) -> sqlite3.C
     freeze_clock(connection, asked["now"])
     connection.execute(f"PRAGMA hard_heap_limit = {int(asked['heap'])}")
     connection.execute("PRAGMA temp_store = MEMORY")
+    if asked.get("dialect", "sqlite") != "sqlite":
+        register(connection, case_sensitive=asked["case_sensitive"])
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, int(asked["bytes"]))
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)

@@ -16,6 +16,7 @@ from infra.settings.tree import SandboxSettings
 from workers.sandbox.base import Ending, Program, Ran, Sandbox
 from workers.sandbox.factory import default_limits
 from workers.verifiers.sql.compare import Result, Row, Value
+from workers.verifiers.sql.dialects import CASE_SENSITIVE
 
 DERIVED = 8
 """Instances made from one that is given: each plan of inside_derive twice, so that a constant, a lost DISTINCT and a
@@ -32,6 +33,7 @@ KILL = 1.5
 HEAP_SHARE = 0.5
 """SQLite's part of the sandbox's memory; Python's rows take the rest."""
 _DERIVE = Path(__file__).with_name("inside_derive.py")
+_DIALECT = Path(__file__).with_name("inside_dialect.py")
 _EXECUTE = Path(__file__).with_name("inside_execute.py")
 
 
@@ -79,7 +81,7 @@ class Databases:
         the rows in reverse. Raises SchemaError, SandboxError.
         """
         asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
-        ran = self._run(_DERIVE, asked, {}, self._seconds)
+        ran = self._run((_DERIVE,), asked, {}, self._seconds)
         if ran.ending is not Ending.EXITED or ran.code != 0:
             raise SchemaError(f"making the databases ended with {ran.ending}: {_last_line(ran)}")
         answer = json.loads(ran.stdout)
@@ -88,8 +90,10 @@ class Databases:
         images = [base64.b64decode(image) for image in answer["images"]]
         return tuple(zip(images[::2], images[1::2], strict=True))
 
-    def query(self, text: str, pairs: Sequence[Pair]) -> tuple[Runs, ...]:
-        """Raises QueryFailedError, SandboxError."""
+    def query(self, text: str, pairs: Sequence[Pair], dialect: str = "sqlite") -> tuple[Runs, ...]:
+        """`text` is SQLite's, with the functions of `dialects` if it was translated from another dialect. Raises
+        QueryFailedError, SandboxError.
+        """
         asked = {
             "query": text,
             "images": 2 * len(pairs),
@@ -98,9 +102,12 @@ class Databases:
             "bytes": MAX_BYTES,
             "heap": int(self._limits.memory_bytes * HEAP_SHARE),
             "now": NOW,
+            "dialect": dialect,
+            "case_sensitive": dialect in CASE_SENSITIVE,
         }
         files = {f"{number}.db": image for number, image in enumerate(image for pair in pairs for image in pair)}
-        ran = self._run(_EXECUTE, asked, files, self._seconds * KILL)
+        sources = (_EXECUTE,) if dialect == "sqlite" else (_DIALECT, _EXECUTE)
+        ran = self._run(sources, asked, files, self._seconds * KILL)
         if ran.ending is Ending.EXITED and ran.code == 0:
             answer = json.loads(ran.stdout)
             if "failed" in answer:
@@ -110,9 +117,10 @@ class Databases:
         failures = {Ending.TIMEOUT: Failure.TIMEOUT, Ending.OOM: Failure.OOM, Ending.OUTPUT: Failure.SIZE}
         raise QueryFailedError(failures.get(ran.ending, Failure.ERROR), f"the run {ran.ending}: {_last_line(ran)}")
 
-    def _run(self, source: Path, asked: dict[str, Any], files: dict[str, bytes], seconds: float) -> Ran:
+    def _run(self, sources: Sequence[Path], asked: dict[str, Any], files: dict[str, bytes], seconds: float) -> Ran:
         limits = replace(self._limits, wall_seconds=seconds, output_bytes=OUTPUT_BYTES)
-        program = Program("python", source.read_text(encoding="utf-8"), json.dumps(asked).encode(), files=files)
+        source = "\n".join(file.read_text(encoding="utf-8") for file in sources)
+        program = Program("python", source, json.dumps(asked).encode(), files=files)
         return self._sandbox.run(program, limits)
 
 

@@ -12,6 +12,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from workers.verifiers.sql.dialects import to_sqlite
+
 MAX_ANSWER = 100_000
 """Characters after the reasoning; a longer text is not searched."""
 MAX_QUERY = 10_000
@@ -86,7 +88,7 @@ def read_query(text: str, dialect: str = "sqlite") -> Query:
         (statement,) = found
         if not isinstance(statement, _QUERIES) or statement.find(*_REFUSED):
             raise QueryError(f"expected a SELECT, WITH or VALUES, got {statement.key.upper()}")
-        own = text if dialect == "sqlite" else statement.sql("sqlite", unsupported_level=sqlglot.ErrorLevel.RAISE)
+        own = text if dialect == "sqlite" else to_sqlite(statement, dialect)
         form = statement.sql("sqlite", comments=False)
     except SqlglotError as error:
         raise QueryError(f"not SQL: {str(error).splitlines()[0][:200]}") from error

@@ -62,7 +62,7 @@ class Gold:
 
 class SqlVerifier(BaseVerifier):
     name = "sql"
-    version = "2"
+    version = "3"
     sandboxed = True
     policy = (
         "One read-only query (SELECT, WITH or VALUES): the fenced blocks, which must agree, or the whole text after "
@@ -77,7 +77,8 @@ class SqlVerifier(BaseVerifier):
         "schema": "SQLite's CREATE TABLE and INSERT statements; or a list of such texts, one a database instance",
         "ordered": "whether the order of rows counts (default: whether the reference has ORDER BY at its top level)",
         "columns": "`order`: their number and order count; `names`: their names too, in any case (default order)",
-        "dialect": "the dialect of both queries, as sqlglot names it, which is translated (default sqlite)",
+        "dialect": "the dialect of both queries, as sqlglot names it; they are translated, with the functions of dates "
+        "and texts that SQLite lacks (default sqlite)",
     }
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class SqlVerifier(BaseVerifier):
             return self._verdict(None, Status.INFRA_ERROR, str(error))
         try:
             query = read_answer(after_reasoning(response), asked.dialect)
-            runs = self._ready().query(query.text, gold.images)
+            runs = self._ready().query(query.text, gold.images, asked.dialect)
         except DisagreementError as error:
             return self._verdict(0.0, Status.WRONG, str(error))
         except QueryError as error:
@@ -114,7 +115,7 @@ class SqlVerifier(BaseVerifier):
         try:
             query = None if rows is not None else read_query(reference, dialect)
             images = self._ready().images(scripts, query.literals if query else ())
-            runs = self._ready().query(query.text, images) if query else _given(rows, len(scripts))
+            runs = self._ready().query(query.text, images, dialect) if query else _given(rows, len(scripts))
         except (QueryError, QueryFailedError) as error:
             raise PromptError(f"the reference is no working query: {str(error)[:300]}") from error
         except SchemaError as error:
