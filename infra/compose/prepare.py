@@ -1,7 +1,8 @@
-"""The one-shot step before the services: models and prompts on the shared volume, and one settings file for all.
+"""The one-shot step before the services: puts models and prompts on the shared volume, and writes one settings file for
+all services.
 
-Invariant: settings.json is written last, so a service that starts after this finds all that the file names. A second
-run makes nothing anew and writes the same file.
+Invariant: settings.json is written last, so a service that starts after this step finds everything that the file names.
+A second run prepares nothing again and writes the same file.
 """
 
 import sys
@@ -23,8 +24,8 @@ from infra.settings.tree import Settings
 
 
 def main(recipe: Annotated[str, typer.Option(help="A TOML recipe, or the name of a packaged one.")] = "demo") -> None:
-    """Resolve recipe and environment into runs/ID/settings.json. Where data.prompts names no prompts of one's own, the
-    demo's model, judge and prompts are prepared first.
+    """Resolve recipe and environment into runs/ID/settings.json. If data.prompts is not set, the demo's model, judge
+    and prompts are prepared first.
     """
     started = time.time()
     settings = load(recipe).settings
@@ -36,12 +37,12 @@ def main(recipe: Annotated[str, typer.Option(help="A TOML recipe, or the name of
         seed=settings.run.seed,
     )
     if settings.data.prompts is None:
-        settings, facts = _prepared(settings, facts, started)
+        settings, facts = _prepare_demo(settings, facts, started)
     write_facts(folder, facts)
     print(f"run {run_id}: {run_folder.write_settings(settings, folder)}", flush=True)
 
 
-def _prepared(settings: Settings, facts: RunFacts, started: float) -> tuple[Settings, RunFacts]:
+def _prepare_demo(settings: Settings, facts: RunFacts, started: float) -> tuple[Settings, RunFacts]:
     from infra.demo.prepare import prepare
 
     prepared = prepare(settings, Steps())
