@@ -148,8 +148,8 @@ def _rounded(values: Any, digits: int = 1) -> list[float]:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown."""
     head = (
-        "S", "seeds", "steps", "s a step", "tokens/s", "token staleness", "oldest", "before", "final", "peak",
-        "final less S = 0 [95 %]", f"s to {rows[0]['target']}", "faster than S = 0", "entropy",
+        "S", "seeds", "steps", "s per step", "tokens/s", "token staleness", "oldest", "before", "final", "peak",
+        "final minus S = 0 [95 %]", f"s to {rows[0]['target']}", "faster than S = 0", "entropy",
     )  # fmt: skip
     lines = [head, ("---:",) * len(head), *(_cells(row) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
