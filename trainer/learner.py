@@ -40,7 +40,7 @@ from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
-from trainer.weights.checkpoint import History
+from trainer.weights.checkpoint import LearnerHistory
 from trainer.weights.publish import PublishedWeights, newest_announcement, publisher_of
 from workers.models.model_files import resolve_model
 
@@ -94,7 +94,7 @@ class Learner:
         self._at_end = False
         self._ended = False
         self._checkpointed = history.version
-        self._resumable: History | None = None
+        self._resumable: LearnerHistory | None = None
         self._progress_at = time.monotonic()
         log.info("lineage=%d version=%d resumed_from=%s", lineage, history.version, saved)
 
@@ -274,8 +274,8 @@ class Learner:
         self._position.ordinal += 1
         return closing
 
-    def _history(self) -> History:
-        return History(
+    def _history(self) -> LearnerHistory:
+        return LearnerHistory(
             lineage=self._position.lineage,
             version=self._position.version,
             ordinal=self._position.ordinal,
@@ -293,7 +293,7 @@ class Learner:
             self._save_checkpoint(self._resumable)
         self._background.drain()
 
-    def _save_checkpoint(self, history: History) -> None:
+    def _save_checkpoint(self, history: LearnerHistory) -> None:
         folder, template = self._folder / "checkpoints", self._publisher.template
         self._coordinator.broadcast(GatherCheckpoint())
         collected = checkpoint.collect(self._ppo)

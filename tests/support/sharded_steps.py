@@ -23,13 +23,13 @@ from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
 from trainer.step.row_partition import RankRows
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import History
+from trainer.weights.checkpoint import LearnerHistory
 from trainer.weights.policy_io import load_policy
 from trainer.weights.publish import Publisher
 
 STEPS = 2
 PLAIN: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "autocast": False, "minibatches": 2}
-HISTORY = History(0, STEPS, 4, {TopicPartition("scored", 1): 7}, SeqSet.of(2, [5]))
+HISTORY = LearnerHistory(0, STEPS, 4, {TopicPartition("scored", 1): 7}, SeqSet.of(2, [5]))
 CASES = {
     "group": LearnerSettings(advantage="group", value=ValueSettings(kind="none"), **PLAIN),
     "value": LearnerSettings(value=ValueSettings(learning_rate=1e-2), gradient_clip=0.1, **PLAIN),

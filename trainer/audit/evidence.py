@@ -27,15 +27,13 @@ from streams.messages import (
     ScoredTrajectory,
     Status,
 )
-from streams.records import Record
+from streams.records import Record, RecordPlace, TopicPartition
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
 
 READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)
 """The topics to read. Those of the scorers' requests are left out, since they repeat the rollouts."""
 
-RecordPlace = tuple[str, int, int]
-"""Topic, partition, offset."""
 VerdictKey = tuple[int, str, str, str]
 """Sample index, route, scorer, scorer's version."""
 
@@ -119,7 +117,7 @@ def gather(run_id: str, engine: Engine, reader: LogReader) -> tuple[LogEvidence,
             .where(Score.run_id == run_id, Score.route != RESCORED)
             .group_by(Score.group_id)
         )
-        scores = {group: count for group, count in counts}  # noqa: C416 (a Row is no pair to dict's type)
+        scores = {group: count for group, count in counts}  # noqa: C416 (mypy does not accept a Row as dict's pair)
         wrong = (Score.score.is_(None)) != (Score.status == Status.INFRA_ERROR.value)
         rows = connection.execute(
             select(Score.group_id, Score.rollout_id, Score.status, Score.score).where(Score.run_id == run_id, wrong)
@@ -133,7 +131,7 @@ def audit_topics(prefix: str) -> list[str]:
     return [topic_name(prefix, topic) for topic in READ]
 
 
-def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[tuple[str, int], int]) -> LogEvidence:
+def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[TopicPartition, int]) -> LogEvidence:
     """Reduces the records of a log to evidence about one run.
 
     `sunk` is the sink's next offset by topic and partition. Verdicts below it must be in Postgres, unless they are in
@@ -144,25 +142,28 @@ def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[tuple[str, in
     unread: dict[RecordPlace, str] = {}
     written: list[tuple[RecordPlace, str, VerdictKey]] = []
     for record in records:
-        place = (record.topic, record.partition, record.offset)
         if record.topic.endswith(Topic.DEAD_LETTERS):
             letter = parse(record)
-            dead_places.add((letter.topic, letter.partition, letter.offset))
+            dead_places.add(RecordPlace(TopicPartition(letter.topic, letter.partition), letter.offset))
             log.dead_letters[f"{letter.stage}/{letter.error_class}"] += 1
             continue
         try:
             message = decode_by_schema(record.value, record.headers)
         except DecodeError as error:
-            unread[place] = str(error)
+            unread[record.place] = str(error)
             continue
         if _run_of(message) == run_id:
             _add_message(log, record, message)
-            if isinstance(message, ScoredTrajectory) and record.offset < sunk.get(place[:2], 0):
-                written.append((place, message.rollout.group_id, _key(message)))
+            if isinstance(message, ScoredTrajectory) and record.offset < sunk.get(record.source, 0):
+                written.append((record.place, message.rollout.group_id, _key(message)))
     for place, group, key in written:
         if place not in dead_places:
             log.groups[group].stored.add(key)
-    log.unreadable = [(f"{p[0]}[{p[1]}]@{p[2]}", why) for p, why in unread.items() if p not in dead_places]
+    log.unreadable = [
+        (f"{place.partition.topic}[{place.partition.partition}]@{place.offset}", why)
+        for place, why in unread.items()
+        if place not in dead_places
+    ]
     return log
 
 
@@ -233,8 +234,8 @@ def _group_rows(engine: Engine, run_id: str) -> dict[int, AuditedGroup]:
         return {row.seq: AuditedGroup(*row[:5], digest(row.ticket), *row[6:]) for row in connection.execute(query)}
 
 
-def _sink_offsets(engine: Engine) -> dict[tuple[str, int], int]:
+def _sink_offsets(engine: Engine) -> dict[TopicPartition, int]:
     query = select(StreamOffset.topic, StreamOffset.partition, func.max(StreamOffset.next_offset))
     with engine.connect() as connection:
         rows = connection.execute(query.group_by(StreamOffset.topic, StreamOffset.partition))
-        return {(topic, partition): offset for topic, partition, offset in rows}
+        return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}

@@ -54,7 +54,7 @@ def trained_on_by_domain(connection: Connection, run_id: str) -> dict[str, int]:
         .where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
         .group_by(Prompt.domain)
     )
-    return {domain: count for domain, count in rows}  # noqa: C416 (a Row is no pair to dict's type)
+    return {domain: count for domain, count in rows}  # noqa: C416 (mypy does not accept a Row as dict's pair)
 
 
 def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[str]:

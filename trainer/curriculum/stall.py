@@ -48,8 +48,8 @@ class StallAlarm:
         if late < GRACE_SECONDS:
             return False
         log.error(
-            "nothing closed for %.0f s; %d groups are open, %s for %.0f s past its deadline: the learner closes "
-            "groups, see whether it runs and reads (its log, its lag on prompts and scored)",
+            "no group was closed for %.0f s; %d groups are open, and %s is %.0f s past its deadline: check that the "
+            "learner, which closes groups, runs and reads (its log, its lag on prompts and scored)",
             silent,
             group_counts.open_groups(connection, self.run_id),
             oldest.group_id,
@@ -62,8 +62,8 @@ class StallAlarm:
         if not groups:
             return False
         log.error(
-            "%s: every group is closed, and %d wait for verdicts in the database for %.0f s: the difficulty stage "
-            "writes them, see whether it runs and reads",
+            "%s: all groups are closed, but %d have lacked verdicts in the database for %.0f s: check that the "
+            "difficulty stage, which writes them, runs and reads",
             label,
             groups,
             silent,

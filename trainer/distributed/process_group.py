@@ -48,7 +48,7 @@ class ProcessGroup:
             dist.broadcast_object_list(box, src=0, group=self.cpu_group)
         except RuntimeError as error:
             raise LeaderGoneError(
-                f"process {self.rank} of {self.size}: process 0 of this learner ended, and its own messages say why"
+                f"process {self.rank} of {self.size}: process 0 of this learner ended; its own log says why"
             ) from error
         return box[0]
 

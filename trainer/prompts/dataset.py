@@ -175,7 +175,7 @@ def _common_columns(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _from_verl(raw: Mapping[str, Any]) -> dict[str, Any]:
     reward, extra = raw["reward_model"], raw.get("extra_info") or {}
     if not isinstance(reward, Mapping) or not isinstance(extra, Mapping):
-        raise RowError("reward_model and extra_info are objects in verl's format")
+        raise RowError("reward_model and extra_info must be objects, as in verl's format")
     style, truth = reward.get("style"), reward.get("ground_truth")
     ability = str(raw.get("ability") or "").lower()
     if style not in ("rule", "model"):
@@ -204,10 +204,10 @@ def _messages(value: Any) -> tuple[dict[str, str], ...]:
     for turn in value:
         role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else (None, None)
         if role not in _ROLES or not isinstance(content, str) or not content.strip():
-            raise RowError(f"a turn has a role of {_ROLES} and a text as content, got {turn!r:.200}")
+            raise RowError(f"a turn needs a role from {_ROLES} and text as content, got {turn!r:.200}")
         turns.append({"role": str(role), "content": content})
     if turns[-1]["role"] != "user":
-        raise RowError(f"the last turn is the user's, got {turns[-1]['role']!r}")
+        raise RowError(f"the last turn must be the user's, got {turns[-1]['role']!r}")
     return tuple(turns)
 
 
@@ -244,7 +244,7 @@ def _options(value: Any) -> Any:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise RowError(f"options is a text that is not JSON: {error}") from error
+            raise RowError(f"options is text that is not JSON: {error}") from error
     if isinstance(value, Mapping):
         return {name: item for name, item in value.items() if item is not None}
     return {} if value is None else value
@@ -268,7 +268,7 @@ def _require_storable(value: Any) -> None:
 def _domain(fields: Mapping[str, Any]) -> str:
     domain = fields.get("domain")
     if not isinstance(domain, str) or not domain.strip() or len(domain) > _MAX_DOMAIN:
-        raise RowError(f"domain is a name of 1 to {_MAX_DOMAIN} characters, got {domain!r:.200}")
+        raise RowError(f"domain must be a name of 1 to {_MAX_DOMAIN} characters, got {domain!r:.200}")
     return domain.strip()
 
 

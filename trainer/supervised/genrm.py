@@ -78,7 +78,7 @@ def fit_judge(
     words = _verdict_words(tokenizer)
     encoded = [(group, found) for group in groups if (found := _encode(tokenizer, group)).suffixes]
     if not encoded:
-        raise ValueError("no triple to fit the judge on: every group is empty or free of content")
+        raise ValueError("no triple to train the judge on: every group is empty or without content")
     order = shuffled_epochs(len(encoded), settings.seed)
     steps = [_step([encoded[next(order)] for _ in range(settings.groups)], words) for _ in range(settings.fit.steps)]
     report = fit_folder(model_folder, tokenizer, steps, out_folder, settings=settings.fit, progress=progress)

@@ -84,7 +84,7 @@ def read_examples(path: Path) -> list[Example]:
         if line.strip():
             examples.append(_parse(line, f"{path}:{number}"))
     if not examples:
-        raise ExamplesError(f"{path} holds no example; one a line, as {{'prompt': ..., 'response': ...}}")
+        raise ExamplesError(f"{path} holds no example; write one per line, as {{'prompt': ..., 'response': ...}}")
     return examples
 
 

@@ -17,7 +17,7 @@ from trainer.step.layers import recompute_activations
 from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import History
+from trainer.weights.checkpoint import LearnerHistory
 from trainer.weights.policy_io import load_policy
 from trainer.weights.value_init import value_model_from
 from workers.models.model_files import resolve_model
@@ -53,10 +53,10 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     return PPO(policy, value, learner, reference)
 
 
-def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, History]:
+def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, LearnerHistory]:
     """The learner from a checkpoint, or in its initial state. Raises what `build_ppo` raises, and CheckpointError."""
     ppo = build_ppo(settings, saved or template, template)
-    return ppo, checkpoint.restore(saved, ppo) if saved else History(0, 0, 0, {}, SeqSet())
+    return ppo, checkpoint.restore(saved, ppo) if saved else LearnerHistory(0, 0, 0, {}, SeqSet())
 
 
 def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:

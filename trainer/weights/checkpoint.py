@@ -33,7 +33,7 @@ class CheckpointError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class LearnerHistory:
     """What a resumed learner needs to know about the run so far."""
 
     lineage: int
@@ -65,7 +65,7 @@ def collect(ppo: PPO) -> Collected:
     return Collected(ppo.policy, policy_state(ppo.policy), full_state(ppo.state_dict()), torch.get_rng_state())
 
 
-def write(folder: Path, collected: Collected, history: History, template: Path, keep: int) -> Path:
+def write(folder: Path, collected: Collected, history: LearnerHistory, template: Path, keep: int) -> Path:
     """Writes `folder/vNNNNNN`, and keeps the newest `keep` checkpoints. `template` is the run's initial policy.
 
     Raises OSError.
@@ -83,7 +83,7 @@ def latest(folder: Path) -> Path | None:
     return max((path for path in folder.glob(_PATTERN) if (path / _STATE_FILE).is_file()), default=None)
 
 
-def restore(path: Path, ppo: PPO) -> History:
+def restore(path: Path, ppo: PPO) -> LearnerHistory:
     """Loads the state into `ppo`, whose policy was loaded from `path`. Raises CheckpointError."""
     try:
         state: Mapping[str, Any] = torch.load(path / _STATE_FILE, map_location="cpu", weights_only=True)
@@ -96,12 +96,12 @@ def restore(path: Path, ppo: PPO) -> History:
         )  # torch's message would advise to trust the file
         raise CheckpointError(
             f"{path}: {why}; it was written with other learner settings or is damaged: restore the settings "
-            "(learner.value.kind among them), or remove the folder to go on from the one before"
+            "(learner.value.kind among them), or remove the folder to resume from the previous one"
         ) from error
 
 
-def _history(state: Mapping[str, Any]) -> History:
-    return History(
+def _history(state: Mapping[str, Any]) -> LearnerHistory:
+    return LearnerHistory(
         lineage=state["lineage"],
         version=state["version"],
         ordinal=state["ordinal"],
@@ -110,7 +110,7 @@ def _history(state: Mapping[str, Any]) -> History:
     )
 
 
-def _state(collected: Collected, history: History) -> dict[str, Any]:
+def _state(collected: Collected, history: LearnerHistory) -> dict[str, Any]:
     return {
         "ppo": collected.ppo,
         "rng": collected.rng,

@@ -3,8 +3,8 @@
 Invariants:
 - The model keeps its class and its parameter names, because peft's layers are put into it instead of a wrapper around
   it. Code that runs a policy therefore runs an adapted policy too.
-- A new adapter does not change the model's outputs (B = 0). There is no dropout, which would make the learner's log-
-  probs differ from the engine's.
+- A new adapter does not change the model's outputs (B = 0). There is no dropout, which would make the learner's
+  log-probs differ from the engine's.
 """
 
 from collections.abc import Mapping

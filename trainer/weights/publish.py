@@ -112,7 +112,7 @@ class Publisher:
             try:
                 remote.child(name).remove()
             except OSError as error:  # the new version is there, so the run goes on; the next version removes it
-                log.warning("an old version stays: %s", error)
+                log.warning("an old version could not be removed: %s", error)
         return place.url
 
 

@@ -83,5 +83,5 @@ def test_standing_still_is_said_loudly(make_loop, engine, prompts, caplog):
         connection.execute(update(Group).values(outcome="filtered", closed_at=datetime.now(UTC)))
         alarm._logged_at = float("-inf")
         assert alarm.check(connection, phases.waits_for)
-    assert f"{context.run_id}:0 for 300 s past its deadline: the learner closes groups" in caplog.text
-    assert "before: every group is closed, and 4 wait for verdicts" in caplog.text
+    assert f"{context.run_id}:0 is 300 s past its deadline: check that the learner" in caplog.text
+    assert "before: all groups are closed, but 4 have lacked verdicts" in caplog.text

@@ -15,7 +15,7 @@ from trainer.step.batch import pack_batch
 from trainer.step.models import ValueModel, device_of, policy_forward, value_forward
 from trainer.weights import checkpoint
 from trainer.weights.build_models import build_ppo
-from trainer.weights.checkpoint import History
+from trainer.weights.checkpoint import LearnerHistory
 from workers.models import packed_attention
 from workers.models.shared_prefix import PrefixGroup, pack
 
@@ -112,7 +112,7 @@ def test_a_checkpoint_of_an_accelerator_restores_without_one(tiny_policy_folder,
     with monkeypatch.context() as patch:
         patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")  # as tensors there are written
         path = checkpoint.write(
-            tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=1
+            tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=1
         )
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(path / "learner.pt", weights_only=True)

@@ -14,7 +14,7 @@ from trainer.step.batch import pack_batch
 from trainer.step.models import load_causal_lm, policy_forward
 from trainer.step.ppo import split_rows
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import CheckpointError, History
+from trainer.weights.checkpoint import CheckpointError, LearnerHistory
 from workers.engines.chat import load_tokenizer
 
 KINDS = {
@@ -160,7 +160,7 @@ def test_a_restored_learner_takes_the_same_step_bit_for_bit(tiny_policy_folder, 
     ppo = ppo_of(tiny_policy_folder, settings)
     batch = batch_of(ppo)
     ppo.step(batch, version=0, seed=3)
-    history = History(0, 1, 4, {TopicPartition("scored", 1): 7}, SeqSet.of(2, [5]))
+    history = LearnerHistory(0, 1, 4, {TopicPartition("scored", 1): 7}, SeqSet.of(2, [5]))
     path = checkpoint.write(tmp_path, checkpoint.collect(ppo), history, tiny_policy_folder, keep=2)
     expected = ppo.step(batch, version=1, seed=3)
 
@@ -176,7 +176,7 @@ def test_a_restored_learner_takes_the_same_step_bit_for_bit(tiny_policy_folder, 
 def test_a_checkpoint_of_other_settings_is_refused(tiny_policy_folder, tmp_path):
     ppo = ppo_of(tiny_policy_folder, GROUP)
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), History(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
+        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
     )
     with pytest.raises(CheckpointError, match=r"learner\.value\.kind"):
         checkpoint.restore(path, ppo_of(tiny_policy_folder, VALUE))
@@ -186,7 +186,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tiny_policy_folder, tmp_path)
 def test_a_damaged_checkpoint_is_named_with_what_to_do(tiny_policy_folder, tmp_path, content):
     ppo = ppo_of(tiny_policy_folder, GROUP)
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), History(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
+        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
     )
     (path / "learner.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{path}: .* remove the folder"):
@@ -199,7 +199,7 @@ def test_a_checkpoint_is_a_model_that_can_be_asked(tiny_policy_folder, tmp_path)
     shutil.copytree(tiny_policy_folder, template)
     (template / "pytorch_model.bin").write_bytes(b"old")
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo_of(template, GROUP)), History(0, 0, 0, {}, SeqSet()), template, keep=2
+        tmp_path, checkpoint.collect(ppo_of(template, GROUP)), LearnerHistory(0, 0, 0, {}, SeqSet()), template, keep=2
     )
     messages = [{"role": "user", "content": "2+2?"}]
     ours, theirs = (load_tokenizer(folder).apply_chat_template(messages) for folder in (path, template))
@@ -221,7 +221,7 @@ def test_dropout_is_off(tiny_policy_folder, tmp_path):
 def test_an_interrupted_save_leaves_the_checkpoint_before(tiny_policy_folder, tmp_path, monkeypatch):
     ppo = ppo_of(tiny_policy_folder, GROUP)
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), History(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
+        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
     )
 
     def full_disk(*_args):
@@ -229,7 +229,9 @@ def test_an_interrupted_save_leaves_the_checkpoint_before(tiny_policy_folder, tm
 
     monkeypatch.setattr(torch, "save", full_disk)
     with pytest.raises(OSError, match="No space"):
-        checkpoint.write(tmp_path, checkpoint.collect(ppo), History(0, 1, 0, {}, SeqSet()), tiny_policy_folder, keep=2)
+        checkpoint.write(
+            tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 0, {}, SeqSet()), tiny_policy_folder, keep=2
+        )
     assert checkpoint.latest(tmp_path) == path
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 

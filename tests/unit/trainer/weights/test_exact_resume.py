@@ -10,7 +10,7 @@ from trainer.seqset import SeqSet
 from trainer.step.models import load_causal_lm
 from trainer.weights import checkpoint
 from trainer.weights.build_models import hold_in_bfloat16
-from trainer.weights.checkpoint import History
+from trainer.weights.checkpoint import LearnerHistory
 
 STEPS = 6
 SETTINGS = {
@@ -55,7 +55,7 @@ def test_losses_are_those_of_the_run_that_never_stopped(tiny_policy_folder, tmp_
     ppo = built(tiny_policy_folder, settings, tiny_policy_folder)
     expected, saved = [], []
     for version, batch in enumerate(batches):
-        history = History(0, version, 0, {}, SeqSet())
+        history = LearnerHistory(0, version, 0, {}, SeqSet())
         saved.append(checkpoint.write(tmp_path, checkpoint.collect(ppo), history, tiny_policy_folder, keep=STEPS))
         expected.append(without_seconds(ppo.step(batch, version, seed=7)))
     assert len({report["policy_loss"] for report in expected}) >= STEPS - 2

@@ -8,7 +8,7 @@ from trainer.seqset import SeqSet
 from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import History
+from trainer.weights.checkpoint import LearnerHistory
 from trainer.weights.policy_io import load_policy
 from trainer.weights.publish import Publisher
 from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
@@ -61,7 +61,7 @@ def test_a_restored_adapter_takes_the_same_step_bit_for_bit(tiny_policy_folder, 
     batch = batch_of(ppo)
     ppo.step(batch, version=0, seed=3)
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
+        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
     )
     expected = ppo.step(batch, version=1, seed=3)
     assert {ADAPTER_FILE, ADAPTER_CONFIG} < {file.name for file in path.iterdir()}
@@ -89,7 +89,7 @@ def test_the_same_weights_make_the_same_files(tiny_policy_folder, tmp_path):
 def test_a_checkpoint_of_the_other_kind_is_refused(tiny_policy_folder, tmp_path, saved, wanted):
     ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, GROUP.model_copy(update={"lora": saved}))
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
+        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
     )
     with pytest.raises(ValueError, match=r"learner\.lora\.rank"):
         load_policy(path, tiny_policy_folder, wanted)
@@ -98,7 +98,7 @@ def test_a_checkpoint_of_the_other_kind_is_refused(tiny_policy_folder, tmp_path,
 def test_an_adapter_of_another_rank_is_refused(tiny_policy_folder, tmp_path):
     ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, HEAD)
     path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), History(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
+        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
     )
     with pytest.raises(ValueError, match="not a version of this adapter"):
         load_policy(path, tiny_policy_folder, LoraSettings(rank=2))

@@ -14,18 +14,18 @@ def record(message, topic="scored", offset=0):
     return Record(topic, 1, offset, 5.0, b"key", encode(message))
 
 
-def holding(closed=()):
+def cache_of(closed=()):
     return SegmentCache(RUN, "scored", SeqSet.of(0, closed))
 
 
 def test_what_is_held_and_what_is_sent_are_the_verdict_again():
-    mine = holding()
+    cache = cache_of()
     read = record(scored(3, 1, 0.5, tokens=range(1000)))
-    light = mine.strip(read)
+    light = cache.strip(read)
     assert len(light.value) < len(read.value) / 8
     assert (light.source, light.offset, light.key) == (read.source, read.offset, read.key)
     sent = decode(light.value, ScoredTrajectory)
-    whole = with_segments(sent, mine.segments(3))
+    whole = with_segments(sent, cache.segments(3))
     assert msgspec.structs.replace(whole, rollout=msgspec.structs.replace(whole.rollout, text="4")) == scored(
         3, 1, 0.5, tokens=range(1000)
     )
@@ -39,32 +39,32 @@ def test_the_same_verdict_is_held_as_the_book_counts():
         scored(0, 0, 0.25, tokens=(10,)),
         scored(0, 1, 0.75, tokens=(11,)),
     ]
-    mine, book = holding(), GroupBook()
+    cache, book = cache_of(), GroupBook()
     for offset, verdict in enumerate(verdicts):
-        mine.strip(record(verdict, offset=offset))
+        cache.strip(record(verdict, offset=offset))
         book.add_scored(verdict, TopicPartition("scored", 1), offset)
     counted = {index: verdict.rollout.segments for index, verdict in book.open[0].scored.items()}
-    assert mine.segments(0) == counted
+    assert cache.segments(0) == counted
 
 
 def test_closed_groups_are_not_held_again():
-    mine = holding(closed=[1])
+    cache = cache_of(closed=[1])
     for seq in (0, 1, 2):
-        mine.strip(record(scored(seq, 0, 1.0)))
-    assert [bool(mine.segments(seq)) for seq in (0, 1, 2)] == [True, False, True]
-    mine.drop((0,))
-    mine.strip(record(scored(0, 0, 1.0)))
-    assert mine.segments(0) == {}
+        cache.strip(record(scored(seq, 0, 1.0)))
+    assert [bool(cache.segments(seq)) for seq in (0, 1, 2)] == [True, False, True]
+    cache.drop((0,))
+    cache.strip(record(scored(0, 0, 1.0)))
+    assert cache.segments(0) == {}
 
 
 def test_what_others_read_or_nobody_can_is_passed_on():
-    mine = holding()
+    cache = cache_of()
     for read in (record(ticket(0), topic="prompts"), Record("scored", 0, 0, 0.0, None, b"\xc1")):
-        assert mine.strip(read) is read
+        assert cache.strip(read) is read
     foreign = scored(0, 0, 1.0)
     foreign = msgspec.structs.replace(foreign, rollout=msgspec.structs.replace(foreign.rollout, run_id="another"))
-    mine.strip(record(foreign))
-    assert mine.segments(0) == {}
+    cache.strip(record(foreign))
+    assert cache.segments(0) == {}
 
 
 def test_segments_that_nobody_held_are_an_error():
