@@ -103,8 +103,11 @@ def increase(rows: Iterable[Mapping[str, Any]], name: str) -> float:
 
 
 def by_version(rows: Sequence[Mapping[str, Any]], name: str) -> dict[int, Any]:
-    """Returns the last value at each policy version, which is the learner's gauge after the version's step."""
-    return {int(values["policy_version"]): values[name] for values in rows if values.get("policy_version")}
+    """Returns the last value at each policy version, which is the learner's gauge after the version's step. Rows of an
+    older release may lack the name.
+    """
+    after_steps = (values for values in rows if values.get("policy_version") and name in values)
+    return {int(values["policy_version"]): values[name] for values in after_steps}
 
 
 def rates(rows: Sequence[Mapping[str, Any]], name: str, window_seconds: float) -> list[tuple[float, float]]:

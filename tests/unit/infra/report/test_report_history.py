@@ -72,6 +72,7 @@ def test_gauges_by_version_are_the_last_seen() -> None:
         {"policy_version": version, "entropy": value} for version, value in ((0, 9.0), (1, 2.0), (1, 1.5), (2, 1.0))
     ]
     assert history.by_version(rows, "entropy") == {1: 1.5, 2: 1.0}
+    assert history.by_version([*rows, {"policy_version": 3.0}], "entropy") == {1: 1.5, 2: 1.0}  # an older release
 
 
 def test_a_process_that_does_not_answer_keeps_its_values_and_is_named() -> None:
