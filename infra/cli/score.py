@@ -40,37 +40,37 @@ def score(
     """
     settings = resolve(recipe, assignments).settings
     if list_scorers:
-        _list(as_json=as_json)
+        _print_scorers(as_json=as_json)
     elif file is None:
         raise CommandError(
             "FILE is missing: a JSONL file, or - for standard input; --list names the scorers", ExitCode.USAGE
         )
     elif file == STDIN:
-        _score(sys.stdin.buffer, settings)
+        _print_verdicts(sys.stdin.buffer, settings)
     else:
         try:
             lines = file.open("rb")
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}", ExitCode.UNREACHABLE) from error
         with lines:
-            _score(lines, settings)
+            _print_verdicts(lines, settings)
 
 
-def _score(lines: BinaryIO, settings: Settings) -> None:
+def _print_verdicts(lines: BinaryIO, settings: Settings) -> None:
     """Raises typer.Exit if a line has no verdict."""
     from workers.scoring.offline import score_lines
     from workers.scoring.score_request import MAX_LINE
 
     judged = True
-    for verdict in score_lines(_bounded(lines, MAX_LINE), settings):
+    for verdict in score_lines(_cut_long_lines(lines, MAX_LINE), settings):
         print(verdict, flush=True)
         judged = judged and json.loads(verdict)["score"] is not None
     if not judged:
         raise typer.Exit(ExitCode.NO_VERDICT)
 
 
-def _bounded(lines: BinaryIO, most: int) -> Iterator[bytes]:
-    """Of a longer line no more than one byte beyond `most`, so that no line fills the memory."""
+def _cut_long_lines(lines: BinaryIO, most: int) -> Iterator[bytes]:
+    """The lines, each cut one byte after `most`, so that a long line cannot fill the memory."""
     while line := lines.readline(most + 1):
         yield line
         while len(line) > most and not line.endswith(b"\n"):
@@ -79,7 +79,7 @@ def _bounded(lines: BinaryIO, most: int) -> Iterator[bytes]:
                 return
 
 
-def _list(*, as_json: bool) -> None:
+def _print_scorers(*, as_json: bool) -> None:
     from workers.scoring.offline import list_scorers
 
     found = list_scorers()
@@ -88,10 +88,10 @@ def _list(*, as_json: bool) -> None:
         return
     for scorer in found:
         print(f"{scorer.name} {scorer.version}".strip())
-        print(_wrapped(scorer.policy, 2))
+        print(_wrap(scorer.policy, 2))
         for name, meaning in scorer.options.items():
-            print(_wrapped(f"{name}: {meaning}", 4))
+            print(_wrap(f"{name}: {meaning}", 4))
 
 
-def _wrapped(text: str, indent: int) -> str:
+def _wrap(text: str, indent: int) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

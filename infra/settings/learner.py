@@ -142,8 +142,8 @@ class LearnerSettings(SettingsSection):
     and a fifth of that with checkpointing."""
     max_staleness: Annotated[int, Field(ge=0), NumberUnit("versions")] = 4
     """Hard check: a group whose oldest token is more versions old than this is dropped as stale and counted. The
-    default is above what admission lets through (`AdmissionLimits.max_age`, 2 with its defaults) plus an engine that
-    lags, so it only catches what went wrong."""
+    default is above what admission lets through (2 versions with its defaults) plus an engine that lags, so it only
+    catches what went wrong."""
     batch_wait_seconds: Seconds = 5.0
     """A batch that is not full is trained on after nothing has been in flight for this long, as at the end of a run."""
     checkpoint_every: Annotated[int, Field(ge=1), NumberUnit("versions")] = 5

@@ -39,7 +39,7 @@ _MOST_SUGGESTIONS = 6
 class Resolved:
     settings: Settings
     sources: dict[str, str]
-    """Dotted path of every leaf -> where its value was given."""
+    """Dotted path of every leaf -> source of its value."""
 
 
 def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:

@@ -31,7 +31,7 @@ class SettingReference:
     path: str
     """Dotted name, as in a recipe and after --set."""
     meaning: str
-    """What it is, and why its default is what it is."""
+    """Meaning of the option, and the reason for its default."""
     unit: str
     """NumberUnit of a number; empty for everything else."""
     default: Any
