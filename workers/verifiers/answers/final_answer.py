@@ -17,6 +17,7 @@ from workers.verifiers.answers.statements import (
     CONCLUSION,
     Statement,
     conclusion,
+    is_remark,
     sentence_end,
     sentence_stretches,
     sentences,
@@ -122,8 +123,8 @@ class _Reader(Generic[Value]):
         """Raises NoAnswerError."""
         self._text = text
         self._grammar = grammar
-        self._marks = marks(text, literal=grammar.literal)
-        self._statements = stated(text, self._marks)
+        self._marks, echoes = marks(text, literal=grammar.literal)
+        self._statements = stated(text, [*self._marks, *echoes])
         self.marks_nothing = not self._marks and ("\\boxed" in text or "<answer" in text.lower())
 
     def announced(self) -> list[Answer[Value]]:
@@ -167,7 +168,12 @@ class _Reader(Generic[Value]):
                 return [Answer(tuple(readings), 0, size, 0)]
         if retractions.is_disowned(text):
             raise NoAnswerError("the answer is doubted or taken back")
-        given = self._grammar.within(text) if not concluded or len(text) <= _LONGEST else []
+        try:
+            given = self._grammar.within(text) if not concluded or len(text) <= _LONGEST else []
+        except NoAnswerError:
+            if not concluded:
+                raise
+            given = []
         if concluded and len(given) != 1:
             return concluded
         if not given:
@@ -204,7 +210,7 @@ class _Reader(Generic[Value]):
         ]
 
     def _of_statement(self, statement: Statement) -> Answer[Value] | None:
-        if self._grammar.free and statement.leads_on:
+        if self._grammar.free and (statement.leads_on or is_remark(statement.text)):
             return None
         denied = retractions.is_statement_denied(self._text, statement.start)
         content, inside = statement.text, statement.inside
@@ -324,11 +330,17 @@ class _Reader(Generic[Value]):
             inside = start + len(sentence) - len(clause)
             one = self._read(clause, inside)
             if one is not None:
-                if one.doubt or retractions.is_vague(sentence) or retractions.denying_lead(clause):
-                    raise NoAnswerError(one.doubt or "the answer is hedged or denied")
                 subject = sentence[: len(sentence) - len(clause)].strip().casefold()
+                vague = retractions.is_vague(sentence) or retractions.is_supposed(subject)
+                if one.doubt or vague or retractions.denying_lead(clause):
+                    raise NoAnswerError(one.doubt or "the answer is hedged or denied")
                 return [*self._same_subject(spans[:-1], subject), self._judged(one)]
-        if len(spans) > 1 and CONCLUSION.match(sentence) and not self._grammar.free:
+        last = self._text.rsplit("\n\n", 2)[-2:]
+        if len(last) > 1 and "\n" not in last[1] and self._grammar.accepts(last[0]) is None:
+            one = self._read(last[1], len(self._text) - len(last[1]))
+            if one is not None and not one.doubt:
+                return [self._judged(one)]
+        if len(spans) > 1 and CONCLUSION.search(sentence) and not self._grammar.free:
             if retractions.is_vague(sentence):
                 raise NoAnswerError("the answer is hedged")
             given = self._grammar.within(sentence)

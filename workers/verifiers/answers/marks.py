@@ -40,8 +40,8 @@ class Mark:
     """Of the mark as a whole, in the response."""
 
 
-def marks(text: str, *, literal: Callable[[str], bool]) -> list[Mark]:
-    """In the response's order; boxes within a tag stand for it. `literal` tells what is an answer whatever it says.
+def marks(text: str, *, literal: Callable[[str], bool]) -> tuple[list[Mark], list[Mark]]:
+    """Marks and echoes in the response's order; boxes within a tag stand for it. `literal` tells a possible answer.
 
     Raises NoAnswerError if a box or the only tag does not close, if there are too many, or if all of them are echoes.
     """
@@ -51,7 +51,7 @@ def marks(text: str, *, literal: Callable[[str], bool]) -> list[Mark]:
     kept = [mark for mark in found if literal(mark.text) or not _is_echo(mark.text)]
     if len(kept) > MAX_MARKS:
         raise NoAnswerError(f"{len(kept)} boxes are more than {MAX_MARKS}")
-    return kept
+    return kept, [mark for mark in found if mark not in kept] if len(kept) < len(found) else []
 
 
 def enumerated(text: str, found: Sequence[Mark]) -> str | None:

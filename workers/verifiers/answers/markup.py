@@ -21,7 +21,8 @@ _CALCULATOR = re.compile(r"<<[^<>\n]{1,200}>>")
 _HTML = re.compile(r"</?(?:b|i|u|strong|em|p|div|span|br\s?/?)>|</s>|<\|[a-z_]{1,30}\|>", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]{0,8}(?:```|~~~)[\w+-]{0,20}[ \t]*$\n?", re.MULTILINE)
 _HEADING = re.compile(
-    r"^[ \t]{0,3}(?:#{1,3}|#{5,6})(?!#)[ \t]*(?P<answer>(?:final\s+)?answer\b[ \t]*[:：]?)?[ \t]*",
+    r"^[ \t]{0,3}(?:#{1,3}|#{5,6})(?!#)[ \t]*(?P<answer>(?:the\s+)?(?:final\s+)?answer\b[ \t]*[:：]?)?[ \t]*"
+    r"|^[ \t]{0,3}(?P<alone>(?:\*\*|__)?(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\*\*|__)?)[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _BLANK = re.compile(r"\s{4,}")
@@ -59,11 +60,11 @@ def clean(text: str, *, verbatim: bool = False) -> str:
             raise NoAnswerError("the text holds characters that reorder it or strike it out")
         text = INVISIBLE.sub("", text).replace("’", "'")
     if verbatim:
-        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] else found.group(), text)
+        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else found.group(), text)
         text = _ANNOUNCED.sub(r"\2", text)
     else:
         text = _STRUCK.sub("", _HTML.sub("", _CALCULATOR.sub("", text)))
-        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] else "", _FENCE.sub("", text))
+        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else "", _FENCE.sub("", text))
         text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
         text = _joined_displays(_BOLD.sub("", _EMPHASIS.sub(_plain, text)))
         text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", text).strip()

@@ -36,6 +36,10 @@ _HEDGE = re.compile(
 )
 """Words that make a commitment in the same clause none."""
 _OWN_DOUBT = re.compile(_NOT_SURE, re.IGNORECASE)
+_SHORT_DOUBT = re.compile(
+    r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", re.IGNORECASE
+)
+"""A sentence of its own, before that of a place."""
 _CLAUSE = re.compile(
     r"[,;:]|\s[—–-]\s|\b(?:but|so|hence|thus|therefore|then|because|since|however|and\s+so|which\s+means|meaning)\b",
     re.IGNORECASE,
@@ -66,6 +70,9 @@ _DENYING_LEAD = re.compile(
     re.IGNORECASE,
 )
 """What an answer's own text may begin with."""
+_SUPPOSED = re.compile(
+    r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b", re.IGNORECASE
+)
 _INSTEAD = re.compile(
     r"[\s,;:—–-]+(?:but|rather|it's|it\s+is|instead|sondern|mais|sino|mas|а)\b[\s,]*(?:rather\s+)?", re.IGNORECASE
 )
@@ -88,10 +95,12 @@ _TAKEN_BACK = re.compile(
 _CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b", re.IGNORECASE)
 """Behind an answer this may be said of another."""
 _DOUBTED = re.compile(
-    rf"{_NOT_SURE}|\b(?:just|only|merely)\s+a\s+guess\b|\b(?:a\s+wild|my(?:\s+best)?)\s+guess\b|\bi'm\s+guessing\b"
+    rf"{_NOT_SURE}|\b(?:just|only|merely)\s+a\s+guess\b|\b(?:a\s+wild|my(?:\s+best)?)\s+guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
     r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:it|that|this|answer)\s+(?:could|may|might)\s+be\s+(?:wrong|incorrect|off)\b"
-    r"|\b(?:it|(?:the\s+)?(?:correct\s+|right\s+|final\s+|true\s+)?answer|that)\s+(?:could|might|may)\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b"
-    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|helpful|useful|tempting|easier|simpler|noted|worth)\b)"
+    r"|(?<!that )(?<!think )(?<!as )\b(?:it|(?:the\s+)?(?:correct\s+|right\s+|final\s+|true\s+)?answer|that)"
+    r"\s+(?:could|might|may)"
+    r"\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b"
+    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|that|helpful|useful|tempting|easier|simpler|noted|worth)\b)"
     r"|\balso\s+(?:plausible|possible|correct|right)\b|\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z",
     re.IGNORECASE,
 )
@@ -129,7 +138,8 @@ _ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\
 def is_hedged(text: str, start: int) -> bool:
     """Whether doubt precedes a place: the writer's own anywhere in its sentence, any other in its clause."""
     before = sentence_before(text, start)
-    if _OWN_DOUBT.search(before):
+    above = text[max(0, start - len(before) - _REACH) : start - len(before)]
+    if _OWN_DOUBT.search(before) or _SHORT_DOUBT.search(above):
         return True
     clauses = _CLAUSE.split(before)
     if len(clauses) > 1 and not any(map(str.isalpha, clauses[-1])) and len(clauses[-2].split()) <= 4:
@@ -186,6 +196,11 @@ def is_disowned(text: str) -> bool:
 def is_vague(sentence: str) -> bool:
     """Whether a plain sentence doubts what it says."""
     return _HEDGE.search(sentence) is not None or _OWN_DOUBT.search(sentence) is not None
+
+
+def is_supposed(subject: str) -> bool:
+    """Whether what a sentence says of its subject, which ends at the verb, is asked, supposed or denied."""
+    return _SUPPOSED.search(_CLAUSE.split(subject)[-1]) is not None
 
 
 def corrections(text: str) -> list[tuple[int, int]]:

@@ -15,22 +15,25 @@ from workers.verifiers.answers.marks import Mark
 MAX_STATEMENTS = 200
 _LATIN = (
     r"(?P<sure>answer|réponse|respuesta|resposta|risposta|antwort|antwoord|svar(?:et)?|vastaus|ответ|відповідь|odpowied[źz]"
-    r"|odpověď|răspunsul|válasz|cevap|yanıt|jawaban(?:nya)?|jawapan|đáp\s+án|câu\s+trả\s+lời|απάντηση|उत्तर|জবাব|উত্তর|คำตอบ(?:คือ)?)"
+    r"|odpověď|răspuns(?:ul)?|sagot|válasz|cevap|yanıt|jawaban(?:nya)?|jawapan|đáp\s+án|câu\s+trả\s+lời|απάντηση|उत्तर|জবাব|উত্তর)"
     r"|(?:result|solution|résultat|resultado|risultato|ergebnis|lösung|solución|solução|soluzione|результат|решение)"
 )
-_ADJECTIVE = r"(?:\s+(?:correct[ae]?|corretta|finale?|richtige|juste|exacte|benar|akhir|đúng|cuối\s+cùng|की|है|เป็น))?"
+_ADJECTIVE = (
+    r"(?:\s+(?:correct[ae]?|corretta|finale?|richtige|juste|exacte|(?:yang\s+)?(?:benar|tepat)|akhir|đúng"
+    r"|cuối\s+cùng|की|है|เป็น))?"
+)
 _COPULA = (
-    r"(?:[:：=→]|->|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|comes\s+(?:out\s+)?to|equals|est|es|ist|lautet"
+    r"(?:=>|[:：=→]|->|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|comes\s+(?:out\s+)?to|equals|est|es|ist|lautet"
     r"|é|è|sono|är|er|on|adalah|ialah|to|jest|je|là|είναι|это|este)\b|[—–](?=\s)|คือ)"
 )
 ANCHOR = re.compile(
     rf"(?:(?P<hashes>####)|\b(?:{_LATIN})(?![\w-])[\"'”*]{{0,3}}{_ADJECTIVE}"
     r"(?:(?P<of>\s*(?:to|of|for|in|à|de|auf|на)\b[^.:=\n]{0,60}?)|\s*,[^,.:=\n]{0,30},|\s*\([^()\n]{0,30}\))?"
     rf"\s*[*_]{{0,2}}\s*{_COPULA}"
-    r"|(?P<cjk>答案|答え|正解|解答|정답|답)(?:\s*(?:应该|應該|应|就))?\s*(?:[:：=]|是|为|為|は|은|는|이|选|選)?|答\s*[:：]"
+    r"|(?P<cjk>答案|答え|正解|解答|정답|답)(?:\s*(?:应该|應該|应|就))?\s*(?:[:：=]|是|为|為|は|은|는|이|选|選)?|答\s*[:：]|(?:故|因此|所以|应|應)[选選]\s*[:：]?|คำตอบ(?:ที่ถูกต้อง)?\s*(?:คือ|[:：])"
     r"|(?:الجواب|الإجابة|الاجابة|الحل)(?:\s+(?:الصحيحة|الصحيح|النهائية|النهائي))?\s*(?:[:：]|هو|هي)"
     r"|(?:التשובה|תשובה)\s*[:：])"
-    r"\s*[:：]?(?:(?<=[:：])[*_]{2})?\s*",
+    r"\s*[:：,]?(?:(?<=[:：])[*_]{2})?\s*",
     re.IGNORECASE,
 )
 """What announces an answer."""
@@ -43,7 +46,7 @@ _NO_ANNOUNCEMENT = re.compile(
 """Before an anchor with a colon: `let us check the answer:`, `each answer:`."""
 _FILLER = re.compile(
     r"(?:(?:the|so|then|thus|hence|therefore|final|correct|as|follows|below|here|my|our|is|are|and|given|by|simply|indeed|also|now"
-    r"|equal|to|exactly|definitely|clearly|certainly|of\s+course)\b|[\s.,:：;*#_>$\"']|\\[\[(])*",
+    r"|equal|to|in|inside|within|between|exactly|definitely|clearly|certainly|of\s+course)\b|[\s.,:：;*#_>$\"']|\\[\[(])*",
     re.IGNORECASE,
 )
 """What an announcement may hold before the answer itself."""
@@ -58,7 +61,7 @@ _BREAK = re.compile(r"\n|[.!?;](?=\s)|[。！？；]")
 """The same for what comes before a place, where `A.` ends a sentence about A."""
 _ASIDE = re.compile(
     r",?\s+(?:(?:because|since|as|which|so|given\s+that|when|rounded|due\s+to|where|making|meaning|i\.e\.|that\s+is)\s|\(?(?:and\s+)?not\s+)"
-    r"|,\s+(?:of\s+course|as|and\s+not|but|then)\b|\s+(?:instead|rather\s+than)\b|\s*[—–]\s|\s+\(|(?<=[\w)}\]])\s*(?:です|である|になります|となります|입니다|이다|이에요|예요)",
+    r"|,\s+(?:of\s+course|as|and\s+not|but|then|the|an?|who)\b|\s+(?:instead|rather\s+than)\b|\s*[—–]\s|\s+\(|(?<=[\w)}\]])\s*(?:です|である|になります|となります|입니다|이다|이에요|예요)",
     re.IGNORECASE,
 )
 """Where the reason begins that follows an answer, or what the answer is not."""
@@ -67,11 +70,19 @@ _COPULAS = re.compile(
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(
-    r"\s*(?:[*-]\s+)?(?:so|thus|therefore|hence|consequently|finally|altogether|overall|accordingly|in\s+(?:total|all|conclusion|summary|the\s+end)"
-    r"|as\s+a\s+result|this\s+means|it\s+follows|we\s+conclude)\b",
+    r"\A\s*(?:[*-]\s+)?(?:so|thus|therefore|hence|consequently|finally|altogether|overall|accordingly|in\s+(?:total|all|conclusion|summary|the\s+end)"
+    r"|as\s+a\s+result|this\s+means|it\s+follows|we\s+conclude|conclusion|summary|total)\b|\s(?:is|are)\s",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(r"(?:[\s$]|\\[(\[])*\Z")
+"""What opens a formula, before a mark within it."""
+_REMARK = re.compile(
+    r"\W*(?:(?:\w+ly|also|now|indeed|very|quite|therefore|thus)\s+)?(?:right|correct|wrong|incorrect|clear|obvious|simple|easy|straightforward|as\s+follows"
+    r"|below|above|given|found|verified|confirmed|valid|reasonable|consistent|unique|known|between|inside|within|in\s+the|what|that)\b",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+\S")
+_BULLET_MARK = re.compile(r"\A[ \t]*(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+")
 _WINDOW = 400
 """Characters of a sentence before a place that are read."""
 
@@ -97,7 +108,9 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
     for match, following in zip_longest(matches, matches[1:]):
         mark = starts[place] if (place := bisect_left(starts, match.end())) < len(starts) else len(text)
         end = min(following.start() if following else len(text), mark)
-        own = text[match.end() : end]
+        inside = match.start() + len(match.group().rstrip())
+        own = text[inside:end]
+        own = _OPENING.sub("", own) if end == mark < len(text) else own
         colon = match.group().rstrip(" *_\n").endswith((":", "："))
         if end < len(text) and _FILLER.fullmatch(own):
             continue  # it leads to the mark, or to the next announcement
@@ -105,14 +118,22 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
             continue
         weak = bool(match["of"]) or not (match["sure"] or match["hashes"] or match["cjk"])
         found.append(
-            Statement(own, match.start(), match.end(), weak, end == mark < len(text) and not SENTENCE_END.search(own))
+            Statement(own, match.start(), inside, weak, end == mark < len(text) and not SENTENCE_END.search(own))
         )
     return found
 
 
+def is_remark(text: str) -> bool:
+    """Whether `the answer is` says something about the answer, as `correct` does, rather than give it."""
+    return _REMARK.match(text) is not None
+
+
 def stretches(text: str) -> Iterator[str]:
     """What of a statement may be its answer, the longest first: all, its paragraph, its line, its sentence, less."""
+    below = "\n" in text[: len(text) - len(text.lstrip())]
     text = text.strip()
+    if below and "\n" not in text and _BULLET.match(text):
+        text = _BULLET_MARK.sub("", text)
     lines = text.split("\n", 1)
     if len(lines) > 1:
         yield text
@@ -171,7 +192,7 @@ def conclusion(sentence: str) -> Iterator[str]:
     """What follows each `is`, `equals` and `=` of a sentence, the last first: `So 6 times 7 is 42` gives 42."""
     for match in list(_COPULAS.finditer(sentence))[-1:-4:-1]:
         clause = sentence[match.end() :]
-        if clause.count(")") == clause.count("("):
+        if clause.count(")") == clause.count("(") and clause.count("$") % 2 == 0:
             yield clause
 
 

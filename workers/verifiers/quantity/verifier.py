@@ -71,7 +71,7 @@ class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
         return Reference(_gold(question.ground_truth), Tolerance.of(question.options))
 
     def grammar(self, gold: Reference) -> Grammar[tuple[Quantity, ...]]:  # noqa: ARG002  the same for all
-        return Grammar(_accepted, _marked, lambda text: [tuple(_of_text(plain(text)))])
+        return Grammar(_accepted, _marked, lambda text: [tuple(_of_text(plain(text.replace("$$", " "))))])
 
     def fault(self, gold: Reference, value: tuple[Quantity, ...]) -> str | None:
         """Raises UnitError."""
