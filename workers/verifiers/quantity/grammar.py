@@ -5,9 +5,11 @@ how many figures it was written with.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from workers.verifiers.quantity.compound import JOIN, MAX_PARTS, part_unit, share
+from workers.verifiers.quantity.context import calculated_after, calculated_before
 from workers.verifiers.quantity.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_unit, unit_of
 
 MAX_EXPONENT = 400
@@ -74,7 +76,13 @@ def whole_quantity(text: str) -> Quantity | None:
     if text[:1] == "(" and text[-1:] == ")" and "(" not in text[1:]:
         text = text[1:-1].strip()
     found = quantity_at(text, 0, prose=False)
-    return found[0] if found and not text[found[1] :].strip(" .,;:!") else None
+    if found is None or text[found[1] :].strip(" .,;:!") or _is_factorial(text, found):
+        return None
+    return found[0]
+
+
+def _is_factorial(text: str, found: tuple[Quantity, int]) -> bool:
+    return found[0].unit is None and text.startswith("!", found[1])
 
 
 def quantities_in(text: str) -> list[Quantity]:
@@ -86,7 +94,8 @@ def quantities_in(text: str) -> list[Quantity]:
         if start is None:
             break
         one = quantity_at(text, start.start(), prose=True)
-        if one is None or text[one[1] : one[1] + 1] in _BROKEN:
+        calculated = calculated_before(text, start.end() - 1)
+        if one is None or calculated or calculated_after(text, one[1]) or _is_factorial(text, one):
             position = max(start.end(), one[1] if one else 0)
         else:
             found.append(one[0])
@@ -96,13 +105,39 @@ def quantities_in(text: str) -> list[Quantity]:
     return found
 
 
-_BROKEN = frozenset("/^*·×_")
-"""What directly follows a quantity is part of it; where that is not read, the quantity is not known."""
 _START = re.compile(r"(?<![\w.,])(?:[+-]\s?)?(?:US\$|[$€£¥₹])?\s?-?(?:\d|\.\d|π)|(?<=\d[-–—])\d|(?<![\w.,])\\?\(\d")
 
 
 def quantity_at(text: str, position: int, *, prose: bool) -> tuple[Quantity, int] | None:
-    """The quantity that begins here and where it ends; amid prose, words that might be units are words."""
+    """The quantity that begins here, in one unit or several, and where it ends; amid prose, words that might be units
+    are words.
+    """
+    found = _simple_at(text, position, prose=prose)
+    parts = [found[0]] if found else []
+    while found and parts[-1].integer and parts[-1].unit is not None and len(parts) < MAX_PARTS:
+        join = JOIN.match(text, found[1])
+        following = _simple_at(text, join.end(), prose=prose) if join else None
+        if following is None or following[0].unit is None:
+            break
+        unit = part_unit(parts[-1].unit, following[0].unit)
+        if share(following[0].value, unit, parts[-1].unit) is None:
+            break
+        parts.append(replace(following[0], unit=unit))
+        found = following
+    return (_together(parts, text[position : found[1]].strip()), found[1]) if found else None
+
+
+def _together(parts: list[Quantity], text: str) -> Quantity:
+    """In the first part's unit."""
+    first = parts[0]
+    if len(parts) == 1 or first.unit is None:
+        return first
+    rest = sum((share(own.value, own.unit, first.unit) or Fraction(0) for own in parts[1:] if own.unit), Fraction(0))
+    value = first.value - rest if text.startswith("-") else first.value + rest
+    return Quantity(value, first.unit, None, Fraction(0), False, text)
+
+
+def _simple_at(text: str, position: int, *, prose: bool) -> tuple[Quantity, int] | None:
     number = _number_at(text, position)
     if number is None:
         return None

@@ -5,6 +5,9 @@ Invariant: only spelling changes, never a value; every pattern is linear in the 
 
 import re
 
+from workers.verifiers.quantity.compound import spelt_out
+from workers.verifiers.quantity.siunitx import plain_siunitx
+
 _LATEX = [
     (re.compile(r"(?<!\\)\$((?!\s)[^$\n]{1,400}(?<=[^\s\\]))\$(?!\d)"), r" \1 "),
     (
@@ -27,6 +30,7 @@ _LATEX = [
     (re.compile(r"\\(?:AA|angstrom)(?![A-Za-z])"), "Å"),
     (re.compile(r"\\per(?![A-Za-z])"), "/"),
     (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"(?<=[\d)}])\s1/(?=[A-Za-zµΩ°])"), " /"),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"\\\$"), "$"),
 ]
@@ -43,21 +47,38 @@ _CHARACTERS = str.maketrans(
         "∙": "·",
         "•": "·",
         "✕": "×",
-        "½": "0.5",
         "≃": "≈",
         "∼": "≈",
         "％": "%",
     }
 )
+_SHORT_FRACTION = re.compile(r"\\[dt]?frac\s?(\d)\s?(\d)(?!\d)")
+_HALF = re.compile(r"(?<![\d.,])(\d{1,6})\s?½")
+_HALVES = re.compile(r"(?<![\d.,])(\d{1,4})\s+and\s+(?:a|one)\s+half\b(?!\s+of\b)", re.IGNORECASE)
+_MIXED = re.compile(
+    r"(?<![\d.,/^_])(?<![\d/]\s)(\d{1,6})(?:\s?\\[dt]?frac\s?\{(\d{1,4})\}\s?\{(\d{1,4})\}|\s(\d{1,4})/(\d{1,4})(?![\d/.^]))"
+)
+_INNER_POWER = re.compile(r"\^\s?\{\s?([+-]?\d{1,3})\s?\}")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+
+
+def _improper(found: re.Match[str]) -> str:
+    r"""`1\frac{1}{2}` is 3/2."""
+    over, under = int(found[2] or found[4]), int(found[3] or found[5])
+    if not 0 < over < under:
+        return found[0]
+    return f"({int(found[1]) * under + over})/({under})"
 
 
 def plain(text: str) -> str:
     """LaTeX and typography as the grammar's own characters."""
     text = text.translate(_CHARACTERS)
     text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
+    text = _MIXED.sub(_improper, _HALF.sub(r"\1.5", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text)))
+    text = _INNER_POWER.sub(r"^(\1)", plain_siunitx(text))
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
+    text = spelt_out(_HALVES.sub(r"\1.5", text.replace("½", "0.5")))
     text = re.sub(r"[^\S\n]+", " ", text.replace("**", "^"))
     return re.sub(r"(?<=\() | (?=\))|(?<=µ) (?=[A-Za-zΩ])|(?<= [kMGm]) (?=Ω)", "", text).strip()
