@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from streams.messages import Status
 from workers.sandbox.base import Ending, Limits, Sandbox, Session, SessionEndedError
-from workers.verifiers.code.outcome import Outcome, ended, exit_text, wrong
+from workers.verifiers.code.outcome import Outcome, ended, exit_text, with_limit, wrong
 from workers.verifiers.code.values import decode
 
 OUT_OF_MEMORY = "the memory limit was reached"
@@ -92,7 +92,8 @@ class Candidate:
                 raise self._over(where, f"what it returned is no plain value: {_shown(rest)}")
             case b"E":
                 name, said = _pair(rest)
-                raise CandidateError(wrong(f"{where}: raised {name}: {said}"[:300]), (name, said))
+                why = with_limit(f"raised {name}: {said}")
+                raise CandidateError(wrong(f"{where}: {why}"[:300]), (name, said))
         return kind, rest
 
     def _over(self, where: str, what: str) -> CandidateError:

@@ -91,9 +91,9 @@ def _ended(ending: Ending, code: int | None) -> Outcome:
     """A script that hangs over a value, or fills its memory with it, does so for the candidate's value."""
     match ending:
         case Ending.TIMEOUT:
-            return Outcome(Status.TIMEOUT, f"{WHERE}: no verdict in time")
+            return Outcome(Status.TIMEOUT, f"{WHERE}: the time limit was reached, without a verdict")
         case Ending.OOM:
             return Outcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
         case Ending.OUTPUT:
-            return wrong(f"{WHERE}: wrote more than the output limit")
+            return wrong(f"{WHERE}: the output limit was reached")
     raise TestsError(f"options.tests.script: it ended its process (code {code})")

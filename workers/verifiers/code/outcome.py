@@ -46,13 +46,29 @@ def ended(ran: Ran, where: str) -> Outcome:
     """Of a program that ended where an answer was due."""
     match ran.ending:
         case Ending.TIMEOUT:
-            return Outcome(Status.TIMEOUT, f"{where}: no answer in time")
+            return Outcome(Status.TIMEOUT, f"{where}: the time limit was reached, without an answer")
         case Ending.OOM:
             return Outcome(Status.OOM, f"{where}: the memory limit was reached")
         case Ending.OUTPUT:
-            return wrong(f"{where}: wrote more than the output limit")
+            return wrong(f"{where}: the output limit was reached")
         case _:
             return wrong(f"{where}: the program ended itself ({exit_text(ran.code)})")
+
+
+_LIMITS = (
+    ("[Errno 11]", "the limit of processes and threads was reached"),
+    ("can't start new thread", "the limit of processes and threads was reached"),
+    ("Resource temporarily unavailable", "the limit of processes and threads was reached"),
+    ("[Errno 24]", "the limit of open files was reached"),
+    ("[Errno 27]", "the limit of its files' size was reached"),
+    ("[Errno 28]", "the limit of its files' size was reached"),
+)
+
+
+def with_limit(said: str) -> str:
+    """What a program said when it failed, and which limit of the sandbox that comes from, if any."""
+    limit = next((limit for sign, limit in _LIMITS if sign in said), None)
+    return f"{limit}: {said}" if limit else said
 
 
 def exit_text(code: int | None) -> str:

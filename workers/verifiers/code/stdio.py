@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from workers.sandbox.base import Ending, Limits, Program, Ran, Sandbox
-from workers.verifiers.code.outcome import PASSED, Outcome, ended, exit_text, wrong
+from workers.verifiers.code.outcome import PASSED, Outcome, ended, exit_text, with_limit, wrong
 from workers.verifiers.code.tests import StdioCase
 
 TOGETHER = 2
@@ -74,5 +74,5 @@ def _printed(ran: Ran, where: str) -> str | Outcome:
         return ended(ran, where)
     if ran.code != 0:
         last = ran.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return wrong(f"{where}: {exit_text(ran.code)}: {last}"[:_SHOWN])
+        return wrong(f"{where}: {exit_text(ran.code)}: {with_limit(last)}"[:_SHOWN])
     return ran.stdout.decode(errors="replace")

@@ -307,3 +307,41 @@ def test_integers_of_any_size_are_arguments_and_values(code: CodeVerifier, numbe
     tests = function({"args": [number], "expected": number + 1})
     assert judged(code, "def f(n): return n + 1", tests=tests)[1] is Status.CORRECT
     assert judged(code, "def f(n): return n", tests=tests)[1] is Status.WRONG
+
+
+LIMITS = {
+    "time": ("while True: pass", "the time limit was reached"),
+    "memory": ("x = bytearray(2 * 2**30)", "the memory limit was reached"),
+    "output": ("while True: print('x' * 4096)", "the output limit was reached"),
+    "processes": (
+        "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=[9], daemon=True).start()",
+        "the limit of processes and threads was reached",
+    ),
+    "forks": (
+        "import os, time\nwhile True:\n    if os.fork() == 0:\n        time.sleep(9)\n        os._exit(0)",
+        "the limit of processes and threads was reached",
+    ),
+    "open files": ("f = [open('/dev/null') for _ in range(5000)]", "the limit of open files was reached"),
+    "files": (
+        "f = open('big', 'wb', buffering=0)\nwhile True: f.write(b'x' * 65536)",
+        "the limit of its files' size was reached",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["auto", "subprocess"])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_the_limit_that_was_reached_is_said(limit: str, kind: str) -> None:
+    source, said = LIMITS[limit]
+    verifier = CodeVerifier()
+    sandbox = {"case_seconds": 2, "budget_seconds": 6, "kind": kind}
+    verifier.configure(RtvSettings.model_validate({"sandbox": sandbox}))
+    body = source.replace("\n", "\n    ")
+    for program, tests in (
+        (f"def f():\n    {body}", function({"args": [], "expected": 1}, {"args": [], "expected": 1})),
+        (source, function({"args": [], "expected": 1})),
+        (source, {"kind": "stdio", "cases": [{"stdout": "1"}]}),
+    ):
+        score, _, why = judged(verifier, program, tests=tests)
+        assert score == 0.0
+        assert said in why
