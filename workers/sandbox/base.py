@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 BOUNDS = ("network", "files", "processes", "memory", "time", "output", "uid", "cgroup")
 
 
-class Ending(StrEnum):
+class ExitKind(StrEnum):
     EXITED = "exited"
     """By itself or by a signal that it provoked; `code` says how."""
     TIMEOUT = "timeout"
@@ -41,7 +41,7 @@ class Isolation:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProgramLimits:
     wall_seconds: float
     memory_bytes: int
     processes: int
@@ -63,8 +63,8 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    ending: Ending
+class RunResult:
+    ending: ExitKind
     code: int | None
     """Exit status, negative for a signal; None unless it exited."""
     stdout: bytes
@@ -79,12 +79,12 @@ class SandboxError(RuntimeError):
 class SessionEndedError(RuntimeError):
     """The program inside ended, was killed for a limit, or wrote what is no answer; `ran` says how it ended."""
 
-    def __init__(self, ran: Ran) -> None:
+    def __init__(self, ran: RunResult) -> None:
         super().__init__(f"the session ended: {ran.ending}, code {ran.code}")
         self.ran = ran
 
 
-class Session(Protocol):
+class SandboxSession(Protocol):
     """A conversation with a harness of ours that runs inside, beside the program: requests in, lines out.
 
     The program shares the harness's process, so that a line is what the program says, whoever wrote it.
@@ -98,7 +98,7 @@ class Session(Protocol):
         """The next line, without its end, of at most `size` bytes. Raises SessionEndedError; the session is over."""
         ...
 
-    def close(self) -> Ran:
+    def close(self) -> RunResult:
         """Kill what is left; how it ended. May be called again."""
         ...
 
@@ -112,15 +112,15 @@ class Sandbox(Protocol):
 
     isolation: Isolation
 
-    def run(self, program: Program, limits: Limits) -> Ran:
+    def run(self, program: Program, limits: ProgramLimits) -> RunResult:
         """Raises SandboxError; ValueError for a language that the settings do not name."""
         ...
 
-    def run_all(self, programs: Sequence[Program], limits: Limits) -> list[Ran]:
+    def run_all(self, programs: Sequence[Program], limits: ProgramLimits) -> list[RunResult]:
         """Each in isolation of its own, as many at once as interpreters are kept warm; `limits` are each one's."""
         ...
 
-    def open(self, harness: str, limits: Limits) -> Session:
+    def open(self, harness: str, limits: ProgramLimits) -> SandboxSession:
         """Start `harness`, trusted Python that finds two functions in its globals: `receive()`, the next request, and
         `reply(line: bytes)`. Raises SandboxError.
         """

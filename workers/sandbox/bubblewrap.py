@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings.tree import SandboxSettings
-from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
+from workers.sandbox.base import BOUNDS, Isolation, ProgramLimits, SandboxError
 from workers.sandbox.cgroups import CgroupRoot
-from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
-from workers.sandbox.process_tree import Cell
+from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, init_code, launch
+from workers.sandbox.process_tree import ProcessTree
 from workers.sandbox.rlimits import rlimits
-from workers.sandbox.slots import Slot, Slots
+from workers.sandbox.slots import UidSlot, UidSlots
 from workers.sandbox.syscalls import readable, syscall_filter
 
 FOLDER = "/tmp"  # noqa: S108  inside, on a tmpfs of its own
@@ -43,12 +43,12 @@ class BubblewrapLauncher:
         path = interpreter.path(inside=True)
         self._setup = {"folder": FOLDER, "path": path, "preload": list(preload), "guard": None, "capability": None}
         self._filter = syscall_filter()
-        self._slots = Slots(cgroups, own_uids=self._root)
+        self._slots = UidSlots(cgroups, own_uids=self._root)
         missing = () if cgroups else ("cgroup",)
         enforced = tuple(bound for bound in BOUNDS if bound not in missing)
         self.isolation = Isolation("bubblewrap", enforced, missing)
 
-    def start(self, file_bytes: int) -> Cell:
+    def start(self, file_bytes: int) -> ProcessTree:
         """Raises SandboxError."""
         if self._bwrap is None:
             raise SandboxError("bwrap is not installed: apt-get install bubblewrap")
@@ -58,9 +58,9 @@ class BubblewrapLauncher:
                 process, channel = launch([self._bwrap, *option, *arguments], {}, (*slot.groups, *descriptors))
         except OSError as error:
             raise SandboxError(f"a sandbox could not be started: {error}") from error
-        cell = Cell(process, channel, _Place(self._slots, slot))
-        cell.boot(stage_code(), self._setup | {"uid": slot.uid, "groups": slot.groups})
-        return cell
+        tree = ProcessTree(process, channel, _SlotResources(self._slots, slot))
+        tree.boot(init_code(), self._setup | {"uid": slot.uid, "groups": slot.groups})
+        return tree
 
     def close(self) -> None:
         self._slots.close()
@@ -108,13 +108,13 @@ class BubblewrapLauncher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _SlotResources:
     """A slot; the tree and its files go with its first process."""
 
-    slots: Slots
-    slot: Slot
+    slots: UidSlots
+    slot: UidSlot
 
-    def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
+    def bound(self, limits: ProgramLimits, *, python: bool) -> dict[str, int]:
         if self.slot.cgroup:
             self.slot.cgroup.limit(limits.memory_bytes, limits.processes)
         return rlimits(limits, python=python, cgroup=self.slot.cgroup is not None) | {"RLIMIT_NPROC": limits.processes}

@@ -8,11 +8,11 @@ import atexit
 from functools import cache
 
 from infra.settings.tree import SandboxSettings
-from workers.sandbox.base import Isolation, Limits, Program, Sandbox, SandboxError
+from workers.sandbox.base import Isolation, Program, ProgramLimits, Sandbox, SandboxError
 from workers.sandbox.bubblewrap import BubblewrapLauncher
 from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.reaping import adopt_orphans
-from workers.sandbox.subprocess_backend import PlainLauncher
+from workers.sandbox.subprocess_backend import SubprocessLauncher
 from workers.sandbox.subprocess_backend import sweep as sweep_folders
 from workers.sandbox.warm_pool import Launcher, WarmSandbox
 
@@ -26,8 +26,8 @@ def build_sandbox(settings: SandboxSettings, preload: tuple[str, ...] = ()) -> S
     return _build(settings.model_dump_json(), preload)
 
 
-def default_limits(settings: SandboxSettings, wall_seconds: float) -> Limits:
-    return Limits(
+def default_limits(settings: SandboxSettings, wall_seconds: float) -> ProgramLimits:
+    return ProgramLimits(
         wall_seconds=wall_seconds,
         memory_bytes=settings.memory_mib * 2**20,
         processes=settings.processes,
@@ -69,7 +69,7 @@ def _cgroups() -> CgroupRoot | None:
 
 def _launcher(settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None) -> Launcher:
     if settings.kind == "subprocess":
-        return PlainLauncher(settings, preload, cgroups)
+        return SubprocessLauncher(settings, preload, cgroups)
     why = []
     for proc in (True, False):
         launcher = BubblewrapLauncher(settings, preload, cgroups, proc=proc)
@@ -82,7 +82,7 @@ def _launcher(settings: SandboxSettings, preload: tuple[str, ...], cgroups: Cgro
             return launcher
     if settings.kind == "bubblewrap":
         raise SandboxError(f"rtv.sandbox.kind is bubblewrap, which does not work here: {why[0]}")
-    return PlainLauncher(settings, preload, cgroups, why=why[0])
+    return SubprocessLauncher(settings, preload, cgroups, why=why[0])
 
 
 def _probe(launcher: Launcher, settings: SandboxSettings) -> None:

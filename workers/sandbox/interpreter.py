@@ -94,7 +94,7 @@ class Interpreter:
 
 
 @cache
-def stage_code() -> CodeType:
+def init_code() -> CodeType:
     """The first stage, compiled once: compiling it inside would cost each sandbox 3 ms."""
     file = Path(__file__).with_name("inside_init.py")
     return _compiled(file.read_text(encoding="utf-8"), "stage")

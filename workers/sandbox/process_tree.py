@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Protocol
 
-from workers.sandbox.base import Ending, Limits, Ran, SandboxError
+from workers.sandbox.base import ExitKind, ProgramLimits, RunResult, SandboxError
 from workers.sandbox.inside_init import MEMORY_EXIT, READY
 from workers.sandbox.reaping import STARTED, children_of
 
@@ -30,7 +30,7 @@ _SIGNAL_EXIT = 128
 """A launcher reports the death of its child by a signal as a shell does."""
 
 
-class Gone(Exception):  # noqa: N818  tells the callers here, is no error of its own
+class ChannelClosed(Exception):  # noqa: N818  tells the callers here, is no error of its own
     """The channel is closed or full beyond the deadline."""
 
 
@@ -63,10 +63,10 @@ class Output:
             self.take()
 
 
-class Place(Protocol):
-    """What a cell owns on the host."""
+class HostResources(Protocol):
+    """What a tree owns on the host."""
 
-    def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
+    def bound(self, limits: ProgramLimits, *, python: bool) -> dict[str, int]:
         """Set the limits that the host sets; those that the stage sets, by their names in `resource`."""
         ...
 
@@ -83,8 +83,8 @@ class Place(Protocol):
         ...
 
 
-class Cell:
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, place: Place) -> None:
+class ProcessTree:
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, place: HostResources) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         self._process = process
@@ -102,14 +102,14 @@ class Cell:
         self._inner: list[tuple[int, int]] = []
         self._buried = False
         self.ended = False
-        self.ran: Ran | None = None
+        self.ran: RunResult | None = None
 
     def boot(self, stage: CodeType, setup: dict[str, Any]) -> None:
         """What the first stage is, and needs before its job; it is ready a little later. Raises SandboxError."""
         try:
             self.send(stage)
             self.send(setup)
-        except Gone as error:
+        except ChannelClosed as error:
             raise self._not_started() from error
 
     def wait_ready(self) -> None:
@@ -125,20 +125,20 @@ class Cell:
         self.inbox.limit = 0
         self._stderr.data.clear()
 
-    def start(self, job: dict[str, Any], limits: Limits) -> None:
+    def start(self, job: dict[str, Any], limits: ProgramLimits) -> None:
         """Hand the job over; its time runs from here. Raises SandboxError."""
         self._started = time.monotonic()
         self.deadline = self._started + limits.wall_seconds
         self._stdout.limit = self._stderr.limit = limits.output_bytes
         try:
             self.send(job | {"limits": self._place.bound(limits, python=not job["argv"])})
-        except (Gone, OSError) as error:
-            ran = self.finish(Ending.EXITED)
+        except (ChannelClosed, OSError) as error:
+            ran = self.finish(ExitKind.EXITED)
             self.bury()
             raise SandboxError(f"a sandbox ended before its job (code {ran.code}): {error}") from error
 
     def send(self, message: Any) -> None:
-        """Raises Gone."""
+        """Raises ChannelClosed."""
         data = marshal.dumps(message)
         view = memoryview(len(data).to_bytes(8, "little") + data)
         try:
@@ -146,7 +146,7 @@ class Cell:
                 self._channel.settimeout(max(self.deadline - time.monotonic(), 0.001))
                 view = view[self._channel.send(view) :]
         except OSError as error:
-            raise Gone from error
+            raise ChannelClosed from error
         finally:
             self._channel.setblocking(False)
 
@@ -157,15 +157,15 @@ class Cell:
             if output.open and not output.over:
                 yield output.descriptor, output.take
 
-    def ending(self) -> Ending | None:
+    def ending(self) -> ExitKind | None:
         """How it ended, or None where it goes on."""
         if self._stdout.over or self._stderr.over:
-            return Ending.OUTPUT
+            return ExitKind.OUTPUT
         if self.ended:
-            return Ending.EXITED
-        return Ending.TIMEOUT if time.monotonic() >= self.deadline else None
+            return ExitKind.EXITED
+        return ExitKind.TIMEOUT if time.monotonic() >= self.deadline else None
 
-    def finish(self, ending: Ending) -> Ran:
+    def finish(self, ending: ExitKind) -> RunResult:
         """Kill every process; the first call's ending stands. What waits for their deaths is `bury`."""
         if self.ran is not None:
             return self.ran
@@ -206,16 +206,16 @@ class Cell:
         with suppress(ProcessLookupError):
             self._inner += [(pid, os.pidfd_open(pid)) for pid in children_of(self._process.pid)]
 
-    def _told(self, ending: Ending, code: int | None, seconds: float) -> Ran:
-        if ending is not Ending.OUTPUT and (code == MEMORY_EXIT or self._place.memory_killed()):
-            ending = Ending.OOM
-        elif ending is Ending.EXITED and (self._stdout.over or self._stderr.over):
-            ending = Ending.OUTPUT
+    def _told(self, ending: ExitKind, code: int | None, seconds: float) -> RunResult:
+        if ending is not ExitKind.OUTPUT and (code == MEMORY_EXIT or self._place.memory_killed()):
+            ending = ExitKind.OOM
+        elif ending is ExitKind.EXITED and (self._stdout.over or self._stderr.over):
+            ending = ExitKind.OUTPUT
         kept = bytes(self._stdout.data), bytes(self._stderr.data)
-        return Ran(ending, code if ending is Ending.EXITED else None, *kept, seconds)
+        return RunResult(ending, code if ending is ExitKind.EXITED else None, *kept, seconds)
 
     def _not_started(self) -> SandboxError:
-        ran = self.finish(Ending.EXITED if self.ended else Ending.TIMEOUT)
+        ran = self.finish(ExitKind.EXITED if self.ended else ExitKind.TIMEOUT)
         self.bury()
         said = ran.stderr.decode(errors="replace").strip()[-300:]
         return SandboxError(f"a sandbox did not start ({ran.ending}, code {ran.code}): {said or 'no message'}")
@@ -224,12 +224,12 @@ class Cell:
         self.ended = True
 
 
-def pump(cells: Iterable[Cell], seconds: float) -> None:
+def pump(trees: Iterable[ProcessTree], seconds: float) -> None:
     """Wait for the next thing that any of them does, at most so long, and take what there is."""
     poll = select.poll()
     handlers = {}
-    for cell in cells:
-        for descriptor, handler in cell.descriptors():
+    for tree in trees:
+        for descriptor, handler in tree.descriptors():
             handlers[descriptor] = handler
             poll.register(descriptor, select.POLLIN)
     for descriptor, _ in poll.poll(max(seconds, 0) * 1000):

@@ -2,7 +2,7 @@
 
 import math
 
-from workers.sandbox.base import Limits
+from workers.sandbox.base import ProgramLimits
 
 FILES = 256
 """Open files of one process: twice what a busy honest program has."""
@@ -10,7 +10,7 @@ CPU_MARGIN_SECONDS = 1
 """The wall clock decides; the limit on CPU time ends what would escape it."""
 
 
-def rlimits(limits: Limits, *, python: bool, cgroup: bool) -> dict[str, int]:
+def rlimits(limits: ProgramLimits, *, python: bool, cgroup: bool) -> dict[str, int]:
     """Of memory: Python's address space. Other interpreters reserve far more than they use; theirs is counted by the
     cgroup, or, where there is none, as what they can write to.
     """

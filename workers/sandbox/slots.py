@@ -17,7 +17,7 @@ UIDS = range(61184, 65520)
 
 
 @dataclass(slots=True)
-class Slot:
+class UidSlot:
     uid: int | None
     """None: the service's own user."""
     cgroup: Cgroup | None
@@ -38,15 +38,15 @@ class Slot:
             self.claim.close()
 
 
-class Slots:
+class UidSlots:
     def __init__(self, root: CgroupRoot | None, *, own_uids: bool) -> None:
         self._root = root
         self._own_uids = own_uids
-        self._free: list[Slot] = []
-        self._busy: list[Slot] = []
+        self._free: list[UidSlot] = []
+        self._busy: list[UidSlot] = []
 
     @contextmanager
-    def lend(self) -> Iterator[Slot]:
+    def lend(self) -> Iterator[UidSlot]:
         """Until it is given back; at once where the body fails. Raises OSError where no uid is free, or no cgroup can
         be made.
         """
@@ -60,7 +60,7 @@ class Slots:
             self.give(slot)
             raise
 
-    def give(self, slot: Slot) -> None:
+    def give(self, slot: UidSlot) -> None:
         self._busy.remove(slot)
         self._free.append(slot)
 
@@ -70,11 +70,11 @@ class Slots:
         self._free.clear()
         self._busy.clear()
 
-    def _make(self) -> Slot:
+    def _make(self) -> UidSlot:
         uid, claim = next(_free_uids()) if self._own_uids else (None, None)
         cgroup = self._root.make() if self._root else None
         groups = tuple(os.open(file, os.O_WRONLY | os.O_CLOEXEC) for file in cgroup.members) if cgroup else ()
-        return Slot(uid, cgroup, claim, groups)
+        return UidSlot(uid, cgroup, claim, groups)
 
 
 def _free_uids() -> Iterator[tuple[int, socket.socket]]:

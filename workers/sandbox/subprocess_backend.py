@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings.tree import SandboxSettings
-from workers.sandbox.base import BOUNDS, Isolation, Limits, SandboxError
+from workers.sandbox.base import BOUNDS, Isolation, ProgramLimits, SandboxError
 from workers.sandbox.cgroups import CgroupRoot
 from workers.sandbox.inside_init import drop_privileges
-from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, launch, stage_code
+from workers.sandbox.interpreter import BOOT, FLAGS, Interpreter, init_code, launch
 from workers.sandbox.owner_marks import is_left_over, own_name
-from workers.sandbox.process_tree import GONE_SECONDS, Cell
+from workers.sandbox.process_tree import GONE_SECONDS, ProcessTree
 from workers.sandbox.reaping import children_of, kill_adopted, kill_user, tasks_of_user
 from workers.sandbox.rlimits import rlimits
-from workers.sandbox.slots import Slot, Slots
+from workers.sandbox.slots import UidSlot, UidSlots
 
 PREFIX = "rewardstream-sandbox-"
 FOREIGN_UID = 61184
@@ -35,7 +35,7 @@ FOREIGN_UID = 61184
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 
 
-class PlainLauncher:
+class SubprocessLauncher:
     def __init__(
         self, settings: SandboxSettings, preload: tuple[str, ...], cgroups: CgroupRoot | None, why: str = ""
     ) -> None:
@@ -43,7 +43,7 @@ class PlainLauncher:
         self._preload = list(preload)
         self._drops = os.geteuid() == 0
         self._capability = _capability_to_read(self._interpreter.path(inside=False)) if self._drops else None
-        self._slots = Slots(cgroups, own_uids=self._drops)
+        self._slots = UidSlots(cgroups, own_uids=self._drops)
         missing = {"network", "files"}
         missing |= set() if cgroups else {"cgroup"}
         missing |= set() if self._drops and self._capability is None else {"uid"}
@@ -54,7 +54,7 @@ class PlainLauncher:
             why=why,
         )
 
-    def start(self, file_bytes: int) -> Cell:  # noqa: ARG002  the place's limits have it
+    def start(self, file_bytes: int) -> ProcessTree:  # noqa: ARG002  the place's limits have it
         """`file_bytes` bounds each file. Raises SandboxError."""
         known = children_of(os.getpid())
         argv = [str(self._interpreter.executable), *FLAGS, "-c", BOOT]
@@ -68,27 +68,27 @@ class PlainLauncher:
                 process, channel = launch(argv, environment, slot.groups, start_new_session=True)
         except OSError as error:
             raise SandboxError(f"a sandbox could not be started: {error}") from error
-        cell = Cell(process, channel, _Place(self._slots, slot, folder, process.pid, known))
+        tree = ProcessTree(process, channel, _SlotAndFolder(self._slots, slot, folder, process.pid, known))
         path = self._interpreter.path(inside=False)
         given = {"uid": slot.uid, "folder": str(folder), "groups": slot.groups}
         given |= {"capability": self._capability, "guard": os.getpid()}
-        cell.boot(stage_code(), given | {"path": path, "preload": self._preload})
-        return cell
+        tree.boot(init_code(), given | {"path": path, "preload": self._preload})
+        return tree
 
     def close(self) -> None:
         self._slots.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    slots: Slots
-    slot: Slot
+class _SlotAndFolder:
+    slots: UidSlots
+    slot: UidSlot
     folder: Path
     pid: int
     known: set[int]
-    """This process's children when the cell started."""
+    """This process's children when the tree started."""
 
-    def bound(self, limits: Limits, *, python: bool) -> dict[str, int]:
+    def bound(self, limits: ProgramLimits, *, python: bool) -> dict[str, int]:
         found = rlimits(limits, python=python, cgroup=self.slot.cgroup is not None)
         if self.slot.cgroup:
             self.slot.cgroup.limit(limits.memory_bytes, limits.processes)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from infra.settings.tree import SandboxSettings
-from workers.sandbox.base import Ending, Isolation, Limits, Program, Ran, SandboxError
+from workers.sandbox.base import ExitKind, Isolation, Program, ProgramLimits, RunResult, SandboxError
 from workers.sandbox.interpreter import harness_code
-from workers.sandbox.process_tree import Cell, pump
-from workers.sandbox.session import CellSession
+from workers.sandbox.process_tree import ProcessTree, pump
+from workers.sandbox.session import ProcessTreeSession
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _STARTS = 2
 class Launcher(Protocol):
     isolation: Isolation
 
-    def start(self, file_bytes: int) -> Cell:
+    def start(self, file_bytes: int) -> ProcessTree:
         """Raises SandboxError."""
         ...
 
@@ -41,40 +41,40 @@ class WarmSandbox:
         self._interpreters = settings.interpreters
         self._room = settings.warm
         self._file_bytes = settings.file_mib * 2**20
-        self._idle: deque[Cell] = deque()
-        self._used: list[Cell] = []
+        self._idle: deque[ProcessTree] = deque()
+        self._used: list[ProcessTree] = []
         self.isolation = launcher.isolation
 
-    def run(self, program: Program, limits: Limits) -> Ran:
+    def run(self, program: Program, limits: ProgramLimits) -> RunResult:
         return self.run_all([program], limits)[0]
 
-    def run_all(self, programs: Sequence[Program], limits: Limits) -> list[Ran]:
+    def run_all(self, programs: Sequence[Program], limits: ProgramLimits) -> list[RunResult]:
         waiting = deque(enumerate(self._job(program) for program in programs))
-        running: dict[int, Cell] = {}
-        found: dict[int, Ran] = {}
+        running: dict[int, ProcessTree] = {}
+        found: dict[int, RunResult] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < max(1, self._room):
                     index, job = waiting.popleft()
                     running[index] = self._start(job, limits)
-                pump(running.values(), min(cell.deadline for cell in running.values()) - time.monotonic())
-                for index, cell in tuple(running.items()):
-                    if (ending := cell.ending()) is not None:
-                        found[index] = cell.finish(ending)
+                pump(running.values(), min(tree.deadline for tree in running.values()) - time.monotonic())
+                for index, tree in tuple(running.items()):
+                    if (ending := tree.ending()) is not None:
+                        found[index] = tree.finish(ending)
                         del running[index]
         finally:
-            for cell in running.values():
-                cell.finish(Ending.TIMEOUT)
+            for tree in running.values():
+                tree.finish(ExitKind.TIMEOUT)
         return [found[index] for index in range(len(programs))]
 
-    def open(self, harness: str, limits: Limits) -> CellSession:
+    def open(self, harness: str, limits: ProgramLimits) -> ProcessTreeSession:
         job: dict[str, Any] = {"argv": None, "name": FILE, "arguments": (), "files": {}, "stdin": b""}
-        return CellSession(self._start(job | {"harness": harness_code(harness)}, limits))
+        return ProcessTreeSession(self._start(job | {"harness": harness_code(harness)}, limits))
 
     def close(self) -> None:
-        for cell in (*self._idle, *self._used):
-            cell.finish(Ending.EXITED)
-            cell.bury()
+        for tree in (*self._idle, *self._used):
+            tree.finish(ExitKind.EXITED)
+            tree.bury()
         self._idle.clear()
         self._used.clear()
         self._launcher.close()
@@ -97,19 +97,19 @@ class WarmSandbox:
             "harness": None,
         }
 
-    def _start(self, job: dict[str, Any], limits: Limits) -> Cell:
+    def _start(self, job: dict[str, Any], limits: ProgramLimits) -> ProcessTree:
         """Raises SandboxError."""
         for attempt in range(1, _STARTS + 1):
             try:
-                cell = self._ready(limits.file_bytes)
-                cell.start(job, limits)
+                tree = self._ready(limits.file_bytes)
+                tree.start(job, limits)
                 break
             except SandboxError:
                 if attempt == _STARTS:
                     raise
-        self._used.append(cell)
+        self._used.append(tree)
         self._settle()
-        return cell
+        return tree
 
     def _settle(self) -> None:
         """While a program runs: bury those before it, and start what replaces it."""
@@ -123,9 +123,9 @@ class WarmSandbox:
         except SandboxError as error:  # the next program's own start says it too, if it lasts
             log.warning("no sandbox for the next program: %s", error)
 
-    def _ready(self, file_bytes: int) -> Cell:
+    def _ready(self, file_bytes: int) -> ProcessTree:
         """Raises SandboxError."""
         warm = self._idle and file_bytes == self._file_bytes
-        cell = self._idle.popleft() if warm else self._launcher.start(file_bytes)
-        cell.wait_ready()
-        return cell
+        tree = self._idle.popleft() if warm else self._launcher.start(file_bytes)
+        tree.wait_ready()
+        return tree

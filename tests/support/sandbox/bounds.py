@@ -8,7 +8,7 @@ import pytest
 
 from support.sandbox.probes import LIMITS, SOON, processes_with, python
 from support.waiting import wait_until
-from workers.sandbox.base import Ending, Sandbox
+from workers.sandbox.base import ExitKind, Sandbox
 
 
 class BoundsContract:
@@ -30,7 +30,7 @@ class BoundsContract:
     def test_a_program_that_does_not_end_is_ended_in_time(self, sandbox: Sandbox, source: str) -> None:
         started = time.monotonic()
         ran = sandbox.run(python(source), SOON)
-        assert (ran.ending, ran.code) == (Ending.TIMEOUT, None)
+        assert (ran.ending, ran.code) == (ExitKind.TIMEOUT, None)
         assert time.monotonic() - started < SOON.wall_seconds + 1.5
 
     def test_a_grandchild_that_holds_the_output_delays_nothing(self, sandbox: Sandbox) -> None:
@@ -45,7 +45,7 @@ class BoundsContract:
         )
         started = time.monotonic()
         ran = sandbox.run(python(source), LIMITS)
-        assert (ran.ending, ran.stdout) == (Ending.EXITED, b"done\n")
+        assert (ran.ending, ran.stdout) == (ExitKind.EXITED, b"done\n")
         assert time.monotonic() - started < LIMITS.wall_seconds / 2
 
     def test_nothing_that_it_started_is_left(self, sandbox: Sandbox) -> None:
@@ -54,7 +54,7 @@ class BoundsContract:
             f"import subprocess, sys; subprocess.Popen(['bash', '-c', 'sleep 60 # {mark}'], start_new_session=True)"
         )
         ran = sandbox.run(python(f"{daemon}\nimport os\nif os.fork() == 0:\n    {daemon}"), LIMITS)
-        assert ran.ending is Ending.EXITED
+        assert ran.ending is ExitKind.EXITED
         wait_until(lambda: not processes_with(mark), "the end of what the program left")
 
     # Memory
@@ -69,7 +69,7 @@ class BoundsContract:
         ids=["at once", "bit by bit", "text"],
     )
     def test_it_cannot_take_more_memory(self, sandbox: Sandbox, source: str) -> None:
-        assert sandbox.run(python(source), LIMITS).ending is Ending.OOM
+        assert sandbox.run(python(source), LIMITS).ending is ExitKind.OOM
 
     def test_its_processes_cannot_take_more_together(self, sandbox: Sandbox, enforced: Callable[[str], None]) -> None:
         enforced("cgroup")
@@ -82,7 +82,7 @@ class BoundsContract:
             "        import time; time.sleep(60)\n"
             "os.wait()"
         )
-        assert sandbox.run(python(source), LIMITS).ending is Ending.OOM
+        assert sandbox.run(python(source), LIMITS).ending is ExitKind.OOM
 
     # Processes
 
@@ -99,7 +99,7 @@ class BoundsContract:
     ) -> None:
         enforced("processes")
         ran = sandbox.run(python(source), SOON)
-        assert b"refused" in ran.stdout or b"can't start new thread" in ran.stderr or ran.ending is Ending.TIMEOUT
+        assert b"refused" in ran.stdout or b"can't start new thread" in ran.stderr or ran.ending is ExitKind.TIMEOUT
         assert sandbox.run(python("print(1)"), LIMITS).stdout == b"1\n"
 
     def test_a_fork_flood_is_refused(self, sandbox: Sandbox, enforced: Callable[[str], None]) -> None:
@@ -122,19 +122,19 @@ class BoundsContract:
     @pytest.mark.parametrize("stream", [1, 2])
     def test_output_is_cut_at_its_limit(self, sandbox: Sandbox, stream: int) -> None:
         ran = sandbox.run(python(f"import os\nwhile True: os.write({stream}, b'x' * 65536)"), LIMITS)
-        assert ran.ending is Ending.OUTPUT
+        assert ran.ending is ExitKind.OUTPUT
         assert len((ran.stdout, ran.stderr)[stream - 1]) == LIMITS.output_bytes
 
     def test_output_at_its_limit_is_kept_whole(self, sandbox: Sandbox) -> None:
         ran = sandbox.run(python(f"print('x' * {LIMITS.output_bytes - 1})"), LIMITS)
-        assert (ran.ending, len(ran.stdout)) == (Ending.EXITED, LIMITS.output_bytes)
+        assert (ran.ending, len(ran.stdout)) == (ExitKind.EXITED, LIMITS.output_bytes)
         ran = sandbox.run(python(f"print('x' * {LIMITS.output_bytes})"), LIMITS)
-        assert (ran.ending, len(ran.stdout)) == (Ending.OUTPUT, LIMITS.output_bytes)
+        assert (ran.ending, len(ran.stdout)) == (ExitKind.OUTPUT, LIMITS.output_bytes)
 
     def test_a_file_cannot_grow_without_end(self, sandbox: Sandbox) -> None:
         source = "f = open('big', 'wb', buffering=0)\nwhile True: f.write(b'x' * 65536)"
         ran = sandbox.run(python(source), LIMITS)
-        assert ran.ending is Ending.EXITED
+        assert ran.ending is ExitKind.EXITED
         assert b"OSError" in ran.stderr
 
     def test_all_its_files_cannot_grow_without_end(self, sandbox: Sandbox, enforced: Callable[[str], None]) -> None:

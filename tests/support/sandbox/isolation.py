@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.sandbox.probes import LIMITS, python
-from workers.sandbox.base import Ending, Sandbox
+from workers.sandbox.base import ExitKind, Sandbox
 
 LINK = "/tmp/link"  # noqa: S108  inside
 
@@ -31,7 +31,7 @@ class IsolationContract:
             "print(os.listdir(name) if os.path.isdir(name) else open(name, 'rb').read())"
         )
         ran = sandbox.run(python(source), LIMITS)
-        assert ran.ending is Ending.EXITED
+        assert ran.ending is ExitKind.EXITED
         assert ran.stdout in {b"", b"b''\n"}  # the first process inside may be of the program's own user, and empty
         assert ran.stdout or any(name in ran.stderr for name in (b"NotFoundError", b"PermissionError", b"OSError"))
 
@@ -92,7 +92,7 @@ class IsolationContract:
             "print(reached)"
         )
         ran = sandbox.run(python(source), LIMITS)
-        assert ran.ending is Ending.EXITED
+        assert ran.ending is ExitKind.EXITED
         assert str(os.getpid()).encode() not in ran.stdout
 
     def test_no_variable_of_the_host_is_inside(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

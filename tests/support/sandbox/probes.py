@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from workers.sandbox.base import Limits, Program
+from workers.sandbox.base import Program, ProgramLimits
 
 MIB = 2**20
-LIMITS = Limits(wall_seconds=8.0, memory_bytes=192 * MIB, processes=16, output_bytes=64 * 1024, file_bytes=4 * MIB)
-SOON = Limits(wall_seconds=0.5, memory_bytes=192 * MIB, processes=16, output_bytes=64 * 1024, file_bytes=4 * MIB)
+LIMITS = ProgramLimits(
+    wall_seconds=8.0, memory_bytes=192 * MIB, processes=16, output_bytes=64 * 1024, file_bytes=4 * MIB
+)
+SOON = ProgramLimits(wall_seconds=0.5, memory_bytes=192 * MIB, processes=16, output_bytes=64 * 1024, file_bytes=4 * MIB)
 
 
 def python(source: str, stdin: bytes = b"", *arguments: str) -> Program:

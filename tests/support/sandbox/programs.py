@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.sandbox.probes import LIMITS, python
-from workers.sandbox.base import Ending, Program, Sandbox
+from workers.sandbox.base import ExitKind, Program, Sandbox
 
 NODE = any((Path(folder) / "node").exists() for folder in os.get_exec_path())
 
@@ -15,7 +15,7 @@ class ProgramContract:
     def test_a_program_reads_its_input_and_arguments_and_files(self, sandbox: Sandbox) -> None:
         source = "import sys\nprint(sys.stdin.read().upper(), sys.argv[1:], open('more').read(), __name__)"
         ran = sandbox.run(Program("python", source, "größe".encode(), ("a", "b"), {"more": b"!"}), LIMITS)
-        assert (ran.ending, ran.code, ran.stderr) == (Ending.EXITED, 0, b"")
+        assert (ran.ending, ran.code, ran.stderr) == (ExitKind.EXITED, 0, b"")
         assert ran.stdout.decode() == "GRÖSSE ['a', 'b'] ! __main__\n"
 
     @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ class ProgramContract:
     )
     def test_the_exit_status_is_the_programs(self, sandbox: Sandbox, source: str, code: int) -> None:
         ran = sandbox.run(python(source), LIMITS)
-        assert (ran.ending, ran.code) == (Ending.EXITED, code)
+        assert (ran.ending, ran.code) == (ExitKind.EXITED, code)
 
     def test_what_was_printed_before_the_end_is_kept(self, sandbox: Sandbox) -> None:
         ran = sandbox.run(python("import sys\nprint('out', flush=True)\nsys.stderr.write('err')\n1/0"), LIMITS)
@@ -41,12 +41,12 @@ class ProgramContract:
 
     def test_programs_in_other_languages(self, sandbox: Sandbox) -> None:
         ran = sandbox.run(Program("bash", 'read -r a b; echo $((a + b)) "$1"', b"1 2\n", ("x",)), LIMITS)
-        assert (ran.ending, ran.code, ran.stdout) == (Ending.EXITED, 0, b"3 x\n")
+        assert (ran.ending, ran.code, ran.stdout) == (ExitKind.EXITED, 0, b"3 x\n")
 
     @pytest.mark.skipif(not NODE, reason="node is not installed")
     def test_an_interpreter_that_reserves_much_memory(self, sandbox: Sandbox) -> None:
         ran = sandbox.run(Program("node", "console.log([3, 1, 2].sort().join())"), LIMITS)
-        assert (ran.ending, ran.code, ran.stdout) == (Ending.EXITED, 0, b"1,2,3\n"), ran.stderr
+        assert (ran.ending, ran.code, ran.stdout) == (ExitKind.EXITED, 0, b"1,2,3\n"), ran.stderr
 
     def test_a_language_that_the_settings_do_not_name(self, sandbox: Sandbox) -> None:
         with pytest.raises(ValueError, match=r"'cobol'; rtv\.sandbox\.interpreters has: .*bash"):

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from support.sandbox.probes import LIMITS, SOON
-from workers.sandbox.base import Ending, Sandbox, Session, SessionEndedError
+from workers.sandbox.base import ExitKind, Sandbox, SandboxSession, SessionEndedError
 
 
-def talk(session: Session, request: bytes) -> bytes:
+def talk(session: SandboxSession, request: bytes) -> bytes:
     session.send(request)
     return session.receive(60, 100)
 
@@ -23,17 +23,17 @@ class SessionContract:
     @pytest.mark.parametrize(
         ("harness", "ending"),
         [
-            ("while True: pass", Ending.TIMEOUT),
-            ("import os; os._exit(0)", Ending.EXITED),
-            ("reply(b'x' * 2000)", Ending.OUTPUT),
-            ("x = bytearray(2**30)", Ending.OOM),
-            ("import os\nwhile True: os.write(1, b'x' * 4096)", Ending.OUTPUT),
+            ("while True: pass", ExitKind.TIMEOUT),
+            ("import os; os._exit(0)", ExitKind.EXITED),
+            ("reply(b'x' * 2000)", ExitKind.OUTPUT),
+            ("x = bytearray(2**30)", ExitKind.OOM),
+            ("import os\nwhile True: os.write(1, b'x' * 4096)", ExitKind.OUTPUT),
         ],
     )
-    def test_a_session_that_gives_no_answer(self, sandbox: Sandbox, harness: str, ending: Ending) -> None:
+    def test_a_session_that_gives_no_answer(self, sandbox: Sandbox, harness: str, ending: ExitKind) -> None:
         with sandbox.open(harness, LIMITS) as session:
             with pytest.raises(SessionEndedError) as error:
-                session.receive(0.5 if ending is Ending.TIMEOUT else 6, 1000)
+                session.receive(0.5 if ending is ExitKind.TIMEOUT else 6, 1000)
             assert error.value.ran.ending is ending
             with pytest.raises(SessionEndedError):
                 session.send(None)
@@ -43,7 +43,7 @@ class SessionContract:
         started = time.monotonic()
         with sandbox.open("while True: pass", SOON) as session, pytest.raises(SessionEndedError) as error:
             session.receive(60, 1000)
-        assert error.value.ran.ending is Ending.TIMEOUT
+        assert error.value.ran.ending is ExitKind.TIMEOUT
         assert time.monotonic() - started < SOON.wall_seconds + 1.5
 
     def test_a_program_that_shouts_cannot_wedge_it(self, sandbox: Sandbox) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from streams.messages import Status
-from workers.sandbox.base import Ending, Limits, Sandbox, Session, SessionEndedError
-from workers.verifiers.code.outcome import Outcome, ended, exit_text, with_limit, wrong
+from workers.sandbox.base import ExitKind, ProgramLimits, Sandbox, SandboxSession, SessionEndedError
+from workers.verifiers.code.outcome import CaseOutcome, ended, exit_text, with_limit, wrong
 from workers.verifiers.code.values import decode
 
 OUT_OF_MEMORY = "the memory limit was reached"
@@ -26,7 +26,7 @@ def harness(name: str) -> str:
 class CandidateError(Exception):
     """No value came; `outcome` says why."""
 
-    def __init__(self, outcome: Outcome, raised: tuple[str, str] | None = None) -> None:
+    def __init__(self, outcome: CaseOutcome, raised: tuple[str, str] | None = None) -> None:
         super().__init__(outcome.why)
         self.outcome = outcome
         self.raised = raised
@@ -34,9 +34,9 @@ class CandidateError(Exception):
 
 
 class Candidate:
-    def __init__(self, sandbox: Sandbox, source: str, entry_point: str, limits: Limits, seconds: float) -> None:
+    def __init__(self, sandbox: Sandbox, source: str, entry_point: str, limits: ProgramLimits, seconds: float) -> None:
         """Load the program; `seconds` for that and for each call. Raises CandidateError; SandboxError."""
-        self._session: Session = sandbox.open(harness("inside_candidate.py"), limits)
+        self._session: SandboxSession = sandbox.open(harness("inside_candidate.py"), limits)
         self._seconds = seconds
         self._size = limits.output_bytes
         try:
@@ -85,7 +85,7 @@ class Candidate:
         kind, rest = line[:1], line[1:]
         match kind:
             case b"M":
-                raise CandidateError(Outcome(Status.OOM, f"{where}: {OUT_OF_MEMORY}"))
+                raise CandidateError(CaseOutcome(Status.OOM, f"{where}: {OUT_OF_MEMORY}"))
             case b"D":
                 raise self._over(where, _exit(rest))
             case b"U":
@@ -98,7 +98,7 @@ class Candidate:
 
     def _over(self, where: str, what: str) -> CandidateError:
         ran = self._session.close()
-        return CandidateError(ended(ran, where) if ran.ending is Ending.OOM else wrong(f"{where}: {what}"))
+        return CandidateError(ended(ran, where) if ran.ending is ExitKind.OOM else wrong(f"{where}: {what}"))
 
 
 def _exit(rest: bytes) -> str:

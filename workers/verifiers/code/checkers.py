@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 from streams.messages import Status
-from workers.sandbox.base import Ending, Limits, Sandbox, Session, SessionEndedError
+from workers.sandbox.base import ExitKind, ProgramLimits, Sandbox, SandboxSession, SessionEndedError
 from workers.verifiers.code.candidate import OUT_OF_MEMORY, Candidate, CandidateError, harness
-from workers.verifiers.code.outcome import PASSED, Clock, Outcome, wrong
+from workers.verifiers.code.outcome import PASSED, CaseOutcome, Clock, wrong
 from workers.verifiers.code.tests import TestsError
 from workers.verifiers.code.values import decode
 
@@ -20,9 +20,9 @@ WHERE = "the checker"
 class Checker:
     """A script's sandbox; one judgement."""
 
-    def __init__(self, sandbox: Sandbox, script: str, limits: Limits, clock: Clock) -> None:
+    def __init__(self, sandbox: Sandbox, script: str, limits: ProgramLimits, clock: Clock) -> None:
         """Raises SandboxError."""
-        self._session: Session = sandbox.open(harness("inside_checker.py"), limits)
+        self._session: SandboxSession = sandbox.open(harness("inside_checker.py"), limits)
         self._script = script
         self._size = limits.output_bytes
         self._clock = clock
@@ -30,15 +30,15 @@ class Checker:
     def close(self) -> None:
         self._session.close()
 
-    def of_outputs(self, cases: list[tuple[str, str, str | None]]) -> Outcome:
+    def of_outputs(self, cases: list[tuple[str, str, str | None]]) -> CaseOutcome:
         """Of (stdin, what was printed, some right output). Raises TestsError."""
         return self._judge(cases, None)
 
-    def of_candidate(self, candidate: Candidate) -> Outcome:
+    def of_candidate(self, candidate: Candidate) -> CaseOutcome:
         """Raises TestsError."""
         return self._judge(None, candidate)
 
-    def _judge(self, cases: list[tuple[str, str, str | None]] | None, candidate: Candidate | None) -> Outcome:
+    def _judge(self, cases: list[tuple[str, str, str | None]] | None, candidate: Candidate | None) -> CaseOutcome:
         calls = 0
         try:
             self._session.send({"source": self._script, "cases": cases})
@@ -74,7 +74,7 @@ def _call(text: bytes) -> tuple[list[Any], dict[str, Any]]:
         raise TestsError(f"options.tests.script: a call that cannot be read: {error}") from error
 
 
-def _outcome(line: bytes) -> Outcome:
+def _outcome(line: bytes) -> CaseOutcome:
     """Raises TestsError."""
     said = line[1:].decode(errors="replace").strip('"')[:300]
     match line[:1]:
@@ -83,17 +83,17 @@ def _outcome(line: bytes) -> Outcome:
         case b"F":
             return wrong(f"{WHERE}: {said}")
         case b"M":
-            return Outcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
+            return CaseOutcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
     raise TestsError(f"options.tests.script: {said}")
 
 
-def _ended(ending: Ending, code: int | None) -> Outcome:
+def _ended(ending: ExitKind, code: int | None) -> CaseOutcome:
     """A script that hangs over a value, or fills its memory with it, does so for the candidate's value."""
     match ending:
-        case Ending.TIMEOUT:
-            return Outcome(Status.TIMEOUT, f"{WHERE}: the time limit was reached, without a verdict")
-        case Ending.OOM:
-            return Outcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
-        case Ending.OUTPUT:
+        case ExitKind.TIMEOUT:
+            return CaseOutcome(Status.TIMEOUT, f"{WHERE}: the time limit was reached, without a verdict")
+        case ExitKind.OOM:
+            return CaseOutcome(Status.OOM, f"{WHERE}: {OUT_OF_MEMORY}")
+        case ExitKind.OUTPUT:
             return wrong(f"{WHERE}: the output limit was reached")
     raise TestsError(f"options.tests.script: it ended its process (code {code})")

@@ -7,12 +7,12 @@ sandbox fails that case; the next one, where it is still wanted, gets a sandbox 
 from collections.abc import Callable, Iterator
 
 from workers.verifiers.code.candidate import Candidate, CandidateError
-from workers.verifiers.code.outcome import PASSED, Outcome, wrong
+from workers.verifiers.code.outcome import PASSED, CaseOutcome, wrong
 from workers.verifiers.code.tests import FunctionCase
 from workers.verifiers.code.values import same
 
 
-def judge(load: Callable[[], Candidate], cases: list[FunctionCase], tolerance: float | None) -> Iterator[Outcome]:
+def judge(load: Callable[[], Candidate], cases: list[FunctionCase], tolerance: float | None) -> Iterator[CaseOutcome]:
     """One outcome a case, in order. `load` raises CandidateError and SandboxError; the latter is raised here."""
     candidate: Candidate | None = None
     try:

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass, field
 
 from streams.messages import Status
-from workers.sandbox.base import Ending, Ran
+from workers.sandbox.base import ExitKind, RunResult
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """Of one case."""
 
     status: Status
@@ -23,11 +23,11 @@ class Outcome:
         return self.status is Status.CORRECT
 
 
-PASSED = Outcome(Status.CORRECT, "all cases pass")
+PASSED = CaseOutcome(Status.CORRECT, "all cases pass")
 
 
-def wrong(why: str) -> Outcome:
-    return Outcome(Status.WRONG, why)
+def wrong(why: str) -> CaseOutcome:
+    return CaseOutcome(Status.WRONG, why)
 
 
 @dataclass(slots=True)
@@ -42,14 +42,14 @@ class Clock:
         return max(self.seconds - (time.monotonic() - self._started), 0.0)
 
 
-def ended(ran: Ran, where: str) -> Outcome:
+def ended(ran: RunResult, where: str) -> CaseOutcome:
     """Of a program that ended where an answer was due."""
     match ran.ending:
-        case Ending.TIMEOUT:
-            return Outcome(Status.TIMEOUT, f"{where}: the time limit was reached, without an answer")
-        case Ending.OOM:
-            return Outcome(Status.OOM, f"{where}: the memory limit was reached")
-        case Ending.OUTPUT:
+        case ExitKind.TIMEOUT:
+            return CaseOutcome(Status.TIMEOUT, f"{where}: the time limit was reached, without an answer")
+        case ExitKind.OOM:
+            return CaseOutcome(Status.OOM, f"{where}: the memory limit was reached")
+        case ExitKind.OUTPUT:
             return wrong(f"{where}: the output limit was reached")
         case _:
             return wrong(f"{where}: the program ended itself ({exit_text(ran.code)})")

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from workers.sandbox.base import Ending, Limits, Program, Ran, Sandbox
-from workers.verifiers.code.outcome import PASSED, Outcome, ended, exit_text, with_limit, wrong
+from workers.sandbox.base import ExitKind, Program, ProgramLimits, RunResult, Sandbox
+from workers.verifiers.code.outcome import PASSED, CaseOutcome, ended, exit_text, with_limit, wrong
 from workers.verifiers.code.tests import StdioCase
 
 TOGETHER = 2
@@ -18,8 +18,8 @@ _SHOWN = 200
 
 
 def outputs(
-    sandbox: Sandbox, program: Program, inputs: Sequence[str], limits: Callable[[], Limits]
-) -> Iterator[str | Outcome]:
+    sandbox: Sandbox, program: Program, inputs: Sequence[str], limits: Callable[[], ProgramLimits]
+) -> Iterator[str | CaseOutcome]:
     """What it printed for each input, in order, or why that does not count. Raises SandboxError."""
     for start in range(0, len(inputs), TOGETHER):
         some = inputs[start : start + TOGETHER]
@@ -28,10 +28,12 @@ def outputs(
             yield _printed(ran, f"case {number} of {len(inputs)}")
 
 
-def judge(found: Iterator[str | Outcome], cases: Sequence[StdioCase], tolerance: float | None) -> Iterator[Outcome]:
+def judge(
+    found: Iterator[str | CaseOutcome], cases: Sequence[StdioCase], tolerance: float | None
+) -> Iterator[CaseOutcome]:
     """One outcome a case, in order; `found` is of `outputs`."""
     for number, (case, printed) in enumerate(zip(cases, found, strict=True), start=1):
-        if isinstance(printed, Outcome):
+        if isinstance(printed, CaseOutcome):
             yield printed
         elif same_output(case.stdout, printed, tolerance):
             yield PASSED
@@ -69,8 +71,8 @@ def _same_number(word: str, other: str, tolerance: float) -> bool:
         return False
 
 
-def _printed(ran: Ran, where: str) -> str | Outcome:
-    if ran.ending is not Ending.EXITED:
+def _printed(ran: RunResult, where: str) -> str | CaseOutcome:
+    if ran.ending is not ExitKind.EXITED:
         return ended(ran, where)
     if ran.code != 0:
         last = ran.stderr.decode(errors="replace").strip().rpartition("\n")[2]

@@ -58,7 +58,7 @@ Tests = FunctionTests | StdioTests | CheckerTests
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CodeOptions:
     tests: Tests
     partial: bool
     tolerance: float | None
@@ -77,7 +77,7 @@ class _Options(msgspec.Struct, frozen=True):
     time_limit_seconds: float | None = None
 
 
-def read_tests(options: Mapping[str, Any], most_seconds: float) -> Asked:
+def read_tests(options: Mapping[str, Any], most_seconds: float) -> CodeOptions:
     """Raises TestsError."""
     try:
         read = msgspec.convert(dict(options), _Options)
@@ -90,7 +90,7 @@ def read_tests(options: Mapping[str, Any], most_seconds: float) -> Asked:
         raise TestsError(f"options.time_limit_seconds: expected a positive number, got {limit}")
     if read.tolerance is not None and not read.tolerance >= 0:
         raise TestsError(f"options.tolerance: expected a number of at least 0, got {read.tolerance}")
-    return Asked(tests, read.partial, read.tolerance, min(limit or most_seconds, most_seconds))
+    return CodeOptions(tests, read.partial, read.tolerance, min(limit or most_seconds, most_seconds))
 
 
 def _written(tests: Tests) -> Tests:

@@ -11,15 +11,15 @@ from typing import ClassVar
 
 from infra.settings.tree import RtvSettings, SandboxSettings
 from streams.messages import Question, Status
-from workers.sandbox.base import Limits, Program, Sandbox, SandboxError
+from workers.sandbox.base import Program, ProgramLimits, Sandbox, SandboxError
 from workers.sandbox.factory import build_sandbox, default_limits
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import BaseVerifier, Verdict
 from workers.verifiers.code import checkers, functions, stdio
 from workers.verifiers.code.blocks import program_of
 from workers.verifiers.code.candidate import Candidate, CandidateError
-from workers.verifiers.code.outcome import Clock, Outcome
-from workers.verifiers.code.tests import Asked, CheckerTests, FunctionTests, StdioTests, TestsError, read_tests
+from workers.verifiers.code.outcome import CaseOutcome, Clock
+from workers.verifiers.code.tests import CheckerTests, CodeOptions, FunctionTests, StdioTests, TestsError, read_tests
 
 MARGIN_SECONDS = 0.3
 """Of the budget, for the verdict's own way: a program's time ends before the pool ends this process."""
@@ -69,8 +69,8 @@ class CodeVerifier(BaseVerifier):
         except (TestsError, SandboxError) as error:
             return self._verdict(None, Status.INFRA_ERROR, str(error))
 
-    def _judged(self, outcomes: Iterator[Outcome], asked: Asked) -> Verdict:
-        found: list[Outcome] = []
+    def _judged(self, outcomes: Iterator[CaseOutcome], asked: CodeOptions) -> Verdict:
+        found: list[CaseOutcome] = []
         for outcome in outcomes:
             found.append(outcome)
             if not outcome.passed and not asked.partial:
@@ -86,14 +86,14 @@ class CodeVerifier(BaseVerifier):
 class _Run:
     """One program, its tests, and the time that they have."""
 
-    def __init__(self, sandbox: Sandbox, settings: SandboxSettings, asked: Asked, source: str) -> None:
+    def __init__(self, sandbox: Sandbox, settings: SandboxSettings, asked: CodeOptions, source: str) -> None:
         self._sandbox = sandbox
         self._asked = asked
         self._source = source
         self._clock = Clock(settings.budget_seconds - MARGIN_SECONDS)
         self._limits = default_limits(settings, settings.budget_seconds)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[CaseOutcome]:
         """Raises SandboxError, TestsError."""
         match self._asked.tests:
             case FunctionTests(entry_point=entry_point, cases=cases):
@@ -104,7 +104,7 @@ class _Run:
             case CheckerTests() as tests:
                 return iter([self._checked(tests)])
 
-    def _checked(self, tests: CheckerTests) -> Outcome:
+    def _checked(self, tests: CheckerTests) -> CaseOutcome:
         if tests.cases is None:
             assert tests.entry_point is not None
             return self._checked_function(tests.script, tests.entry_point)
@@ -112,13 +112,13 @@ class _Run:
         for case, printed in zip(
             tests.cases, self._outputs(tests.language, [c.stdin for c in tests.cases]), strict=True
         ):
-            if isinstance(printed, Outcome):
+            if isinstance(printed, CaseOutcome):
                 return printed
             cases.append((case.stdin, printed, case.stdout))
         with closing(self._checker(tests.script)) as checker:
             return checker.of_outputs(cases)
 
-    def _checked_function(self, script: str, entry_point: str) -> Outcome:
+    def _checked_function(self, script: str, entry_point: str) -> CaseOutcome:
         try:
             with self._candidate(entry_point) as candidate, closing(self._checker(script)) as checker:
                 return checker.of_candidate(candidate)
@@ -131,15 +131,15 @@ class _Run:
     def _candidate(self, entry_point: str) -> Candidate:
         return Candidate(self._sandbox, self._source, entry_point, self._rest(), self._asked.case_seconds)
 
-    def _outputs(self, language: str, inputs: list[str]) -> Iterator[str | Outcome]:
+    def _outputs(self, language: str, inputs: list[str]) -> Iterator[str | CaseOutcome]:
         program = Program(language, self._source)
         try:
             yield from stdio.outputs(self._sandbox, program, inputs, self._of_case)
         except ValueError as error:
             raise TestsError(f"options.tests.language: {error}") from error
 
-    def _rest(self) -> Limits:
+    def _rest(self) -> ProgramLimits:
         return replace(self._limits, wall_seconds=self._clock.left)
 
-    def _of_case(self) -> Limits:
+    def _of_case(self) -> ProgramLimits:
         return replace(self._limits, wall_seconds=min(self._asked.case_seconds, self._clock.left))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings.tree import SandboxSettings
-from workers.sandbox.base import Ending, Program, Ran, Sandbox
+from workers.sandbox.base import ExitKind, Program, RunResult, Sandbox
 from workers.sandbox.factory import default_limits
 from workers.verifiers.sql.compare import Result, Row, Value
 from workers.verifiers.sql.dialects import CASE_SENSITIVE
@@ -82,7 +82,7 @@ class Databases:
         """
         asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
         ran = self._run((_DERIVE,), asked, {}, self._seconds)
-        if ran.ending is not Ending.EXITED or ran.code != 0:
+        if ran.ending is not ExitKind.EXITED or ran.code != 0:
             raise SchemaError(f"making the databases ended with {ran.ending}: {_last_line(ran)}")
         answer = json.loads(ran.stdout)
         if "error" in answer:
@@ -108,16 +108,18 @@ class Databases:
         files = {f"{number}.db": image for number, image in enumerate(image for pair in pairs for image in pair)}
         sources = (_EXECUTE,) if dialect == "sqlite" else (_DIALECT, _EXECUTE)
         ran = self._run(sources, asked, files, self._seconds * KILL)
-        if ran.ending is Ending.EXITED and ran.code == 0:
+        if ran.ending is ExitKind.EXITED and ran.code == 0:
             answer = json.loads(ran.stdout)
             if "failed" in answer:
                 raise QueryFailedError(Failure(answer["failed"]), answer["why"])
             results = [_result(run) for run in answer["results"]]
             return tuple(Runs(*pair) for pair in zip(results[::2], results[1::2], strict=True))
-        failures = {Ending.TIMEOUT: Failure.TIMEOUT, Ending.OOM: Failure.OOM, Ending.OUTPUT: Failure.SIZE}
+        failures = {ExitKind.TIMEOUT: Failure.TIMEOUT, ExitKind.OOM: Failure.OOM, ExitKind.OUTPUT: Failure.SIZE}
         raise QueryFailedError(failures.get(ran.ending, Failure.ERROR), f"the run {ran.ending}: {_last_line(ran)}")
 
-    def _run(self, sources: Sequence[Path], asked: dict[str, Any], files: dict[str, bytes], seconds: float) -> Ran:
+    def _run(
+        self, sources: Sequence[Path], asked: dict[str, Any], files: dict[str, bytes], seconds: float
+    ) -> RunResult:
         limits = replace(self._limits, wall_seconds=seconds, output_bytes=OUTPUT_BYTES)
         source = "\n".join(file.read_text(encoding="utf-8") for file in sources)
         program = Program("python", source, json.dumps(asked).encode(), files=files)
@@ -141,6 +143,6 @@ def _value(value: Any) -> Value:
     return int(value) if isinstance(value, bool) else value
 
 
-def _last_line(ran: Ran) -> str:
+def _last_line(ran: RunResult) -> str:
     lines = ran.stderr.decode(errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else f"code {ran.code}, no message"
