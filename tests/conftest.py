@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from infra.local.broker import open_broker
 from infra.settings.tree import BrokerSettings, Settings
@@ -17,6 +19,10 @@ pytest.register_assert_rewrite("support")
 
 from support.broker_run import run_settings  # noqa: E402 (its asserts are rewritten)
 from support.metrics import MetricChange  # noqa: E402 (the same)
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

@@ -94,7 +94,7 @@ def redeliveries(draw):
 
 
 @given(redeliveries())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_redelivery_after_crashes_counts_once(engine, sink, batches):
     clear(engine)
     sink.write(RECORDS)
@@ -105,7 +105,7 @@ def test_redelivery_after_crashes_counts_once(engine, sink, batches):
 
 
 @given(st.permutations(RECORDS), st.permutations(RECORDS))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_gives_the_same_counts_and_moments(engine, sink, first, second):
     """The decayed mean and the last score depend on the order by definition; nothing else does."""
     clear(engine)

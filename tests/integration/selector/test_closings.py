@@ -72,7 +72,7 @@ def interleaved(messages, rng):
 
 
 @given(histories(), st.integers(0, 2**16))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_interleaving_ends_in_the_surviving_history(engine, groups, history, seed):
     messages, surviving = history
     rng = random.Random(seed)

@@ -155,7 +155,7 @@ CALLS = st.lists(st.tuples(st.sampled_from(["train", "other", "close", "take"]),
 
 
 @given(LIMITS, st.integers(0, 5), CALLS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_cursors_say_what_the_rules_say(limits, first_seq, calls):
     admission, plain = Admission(limits, first_seq), Plain(limits, first_seq)
     for call, number in calls:
@@ -234,7 +234,7 @@ class Run:
 
 
 @given(LIMITS, st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_group_is_older_than_the_bound(limits, seed):
     run = Run(limits, random.Random(seed))
     run.play(steps=40)
@@ -262,7 +262,7 @@ def test_the_staleness_bound_is_reached_by_some_order():
 
 
 @given(LIMITS, st.permutations(range(12)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_reading_tickets_in_any_order_never_widens_the_window(limits, order):
     whole = window_of(limits, 12)
     admission = Admission(limits)

@@ -70,7 +70,7 @@ def play(plan):
 
 
 @given(PLANS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_group_is_older_than_the_bound_and_no_run_stands_still(plan):
     outcome = play(plan)  # raises DeadlockError
     assert max(outcome.ages, default=0) <= plan.limits.max_age
@@ -80,7 +80,7 @@ def test_no_group_is_older_than_the_bound_and_no_run_stands_still(plan):
 
 
 @given(PLANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_synchronous_training_is_on_policy_whatever_the_engines_lag(plan):
     limits = AdmissionLimits(0, plan.limits.groups_per_step, plan.limits.window_share)
     outcome = play(replace(plan, limits=limits))
@@ -88,14 +88,14 @@ def test_synchronous_training_is_on_policy_whatever_the_engines_lag(plan):
 
 
 @given(PLANS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tokens_keep_the_bound_where_engines_hold_each_version_at_once(plan):
     outcome = play(replace(plan, publish_seconds=0.0))
     assert max(outcome.staleness, default=0) <= plan.limits.max_age
 
 
 @given(LIMITS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_staleness_bound_is_reached_on_a_simulated_clock(limits):
     """The youngest of the first B groups takes as long as the window lets the others overtake it."""
     asked = count()
@@ -111,7 +111,7 @@ def test_the_staleness_bound_is_reached_on_a_simulated_clock(limits):
 
 
 @given(LIMITS, st.integers(0, 2**32), st.sampled_from([0.02, 0.2, 0.5]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_straggler_wedges_nothing_past_its_deadline(limits, seed, share):
     """Groups that never end are closed at their deadline; what waited for them goes on then."""
     deadline = 100.0

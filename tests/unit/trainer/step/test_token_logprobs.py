@@ -31,7 +31,7 @@ def gradients(function, inputs, by_logprob_N, by_entropy_N, wrt):
 
 
 @pytest.mark.timeout(60)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 9),
     vocabulary=st.integers(2, 40),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.tiny_judge import WORDS, save_tiny_judge
 from transformers import AutoTokenizer
@@ -31,7 +31,6 @@ def test_the_short_form() -> None:
     )
 
 
-@settings(deadline=None)
 @given(response=st.text(max_size=80), form=st.sampled_from(PromptForm), task=st.sampled_from(JudgeTask))
 def test_the_prefix_knows_nothing_of_the_response(response: str, form: PromptForm, task: JudgeTask) -> None:
     own, other = (JudgePrompt(form, task, "Why?", "So.", text).render() for text in (response, "Lyon"))
@@ -39,7 +38,6 @@ def test_the_prefix_knows_nothing_of_the_response(response: str, form: PromptFor
     assert own.suffix[0].isspace()
 
 
-@settings(deadline=None)
 @given(response=st.text(alphabet="YESyes Correct?\n:AnswerQuio", max_size=80))
 def test_a_response_adds_no_line_to_the_short_form(response: str) -> None:
     assert make_prompt(JudgeRequest(FACT, response)).render().text.count("\n") == 3
@@ -52,7 +50,6 @@ def test_a_response_cannot_know_the_lines_around_it() -> None:
     assert again.count(again.split()[0]) == 2
 
 
-@settings(deadline=None)
 @given(texts=st.tuples(st.text(max_size=60), st.text(max_size=60)))
 def test_both_of_a_pair_stand_between_their_own_lines(texts: tuple[str, str]) -> None:
     text = JudgePrompt(PromptForm.RUBRIC, JudgeTask.PAIR, "Why?", *texts).render().text

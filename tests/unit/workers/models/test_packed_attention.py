@@ -29,7 +29,7 @@ def packed(sizes, block, seed=0):
 
 
 @pytest.mark.timeout(60)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes=st.lists(group, min_size=1, max_size=3), block=st.integers(1, 40))
 def test_blocks_hold_the_mask_and_nothing_outside_of_it(sizes, block):
     row = packed(sizes, block)

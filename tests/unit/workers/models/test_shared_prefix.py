@@ -32,7 +32,7 @@ MODEL = tiny_llama()
 
 
 @given(groups=groups)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_hidden_states_equal_separate_passes(groups: list[PrefixGroup]) -> None:
     row = pack(groups)
     with torch.no_grad():
@@ -47,7 +47,6 @@ def test_hidden_states_equal_separate_passes(groups: list[PrefixGroup]) -> None:
 
 
 @given(groups=groups)
-@settings(deadline=None)
 def test_every_token_stands_once_and_sees_itself(groups: list[PrefixGroup]) -> None:
     row = pack(groups)
     length = sum(group.tokens for group in groups)
@@ -63,7 +62,7 @@ def test_an_empty_prefix_is_refused() -> None:
         pack([PrefixGroup([1], [[2]]), PrefixGroup([], [[2]])])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(sizes=st.lists(st.integers(1, 30), max_size=12), budget=st.integers(1, 40))
 def test_rows_hold_all_in_order_and_no_more_than_the_budget_but_for_one_alone(sizes, budget):
     rows = fill(sizes, budget)

@@ -274,7 +274,7 @@ def test_the_puzzle_set_may_be_named_by_the_metadata() -> None:
     assert verdict.score == 1.0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="0123456789+-*/() x", max_size=60))
 def test_arithmetic_is_bounded_and_agrees_with_python(text: str) -> None:
     from fractions import Fraction
