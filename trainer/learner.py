@@ -148,7 +148,7 @@ class Learner:
         if at_end:
             now = math.inf  # a group that is incomplete at the end of the log stays incomplete
             self._assembler.close_missing()
-        caught_up = at_end or (self._assembler.overdue(now) and not any(self._reader.lag().values()))
+        caught_up = at_end or (self._assembler.has_overdue_groups(now) and not any(self._reader.lag().values()))
         self._close_unused(list(self._assembler.endings(self._position.version, now, caught_up=caught_up)))
         self._fill_batch()
         self._ended = at_end and not self._assembler.book.open
@@ -167,7 +167,7 @@ class Learner:
         taken = len(self._assembler.taken)
         if taken >= self._settings.selector.admission.groups_per_step:
             return True
-        if not taken or self._assembler.waiting:
+        if not taken or self._assembler.has_untaken_groups:
             return False
         if self._source.is_replay:  # the clock must not decide which groups make a batch
             return self._at_end

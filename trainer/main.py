@@ -32,7 +32,7 @@ def main(settings: Settings, bootstrap: str) -> None:
 def run_distributed(settings: Settings, bootstrap: str) -> None:
     """Runs the leader or a follower. Raises what `Learner.run` raises, and RuntimeError if another process is gone."""
     processes = join_process_group(settings.learner.device)
-    if processes.leads:
+    if processes.is_leader:
         leader = Leader(processes, settings.learner)
         _handle_signals(leader)
         Learner(settings, bootstrap, leader).run()

@@ -31,10 +31,10 @@ with S = 0 in the very next one, as synchronous training demands.
     (g, g + W - 1]: they are at most W - 1. By (3) each such step trains P groups (a short batch trains every open
     group, g among them, so it is g's own step). Groups that were filtered, expired or failed only lower the counts.
     Hence there are at most floor((B - 1 + W - 1) / P) = S + floor((P - 1 + W - 1) / P) = S + ceil((W - 1) / P) such
-    steps. With S = 0 a step trains P = B groups, which are all open groups, so g is among them. QED Tight: for all S >
-    0, P and f, some order of completion reaches the bound (tests/unit/trainer/curriculum). A token may be older than
-    its group's dispatch, by the number of versions that its engine then lags behind the announcement. That number comes
-    on top of the bound.
+    steps. With S = 0 a step trains P = B groups, which are all open groups, so g is among them. QED
+    Tight: for all S > 0, P and f, some order of completion reaches the bound (tests/unit/trainer/curriculum).
+    A token may be older than its group's dispatch, by the number of versions that its engine then lags behind the
+    announcement. That number comes on top of the bound.
 
 Progress: a window of W < P does not block a step, because taken groups leave the window. The oldest group that is not
 taken completes, or expires at its deadline.

@@ -34,7 +34,7 @@ class ProcessGroup:
     cpu_group: dist.ProcessGroup
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         return self.rank == 0
 
     def broadcast(self, command: Any) -> None:

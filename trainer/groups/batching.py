@@ -65,7 +65,7 @@ class BatchAssembler:
             return
         scored = decode(record.value, ScoredTrajectory)
         if self.source.scores is not None:
-            scored = self.source.scores.applied(scored)
+            scored = self.source.scores.apply(scored)
         if scored.rollout.run_id == self.source.run_id:
             self.book.add_scored(scored, record.source, record.offset)
             self.admission.dispatched(scored.rollout.seq, train=scored.rollout.purpose is Purpose.TRAIN)
@@ -117,12 +117,12 @@ class BatchAssembler:
             self.admission.closed(seq)
 
     @property
-    def waiting(self) -> bool:
+    def has_untaken_groups(self) -> bool:
         """Whether a train group is open that has not been taken into a batch."""
         taken_seqs = {taken.group.seq for taken in self.taken}
         return any(g.purpose is Purpose.TRAIN and g.seq not in taken_seqs for g in self.book.open.values())
 
-    def overdue(self, now: float) -> bool:
+    def has_overdue_groups(self, now: float) -> bool:
         return any(not group.complete and now > group.deadline for group in self.book.open.values())
 
 

@@ -58,7 +58,7 @@ class NewScores:
             groups.add(scored.rollout.group_id)
         return cls(scorer, found, frozenset(groups))
 
-    def applied(self, old: ScoredTrajectory) -> ScoredTrajectory:
+    def apply(self, old: ScoredTrajectory) -> ScoredTrajectory:
         """The verdict with its new score.
 
         It is returned unchanged if its group has no new scores, or if it is a shadow score. If its group has new scores

@@ -45,7 +45,7 @@ class LearnerHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedState:
     """The part of a checkpoint that is gathered from the models."""
 
     policy: Any
@@ -57,15 +57,15 @@ class Collected:
     """torch's random state on the CPU."""
 
 
-def collect(ppo: PPO) -> Collected:
+def collect(ppo: PPO) -> CollectedState:
     """Collects the state to write. If the models are sharded, every process must call it, and one of them then writes.
 
     In a single process nothing is copied, so `write` writes the weights as they are when it runs.
     """
-    return Collected(ppo.policy, policy_state(ppo.policy), full_state(ppo.state_dict()), torch.get_rng_state())
+    return CollectedState(ppo.policy, policy_state(ppo.policy), full_state(ppo.state_dict()), torch.get_rng_state())
 
 
-def write(folder: Path, collected: Collected, history: LearnerHistory, template: Path, keep: int) -> Path:
+def write(folder: Path, collected: CollectedState, history: LearnerHistory, template: Path, keep: int) -> Path:
     """Writes `folder/vNNNNNN`, and keeps the newest `keep` checkpoints. `template` is the run's initial policy.
 
     Raises OSError.
@@ -110,7 +110,7 @@ def _history(state: Mapping[str, Any]) -> LearnerHistory:
     )
 
 
-def _state(collected: Collected, history: LearnerHistory) -> dict[str, Any]:
+def _state(collected: CollectedState, history: LearnerHistory) -> dict[str, Any]:
     return {
         "ppo": collected.ppo,
         "rng": collected.rng,

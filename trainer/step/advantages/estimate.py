@@ -26,7 +26,7 @@ class Targets:
     values_BT: Tensor | None
     """Values before the step. Values and returns are None if there is no value model."""
     explained_variance: float | None
-    """Share of the returns' variance that the values explain, over tokens that carry loss."""
+    """Fraction of the returns' variance that the values explain, over tokens that carry loss."""
 
 
 def estimate(

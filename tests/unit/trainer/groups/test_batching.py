@@ -62,7 +62,7 @@ def test_the_window_holds_younger_groups_back():
     feed(assembler, ticket(0), *complete(1))
     assert list(assembler.take(2)) == []
     assert taken_seqs(assembler) == []
-    assert assembler.waiting
+    assert assembler.has_untaken_groups
 
 
 def test_a_group_that_cannot_be_trained_on_is_given_back_as_failed():
@@ -78,7 +78,7 @@ def test_measured_groups_hold_no_training_back():
     feed(assembler, ticket(0, purpose=Purpose.EVAL), *complete(1))
     assert list(assembler.take(2)) == []
     assert taken_seqs(assembler) == [1]
-    assert not assembler.waiting
+    assert not assembler.has_untaken_groups
 
 
 def test_records_of_other_runs_are_passed_over():
