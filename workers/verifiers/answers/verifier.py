@@ -13,6 +13,12 @@ from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import BaseVerifier, Verdict
 
+POLICY = (
+    "Every \\boxed{}, <answer>, `#### x` and `the answer is x` after the reasoning block counts, and all of them must "
+    "be right. What the writer corrects is replaced, and what they hedge, deny, ask or take back is no answer."
+)
+"""How answers are read, for the user; each verifier's policy begins with it."""
+
 Gold = TypeVar("Gold")
 Value = TypeVar("Value")
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from streams.messages import Question
 from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
-from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError
 from workers.verifiers.choice.commitments import remarks
 from workers.verifiers.choice.labels import Label, Labels
@@ -30,12 +30,10 @@ class ChoiceVerifier(AnswerVerifier[Reference, Label]):
     name = "choice"
     version = "3"
     policy = (
-        "Only what stands after the reasoning block counts. Exactly one choice must be committed to: \\boxed{B}, "
-        "<answer>B</answer>, `the answer is B`, `Answer: (B)`, `I choose B`, `B is correct`, or a line that is B or "
-        "begins with `B)`, also in lower case where nothing else stands there; with texts also a choice's text. "
-        "Answers that disagree are wrong, unless the first is taken back in words (`no, B`). Doubt (`maybe B`, "
-        "`probably B`, `B?`), several choices (`A or B`), what is denied or taken back, and letters in prose are no "
-        "answer. Boxes and statements of the answer outdo remarks and lists of the choices."
+        f"{POLICY} Exactly one choice must be committed to, also by `I choose B`, `B is correct`, or a line that is B "
+        "or begins with `B)`, in lower case if nothing else is there; with texts also by a choice's text. Several "
+        "choices (`A or B`) and letters in prose are no answer. Boxes and statements of the answer outdo remarks and "
+        "lists of the choices, and a box that holds no label is passed over."
     )
     options: ClassVar[Mapping[str, str]] = {
         "choices": 'the labels: a string ("ABCD", the default), a list, or a mapping of label to text',

@@ -3,24 +3,27 @@
 import pytest
 from palindrome import PalindromeVerifier
 
-from streams.messages import Question, Status
+from streams.messages import Question
+from workers.verifiers.contract import Example, VerifierContract, asked
+
+QUESTION = Question(prompt="Write a palindrome.")
 
 
-@pytest.mark.parametrize(
-    ("response", "score"),
-    [
-        ("A man, a plan, a canal: Panama!", 1.0),
-        ("<think>Racecar? No.</think>Level.", 1.0),
-        ("Hello.", 0.0),
-        ("", 0.0),
-        ("!!!", 0.0),
-        ("<think>level</think>", 0.0),
-    ],
-)
-def test_verdicts(response: str, score: float) -> None:
-    assert PalindromeVerifier().verify(Question(prompt="Write a palindrome."), response).score == score
+class TestPalindrome(VerifierContract):
+    verifier = PalindromeVerifier()
+    question = QUESTION
+    right = "Level."
+    wrong_prompts = (asked(QUESTION, min_letters=0), asked(QUESTION, min_letters="five"))
+    policy = {  # noqa: RUF012  what a contract is given is read, never changed
+        "The text after": [Example("A man, a plan, a canal: Panama!", 1.0), Example("Hello.", 0.0)],
+        "It needs min_letters": [Example("aa", 0.0), Example("aa", 1.0, asked(QUESTION, min_letters=2))],
+    }
 
 
-def test_a_wrong_option_is_no_reward() -> None:
-    found = PalindromeVerifier().verify(Question(prompt="?", options={"min_letters": 0}), "level")
-    assert (found.score, found.status) == (None, Status.INFRA_ERROR)
+@pytest.mark.parametrize("response", ["!!!", "<think>level</think>"])
+def test_a_text_without_letters_is_none(response: str) -> None:
+    assert PalindromeVerifier().verify(QUESTION, response).score == 0.0
+
+
+def test_reasoning_does_not_count() -> None:
+    assert PalindromeVerifier().verify(QUESTION, "<think>Racecar? No.</think>Level.").score == 1.0

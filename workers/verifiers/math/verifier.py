@@ -12,7 +12,7 @@ from typing import ClassVar
 from streams.messages import Question
 from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
 from workers.verifiers.answers.markup import NoAnswerError
-from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag
 from workers.verifiers.math.answers import grammar
 from workers.verifiers.math.expressions import Expression, read, read_gold, same
@@ -36,10 +36,8 @@ class MathVerifier(AnswerVerifier[Reference, str]):
     name = "math"
     version = "4"
     policy = (
-        "Only what stands after the reasoning block counts. Every \\boxed{}, `#### x` and `the answer is x` must agree "
-        "and equal the ground truth by value; without any of them the whole text must give one value, or conclude with "
-        "one. Hedged, empty or contradictory answers are wrong. With whole_answer the response must be the number and "
-        "nothing else."
+        f"{POLICY} Without any of them the whole text must give one value, or conclude with one. Values are compared "
+        "as mathematics. With whole_answer the response must be the number and nothing else."
     )
     options: ClassVar[Mapping[str, str]] = {
         "whole_answer": "true: the response must be the number and nothing else (default false)"

@@ -14,7 +14,7 @@ from streams.messages import Question, Status
 from workers.verifiers.answers.final_answer import Answer, Grammar
 from workers.verifiers.answers.markup import enclosed, latex_text
 from workers.verifiers.answers.normalisation import INVISIBLE
-from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, Verdict
 from workers.verifiers.puzzle.catalogue import CHECKERS, ONE_ANSWER, REFUSED
 from workers.verifiers.puzzle.checking import Checker, EntryError, MissingDataError
@@ -40,11 +40,10 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
     name = "puzzle"
     version = "2"
     policy = (
-        "Entries of reasoning-gym's sets. Only what stands after the reasoning block counts: every <answer> tag, "
-        "\\boxed{} and `the answer is x`, all of which must agree; without any, the whole text must be the answer. "
-        "Sets with one right answer are compared exactly after layout; for the others every answer that keeps the "
-        "question's rules is right, shortest only where the question asks for it. No partial score; hedged answers "
-        "are wrong."
+        f"{POLICY} Without any of them the whole text must be the answer, or conclude with it. Entries are of "
+        "reasoning-gym's sets: those with one right answer are compared exactly after layout; for the others every "
+        "answer that keeps the question's rules is right, shortest only if the question asks for it. There is no "
+        "partial score."
     )
     options: ClassVar[Mapping[str, str]] = {
         "dataset": (
@@ -101,7 +100,8 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
 
 def _test(question: Question) -> Test:
     """The entry's test. Raises EntryError."""
-    entry = question.options.get("entry") or {}
+    entry = question.options.get("entry")
+    entry = {} if entry is None else entry
     if not isinstance(entry, Mapping):
         raise EntryError(f"options.entry is an object with question, answer and metadata, got {type(entry).__name__}")
     metadata = entry.get("metadata") or {}

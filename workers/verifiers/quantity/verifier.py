@@ -13,7 +13,7 @@ from streams.messages import Question
 from workers.verifiers.answers.final_answer import Grammar
 from workers.verifiers.answers.markup import NoAnswerError, enclosed
 from workers.verifiers.answers.retractions import is_vague
-from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError
 from workers.verifiers.quantity.grammar import Quantity, quantities_in, whole_quantity
 from workers.verifiers.quantity.tolerance import Tolerance
@@ -51,12 +51,10 @@ class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
     name = "quantity"
     version = "3"
     policy = (
-        "Only what stands after the reasoning block counts. Every \\boxed{}, <answer> and `the answer is ...` must "
-        "agree with the reference; without any, the whole text must give one quantity, or conclude with one. Units are "
-        "converted; another dimension is wrong, and so is a missing unit where the reference has one. Without a "
-        "tolerance a value is right where it equals the reference, or where one of the two is the other correctly "
-        "rounded to two figures or more (integers: three), within 1 %. Ranges, bounds (`at least 5 m`), alternatives, "
-        "doubt and what is denied or taken back are no answer."
+        f"{POLICY} Without any of them the whole text must give one quantity, or conclude with one. Units are "
+        "converted; another dimension is wrong, and so is a missing unit if the reference has one. Without a tolerance "
+        "a value is right if it equals the reference, or if one of the two is the other correctly rounded to two "
+        "figures or more (integers: three), within 1 %. Ranges, bounds (`at least 5 m`) and alternatives are no answer."
     )
     options: ClassVar[Mapping[str, str]] = {
         "relative": "tolerance as a share of the reference, such as 0.01 (default: by written figures)",

@@ -12,7 +12,7 @@ from streams.messages import Question
 from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
 from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.normalisation import normalise
-from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag
 
 _FLAGS = ("ignore_articles", "keep_punctuation", "case_sensitive")
@@ -41,9 +41,9 @@ class ExactVerifier(AnswerVerifier[Accepted, str]):
     policy = (
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
         "invisible characters, the shape of hyphens and apostrophes, one pair of surrounding quotes and one final full "
-        "stop do not count; articles do, unless ignore_articles. With extract final, what \\boxed{}, <answer> or `the "
-        "answer is ...` gives is the answer; without them it is the whole text, or what its last sentence says that "
-        "something is. Answers that disagree, or that the text denies, doubts or takes back, are then wrong."
+        "stop do not count; articles do, unless ignore_articles. With extract final, the answer is what the text "
+        f"commits to, as follows. {POLICY} Without any of them it is the whole text, or what its last sentence says "
+        "that something is."
     )
     options: ClassVar[Mapping[str, str]] = {
         "accept": "a list of further right answers",

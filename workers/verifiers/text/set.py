@@ -15,7 +15,7 @@ from workers.verifiers.answers.final_answer import Grammar
 from workers.verifiers.answers.lists import MAX_ITEMS, key_of, readings
 from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.retractions import is_vague
-from workers.verifiers.answers.verifier import AnswerVerifier
+from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag
 
 _DUPLICATES = ("auto", "ignore", "count", "refuse")
@@ -32,11 +32,9 @@ class SetVerifier(AnswerVerifier["_Comparison", str]):
     name = "set"
     version = "3"
     policy = (
-        "Only what stands after the reasoning block counts. Every \\boxed{}, <answer> and `the answer is ...` must "
-        "hold the reference's items; without any, the whole text must: as {..}, [..], (..), JSON, bullets, lines, or "
-        "`a, b and c`, with at most an introduction before it (`The primes are 2, 3 and 5`). Items are compared as "
-        "numbers by value, else as text without case and articles. Extra, missing, hedged, denied and "
-        "contradictory items are wrong."
+        f"{POLICY} Without any of them the whole text must be the list: as {{..}}, [..], (..), JSON, bullets, "
+        "lines, or `a, b and c`, with at most an introduction before it (`The primes are 2, 3 and 5`). Items are "
+        "compared as numbers by value, else as text without case and articles. Extra and missing items are wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "ordered": "true: the order counts, and so does every repetition (default false)",
