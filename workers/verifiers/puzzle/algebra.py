@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from workers.verifiers.puzzle.forms import FormError, line, matched
+from workers.verifiers.puzzle.forms import FormError, line
 
 MAX_EXPRESSION = 1000
 MAX_DEPTH = 50
@@ -18,10 +18,12 @@ Monomial = tuple[tuple[str, int], ...]
 Polynomial = dict[Monomial, Fraction]
 
 _TOKEN = re.compile(r"\s*(?:(\d{1,30})|([-+*/()]))")
-_TERM = re.compile(r"[-+]?[^-+]+")
-_POLYNOMIAL = re.compile(r"(?:[A-Za-z]|\d|[-+*/^()\s])+")
-_FACTOR = re.compile(r"(\d{1,40})|([A-Za-z])(?:(?:\*\*|\^)(\d{1,3}))?")
-_CONSTANT: Monomial = (("C", 1),)
+_LAYOUT = re.compile(r"\s+|\\(?:left|right)(?![A-Za-z])|\\[,;! ]")
+_APART = re.compile(r"[\d.]\s+[\d.]")
+_LATEX_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]{1,200})\}\{(\d{1,40})\}")
+_BRACED_POWER = re.compile(r"\^[{(](\d{1,3})[})]")
+_POLYNOMIAL_TOKEN = re.compile(r"\d{1,40}(?:\.\d{1,40})?|\.\d{1,40}|\^\d{1,3}|[A-Za-z]|[-+*/()]")
+_CONSTANT = "C"
 
 
 @dataclass(slots=True)
@@ -99,41 +101,88 @@ def _atom(reader: _Reader) -> Fraction:
 
 
 def polynomial(text: str) -> Polynomial:
-    """Coefficients by monomial of an expanded polynomial; like terms add up. Raises FormError."""
-    flat = matched(_POLYNOMIAL, text.replace("−", "-"), "an expanded polynomial").group().replace(" ", "")
+    """Coefficients by monomial of an expanded polynomial; like terms add up. Raises FormError.
+
+    Coefficients may be decimals, and one term may stand in parentheses: `0.7*x**4`, `(7*x^4)/10`, `(7/10)x^4`.
+    """
+    if _APART.search(text):
+        raise FormError("two numbers stand next to each other")
+    flat = _LAYOUT.sub("", line(text).replace("−", "-").replace("·", "*").replace("\\cdot", "*").replace("**", "^"))
+    flat = _BRACED_POWER.sub(r"^\1", _LATEX_FRACTION.sub(r"((\1)/(\2))", flat))
     if len(flat) > MAX_EXPRESSION:
         raise FormError(f"a polynomial of more than {MAX_EXPRESSION} characters")
     found: Polynomial = {}
-    terms = _TERM.findall(flat)
-    if "".join(terms) != flat:
-        raise FormError("a term is missing beside a sign")
-    for term in terms:
-        monomial, coefficient = _term(term)
+    reader = _Reader(_terms(flat))
+    while True:
+        monomial, coefficient = _term(reader)
         found[monomial] = found.get(monomial, Fraction(0)) + coefficient
-    return {monomial: coefficient for monomial, coefficient in found.items() if coefficient}
+        if not reader.peek():
+            return {monomial: coefficient for monomial, coefficient in found.items() if coefficient}
+        if reader.peek() not in ("+", "-"):
+            raise FormError(f"{reader.peek()!r} is out of place in an expanded polynomial")
 
 
-def _term(term: str) -> tuple[Monomial, Fraction]:
-    coefficient = Fraction(-1 if term.startswith("-") else 1)
+def _terms(text: str) -> list[str]:
+    tokens = _POLYNOMIAL_TOKEN.findall(text)
+    if not text or "".join(tokens) != text:
+        raise FormError(f"expected an expanded polynomial, got {text[:60]!r}")
+    return tokens
+
+
+def _term(reader: _Reader) -> tuple[Monomial, Fraction]:
+    """A product of numbers, powers of letters and terms in parentheses, each of which may be a divisor if it is a
+    number.
+    """
+    coefficient = Fraction(1)
+    while reader.peek() in ("+", "-"):
+        coefficient *= -1 if reader.take() == "-" else 1
     powers: Counter[str] = Counter()
-    for index, part in enumerate(re.split(r"(?<!\*)\*(?!\*)", term.lstrip("+-"))):
-        factor, *divisors = part.split("/")
-        match = _FACTOR.fullmatch(factor)
-        if match is None or not all(re.fullmatch(r"0*[1-9]\d{0,39}", divisor) for divisor in divisors):
-            raise FormError(f"expected a term such as 3*x**2/4, got {term[:40]!r} (factor {index + 1})")
-        if match.group(1):
-            coefficient *= int(match.group(1))
+    divides = after_divisor = False
+    while True:
+        factor, number = _polynomial_factor(reader)
+        if divides:
+            if factor or not number:
+                raise FormError("expected a number other than 0 below a fraction line")
+            coefficient /= number
         else:
-            powers[match.group(2)] += int(match.group(3) or 1)
-        for divisor in divisors:
-            coefficient /= int(divisor)
-    return tuple(sorted((name, power) for name, power in powers.items() if power)), coefficient
+            coefficient *= number
+            powers.update(dict(factor))
+        after_divisor = divides
+        divides = reader.peek() == "/"
+        if reader.peek() in ("*", "/"):
+            reader.take()
+        elif after_divisor or not (reader.peek().isalpha() or reader.peek() == "("):
+            return tuple(sorted((name, power) for name, power in powers.items() if power)), coefficient
+
+
+def _polynomial_factor(reader: _Reader) -> tuple[Monomial, Fraction]:
+    part = reader.take()
+    if part == "(" and reader.depth < MAX_DEPTH:
+        reader.depth += 1
+        inside = _term(reader)
+        reader.depth -= 1
+        if reader.take() != ")" or reader.peek().startswith("^"):
+            raise FormError("expected one term in parentheses, and no power of it")
+        return inside
+    if part.isalpha():
+        power = int(reader.take()[1:]) if reader.peek().startswith("^") else 1
+        return ((part, power),), Fraction(1)
+    if not part[:1].isdigit() and not part[1:2].isdigit():
+        raise FormError(f"expected a term such as 3*x**2/4, got {part or 'the end'!r}")
+    if reader.peek().startswith("^"):
+        raise FormError("a power of a number")
+    return (), Fraction(part)
 
 
 def antiderivatives_alike(gold: Polynomial, given: Polynomial) -> bool:
-    """Apart from the constant, which may be written C, a number, or not at all."""
-    return _without_constant(gold) == _without_constant(given)
+    """Apart from the constant, which may be a letter of its own, a number, or not at all."""
+    letters = {name for monomial in gold for name, _ in monomial} - {_CONSTANT}
+    return _without_constant(gold, letters) == _without_constant(given, letters)
 
 
-def _without_constant(terms: Polynomial) -> Polynomial:
-    return {monomial: factor for monomial, factor in terms.items() if monomial not in ((), _CONSTANT)}
+def _without_constant(terms: Polynomial, letters: set[str]) -> Polynomial:
+    """Without a number and at most one letter that is not the variable."""
+    rest = {monomial: coefficient for monomial, coefficient in terms.items() if monomial}
+    constants = [own for own, times in rest.items() if abs(times) == 1 and len(own) == 1 and own[0][1] == 1]
+    own = [monomial for monomial in constants if monomial[0][0] not in letters]
+    return {monomial: coefficient for monomial, coefficient in rest.items() if own[:1] != [monomial]}

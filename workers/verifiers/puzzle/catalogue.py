@@ -4,6 +4,7 @@ Invariant: a set is in exactly one of ONE_ANSWER, CHECKERS and REFUSED. reasonin
 four evaluate the answer, two parse it with sympy, and many pay for garbage or in part.
 """
 
+import re
 from typing import Any
 
 from workers.verifiers.puzzle import algebra, forms, numbers
@@ -68,6 +69,21 @@ _FORMS: dict[Form, tuple[str, ...]] = {
         "simple_integration",
     ),
 }
+
+_NAMED_UNITS: dict[str, tuple[re.Pattern[str], Form]] = {
+    "time_intervals": (
+        re.compile(r"\bin\s+D\s+days(?!\s*,)", re.IGNORECASE),
+        Form("the days, as the question asks for them", forms.days),
+    )
+}
+"""Sets whose questions may name the answer's unit, by what names it, and the form of an answer that leaves it out."""
+
+
+def form_of(name: str, question: str) -> Form:
+    """The form of a set's answers to the question."""
+    named = _NAMED_UNITS.get(name)
+    return named[1] if named and named[0].search(question) else ONE_ANSWER[name]
+
 
 ONE_ANSWER: dict[str, Form] = {name: form for form, names in _FORMS.items() for name in names}
 CHECKERS: dict[str, Checker[Any]] = {**GRIDS, **WORDPLAY, **MOVES, **PATHS, **CUBE}

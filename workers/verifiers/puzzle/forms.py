@@ -64,6 +64,7 @@ _HEX = re.compile(r"(-?)\s*(?:0x)?([0-9a-f]{1,500})", re.IGNORECASE)
 _FRACTION = re.compile(r"(-?)\\d?frac\{(\d{1,500})\}\{(\d{1,500})\}|(-?\d{1,500})\s*/\s*(\d{1,500})")
 _FACTORS = re.compile(r"\d{1,100}(?:\s*(?:[×*x·]|\\times|\\cdot)\s*\d{1,100})*")
 _DURATION = re.compile(r"(?:(\d{1,6}) days?)?(?:(?:^|,? )(\d{1,6}):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)?", re.IGNORECASE)
+_DAYS = re.compile(r"\d{1,6}")
 _INTEGER = re.compile(r"-?\d{1,30}")
 _CELLS = re.compile(r"[❌✅]+")
 
@@ -97,6 +98,12 @@ def duration(text: str) -> tuple[int, int]:
     days, hours, minutes, seconds, fraction = found.groups()
     whole = (int(hours or 0) * 60 + int(minutes or 0)) * 60 + int(seconds or 0)
     return int(days or 0), whole * 1000 + int((fraction or "0").ljust(3, "0"))
+
+
+def days(text: str) -> tuple[int, int]:
+    """As `duration`; a bare number is days."""
+    bare = _DAYS.fullmatch(line(text))
+    return (int(bare.group()), 0) if bare else duration(text)
 
 
 def integers(text: str) -> tuple[int, ...]:

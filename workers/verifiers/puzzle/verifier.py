@@ -16,7 +16,7 @@ from workers.verifiers.answers.markup import enclosed, latex_text
 from workers.verifiers.answers.normalisation import INVISIBLE
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, Verdict
-from workers.verifiers.puzzle.catalogue import CHECKERS, ONE_ANSWER, REFUSED
+from workers.verifiers.puzzle.catalogue import CHECKERS, ONE_ANSWER, REFUSED, form_of
 from workers.verifiers.puzzle.checking import Checker, EntryError, MissingDataError
 from workers.verifiers.puzzle.forms import Form, FormError, line
 
@@ -109,7 +109,8 @@ def _test(question: Question) -> Test:
     if isinstance(name, str) and name in CHECKERS:
         return _by_the_rules(CHECKERS[name], metadata)
     if isinstance(name, str) and name in ONE_ANSWER:
-        return _by_the_answer(ONE_ANSWER[name], _gold(question, entry))
+        asked = f"{question.prompt}\n{entry.get('question') or ''}"
+        return _by_the_answer(form_of(name, asked), _gold(question, entry))
     reason = f" ({REFUSED[str(name)]})" if str(name) in REFUSED else ""
     known = ", ".join(sorted([*ONE_ANSWER, *CHECKERS]))
     raise EntryError(f"options.dataset {name!r} is not judged here{reason}; these are: {known}")

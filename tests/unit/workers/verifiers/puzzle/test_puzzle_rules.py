@@ -89,7 +89,17 @@ def judge(dataset: str, response: str, reference: str | None = None, **metadata:
         ("group_anagrams", '[["tan", "nat"], ["eat"]]', '[["eat", "nat", "tan"]]', 0),
         ("polynomial_multiplication", "6*x**2 + 5*x + 1", "1+5*x+6*x^2", 1),
         ("polynomial_multiplication", "6*x**2 + 5*x + 1", "(2*x + 1)*(3*x + 1)", 0),
-        ("simple_integration", "-x**9 + 9*x**4/2 + C", "4.5*x**4 - x**9", 0),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "4.5*x**4 - x**9", 1),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "(9*x**4)/2 - x**9 + K", 1),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "(9/2)x^4 - x^9 + 7", 1),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "\\frac{9}{2}x^{4} - x^{9}", 1),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "4.6*x**4 - x**9", 0),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "4.5*x**4 - x**9 + x", 0),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "4.5*x**4 - x**9 + K + D", 0),
+        ("simple_integration", "-x**9 + 9*x**4/2 + C", "4.5*x**4 - x**9 + 2*K", 0),
+        ("polynomial_multiplication", "x**2 + 3*x + 2", "(x + 1)*(x + 2)", 0),
+        ("polynomial_multiplication", "x**2 + 3*x + 2", "x^{2} + 3x + 2", 1),
+        ("polynomial_multiplication", "55*x", "5 5*x", 0),
         ("simple_integration", "-x**9 + 9*x**4/2 + C", "9/2*x**4 - x**9 + 7", 1),
         ("simple_integration", "-x**9 + 9*x**4/2 + C", "-x**9 + 9*x**4/2 + C*x", 0),
         ("polynomial_equations", "-1.5, 2.0", "2, -1.5", 1),
@@ -114,6 +124,13 @@ def judge(dataset: str, response: str, reference: str | None = None, **metadata:
 def test_sets_with_one_right_answer(dataset: str, reference: str, response: str, score: float) -> None:
     verdict = judge(dataset, response, reference)
     assert verdict.score == score, verdict.why
+
+
+@pytest.mark.parametrize(("response", "score"), [("34", 1.0), ("34 days", 1.0), ("33", 0.0), ("34:00", 0.0)])
+def test_a_unit_that_the_question_names_may_be_left_out(response: str, score: float) -> None:
+    prompt = "How long was the meeting? Answer in D days."
+    question = Question(prompt=prompt, ground_truth="34 days", options={"dataset": "time_intervals"})
+    assert PuzzleVerifier().verify(question, response).score == score
 
 
 def moves(*steps: str) -> str:
