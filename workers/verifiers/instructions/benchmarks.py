@@ -9,7 +9,7 @@ import importlib.util
 import random
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -69,17 +69,18 @@ def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, respons
         if refused:
             raise ArgumentsError(f"{instruction} refuses kwargs: {', '.join(refused)}")
         raise ArgumentsError(f"{instruction} needs kwargs: {', '.join(drawn)}")
+    given = built[0] or arguments
     if instruction in MENDED:
-        return MENDED[instruction](response, built[0] or arguments)
-    return _checked(checkers[0], instruction, arguments, response) and (
-        instruction not in STRICTER or STRICTER[instruction](response, built[0] or arguments)
+        return _checked(lambda: MENDED[instruction](response, given), instruction, arguments)
+    return _checked(lambda: checkers[0].check_following(response), instruction, arguments) and (
+        instruction not in STRICTER or STRICTER[instruction](response, given)
     )
 
 
-def _checked(checker: Any, instruction: str, arguments: Mapping[str, Any], response: str) -> bool:
+def _checked(check: Callable[[], object], instruction: str, arguments: Mapping[str, Any]) -> bool:
     """Raises ArgumentsError if an argument is not a regular expression."""
     try:
-        return bool(checker.check_following(response))
+        return bool(check())
     except re.error as error:
         raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
     except MemoryError:

@@ -15,6 +15,9 @@ from workers.verifiers.instructions.benchmarks import REGISTRY, ArgumentsError, 
 from workers.verifiers.instructions.checkers import CHECKERS
 from workers.verifiers.instructions.vetoes import VETO_OPTIONS, veto
 
+MAX_TEXT = 100_000
+"""Characters after the reasoning: splitting into sentences takes quadratic time on text without a blank."""
+
 
 class InstructionVerifier(BaseVerifier):
     name = "instructions"
@@ -36,6 +39,9 @@ class InstructionVerifier(BaseVerifier):
         text = after_reasoning(response)
         try:
             given = _arguments(question, ids)
+            if len(text) > MAX_TEXT:
+                why = f"{len(text)} characters are more than {MAX_TEXT}"
+                return self._verdict(0.0, Status.UNPARSEABLE, why)
             if not words(text):
                 return self._verdict(0.0, Status.UNPARSEABLE, "the answer holds no word")
             vetoed = veto(question.options, question.prompt, text)

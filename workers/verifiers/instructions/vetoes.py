@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.verifiers.answers.words import has_repeated_ngram, ngrams, words
+from workers.verifiers.base import OptionsError, flag
 
 SIZE = 3
 """Three words in a row: two are often shared by chance ("of the"), three seldom."""
@@ -20,15 +21,21 @@ VETO_OPTIONS = {
 
 
 def veto(options: Mapping[str, Any], prompt: str, response: str) -> str | None:
-    """Why the response is vetoed, or None; `options` as in VETO_OPTIONS."""
+    """Why the response is vetoed, or None; `options` as in VETO_OPTIONS. Raises OptionsError."""
     found = words(response)
-    if len(found) < int(options.get("min_words", 0)):
-        return f"{len(found)} words are fewer than {options['min_words']}"
-    if options.get("forbid_echo"):
-        echo = echoed(found, prompt, options.get("allow_phrases", ()))
+    least, allowed = options.get("min_words", 0), options.get("allow_phrases", ())
+    if not isinstance(least, int) or isinstance(least, bool):
+        raise OptionsError(f"option min_words must be a whole number, not {least!r:.80}")
+    if not isinstance(allowed, list | tuple) or not all(isinstance(phrase, str) for phrase in allowed):
+        raise OptionsError(f"option allow_phrases must be a list of texts, not {allowed!r:.80}")
+    forbids_echo, forbids_repeats = flag(options, "forbid_echo"), flag(options, "forbid_repeats")
+    if len(found) < least:
+        return f"{len(found)} words are fewer than {least}"
+    if forbids_echo:
+        echo = echoed(found, prompt, allowed)
         if echo:
             return f"echoes the prompt: {echo!r}"
-    if options.get("forbid_repeats") and has_repeated_ngram(found, SIZE):
+    if forbids_repeats and has_repeated_ngram(found, SIZE):
         return f"{SIZE} words in a row come twice"
     return None
 

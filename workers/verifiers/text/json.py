@@ -21,7 +21,7 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.answers.strict_json import NotJsonError, candidates, depth_of, equal, parse
-from workers.verifiers.base import BaseVerifier, Verdict
+from workers.verifiers.base import BaseVerifier, Verdict, flag
 from workers.verifiers.text.ecma_pattern import EcmaPatternError
 from workers.verifiers.text.json_formats import DRAFT_3, FORMATS, format_checker, is_regex
 from workers.verifiers.text.json_keywords import keywords
@@ -92,7 +92,7 @@ def _first_error(validator: Validator, value: Any) -> ValidationError | None:
 
 def _value(options: Mapping[str, Any], response: str) -> Any:
     """Raises NotJsonError."""
-    extra = bool(options.get("extra_text", False))
+    extra = flag(options, "extra_text")
     texts = _tagged(after_reasoning(response))
     values = [parse(text) for part in texts for text in candidates(part, extra_text=extra)]
     if any(not equal(values[0], value) for value in values[1:]):

@@ -10,7 +10,7 @@ from typing import ClassVar
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.answers.words import ngrams, words
-from workers.verifiers.base import BaseVerifier, Verdict
+from workers.verifiers.base import BaseVerifier, OptionsError, Verdict
 from workers.verifiers.instructions.checkers import one_sentence
 
 SHORTEST, LONGEST = 10, 22
@@ -53,9 +53,9 @@ class SentenceVerifier(BaseVerifier):
     options: ClassVar[Mapping[str, str]] = {"topic": "the word or words that the sentence is about; required"}
 
     def judge(self, question: Question, response: str) -> Verdict:
-        topic = str(question.options.get("topic") or "")
-        if ARTICLES.issuperset(words(topic)):
-            return Verdict(None, Status.INFRA_ERROR, "options need topic, a word or more", self.name, self.version)
+        topic = question.options.get("topic")
+        if not isinstance(topic, str) or ARTICLES.issuperset(words(topic)):
+            raise OptionsError(f"option topic must be a text of a word or more, not {topic!r:.80}")
         text = after_reasoning(response)
         if not words(text):
             return Verdict(0.0, Status.UNPARSEABLE, "the answer holds no word", self.name, self.version)

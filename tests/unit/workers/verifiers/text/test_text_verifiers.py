@@ -1,10 +1,13 @@
 """Exact answers, instructions, vetoes and the sentence rubric."""
 
+import time
+
 import pytest
 
 from streams.messages import Question, Status
 from workers.verifiers.base import Verdict
 from workers.verifiers.instructions.verifier import InstructionVerifier
+from workers.verifiers.registry import load_verifier
 from workers.verifiers.text.exact import ExactVerifier
 from workers.verifiers.text.sentence import SentenceVerifier
 
@@ -159,3 +162,35 @@ def test_each_point_can_be_missed(response: str, missed: str) -> None:
 @pytest.mark.parametrize("response", ["", ".", ":", "<think>The sea.</think>"])
 def test_no_content_no_points(response: str) -> None:
     assert rubric(response).score == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sentence", {"topic": ["tea"]}),
+        ("sentence", {"topic": 3}),
+        ("instructions", {"min_words": "three"}),
+        ("instructions", {"min_words": True}),
+        ("instructions", {"forbid_echo": "yes"}),
+        ("instructions", {"forbid_repeats": 1}),
+        ("instructions", {"allow_phrases": "a phrase"}),
+        ("json", {"schema": True, "extra_text": "no"}),
+        ("regex", {"pattern": "a", "no_such_option": 1}),
+    ],
+)
+def test_options_of_a_wrong_kind_are_refused_by_name(name: str, options: dict[str, object]) -> None:
+    given = {"instruction_id_list": ["punctuation:no_comma"]} if name == "instructions" else {}
+    found = load_verifier(name).verify(Question(prompt="?", verifier=name, options=given | options), "Some words")
+    assert (found.score, found.status) == (None, Status.INFRA_ERROR)
+    assert list(options)[-1] in found.why
+
+
+@pytest.mark.parametrize("text", ["a" * 2**20, "a " * 2**19, "Dr. Smith! " * 95_000, "[" * 2**20, '{"a":' * 200_000])
+def test_a_mebibyte_of_instructions_is_judged_in_time(text: str) -> None:
+    names = ["length_constraints:number_sentences", "words:words_position", "ratio:stop_words"]
+    kwargs = [{"relation": "at least", "num_sentences": 3}, {"keyword": "tea"}, {"percentage": 50}]
+    options = {"instruction_id_list": names, "kwargs": kwargs}
+    started = time.process_time()
+    found = load_verifier("instructions").verify(Question(prompt="?", options=options), text)
+    assert (found.score, found.status) == (0.0, Status.UNPARSEABLE)
+    assert time.process_time() - started < 2.0
