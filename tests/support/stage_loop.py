@@ -1,6 +1,5 @@
 """The stages between rollouts and scores as processes, and what the loop around them writes and reads."""
 
-import socket
 from typing import Any
 
 from streams.clients import make_admin
@@ -41,9 +40,3 @@ def rollout(number: int, text: str = RIGHT, **question: Any) -> Rollout:
     """Of a group of its own; `question`: what differs from a sum that math verifies."""
     asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
     return messages.rollout(number, 0, run_id="r1", prompt_id="p", group_size=1, text=text, question=asked)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,7 +1,6 @@
 """Several processes take the steps of one: FSDP2 over gloo on the CPU, uneven shares, a process without rows."""
 
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 from support import sharded_steps
 from support.sharded_steps import CASES, HISTORY, batch, take_steps, whole_ppo
 
+from infra.local.ports import LOOPBACK, free_port
 from streams.messages import WeightsKind
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
@@ -56,9 +56,7 @@ def saved(by_two: Path) -> dict[str, Path]:
 
 
 def run(size: int, template: Path, out: Path, saved: dict[str, Path]) -> Path:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    os.environ |= {"MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(free_port())}
     sharded_steps.run(size, template, out, saved)
     return out
 

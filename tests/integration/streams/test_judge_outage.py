@@ -12,10 +12,11 @@ from urllib.request import urlopen
 import msgspec
 import pytest
 from support.judge_server import JudgeServer, serving
-from support.stage_loop import CAPITAL, StageLoop, free_port, rollout
+from support.stage_loop import CAPITAL, StageLoop, rollout
 from support.tiny_judge import save_tiny_judge
 from support.waiting import wait_until
 
+from infra.local.ports import free_port
 from streams.codec import decode
 from streams.messages import Rollout, ScoredTrajectory, Status
 from streams.topics import Topic
