@@ -1,4 +1,4 @@
-"""The pool judges with verifiers of an installed package, and kills what the text verifiers cannot end themselves."""
+"""The pool judges with verifiers of an installed package, and kills what a verifier cannot end itself."""
 
 import asyncio
 import os
@@ -57,7 +57,12 @@ def test_text_verifiers_judge_through_the_pool(verify: Judge, question: Question
     assert [verify(question, response).score for response in (right, wrong)] == [1.0, 0.0]
 
 
-def test_a_schema_whose_pattern_does_not_end_is_killed(verify: Judge) -> None:
-    question = Question(prompt="?", verifier="json", options={"schema": {"pattern": "^(a+)+$"}})
-    assert verify(question, f'"{"a" * 64}b"').status is Status.TIMEOUT
-    assert verify(question, '"aaa"').score == 1.0
+DOUBLING = {"$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}}}
+"""A schema that is checked 2^40 times."""
+
+
+def test_a_schema_whose_check_does_not_end_is_killed(verify: Judge) -> None:
+    question = Question(prompt="?", verifier="json", options={"schema": {**DOUBLING, "$ref": "#/$defs/d0"}})
+    assert verify(question, "1").status is Status.TIMEOUT
+    harmless = Question(prompt="?", verifier="json", options={"schema": {**DOUBLING, "$ref": "#/$defs/d38"}})
+    assert verify(harmless, "1").score == 1.0
