@@ -61,16 +61,17 @@ def _print_report(report: "AuditReport") -> None:
         "dead letters": report.dead_letters or "none",
     }
     for name, value in rows.items():
-        print(f"{name}: {_inline(value)}")
+        print(f"{name}: {_format_inline(value)}")
     for violation in report.violations[:_MOST_VIOLATIONS]:
         print(f"violation: {violation.kind} {violation.group}: {violation.detail}")
     print(f"{len(report.violations) or 'no'} violation{'' if len(report.violations) == 1 else 's'}")
 
 
-def _inline(value: Any) -> str:
+def _format_inline(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
     parts = (
-        f"{name} ({_inline(count)})" if isinstance(count, dict) else f"{name} {count}" for name, count in value.items()
+        f"{name} ({_format_inline(count)})" if isinstance(count, dict) else f"{name} {count}"
+        for name, count in value.items()
     )
     return ", ".join(parts)

@@ -32,8 +32,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List a run's dead letters, oldest first in each partition."""
-    settings = _settings(run, runs, bootstrap_servers, assignments)
-    with _reader(settings) as reader:
+    settings = _run_settings(run, runs, bootstrap_servers, assignments)
+    with _open_reader(settings) as reader:
         letters = _read_letters(reader)
     if as_json:
         print(json.dumps([_letter_fields(letter) for letter in letters], indent=2))
@@ -56,8 +56,8 @@ def show(
     assignments: Set = None,
 ) -> None:
     """Print one dead letter as JSON: where it came from, why it failed, and its bytes, decoded if they decode."""
-    settings = _settings(run, runs, bootstrap_servers, assignments)
-    with _reader(settings) as reader:
+    settings = _run_settings(run, runs, bootstrap_servers, assignments)
+    with _open_reader(settings) as reader:
         [letter] = _choose_letters(_read_letters(reader), [letter_id])
     print(json.dumps(_letter_fields(letter) | _letter_content(letter), indent=2))
 
@@ -77,8 +77,8 @@ def replay(
     from streams.clients import make_producer
     from streams.dead_letters import replay as send_again
 
-    settings = _settings(run, runs, bootstrap_servers, assignments)
-    with _reader(settings) as reader:
+    settings = _run_settings(run, runs, bootstrap_servers, assignments)
+    with _open_reader(settings) as reader:
         letters = _choose_letters(_read_letters(reader), letter_ids)
     producer = make_producer(settings.broker, settings.broker.bootstrap_servers)
     try:
@@ -90,14 +90,14 @@ def replay(
     print(f"{count} sent again")
 
 
-def _settings(run: str, runs: Any, bootstrap_servers: str | None, assignments: list[str] | None) -> Settings:
+def _run_settings(run: str, runs: Any, bootstrap_servers: str | None, assignments: list[str] | None) -> Settings:
     """The run's settings, changed by the options of the command line."""
     file = find_run(run, runs).folder / "settings.json"
     return resolve(str(file), assignments, *connections(bootstrap_servers, None)).settings
 
 
 @contextmanager
-def _reader(settings: Settings) -> Iterator["LogReader"]:
+def _open_reader(settings: Settings) -> Iterator["LogReader"]:
     from streams.clients import LogReader
     from streams.topics import Topic, topic_name
 

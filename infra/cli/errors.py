@@ -76,22 +76,22 @@ def explain(error: BaseException) -> tuple[ExitCode, str] | None:
     """Exit code and message; None for a defect. A full disk is recognised in the whole chain of causes."""
     if isinstance(error, CommandError):
         return error.code, str(error)
-    code = _expected(error)
+    code = _expected_code(error)
     if code is ExitCode.DISK_FULL:
         return code, str(error)
-    if any(_is_disk_full(cause) for cause in _causes(error)):
+    if any(_is_disk_full(cause) for cause in _walk_causes(error)):
         return ExitCode.DISK_FULL, f"the disk is full: {error}. Free space there, or set run.folder to another disk"
     return None if code is None else (code, str(error))
 
 
-def _expected(error: BaseException) -> ExitCode | None:
+def _expected_code(error: BaseException) -> ExitCode | None:
     if isinstance(error, OSError) and error.filename is not None and error.errno in _NO_SUCH_PLACE:
         return ExitCode.UNREACHABLE
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -180,7 +180,8 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
         "prompt": prompt.question["prompt"],
         "domain": f"{prompt.domain}, split {prompt.split}, origin {prompt.origin}",
         "source": prompt.source,
-        "scorer": _scorer(prompt.question) + (f", chosen {prompt.rerouted_at:%F %T}" if prompt.rerouted_at else ""),
+        "scorer": _scorer_name(prompt.question)
+        + (f", chosen {prompt.rerouted_at:%F %T}" if prompt.rerouted_at else ""),
         "quarantined": prompt.quarantined or "no",
         "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in selections],
         "statistics": [
@@ -196,7 +197,7 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
     }
 
 
-def _scorer(question: dict[str, Any]) -> str:
+def _scorer_name(question: dict[str, Any]) -> str:
     veto = question.get("veto")
     return question.get("verifier") or (f"genrm, under the veto of {veto}" if veto else "genrm")
 

@@ -72,7 +72,7 @@ def rescore(
     except ValueError as error:
         raise CommandError(f"--scorer: {error}", ExitCode.USAGE) from error
     place = find_run(run, runs)
-    settings = _settings(place, recipe, assignments, bootstrap_servers)
+    settings = _run_settings(place, recipe, assignments, bootstrap_servers)
     selection = RescoreSelection(
         run_id=place.run_id,
         scorer=wanted.name,
@@ -91,7 +91,7 @@ def rescore(
     _require_scored(summary)
 
 
-def _settings(
+def _run_settings(
     place: RunPlace, recipe: str | None, assignments: list[str] | None, bootstrap_servers: str | None
 ) -> Settings:
     """The run's own settings, with the scorers' settings from the command line."""
@@ -108,12 +108,14 @@ def _run_on_log(
 
     with open_log(place, settings, runs) as bootstrap:
         if dry_run:
-            return asyncio.run(_plan(settings, bootstrap, wanted, selection))
+            return asyncio.run(_plan_scoring(settings, bootstrap, wanted, selection))
         with engine_of(place, runs) as engine:
-            return asyncio.run(_rescore(place.folder, settings, bootstrap, engine, wanted=wanted, selection=selection))
+            return asyncio.run(
+                _score_again(place.folder, settings, bootstrap, engine, wanted=wanted, selection=selection)
+            )
 
 
-async def _plan(
+async def _plan_scoring(
     settings: Settings, bootstrap: str, wanted: "ScorerId", selection: "RescoreSelection"
 ) -> dict[str, Any]:
     from infra.report.rescored import plan_of
@@ -127,7 +129,7 @@ async def _plan(
         return plan_of(selection, str(scorer.id), run.look(selection))
 
 
-async def _rescore(
+async def _score_again(
     folder: Path,
     settings: Settings,
     bootstrap: str,

@@ -15,7 +15,7 @@ _ID_CHARACTERS = 12
 def print_plan(plan: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints what a dry run found."""
     console = console or Console()
-    table = _table("domain", "to score", "scored already")
+    table = _make_table("domain", "to score", "scored already")
     domains = sorted({*plan["to_score"], *plan["scored_already"]})
     for domain in domains:
         table.add_row(domain, str(plan["to_score"].get(domain, 0)), str(plan["scored_already"].get(domain, 0)))
@@ -62,7 +62,7 @@ def print_changes(summary: Mapping[str, Any], console: Console | None = None) ->
 def _domain_table(summary: Mapping[str, Any]) -> Table:
     names = ["rollouts", "old", "new", "became\nright", "became\nwrong", "unchanged", "unscored"]
     mended = summary["overall"]["was_unscored"] > 0
-    table = _table("domain", *names, *(["had no\nscore"] if mended else []))
+    table = _make_table("domain", *names, *(["had no\nscore"] if mended else []))
     for domain, row in [*summary["by_domain"].items(), ("overall", summary["overall"])]:
         table.add_row(
             domain,
@@ -79,7 +79,7 @@ def _domain_table(summary: Mapping[str, Any]) -> Table:
 
 
 def _mover_table(summary: Mapping[str, Any]) -> Table:
-    table = _table("moved most", "domain", "rollouts", "old", "new")
+    table = _make_table("moved most", "domain", "rollouts", "old", "new")
     table.add_column("why", no_wrap=True)
     for move in summary["movers"]:
         scores = (f"{move['old_mean']:.3f}", f"{move['new_mean']:.3f}")
@@ -89,7 +89,7 @@ def _mover_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def _table(first: str, *names: str) -> Table:
+def _make_table(first: str, *names: str) -> Table:
     table = Table(box=None, header_style="bright_black", padding=(0, 2, 0, 0))
     table.add_column(first, no_wrap=True)
     for name in names:

@@ -49,7 +49,7 @@ def train_again(
     with open_log(place, old_log, root) as bootstrap:
         settings, folder = _make_run(resolved.settings, bootstrap, root)
         print(f"training again on run {place.run_id} with {scores or 'its own scores'}, in {folder}", flush=True)
-        _train(settings)
+        _train_to_end(settings)
         _print_end(settings, bootstrap, folder)
 
 
@@ -76,7 +76,7 @@ def _make_run(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings,
     return settings, folder
 
 
-def _train(settings: Settings) -> None:
+def _train_to_end(settings: Settings) -> None:
     """Trains in this process, to the end of the log. The first Ctrl-C ends it with a checkpoint."""
     from infra.cli.serve import run, set_up_logging
 

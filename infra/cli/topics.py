@@ -18,7 +18,7 @@ def create(*, recipe: Recipe = None, assignments: Set = None, bootstrap_servers:
     """
     from streams.admin import create_topics, topic_specs
 
-    settings = _settings(recipe, assignments, bootstrap_servers)
+    settings = _settings_with_broker(recipe, assignments, bootstrap_servers)
     specs = topic_specs(settings)
     create_topics(settings.broker, settings.broker.bootstrap_servers, specs, settings.topics.replication)
     for spec in specs:
@@ -36,7 +36,7 @@ def list_(
     """List the topics that have the prefix of the settings, with their partitions."""
     from streams.admin import list_topics
 
-    settings = _settings(recipe, assignments, bootstrap_servers)
+    settings = _settings_with_broker(recipe, assignments, bootstrap_servers)
     topics = list_topics(settings.broker, settings.broker.bootstrap_servers, settings.topics.prefix)
     if as_json:
         print(json.dumps(topics))
@@ -45,7 +45,7 @@ def list_(
         print(f"{name}: {partitions} partitions")
 
 
-def _settings(recipe: str | None, assignments: list[str] | None, bootstrap_servers: str | None) -> Settings:
+def _settings_with_broker(recipe: str | None, assignments: list[str] | None, bootstrap_servers: str | None) -> Settings:
     settings = resolve(recipe, assignments, *connections(bootstrap_servers, None)).settings
     if not settings.broker.bootstrap_servers:
         raise CommandError(

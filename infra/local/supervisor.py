@@ -163,9 +163,9 @@ class Supervisor:
         children = {service.spec.name: service.child for service in self._services}
         pids = {name: child.pid for name, child in children.items() if child is not None and child.alive}
         usage = self._meter.sample(set(pids.values()))
-        return tuple(self._state(service, pids.get(service.spec.name), usage) for service in self._services)
+        return tuple(self._service_state(service, pids.get(service.spec.name), usage) for service in self._services)
 
-    def _state(self, service: _Service, pid: int | None, usage: dict[int, Usage]) -> ServiceState:
+    def _service_state(self, service: _Service, pid: int | None, usage: dict[int, Usage]) -> ServiceState:
         dead = ServiceStatus.STOPPED if self._ended.is_set() or self._asked.is_set() else ServiceStatus.WAITING
         return ServiceState(
             name=service.spec.name,
@@ -181,22 +181,22 @@ class Supervisor:
         end: RunEnd | None = None
         try:
             while end is None and not self._asked.is_set():
-                end = self._step()
+                end = self._check_once()
                 self._asked.wait(0 if end else _POLL_SECONDS)
         except Exception as error:
             log.exception("supervisor")
             full = disk.is_full(self._folder) or (isinstance(error, OSError) and disk.is_disk_full(error))
-            end = self._full() if full else _failed(f"the supervisor failed: {error}")
+            end = self._disk_full_end() if full else _failed_end(f"the supervisor failed: {error}")
         finally:
             finished = end is not None and end.outcome is RunOutcome.FINISHED
             self._stop_services(_FINISHED_GRACE_SECONDS if finished else _GRACE_SECONDS)
             self._end = end or RunEnd(outcome=RunOutcome.STOPPED, message="stopped on request")
             self._ended.set()
 
-    def _step(self) -> RunEnd | None:
+    def _check_once(self) -> RunEnd | None:
         """Checks every part and service once; returns the run's end, if this is it."""
         for part in self._parts:
-            if not part.foundation.alive() and (end := self._mend(part)):
+            if not part.foundation.alive() and (end := self._mend_part(part)):
                 return end
         if any(part.start_at is not None for part in self._parts):
             return None  # a service that starts now would only die because the part is missing
@@ -204,7 +204,9 @@ class Supervisor:
             if service.child is None:
                 if time.monotonic() >= service.start_at:
                     self._launch(service)
-            elif (code := service.child.poll()) is not None and (end := self._died(service, service.child, code)):
+            elif (code := service.child.poll()) is not None and (
+                end := self._handle_death(service, service.child, code)
+            ):
                 return end
         return None
 
@@ -217,34 +219,34 @@ class Supervisor:
     def _log_of(self, service: _Service) -> Path:
         return self._folder / "logs" / f"{service.spec.name}.log"
 
-    def _died(self, service: _Service, child: ChildProcess, code: int) -> RunEnd | None:
+    def _handle_death(self, service: _Service, child: ChildProcess, code: int) -> RunEnd | None:
         name, service.child, service.last_exit = service.spec.name, None, code
         if name == Service.SELECTOR and code == 0 and self._finished():
             return RunEnd(outcome=RunOutcome.FINISHED, message="the run is finished")
         if code == disk.EXIT_CODE:
-            return self._full()
+            return self._disk_full_end()
         if code == _MISCONFIGURED:
-            return _failed(f"{name} refuses its settings; the end of {child.log}:\n{child.log_tail()}")
+            return _failed_end(f"{name} refuses its settings; the end of {child.log}:\n{child.log_tail()}")
         if code == _DIVERGED:
-            return _failed(f"{name}: training diverged; the end of {child.log}:\n{child.log_tail()}")
+            return _failed_end(f"{name}: training diverged; the end of {child.log}:\n{child.log_tail()}")
         wait = service.restarts.after_death(time.monotonic() - child.started)
         if wait is None:
-            return self._given_up(name, f"keeps dying ({describe_exit(code)})", child.log)
+            return self._give_up(name, f"keeps dying ({describe_exit(code)})", child.log)
         log.warning("%s died (%s); it starts again in %.1f s", name, describe_exit(code), wait)
         service.start_at = time.monotonic() + wait
         service.count += 1
         metrics.restarts_total.labels(service=name).inc()
         return None
 
-    def _mend(self, part: _Part) -> RunEnd | None:
+    def _mend_part(self, part: _Part) -> RunEnd | None:
         """Starts the broker or the database again if its state survived its death."""
         name, restart, now = part.foundation.name, part.foundation.restart, time.monotonic()
         if restart is None:
-            return self._given_up(name, "died, and what it held is lost with it", part.foundation.log)
+            return self._give_up(name, "died, and what it held is lost with it", part.foundation.log)
         if part.start_at is None:
             wait = part.restarts.after_death(now - part.started)
             if wait is None:
-                return self._given_up(name, "keeps dying", part.foundation.log)
+                return self._give_up(name, "keeps dying", part.foundation.log)
             log.warning("%s died; it starts again in %.1f s", name, wait)
             part.start_at = now + wait
         elif now >= part.start_at:
@@ -261,12 +263,12 @@ class Supervisor:
             log.warning("%s", error)
         part.started = time.monotonic()
 
-    def _given_up(self, name: str, why: str, path: Path) -> RunEnd:
+    def _give_up(self, name: str, why: str, path: Path) -> RunEnd:
         if disk.is_full(self._folder):
-            return self._full()
-        return _failed(f"{name} {why}: the run ends; the end of {path}:\n{log_tail(path)}")
+            return self._disk_full_end()
+        return _failed_end(f"{name} {why}: the run ends; the end of {path}:\n{log_tail(path)}")
 
-    def _full(self) -> RunEnd:
+    def _disk_full_end(self) -> RunEnd:
         return RunEnd(outcome=RunOutcome.DISK_FULL, message=disk.explain(self._folder))
 
     def _stop_services(self, grace: float) -> None:
@@ -280,5 +282,5 @@ def describe_exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _failed(message: str) -> RunEnd:
+def _failed_end(message: str) -> RunEnd:
     return RunEnd(outcome=RunOutcome.FAILED, message=message)

@@ -27,7 +27,7 @@ class Meter:
         """Usage of each session, by the id of its leader."""
         now, cpu_seconds = time.monotonic(), dict[psutil.Process, float]()
         busy, memory = dict.fromkeys(sessions, 0.0), dict.fromkeys(sessions, 0)
-        for process, session in self._members(sessions):
+        for process, session in self._session_members(sessions):
             try:
                 with process.oneshot():
                     times = process.cpu_times()
@@ -39,7 +39,7 @@ class Meter:
         passed, self._time, self._cpu_seconds = max(now - self._time, 1e-3), now, cpu_seconds
         return {name: Usage(cpu_cores=busy[name] / passed, memory_bytes=memory[name]) for name in sessions}
 
-    def _members(self, sessions: Collection[int]) -> list[tuple[psutil.Process, int]]:
+    def _session_members(self, sessions: Collection[int]) -> list[tuple[psutil.Process, int]]:
         members = []
         for pid in psutil.pids():
             try:

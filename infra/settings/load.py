@@ -59,14 +59,14 @@ def resolve(layers: Iterable[Layer]) -> Resolved:
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     for layer in map(canonical_layer, layers):
-        values = _merge(values, layer.values)
+        values = _merge_values(values, layer.values)
         places |= layer.places
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise InvalidSettingsError(_explain(error, places)) from error
     given = {path for path, _ in flatten(values)}
-    return Resolved(settings, {path: _source(path, places, given) for path, _ in leaves(settings)})
+    return Resolved(settings, {path: _source_of(path, places, given) for path, _ in leaves(settings)})
 
 
 def leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -114,15 +114,15 @@ def settings_json(settings: Settings) -> bytes:
     return settings.model_dump_json(indent=2).encode() + b"\n"
 
 
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merge_values(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        merged[key] = _merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+        merged[key] = _merge_values(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
 
 
-def _source(path: str, places: dict[str, str], given: set[str]) -> str:
+def _source_of(path: str, places: dict[str, str], given: set[str]) -> str:
     """Place where a leaf was given. A leaf that no layer holds is a default; one inside an inline or JSON table has the
     place of its table.
     """
@@ -155,7 +155,7 @@ def suggest(path: str) -> str:
     """Close matches over the whole tree, else the names that are allowed in the same section."""
     tree = Settings()
     known = [name for name, _ in leaves(tree)]
-    known += [name for name, _ in _sections(tree)]
+    known += [name for name, _ in _walk_sections(tree)]
     last_parts = {name: name.rpartition(".")[2] for name in known}
     last = path.rpartition(".")[2]
     same_name = [name for name in known if last_parts[name] == last]
@@ -168,16 +168,16 @@ def suggest(path: str) -> str:
     if matches := list(dict.fromkeys(same_name[:3] + close))[:_MOST_SUGGESTIONS]:
         return f"did you mean {' or '.join(matches)}?"
     parent = path.rpartition(".")[0]
-    section = dict(_sections(tree)).get(parent, tree)
+    section = dict(_walk_sections(tree)).get(parent, tree)
     return f"allowed {'in ' + parent if parent else 'at the top'}: {', '.join(type(section).model_fields)}"
 
 
-def _sections(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, BaseModel]]:
+def _walk_sections(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, BaseModel]]:
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             yield f"{prefix}{name}", value
-            yield from _sections(value, f"{prefix}{name}.")
+            yield from _walk_sections(value, f"{prefix}{name}.")
 
 
 def _value_at(values: Any, path: str) -> Any:

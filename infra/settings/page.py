@@ -17,22 +17,22 @@ same. Later sources win: default, KAFKA_HOME, recipe (TOML), environment
 
 
 def page() -> str:
-    return "\n".join([_HEAD + _spellings(), *(_section(section) for section in describe_settings())])
+    return "\n".join([_HEAD + _list_spellings(), *(_section_table(section) for section in describe_settings())])
 
 
-def _spellings() -> str:
+def _list_spellings() -> str:
     words = ", ".join(f"`{other}` for `{own}`" for other, own in SPELLINGS.items())
     return f"These spellings are accepted too: {words}.\n"
 
 
-def _section(section: SectionReference) -> str:
+def _section_table(section: SectionReference) -> str:
     head = ("option", "default", "allowed", "unit", "meaning")
-    rows = [head, ("---",) * len(head), *(_cells(setting) for setting in section.settings)]
+    rows = [head, ("---",) * len(head), *(_table_row(setting) for setting in section.settings)]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return f"## {section.path}\n\n{section.meaning}\n\n{table}"
 
 
-def _cells(setting: SettingReference) -> tuple[str, ...]:
+def _table_row(setting: SettingReference) -> tuple[str, ...]:
     texts = (f"`{setting.path}`", f"`{setting.default_text}`", setting.allowed, setting.unit, setting.meaning)
     return tuple(text.replace("|", "\\|") for text in texts)
 

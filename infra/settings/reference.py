@@ -55,7 +55,7 @@ class SectionReference:
 
 def describe_settings() -> list[SectionReference]:
     """Every section that has options of its own, in the order of the tree."""
-    return [section for section in _sections(Settings, "") if section.settings]
+    return [section for section in _walk_sections(Settings, "") if section.settings]
 
 
 def matching(name: str, sections: Sequence[SectionReference]) -> list[SectionReference]:
@@ -92,50 +92,50 @@ def to_json(sections: Sequence[SectionReference]) -> dict[str, Mapping[str, Any]
     }
 
 
-def _sections(section: type[BaseModel], path: str) -> Iterator[SectionReference]:
+def _walk_sections(section: type[BaseModel], path: str) -> Iterator[SectionReference]:
     prefix = f"{path}." if path else ""
     below: list[tuple[type[BaseModel], str]] = []
     settings = []
     for name, info in section.model_fields.items():
         inner = section_of(info.annotation)
         if inner is None:
-            settings.append(_setting(f"{prefix}{name}", info))
+            settings.append(_describe_setting(f"{prefix}{name}", info))
         else:
             below.append((inner, f"{prefix}{name}"))
-    yield SectionReference(path=path, meaning=_one_line(section.__doc__ or ""), settings=settings)
+    yield SectionReference(path=path, meaning=_join_lines(section.__doc__ or ""), settings=settings)
     for subsection, name in below:
-        yield from _sections(subsection, name)
+        yield from _walk_sections(subsection, name)
 
 
-def _setting(path: str, info: FieldInfo) -> SettingReference:
+def _describe_setting(path: str, info: FieldInfo) -> SettingReference:
     return SettingReference(
         path=path,
-        meaning=_one_line(info.description or ""),
+        meaning=_join_lines(info.description or ""),
         unit=next((item.name for item in info.metadata if isinstance(item, NumberUnit)), ""),
         default=to_jsonable_python(info.default),
-        allowed=_allowed(info.annotation, info.metadata),
+        allowed=_allowed_values(info.annotation, info.metadata),
     )
 
 
-def _allowed(annotation: Any, metadata: Sequence[Any]) -> str:
+def _allowed_values(annotation: Any, metadata: Sequence[Any]) -> str:
     origin, arguments, choices = get_origin(annotation), get_args(annotation), choices_of(annotation)
     if origin is UnionType:
-        return " or ".join("none" if part is type(None) else _allowed(part, ()) for part in arguments)
+        return " or ".join("none" if part is type(None) else _allowed_values(part, ()) for part in arguments)
     if origin is dict:
-        return f"table of {_entry(arguments[1])}"
+        return f"table of {_allowed_entries(arguments[1])}"
     if origin is tuple:
         length = "" if Ellipsis in arguments else f"{len(arguments)} x "
-        return f"list of {length}{_listed(choices) or _allowed(arguments[0], ())}{_bounds(metadata)}"
-    return _listed(choices) or f"{_KINDS.get(annotation, 'text')}{_bounds(metadata)}"
+        return f"list of {length}{_join_values(choices) or _allowed_values(arguments[0], ())}{_format_bounds(metadata)}"
+    return _join_values(choices) or f"{_KINDS.get(annotation, 'text')}{_format_bounds(metadata)}"
 
 
-def _entry(annotation: Any) -> str:
+def _allowed_entries(annotation: Any) -> str:
     """A value of a table, which has its bounds in its own type."""
     metadata = [item for info in getattr(annotation, "__metadata__", ()) for item in getattr(info, "metadata", ())]
-    return _allowed(get_args(annotation)[0] if metadata else annotation, metadata)
+    return _allowed_values(get_args(annotation)[0] if metadata else annotation, metadata)
 
 
-def _bounds(metadata: Sequence[Any]) -> str:
+def _format_bounds(metadata: Sequence[Any]) -> str:
     found = [
         f"{sign} {getattr(item, attribute):g}"
         for item in metadata
@@ -146,9 +146,9 @@ def _bounds(metadata: Sequence[Any]) -> str:
     return f" {' and '.join(found)}" if found else ""
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _join_values(values: Sequence[Any]) -> str:
     return " | ".join(str(value) for value in values)
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join(text.split())

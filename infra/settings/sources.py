@@ -79,7 +79,7 @@ def nest(values: dict[str, Any], path: str, value: Any) -> None:
 
 
 def recipe_names() -> list[str]:
-    return sorted(item.name.removesuffix(".toml") for item in _recipes().iterdir() if item.name.endswith(".toml"))
+    return sorted(item.name.removesuffix(".toml") for item in _recipe_folder().iterdir() if item.name.endswith(".toml"))
 
 
 def find_recipe(name_or_path: str) -> Path:
@@ -87,7 +87,7 @@ def find_recipe(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    packaged = Path(str(_recipes())) / f"{name_or_path}.toml"
+    packaged = Path(str(_recipe_folder())) / f"{name_or_path}.toml"
     if packaged.is_file():
         return packaged
     raise InvalidSettingsError(
@@ -189,7 +189,7 @@ class _Environment(Settings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER)
 
 
-def _recipes() -> Any:
+def _recipe_folder() -> Any:
     return resources.files("infra") / "recipes"
 
 

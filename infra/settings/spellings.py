@@ -26,7 +26,7 @@ SPELLINGS = {
 def canonical_layer(layer: Layer) -> Layer:
     """The layer with the tree's own spellings. Raises InvalidSettingsError if it gives a setting in both."""
     places = {canonical_path(path): place for path, place in layer.places.items()}
-    return Layer(_section_values(Settings, layer.values, ""), places)
+    return Layer(_canonical_values(Settings, layer.values, ""), places)
 
 
 def canonical_path(path: str) -> str:
@@ -34,35 +34,35 @@ def canonical_path(path: str) -> str:
     section: type[BaseModel] | None = Settings
     keys = []
     for given in path.split("."):
-        key = given if section is None else _key(section, given)
+        key = given if section is None else _canonical_key(section, given)
         keys.append(key)
         field = None if section is None else section.model_fields.get(key)
         section = None if field is None else section_of(field.annotation)
     return ".".join(keys)
 
 
-def _section_values(section: type[BaseModel], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _canonical_values(section: type[BaseModel], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for given, value in values.items():
-        key = _key(section, given)
+        key = _canonical_key(section, given)
         if key in found:
-            first, second = sorted(name for name in values if _key(section, name) == key)
+            first, second = sorted(name for name in values if _canonical_key(section, name) == key)
             raise InvalidSettingsError(
                 f"{prefix}{first} and {prefix}{second} are spellings of one setting: give it once"
             )
         field = section.model_fields.get(key)
-        found[key] = value if field is None else _value(field.annotation, value, f"{prefix}{key}.")
+        found[key] = value if field is None else _canonical_value(field.annotation, value, f"{prefix}{key}.")
     return found
 
 
-def _value(annotation: Any, value: Any, prefix: str) -> Any:
+def _canonical_value(annotation: Any, value: Any, prefix: str) -> Any:
     section = section_of(annotation)
     if section is not None:
-        return _section_values(section, value, prefix) if isinstance(value, Mapping) else value
+        return _canonical_values(section, value, prefix) if isinstance(value, Mapping) else value
     choices = choices_of(annotation)
     return SPELLINGS[value] if isinstance(value, str) and SPELLINGS.get(value) in choices else value
 
 
-def _key(section: type[BaseModel], given: str) -> str:
+def _canonical_key(section: type[BaseModel], given: str) -> str:
     known = SPELLINGS.get(given, given)
     return known if known in section.model_fields else given
