@@ -17,7 +17,7 @@ from infra.metrics import metrics
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 15.0
-"""Prometheus' scrape interval: more frequent reads would show nothing new."""
+"""Agreement changes slowly over a run; a reading every 15 s is enough to see it."""
 _MAX_TIME_FRACTION = 0.02
 
 

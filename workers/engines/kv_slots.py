@@ -112,7 +112,7 @@ class _SlotLayer(CacheLayerMixin):
     """One layer of the slots, behind the interface of transformers' caches."""
 
     def __init__(self, slots: KVSlots, layer: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the library's, without types
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers ships no types for it
         self._slots = slots
         self._layer = layer
 
