@@ -125,6 +125,7 @@ class _Reader(Generic[Value]):
         self._grammar = grammar
         self._marks, echoes = marks(text, literal=grammar.literal)
         self._statements = stated(text, [*self._marks, *echoes])
+        self._corrections = retractions.corrections(text)
         self.marks_nothing = not self._marks and ("\\boxed" in text or "<answer" in text.lower())
 
     def announced(self) -> list[Answer[Value]]:
@@ -270,7 +271,7 @@ class _Reader(Generic[Value]):
         replaced = self._replacement(found)
         if replaced:
             return replaced
-        for start, _ in retractions.corrections(self._text):
+        for start, _ in self._corrections:
             if any(one.start >= start and one.stands for one in found):
                 return [one for one in found if one.start >= start]
         return found
@@ -278,7 +279,7 @@ class _Reader(Generic[Value]):
     def _replacement(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
         """What the last correction gives in plain words, behind all answers."""
         last = max((one.start for one in found), default=0)
-        for start, inside in retractions.corrections(self._text):
+        for start, inside in self._corrections:
             if start <= last:
                 break
             one = self._clause(inside, few_words=True)

@@ -69,6 +69,8 @@ def _is_echo(text: str) -> bool:
 def _boxes(text: str) -> list[Mark]:
     """Outermost ones, without a box that is all another holds. Raises NoAnswerError."""
     found: list[Mark] = []
+    if "boxed" not in text:
+        return found
     depth = start = inside = 0
     for match in BRACES.finditer(text):
         if depth:
@@ -94,6 +96,8 @@ def _unboxed(text: str) -> str:
 def _tags(text: str, boxes: Sequence[Mark]) -> list[Mark]:
     """Those that hold no box. The last may lack its end, which a stop string takes away, if the rest is whole."""
     found: list[Mark] = []
+    if "<" not in text:
+        return found
     opened: re.Match[str] | None = None
     for tag in _TAG.finditer(text):
         if not tag["close"]:

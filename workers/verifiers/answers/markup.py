@@ -22,7 +22,7 @@ _HTML = re.compile(r"</?(?:b|i|u|strong|em|p|div|span|br\s?/?)>|</s>|<\|[a-z_]{1
 _FENCE = re.compile(r"^[ \t]{0,8}(?:```|~~~)[\w+-]{0,20}[ \t]*$\n?", re.MULTILINE)
 _HEADING = re.compile(
     r"^[ \t]{0,3}(?:#{1,3}|#{5,6})(?!#)[ \t]*(?P<answer>(?:the\s+)?(?:final\s+)?answer\b[ \t]*[:：]?)?[ \t]*"
-    r"|^[ \t]{0,3}(?P<alone>(?:\*\*|__)?(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\*\*|__)?)[ \t]*$",
+    r"|^(?P<alone>(?:\*\*|__)?(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\*\*|__)?)[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _BLANK = re.compile(r"\s{4,}")
@@ -59,18 +59,33 @@ def clean(text: str, *, verbatim: bool = False) -> str:
         if _OVERRIDES.search(text):
             raise NoAnswerError("the text holds characters that reorder it or strike it out")
         text = INVISIBLE.sub("", text).replace("’", "'")
-    if verbatim:
-        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else found.group(), text)
-        text = _ANNOUNCED.sub(r"\2", text)
-    else:
-        text = _STRUCK.sub("", _HTML.sub("", _CALCULATOR.sub("", text)))
-        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else "", _FENCE.sub("", text))
-        text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
-        text = _joined_displays(_BOLD.sub("", _EMPHASIS.sub(_plain, text)))
-        text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", text).strip()
+    text = _announced(text) if verbatim else _undressed(text)
     if not text.strip():
         raise NoAnswerError("nothing stands after the reasoning")
     return text
+
+
+def _announced(text: str) -> str:
+    """A bold or headed `Answer` in plain characters."""
+    if "answer" in text.lower():
+        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else found.group(), text)
+        text = _ANNOUNCED.sub(r"\2", text)
+    return text
+
+
+def _undressed(text: str) -> str:
+    if "<" in text:
+        text = _HTML.sub("", _CALCULATOR.sub("", text))
+    if "~~" in text:
+        text = _STRUCK.sub("", text)
+    text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else "", _unfenced(text))
+    text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
+    if "*" in text or "_" in text or "`" in text:
+        text = _BOLD.sub("", _EMPHASIS.sub(_plain, text))
+    if "\\" in text or "$$" in text:
+        text = _joined_displays(text)
+        text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", text)
+    return text.strip()
 
 
 def unwrapped(text: str) -> str:
@@ -90,6 +105,10 @@ def enclosed(text: str) -> str:
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
             return text if opening in inside else inside.strip()
     return text
+
+
+def _unfenced(text: str) -> str:
+    return _FENCE.sub("", text) if "```" in text or "~~~" in text else text
 
 
 def _plain(match: re.Match[str]) -> str:

@@ -6,7 +6,8 @@ working, or in the explanation that follows) is none. Every pattern is linear in
 
 import re
 
-from workers.verifiers.answers.statements import ANCHOR, SENTENCE_END, sentence_before
+from workers.verifiers.answers.scan import Scan
+from workers.verifiers.answers.statements import ANCHORS, SENTENCE_END, sentence_before
 
 CORRECTIONS = 20
 """The last ones that are looked at; nobody changes their mind more often."""
@@ -109,8 +110,15 @@ _CORRECTION = re.compile(
     r"(?<![\w'])(?:no|nope)\b\s*(?:[,:;.!\u2014\u2013-]+\s*|(?=\$?\\boxed|<answer))|\bno\s+wait\b[,.!:\s]*"
     r"|(?<!must )(?<!to )\bwait\b\s*[,.!:\u2014\u2013-]+\s*"
     r"|\b(?:actually|correction|scratch\s+that|on\s+second\s+thoughts?|i\s+me(?:an|ant)|let\s+me\s+correct(?:\s+(?:that|myself|it))?|sorry|oops|make\s+that"
-    r"|(?:i(?:'ve|\s+have)?\s+)?made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|i\s+was\s+wrong(?!\s+to\b)|or\s+rather|not\s+quite)\b[,.!:;]*\s*",
+    r"|made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|i\s+was\s+wrong(?!\s+to\b)|or\s+rather|not\s+quite)\b[,.!:;]*\s*",
     re.IGNORECASE,
+)
+_CORRECTED = Scan(
+    _CORRECTION,
+    [
+        *("no", "wait", "actually", "correction", "scratch", "on second", "i mea", "let me correct", "sorry", "oops"),
+        *("make that", "made a", "i was wrong", "or rather"),
+    ],
 )
 """Words by which a writer takes back what comes before them."""
 _CORRECTED_LEAD = re.compile(
@@ -152,7 +160,7 @@ def is_mark_denied(text: str, start: int) -> bool:
     before = sentence_before(text, start)
     if _MARK_DENIED.search(before[-_REACH:]):
         return True
-    anchors = list(ANCHOR.finditer(before))
+    anchors = ANCHORS.matches(before)
     return bool(anchors) and _STATEMENT_DENIED.search(before[: anchors[-1].start()][-_REACH:]) is not None
 
 
@@ -205,7 +213,7 @@ def is_supposed(subject: str) -> bool:
 
 def corrections(text: str) -> list[tuple[int, int]]:
     """Where each of the last corrections begins, and where that which it puts in place begins; the last first."""
-    found = list(_CORRECTION.finditer(text))[: -CORRECTIONS - 1 : -1]
+    found = _CORRECTED.matches(text)[: -CORRECTIONS - 1 : -1]
     leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
     return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from workers.verifiers.answers.marks import Mark
+from workers.verifiers.answers.scan import Scan
 
 MAX_STATEMENTS = 200
 _LATIN = (
@@ -26,7 +27,7 @@ _COPULA = (
     r"(?:=>|[:：=→]|->|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|comes\s+(?:out\s+)?to|equals|est|es|ist|lautet"
     r"|é|è|sono|är|er|on|adalah|ialah|to|jest|je|là|είναι|это|este)\b|[—–](?=\s)|คือ)"
 )
-ANCHOR = re.compile(
+_ANCHOR = re.compile(
     rf"(?:(?P<hashes>####)|\b(?:{_LATIN})(?![\w-])[\"'”*]{{0,3}}{_ADJECTIVE}"
     r"(?:(?P<of>\s*(?:to|of|for|in|à|de|auf|на)\b[^.:=\n]{0,60}?)|\s*,[^,.:=\n]{0,30},|\s*\([^()\n]{0,30}\))?"
     rf"\s*[*_]{{0,2}}\s*{_COPULA}"
@@ -35,6 +36,70 @@ ANCHOR = re.compile(
     r"|(?:التשובה|תשובה)\s*[:：])"
     r"\s*[:：,]?(?:(?<=[:：])[*_]{2})?\s*",
     re.IGNORECASE,
+)
+ANCHORS = Scan(
+    _ANCHOR,
+    [
+        *(
+            "####",
+            "answer",
+            "result",
+            "solu",
+            "respuesta",
+            "resposta",
+            "risposta",
+            "antwo",
+            "svar",
+            "vastaus",
+            "sagot",
+            "cevap",
+        ),
+        *(
+            "odpowied",
+            "jawaban",
+            "jawapan",
+            "risultato",
+            "ergebnis",
+            "réponse",
+            "résultat",
+            "lösung",
+            "odpověď",
+            "răspuns",
+        ),
+        *(
+            "válasz",
+            "yanıt",
+            "đáp",
+            "câu",
+            "ответ",
+            "відповідь",
+            "результат",
+            "решение",
+            "απάντηση",
+            "उत्तर",
+            "জবাব",
+            "উত্তর",
+            "คำตอบ",
+        ),
+        *(
+            "答",
+            "正解",
+            "解答",
+            "정답",
+            "답",
+            "故",
+            "因此",
+            "所以",
+            "应",
+            "應",
+            "الجواب",
+            "الإجابة",
+            "الاجابة",
+            "الحل",
+            "תשובה",
+            "התשובה",
+        ),
+    ],
 )
 """What announces an answer."""
 _NO_ANNOUNCEMENT = re.compile(
@@ -103,7 +168,7 @@ class Statement:
 def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
     """In the text's order, without those that lead to a mark."""
     found: list[Statement] = []
-    matches = list(ANCHOR.finditer(text))[-MAX_STATEMENTS:]
+    matches = ANCHORS.matches(text)[-MAX_STATEMENTS:]
     starts = sorted(mark.start for mark in found_marks)
     for match, following in zip_longest(matches, matches[1:]):
         mark = starts[place] if (place := bisect_left(starts, match.end())) < len(starts) else len(text)
