@@ -1,7 +1,8 @@
 r"""Whether two objects of the algebra library say the same.
 
 Invariant: a verdict is a function of the two. Constants are compared exactly, or to more digits than their size can
-hide; expressions with symbols are compared at fixed points, not by rewriting them; no random number is drawn.
+hide; expressions with symbols are compared at fixed points, not by rewriting them. What the library draws at random
+starts from one seed.
 """
 
 import re
@@ -280,12 +281,17 @@ def _same_relation(left: Any, right: Any, digits: float) -> bool:
     return times is not None and (times > 0) == (one[0] == other[0])
 
 
-def _by_the_library(left: Any, right: Any, digits: float) -> bool:
-    """What is left: relations against sets, unions, equations to solve. Its random numbers start from one seed."""
-    if digits > MAX_DIGITS:
-        return False
+def seed_algebra() -> None:
+    """Starts the library's random numbers from one seed: what it draws is then a function of what it is asked."""
     sympy_random.seed(0)
     sympy_random._assumptions_rng.seed(0)  # noqa: SLF001  it shuffles the order in which assumptions are tried
+
+
+def _by_the_library(left: Any, right: Any, digits: float) -> bool:
+    """What is left: relations against sets, unions, equations to solve."""
+    if digits > MAX_DIGITS:
+        return False
+    seed_algebra()
     return bool(verify(left, right, allow_set_relation_comp=True, timeout_seconds=None))
 
 

@@ -23,6 +23,7 @@ from workers.verifiers.math.comparison import (
     is_relation,
     right_side,
     same_value,
+    seed_algebra,
 )
 from workers.verifiers.math.evaluation import Value, number
 from workers.verifiers.math.limits import LimitError, check_length, check_limits
@@ -222,6 +223,7 @@ def _listed(text: str) -> Listed | None:
 
 def _union(bounds: list[Any], digits: float) -> Symbolic | None:
     """Of inequalities that bound one symbol by numbers: what other ones mean is not guessed."""
+    seed_algebra()
     sets = []
     for part in bounds:
         relations = part.args if isinstance(part, And) else [part]
