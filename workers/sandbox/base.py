@@ -14,7 +14,7 @@ BOUNDS = ("network", "files", "processes", "memory", "time", "output", "uid", "c
 
 class ExitKind(StrEnum):
     EXITED = "exited"
-    """By itself or by a signal that it provoked; `code` says how."""
+    """It ended by itself, or by a signal that it provoked; `code` says how."""
     TIMEOUT = "timeout"
     OOM = "oom"
     OUTPUT = "output"
@@ -23,16 +23,16 @@ class ExitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What is in force, for logs and `rewardstream status`."""
+    """The isolation that is in force, for logs and `rewardstream status`."""
 
     name: str
     """`bubblewrap` or `subprocess`."""
     enforced: tuple[str, ...]
-    """Of BOUNDS. Without `cgroup`, the bounds of memory and files hold for each process, not for all together."""
+    """Part of BOUNDS. Without `cgroup`, the bounds of memory and files hold for each process, not for all together."""
     missing: tuple[str, ...]
-    """The rest: what a program could do that nothing here prevents."""
+    """The rest of BOUNDS: nothing here prevents a program from crossing these."""
     why: str = ""
-    """Why no better one is in force; empty where it was asked for."""
+    """Why no better one is in force; empty if the settings ask for this one."""
 
     @property
     def line(self) -> str:
@@ -46,9 +46,9 @@ class ProgramLimits:
     memory_bytes: int
     processes: int
     output_bytes: int
-    """Of stdout and of stderr, each."""
+    """For stdout and for stderr, each."""
     file_bytes: int
-    """All that it may keep in its temporary folder."""
+    """Total size of the files in its temporary folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Program:
     stdin: bytes = b""
     arguments: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Further files beside the source, by plain name."""
+    """Further files in the program's folder, by plain name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class SandboxError(RuntimeError):
 
 
 class SessionEndedError(RuntimeError):
-    """The program inside ended, was killed for a limit, or wrote what is no answer; `ran` says how it ended."""
+    """The program inside ended, was killed for a limit, or wrote something else than an answer; `ran` says how."""
 
     def __init__(self, ran: RunResult) -> None:
         super().__init__(f"the session ended: {ran.ending}, code {ran.code}")
@@ -85,21 +85,21 @@ class SessionEndedError(RuntimeError):
 
 
 class SandboxSession(Protocol):
-    """A conversation with a harness of ours that runs inside, beside the program: requests in, lines out.
+    """A conversation with our harness, which runs inside the sandbox with the program: requests in, lines out.
 
     The program shares the harness's process, so that a line is what the program says, whoever wrote it.
     """
 
     def send(self, request: Any) -> None:
-        """Anything that marshal takes. Raises SessionEndedError."""
+        """Sends anything that marshal takes. Raises SessionEndedError."""
         ...
 
     def receive(self, seconds: float, size: int) -> bytes:
-        """The next line, without its end, of at most `size` bytes. Raises SessionEndedError; the session is over."""
+        """Returns the next line, without its end, of at most `size` bytes. Raises SessionEndedError, its last."""
         ...
 
     def close(self) -> RunResult:
-        """Kill what is left; how it ended. May be called again."""
+        """Kills what is left and returns how it ended. May be called again."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -108,7 +108,7 @@ class SandboxSession(Protocol):
 
 
 class Sandbox(Protocol):
-    """Of one thread, which outlives its programs: they are killed when it ends."""
+    """Belongs to one thread: its programs are killed when that thread ends."""
 
     isolation: Isolation
 
@@ -117,11 +117,11 @@ class Sandbox(Protocol):
         ...
 
     def run_all(self, programs: Sequence[Program], limits: ProgramLimits) -> list[RunResult]:
-        """Each in isolation of its own, as many at once as interpreters are kept warm; `limits` are each one's."""
+        """Runs each program in isolation, as many at once as interpreters are kept warm; `limits` hold for each."""
         ...
 
     def open(self, harness: str, limits: ProgramLimits) -> SandboxSession:
-        """Start `harness`, trusted Python that finds two functions in its globals: `receive()`, the next request, and
+        """Starts `harness`, trusted Python that finds two functions in its globals: `receive()`, the next request, and
         `reply(line: bytes)`. Raises SandboxError.
         """
         ...

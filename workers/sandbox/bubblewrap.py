@@ -1,7 +1,7 @@
 """bubblewrap: namespaces of its own for each program, a file system of a few read-only binds and one small tmpfs.
 
 Invariant: a program sees no process, no network, no file and no variable of the host but the interpreter's, and makes
-no namespaces of its own. Started by root, the setting up is root's and the first stage drops to a uid of the slot's own
+no namespaces of its own. If the service is root, root sets it up, and inside_init drops to the slot's own uid
 before it reads its job; started by a user, a user namespace does the same. The tree dies with the thread that started
 it.
 """
@@ -26,7 +26,7 @@ FOLDER = "/tmp"  # noqa: S108  inside, on a tmpfs of its own
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"lib": "/usr/lib", "lib32": "/usr/lib32", "lib64": "/usr/lib64", "bin": "/usr/bin", "sbin": "/usr/sbin"}
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
-"""What programs of /usr need: the libraries' index, and the links that many commands are."""
+"""Programs in /usr need these: the index of the libraries, and the links that many commands are."""
 UNPRIVILEGED = 65534
 """nobody, as the user namespace calls the service's own user."""
 

@@ -1,6 +1,6 @@
 """Limits on a whole tree of processes: cgroup version 1 or 2, memory and pids, where their files can be written.
 
-Invariant: a group's name says which process made it, so that whoever comes later removes what that process left.
+Invariant: a group's name says which process made it, so that a later process removes what it left.
 """
 
 import os
@@ -29,7 +29,7 @@ class Layout:
     memory: tuple[str, ...]
     """Limits in bytes, in the order in which they must be written."""
     swap: str
-    """No swap beside the memory: a limit that does not exist on a host without swap."""
+    """Forbids swap in addition to the memory; a host without swap has no such file."""
     kills: str
     """Holds `oom_kill N`."""
 
@@ -101,7 +101,7 @@ class Cgroup:
 
 @dataclass(frozen=True, slots=True)
 class CgroupRoot:
-    """Where groups can be made; the same folder twice under version 2."""
+    """The folders in which groups can be made; under version 2 both are the same."""
 
     layout: Layout
     memory: Path

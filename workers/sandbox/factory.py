@@ -21,7 +21,7 @@ _PROBE = "import os; os.write(1, b'up')"
 
 def build_sandbox(settings: SandboxSettings, preload: tuple[str, ...] = ()) -> Sandbox:
     """`preload`: modules that each Python has imported before it is given its program. Interpreters start with the
-    first program. Raises SandboxError where the kind that is asked for does not work here.
+    first program. Raises SandboxError if the kind that is asked for does not work here.
     """
     return _build(settings.model_dump_json(), preload)
 
@@ -37,7 +37,7 @@ def default_limits(settings: SandboxSettings, wall_seconds: float) -> ProgramLim
 
 
 def isolation_of(settings: SandboxSettings) -> Isolation:
-    """What is in force with these settings, found out by a program's run; `none` where no program can run at all."""
+    """The isolation in force with these settings, found out by running a program; `none` if no program can run."""
     try:
         return build_sandbox(settings).isolation
     except SandboxError as error:

@@ -1,11 +1,11 @@
-"""The first stage inside a sandbox: gives up what it has, waits for its one job, becomes the program.
+"""The first code inside a sandbox: drops its privileges, waits for its one job, becomes the program.
 
 Invariant: every privilege is gone before anything of a job is read, and every limit is in force before anything of a
 program runs. It is the host's own code: compiled there, sent over the channel, and executed with `take` (from the
 boot line) in its globals. It imports what the interpreter holds anyway, since each import delays every sandbox.
 
-Host to stage: frames of eight bytes of length (little-endian) and marshal, which only the side that is less trusted
-reads. Stage to host: READY, then nothing; the channel is closed to a program and open to a session's harness.
+Host to inside: frames of eight bytes of length (little-endian) and marshal, which only the side that is less trusted
+reads. Inside to host: READY, then nothing; the channel is closed to a program and open to a session's harness.
 """
 
 import marshal
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 READY = b"R"
 MEMORY_EXIT = 117
-"""Exit status of a program that ran out of address space. One that forges it calls itself out of memory."""
+"""Exit status of a program that ran out of address space. A program that exits with this code itself is reported as
+OOM."""
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 8, 38, 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
@@ -28,7 +29,7 @@ CHANNEL = int(sys.argv[1]) if __name__ == "__main__" else -1
 
 
 def take(size: int) -> bytes:
-    """Exactly so many bytes from the channel; the end of the process where the host is gone."""
+    """Reads exactly `size` bytes from the channel; ends the process if the host is gone."""
     found = bytearray()
     while len(found) < size:
         chunk = os.read(CHANNEL, min(size - len(found), 2**20))
@@ -67,7 +68,7 @@ def drop_privileges(uid: int | None, capability: int | None) -> None:
 
 
 def keep_capability(number: int) -> None:
-    """That one, in all sets, and no other; also in the programs that are started from here."""
+    """Keeps that capability and no other, also in the programs that are started from here."""
     import ctypes
     from struct import pack
 
@@ -98,7 +99,7 @@ def leave(status: "Any" = None) -> None:
 
 
 def limit(limits: dict[str, int]) -> None:
-    """By the names of `resource`."""
+    """Sets limits, by their names in `resource`."""
     for name, value in limits.items():
         which = getattr(resource, name)
         _, most = resource.getrlimit(which)

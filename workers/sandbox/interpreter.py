@@ -1,7 +1,7 @@
-"""The Python that runs inside: where it lies on the host, where inside, and how it is started.
+"""The Python that runs inside: its paths on the host and inside, and how it is started.
 
 Invariant: what is visible inside is the interpreter's own installation and, where the settings say so, the packages
-installed beside the service; never the service's code.
+installed with the service; never the service's code.
 """
 
 import __future__
@@ -41,7 +41,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 OWN_PACKAGES = ("infra", "streams", "trainer", "workers")
-"""Of the service: hidden where they are installed among the packages."""
+"""The service's own packages: they are hidden if they are installed with the others."""
 _INSIDE = "/python"
 _SITE = "/site-packages"
 
@@ -49,7 +49,7 @@ _SITE = "/site-packages"
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     executable: Path
-    """On the host, links resolved: a virtual environment's own is a link out of it."""
+    """Path on the host with links resolved: a virtual environment's interpreter is a link out of it."""
     prefix: Path
     """The installation's folder."""
     site: Path | None
@@ -95,14 +95,14 @@ class Interpreter:
 
 @cache
 def init_code() -> CodeType:
-    """The first stage, compiled once: compiling it inside would cost each sandbox 3 ms."""
+    """The code of inside_init, compiled once: compiling it inside would cost each sandbox 3 ms."""
     file = Path(__file__).with_name("inside_init.py")
     return _compiled(file.read_text(encoding="utf-8"), "stage")
 
 
 @cache
 def harness_code(source: str) -> CodeType:
-    """Trusted source only: a compiler is no place for a model's."""
+    """Compiles trusted source only: a model's source never reaches the host's compiler."""
     return _compiled(source, "harness")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 _MARK = re.compile(r"(\d+)-(\d+)-(\d+)(?:-.*)?\Z")
 _numbers = count()
 _START_TIME = 19
-"""Of /proc/PID/stat, counted after the command's name."""
+"""The field of /proc/PID/stat, counted after the command's name."""
 
 
 def owner_mark() -> str:

@@ -22,7 +22,7 @@ from workers.sandbox.inside_init import MEMORY_EXIT, READY
 from workers.sandbox.reaping import STARTED, children_of
 
 START_SECONDS = 10.0
-"""A stage is ready in 20 ms; on a machine that swaps it takes many times that."""
+"""An interpreter is ready in 20 ms; on a machine that swaps it takes many times that."""
 GONE_SECONDS = 1.0
 """A killed tree is gone in milliseconds; longer means that the kernel holds it, and waiting does not help."""
 _CHUNK = 2**16
@@ -30,13 +30,13 @@ _SIGNAL_EXIT = 128
 """A launcher reports the death of its child by a signal as a shell does."""
 
 
-class ChannelClosed(Exception):  # noqa: N818  tells the callers here, is no error of its own
+class ChannelClosed(Exception):  # noqa: N818  a signal to the callers here, not an error
     """The channel is closed or full beyond the deadline."""
 
 
 @dataclass(slots=True)
 class Output:
-    """What came from one descriptor, up to its limit."""
+    """The output of one descriptor, up to its limit."""
 
     descriptor: int
     limit: int = 0
@@ -45,7 +45,7 @@ class Output:
     over: bool = False
 
     def take(self) -> None:
-        """Read once; called where the descriptor is readable."""
+        """Reads once; call it when the descriptor is readable."""
         try:
             chunk = os.read(self.descriptor, _CHUNK)
         except BlockingIOError:
@@ -58,16 +58,16 @@ class Output:
         self.over = self.over or len(chunk) > room
 
     def drain(self) -> None:
-        """What is there already, and no more than the limit of it."""
+        """Reads what is already there, up to the limit."""
         while self.open and not self.over and select.select([self.descriptor], [], [], 0)[0]:
             self.take()
 
 
 class HostResources(Protocol):
-    """What a tree owns on the host."""
+    """The host's resources that a process tree owns."""
 
     def bound(self, limits: ProgramLimits, *, python: bool) -> dict[str, int]:
-        """Set the limits that the host sets; those that the stage sets, by their names in `resource`."""
+        """Sets the limits that the host sets; returns those that inside_init sets, by their names in `resource`."""
         ...
 
     def memory_killed(self) -> bool:
@@ -104,10 +104,10 @@ class ProcessTree:
         self.ended = False
         self.ran: RunResult | None = None
 
-    def boot(self, stage: CodeType, setup: dict[str, Any]) -> None:
-        """What the first stage is, and needs before its job; it is ready a little later. Raises SandboxError."""
+    def boot(self, init: CodeType, setup: dict[str, Any]) -> None:
+        """Sends inside_init and its setup; the tree is ready for its job a little later. Raises SandboxError."""
         try:
-            self.send(stage)
+            self.send(init)
             self.send(setup)
         except ChannelClosed as error:
             raise self._not_started() from error
@@ -126,7 +126,7 @@ class ProcessTree:
         self._stderr.data.clear()
 
     def start(self, job: dict[str, Any], limits: ProgramLimits) -> None:
-        """Hand the job over; its time runs from here. Raises SandboxError."""
+        """Hands the job over; its time runs from here. Raises SandboxError."""
         self._started = time.monotonic()
         self.deadline = self._started + limits.wall_seconds
         self._stdout.limit = self._stderr.limit = limits.output_bytes
@@ -158,7 +158,7 @@ class ProcessTree:
                 yield output.descriptor, output.take
 
     def ending(self) -> ExitKind | None:
-        """How it ended, or None where it goes on."""
+        """How it ended, or None while it runs."""
         if self._stdout.over or self._stderr.over:
             return ExitKind.OUTPUT
         if self.ended:
@@ -166,7 +166,7 @@ class ProcessTree:
         return ExitKind.TIMEOUT if time.monotonic() >= self.deadline else None
 
     def finish(self, ending: ExitKind) -> RunResult:
-        """Kill every process; the first call's ending stands. What waits for their deaths is `bury`."""
+        """Kills every process; the first call decides the ending. `bury` waits for their deaths."""
         if self.ran is not None:
             return self.ran
         seconds = time.monotonic() - self._started
@@ -184,7 +184,7 @@ class ProcessTree:
         return self.ran
 
     def bury(self) -> None:
-        """Wait until all of it is gone, and free what it holds. After `finish`; may be called again."""
+        """Waits until all of it is gone, and frees what it holds. Call it after `finish`; it may be called again."""
         if self._buried:
             return
         self._buried = True
@@ -225,7 +225,7 @@ class ProcessTree:
 
 
 def pump(trees: Iterable[ProcessTree], seconds: float) -> None:
-    """Wait for the next thing that any of them does, at most so long, and take what there is."""
+    """Waits for the next event of any tree, at most `seconds`, and reads what there is."""
     poll = select.poll()
     handlers = {}
     for tree in trees:

@@ -1,4 +1,4 @@
-"""Orphans below this process become its children, not init's, so that what a program leaves is found and reaped here.
+"""Makes orphans below this process its children, not init's, so that what a program leaves is found and reaped here.
 
 Invariant: only children are touched that came after a given moment, that nobody here started, and that are in another
 session than this process. A process that runs programs without a cgroup or a uid of their own starts no session of
@@ -25,7 +25,7 @@ def adopt_orphans() -> None:
 
 
 def children_of(pid: int) -> set[int]:
-    """Of all its threads; none where it is gone, or where the kernel does not list them."""
+    """Children of all its threads; none if it is gone, or if the kernel does not list them."""
     found: set[int] = set()
     with suppress(FileNotFoundError, ProcessLookupError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  names are all that is wanted

@@ -1,4 +1,4 @@
-"""The limits of each process of a program, which the first stage sets: by their names in `resource`."""
+"""The limits of each process of a program, which inside_init sets, by their names in `resource`."""
 
 import math
 
@@ -11,8 +11,8 @@ CPU_MARGIN_SECONDS = 1
 
 
 def rlimits(limits: ProgramLimits, *, python: bool, cgroup: bool) -> dict[str, int]:
-    """Of memory: Python's address space. Other interpreters reserve far more than they use; theirs is counted by the
-    cgroup, or, where there is none, as what they can write to.
+    """The memory limit is Python's address space. Other interpreters reserve far more than they use; theirs is
+    counted by the cgroup, or, without one, as what they can write to.
     """
     found = {
         "RLIMIT_CORE": 0,

@@ -1,6 +1,6 @@
-"""A conversation with the harness in a tree.
+"""A conversation with the harness in a process tree.
 
-Invariant: after an error the tree is finished: there is no answer to come that could be taken for the next one.
+Invariant: after an error the tree is finished, so no late answer can be taken for the next one.
 """
 
 import time
@@ -48,7 +48,7 @@ class ProcessTreeSession:
         self.close()
 
     def _ending(self, deadline: float) -> ExitKind | None:
-        """Of a session without a whole line."""
+        """How a session without a whole line ended, or None while it runs."""
         if self._tree.ran is not None:
             return self._tree.ran.ending
         if self._tree.inbox.over:

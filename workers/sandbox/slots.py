@@ -1,4 +1,4 @@
-"""What one running sandbox owns on the host: an unprivileged uid and a cgroup, used again by the next.
+"""An unprivileged uid and a cgroup, which one running sandbox owns and the next one uses again.
 
 Invariant: no two live sandboxes of this host share a uid or a cgroup. A uid is claimed by an abstract socket's name,
 which the kernel frees with the process that holds it. A slot is given out only when nothing runs in it.
@@ -47,8 +47,8 @@ class UidSlots:
 
     @contextmanager
     def lend(self) -> Iterator[UidSlot]:
-        """Until it is given back; at once where the body fails. Raises OSError where no uid is free, or no cgroup can
-        be made.
+        """Lends a slot until it is given back, or until the body fails. Raises OSError if no uid is free, or no cgroup
+        can be made.
         """
         slot = next((slot for slot in self._free if slot.idle), None) or self._make()
         if slot in self._free:

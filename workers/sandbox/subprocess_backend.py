@@ -1,4 +1,5 @@
-"""Plain subprocesses, where bubblewrap cannot work: bounded in memory, processes, time and output, not shut in.
+"""Plain subprocesses, for hosts on which bubblewrap cannot work: bounded in memory, processes, time and output, but
+not shut in.
 
 Invariants
 - It claims no more than it enforces. Network and files are as the user's that it runs as: a uid of its own that owns
@@ -31,7 +32,7 @@ from workers.sandbox.slots import UidSlot, UidSlots
 
 PREFIX = "rewardstream-sandbox-"
 FOREIGN_UID = 61184
-"""Some user who owns nothing, to ask what such a one can read."""
+"""A user who owns nothing, to find out what such a user can read."""
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 
 
@@ -142,7 +143,7 @@ def _reachable(paths: list[str], capability: int | None) -> bool:
         try:
             drop_privileges(FOREIGN_UID, capability)
             for path in paths:
-                os.listdir(path)  # noqa: PTH208  raises where it may not
+                os.listdir(path)  # noqa: PTH208  raises if it may not
             status = 0
         finally:
             os._exit(status)

@@ -54,7 +54,7 @@ _MACHINES = {
 
 
 def syscall_filter(machine: str | None = None) -> bytes | None:
-    """As struct sock_filter[]; None for a machine whose numbers are not known here. Default: this one."""
+    """Returns struct sock_filter[]; None for a machine whose numbers are not known here. Default: this one."""
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
         return None

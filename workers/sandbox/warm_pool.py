@@ -1,6 +1,6 @@
 """The sandbox over a launcher: interpreters that wait, each used for one program only.
 
-Invariant: a program meets an interpreter that has run nothing but the first stage. Replacements are started while a
+Invariant: a program meets an interpreter that has run nothing but inside_init. Replacements are started while a
 program runs, and come up by themselves, so that no thread is needed.
 """
 

@@ -2,7 +2,7 @@
 
 Invariants
 - Fences are CommonMark's: three or more of one character, closed by as many or more on a line of their own. A block
-  loses the indentation of its fence, which may stand in a list or a quotation. A block that nothing closes runs to the
+  loses the indentation of its fence, which may be in a list or a quotation. A block that nothing closes runs to the
   end.
 - One block is chosen, by its language and by what it defines or reads, never by running it. Blocks of another language
   (output, a shell's commands) are passed over if there is one of the tests' language.
@@ -121,7 +121,7 @@ def _is_value(line: str) -> bool:
 
 
 def _within_tags(answer: str) -> str:
-    """What the last `<answer>` holds that begins a line outside of any fence; all, if there is none."""
+    """The content of the last `<answer>` that begins a line outside of any fence; all, if there is none."""
     if "<answer>" not in answer.casefold():
         return answer
     start, at, opening = None, 0, ""
@@ -157,7 +157,7 @@ def _closes(line: str, opening: str) -> bool:
 
 
 def _contained(line: str) -> tuple[int, str, bool]:
-    """Columns that list marks and quotation marks take, what stands behind them, and whether it is quoted."""
+    """Columns that list marks and quotation marks take, the rest of the line, and whether it is quoted."""
     start, quoted = 0, False
     while match := _CONTAINER.match(line, start):
         quoted = quoted or line[match.start() : match.end()].strip() == ">"
@@ -170,7 +170,7 @@ def _unquoted(line: str) -> str:
 
 
 def _unindented(line: str, columns: int) -> str:
-    """Without its indentation, at most so many columns of it."""
+    """The line without its indentation, of which at most `columns` are removed."""
     at = 0
     while columns > 0 and at < len(line) and line[at] in " \t":
         columns -= _TAB if line[at] == "\t" else 1

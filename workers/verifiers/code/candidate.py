@@ -70,7 +70,7 @@ class Candidate:
                 return decode(rest)
         except ValueError:
             pass
-        raise self._over(where, "its answer is no value")
+        raise self._over(where, "its answer is not a value")
 
     def _ask(self, request: Any, where: str, *, forks: bool = False) -> tuple[bytes, bytes]:
         """`forks`: the answer is a fork's, and the harness confirms it. Raises CandidateError."""
@@ -89,7 +89,7 @@ class Candidate:
             case b"D":
                 raise self._over(where, _exit(rest))
             case b"U":
-                raise self._over(where, f"what it returned is no plain value: {_shown(rest)}")
+                raise self._over(where, f"what it returned is not a plain value: {_shown(rest)}")
             case b"E":
                 name, said = _pair(rest)
                 why = with_limit(f"raised {name}: {said}")

@@ -31,7 +31,7 @@ class Checker:
         self._session.close()
 
     def of_outputs(self, cases: list[tuple[str, str, str | None]]) -> CaseOutcome:
-        """Of (stdin, what was printed, some right output). Raises TestsError."""
+        """Judges cases of (stdin, printed output, some right output). Raises TestsError."""
         return self._judge(cases, None)
 
     def of_candidate(self, candidate: Candidate) -> CaseOutcome:
@@ -55,7 +55,7 @@ class Checker:
 
 
 def _answer(candidate: Candidate, call: bytes, where: str) -> tuple[bool, Any]:
-    """Raises CandidateError where the candidate is past answering."""
+    """Raises CandidateError if the candidate can answer no more."""
     arguments, keywords = _call(call)
     try:
         return True, candidate.call(arguments, keywords, where)

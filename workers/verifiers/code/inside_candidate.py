@@ -26,7 +26,7 @@ _SHOWN = 200
 
 
 def load(source: str, entry_point: str) -> Callable[..., Any] | None:
-    """The function, or the method of a new object of the class in `Class.method`; None where it is not defined."""
+    """The function, or the method of a new object of the class in `Class.method`; None if it is not defined."""
     space: dict[str, Any] = {"__name__": "candidate", "__builtins__": __builtins__}
     exec(compile(source, "candidate.py", "exec", dont_inherit=True), space)  # noqa: S102  it is in its sandbox
     owner, _, method = entry_point.rpartition(".")

@@ -22,11 +22,11 @@ _OWN_DEFECTS = (NameError, ImportError, SyntaxError)
 
 
 class Defect(Exception):  # noqa: N818  the script's, not ours
-    """Of the script."""
+    """The script itself is at fault."""
 
 
 class CandidateError(Exception):
-    """The candidate raised something that is no builtin exception."""
+    """The candidate raised something that is not a builtin exception."""
 
 
 class Candidate:

@@ -1,6 +1,6 @@
 """How the cases of a program went, and the time that is left for them.
 
-Invariant: `passed` is true only where the program's own value was found equal, or a checker said so.
+Invariant: `passed` is true only if the program's own value was found equal, or a checker said so.
 """
 
 import time
@@ -12,7 +12,7 @@ from workers.sandbox.base import ExitKind, RunResult
 
 @dataclass(frozen=True, slots=True)
 class CaseOutcome:
-    """Of one case."""
+    """How one case went."""
 
     status: Status
     """correct, wrong, timeout or oom."""
@@ -43,7 +43,7 @@ class Clock:
 
 
 def ended(ran: RunResult, where: str) -> CaseOutcome:
-    """Of a program that ended where an answer was due."""
+    """The outcome of a program that ended although an answer was due."""
     match ran.ending:
         case ExitKind.TIMEOUT:
             return CaseOutcome(Status.TIMEOUT, f"{where}: the time limit was reached, without an answer")
@@ -66,7 +66,7 @@ _LIMITS = (
 
 
 def with_limit(said: str) -> str:
-    """What a program said when it failed, and which limit of the sandbox that comes from, if any."""
+    """Returns what a program said when it failed, behind the limit of the sandbox that it comes from, if any."""
     limit = next((limit for sign, limit in _LIMITS if sign in said), None)
     return f"{limit}: {said}" if limit else said
 

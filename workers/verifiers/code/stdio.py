@@ -13,14 +13,14 @@ from workers.verifiers.code.outcome import PASSED, CaseOutcome, ended, exit_text
 from workers.verifiers.code.tests import StdioCase
 
 TOGETHER = 2
-"""Cases in work at once: all stop where one fails, and a process has about a core."""
+"""Cases that run at once: all stop if one fails, and a process has about one core."""
 _SHOWN = 200
 
 
 def outputs(
     sandbox: Sandbox, program: Program, inputs: Sequence[str], limits: Callable[[], ProgramLimits]
 ) -> Iterator[str | CaseOutcome]:
-    """What it printed for each input, in order, or why that does not count. Raises SandboxError."""
+    """Yields what it printed for each input, in order, or why that does not count. Raises SandboxError."""
     for start in range(0, len(inputs), TOGETHER):
         some = inputs[start : start + TOGETHER]
         programs = [replace(program, stdin=text.encode()) for text in some]

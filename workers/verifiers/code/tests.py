@@ -1,6 +1,6 @@
-"""What the option `tests` may be, read into types.
+"""Reads the option `tests` into types.
 
-Invariant: tests that are read can be run; what is malformed is a TestsError that says where, the data set's defect.
+Invariant: tests that are read can be run; malformed tests are a TestsError that names the field.
 """
 
 from collections.abc import Mapping

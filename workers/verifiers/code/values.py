@@ -1,7 +1,7 @@
 """Values from a sandbox, and whether they are those that a test expects.
 
 Invariant: text from a sandbox becomes exact builtin types or a ValueError; nothing is evaluated. Two values are equal
-where type and value are: True is not 1, 1.0 is not 1. Only a list that a test wrote in JSON, which has no tuples,
+if type and value are: True is not 1, 1.0 is not 1. Only a list that a test wrote in JSON, which has no tuples,
 admits a tuple too.
 """
 
@@ -15,7 +15,7 @@ TYPE = "$type"
 
 
 def decode(line: bytes | str) -> Any:
-    """What coding/inside_values.py wrote. Raises ValueError."""
+    """Reads what code/inside_values.py wrote. Raises ValueError."""
     try:
         return _decoded(json.loads(line, parse_float=_refuse, parse_constant=_refuse))
     except (TypeError, IndexError, RecursionError, UnicodeDecodeError, OverflowError) as error:
@@ -52,7 +52,7 @@ def _decoded(node: Any) -> Any:  # noqa: PLR0911  one for each tag
 
 
 def written(value: Any) -> Any:
-    """A test's value from JSON, marked values made what they stand for. Raises ValueError."""
+    """Reads a test's value from JSON; marked values become what they mean. Raises ValueError."""
     if isinstance(value, list):
         return [written(item) for item in value]
     if not isinstance(value, dict):

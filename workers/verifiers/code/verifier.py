@@ -22,7 +22,7 @@ from workers.verifiers.code.outcome import CaseOutcome, Clock
 from workers.verifiers.code.tests import CheckerTests, CodeOptions, FunctionTests, StdioTests, TestsError, read_tests
 
 MARGIN_SECONDS = 0.3
-"""Of the budget, for the verdict's own way: a program's time ends before the pool ends this process."""
+"""Part of the budget, kept for returning the verdict: a program's time ends before the pool kills this process."""
 
 
 class CodeVerifier(BaseVerifier):
@@ -32,9 +32,9 @@ class CodeVerifier(BaseVerifier):
     policy = (
         "The program is a fenced block after any reasoning block, or the whole answer if there is none: of the blocks "
         "in the tests' language the last that defines the function (or, for a program, reads its input), else the "
-        "last; output, transcripts and other languages are passed over. Around it `<answer>` tags may stand. "
+        "last; output, transcripts and other languages are passed over. `<answer>` tags may enclose it. "
         "Every test case must pass, each from the same state, within its time, memory and output. Returned values "
-        "must be plain and equal in type and value: True is not 1 and 1.0 is not 1, but a tuple may stand for a list "
+        "must be plain and equal in type and value: True is not 1 and 1.0 is not 1, but a tuple passes for a list "
         "that the test wrote, a Counter, defaultdict or OrderedDict for a dict, and a named tuple for a tuple. Printed "
         "lines must be equal but for white space at their ends. A program that fails, or a function that exits or does "
         "anything else to its tests, is wrong."

@@ -60,7 +60,7 @@ REGISTRY = _registries()
 
 
 def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, response: str) -> bool:
-    """Strict, on the response as it stands. Raises KeyError for an unknown id, and ArgumentsError."""
+    """Judges strictly, on the response as it is. Raises KeyError for an unknown id, and ArgumentsError."""
     checkers = [_build(instruction, arguments, prompt, seed) for seed in SEEDS]
     built = [checker.get_instruction_args() for checker in checkers]
     if built[0] != built[1]:

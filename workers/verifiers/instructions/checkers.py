@@ -37,12 +37,12 @@ def one_question(response: str) -> bool:
 
 
 def ends_with(response: str, *, text: str) -> bool:
-    """Exactly, with case and punctuation; `text` alone is no answer."""
+    """Exactly, with case and punctuation; `text` alone is not an answer."""
     return response.rstrip().endswith(text) and response.strip() != text
 
 
 def starts_with(response: str, *, text: str) -> bool:
-    """Exactly, with case, at a word's end; `text` alone is no answer."""
+    """Exactly, with case, at a word's end; `text` alone is not an answer."""
     rest = response.strip().removeprefix(text)
     return rest != response.strip() and bool(rest.strip()) and not rest[0].isalnum()
 

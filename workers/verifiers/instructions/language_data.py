@@ -40,7 +40,7 @@ _OBJECTS = frozenset(
         *("out", "yourself"),
     ]
 )
-"""What follows an imperative more often than a noun."""
+"""Words that follow an imperative more often than a noun."""
 _TAGGED = 30
 """Tokens that are looked at; only the first one's tag is asked for."""
 
@@ -70,7 +70,7 @@ def sentence_tokenizer() -> PunktSentenceTokenizer:
 
 
 def word_tokenize(text: str) -> list[str]:
-    """As nltk.word_tokenize."""
+    """Splits as nltk.word_tokenize does."""
     words = NLTKWordTokenizer()
     return [token for sentence in sentence_tokenizer().tokenize(text) for token in words.tokenize(sentence)]
 

@@ -1,4 +1,4 @@
-"""Benchmark checkers that refuse what their own instruction asks for, written anew.
+"""Replacements for benchmark checkers that refuse what their own instruction asks for.
 
 Invariant: an entry takes the place of the benchmark's checker, and says what that one gets wrong.
 """

@@ -1,4 +1,4 @@
-"""Where a benchmark's checker lets pass what its own instruction forbids, the rest of the instruction.
+"""The rest of an instruction, for benchmark checkers that let pass what their own instruction forbids.
 
 Invariant: a predicate here is asked after the benchmark's own checker said yes, and can only say no; a response that
 the benchmark refuses is never accepted. Each entry says what would have passed.

@@ -1,6 +1,6 @@
 """Instruction following: IFEval's, IFBench's and our own checkers, all of which must pass, after the vetoes.
 
-Invariant: a response is judged strictly as it stands after the reasoning block. A prompt whose options are wrong is
+Invariant: a response is judged strictly, as it is after the reasoning block. A prompt whose options are wrong is
 infra_error: never a reward.
 """
 
@@ -24,13 +24,13 @@ class InstructionVerifier(BaseVerifier):
     version = "4"
     policy = (
         "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
-        "strict sense, and its whole wording where the benchmark's checker looks at less; a text "
+        "strict sense, and in its whole wording even if the benchmark's checker looks at less; a text "
         "without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
-        "where the options forbid_echo, forbid_repeats and min_words ask for it."
+        "if the options forbid_echo, forbid_repeats and min_words ask for it."
     )
     options: ClassVar[Mapping[str, str]] = {
         "instruction_id_list": "names of instructions, as IFEval and IFBench write them",
-        "kwargs": "one mapping an instruction; values of null are left out (default: none)",
+        "kwargs": "one mapping per instruction; values of null are left out (default: none)",
         **VETO_OPTIONS,
     }
 

@@ -103,7 +103,7 @@ class Child:
         self._writer.close()
 
     async def reap(self) -> int | None:
-        """The exit status, or None where the process is still there after REAP_SECONDS."""
+        """The exit status, or None if the process is still there after REAP_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(REAP_SECONDS):
                 while self._process.poll() is None:  # noqa: ASYNC110  a child watcher would bind us to one loop
@@ -122,7 +122,7 @@ class Child:
 
 
 def _launch(connection: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
-    """By vfork and exec, never a bare fork: the parent may hold threads and gigabytes of weights."""
+    """Starts it by vfork and exec, never a bare fork: the parent may hold threads and gigabytes of weights."""
     arguments = [str(connection.fileno()), str(memory_bytes), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "workers.verifiers.pool.process", *arguments],

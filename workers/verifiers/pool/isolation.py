@@ -1,6 +1,6 @@
-"""Which isolation is in force for programs that a model wrote, told where people look: the log, and a metric.
+"""Announces the isolation that is in force for programs that a model wrote, in the log and in a metric.
 
-Invariant: told once for each change, not once a process or verdict.
+Invariant: it is announced once for each change, not once per process or verdict.
 """
 
 import logging
@@ -36,4 +36,4 @@ CONSEQUENCES = {
     "uid": "acting as this user",
     "cgroup": "taking the limits once for each process",
 }
-"""What a missing bound means."""
+"""The consequence of each missing bound."""

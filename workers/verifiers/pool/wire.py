@@ -1,4 +1,4 @@
-"""What the pool and its processes say to each other: a frame is four bytes of length (big-endian) and MessagePack.
+"""The messages between the pool and its processes: a frame is four bytes of length (big-endian) and MessagePack.
 
 Invariant: a frame is at most MAX_FRAME bytes, so that neither side can make the other allocate without bound.
 """
@@ -35,11 +35,11 @@ class Ready(msgspec.Struct, frozen=True):
     """The first frame of a process: its imports are done, its verifiers configured."""
 
     versions: dict[str, str]
-    """Of the verifiers, by name; a process that died cannot say it any more."""
+    """Versions of the verifiers, by name, in case the process dies before it answers."""
     sandboxed: tuple[str, ...] = ()
     """Names of those that have the sandbox's budget."""
     isolation: Isolation | None = None
-    """Of their programs; None where there are none."""
+    """The isolation of their programs; None if no verifier runs programs."""
 
 
 class Reply(msgspec.Struct, frozen=True):

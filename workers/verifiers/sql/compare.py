@@ -1,6 +1,6 @@
 """Whether two results are the same: multisets of rows, or sequences as far as the right one is ordered.
 
-Invariant: values are compared by type and value. A whole number and a float are equal where SQLite holds them equal
+Invariant: values are compared by type and value. A whole number and a float are equal if SQLite holds them equal
 (1 = 1.0), floats within TOLERANCE; a text is never a number, a blob never a text, and NULL equals NULL only.
 """
 
@@ -39,7 +39,7 @@ def same_row(one: Row, other: Row) -> bool:
 
 
 def same_rows(one: Sequence[Row], other: Sequence[Row]) -> bool:
-    """As multisets."""
+    """Compares two results as multisets of rows."""
     if len(one) != len(other):
         return False
     if any(isinstance(value, float) for row in (*one, *other) for value in row):
@@ -48,7 +48,7 @@ def same_rows(one: Sequence[Row], other: Sequence[Row]) -> bool:
 
 
 def _matched(one: list[Row], other: list[Row]) -> bool:
-    """Sorted by their first digits, then pairwise; where rounding put two apart, each looks for a partner."""
+    """Compares pairwise after sorting by first digits; rows that rounding put apart each look for a partner."""
     one, other = sorted(one, key=_sortable), sorted(other, key=_sortable)
     left = [(a, b) for a, b in zip(one, other, strict=True) if not same_row(a, b)]
     if len(left) > _MOST_LEFT:
@@ -65,7 +65,7 @@ def _matched(one: list[Row], other: list[Row]) -> bool:
 def tie_groups(forwards: Sequence[Row], backwards: Sequence[Row], *, keys_shown: bool) -> list[int]:
     """Ends of the shortest stretches that hold the same rows in both: within one, ORDER BY leaves the order open.
 
-    Where the keys of the order are among the columns, equal rows are tied with all that stands between them.
+    If the keys of the order are among the columns, equal rows are tied with all rows between them.
     """
     last = {_key(row): place for place, row in enumerate(forwards)} if keys_shown else {}
     balance: Counter[tuple[object, ...]] = Counter()

@@ -1,6 +1,6 @@
 """Queries of other dialects, for SQLite with the functions of `inside_dialect`.
 
-Invariant: what is translated means the same; what has no translation is left as it stands, and SQLite then says that it
+Invariant: what is translated means the same; what has no translation is left as it is, and SQLite then says that it
 knows no such function. Dates are the text that SQLite keeps them as.
 """
 
@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 PREFIX = "rewardstream_"
-"""Of the functions of `inside_dialect`, so that none of them changes what a function of SQLite's does."""
+"""Begins the names of the functions of `inside_dialect`, so that none replaces a function of SQLite."""
 CASE_SENSITIVE = frozenset(
     ["postgres", "redshift", "duckdb", "snowflake", "bigquery", "oracle", "presto", "trino", "athena", "materialize"]
 )

@@ -20,14 +20,14 @@ from datetime import date, timedelta
 MAX_ROWS = 200
 """Rows of a table that a derived instance starts from."""
 SIZES = ((1.5, 16), (0.8, 3), (2.0, 40), (1.0, 24))
-"""Rows in a derived table, instance by instance: a multiple of those given, and at least so many. Rows get lost in one
+"""Rows in a derived table, instance by instance: a multiple of the given rows, and a minimum. Rows get lost in one
 and come again in the others."""
 CHANGED = (0.25, 0.5, 0.4, 0.1)
 """Share of the values that another value of the column, or one near it, replaces, instance by instance."""
 AIMED = 0.5
 """Share of the replacements that are the query's literals and their neighbours: at a bound, > and >= differ."""
 NULLS = 0.12
-"""Share of the values that become NULL where the column allows it."""
+"""Share of the values that become NULL if the column allows it."""
 
 LEAST_FLAGS = 4
 """Values of a column of 0 and 1 alone from which on it is taken for one of yes and no."""
@@ -163,7 +163,7 @@ def _fresh_keys(derived: sqlite3.Connection, table: Table, row: list[Value]) -> 
 
 
 def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[Value]) -> Pools:
-    """What may stand in the column: the keys referred to, or its own values and those beside them; and the literals."""
+    """Values for the column: the keys that it refers to, or its own values and their neighbours; and the literals."""
     column = table.columns[place]
     own = list(dict.fromkeys(row[place] for row in table.rows if row[place] is not None))
     if column.name in table.parents:
@@ -179,7 +179,7 @@ def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[
             return own, []
         return [*own, *_near(own)], [*(one for one in literals if not isinstance(one, str)), *_near(literals)]
     texts = [value for value in own if isinstance(value, str)]
-    return own, _beside(texts, literals) if texts and len(texts) == len(own) else []
+    return own, _aims(texts, literals) if texts and len(texts) == len(own) else []
 
 
 def _is_flag(own: list[Value], rows: list[Value]) -> bool:
@@ -187,9 +187,9 @@ def _is_flag(own: list[Value], rows: list[Value]) -> bool:
     return set(own) == {0, 1} and sum(value is not None for value in rows) >= LEAST_FLAGS
 
 
-def _beside(own: list[str], literals: list[Value]) -> list[Value]:
+def _aims(own: list[str], literals: list[Value]) -> list[Value]:
     """Texts to aim at: the literals, and longer ones that begin with them, since = and LIKE 'a%' differ there. In a
-    column of one form, as of dates or codes, those of its form: a year is no date.
+    column of one form, as of dates or codes, those of its form: a year is not a date.
     """
     texts = [text for text in literals if isinstance(text, str)]
     years = [str(number) for number in literals if isinstance(number, int)]

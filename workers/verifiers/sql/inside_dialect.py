@@ -91,7 +91,7 @@ def add(text: Any, count: Any, unit: str) -> str | None:
 
 
 def difference(unit: str, later: Any, earlier: Any) -> int | None:
-    """By how many bounds of the unit they are apart, as DATEDIFF counts."""
+    """Counts the bounds of the unit between them, as DATEDIFF does."""
     one, other, unit = read(later), read(earlier), singular(unit)
     if one is None or other is None:
         return None

@@ -35,9 +35,9 @@ REFUSED_FUNCTIONS = {
     *("sqlite_version", "sqlite_source_id", "sqlite_compileoption_get", "sqlite_compileoption_used", "fts3_tokenizer"),
 }
 STEPS = 10_000
-"""Of SQLite's machine between two looks at the clock: a fraction of a millisecond."""
+"""Steps of SQLite's machine between two looks at the clock: a fraction of a millisecond."""
 CLOCKS = {"date": None, "time": None, "datetime": None, "julianday": None, "unixepoch": None, "strftime": 1}
-"""Functions that read the clock where they are told `now`, or nothing after so many arguments."""
+"""Functions that read the clock if an argument is `now`, or if they have only this number of arguments."""
 
 
 class TooLargeError(Exception):

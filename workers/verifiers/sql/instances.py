@@ -22,14 +22,14 @@ DERIVED = 8
 """Instances made from one that is given: each plan of inside_derive twice, so that a constant, a lost DISTINCT and a
 wrong bound show, at a millisecond each."""
 NOW = "2025-01-01 00:00:00"
-"""What `now` is in every query, so that a verdict is the same years later."""
+"""The value of `now` in every query, so that a verdict is the same years later."""
 MAX_ROWS = 20_000
 MAX_BYTES = 2 * 2**20
-"""Of one result."""
+"""Limit on one result."""
 OUTPUT_BYTES = 64 * 2**20
-"""Of a run: two results an instance, and JSON's quoting. Images of databases are bounded by it too."""
+"""Limit on a run: two results per instance, and JSON's quoting. It bounds images of databases too."""
 KILL = 1.5
-"""A query that SQLite cannot be interrupted in is killed after so many times its own limit."""
+"""Factor on a query's own limit, after which a query that SQLite does not interrupt is killed."""
 HEAP_SHARE = 0.5
 """SQLite's part of the sandbox's memory; Python's rows take the rest."""
 _DERIVE = Path(__file__).with_name("inside_derive.py")
@@ -61,7 +61,7 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Of a query on one instance."""
+    """The results of a query on one instance."""
 
     forwards: Result
     backwards: Result
@@ -77,8 +77,8 @@ class Databases:
         self._limits = default_limits(settings, settings.case_seconds)
 
     def images(self, scripts: Sequence[str], literals: Sequence[str | int | float]) -> tuple[Pair, ...]:
-        """Pairs of SQLite files: of the scripts, and DERIVED more where there is one. The second file of a pair holds
-        the rows in reverse. Raises SchemaError, SandboxError.
+        """Pairs of SQLite files: one per script, and DERIVED more if there is one script. The second file of a pair
+        holds the rows in reverse. Raises SchemaError, SandboxError.
         """
         asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
         ran = self._run((_DERIVE,), asked, {}, self._seconds)
@@ -131,7 +131,7 @@ def _result(run: dict[str, Any]) -> Result:
 
 
 def read_row(row: Sequence[Any]) -> Row:
-    """Of JSON; `{"hex": text}` is a blob. Raises ValueError."""
+    """Reads a row from JSON; `{"hex": text}` is a blob. Raises ValueError."""
     return tuple(_value(value) for value in row)
 
 

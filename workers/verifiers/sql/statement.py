@@ -46,17 +46,17 @@ class Query:
     text: str
     """For SQLite."""
     ordered: bool
-    """ORDER BY stands at the top level."""
+    """Whether ORDER BY is at the top level."""
     keys_shown: bool
-    """What it orders by is among its columns."""
+    """Whether the keys of its order are among its columns."""
     form: str
     """Normalised, to tell whether two are the same."""
     literals: tuple[str | int | float, ...]
-    """Constants that it compares with, at most so many."""
+    """Constants that it compares with, at most _LITERALS."""
 
 
 def read_answer(text: str, dialect: str = "sqlite") -> Query:
-    """Of the text after the reasoning. Raises QueryError."""
+    """Reads the query of the text after the reasoning. Raises QueryError."""
     if len(text) > MAX_ANSWER:
         raise QueryError(f"{len(text)} characters are more than {MAX_ANSWER}")
     if "```" in _BLOCK.sub("", text):
@@ -100,7 +100,7 @@ def read_query(text: str, dialect: str = "sqlite") -> Query:
 
 
 def check_dialect(name: str) -> None:
-    """Raises ValueError where sqlglot does not know it."""
+    """Raises ValueError if sqlglot does not know it."""
     sqlglot.Dialect.get_or_raise(name)
 
 

@@ -1,7 +1,7 @@
 """SQL: the response's query against the reference's, by their rows on several database instances.
 
-Invariant: right means equal rows on every instance, also where their tables are stored in reverse. The reference's
-rows are never where the response's query runs. Whatever is wrong with the prompt is infra_error.
+Invariant: right means equal rows on every instance, also if its tables are stored in reverse. The reference's
+rows are never in the sandbox of the response's query. Whatever is wrong with the prompt is infra_error.
 """
 
 import json
@@ -57,7 +57,7 @@ class Gold:
     runs: tuple[Runs, ...]
     """On each pair of images; those are left out on which the reference's rows depend on an order it leaves open."""
     query: Query | None
-    """None where rows were given."""
+    """None if the prompt gives rows."""
 
 
 class SqlVerifier(BaseVerifier):
@@ -67,7 +67,7 @@ class SqlVerifier(BaseVerifier):
     policy = (
         "One read-only query (SELECT, WITH or VALUES): the fenced blocks, which must agree, or the whole text after "
         "any reasoning block. Right means the reference's rows, as a multiset, on every database instance; in its "
-        f"order where it has ORDER BY, ties left open. Where one instance is given, {DERIVED} more are derived from "
+        f"order if it has ORDER BY, ties left open. If one instance is given, {DERIVED} more are derived from "
         "it, so that constants, lost duplicates, wrong bounds and NULLs show. The order of columns counts, their names "
         "do not; 1 equals 1.0, floats within 1e-9; '1' is not 1; NULL is NULL. random() and the like are refused; now "
         f"is {NOW} UTC. A query whose rows depend on an order that it does not ask for is wrong, and so is one with "
@@ -117,7 +117,7 @@ class SqlVerifier(BaseVerifier):
             images = self._ready().images(scripts, query.literals if query else ())
             runs = self._ready().query(query.text, images, dialect) if query else _given(rows, len(scripts))
         except (QueryError, QueryFailedError) as error:
-            raise PromptError(f"the reference is no working query: {str(error)[:300]}") from error
+            raise PromptError(f"the reference is not a working query: {str(error)[:300]}") from error
         except SchemaError as error:
             raise PromptError(f"options.schema makes no database: {str(error)[:300]}") from error
         kept = [(image, run) for image, run in zip(images, runs, strict=True) if _is_stable(run)]
@@ -174,7 +174,7 @@ def _reference(text: str | None) -> str:
 
 
 def _json_rows(reference: str) -> Any:
-    """A list where the reference is one, else None: no query begins with a bracket."""
+    """The list that the reference is, or None: no query begins with a bracket."""
     if not reference.lstrip().startswith("["):
         return None
     try:

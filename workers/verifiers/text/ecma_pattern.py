@@ -27,7 +27,7 @@ _OPENINGS = ("(?:", "(?=", "(?!", "(?<=", "(?<!")
 
 
 class EcmaPatternError(ValueError):
-    """The text is no pattern of ECMA-262; the message says where."""
+    """The text is not a pattern of ECMA-262; the message says where."""
 
 
 @lru_cache(maxsize=1024)
@@ -185,7 +185,7 @@ class _Translation:
         return self._atom()
 
     def _atom(self) -> tuple[str, bool]:
-        """What an escape stands for in a set and outside of one alike: a character, or a set in brackets."""
+        """The meaning of an escape, in a set and outside of one alike: a character, or a set in brackets."""
         rest = self._text[self._at + 1 :]
         letter = rest[:1]
         if not letter:

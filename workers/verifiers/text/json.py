@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, ClassVar, NoReturn
 
+import msgspec
 from jsonschema import Draft3Validator, Draft202012Validator, SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend, validator_for
@@ -41,8 +42,8 @@ class JsonVerifier(BaseVerifier):
     name = "json"
     version = "3"
     policy = (
-        "Only what stands after the reasoning block counts: the JSON in `<answer>` tags, if there are any, and there "
-        "in fenced blocks, or else the whole text, which must be one JSON value; with extra_text prose may also stand "
+        "Only the text after the reasoning block counts: the JSON in `<answer>` tags, if there are any, and there "
+        "in fenced blocks, or else the whole text, which must be one JSON value; with extra_text prose may also be "
         "around an unfenced object or list. "
         "Duplicate keys, NaN, Infinity, comments, trailing commas and values that disagree are refused. It must "
         "satisfy the schema and equal the reference, if given: 1 equals 1.0, but neither true nor a string; the order "
@@ -81,7 +82,7 @@ class JsonVerifier(BaseVerifier):
 
 
 def _first_error(validator: Validator, value: Any) -> ValidationError | None:
-    """Raises EndlessError where the schema has no end, NotJsonError where the value is too deep for it."""
+    """Raises EndlessError if the schema has no end, NotJsonError if the value is too deep for it."""
     try:
         return next(iter(validator.iter_errors(value)), None)
     except RecursionError as error:
@@ -101,10 +102,10 @@ def _value(options: Mapping[str, Any], response: str) -> Any:
 
 
 def _tagged(text: str) -> list[str]:
-    """What stands in `<answer>` tags outside of fences and of a bare value; all, if there are none. The last may lack
+    """The contents of `<answer>` tags outside of fences and of a bare value; all, if there are none. The last may lack
     its end, at which sampling often stops.
     """
-    if text[:1] in ("{", "[", '"') or not (tags := list(_TAG.finditer(text))):
+    if "<" not in text or text[:1] in ("{", "[", '"') or not (tags := list(_TAG.finditer(text))):
         return [text]
     found, start, fenced, at = [], None, False, 0
     for tag in tags:
@@ -130,17 +131,17 @@ def _gold(reference: str | None, *, required: bool) -> Any:
 
 
 def _validator(options: Mapping[str, Any]) -> Validator | None:
-    """Raises SchemaError; TypeError where the schema is neither an object nor a boolean."""
+    """Raises SchemaError; TypeError if the schema is neither an object nor a boolean."""
     schema = options.get("schema")
     if schema is None:
         return None
     if not isinstance(schema, Mapping | bool):
         raise TypeError(f"a schema is an object or a boolean, not {type(schema).__name__}")
-    return _built(json.dumps(schema))
+    return _built(msgspec.json.encode(schema))
 
 
 @lru_cache(maxsize=256)
-def _built(schema: str) -> Validator:
+def _built(schema: bytes) -> Validator:
     """Raises SchemaError."""
     own = json.loads(schema)
     kind = validator_for(own, default=Draft202012Validator)

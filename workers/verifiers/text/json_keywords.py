@@ -4,7 +4,7 @@ Invariant: patterns are ECMA-262's, and each search ends within SECONDS; `multip
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from types import FunctionType
 from typing import Any
@@ -38,8 +38,17 @@ def keywords(given: Mapping[str, Keyword]) -> dict[str, Keyword]:
 
 
 def multiple_of(validator: Any, divisor: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if validator.is_type(instance, "number") and (_exact(instance) / _exact(divisor)).denominator != 1:
+    if validator.is_type(instance, "number") and not _is_multiple(instance, divisor):
         yield ValidationError(f"{instance!r} is not a multiple of {divisor!r}")
+
+
+def _is_multiple(number: float, divisor: float) -> bool:
+    if isinstance(number, int) and isinstance(divisor, int):
+        return number % divisor == 0
+    try:
+        return Decimal(repr(number)) % Decimal(repr(divisor)) == 0
+    except (InvalidOperation, ValueError):  # a quotient, or an integer, of more digits than decimals take
+        return (_exact(number) / _exact(divisor)).denominator == 1
 
 
 def _exact(number: float) -> Fraction:

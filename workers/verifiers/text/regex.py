@@ -1,6 +1,6 @@
 """Regular expressions: a response that must match the prompt's, or one that is a pattern and must match examples.
 
-Invariant: every search ends within SECONDS. One that takes longer scores 0, also where the pattern is the prompt's:
+Invariant: every search ends within SECONDS. One that takes longer scores 0, even if the pattern is the prompt's:
 what matches is found soon, while a text that is made to try every way could else make its own verdict vanish.
 """
 
@@ -29,14 +29,14 @@ _FUZZY = re.compile(r"(?<!\\)\{[^{}]*[a-zA-Z<=]")
 
 
 class NoPatternError(ValueError):
-    """The response is no pattern."""
+    """The response is not a pattern."""
 
 
 class RegexVerifier(BaseVerifier):
     name = "regex"
     version = "2"
     policy = (
-        "Only what stands after the reasoning block counts. With a pattern (or a reference) the whole text must match "
+        "Only the text after the reasoning block counts. With a pattern (or a reference) the whole text must match "
         "it; with mode search a part suffices. With match or reject the text itself, bare or in one fenced block or "
         "backticks, must be a Python pattern that matches each of match and none of reject, as a whole. An empty text "
         "is wrong, and so is one over which a search takes too long."
@@ -63,7 +63,7 @@ class RegexVerifier(BaseVerifier):
 
     def _judge_text(self, text: str, pattern: "regex.Pattern[str]", mode: str) -> Verdict:
         if not text:
-            return self._verdict(0.0, Status.UNPARSEABLE, "nothing stands after the reasoning")
+            return self._verdict(0.0, Status.UNPARSEABLE, "nothing follows the reasoning")
         if len(text) > MAX_TEXT:
             return self._verdict(0.0, Status.UNPARSEABLE, f"{len(text)} characters are more than {MAX_TEXT}")
         try:
@@ -122,7 +122,7 @@ def _response_pattern(text: str, flags: int) -> "regex.Pattern[str]":
     if _FUZZY.search(text):
         raise NoPatternError("a brace in a pattern holds a count or nothing; escape it")
     try:
-        re.compile(text)  # what Python's own patterns refuse, such as recursion, is no answer
+        re.compile(text)  # what Python's own patterns refuse, such as recursion, is not an answer
         return _compiled(text, flags)
     except (re.error, regex.error, RecursionError, OverflowError) as error:
         raise NoPatternError(f"no pattern: {error}") from error

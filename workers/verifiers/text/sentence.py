@@ -47,8 +47,8 @@ class SentenceVerifier(BaseVerifier):
     version = "1"
     policy = (
         f"One point each, eight in all: on topic, one finished sentence, {SHORTEST}-{LONGEST} words, nothing repeated, "
-        f"no talk about the task, a capital first, {CONTENT_WORDS} content words beside the topic, a connective. The "
-        "score is their share."
+        f"no talk about the task, a capital first, {CONTENT_WORDS} content words besides the topic, a connective. "
+        "The score is their share."
     )
     options: ClassVar[Mapping[str, str]] = {"topic": "the word or words that the sentence is about; required"}
 
@@ -72,15 +72,15 @@ def points(text: str, topic: str) -> dict[str, bool]:
     subject = {_stem(word) for word in words(topic) if word not in ARTICLES}
     stems = [_stem(word) for word in found]
     content = [_stem(word) for word in found if len(word) > 3 and word not in FUNCTION_WORDS]
-    beside = [stem for stem in content if stem not in subject]
+    others = [stem for stem in content if stem not in subject]
     return {
         "on topic": bool(subject & set(stems)),
         "one finished sentence": one_sentence(text),
         "length": SHORTEST <= len(found) <= LONGEST,
-        "no repeats": len(set(beside)) == len(beside) and len(set(ngrams(found, 2))) == max(0, len(found) - 1),
+        "no repeats": len(set(others)) == len(others) and len(set(ngrams(found, 2))) == max(0, len(found) - 1),
         "no meta talk": META.search(text) is None,
         "capital first": text[:1].isupper(),
-        "content words": len(set(beside)) >= CONTENT_WORDS,
+        "content words": len(set(others)) >= CONTENT_WORDS,
         "connective": not CONNECTIVES.isdisjoint(found),
     }
 

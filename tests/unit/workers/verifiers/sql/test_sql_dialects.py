@@ -226,7 +226,7 @@ def test_dates_of_derived_rows_are_dates(sql: SqlVerifier, reference: str, respo
 def test_texts_to_aim_at_have_the_columns_form(
     own: list[str], literals: list[str], least: set[str], form: str | None
 ) -> None:
-    found = inside_derive._beside(own, literals)
+    found = inside_derive._aims(own, literals)
     assert least <= set(found)
     assert form is None or {inside_derive._form(text) for text in found} == {form}
 
