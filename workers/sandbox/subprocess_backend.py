@@ -107,8 +107,8 @@ class _SlotAndFolder:
             os.killpg(self.pid, signal.SIGKILL)
         if self.slot.cgroup is not None:
             self.slot.cgroup.kill()
-        if self.slot.uid is not None:
-            kill_user(self.slot.uid)
+        if self.slot.uid is not None and not (self.slot.cgroup and self.slot.cgroup.empty):
+            kill_user(self.slot.uid)  # costs a fork, and no program leaves its cgroup
         kill_adopted(self.known, GONE_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
