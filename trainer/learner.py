@@ -20,7 +20,7 @@ from functools import partial
 
 from infra.files.folders import remove_unfinished
 from infra.metrics import metrics
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome
 from streams.topics import Topic

@@ -19,8 +19,8 @@ from streams.messages import Purpose
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from workers.scoring.rescore.picker import RescoreSelection
     from workers.scoring.rescore.run import RescoreResult
-    from workers.scoring.rescore.selection import RescoreSelection
     from workers.scoring.rescore.topics import ScorerId
 
 _PROGRESS_SECONDS = 10.0
@@ -64,7 +64,7 @@ def rescore(
 
     Exit code 1 if rollouts could not be scored: they get no score, not 0, and the same command tries them again.
     """
-    from workers.scoring.rescore.selection import RescoreSelection
+    from workers.scoring.rescore.picker import RescoreSelection
     from workers.scoring.rescore.topics import ScorerId
 
     try:
@@ -143,7 +143,7 @@ async def _score_again(
     from infra.report.rescored import summarise
     from streams.clients import make_producer
     from workers.scoring.open_scorer import open_scorer
-    from workers.scoring.rescore.compare import read_pairs
+    from workers.scoring.rescore.comparison import read_pairs
     from workers.scoring.rescore.run import RescoreRun
     from workers.scoring.rescore.topics import create_rescored_topic
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from infra.settings.learner import LearnerSettings
 from streams.messages import Purpose
-from workers.scoring.rescore.compare import ScorePair
+from workers.scoring.rescore.comparison import ScorePair
+from workers.scoring.rescore.picker import RescoreSelection
 from workers.scoring.rescore.run import RescoreResult
-from workers.scoring.rescore.selection import RescoreSelection
 
 RIGHT_ABOVE = 0.5
 """Threshold of a pass, as in `prompt_stats.passes`."""

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.genrm import GenRMSettings
 from infra.settings.learner import LearnerSettings
-from infra.settings.limits import AdmissionLimits
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
 

@@ -12,7 +12,7 @@ from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers, group_of
 from streams.apps.calibration import keep_calibration
 from streams.apps.difficulty_sink import DifficultyHandler
-from streams.apps.process import run_stage
+from streams.apps.stage_process import run_stage
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 

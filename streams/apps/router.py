@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers
-from streams.apps.process import run_stage
 from streams.apps.routing import RoutingHandler
+from streams.apps.stage_process import run_stage
 from streams.messages import Route
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat

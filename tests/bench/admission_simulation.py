@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 from trainer.curriculum.admission import Admission
 
 Lengths = Callable[[random.Random], float]

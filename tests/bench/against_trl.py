@@ -35,7 +35,7 @@ from turns import Side
 
 from infra.install import CPU, TORCH
 from trainer.step.batch import pack_batch
-from trainer.step.models import autocast, load_causal_lm, policy_forward
+from trainer.step.language_models import autocast, load_causal_lm, policy_forward
 from trainer.weights.build_models import hold_in_bfloat16
 from workers.models.model_files import DEMO_MODEL, resolve_model
 

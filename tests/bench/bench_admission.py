@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from measures import measure, note
 
 from infra.report.style import colour_of, png
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 
 ENGINES = (8, 64, 256, 1024)
 STALENESS = (0, 1, 4)

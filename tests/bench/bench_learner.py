@@ -22,7 +22,7 @@ from learner_cases import alternated, per_second, ratio_of, settings_of
 from measures import measure
 
 from trainer.step.batch import TrainingBatch, TrainingRow, pack_batch
-from trainer.step.models import autocast, policy_forward
+from trainer.step.language_models import autocast, policy_forward
 from trainer.step.ppo import PPO, split_rows
 
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from infra.settings.learner import LearnerSettings
 from trainer.step.batch import TrainingBatch, TrainingRow, Trajectory
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from workers.models.model_files import DEMO_MODEL, resolve_model
 from workers.models.shared_prefix import attention_mask
 

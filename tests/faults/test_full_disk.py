@@ -10,7 +10,7 @@ from support.tiny_model import save_tiny_model
 
 from infra.settings.learner import LearnerSettings, ValueSettings
 from trainer.seqset import SeqSet
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
 from trainer.weights.checkpoint import LearnerHistory

@@ -20,7 +20,7 @@ from infra.settings.tree import Settings
 from streams.apps import base
 from streams.apps.base import Stage, StageHandlers, build_app
 from streams.apps.faust_driver import LedgerConsumer
-from streams.apps.process import run_stage
+from streams.apps.stage_process import run_stage
 from streams.records import Output, Record, RecordPlace, TopicPartition
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat

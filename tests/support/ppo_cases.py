@@ -8,7 +8,7 @@ from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from support.trajectories import trajectory
 from trainer.step.batch import TrainingBatch, Trajectory, pack_batch
-from trainer.step.models import ValueModel, load_causal_lm, policy_forward
+from trainer.step.language_models import ValueModel, load_causal_lm, policy_forward
 from trainer.step.ppo import PPO
 
 FAST = {"learning_rate": 1e-2, "warmup_steps": 0, "autocast": False}

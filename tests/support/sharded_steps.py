@@ -17,8 +17,8 @@ from trainer.distributed.process_group import join_process_group
 from trainer.leader.fsdp import shard_ppo
 from trainer.seqset import SeqSet
 from trainer.step.batch import TrainingBatch, pack_batch
+from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.layers import recompute_activations
-from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
 from trainer.step.row_partition import RankRows

@@ -5,7 +5,7 @@ within a bounded window; torchtitan's notes on it (torchtitan/experiments/rl/doc
 the anchored window and the form of the bound. The assumptions, the proof and the treatment of closed groups, resumed
 learners and several purposes below are this project's.
 
-Symbols (`infra.settings.limits` computes B, W and the bound)
+Symbols (`infra.settings.admission_limits` computes B, W and the bound)
     P   groups in a training batch (`admission.groups_per_step`)
     S   versions that a group may lag (`admission.staleness`)
     f   fraction of the slots in which the learner may choose (`admission.window_share`)
@@ -51,7 +51,7 @@ the positions 5 to 8.
 
 from enum import Enum, auto
 
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 
 
 class _State(Enum):

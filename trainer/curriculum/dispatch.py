@@ -24,7 +24,7 @@ from streams.codec import decode, encode, headers_of
 from streams.messages import PromptTicket, Purpose, Sampling, group_id
 from streams.records import Output
 from streams.topics import Topic, topic_name
-from trainer.curriculum.pool import TicketPrompt, ticket_prompts
+from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.curriculum.selector_lock import SelectorSession
 
 _RECOVER_BATCH = 256

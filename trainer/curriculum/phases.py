@@ -20,7 +20,7 @@ from streams.messages import Purpose
 from trainer.curriculum import evaluation, group_counts, runs, selection
 from trainer.curriculum.context import Context
 from trainer.curriculum.measurement import Measurement, MeasurementPlan
-from trainer.curriculum.pool import heldout_prompts, train_prompts
+from trainer.curriculum.prompt_pool import heldout_prompts, train_prompts
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.training import Training
 

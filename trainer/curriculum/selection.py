@@ -14,8 +14,8 @@ from infra.db.models import Group, Prompt, PromptStats, Selection
 from infra.settings.tree import PrePPOSettings
 from trainer.curriculum import preppo
 from trainer.curriculum.group_counts import PRIMARY_ROUTE, primary_scores
-from trainer.curriculum.pool import PoolPrompt, train_prompts
 from trainer.curriculum.preppo import Decision, SelectionCandidate
+from trainer.curriculum.prompt_pool import PoolPrompt, train_prompts
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import logging
 from infra.db.engine import connect
 from infra.settings.tree import Settings
 from streams.clients import make_producer
-from trainer.curriculum import apply_closings, evaluation, pool, runs
+from trainer.curriculum import apply_closings, evaluation, prompt_pool, runs
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
 from trainer.curriculum.learner_watch import Closing, LearnerWatch
@@ -63,7 +63,7 @@ def resume(context: Context) -> Phases:
     with context.session.transaction() as connection:
         state = runs.open_run(connection, context.settings)
         evaluation.show(connection, context.run_id)
-        left_out = pool.without_scorer(connection, context.run_id)
+        left_out = prompt_pool.without_scorer(connection, context.run_id)
     if left_out:
         log.warning(
             "%d prompts are left out: they have no verifier, ground truth or reference; pick references with "

@@ -15,13 +15,13 @@ from sqlalchemy import Connection, func, select
 
 from infra.db.models import Run
 from infra.metrics import metrics
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 from streams.messages import Purpose
 from trainer.curriculum import evaluation, group_counts, selection
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import DispatchRequest
 from trainer.curriculum.measurement import DURING_TRAINING_FILLS, Measurement, MeasurementPlan
-from trainer.curriculum.pool import heldout_prompts
+from trainer.curriculum.prompt_pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
 
 log = logging.getLogger(__name__)

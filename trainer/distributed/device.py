@@ -1,7 +1,7 @@
 """The device on which a learner's models compute: a GPU or the CPU.
 
 Invariant: rows, losses and advantages stay on the CPU. A forward pass copies the tensors that it needs from a row to
-the model's device, and copies the few numbers per target back (`trainer.step.models`).
+the model's device, and copies the few numbers per target back (`trainer.step.language_models`).
 """
 
 import os

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from infra.metrics import metrics
+from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.learner import LearnerSettings
-from infra.settings.limits import AdmissionLimits
 from streams.clients import Reader
 from streams.codec import DecodeError, decode
 from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory

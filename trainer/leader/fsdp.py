@@ -4,7 +4,7 @@ Invariants:
 - Sharding comes after loading: every process builds and restores the whole learner as a single process does, then keeps
   its part. Gathering the parts gives what a single process would hold, so a checkpoint does not depend on the world
   size.
-- Code that needs a sharded policy's weights runs inside the policy's own call (`trainer.step.models.policy_forward`).
+- Code that needs a sharded policy's weights runs inside the policy's own call (`trainer.step.language_models.policy_forward`).
 """
 
 import warnings
@@ -18,8 +18,8 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from infra.settings.learner import LearnerSettings
+from trainer.step.language_models import SHARDED_FORWARD, policy_tensors
 from trainer.step.layers import layers_of
-from trainer.step.models import SHARDED_FORWARD, policy_tensors
 from trainer.step.ppo import PPO
 from trainer.step.row_partition import RowPartition
 

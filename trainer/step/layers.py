@@ -1,7 +1,7 @@
 """Finds a model's repeated layers, and makes them recompute their activations in the backward pass.
 
 Invariant: recomputing changes neither outputs nor gradients, because a forward pass draws no random numbers: models are
-trained without dropout (`trainer.step.models.load_causal_lm`).
+trained without dropout (`trainer.step.language_models.load_causal_lm`).
 """
 
 from functools import partial

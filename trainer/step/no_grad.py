@@ -14,7 +14,7 @@ from torch import Tensor
 
 from infra.settings.learner import LearnerSettings
 from trainer.step.batch import TrainingBatch, TrainingRow
-from trainer.step.models import ValueModel, autocast, device_of, policy_forward, value_forward
+from trainer.step.language_models import ValueModel, autocast, device_of, policy_forward, value_forward
 from trainer.step.row_partition import RowPartition
 
 

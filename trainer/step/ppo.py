@@ -23,7 +23,7 @@ from infra.settings.learner import LearnerSettings
 from trainer.step import shaping
 from trainer.step.advantages.estimate import Targets, estimate
 from trainer.step.batch import TrainingBatch, TrainingRow
-from trainer.step.models import PolicyOutput, ValueModel, autocast, device_of, policy_forward, value_forward
+from trainer.step.language_models import PolicyOutput, ValueModel, autocast, device_of, policy_forward, value_forward
 from trainer.step.no_grad import NoGradOutputs, StepModels, compute_no_grad
 from trainer.step.objectives.averaging import Counts, coefficients
 from trainer.step.objectives.policy import Tokens, policy_loss

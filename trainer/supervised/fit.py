@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from workers.models.shared_prefix import PackedRow, attention_mask
 
 FitProgress = Callable[[int, int, float], None]

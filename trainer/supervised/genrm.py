@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from streams.messages import Question
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.supervised.fit import (
     FitProgress,
     FitReport,

@@ -13,8 +13,8 @@ from infra.settings.tree import Settings
 from trainer.distributed.device import CPU, chosen_device
 from trainer.distributed.process_group import world_size
 from trainer.seqset import SeqSet
+from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.layers import recompute_activations
-from trainer.step.models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
 from trainer.weights.checkpoint import LearnerHistory

@@ -12,7 +12,7 @@ from torch import Tensor
 from infra.files.folders import copy_description
 from infra.settings.learner import LoraSettings
 from trainer.distributed.gather import full_tensor
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.weights import lora
 from workers.engines.adapters import is_adapter
 from workers.models.model_files import ADAPTER_FILE

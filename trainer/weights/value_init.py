@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModel
 
-from trainer.step.models import ValueModel
+from trainer.step.language_models import ValueModel
 from workers.models import packed_attention
 
 _HEADS = ("score", "v_head.summary", "value_head", "v_head")

@@ -10,7 +10,7 @@ from infra.cli.stack import with_own_prompts
 from infra.db.engine import make_engine
 from infra.db.models import Prompt
 from infra.settings.tree import Settings
-from trainer.curriculum.pool import train_prompts
+from trainer.curriculum.prompt_pool import train_prompts
 from trainer.prompts.dataset import Defaults
 from trainer.prompts.ingest import ingest, rejected_path
 

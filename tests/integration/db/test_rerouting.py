@@ -3,7 +3,7 @@
 import pytest
 
 from streams.messages import Question
-from trainer.curriculum.pool import ticket_prompts
+from trainer.curriculum.prompt_pool import ticket_prompts
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
 from trainer.prompts.rerouting import NewRoute, by_domain, by_id, reroute

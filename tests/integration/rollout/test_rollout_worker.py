@@ -17,7 +17,7 @@ from streams.codec import header
 from streams.dead_letters import parse
 from streams.messages import Rollout, VersionSpan, rollout_id
 from streams.topics import Topic
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.weights.publish import Publisher
 from workers.models.model_files import WEIGHTS_FILE
 from workers.models.remote_files import RemoteFolder

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainer.step.batch import pack_batch
-from trainer.step.models import load_causal_lm, policy_forward
+from trainer.step.language_models import load_causal_lm, policy_forward
 
 SHORT = [[trajectory([5, 6, 7], [8, 9], score=1.0), trajectory([5, 6, 7], [10, 11, 12, 13], score=0.0)]]
 LONG = [[trajectory([5] * 40, [8] * length, score=1.0) for length in (200, 100, 220)], *SHORT]

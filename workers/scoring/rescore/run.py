@@ -21,7 +21,7 @@ from streams.records import Record
 from streams.scored_rows import row_of
 from streams.topics import Topic, topic_name
 from workers.scoring.open_scorer import InstalledScorer
-from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
+from workers.scoring.rescore.picker import RescorePicker, RescoreSelection
 from workers.scoring.rescore.topics import rescored_topic, rescored_topics
 from workers.scoring.retrying import RetryingScorer
 from workers.scoring.scoring_handler import ScoringHandler

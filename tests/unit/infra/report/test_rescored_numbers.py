@@ -14,9 +14,9 @@ from infra.report.build import write_rescore
 from infra.report.rescored import by_domain, change_of, groups, histogram, movers, plan_of, summarise
 from infra.settings.learner import LearnerSettings
 from streams.messages import Purpose
-from workers.scoring.rescore.compare import ScorePair
+from workers.scoring.rescore.comparison import ScorePair
+from workers.scoring.rescore.picker import RescorePicker, RescoreSelection
 from workers.scoring.rescore.run import RescoreResult
-from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
 
 SELECTION = RescoreSelection(run_id="r", scorer="math")
 

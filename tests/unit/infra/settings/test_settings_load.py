@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.load import described, described_text, leaves, load, resolve, settings_json
 from infra.settings.sources import (
     InvalidSettingsError,

@@ -9,7 +9,7 @@ from bench.admission_simulation import DeadlockError, Simulation, SimulationPlan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.settings.limits import AdmissionLimits
+from infra.settings.admission_limits import AdmissionLimits
 
 LIMITS = st.builds(
     AdmissionLimits,

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from trainer.distributed.device import CPU, DeviceError, chosen_device
 from trainer.seqset import SeqSet
 from trainer.step.batch import pack_batch
-from trainer.step.models import ValueModel, device_of, policy_forward, value_forward
+from trainer.step.language_models import ValueModel, device_of, policy_forward, value_forward
 from trainer.weights import checkpoint
 from trainer.weights.build_models import build_ppo
 from trainer.weights.checkpoint import LearnerHistory

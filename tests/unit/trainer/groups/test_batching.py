@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.messages import RUN, scored, ticket
 
+from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.learner import LearnerSettings
-from infra.settings.limits import AdmissionLimits
 from streams.codec import DecodeError, encode
 from streams.messages import Outcome, Purpose, VersionSpan
 from streams.records import Record

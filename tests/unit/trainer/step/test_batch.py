@@ -6,7 +6,7 @@ from support.trajectories import trajectory
 
 from streams.messages import ScoredTrajectory, Segment, VersionSpan
 from trainer.step.batch import TrajectoryError, pack_batch, trajectory_of
-from trainer.step.models import load_causal_lm, policy_forward
+from trainer.step.language_models import load_causal_lm, policy_forward
 
 
 def test_rows_predict_what_separate_passes_predict(tiny_policy_folder):

@@ -5,7 +5,7 @@ import torch
 from support.ppo_cases import GROUP, VALUE, drawn_batch, ppo_of
 from torch.utils._pytree import tree_flatten
 
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.weights import checkpoint
 
 pytestmark = pytest.mark.timeout(60)

@@ -3,8 +3,8 @@ import torch
 from support.ppo_cases import GROUP, changed, drawn_batch, ppo_of
 
 from infra.settings.learner import LoraSettings
+from trainer.step.language_models import load_causal_lm, policy_forward
 from trainer.step.layers import layers_of, recompute_activations
-from trainer.step.models import load_causal_lm, policy_forward
 from trainer.weights.policy_io import load_policy
 
 

@@ -7,7 +7,7 @@ import torch
 from support.ppo_cases import GROUP, VALUE, batch_of, changed, ppo_of
 from torch import nn
 
-from trainer.step.models import policy_forward
+from trainer.step.language_models import policy_forward
 from trainer.step.optimizer import Optimizer
 from trainer.step.ppo import PPO
 from trainer.weights.build_models import hold_in_bfloat16

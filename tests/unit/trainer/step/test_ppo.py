@@ -11,7 +11,7 @@ from support.trajectories import trajectory
 from streams.records import TopicPartition
 from trainer.seqset import SeqSet
 from trainer.step.batch import pack_batch
-from trainer.step.models import load_causal_lm, policy_forward
+from trainer.step.language_models import load_causal_lm, policy_forward
 from trainer.step.ppo import split_rows
 from trainer.weights import checkpoint
 from trainer.weights.checkpoint import CheckpointError, LearnerHistory

@@ -9,7 +9,7 @@ from support.tiny_model import save_tiny_model
 from support.trajectories import trajectory
 
 from trainer.step.batch import pack_batch
-from trainer.step.models import load_causal_lm, policy_forward
+from trainer.step.language_models import load_causal_lm, policy_forward
 
 
 def test_a_tokens_weight_is_to_the_version_that_made_it(tiny_policy_folder, tmp_path):

@@ -11,7 +11,7 @@ from support.tiny_model import save_tiny_model
 from torch.nn import functional
 
 from streams.messages import Sampling
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.supervised.fit import FitSettings, LabelledRow, fit, logits_at, schedule
 from trainer.supervised.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
 from workers.engines.base import GenerationRequest

@@ -7,7 +7,7 @@ import torch
 from support.ppo_cases import GROUP, VALUE, changed, drawn_batch, ppo_of
 
 from trainer.seqset import SeqSet
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.weights import checkpoint
 from trainer.weights.build_models import hold_in_bfloat16
 from trainer.weights.checkpoint import LearnerHistory

@@ -5,7 +5,7 @@ from support.ppo_cases import GROUP, VALUE, batch_of, mean_logprob
 from infra.settings.learner import LoraSettings
 from streams.messages import WeightsKind
 from trainer.seqset import SeqSet
-from trainer.step.models import ValueModel, load_causal_lm
+from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
 from trainer.weights.checkpoint import LearnerHistory

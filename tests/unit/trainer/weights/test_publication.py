@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from safetensors.torch import load_file
 
 from streams.messages import PolicyVersion, WeightsKind
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from trainer.weights import publish
 from trainer.weights.publish import Publisher
 from workers.models.model_files import WEIGHTS_FILE

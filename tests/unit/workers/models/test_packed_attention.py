@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from trainer.step.models import load_causal_lm
+from trainer.step.language_models import load_causal_lm
 from workers.models import packed_attention, shared_prefix
 from workers.models.shared_prefix import PrefixGroup, attention_mask, pack
 

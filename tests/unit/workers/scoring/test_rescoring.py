@@ -14,7 +14,7 @@ from infra.settings.tree import RtvSettings
 from streams.codec import encode
 from streams.messages import Purpose, Question, Rollout, Status
 from streams.records import Record
-from workers.scoring.rescore.selection import RescorePicker, RescoreSelection
+from workers.scoring.rescore.picker import RescorePicker, RescoreSelection
 from workers.scoring.rescore.topics import ScorerId, rescored_topic
 from workers.scoring.scorers import VerifierOverride, VerifierScorer
 from workers.verifiers.pool.pool import VerifierPool

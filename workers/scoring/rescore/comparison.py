@@ -11,8 +11,8 @@ from streams.clients import LogReader
 from streams.messages import Purpose, Rollout, ScoredTrajectory, without_content
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
+from workers.scoring.rescore.picker import RescoreSelection
 from workers.scoring.rescore.run import Unscored, decode_scored
-from workers.scoring.rescore.selection import RescoreSelection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
