@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from infra.demo.number_tasks import number_tasks
 from infra.demo.splits import SEED, Split, facts, load, topics
 from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, DemoTask, instruction, knowledge, writing
-from trainer.supervised.sft import Example
+from trainer.supervised.sft import SFTExample
 
 _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, "sequence": 12}
 """Largest number of examples per kind."""
 
 
-def sft_examples() -> list[Example]:
+def sft_examples() -> list[SFTExample]:
     pairs = answered_tasks()
     random.Random(SEED).shuffle(pairs)
-    return [Example(({"role": "user", "content": task.prompt},), answer) for task, answer in pairs]
+    return [SFTExample(({"role": "user", "content": task.prompt},), answer) for task, answer in pairs]
 
 
 def sft_tasks() -> list[DemoTask]:

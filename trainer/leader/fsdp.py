@@ -4,7 +4,7 @@ Invariants:
 - Sharding comes after loading: every process builds and restores the whole learner as a single process does, then keeps
   its part. Gathering the parts gives what a single process would hold, so a checkpoint does not depend on the world
   size.
-- Code that needs a sharded policy's weights runs inside the policy's own call (`trainer.step.language_models.policy_forward`).
+- Code that needs a sharded policy's weights runs inside the policy's own call (`policy_forward`).
 """
 
 import warnings

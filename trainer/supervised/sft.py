@@ -31,7 +31,7 @@ class ExamplesError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class SFTExample:
     messages: tuple[dict[str, str], ...]
     response: str
 
@@ -53,7 +53,7 @@ class SftReport(FitReport):
 
 def run_sft(
     model_folder: Path,
-    examples: Sequence[Example],
+    examples: Sequence[SFTExample],
     out_folder: Path,
     settings: SftSettings | None = None,
     progress: FitProgress | None = None,
@@ -77,7 +77,7 @@ def run_sft(
     )
 
 
-def read_examples(path: Path) -> list[Example]:
+def read_examples(path: Path) -> list[SFTExample]:
     """Reads JSONL with `prompt` (text) or `messages` (chat turns), and `response`. Raises ExamplesError, OSError."""
     examples = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
@@ -111,11 +111,11 @@ def _batches(groups: Sequence[PrefixGroup], settings: SftSettings) -> list[list[
     return [[groups[next(order)] for _ in range(size)] for _ in range(settings.fit.steps)]
 
 
-def _encode(tokenizer: Any, example: Example) -> PrefixGroup:
+def _encode(tokenizer: Any, example: SFTExample) -> PrefixGroup:
     return PrefixGroup(encode_chat(tokenizer, example.messages), [encode_answer(tokenizer, example.response)])
 
 
-def _parse(line: str, where: str) -> Example:
+def _parse(line: str, where: str) -> SFTExample:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -128,7 +128,7 @@ def _parse(line: str, where: str) -> Example:
     messages = record.get("messages", [{"role": "user", "content": record.get("prompt")}])
     if not _is_chat(messages):
         raise ExamplesError(f"{where}: give 'prompt' as text, or 'messages' as a list of {{'role', 'content'}}")
-    return Example(tuple(messages), response)
+    return SFTExample(tuple(messages), response)
 
 
 def _is_chat(messages: Any) -> bool:

@@ -13,14 +13,14 @@ from torch.nn import functional
 from streams.messages import Sampling
 from trainer.step.language_models import load_causal_lm
 from trainer.supervised.fit import FitSettings, LabelledRow, fit, logits_at, schedule
-from trainer.supervised.sft import Example, ExamplesError, SftSettings, read_examples, run_sft, sft_step
+from trainer.supervised.sft import ExamplesError, SFTExample, SftSettings, read_examples, run_sft, sft_step
 from workers.engines.base import GenerationRequest
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.engines.hf import HfEngine
 from workers.models.shared_prefix import PrefixGroup
 
 EXAMPLES = [
-    Example(({"role": "user", "content": question},), answer)
+    SFTExample(({"role": "user", "content": question},), answer)
     for question, answer in (("a?", "one"), ("b?", "two"), ("c?", "three"))
 ]
 
@@ -141,8 +141,8 @@ def test_examples_are_read_from_prompts_and_messages(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "response": "a\u2028b\x85c"}, {"messages": turns, "response": "q"}]
     path.write_bytes("\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode())
     assert read_examples(path) == [
-        Example(({"role": "user", "content": "p"},), "a\u2028b\x85c"),
-        Example(tuple(turns), "q"),
+        SFTExample(({"role": "user", "content": "p"},), "a\u2028b\x85c"),
+        SFTExample(tuple(turns), "q"),
     ]
 
 
