@@ -165,7 +165,7 @@ class _Reader(Generic[Value]):
         if self._grammar.free:
             readings = [*([] if whole is None else [whole]), *self._grammar.within(text)]
             readings += [own for one in concluded for own in one.readings]
-            if readings and not retractions.is_taken_back(text, 0):
+            if readings and (self._grammar.literal(text) or not retractions.is_disowned(text)):
                 return [Answer(tuple(readings), 0, size, 0)]
         if retractions.is_disowned(text):
             raise NoAnswerError("the answer is doubted or taken back")

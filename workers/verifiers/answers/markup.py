@@ -37,6 +37,7 @@ _BOLD = re.compile(r"(?<![0-9A-Za-z)\]}])\*\*(?!\s)|(?<=\S)\*\*(?![0-9A-Za-z(\[{
 """Marks that have no partner on their line."""
 _BARE_BOX = re.compile(r"\\boxed\s+(-?[0-9A-Za-z.]{1,40})(?![0-9A-Za-z])|\\fbox(?=\s*\{)")
 _ANNOUNCED = re.compile(r"(\*\*|__)((?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s{0,3}:?)\1", re.IGNORECASE)
+_ANNOUNCING_TEXT = re.compile(r"\\text(?:bf|rm|it)?\s{0,3}\{([^{}]{0,60}\banswer\b[^{}]{0,40})\}", re.IGNORECASE)
 _LATEX_TEXT = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|mathrm|mathbf|mathit|mbox|bf|rm|operatorname)\s{0,3}\{([^{}]*)\}"
 )
@@ -82,6 +83,8 @@ def _undressed(text: str) -> str:
     text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
     if "*" in text or "_" in text or "`" in text:
         text = _BOLD.sub("", _EMPHASIS.sub(_plain, text))
+    if "\\text" in text:
+        text = _ANNOUNCING_TEXT.sub(r"\1", text)
     if "\\" in text or "$$" in text:
         text = _joined_displays(text)
         text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", text)

@@ -20,7 +20,8 @@ _VOID = re.compile(
 _VERB = (
     r"(?:\bi(?:'d|'ll|\s+would|\s+will|\s+have\s+to|\s+must|\s+shall|'m\s+going\s+to)?\s+"
     r"(?:choose|chose|pick|select|go\s+with|say|opt\s+for|settle\s+on|vote\s+for|conclude(?:\s+that)?)"
-    r"|\b(?:i'm\s+)?going\s+with|\bwent\s+with|\bi\s+am\s+going\s+with|\blet's\s+(?:go\s+with|pick|choose)|\bmy\s+(?:final\s+)?(?:choice|pick|selection)\s+is"
+    r"|\b(?:i'm\s+)?going\s+with|\bwent\s+with|\bi\s+am\s+going\s+with|\blet's\s+(?:go\s+with|pick|choose)"
+    r"|\bmy[ \t]+(?:final[ \t]+)?(?:choice|pick|selection)[ \t]*(?::|is\b)"
     r"|\b(?:correct|right|best|final|chosen|selected)[ \t]+(?:option|choice|one|letter|statement|answer|selection)?"
     r"[ \t]*(?::|=|is\b|would\s+be\b|must\s+be\b)|^(?:correct|right)[ \t]*:"
     r"|^(?:final[ \t]+)?(?:option|choice|selection)[ \t]*[:=]|\b(?:option|choice|selection)\s+is\b"

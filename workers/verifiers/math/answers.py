@@ -6,10 +6,10 @@ Invariant: a stretch of text is an expression as a whole or not at all. Every se
 import re
 
 from workers.verifiers.answers.final_answer import Grammar
-from workers.verifiers.answers.markup import NoAnswerError
+from workers.verifiers.answers.markup import NoAnswerError, enclosed
 from workers.verifiers.answers.numbers import read_number
 from workers.verifiers.math.literals import Words, read_literal
-from workers.verifiers.math.notation import characters, enclosed
+from workers.verifiers.math.notation import characters
 from workers.verifiers.math.phrases import HEDGE, MATHS_WORDS
 from workers.verifiers.math.values import environments, values
 

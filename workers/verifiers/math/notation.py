@@ -7,11 +7,10 @@ Invariant: the value stays. What cannot be seen goes, look-alikes become ASCII, 
 import re
 import unicodedata
 
+from workers.verifiers.answers.markup import enclosed
 from workers.verifiers.answers.numbers import read_number
 from workers.verifiers.math.spelling import known
 
-OVERRIDES = "\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5"
-"""Characters that reorder a text or strike it out; nothing that holds them is an answer."""
 _INVISIBLE = dict.fromkeys(
     map(ord, "\xad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\ufe0f\u20e3\ufeff")
 )
@@ -54,7 +53,6 @@ _RECURRING = re.compile(r"^(-?\d{0,20}\.\d{0,20}?)(\d)\2{2,20}\s*(?:\.{3}|…|\\
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _DOUBLED = re.compile(r"(?<!\\)\{\s*\{([^{}]*)(?<!\\)\}\s*\}")
 _BUILDER = re.compile(r"^\\\{\s*([a-zA-Z])\s*(?:\\mid|\\vert|[|:])\s*(?=[^{}]*\1)([^{}]*)\\\}$")
-_ENCLOSED = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
 
 def characters(text: str) -> str:
@@ -89,15 +87,6 @@ def latex(text: str) -> str:
     if re.fullmatch(r"\{[^{}]*\}", text):
         text = rf"\{{{text[1:-1]}\}}"
     return text.replace("*", r"\cdot ")
-
-
-def enclosed(text: str) -> str:
-    """What stands within one pair of dollars or their kin, where they enclose the whole."""
-    for opening, closing in _ENCLOSED:
-        inside = text[len(opening) : len(text) - len(closing)]
-        if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):
-            return text if opening in inside else inside.strip()
-    return text
 
 
 def _plain(character: str) -> str:

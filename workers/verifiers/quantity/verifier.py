@@ -114,7 +114,8 @@ def _of_text(text: str) -> list[Quantity]:
     bare = _bare_lines(text.split("\n"))
     quantities = quantities_in(text)
     if "\n" not in text and len(quantities) == 1:
-        return _of_clause(text)
+        asked = "?" in text
+        return _of_clause(text if asked else next(own for own in _SENTENCE.split(text) if quantities_in(own)))
     conclusions = list(_CONCLUSION.finditer(text))
     if conclusions:
         clause = _sentence(text[conclusions[-1].end() :])

@@ -15,15 +15,14 @@ from workers.verifiers.answers.final_answer import Grammar
 from workers.verifiers.answers.lists import MAX_ITEMS, key_of, readings
 from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.retractions import is_vague
+from workers.verifiers.answers.statements import sentence_before, sentence_end
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag
 
 _DUPLICATES = ("auto", "ignore", "count", "refuse")
 _INTRODUCTION = re.compile(r"^[^\n{}\[\]]{0,300}?(?::|=|\bare\b|\bis\b|\binclude\b|∈)\s*(?=\S)", re.IGNORECASE)
-_LIST_BELOW = re.compile(
-    r"^[^\n]{0,300}[:：][ \t]*\n\s*(?=(?:(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+\S[^\n]*\s*)+\Z)", re.MULTILINE
-)
-"""A line that ends in a colon, before a list of bullets that ends the text."""
+_BULLET = re.compile(r"[ \t]*(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+\S")
+_COURTESY = re.compile(r"\n\n(?:let\s+me\s+know|i\s+hope|please|these\s+are|note|feel\s+free)\b[^\n]*\Z", re.IGNORECASE)
 _GROUP = re.compile(r"\\?\{[^{}]*\\?\}|\[[^\[\]]*\]|∅|\\(?:emptyset|varnothing)(?![A-Za-z])")
 _DOUBT = re.compile(r"\b(?:or|not|nor|except|but)\b|n't\b|\?", re.IGNORECASE)
 
@@ -110,15 +109,30 @@ def _of_text(text: str) -> list[str]:
     groups = list(_GROUP.finditer(text))
     outside = _GROUP.sub(" ", text)
     if len(groups) == 1 and outside.strip(" .$") and not re.search(r"[{}\[\]]", outside):
-        if is_vague(outside) or _DOUBT.search(outside):
+        start, end = groups[0].span()
+        own = f"{sentence_before(text, start)} {text[end : sentence_end(text, end) + 1]}"
+        if is_vague(own) or _DOUBT.search(own):
             raise NoAnswerError("the answer is hedged")
         return [groups[0].group()]
-    introduction = _LIST_BELOW.search(text) or _INTRODUCTION.match(text)
-    if introduction and not groups:
-        if is_vague(introduction.group()) or _DOUBT.search(introduction.group()):
-            raise NoAnswerError("the answer is hedged")
-        return [_stripped(text[introduction.end() :])]
-    return []
+    introduced = None if groups else _introduced(text)
+    if introduced is None:
+        return []
+    introduction, items = introduced
+    if is_vague(introduction) or _DOUBT.search(introduction):
+        raise NoAnswerError("the answer is hedged")
+    return [_stripped(items)]
+
+
+def _introduced(text: str) -> tuple[str, str] | None:
+    """A line that ends in a colon and the bullets below it that end the text, or a text's `The primes are` and more."""
+    lines = _COURTESY.sub("", text).rstrip().split("\n")
+    first = len(lines)
+    while first and (not lines[first - 1].strip() or _BULLET.match(lines[first - 1])):
+        first -= 1
+    if 0 < first < len(lines) and lines[first - 1].rstrip().endswith((":", "：")):
+        return lines[first - 1], "\n".join(lines[first:])
+    introduction = _INTRODUCTION.match(text)
+    return None if introduction is None else (introduction.group(), text[introduction.end() :])
 
 
 def _stripped(text: str) -> str:
