@@ -15,7 +15,7 @@ MAX_EXPRESSION = 1000
 MAX_DEPTH = 50
 
 Monomial = tuple[tuple[str, int], ...]
-Polynomial = dict[Monomial, Fraction]
+Polynomial = dict[Monomial, Fraction | int]
 
 _TOKEN = re.compile(r"\s*(?:(\d{1,30})|([-+*/()]))")
 _LAYOUT = re.compile(r"\s+|\\(?:left|right)(?![A-Za-z])|\\[,;! ]")
@@ -115,7 +115,7 @@ def polynomial(text: str) -> Polynomial:
     reader = _Reader(_terms(flat))
     while True:
         monomial, coefficient = _term(reader)
-        found[monomial] = found.get(monomial, Fraction(0)) + coefficient
+        found[monomial] = found.get(monomial, 0) + coefficient
         if not reader.peek():
             return {monomial: coefficient for monomial, coefficient in found.items() if coefficient}
         if reader.peek() not in ("+", "-"):
@@ -129,11 +129,11 @@ def _terms(text: str) -> list[str]:
     return tokens
 
 
-def _term(reader: _Reader) -> tuple[Monomial, Fraction]:
+def _term(reader: _Reader) -> tuple[Monomial, Fraction | int]:
     """A product of numbers, powers of letters and terms in parentheses, each of which may be a divisor if it is a
     number.
     """
-    coefficient = Fraction(1)
+    coefficient: Fraction | int = 1  # most are whole, and whole numbers are faster
     while reader.peek() in ("+", "-"):
         coefficient *= -1 if reader.take() == "-" else 1
     powers: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def _term(reader: _Reader) -> tuple[Monomial, Fraction]:
         if divides:
             if factor or not number:
                 raise FormError("expected a number other than 0 below a fraction line")
-            coefficient /= number
+            coefficient = Fraction(coefficient) / number
         else:
             coefficient *= number
             powers.update(dict(factor))
@@ -155,7 +155,7 @@ def _term(reader: _Reader) -> tuple[Monomial, Fraction]:
             return tuple(sorted((name, power) for name, power in powers.items() if power)), coefficient
 
 
-def _polynomial_factor(reader: _Reader) -> tuple[Monomial, Fraction]:
+def _polynomial_factor(reader: _Reader) -> tuple[Monomial, Fraction | int]:
     part = reader.take()
     if part == "(" and reader.depth < MAX_DEPTH:
         reader.depth += 1
@@ -166,12 +166,12 @@ def _polynomial_factor(reader: _Reader) -> tuple[Monomial, Fraction]:
         return inside
     if part.isalpha():
         power = int(reader.take()[1:]) if reader.peek().startswith("^") else 1
-        return ((part, power),), Fraction(1)
+        return ((part, power),), 1
     if not part[:1].isdigit() and not part[1:2].isdigit():
         raise FormError(f"expected a term such as 3*x**2/4, got {part or 'the end'!r}")
     if reader.peek().startswith("^"):
         raise FormError("a power of a number")
-    return (), Fraction(part)
+    return (), int(part) if part.isdigit() else Fraction(part)
 
 
 def antiderivatives_alike(gold: Polynomial, given: Polynomial) -> bool:

@@ -14,6 +14,7 @@ MAX_PARTS = 4
 
 JOIN = re.compile(r"\s?(?:,\s?)?(?:and\s)?\s?(?=\d|\.\d)")
 _HOUR, _METER, _MINUTE = Unit((("hour", 1),)), Unit((("meter", 1),)), Unit((("minute", 1),))
+_QUOTES = frozenset("'′’″")
 _FEET = re.compile(r"(?<![\w°.,])(\d{1,3})\s?['′’]\s?(\d{1,2}(?:\.\d{1,4})?)\s?(?:[\"″”]|''|′′)")
 _ARC = re.compile(
     r"(°\s?)(\d{1,2}(?:\.\d{1,6})?)\s?['′’](?![A-Za-z'′])(?:\s?(\d{1,2}(?:\.\d{1,6})?)\s?(?:[\"″”]|''|′′))?"
@@ -22,6 +23,8 @@ _ARC = re.compile(
 
 def spelt_out(text: str) -> str:
     """Marks for feet and inches, and for minutes and seconds of arc, as names."""
+    if _QUOTES.isdisjoint(text):
+        return text
     text = _FEET.sub(r"\1 ft \2 in", text)
     return _ARC.sub(
         lambda found: f"{found[1]}{found[2]} arcminute" + (f" {found[3]} arcsecond" if found[3] else ""), text

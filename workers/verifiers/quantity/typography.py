@@ -52,6 +52,8 @@ _CHARACTERS = str.maketrans(
         "％": "%",
     }
 )
+_MARKUP = re.compile(r"[\\${}~]|\s1/")
+"""What any of the patterns of LaTeX needs."""
 _SHORT_FRACTION = re.compile(r"\\[dt]?frac\s?(\d)\s?(\d)(?!\d)")
 _HALF = re.compile(r"(?<![\d.,])(\d{1,6})\s?½")
 _HALVES = re.compile(r"(?<![\d.,])(\d{1,4})\s+and\s+(?:a|one)\s+half\b(?!\s+of\b)", re.IGNORECASE)
@@ -75,10 +77,12 @@ def plain(text: str) -> str:
     """LaTeX and typography as the grammar's own characters."""
     text = text.translate(_CHARACTERS)
     text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
-    text = _MIXED.sub(_improper, _HALF.sub(r"\1.5", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text)))
-    text = _INNER_POWER.sub(r"^(\1)", plain_siunitx(text))
-    for pattern, replacement in _LATEX:
-        text = pattern.sub(replacement, text)
+    if "\\" in text or "½" in text or "/" in text:
+        text = _MIXED.sub(_improper, _HALF.sub(r"\1.5", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text)))
+    if _MARKUP.search(text):
+        text = _INNER_POWER.sub(r"^(\1)", plain_siunitx(text))
+        for pattern, replacement in _LATEX:
+            text = pattern.sub(replacement, text)
     text = spelt_out(_HALVES.sub(r"\1.5", text.replace("½", "0.5")))
     text = re.sub(r"[^\S\n]+", " ", text.replace("**", "^"))
     return re.sub(r"(?<=\() | (?=\))|(?<=µ) (?=[A-Za-zΩ])|(?<= [kMGm]) (?=Ω)", "", text).strip()

@@ -115,6 +115,7 @@ class Unit:
         return len(self.powers) == 1 and self.powers[0][0] in _ZERO_KELVIN and self.powers[0][1] == 1
 
 
+@lru_cache(4096)
 def is_unit(name: str) -> bool:
     try:
         unit_of({name: 1})
