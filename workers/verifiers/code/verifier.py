@@ -32,7 +32,7 @@ class CodeVerifier(BaseVerifier):
     policy = (
         "The program is a fenced block after any reasoning block, or the whole answer if there is none: of the blocks "
         "in the tests' language the last that defines the function (or, for a program, reads its input), else the "
-        "last; output, transcripts and other languages are passed over. `<answer>` tags may enclose it. "
+        "last; output, transcripts and other languages are passed over. The tags `<answer>` may enclose it. "
         "Every test case must pass, each from the same state, within its time, memory and output. Returned values "
         "must be plain and equal in type and value: True is not 1 and 1.0 is not 1, but a tuple passes for a list "
         "that the test wrote, a Counter, defaultdict or OrderedDict for a dict, and a named tuple for a tuple. Printed "

@@ -196,7 +196,7 @@ class TestCode(VerifierContract):
             Example("def add(a, b):\n    return a + b", 1.0),
             Example(f"{right}\n\nIt prints:\n\n```text\n3\n```", 1.0),
         ],
-        "Around it": [Example("<answer>\ndef add(a, b):\n    return a + b\n</answer>", 1.0)],
+        "The tags": [Example("<answer>\ndef add(a, b):\n    return a + b\n</answer>", 1.0)],
         "Every test case": [Example("def add(a, b):\n    return 4", 0.0)],
         "Returned values": [Example("def add(a, b):\n    return 3.0", 0.0)],
         "Printed lines": [Example("print('3  ')", 1.0, _printed), Example("print('4')", 0.0, _printed)],
@@ -211,7 +211,7 @@ class TestJson(VerifierContract):
     wrong_prompts = (Question(prompt="?"), asked(question, schema=5), Question(prompt="?", ground_truth="{"))
     _given = Question(prompt="?", ground_truth='{"x": 1, "y": [1, 2]}')
     policy = {
-        "Only what stands": [
+        "Only the text": [
             Example('```json\n{"x": 1}\n```', 1.0),
             Example('<answer>{"x": 1}</answer>', 1.0),
             Example('Here: {"x": 1}', 0.0),
@@ -239,7 +239,7 @@ class TestRegex(VerifierContract):
     )
     _turned = Question(prompt="?", options={"match": ["aa"], "reject": ["b"]})
     policy = {
-        "Only what stands": [Example("<think>no</think>abb", 1.0)],
+        "Only the text": [Example("<think>no</think>abb", 1.0)],
         "With a pattern": [Example("abbc", 0.0), Example("abbc", 1.0, asked(question, mode="search"))],
         "With match or reject": [
             Example("`a+`", 1.0, _turned),
@@ -296,7 +296,7 @@ class TestSql(VerifierContract):
     policy = {
         "One read-only query": [Example(f"```sql\n{right}\n```", 1.0), Example("DELETE FROM emp", 0.0)],
         "Right means": [Example("SELECT name FROM emp WHERE salary > 90 ORDER BY name DESC", 1.0)],
-        "Where one instance": [Example("SELECT name FROM emp WHERE name <> 'Bob'", 0.0)],
+        "If one instance": [Example("SELECT name FROM emp WHERE name <> 'Bob'", 0.0)],
         "The order of columns": [
             Example("SELECT name AS who FROM emp WHERE salary > 90", 1.0),
             Example("SELECT salary, name FROM emp WHERE salary > 90", 0.0),
