@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
 
 from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.final_answer import final_answers
+from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import BaseVerifier, Verdict

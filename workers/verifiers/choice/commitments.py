@@ -7,7 +7,7 @@ answer does, 1 is a remark (`B is correct`, `so B`), 0 a line that begins with a
 import re
 from collections.abc import Iterator
 
-from workers.verifiers.answers.final_answer import Remark
+from workers.verifiers.answers.grammar import Remark
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.statements import sentence_before
 from workers.verifiers.choice.labels import Label, Labels

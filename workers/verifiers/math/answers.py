@@ -5,7 +5,7 @@ Invariant: a stretch of text is an expression as a whole or not at all. Every se
 
 import re
 
-from workers.verifiers.answers.final_answer import Grammar
+from workers.verifiers.answers.grammar import Grammar
 from workers.verifiers.answers.markup import NoAnswerError, enclosed
 from workers.verifiers.answers.numbers import read_number
 from workers.verifiers.math.literals import Words, read_literal

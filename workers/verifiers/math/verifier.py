@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streams.messages import Question
-from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.final_answer import final_answers
+from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag

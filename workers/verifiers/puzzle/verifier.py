@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
-from workers.verifiers.answers.final_answer import Answer, Grammar
+from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import enclosed, latex_text
 from workers.verifiers.answers.normalisation import INVISIBLE
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier

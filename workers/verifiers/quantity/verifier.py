@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streams.messages import Question
-from workers.verifiers.answers.final_answer import Grammar
+from workers.verifiers.answers.grammar import Grammar
 from workers.verifiers.answers.markup import NoAnswerError, enclosed
 from workers.verifiers.answers.retractions import is_vague
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from streams.messages import Question
-from workers.verifiers.answers.final_answer import Answer, Grammar, final_answers
+from workers.verifiers.answers.final_answer import final_answers
+from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.normalisation import normalise
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from streams.messages import Question
-from workers.verifiers.answers.final_answer import Grammar
+from workers.verifiers.answers.grammar import Grammar
 from workers.verifiers.answers.lists import MAX_ITEMS, key_of, readings
 from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.retractions import is_vague
