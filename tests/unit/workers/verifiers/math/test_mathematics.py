@@ -1,7 +1,7 @@
 """Answers that fooled shipped verifiers, each with the verdict it must get."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.messages import Question, Status
@@ -129,3 +129,24 @@ def test_integers_are_compared_exactly(gold: int, other: int) -> None:
 @given(response=st.text(alphabet="0123456789+-*/^().,=\\{}$!% abox", max_size=60))
 def test_any_response_gets_a_verdict(response: str) -> None:
     assert verdict("7", response).status is not Status.INFRA_ERROR
+
+
+@settings(deadline=None)
+@given(over=st.integers(1, 10**6), under=st.integers(1, 10**6))
+def test_a_fraction_is_the_double_that_a_program_prints_and_no_rough_one(over: int, under: int) -> None:
+    gold = rf"\frac{{{over}}}{{{under}}}"
+    assert verdict(gold, rf"\boxed{{{over / under!r}}}").score == 1.0
+    assert verdict(gold, rf"\boxed{{{over / under * (1 + 1e-9)!r}}}").score == 0.0
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "tower",
+    [
+        *("9^{9^9}", "9^{9^{9^9}}", "(10^9)!", "((5!)!)!", "2^{10^{10}}", "e^{e^{e^{e^9}}}", "10^{10^{7}}", "3!!!"),
+        *(r"\binom{10^9}{5}", r"\prod_{k=1}^{10^9} k", r"\sum_{k=1}^{99999999} k^k", r"\exp(\exp(\exp(99)))"),
+        *("x^{x^{x^{x^{x}}}}", r"\sqrt[9^{9^9}]{2}", r"(1, 9^{9^9})", r"\operatorname{zeros}(9999, 9999)"),
+    ],
+)
+def test_towers_are_bounded(tower: str) -> None:
+    assert verdict("1", rf"\boxed{{{tower}}}").score == 0.0
