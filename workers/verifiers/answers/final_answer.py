@@ -154,7 +154,8 @@ class _Reader(Generic[Value]):
         ]
 
     def _of_statement(self, statement: Statement) -> Answer[Value] | None:
-        if self._grammar.free and (statement.leads_on or is_remark(statement.text)):
+        about = is_remark(statement.text) and not any(map(self._grammar.literal, stretches(statement.text)))
+        if self._grammar.free and (statement.leads_on or about):
             return None
         denied = retractions.is_statement_denied(self._text, statement.start)
         content, inside = statement.text, statement.inside
