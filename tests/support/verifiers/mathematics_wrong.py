@@ -403,4 +403,11 @@ WRONG = {
         ("7", "\\boxed{7 \\text{ or } 8}"),
         ("7", "\\boxed{7 \\text{ for } n=1, 8 \\text{ for } n=2}"),
     ],
+    "what the algebra library refuses": [
+        ("5", r"\boxed{n<-7 \text{ or } n>8:(-\infty-7)}"),
+        (
+            r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
+            r"\boxed{\begin{pmatrix}1&2\\3&4\end{pmatrix} + \begin{pmatrix}1\\2\end{pmatrix}}",
+        ),
+    ],
 }

@@ -234,7 +234,10 @@ def _unnumbered(items: list[Any], others: list[Any]) -> list[Any]:
 
 
 def _same_matrices(left: Any, right: Any, digits: float) -> bool:
-    one, other = left.doit(), right.doit()
+    try:
+        one, other = left.doit(), right.doit()
+    except (TypeError, ValueError, NotImplementedError):  # shapes that do not fit
+        return False
     if not isinstance(one, sympy.MatrixBase) or not isinstance(other, sympy.MatrixBase):
         return bool(one == other)
     return one.shape == other.shape and _same_in_order(list(one), list(other), digits)

@@ -229,7 +229,10 @@ def _union(bounds: list[Any], digits: float) -> Symbolic | None:
         relations = part.args if isinstance(part, And) else [part]
         if len(getattr(part, "free_symbols", ())) != 1 or not all(map(_bounds, relations)):
             return None
-        sets.append(sympy.Intersection(*(bound.as_set() for bound in relations)))
+        try:
+            sets.append(sympy.Intersection(*(bound.as_set() for bound in relations)))
+        except (TypeError, ValueError, NotImplementedError):  # bounds that are no real numbers
+            return None
     return Symbolic(sympy.Union(*sets), digits=digits)
 
 
