@@ -10,6 +10,7 @@ test. One that runs programs makes a sandbox in `configure` (workers.sandbox.fac
 `version` whenever a verdict may change.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -55,7 +56,7 @@ GENERAL_OPTIONS = {
 """Options of a question that no verifier reads, and that none refuses."""
 
 
-class BaseVerifier:
+class BaseVerifier(ABC):
     """What a verifier should inherit: a prompt that asks for what it does not know is refused, in this one place."""
 
     name: str
@@ -76,9 +77,9 @@ class BaseVerifier:
         except OptionsError as error:
             return self._refused(error)
 
+    @abstractmethod
     def judge(self, question: Question, response: str) -> Verdict:
         """The verdict on a response. Raises OptionsError if the prompt's reference or options are wrong."""
-        raise NotImplementedError
 
     def _verdict(self, score: float | None, status: Status, why: str, details: dict[str, Any] | None = None) -> Verdict:
         return Verdict(score, status, why, self.name, self.version, details=details or {})

@@ -1,4 +1,8 @@
-"""What every group-relative estimator of `GROUP_ADVANTAGES` keeps. A new row of that table is tested here by itself."""
+"""What every estimator of `GROUP_ADVANTAGES` keeps: it compares the responses of one group, and nothing else.
+
+A group whose advantages do not sum to zero would raise or lower the probability of all its responses together, whatever
+they say. A new row of that table is tested here by itself.
+"""
 
 from typing import get_args
 
@@ -10,8 +14,8 @@ from infra.settings.learner import LearnerSettings
 from trainer.step.advantages.group_baselines import GROUP_ADVANTAGES
 
 FLOOR = 0.05
-TOKEN_LEVEL = {"gae", "score"}
-"""These need tokens and values: `estimate` computes them itself."""
+COMPUTED_PER_TOKEN = {"gae", "score"}
+"""`estimate` computes these from the rewards of single tokens."""
 scores = st.lists(st.integers(0, 8).map(lambda eighths: eighths / 8), min_size=2, max_size=9)
 """Graded scores in [0, 1] that float64 holds exactly."""
 every_estimator = pytest.mark.parametrize("estimator", GROUP_ADVANTAGES.values(), ids=GROUP_ADVANTAGES.keys())
@@ -19,7 +23,7 @@ every_estimator = pytest.mark.parametrize("estimator", GROUP_ADVANTAGES.values()
 
 def test_every_setting_has_its_estimator():
     settings = get_args(LearnerSettings.model_fields["advantage"].annotation)
-    assert set(settings) == set(GROUP_ADVANTAGES) | TOKEN_LEVEL
+    assert set(settings) == set(GROUP_ADVANTAGES) | COMPUTED_PER_TOKEN
 
 
 @every_estimator
