@@ -37,7 +37,7 @@ class ScoringMetrics(MetricSection):
         healthy="Spread over the range in each domain.",
         otherwise="All at one end: prompts are too easy or too hard, or a scorer always gives the same verdict.",
     )
-    judge_uncovered_mass = Scalar(
+    judge_off_verdict_mass = Scalar(
         Histogram,
         buckets=_SCORES,
         unit="probability",
@@ -50,7 +50,7 @@ class ScoringMetrics(MetricSection):
         unit="verdicts",
         meaning="Verdicts with too little probability on the verdict words.",
         healthy="Below one in a hundred.",
-        otherwise="See judge_uncovered_mass.",
+        otherwise="See judge_off_verdict_mass.",
     )
     canary_false_positives_total = Scalar(
         Counter,

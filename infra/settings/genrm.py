@@ -77,7 +77,7 @@ class GenRMSettings(SettingsSection):
     backoff_seconds: Seconds = 0.5
     """Wait before the second attempt; it doubles before each later one."""
 
-    uncovered_mass_alarm: Fraction = 0.5
+    off_verdict_mass_alarm: Fraction = 0.5
     """If more than this probability is on tokens other than the verdicts, the verdict is suspicious; it is counted as
     such and still used."""
     canary_every: Annotated[int, Field(ge=0), NumberUnit("batches")] = 32

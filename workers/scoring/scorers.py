@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 CanaryMaker = Callable[[JudgeRequest], list[JudgeRequest]]
 """Makes requests that an honest judge must refuse, from a real request."""
 
+OFF_VERDICT_DETAIL = "uncovered"
+"""Key of the off-verdict mass in a verdict's details; names on the log do not change."""
 _CACHE_EVERY = 32
 """Batches between two measurements of the server's prefix cache; each costs one request."""
 
@@ -123,9 +125,9 @@ class JudgeScorer:
         return Verdict(None, Status.INFRA_ERROR, answer.why, judge.name, judge.version, seconds)
 
     def _to_judged_verdict(self, judge: Judge, judgement: Judgement, seconds: float) -> Verdict:
-        metrics.judge_uncovered_mass.observe(judgement.off_verdict_mass)
-        details = dict(judgement.details) | {"uncovered": judgement.off_verdict_mass}
-        if judgement.off_verdict_mass > self._settings.uncovered_mass_alarm:
+        metrics.judge_off_verdict_mass.observe(judgement.off_verdict_mass)
+        details = dict(judgement.details) | {OFF_VERDICT_DETAIL: judgement.off_verdict_mass}
+        if judgement.off_verdict_mass > self._settings.off_verdict_mass_alarm:
             details["suspicious"] = True
             metrics.judge_suspicious_total.inc()
         metrics.judge_pairs_total.inc(len(details.get(ORDERS, ())))

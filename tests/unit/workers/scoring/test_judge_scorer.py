@@ -65,8 +65,8 @@ def test_a_batch_is_one_call_and_answers_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(("alarm", "suspicious"), [(0.5, True), (0.9, False)])
-def test_uncovered_mass_is_kept_and_marked_above_the_alarm(alarm, suspicious) -> None:
-    [verdict] = asyncio.run(scorer(LengthJudge(), uncovered_mass_alarm=alarm).score([asked("abc")]))
+def test_off_verdict_mass_is_kept_and_marked_above_the_alarm(alarm, suspicious) -> None:
+    [verdict] = asyncio.run(scorer(LengthJudge(), off_verdict_mass_alarm=alarm).score([asked("abc")]))
     assert verdict.details["uncovered"] == 0.75
     assert verdict.details.get("suspicious", False) is suspicious
     assert verdict.score == 0.3
