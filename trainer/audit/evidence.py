@@ -55,7 +55,7 @@ class GroupLog:
     rollouts: Counter[int] = field(default_factory=Counter)
     """Number of copies by sample index."""
     verdicts: dict[int, bool] = field(default_factory=dict)
-    """By sample index: whether the first verdict on the question's own route has a score."""
+    """Maps a sample index to whether the first verdict on the question's own route has a score."""
     stored: set[VerdictKey] = field(default_factory=set)
     """Verdicts that the sink must have written, by its stored offsets."""
     copies: int = 0

@@ -78,7 +78,7 @@ class BubblewrapLauncher:
             os.close(descriptor)
 
     def _arguments(self, interpreter: Interpreter, *, proc: bool) -> tuple[list[str], list[str]]:
-        """Before and after the size of the program's folder."""
+        """Returns the arguments that precede the size of the program's folder, and those that follow it."""
         found = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         found += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
         if self._root:

@@ -88,7 +88,7 @@ class Cgroup:
         kill_members(self._folders)
 
     def close(self) -> None:
-        """With what runs in it. A group that the kernel holds longer is left to the next start."""
+        """Kills and removes the groups; one that the kernel still holds is left to the next start."""
         remove(self._folders)
 
     def _count_kills(self) -> int:

@@ -88,7 +88,7 @@ class Interpreter:
         return found
 
     def environment(self, *, inside: bool) -> dict[str, str]:
-        """With the folder of its shared library."""
+        """Returns the environment of a program, with the folder of the interpreter's shared library."""
         prefix = Path(_INSIDE) if inside and not self.in_usr else self.prefix
         return ENVIRONMENT | {"LD_LIBRARY_PATH": str(prefix / "lib")}
 

@@ -127,7 +127,7 @@ def _request(number: int, line: str | bytes) -> Rollout | Verdict:
 
 
 def _rollout(number: int, question: Question, response: str) -> Rollout:
-    """As a scorer is given it in a run, without tokens."""
+    """Returns the rollout that a scorer would get in a run, without tokens."""
     return Rollout(
         run_id="score",
         group_id=f"score:{number}",

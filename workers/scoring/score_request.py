@@ -21,7 +21,7 @@ MAX_DIGITS = 100_000
 
 
 class LineError(ValueError):
-    """The line is no request; the message says which field, and what it should be."""
+    """The line is not a request; the message says which field, and what it should be."""
 
 
 def parse_line(line: str | bytes) -> tuple[Question, str]:
