@@ -120,7 +120,7 @@ def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
                 "new prompts"
             )
         round_, version = last[0] + 1, last[1]
-        select_round(connection, place.run_id, place.settings.selector.preppo, round_, version)
+        select_round(connection, place.settings, round_, version)
         by_domain = selected(connection, place.run_id, round_)
     print(f"round {round_} of run {place.run_id}")
     for domain, prompts in sorted(by_domain.items()):
@@ -161,6 +161,7 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
     from sqlalchemy import select
 
     from infra.db.models import Group, Prompt, PromptStats, Selection
+    from infra.db.statistics import posterior
 
     with engine.connect() as connection:
         found = connection.execute(select(Prompt).where(Prompt.id.startswith(prefix, autoescape=True)).limit(2)).all()
@@ -185,8 +186,9 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
         "quarantined": prompt.quarantined or "no",
         "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in selections],
         "statistics": [
-            f"{row.route}: {row.count} scores, mean {row.mean:.3f}, decayed {row.decayed_mean:.3f}, "
-            f"{row.passes} passed, last at version {row.last_version}"
+            f"{row.route}: {row.count} scores, mean {row.mean:.3f}, {row.passes} passed; posterior "
+            f"{(belief := posterior(row.successes, row.failures))}, mean {belief.mean:.3f}, "
+            f"as of version {row.evidence_version}"
             for row in stats
         ],
         "groups": [

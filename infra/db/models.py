@@ -130,8 +130,8 @@ class Score(Base):
 
 
 class PromptStats(Base):
-    """Running statistics of a prompt on one route in one run (Welford's M2). Another run's policy would be another
-    measurement.
+    """Running statistics of a prompt on one route in one run, as `infra.db.statistics` defines them. Another run's
+    policy would be another measurement.
     """
 
     __tablename__ = "prompt_stats"
@@ -144,9 +144,13 @@ class PromptStats(Base):
     m2: Mapped[float] = mapped_column(Float)
     passes: Mapped[int] = mapped_column(Integer)
     """Scores above 0.5."""
-    decayed_mean: Mapped[float] = mapped_column(Float)
-    last: Mapped[float] = mapped_column(Float)
-    last_version: Mapped[int] = mapped_column(Integer)
+    successes: Mapped[float] = mapped_column(Float)
+    """Decayed sum of the scores, as of `evidence_version`. Seen from version w with decay l, the posterior is
+    Beta(1 + l^(w - evidence_version) successes, 1 + l^(w - evidence_version) failures)."""
+    failures: Mapped[float] = mapped_column(Float)
+    """Decayed sum of 1 - score, as of `evidence_version`."""
+    evidence_version: Mapped[int] = mapped_column(Integer)
+    """Newest policy version of a score."""
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

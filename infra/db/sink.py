@@ -112,7 +112,7 @@ def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> list[
 
 
 class ScoreSink:
-    """`decay` in [0, 1]: weight of the past in the decayed mean. `consumer_group` owns the offsets."""
+    """`decay` in [0, 1]: weight of a prompt's evidence after one version. `consumer_group` owns the offsets."""
 
     def __init__(self, engine: Engine, decay: float, consumer_group: str) -> None:
         self._engine = engine

@@ -1,9 +1,36 @@
-"""Running statistics of a prompt, updated one score at a time (Welford, 1962), as a value without a database."""
+"""Running statistics of a prompt, updated one score at a time, as a value without a database.
+
+Mean and variance are Welford's (1962). Difficulty is a Beta posterior that forgets. The prior is Beta(1, 1); a score s
+in [0, 1] adds s to the successes and 1 - s to the failures, and both decay by a factor l per policy version. This is
+the update of MoPPS (arXiv 2507.04632), a' = l a + (1 - l) a0 + s and b' = l b + (1 - l) b0 + 1 - s, with versions for
+steps, and with the prior (a0, b0) kept apart from the evidence.
+
+Invariant: successes and failures are the sums of l^(V - v) s and l^(V - v) (1 - s) over all scores, where v is a
+score's version and V the newest of them. Therefore scores of one version weigh the same, and the order of arrival does
+not matter: a late score of an older version weighs as much as if it had been in time.
+"""
 
 from dataclasses import dataclass
 
 PASS_ABOVE = 0.5
 """A score above this counts as a pass; for GenRM it means better than the reference."""
+PRIOR = 1.0
+"""Both counts of the prior Beta(1, 1): before the first score, every pass rate is equally likely."""
+
+
+@dataclass(frozen=True, slots=True)
+class BetaPosterior:
+    """What is known about the expected score of a prompt."""
+
+    a: float
+    b: float
+
+    @property
+    def mean(self) -> float:
+        return self.a / (self.a + self.b)
+
+    def __str__(self) -> str:
+        return f"Beta({self.a:.2f}, {self.b:.2f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +42,32 @@ class Running:
     m2: float = 0.0
     """Sum of squared deviations from the mean; the sample variance is m2 / (count - 1)."""
     passes: int = 0
-    decayed_mean: float = 0.0
-    last: float = 0.0
-    last_version: int = 0
+    successes: float = 0.0
+    """Decayed sum of the scores, as of `evidence_version`."""
+    failures: float = 0.0
+    """Decayed sum of 1 - score, as of `evidence_version`."""
+    evidence_version: int = 0
+    """Newest policy version of a score."""
 
     def add(self, score: float, version: int, decay: float) -> "Running":
-        """The statistics with one more score. `decay` in [0, 1] is the weight of the past in the decayed mean, which
-        starts at the first score.
-        """
+        """The statistics with one more score. `decay` in [0, 1] is the weight of the evidence after one version."""
         count = self.count + 1
         delta = score - self.mean
         mean = self.mean + delta / count
+        newest = max(version, self.evidence_version)
+        kept, weight = decay ** (newest - self.evidence_version), decay ** (newest - version)
         return Running(
             count=count,
             mean=mean,
             m2=self.m2 + delta * (score - mean),
             passes=self.passes + (score > PASS_ABOVE),
-            decayed_mean=score if self.count == 0 else decay * self.decayed_mean + (1 - decay) * score,
-            last=score,
-            last_version=version,
+            successes=kept * self.successes + weight * score,
+            failures=kept * self.failures + weight * (1 - score),
+            evidence_version=newest,
         )
+
+
+def posterior(successes: float, failures: float, age: int = 0, decay: float = 1.0) -> BetaPosterior:
+    """The posterior from evidence that is `age` versions old. Old evidence returns to the prior."""
+    kept = decay ** max(0, age)
+    return BetaPosterior(PRIOR + kept * successes, PRIOR + kept * failures)

@@ -197,8 +197,9 @@ class DifficultySettings(SettingsSection):
     """Largest number of rows in one transaction, which spreads its cost."""
     max_batch_wait_seconds: Seconds = 0.2
     """Longest wait for a batch to fill. Nothing waits for a single row."""
-    decay: Fraction = 0.9
-    """Weight of the past in the exponentially decayed mean, per score."""
+    decay_per_version: Fraction = 0.98
+    """Weight of a prompt's evidence after one version: what its scores add to its Beta posterior decays by this factor.
+    At 0.98 half is left after 34 versions. 1 never forgets; 0 counts only the scores of the newest version."""
 
 
 class AdmissionSettings(SettingsSection):

@@ -37,7 +37,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         try:
             difficulty = DifficultyHandler(
                 stage=stage.name,
-                sink=ScoreSink(engine, settings.difficulty.decay, group_of(settings, stage.name)),
+                sink=ScoreSink(engine, settings.difficulty.decay_per_version, group_of(settings, stage.name)),
                 dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
             )
             yield StageHandlers(difficulty.handle)

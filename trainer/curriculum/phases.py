@@ -72,8 +72,7 @@ class Phases:
         context = self.context
         with context.session.transaction() as connection:
             if selection.latest_round(connection, context.run_id) is None:
-                version = context.watch.version
-                selection.select_round(connection, context.run_id, self._settings.preppo, 0, version)
+                selection.select_round(connection, context.settings, 0, context.watch.version)
         self._enter(Phase.TRAIN)
 
     def _drain(self) -> None:

@@ -1,7 +1,7 @@
 """Selection rounds in the database: read the candidates' statistics, write one decision per prompt.
 
-Round 0 uses the responses of the initial policy (groups labelled `preppo`). Later rounds use the decayed means of the
-running statistics, so that they follow what training has changed since.
+Round 0 uses the responses of the initial policy (groups labelled `preppo`). Later rounds use the means of the prompts'
+posteriors as of the round's version, so that they follow what training has changed since.
 """
 
 import logging
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, insert, select, update
 
 from infra.db.models import Group, Prompt, PromptStats, Selection
-from infra.settings.tree import PrePPOSettings
+from infra.db.statistics import posterior
+from infra.settings.tree import Settings
 from trainer.curriculum import preppo
 from trainer.curriculum.group_counts import PRIMARY_ROUTE, primary_scores
 from trainer.curriculum.preppo import Decision, SelectionCandidate
@@ -48,17 +49,18 @@ def selected(connection: Connection, run_id: str, round_: int) -> dict[str, list
     return dict(by_domain)
 
 
-def select_round(connection: Connection, run_id: str, settings: PrePPOSettings, round_: int, version: int) -> None:
+def select_round(connection: Connection, settings: Settings, round_: int, version: int) -> None:
     """Decides on every prompt of split `train` and writes the round; newly suspicious prompts are quarantined."""
+    run_id, preppo_settings = settings.run.id, settings.selector.preppo
     prompts = train_prompts(connection, run_id)
-    if settings.enabled:
+    if preppo_settings.enabled:
         measured = (
             _candidates_from_assessment(connection, run_id)
             if round_ == 0
-            else _candidates_from_statistics(connection, run_id)
+            else _candidates_from_statistics(connection, run_id, version, settings.difficulty.decay_per_version)
         )
         candidates = [measured.get(prompt.id) or _unmeasured_candidate(prompt) for prompt in prompts]
-        decisions = preppo.select(candidates, settings.keep_share, settings.normalise)
+        decisions = preppo.select(candidates, preppo_settings.keep_share, preppo_settings.normalise)
     else:
         decisions = preppo.select_all([_unmeasured_candidate(prompt) for prompt in prompts])
     _write(connection, run_id, round_, version, decisions)
@@ -98,23 +100,26 @@ def _candidates_from_assessment(connection: Connection, run_id: str) -> dict[str
     }
 
 
-def _candidates_from_statistics(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
-    """Candidates from the running statistics of the prompt's own route, without texts."""
+def _candidates_from_statistics(
+    connection: Connection, run_id: str, version: int, decay: float
+) -> dict[str, SelectionCandidate]:
+    """Candidates from the running statistics of the prompt's own route as of `version`, without texts."""
     route = and_(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
-    statistics = (PromptStats.decayed_mean, PromptStats.count, PromptStats.last_version)
+    statistics = (PromptStats.count, PromptStats.successes, PromptStats.failures, PromptStats.evidence_version)
     query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, *statistics)
     rows = connection.execute(query.join(PromptStats, route).where(Prompt.split == "train", Prompt.origin == "new"))
-    return {
-        row.id: SelectionCandidate(
+    candidates: dict[str, SelectionCandidate] = {}
+    for row in rows:
+        belief = posterior(row.successes, row.failures, version - row.evidence_version, decay)
+        candidates[row.id] = SelectionCandidate(
             row.id,
             row.domain,
             row.origin,
-            scores=(row.decayed_mean,),
-            basis=f"{row.count} scores, decayed, the last at version {row.last_version}",
+            scores=(belief.mean,),
+            basis=f"{belief} at version {version} ({row.count} scores, the newest of version {row.evidence_version})",
             quarantined=row.quarantined,
         )
-        for row in rows
-    }
+    return candidates
 
 
 def _write(connection: Connection, run_id: str, round_: int, version: int, decisions: Sequence[Decision]) -> None:

@@ -93,8 +93,7 @@ class Training:
         latest = selection.latest_round(connection, self.context.run_id)
         version = self.context.watch.version
         if every and latest is not None and version >= latest[1] + every:
-            preppo = self.context.settings.selector.preppo
-            selection.select_round(connection, self.context.run_id, preppo, latest[0] + 1, version)
+            selection.select_round(connection, self.context.settings, latest[0] + 1, version)
 
     def _evaluate(self) -> None:
         """Evaluates held-out prompts every N versions, concurrently with training, one evaluation at a time."""

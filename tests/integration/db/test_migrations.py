@@ -1,13 +1,19 @@
 """The migrations make what the models say, and a database that is not there is named."""
 
+from dataclasses import replace
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select, text
+from support.score_rows import record
 
 from infra.db.engine import DatabaseUnavailableError, DatabaseUrlError, connect, make_engine, shown
 from infra.db.migrate import alembic_config, current, head, upgrade
-from infra.db.models import Base
+from infra.db.models import Base, PromptStats
+from infra.db.sink import ScoreSink
+from infra.db.statistics import posterior
+from infra.settings.tree import Settings
 
 
 def test_models_and_migrations_do_not_drift(engine):
@@ -29,6 +35,24 @@ def test_downgrade_leaves_no_table(engine):
     with engine.begin() as connection:
         command.downgrade(alembic_config(connection), "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
+
+
+def test_evidence_is_counted_again_from_the_scores(engine):
+    """Rows of the schema before, as its sink wrote them, get what the sink of today would have written."""
+    from alembic import command
+
+    decay = Settings().difficulty.decay_per_version
+    records = [record(version, score) for version, score in ((3, 0.25), (9, 1.0), (9, 0.5), (30_000, 0.0), (2, None))]
+    records = [replace(scored, rollout_id=f"r:{number}/0") for number, scored in enumerate(records)]
+    ScoreSink(engine, decay, "difficulty").write(records)
+    evidence = select(PromptStats.successes, PromptStats.failures, PromptStats.evidence_version)
+    with engine.begin() as connection:
+        written = connection.execute(evidence).one()
+        command.downgrade(alembic_config(connection), "0002")
+        mean, last_version = connection.execute(text("SELECT decayed_mean, last_version FROM prompt_stats")).one()
+        command.upgrade(alembic_config(connection), "head")
+        assert tuple(connection.execute(evidence).one()) == pytest.approx(tuple(written))
+    assert (mean, last_version) == (pytest.approx(posterior(*written[:2]).mean), 30_000)
 
 
 def test_a_database_that_is_not_there_is_named_without_its_password():

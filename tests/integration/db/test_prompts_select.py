@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from infra.cli.errors import CommandError
 from infra.cli.prompts import select_
 from infra.local.run_folder import write_settings
-from infra.settings.tree import PrePPOSettings, Settings
+from infra.settings.tree import Settings
 from trainer.curriculum.selection import latest_round, select_round
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
@@ -19,14 +19,15 @@ def test_the_first_selection_is_the_selectors(
 ) -> None:
     url = engine.url.render_as_string(hide_password=False)
     (tmp_path / "run").mkdir()
-    write_settings(Settings.model_validate({"run": {"id": "run"}, "database": {"url": url}}), tmp_path / "run")
+    settings = Settings.model_validate({"run": {"id": "run"}, "database": {"url": url}})
+    write_settings(settings, tmp_path / "run")
     row = {"domain": "qa", "prompt": "Capital of France?", "ground_truth": "Paris"}
     ingest_rows(engine, [parse_row(row, Defaults())])
     with pytest.raises(CommandError, match="run run has no selection yet"):
         select_(run="run", runs=tmp_path)
     with engine.begin() as connection:
         assert latest_round(connection, "run") is None
-        select_round(connection, "run", PrePPOSettings(), 0, 3)
+        select_round(connection, settings, 0, 3)
     select_(run="run", runs=tmp_path)
     assert capsys.readouterr().out == "round 1 of run run\nqa: 1 in\n"
     with engine.connect() as connection:

@@ -3,7 +3,7 @@
 from sqlalchemy import func, select, text
 
 from infra.db.models import Selection
-from infra.settings.tree import PrePPOSettings
+from infra.settings.tree import Settings
 from trainer.curriculum.selection import LABEL, select_round
 
 PROMPTS = 66_000
@@ -33,6 +33,7 @@ def test_more_prompts_than_a_statement_takes_parameters(engine):
         for statement in (_PROMPTS, _GROUPS, _SCORES):
             values = {"count": PROMPTS} | ({"label": LABEL} if ":label" in statement else {})
             connection.execute(text(statement), values)
-        select_round(connection, "run", PrePPOSettings(keep_share=0.5), 0, 0)
+        settings = Settings.model_validate({"run": {"id": "run"}, "selector": {"preppo": {"keep_share": 0.5}}})
+        select_round(connection, settings, 0, 0)
         kept = select(func.count()).select_from(Selection).where(Selection.selected)
         assert connection.scalar(kept) == PROMPTS // 2

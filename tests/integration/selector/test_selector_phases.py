@@ -76,7 +76,7 @@ def test_evaluations_and_selections_beside_training(make_loop, engine, prompts):
     assert set(rounds) == {(0, 0), (1, 2)}
     later = rows(engine, select(Selection.why).where(Selection.round == 1, Selection.normalised.is_not(None)))
     assert later
-    assert all("scores, decayed" in row.why for row in later)
+    assert all("mean score" in row.why and " of Beta(" in row.why and " at version 2 (" in row.why for row in later)
 
 
 def test_synchronous_training_waits_for_the_weights_of_the_step_before(make_loop, engine, prompts):
