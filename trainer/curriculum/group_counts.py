@@ -1,5 +1,8 @@
-"""Counts over the run's groups, on which the phases decide. They come from Postgres, so a restart decides the same."""
+"""Counts over the run's groups, and their order, on which the phases decide. They come from Postgres, so a restart
+decides the same.
+"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +20,8 @@ VERDICT_GRACE = timedelta(seconds=120)
 within a second after the learner reads it, or within half a minute if it was killed and reads again. A row that is not
 there by then was set aside as a dead letter.
 """
+_ROWS_AT_A_TIME = 10_000
+"""Rows of a run's history in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,15 @@ def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
     return None if row is None else OldestOpenGroup(row.group_id, row.deadline)
 
 
-def trained_on_by_domain(connection: Connection, run_id: str) -> dict[str, int]:
-    """Number of train groups dispatched so far, by domain."""
-    rows = connection.execute(
-        select(Prompt.domain, func.count())
+def trained_domains(connection: Connection, run_id: str) -> Iterable[str]:
+    """The domain of each train group dispatched so far, in the order of dispatch. Read it within the transaction."""
+    query = (
+        select(Prompt.domain)
         .join(Group, Group.prompt_id == Prompt.id)
         .where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
-        .group_by(Prompt.domain)
+        .order_by(Group.seq)
     )
-    return {domain: count for domain, count in rows}  # noqa: C416 (mypy does not accept a Row as dict's pair)
+    return connection.scalars(query, execution_options={"yield_per": _ROWS_AT_A_TIME})
 
 
 def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[str]:

@@ -78,14 +78,12 @@ class Training:
         context = self.context
         latest = selection.latest_round(connection, context.run_id)
         round_ = latest[0] if latest else -1
-        if self._schedule is None or round_ != self._round:
+        if self._schedule is None:
+            self._schedule = Schedule(context.settings.run.seed, context.settings.selector.domain_shares, {})
+            self._schedule.replay(group_counts.trained_domains(connection, context.run_id))
+        if round_ != self._round:
             self._round = round_
-            self._schedule = Schedule(
-                seed=context.settings.run.seed,
-                shares=context.settings.selector.domain_shares,
-                prompts=selection.selected(connection, context.run_id, round_),
-                dispatched=group_counts.trained_on_by_domain(connection, context.run_id),
-            )
+            self._schedule.select(selection.selected(connection, context.run_id, round_))
         return self._schedule
 
     def _reselect(self, connection: Connection) -> None:

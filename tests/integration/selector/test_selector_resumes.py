@@ -56,6 +56,19 @@ def test_phases_are_kept_in_the_database(make_loop, engine, prompts):
         assert runs.read_run(connection, loop.settings.run.id).phase is Phase.PREPPO
 
 
+def test_restarts_change_no_pick(make_loop, prompts):
+    """A selector that is killed after every round dispatches the prompts of one that lives through the run."""
+    chosen = {"eval_at_start": False, "eval_at_end": False, "preppo": {"enabled": False}, "max_steps": 8}
+    picks = []
+    for restart in (False, True):
+        loop = make_loop(domain_shares={"mathematics": 1.5}, **chosen)
+        loop.peer.start_lineage()
+        play(loop, restart=restart)
+        picks.append([group.prompt_id for group in loop.groups(purpose="train")])
+    assert len(picks[0]) == 16
+    assert picks[0] == picks[1]
+
+
 def test_a_learner_that_resumes_reopens_what_it_took_back(make_loop, prompts):
     loop = make_loop(eval_at_start=False, preppo={"enabled": False}, max_steps=0)
     loop.peer.start_lineage()
