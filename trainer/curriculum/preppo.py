@@ -44,6 +44,8 @@ class SelectionCandidate:
     """Describes the scores in the reason; empty means one score per response."""
     quarantined: str | None = None
     """Why it was quarantined earlier."""
+    former: bool | None = None
+    """Whether the round before selected it, if it was measured, but not on its present route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def select(
         if item.origin != "new":
             return Decision(item.prompt_id, True, "in: an original prompt; the original set is not filtered")
         if item.prompt_id not in place:
-            return Decision(item.prompt_id, False, "out: new and not measured: none of its responses has a score")
+            return _decide_unranked(item)
         selected = place[item.prompt_id] < kept
         basis = item.basis or f"{len(item.scores)} responses"
         why = (
@@ -138,6 +140,17 @@ def suspicion(item: SelectionCandidate) -> str | None:
         f"suspicious: {count} of {len(simplified)} responses agree on {answer[:80]!r} and score {fmean(scores):.2f} "
         "against the reference; check the reference"
     )
+
+
+def _decide_unranked(item: SelectionCandidate) -> Decision:
+    """A prompt that changed its route keeps its decision until it has scores there: if it went out, it would never have
+    any.
+    """
+    if item.former is None:
+        return Decision(item.prompt_id, False, "out: new and not measured: none of its responses has a score")
+    place = "in" if item.former else "out"
+    why = f"{place}: new, not measured on its present route; it stays {place} as in the round before"
+    return Decision(item.prompt_id, item.former, why)
 
 
 def _is_ranked(item: SelectionCandidate) -> bool:

@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, exists, insert, select, update
 
 from infra.db.models import Group, Prompt, PromptStats, Selection
 from infra.db.statistics import posterior
@@ -54,12 +54,15 @@ def select_round(connection: Connection, settings: Settings, round_: int, versio
     run_id, preppo_settings = settings.run.id, settings.selector.preppo
     prompts = train_prompts(connection, run_id)
     if preppo_settings.enabled:
-        measured = (
-            _candidates_from_assessment(connection, run_id)
-            if round_ == 0
-            else _candidates_from_statistics(connection, run_id, version, settings.difficulty.decay_per_version)
-        )
-        candidates = [measured.get(prompt.id) or _unmeasured_candidate(prompt) for prompt in prompts]
+        former: dict[str, bool] = {}
+        if round_ == 0:
+            measured = _candidates_from_assessment(connection, run_id)
+        else:
+            measured = _candidates_from_statistics(connection, run_id, version, settings.difficulty.decay_per_version)
+            former = _former_of_rerouted(connection, run_id, round_ - 1)
+        candidates = [
+            measured.get(prompt.id) or _unmeasured_candidate(prompt, former=former.get(prompt.id)) for prompt in prompts
+        ]
         decisions = preppo.select(candidates, preppo_settings.keep_share, preppo_settings.normalise)
     else:
         decisions = preppo.select_all([_unmeasured_candidate(prompt) for prompt in prompts])
@@ -74,8 +77,8 @@ def select_round(connection: Connection, settings: Settings, round_: int, versio
     )
 
 
-def _unmeasured_candidate(prompt: PoolPrompt) -> SelectionCandidate:
-    return SelectionCandidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined)
+def _unmeasured_candidate(prompt: PoolPrompt, *, former: bool | None = None) -> SelectionCandidate:
+    return SelectionCandidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined, former=former)
 
 
 def _candidates_from_assessment(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
@@ -120,6 +123,21 @@ def _candidates_from_statistics(
             quarantined=row.quarantined,
         )
     return candidates
+
+
+def _former_of_rerouted(connection: Connection, run_id: str, round_: int) -> dict[str, bool]:
+    """Whether that round selected them, for prompts that have statistics, but none of their present route."""
+    measured = exists().where(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id)
+    query = select(Selection.prompt_id, Selection.selected).join(Prompt, Selection.prompt_id == Prompt.id)
+    rows = connection.execute(
+        query.where(
+            Selection.run_id == run_id,
+            Selection.round == round_,
+            measured,
+            ~measured.where(PromptStats.route == PRIMARY_ROUTE),
+        )
+    )
+    return {row.prompt_id: row.selected for row in rows}
 
 
 def _write(connection: Connection, run_id: str, round_: int, version: int, decisions: Sequence[Decision]) -> None:

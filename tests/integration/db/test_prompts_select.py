@@ -1,12 +1,14 @@
-"""`rewardstream prompts select`: another round of a run that has one."""
+"""`rewardstream prompts select` and `explain`: another round of a run that has one, and what is known of a prompt."""
 
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from support.score_rows import record
 
 from infra.cli.errors import CommandError
-from infra.cli.prompts import select_
+from infra.cli.prompts import explain, select_
+from infra.db.sink import ScoreSink
 from infra.local.run_folder import write_settings
 from infra.settings.tree import Settings
 from trainer.curriculum.selection import latest_round, select_round
@@ -32,3 +34,16 @@ def test_the_first_selection_is_the_selectors(
     assert capsys.readouterr().out == "round 1 of run run\nqa: 1 in\n"
     with engine.connect() as connection:
         assert latest_round(connection, "run") == (1, 3)
+
+
+def test_explain_shows_the_posterior(engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    (tmp_path / "r").mkdir()
+    write_settings(Settings.model_validate({"run": {"id": "r"}, "database": {"url": url}}), tmp_path / "r")
+    parsed = parse_row({"domain": "qa", "prompt": "Capital of France?", "ground_truth": "Paris"}, Defaults())
+    ingest_rows(engine, [parsed])
+    scores = [record(version, score, prompt=parsed.id) for version, score in ((3, 0.5), (4, 1.0))]
+    ScoreSink(engine, decay=0.5, consumer_group="difficulty").write(scores)
+    explain(prompt_id=parsed.id[:12], run="r", runs=tmp_path)
+    line = "rtv: 2 scores, mean 0.750, 1 passed; posterior Beta(2.25, 1.25), mean 0.643, as of version 4"
+    assert line in capsys.readouterr().out

@@ -13,6 +13,7 @@ from infra.settings.tree import Settings
 from trainer.curriculum.selection import select_round
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
+from trainer.prompts.rerouting import NewRoute, by_domain, reroute
 
 SETTINGS = Settings.model_validate({"run": {"id": "r"}, "selector": {"preppo": {"keep_share": 0.5}}})
 
@@ -28,10 +29,10 @@ def pair(engine: Engine) -> list[str]:
     return [row.id for row in parsed]
 
 
-def score(engine: Engine, prompt_id: str, scores: Sequence[float], version: int = 0) -> None:
+def score(engine: Engine, prompt_id: str, scores: Sequence[float], version: int = 0, route: str = "rtv") -> None:
     sink = ScoreSink(engine, SETTINGS.difficulty.decay_per_version, "difficulty")
     rows = [
-        replace(record(version, value, prompt=prompt_id), rollout_id=f"{prompt_id[:40]}:{version}/{index}")
+        replace(record(version, value, prompt=prompt_id), rollout_id=f"{prompt_id[:40]}:{version}/{index}", route=route)
         for index, value in enumerate(scores)
     ]
     sink.write(rows)
@@ -67,3 +68,31 @@ def test_old_evidence_counts_for_less_than_new(engine: Engine, pair: list[str]) 
         select_round(connection, SETTINGS, 1, 500)
         found = decisions(connection, 1)
     assert [found[prompt_id][0] for prompt_id in pair] == [False, True]
+
+
+def test_a_rerouted_prompt_keeps_its_decision_until_it_is_measured_there(engine: Engine, pair: list[str]) -> None:
+    easy, hard = pair
+    score(engine, easy, (1, 1, 1))
+    score(engine, hard, (0, 0, 0))
+    late = parse_row({"domain": "qa", "prompt": "late?", "ground_truth": "1", "origin": "new"}, Defaults())
+    ingest_rows(engine, [late])
+    with engine.begin() as connection:
+        select_round(connection, SETTINGS, 1, 0)
+        assert reroute(connection, by_domain("qa"), NewRoute(veto="exact")).changed == 3
+        select_round(connection, SETTINGS, 2, 50)
+        select_round(connection, SETTINGS, 3, 100)
+        found = decisions(connection, 3)
+    assert {prompt_id: selected for prompt_id, (selected, _) in found.items()} == {
+        easy: False,
+        hard: True,
+        late.id: False,
+    }
+    assert found[hard][1] == "in: new, not measured on its present route; it stays in as in the round before"
+    assert found[late.id][1] == "out: new and not measured: none of its responses has a score"
+
+    score(engine, hard, (1, 1, 1), version=100, route="genrm")
+    score(engine, easy, (0, 0, 0), version=100, route="genrm")
+    with engine.begin() as connection:
+        select_round(connection, SETTINGS, 4, 100)
+        found = decisions(connection, 4)
+    assert [found[prompt_id][0] for prompt_id in pair] == [True, False]
