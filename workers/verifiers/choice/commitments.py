@@ -1,7 +1,7 @@
 r"""Wordings of a choice that other answers do not have: `I choose B`, `B is correct`, lines that begin with a label.
 
-Invariant: what is negated, asked, supposed or said of others is no commitment. Rank 2 counts as a statement of the
-answer does, 1 is a remark (`B is correct`, `so B`), 0 a line that begins with a label, as lists of the choices do.
+Invariant: what is negated, asked, supposed or said about others is not a commitment. Rank 2 counts like a statement of
+the answer, 1 is a remark (`B is correct`, `so B`), 0 is a line that begins with a label, as in a list of the choices.
 """
 
 import re
@@ -44,18 +44,18 @@ _JOINED = re.compile(r"\b(?:or|nor|and|neither|not|why|is)\W*$")
 _BULLET = re.compile(r"^\s*(?:[-*•>]|#{1,6})\s+")
 _SENTENCES = re.compile(r"(?<=\w\w[.!?])\s+")
 _LONGEST = 1000
-"""Characters of one remark that are read."""
+"""Characters that are read per remark."""
 
 
 def remarks(text: str, labels: Labels) -> Iterator[Remark[Label]]:
-    yield from _said(text, labels)
-    yield from _called_right(text, labels)
-    yield from _instead(text, labels)
-    yield from _lines(text, labels)
+    yield from _find_stated(text, labels)
+    yield from _find_called_right(text, labels)
+    yield from _find_corrections(text, labels)
+    yield from _find_lines(text, labels)
 
 
-def _said(text: str, labels: Labels) -> Iterator[Remark[Label]]:
-    """Such as `I choose B`."""
+def _find_stated(text: str, labels: Labels) -> Iterator[Remark[Label]]:
+    """Finds sentences such as `I choose B` (rank 2) and `I think it is B` (rank 1)."""
     for rank, lead in ((2, _VERB), (1, _REMARK)):
         pattern = re.compile(rf"{lead}{_FILLER}(?={labels.wrapped}{_PLAIN})", re.IGNORECASE | re.MULTILINE)
         for match in pattern.finditer(text):
@@ -64,16 +64,16 @@ def _said(text: str, labels: Labels) -> Iterator[Remark[Label]]:
             one = _read(
                 text[match.end() : match.end() + _LONGEST].split("\n", 1)[0], labels, match.start(), match.end(), rank
             )
-            if one is not None and not (rank == 1 and len(one.value.name) == 1 and _is_small(text, one)):
+            if one is not None and not (rank == 1 and len(one.value.name) == 1 and _is_lower_case(text, one)):
                 yield one
 
 
-def _is_small(text: str, one: Remark[Label]) -> bool:
+def _is_lower_case(text: str, one: Remark[Label]) -> bool:
     return text[max(0, one.end - 1) : one.end].islower()
 
 
-def _called_right(text: str, labels: Labels) -> Iterator[Remark[Label]]:
-    """Such as `B is correct`."""
+def _find_called_right(text: str, labels: Labels) -> Iterator[Remark[Label]]:
+    """Finds sentences such as `B is correct`."""
     for match in re.finditer(rf"{labels.wrapped}{_RIGHT}", text):
         before = sentence_before(text, match.start())
         if _NEGATED.search(match.group()) or _JOINED.search(before) or _VOID.search(before):
@@ -82,8 +82,8 @@ def _called_right(text: str, labels: Labels) -> Iterator[Remark[Label]]:
         yield Remark(Label(labels.name_of(label) or label), match.start(), match.end(), 1)
 
 
-def _instead(text: str, labels: Labels) -> Iterator[Remark[Label]]:
-    """Such as `A, no B`; other corrections are every answer's."""
+def _find_corrections(text: str, labels: Labels) -> Iterator[Remark[Label]]:
+    """Finds corrections such as `A, no B`; other corrections are read the same way for all verifiers."""
     for match in re.finditer(r"[,.…]\s?no\s+", text, re.IGNORECASE):
         rest = text[match.end() : match.end() + _LONGEST].split("\n", 1)[0]
         one = _read(rest, labels, match.start(), match.end(), 2) if labels.is_bare(rest) else None
@@ -91,8 +91,10 @@ def _instead(text: str, labels: Labels) -> Iterator[Remark[Label]]:
             yield one
 
 
-def _lines(text: str, labels: Labels) -> Iterator[Remark[Label]]:
-    """Lines that begin with a label; a bare label at the very end is a statement, and so is any beside it."""
+def _find_lines(text: str, labels: Labels) -> Iterator[Remark[Label]]:
+    """Finds lines that begin with a label. If the text ends with a bare label, every line that is a bare label is a
+    statement.
+    """
     position = 0
     lines = text.split("\n")
     bare_end = labels.is_bare(_final_sentence(lines[-1], labels))

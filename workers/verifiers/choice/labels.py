@@ -1,6 +1,6 @@
-"""The labels of a multiple-choice question, and how one is read where an answer commits itself.
+"""The labels of a multiple-choice question, and the reading of a label from text that commits to an answer.
 
-Invariant: a label is read only where it stands as one: `A dog`, `I think`, `B-tree` and letters in words hold none.
+Invariant: a label is read only if it is used as one: `A dog`, `I think`, `B-tree` and letters in words hold none.
 Labels outside the choices are read too, so that an answer that gives one is known to give it.
 """
 
@@ -15,7 +15,7 @@ from workers.verifiers.answers.normalisation import normalise
 
 MAX_LABELS = 100
 MAX_LABEL = 20
-"""Characters of a label; more is a text."""
+"""Most characters of a label; anything longer is a text."""
 
 OPENERS = r"[(\[{\"'“「（]"
 CLOSERS = r"[)\]}\"'”」）]"
@@ -35,7 +35,7 @@ _OWN_TEXT = re.compile(
     r"\s+(?!(?:which|because|since|as|i|maybe|perhaps|but|or|and|not|is|it's)\b)[\w$\\\"'][^\n]*?(?=\.\s|\.?\Z|\n)",
     re.IGNORECASE,
 )
-"""The choice's text, behind its label in parentheses."""
+"""The choice's text, after its label in parentheses."""
 _NAMED = re.compile(r"\b(?:option|choice|answer|letter|statement)\s*:?\s*$", re.IGNORECASE)
 _ENDS = re.compile(
     r"\s*(?:$|[.:;!?)。，；：！]{1,3}(?:\s|$)|[,—–|(。，]|-\s|\b(?:because|since|due|for|which|given|rather|instead|and\s+(?:\w+\s+)?not)\b|as\b(?!\s+(?:well|a)\b))"
@@ -44,23 +44,23 @@ _ENDS = re.compile(
 
 
 class SeveralError(NoAnswerError):
-    """More than one label where one is asked for."""
+    """The answer gives more than one label, although one is asked for."""
 
 
 class HedgedError(NoAnswerError):
-    """A label that is given with doubt."""
+    """The answer gives its label with doubt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     name: str
-    """The canonical form, or what is written if that is no choice."""
+    """The canonical form, or the label as written if it is not one of the choices."""
     end: int = field(default=0, compare=False)
-    """Where it ends in the text that it was read from."""
+    """Position at which it ends in the text that it was read from."""
 
 
 class Labels:
-    """Raises ValueError where the choices are not a string, a list of labels or a mapping of label to text."""
+    """Raises ValueError if the choices are not a string, a list of labels or a mapping of label to text."""
 
     def __init__(self, choices: Any = "ABCD", texts: Any = None) -> None:
         if isinstance(choices, Mapping):
@@ -82,11 +82,11 @@ class Labels:
         self.negated = re.compile(rf"\s*(?:not|isn't|never)\s+(?:option\s+|choice\s+|the\s+)?{self.wrapped}")
 
     def name_of(self, label: str) -> str | None:
-        """The canonical form; None where it is no choice."""
+        """Returns the canonical form; None if it is not one of the choices."""
         return next((name for name in self.names if _key(name) == _key(label)), None)
 
     def gold(self, text: str) -> str | None:
-        """The reference's label: `B`, `(B)`, `b.`, `B) Paris`, or a choice's text."""
+        """Reads the reference's label from `B`, `(B)`, `b.`, `B) Paris`, or a choice's text; None if there is none."""
         try:
             label = self.read(text)
         except NoAnswerError:
@@ -94,7 +94,8 @@ class Labels:
         return self.name_of(label.name) if label else None
 
     def read(self, text: str) -> Label | None:
-        """The label that a committed text begins with, or whose text it is; None if there is none.
+        """Reads the label that a committed text begins with, or the label of the choice whose text it is; None if there
+        is none.
 
         Raises SeveralError, HedgedError.
         """
@@ -102,7 +103,7 @@ class Labels:
         text = unwrapped(unicodedata.normalize("NFKC", text))
         by_text = self.by_text(text)
         match = self._head.match(text) or self._head_any_case.match(text)
-        if match is None or not self._stands(text, match):
+        if match is None or not self._is_label(text, match):
             return None if by_text is None else Label(by_text, len(given))
         rest = text[match.end() :]
         if _AFTER_HEDGE.match(rest) and not (match["whole"].endswith(")") and not rest.lstrip().startswith("?")):
@@ -121,11 +122,11 @@ class Labels:
         return Label(self.name_of(name) or name, end)
 
     def is_bare(self, text: str) -> bool:
-        """A label and nothing else, in any case."""
+        """Whether the text is a label and nothing else, in upper or lower case."""
         return re.fullmatch(rf"\s*{self.wrapped}\s*[.:!)]{{0,3}}\s*", unwrapped(text), re.IGNORECASE) is not None
 
     def by_text(self, text: str) -> str | None:
-        """The label of the choice whose text this is, whole or up to its first comma or sentence's end."""
+        """Returns the label of the choice whose text this is, whole or up to the first comma or end of a sentence."""
         if not self._texts:
             return None
         for part in (text, re.split(r"[,;\n]|\.(?=\s)", text, maxsplit=1)[0]):
@@ -135,7 +136,10 @@ class Labels:
         return None
 
     def _checked(self, label: str, rest: str, by_text: str | None) -> str:
-        """Raises SeveralError where the text beside the label is another choice's, or the text is one by itself."""
+        """Returns `by_text` if the whole text is a choice's, else the label.
+
+        Raises SeveralError if the text after the label is another choice's.
+        """
         beside = self.by_text(rest.strip().lstrip(".):-–—, ").strip())
         if by_text is not None:
             return by_text
@@ -143,8 +147,8 @@ class Labels:
             raise SeveralError(f"{label} and the text of {beside}")
         return label
 
-    def _stands(self, text: str, match: re.Match[str]) -> bool:
-        """The label is not the beginning of prose; one in lower case must be all there is, or in parentheses."""
+    def _is_label(self, text: str, match: re.Match[str]) -> bool:
+        """Whether the label does not begin prose. A lower-case label must be all there is, or be in parentheses."""
         label, rest = match["label"], text[match.end() :]
         closed = match["whole"].rstrip()[-1:] in _CLOSING
         lead = text[: match.start("whole")]
@@ -158,7 +162,7 @@ class Labels:
         return False
 
     def _is_text(self, first: re.Match[str], more: re.Match[str]) -> bool:
-        """`(B) C`: the text of choice B is the letter C."""
+        """Whether the second label is the text of the first, as in `(B) C`: the text of choice B is the letter C."""
         plain = more["whole"].strip() == more["second"]
         return plain and not more["join"].strip() and first["whole"].rstrip().endswith(")")
 
@@ -190,7 +194,7 @@ def _sequence(value: Any, name: str) -> Sequence[Any]:
 
 
 def _texts(texts: Any, names: Sequence[str]) -> dict[str, str]:
-    """Normalised, by label. Raises ValueError where they do not fit the labels."""
+    """Returns the normalised texts by label. Raises ValueError if they do not fit the labels."""
     if texts is None:
         return {}
     pairs = (
@@ -199,5 +203,5 @@ def _texts(texts: Any, names: Sequence[str]) -> dict[str, str]:
     own = {_key(name): name for name in names}
     unknown = [label for label, _ in pairs if _key(str(label)) not in own]
     if unknown:
-        raise ValueError(f"texts name labels that are no choices: {unknown}")
+        raise ValueError(f"texts name labels that are not among the choices: {unknown}")
     return {own[_key(str(label))]: normalise(str(text), ignore_articles=True) for label, text in pairs}

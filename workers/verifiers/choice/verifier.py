@@ -1,7 +1,7 @@
-"""Multiple choice: the one label that a response commits to, against the reference's.
+"""Multiple choice: compares the one label that a response commits to with the reference's.
 
-Invariant: right means that exactly one label is committed to, without doubt, and that it is the reference. A letter
-that merely occurs commits to nothing.
+Invariant: a response is right if it commits to exactly one label, without doubt, and that label is the reference. A
+letter that merely occurs is not a commitment.
 """
 
 import re
@@ -18,7 +18,7 @@ from workers.verifiers.choice.commitments import remarks
 from workers.verifiers.choice.labels import Label, Labels
 
 _FORMAT = re.compile(r"</?(?:b|strong|em|i|u|p)>|\\[()]|\$", re.IGNORECASE)
-"""Tags and delimiters that only set a label off."""
+"""Tags and delimiters that only format a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class ChoiceVerifier(AnswerVerifier[Reference, Label]):
     name = "choice"
     version = "3"
     policy = (
-        f"{POLICY} Exactly one choice must be committed to, also by `I choose B`, `B is correct`, or a line that is B "
-        "or begins with `B)`, in lower case if nothing else is there; with texts also by a choice's text. Several "
-        "choices (`A or B`) and letters in prose are no answer. Boxes and statements of the answer outdo remarks and "
-        "lists of the choices, and a box that holds no label is passed over."
+        f"{POLICY} Exactly one choice must be committed to; `I choose B`, `B is correct`, and a line that is B or "
+        "begins with `B)` commit to B, in lower case only if nothing else is there; if texts are given, so does a "
+        "choice's text. Several choices (`A or B`) and letters in prose are not an answer. Boxes and statements of the "
+        "answer take precedence over remarks and lists of the choices, and a box that holds no label is passed over."
     )
     options: ClassVar[Mapping[str, str]] = {
         "choices": 'the labels: a string ("ABCD", the default), a list, or a mapping of label to text',

@@ -1,12 +1,12 @@
 """The program in a response: the fenced block that is the answer, or all of it if there is no fence.
 
 Invariants
-- Fences are CommonMark's: three or more of one character, closed by as many or more on a line of their own. A block
-  loses the indentation of its fence, which may be in a list or a quotation. A block that nothing closes runs to the
-  end.
+- Fences are CommonMark's: three or more of one character, closed by at least as many on a line of their own. A block
+  loses the indentation of its fence, which may be in a list or a quotation. A block without a closing fence runs to
+  the end.
 - One block is chosen, by its language and by what it defines or reads, never by running it. Blocks of another language
   (output, a shell's commands) are passed over if there is one of the tests' language.
-- Nothing of a response is parsed as a program on the host.
+- No part of a response is parsed as a program on the host.
 """
 
 import re
@@ -19,7 +19,7 @@ _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})(?P<info>.*)\Z")
 _LANGUAGE = re.compile(r"[{.\s]*([\w+#-]*)")
 _OPEN_TAG = re.compile(r"[ \t]*<answer>", re.IGNORECASE)
 _LONGEST_LINE = 2000
-"""Characters of a line that may define a name; a definition is shorter."""
+"""Most characters of a line that is searched for the definition of a name; a definition is shorter."""
 _CLOSER_INDENT = 3
 """Spaces by which a closing fence may be indented beyond its opening one."""
 _TAB = 4
@@ -35,25 +35,25 @@ _STATEMENT = re.compile(
     r"[ \t]*(?:[A-Za-z_][\w.]*[ \t]*\(|(?:import|from|pass|raise|assert|del|async|def|class|for|while|if|try|with)\b)"
 )
 _LONGEST_OUTPUT = 10_000
-"""Characters of a block that is looked through for a statement."""
+"""Most characters of a block that is searched for a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     language: str
-    """The first word behind the fence, in lower case; empty if there is none."""
+    """The first word after the opening fence, in lower case; empty if there is none."""
     source: str
 
 
 def program_of(answer: str, *, language: str = "python", entry_point: str = "") -> str:
-    """The program that is tested as `language`; `entry_point` is the name that the tests call, empty for a program that
-    reads its input.
+    """Returns the program that is tested as `language`; `entry_point` is the name that the tests call, empty for a
+    program that reads its input.
     """
-    answer = _within_tags(answer)
+    answer = _take_tagged(answer)
     blocks = fenced_blocks(answer)
     if not blocks:
-        return _dedented(answer)
-    return _dedented(_chosen(blocks, language, entry_point).source)
+        return _dedent(answer)
+    return _dedent(_choose_block(blocks, language, entry_point).source)
 
 
 def fenced_blocks(text: str) -> list[Block]:
@@ -62,34 +62,34 @@ def fenced_blocks(text: str) -> list[Block]:
     opening, info, indent, quoted = "", "", 0, False
     for line in text.split("\n"):
         if opening:
-            stripped = _unindented(_unquoted(line) if quoted else line, indent)
+            stripped = _strip_indentation(_strip_quotation(line) if quoted else line, indent)
             if _closes(stripped, opening):
-                blocks.append(Block(_language(info), "\n".join(lines)))
+                blocks.append(Block(_parse_language(info), "\n".join(lines)))
                 opening = ""
             else:
                 lines.append(stripped)
             continue
-        column, rest, quoted = _contained(line)
+        column, rest, quoted = _split_container(line)
         match = _FENCE.match(rest.rstrip())
         if match and not (match["fence"][0] == "`" and "`" in match["info"]):
             opening, info, lines = match["fence"], match["info"], []
             indent = column + _width(rest[: match.start("fence")])
     if opening:
-        blocks.append(Block(_language(info), "\n".join(lines)))
+        blocks.append(Block(_parse_language(info), "\n".join(lines)))
     return blocks
 
 
-def _chosen(blocks: list[Block], language: str, entry_point: str) -> Block:
-    """The last block that defines the entry point, or reads input, of those in the tests' language."""
-    own = [block for block in blocks if _is_of(block.language, language)]
+def _choose_block(blocks: list[Block], language: str, entry_point: str) -> Block:
+    """Returns the last block in the tests' language that defines the entry point or, without one, reads input."""
+    own = [block for block in blocks if _is_language(block.language, language)]
     blocks = own or [block for block in blocks if not block.language] or blocks
-    wanted: Callable[[str], bool] = _defines(entry_point) if entry_point else _reads
+    wanted: Callable[[str], bool] = _defines(entry_point) if entry_point else _reads_input
     programs = [block for block in blocks if not _is_output(block.source)] or blocks
     return next((block for block in reversed(programs) if wanted(block.source)), programs[-1])
 
 
 def _defines(entry_point: str) -> Callable[[str], bool]:
-    """Whether a text defines, assigns or imports the name, or the class of `Class.method`."""
+    """Tests whether a text defines, assigns or imports the name, or the class of `Class.method`."""
     name = re.escape(entry_point.partition(".")[0])
     pattern = re.compile(
         rf"[ \t]*(?:(?:async[ \t]+)?(?:def|class)[ \t]+{name}\b"
@@ -99,17 +99,17 @@ def _defines(entry_point: str) -> Callable[[str], bool]:
     return lambda source: any(pattern.match(line) for line in source.split("\n") if len(line) <= _LONGEST_LINE)
 
 
-def _reads(source: str) -> bool:
+def _reads_input(source: str) -> bool:
     return _READS_INPUT.search(source) is not None
 
 
-def _is_of(tag: str, language: str) -> bool:
+def _is_language(tag: str, language: str) -> bool:
     names = _PYTHON_NAMES if language == "python" else _ALIASES.get(language, frozenset([language.casefold()]))
     return tag in names
 
 
 def _is_output(source: str) -> bool:
-    """Nothing, a transcript of a session, or values alone, such as `3` or `[1, 2]`: no program prints by these."""
+    """Whether it is empty, a transcript of a session, or only values, such as `3` or `[1, 2]`, which print nothing."""
     lines = [line for line in source.split("\n") if line.strip()]
     if not lines or _PROMPT_LINE.match(lines[0]):
         return True
@@ -120,8 +120,8 @@ def _is_value(line: str) -> bool:
     return _VALUE.match(line) is not None and _STATEMENT.match(line) is None
 
 
-def _within_tags(answer: str) -> str:
-    """The content of the last `<answer>` that begins a line outside of any fence; all, if there is none."""
+def _take_tagged(answer: str) -> str:
+    """Returns the content of the last `<answer>` that begins a line outside any fence; all if there is none."""
     if "<answer>" not in answer.casefold():
         return answer
     start, at, opening = None, 0, ""
@@ -130,9 +130,9 @@ def _within_tags(answer: str) -> str:
             opening = "" if _closes(line.lstrip(), opening) else opening
         elif tag := _OPEN_TAG.match(line):
             start = at + tag.end()
-            opening = _opened(line[tag.end() :])
+            opening = _find_opening_fence(line[tag.end() :])
         else:
-            opening = _opened(line)
+            opening = _find_opening_fence(line)
         at += len(line) + 1
     if start is None:
         return answer
@@ -140,9 +140,9 @@ def _within_tags(answer: str) -> str:
     return (content or answer[start:]).strip("\n")
 
 
-def _opened(line: str) -> str:
-    """The fence that the line opens, or nothing."""
-    match = _FENCE.match(_contained(line)[1].rstrip())
+def _find_opening_fence(line: str) -> str:
+    """Returns the fence that the line opens, or an empty text."""
+    match = _FENCE.match(_split_container(line)[1].rstrip())
     return match["fence"] if match and not (match["fence"][0] == "`" and "`" in match["info"]) else ""
 
 
@@ -156,8 +156,8 @@ def _closes(line: str, opening: str) -> bool:
     )
 
 
-def _contained(line: str) -> tuple[int, str, bool]:
-    """Columns that list marks and quotation marks take, the rest of the line, and whether it is quoted."""
+def _split_container(line: str) -> tuple[int, str, bool]:
+    """Returns the columns that list marks take, the rest of the line, and whether it is quoted."""
     start, quoted = 0, False
     while match := _CONTAINER.match(line, start):
         quoted = quoted or line[match.start() : match.end()].strip() == ">"
@@ -165,12 +165,12 @@ def _contained(line: str) -> tuple[int, str, bool]:
     return (0 if quoted else _width(line[:start])), line[start:], quoted
 
 
-def _unquoted(line: str) -> str:
+def _strip_quotation(line: str) -> str:
     return re.sub(r"^[ \t]*(?:>[ \t]?)+", "", line)
 
 
-def _unindented(line: str, columns: int) -> str:
-    """The line without its indentation, of which at most `columns` are removed."""
+def _strip_indentation(line: str, columns: int) -> str:
+    """Removes at most `columns` columns of indentation from the line."""
     at = 0
     while columns > 0 and at < len(line) and line[at] in " \t":
         columns -= _TAB if line[at] == "\t" else 1
@@ -182,12 +182,12 @@ def _width(indentation: str) -> int:
     return sum(_TAB if character == "\t" else 1 for character in indentation)
 
 
-def _dedented(source: str) -> str:
-    """A program that is indented as a whole starts at the margin."""
+def _dedent(source: str) -> str:
+    """Removes the common indentation of a program that is indented as a whole."""
     first = next((line for line in source.split("\n") if line.strip()), "")
     return textwrap.dedent(source) if first[:1] in (" ", "\t") else source
 
 
-def _language(info: str) -> str:
+def _parse_language(info: str) -> str:
     match = _LANGUAGE.match(info)
     return match[1].casefold() if match else ""

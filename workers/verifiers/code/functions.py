@@ -1,7 +1,7 @@
 """Tests that call a function with given arguments and compare what it returns.
 
 Invariant: each call starts from the state that loading the program left. A candidate that ended, hung or filled its
-sandbox fails that case; the next one, where it is still wanted, gets a sandbox of its own.
+sandbox fails that case; the next case, if it is still to be judged, gets a sandbox of its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from workers.verifiers.code.values import same
 
 
 def judge(load: Callable[[], Candidate], cases: list[FunctionCase], tolerance: float | None) -> Iterator[CaseOutcome]:
-    """One outcome a case, in order. `load` raises CandidateError and SandboxError; the latter is raised here."""
+    """Yields one outcome per case, in order. Raises SandboxError if `load` does; a CandidateError is an outcome."""
     candidate: Candidate | None = None
     try:
         for number, case in enumerate(cases, start=1):
@@ -33,13 +33,13 @@ def judge(load: Callable[[], Candidate], cases: list[FunctionCase], tolerance: f
                 yield error.outcome
                 continue
             right = same(case.expected, value, tolerance)
-            yield PASSED if right else wrong(f"{where}: returned another value{_kind(case.expected, value)}")
+            yield PASSED if right else wrong(f"{where}: returned another value{_describe_types(case.expected, value)}")
     finally:
         if candidate is not None:
             candidate.close()
 
 
-def _kind(expected: object, value: object) -> str:
-    """Never the expected value itself: what a verdict says may reach the policy."""
+def _describe_types(expected: object, value: object) -> str:
+    """Names the types if they differ, never the expected value: the text of a verdict may reach the policy."""
     mine, theirs = type(expected).__name__, type(value).__name__
     return f", of type {theirs}, not {mine}" if mine != theirs else ""

@@ -1,18 +1,18 @@
-"""Runs inside the sandbox, after inside_values: the candidate's module, loaded once, called once a process.
+"""Runs inside the sandbox, after inside_values: loads the candidate's module once and calls it once per process.
 
-Invariant: each call but the last is made in a fork of the state that the loading left; nothing comes after the last,
-whose fork would cost a trivial program a fifth of its time. What is answered is what the candidate
-says: it shares this process and may change all of it, and it learns nothing but its own inputs.
+Invariant: each call except the last is made in a fork of the state that loading left. The last needs no fork, since
+nothing follows it; a fork would cost a trivial program a fifth of its time. An answer is only the candidate's word: the
+candidate shares this process and may change all of it, but it learns nothing except its own inputs.
 
-Requests: {source, entry_point}, then calls (arguments, keyword arguments, whether it is the last). Answers, a line
-each: R ready, V value, E raised, U unfit value, M out of memory, D died with an exit status, N no such entry point.
-The answer of a fork counts once K follows it: the harness was there to see the fork end, so that a program which kills
-its harness has no answer, however the two race.
+Requests: {source, entry_point}, then calls (arguments, keyword arguments, whether it is the last). Answers, one per
+line: R ready, V value, E raised, U unfit value, M out of memory, D died with an exit status, N no such entry point.
+A fork's answer counts only if K follows it: K shows that the harness lived to see the fork end, so a program that kills
+its harness has no answer, whichever of the two is faster.
 """
 
 import os
 
-TYPE_CHECKING = False  # typing's own would be imported
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would need an import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -26,9 +26,9 @@ _SHOWN = 200
 
 
 def load(source: str, entry_point: str) -> Callable[..., Any] | None:
-    """The function, or the method of a new object of the class in `Class.method`; None if it is not defined."""
+    """Returns the function, or for `Class.method` the method of a new object; None if it is not defined."""
     space: dict[str, Any] = {"__name__": "candidate", "__builtins__": __builtins__}
-    exec(compile(source, "candidate.py", "exec", dont_inherit=True), space)  # noqa: S102  it is in its sandbox
+    exec(compile(source, "candidate.py", "exec", dont_inherit=True), space)  # noqa: S102  this runs in the sandbox
     owner, _, method = entry_point.rpartition(".")
     found = space.get(owner or method)
     if owner and found is not None:

@@ -1,15 +1,15 @@
-"""Runs inside a sandbox of its own, after inside_values: the data set author's script, which defines `check`.
+"""Runs inside a sandbox of its own, after inside_values: calls `check` of the data set author's script.
 
-Invariant: the candidate is elsewhere. Its values come through the host, as exact builtin types.
+Invariant: the candidate runs in another sandbox. Its values come through the host, as exact builtin types.
 
-First request: {source, cases}. Where `cases` is None, check(candidate) runs and its calls go to the host: C call, to
-which it answers (True, value) or (False, (exception's name, text)). Else check(stdin, stdout, expected) runs for each
-case. Answers at the end: P passed, F failed, X the script's own defect, M out of memory.
+First request: {source, cases}. If `cases` is None, check(candidate) runs and its calls go to the host: C call, which
+the host answers with (True, value) or (False, (exception's name, text)). Otherwise check(stdin, stdout, expected) runs
+for each case. Answers at the end: P passed, F failed, X the script's own defect, M out of memory.
 """
 
 import builtins
 
-TYPE_CHECKING = False  # typing's own would be imported
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would need an import
 if TYPE_CHECKING:
     from typing import Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 200
 _OWN_DEFECTS = (NameError, ImportError, SyntaxError)
-"""No value of a candidate's makes a script raise these."""
+"""Exceptions of the script's own: a candidate's value never makes a script raise these."""
 
 
 class Defect(Exception):  # noqa: N818  the script's, not ours
@@ -30,7 +30,7 @@ class CandidateError(Exception):
 
 
 class Candidate:
-    """Calls go to the other sandbox."""
+    """Stands in for the candidate's function: sends each call to the other sandbox."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -62,10 +62,10 @@ def verdict(job: dict[str, Any]) -> str:
     candidate = Candidate()
     try:
         space: dict[str, Any] = {"__name__": "checker", "__builtins__": __builtins__}
-        exec(compile(job["source"], "checker.py", "exec", dont_inherit=True), space)  # noqa: S102  it is in its sandbox
+        exec(compile(job["source"], "checker.py", "exec", dont_inherit=True), space)  # noqa: S102  this runs in the sandbox
         check = space.get("check")
         if not callable(check):
-            raise Defect("the script defines no check")  # noqa: TRY301  told as all that fails while loading
+            raise Defect("the script defines no check")  # noqa: TRY301  reported like every failure while loading
     except BaseException as error:  # noqa: BLE001  SystemExit too is a script's end
         return f"X{said(error)}"
     try:

@@ -1,16 +1,16 @@
-"""Runs inside the sandbox: Python values as one line of JSON, exact builtin types only.
+"""Runs inside the sandbox: encodes Python values of exact builtin types as one line of JSON.
 
-Invariant: nothing of a value's own code runs. A subclass is refused, not converted, except for those of the standard
-library that Python itself holds equal to a dict, and named tuples.
+Invariant: no code of a value's own type runs. A subclass is refused, not converted, except for those of the standard
+library that Python itself considers equal to a dict, and named tuples.
 
-`null`, `true`, text and integers stand for themselves; all else is [tag, ...]; workers/verifiers/code/values.py reads
-it. No import but the C function that `json` itself uses: importing json would delay every sandbox by 5 ms.
+`null`, `true`, text and integers are written as such; all else is [tag, ...]; workers/verifiers/code/values.py reads
+it. Nothing is imported except the C function that `json` itself uses: importing json would delay every sandbox by 5 ms.
 """
 
 import sys
 from _json import encode_basestring_ascii
 
-TYPE_CHECKING = False  # typing's own would be imported
+TYPE_CHECKING = False  # typing.TYPE_CHECKING would need an import
 if TYPE_CHECKING:
     from typing import Any
 
@@ -20,11 +20,11 @@ _SEQUENCES: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "z"}
 
 
 class Refused(TypeError):  # noqa: N818  names what happened to the value
-    """Not an exact builtin type; the text names the type."""
+    """The value is not of an exact builtin type; the text names its type."""
 
 
 def plain(value: "Any") -> "Any":
-    """A copy as a dict or a tuple of what Python itself holds equal to one. Raises Refused for anything else."""
+    """Copies a value that Python considers equal to a dict or a tuple into one. Raises Refused for all others."""
     kind = type(value)
     collections = sys.modules.get("collections")
     if (
@@ -39,7 +39,7 @@ def plain(value: "Any") -> "Any":
 
 
 def encode(value: "Any") -> str:  # noqa: PLR0911  one for each type
-    """Raises Refused; RecursionError for what is nested too deeply, or in itself."""
+    """Encodes a value. Raises Refused; RecursionError if it is nested too deeply, or in itself."""
     kind = type(value)
     if value is None:
         return "null"

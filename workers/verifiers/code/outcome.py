@@ -1,6 +1,6 @@
-"""How the cases of a program went, and the time that is left for them.
+"""The outcomes of a program's test cases, and the time that is left for them.
 
-Invariant: `passed` is true only if the program's own value was found equal, or a checker said so.
+Invariant: `passed` is true only if the program's own value was found equal, or a checker accepted it.
 """
 
 import time
@@ -12,10 +12,10 @@ from workers.sandbox.base import ExitKind, RunResult
 
 @dataclass(frozen=True, slots=True)
 class CaseOutcome:
-    """How one case went."""
+    """The outcome of one test case."""
 
     status: Status
-    """correct, wrong, timeout or oom."""
+    """One of correct, wrong, timeout and oom."""
     why: str
 
     @property
@@ -32,7 +32,7 @@ def wrong(why: str) -> CaseOutcome:
 
 @dataclass(slots=True)
 class Clock:
-    """`seconds` for all cases together."""
+    """Counts down `seconds`, the time of all cases together."""
 
     seconds: float
     _started: float = field(default_factory=time.monotonic)
@@ -43,7 +43,7 @@ class Clock:
 
 
 def ended(ran: RunResult, where: str) -> CaseOutcome:
-    """The outcome of a program that ended although an answer was due."""
+    """Returns the outcome of a program that ended before it answered."""
     match ran.ending:
         case ExitKind.TIMEOUT:
             return CaseOutcome(Status.TIMEOUT, f"{where}: the time limit was reached, without an answer")
@@ -66,7 +66,7 @@ _LIMITS = (
 
 
 def with_limit(said: str) -> str:
-    """Returns what a program said when it failed, behind the limit of the sandbox that it comes from, if any."""
+    """Prefixes a failed program's message with the sandbox limit that caused it, if any."""
     limit = next((limit for sign, limit in _LIMITS if sign in said), None)
     return f"{limit}: {said}" if limit else said
 

@@ -1,7 +1,7 @@
 """Tests that run a whole program on an input and compare what it prints.
 
-Invariant: each case runs in a sandbox of its own. Lines must be equal but for white space at their ends and empty
-lines at the end; a program that fails is wrong whatever it printed.
+Invariant: each case runs in a sandbox of its own. Lines must be equal except for white space at their ends and empty
+lines at the end; a program that fails is wrong, whatever it printed.
 """
 
 import math
@@ -13,14 +13,14 @@ from workers.verifiers.code.outcome import PASSED, CaseOutcome, ended, exit_text
 from workers.verifiers.code.tests import StdioCase
 
 TOGETHER = 2
-"""Cases that run at once: all stop if one fails, and a process has about one core."""
+"""Cases that run concurrently; few, since all stop if one fails, and a process has about one core."""
 _SHOWN = 200
 
 
 def outputs(
     sandbox: Sandbox, program: Program, inputs: Sequence[str], limits: Callable[[], ProgramLimits]
 ) -> Iterator[str | CaseOutcome]:
-    """Yields what it printed for each input, in order, or why that does not count. Raises SandboxError."""
+    """Yields the program's output for each input, in order, or the outcome if the run failed. Raises SandboxError."""
     for start in range(0, len(inputs), TOGETHER):
         some = inputs[start : start + TOGETHER]
         programs = [replace(program, stdin=text.encode()) for text in some]
@@ -31,7 +31,7 @@ def outputs(
 def judge(
     found: Iterator[str | CaseOutcome], cases: Sequence[StdioCase], tolerance: float | None
 ) -> Iterator[CaseOutcome]:
-    """One outcome a case, in order; `found` is of `outputs`."""
+    """Yields one outcome per case, in order; `found` comes from `outputs`."""
     for number, (case, printed) in enumerate(zip(cases, found, strict=True), start=1):
         if isinstance(printed, CaseOutcome):
             yield printed
@@ -42,7 +42,7 @@ def judge(
 
 
 def same_output(expected: str, printed: str, tolerance: float | None = None) -> bool:
-    """With a `tolerance`, words that are numbers are equal within it, absolute or relative."""
+    """Compares line by line; with a `tolerance`, words that are numbers are equal within it, absolute or relative."""
     mine, theirs = _lines(expected), _lines(printed)
     if mine == theirs or tolerance is None:
         return mine == theirs

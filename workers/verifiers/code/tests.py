@@ -1,6 +1,6 @@
 """Reads the option `tests` into types.
 
-Invariant: tests that are read can be run; malformed tests are a TestsError that names the field.
+Invariant: tests that have been read can be run; malformed tests are a TestsError that names the field.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from workers.verifiers.code.values import written
 
 
 class TestsError(ValueError):
-    """The options are no tests; the text says which field."""
+    """The options do not describe tests; the text names the field."""
 
-    __test__ = False  # no class of tests, whatever its name
+    __test__ = False  # pytest must not collect it, despite its name
 
 
 class FunctionCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +32,7 @@ class StdioCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CheckedCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stdin: str = ""
     stdout: str | None = None
-    """Some right output, for the script."""
+    """One right output, which the script may compare with."""
 
 
 class FunctionTests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="function"):
@@ -49,7 +49,9 @@ class StdioTests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
 class CheckerTests(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="checker"):
     script: str
     entry_point: str | None = None
-    """check(candidate) of a function, or, with `cases`, check(stdin, stdout, expected) of a program's output."""
+    """The function that check(candidate) judges. None if check(stdin, stdout, expected) judges a program's output for
+    each of `cases`.
+    """
     cases: list[CheckedCase] | None = None
     language: str = "python"
 
@@ -111,7 +113,7 @@ def _written_values(values: dict[str, Any]) -> dict[str, Any]:
 def _check(tests: Tests) -> None:
     """Raises TestsError."""
     if tests.cases is not None and not tests.cases:
-        raise TestsError("options.tests.cases: no case: a program that nothing tests is not right")
+        raise TestsError("options.tests.cases: no case: a program is not right if nothing tests it")
     if isinstance(tests, CheckerTests) and (tests.cases is None) == (tests.entry_point is None):
         raise TestsError("options.tests: a checker needs an entry_point, or cases with stdin, and not both")
     calls = isinstance(tests, FunctionTests) or (isinstance(tests, CheckerTests) and tests.cases is None)

@@ -1,7 +1,7 @@
-"""Programs, by tests that run in the sandbox.
+"""Judges programs by tests that run in the sandbox.
 
-Invariant: every case passes for a score of 1, unless `partial` is asked for. What the program does to its harness is
-its own fault; only a sandbox that fails, or tests that cannot be read, are infra_error.
+Invariant: the score is 1 only if every case passes, unless `partial` is asked for. Whatever the program does to its
+harness counts against the program; only a sandbox that fails, or tests that cannot be read, are infra_error.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from workers.verifiers.code.outcome import CaseOutcome, Clock
 from workers.verifiers.code.tests import CheckerTests, CodeOptions, FunctionTests, StdioTests, TestsError, read_tests
 
 MARGIN_SECONDS = 0.3
-"""Part of the budget, kept for returning the verdict: a program's time ends before the pool kills this process."""
+"""Part of the budget that is kept for returning the verdict: a program must end before the pool kills this process."""
 
 
 class CodeVerifier(BaseVerifier):
@@ -30,26 +30,26 @@ class CodeVerifier(BaseVerifier):
     version = "3"
     sandboxed = True
     policy = (
-        "The program is a fenced block after any reasoning block, or the whole answer if there is none: of the blocks "
-        "in the tests' language the last that defines the function (or, for a program, reads its input), else the "
-        "last; output, transcripts and other languages are passed over. The tags `<answer>` may enclose it. "
-        "Every test case must pass, each from the same state, within its time, memory and output. Returned values "
-        "must be plain and equal in type and value: True is not 1 and 1.0 is not 1, but a tuple passes for a list "
-        "that the test wrote, a Counter, defaultdict or OrderedDict for a dict, and a named tuple for a tuple. Printed "
-        "lines must be equal but for white space at their ends. A program that fails, or a function that exits or does "
-        "anything else to its tests, is wrong."
+        "The program is a fenced block after any reasoning block, or the whole answer if there is none: among the "
+        "blocks in the tests' language, the last that defines the function (or, for a program, reads its input), or "
+        "the last if none does; output, transcripts and other languages are passed over. The tags `<answer>` may "
+        "enclose it. Every test case must pass, each from the same state, within its time, memory and output. Returned "
+        "values must be plain and equal in type and value: True is not 1 and 1.0 is not 1, but a tuple passes for a "
+        "list that the test wrote, a Counter, defaultdict or OrderedDict for a dict, and a named tuple for a tuple. "
+        "Printed lines must be equal except for white space at their ends. A program that fails, or a function that "
+        "exits or tampers with its tests in any other way, is wrong."
     )
     options: ClassVar[Mapping[str, str]] = {
         "tests": (
             '{"kind": "function", "entry_point": "add", "cases": [{"args": [1, 2], "kwargs": {}, "expected": 3}]}, '
             '{"kind": "stdio", "cases": [{"stdin": "1 2", "stdout": "3"}], "language": "python"}, or '
             '{"kind": "checker", "script": "def check(candidate): ...", "entry_point": "add"} (with "cases": '
-            '[{"stdin": "1 2"}] for an entry point: def check(stdin, stdout, expected)). What JSON has no form for: '
+            '[{"stdin": "1 2"}] for an entry point: def check(stdin, stdout, expected)). What JSON cannot express: '
             '{"$type": "tuple", "value": [1, 2]} (also set, frozenset, dict of pairs, bytes in hex, float, complex)'
         ),
         "tolerance": "numbers within it are equal, absolute or relative, int and float alike (default: exact)",
-        "partial": "true: the score is the share of the cases that pass (default false)",
-        "time_limit_seconds": "of each case, at most the settings' rtv.sandbox.case_seconds (the default)",
+        "partial": "if true, the score is the share of the cases that pass (default false)",
+        "time_limit_seconds": "seconds per case, at most the settings' rtv.sandbox.case_seconds (the default)",
     }
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class CodeVerifier(BaseVerifier):
 
 
 class _Run:
-    """One program, its tests, and the time that they have."""
+    """One program, its tests, and the time limit for all of them."""
 
     def __init__(self, sandbox: Sandbox, settings: SandboxSettings, asked: CodeOptions, source: str) -> None:
         self._sandbox = sandbox
@@ -126,20 +126,20 @@ class _Run:
             return error.outcome
 
     def _checker(self, script: str) -> checkers.Checker:
-        return checkers.Checker(self._sandbox, script, self._rest(), self._clock)
+        return checkers.Checker(self._sandbox, script, self._remaining_limits(), self._clock)
 
     def _candidate(self, entry_point: str) -> Candidate:
-        return Candidate(self._sandbox, self._source, entry_point, self._rest(), self._asked.case_seconds)
+        return Candidate(self._sandbox, self._source, entry_point, self._remaining_limits(), self._asked.case_seconds)
 
     def _outputs(self, language: str, inputs: list[str]) -> Iterator[str | CaseOutcome]:
         program = Program(language, self._source)
         try:
-            yield from stdio.outputs(self._sandbox, program, inputs, self._of_case)
+            yield from stdio.outputs(self._sandbox, program, inputs, self._case_limits)
         except ValueError as error:
             raise TestsError(f"options.tests.language: {error}") from error
 
-    def _rest(self) -> ProgramLimits:
+    def _remaining_limits(self) -> ProgramLimits:
         return replace(self._limits, wall_seconds=self._clock.left)
 
-    def _of_case(self) -> ProgramLimits:
+    def _case_limits(self) -> ProgramLimits:
         return replace(self._limits, wall_seconds=min(self._asked.case_seconds, self._clock.left))
