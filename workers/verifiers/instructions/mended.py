@@ -1,6 +1,6 @@
 """Replacements for benchmark checkers that refuse what their own instruction asks for.
 
-Invariant: an entry takes the place of the benchmark's checker, and says what that one gets wrong.
+Invariant: an entry replaces the benchmark's checker, and its docstring says what that checker gets wrong.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,28 +13,33 @@ Checker = Callable[[str, Mapping[str, Any]], bool]
 
 
 def words_position(response: str, arguments: Mapping[str, Any]) -> bool:
-    """The second word and the second to last one. The benchmark's checker counts punctuation marks as words."""
-    words = _words(response)
+    """Whether the second word and the second to last one are the keyword. The benchmark's checker counts punctuation
+    marks as words.
+    """
+    words = _split_words(response)
     return len(words) > 1 and words[1] == words[-2] == arguments["keyword"].strip()
 
 
 def keywords_specific_position(response: str, arguments: Mapping[str, Any]) -> bool:
-    """The m-th word of the n-th sentence. The benchmark's checker counts punctuation marks as words."""
+    """Whether the m-th word of the n-th sentence is the keyword. The benchmark's checker counts punctuation marks as
+    words.
+    """
     sentences = sentence_tokenizer().tokenize(response)
     sentence, place = int(arguments["n"]), int(arguments["m"])
     if not 1 <= sentence <= len(sentences):
         return False
-    words = _words(sentences[sentence - 1])
+    words = _split_words(sentences[sentence - 1])
     return 1 <= place <= len(words) and words[place - 1] == arguments["keyword"].strip()
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return [token for token in word_tokenize(text) if any(map(str.isalnum, token))]
 
 
 def line_indent(response: str, _: Mapping[str, Any]) -> bool:
-    """`Create stairs by incrementally indenting each new line.`, of which there are two at least. The benchmark's
-    checker removes empty lines while it goes through them, and so keeps every second one of several in a row.
+    """Whether the response follows `Create stairs by incrementally indenting each new line.`, with two lines or more.
+    The benchmark's checker removes empty lines while it iterates over them, so it keeps every second one of several in
+    a row.
     """
     indents = [len(line) - len(line.lstrip(" ")) for line in response.split("\n") if line.strip()]
     return len(indents) > 1 and all(low < high for low, high in pairwise(indents))

@@ -1,7 +1,7 @@
-"""The rest of an instruction, for benchmark checkers that let pass what their own instruction forbids.
+"""Additional checks for benchmark checkers that accept what their own instruction forbids.
 
-Invariant: a predicate here is asked after the benchmark's own checker said yes, and can only say no; a response that
-the benchmark refuses is never accepted. Each entry says what would have passed.
+Invariant: a predicate here runs only after the benchmark's own checker has accepted, and can only refuse; a response
+that the benchmark refuses is never accepted. Each docstring says what the benchmark's checker accepted.
 """
 
 import re
@@ -31,38 +31,38 @@ Predicate = Callable[[str, Mapping[str, Any]], bool]
 
 
 def _in_letters(text: str, _: Mapping[str, Any]) -> bool:
-    """Digits alone are in no language, and passed as every language."""
+    """Requires a letter: digits alone passed as every language."""
     return any(map(str.isalpha, text))
 
 
 def _one_answer(text: str, _: Mapping[str, Any]) -> bool:
-    """Two of the fixed answers passed as one of them."""
+    """Requires exactly one of the fixed answers: two of them passed as one."""
     return sum(answer in text for answer in _FIXED_ANSWERS) == 1
 
 
 def _has_bullets(text: str, _: Mapping[str, Any]) -> bool:
-    """A text without a bullet passed as bullets with sub-bullets."""
+    """Requires a bullet: a text without one passed as bullets with sub-bullets."""
     return _BULLET.search(text) is not None
 
 
 def _asks(text: str, _: Mapping[str, Any]) -> bool:
-    """A text without an end mark passed as 2:1, and as balanced: 0 and 0."""
+    """Requires a question: a text without an end mark passed as 2:1, and as balanced (0 and 0)."""
     return "?" in text
 
 
 def _different_words(text: str, _: Mapping[str, Any]) -> bool:
-    """Three sentences of the same words passed as all different."""
+    """Requires that no word comes twice: three sentences of the same words passed as all different."""
     found = [word.casefold() for word in _WORD.findall(text)]
     return len(found) == len(set(found))
 
 
 def _has_thesis(text: str, _: Mapping[str, Any]) -> bool:
-    """`<em></em>` passed as a thesis."""
+    """Requires text in the thesis: `<em></em>` passed as one."""
     return _THESIS.search(text) is not None
 
 
 def _real_dates(text: str, _: Mapping[str, Any]) -> bool:
-    """1800-00-00 and 1801-02-29 passed as dates."""
+    """Requires dates that exist: 1800-00-00 and 1801-02-29 passed."""
     try:
         return bool([date.fromisoformat(part.strip()) for part in text.strip().split(",")])
     except ValueError:
@@ -70,27 +70,27 @@ def _real_dates(text: str, _: Mapping[str, Any]) -> bool:
 
 
 def _whole_names(text: str, arguments: Mapping[str, Any]) -> bool:
-    """`Miami` passed as Mia."""
+    """Requires whole words: `Miami` passed as Mia."""
     return len(_NAMES & set(re.findall(r"[^\W\d_]+", text))) >= int(arguments["N"])
 
 
 def _different_conjunctions(text: str, arguments: Mapping[str, Any]) -> bool:
-    """`and`, `And` and `and,` passed as three."""
+    """Requires different conjunctions: `and`, `And` and `and,` passed as three."""
     return len(_CONJUNCTIONS & {word.casefold() for word in _WORD.findall(text)}) >= int(arguments["small_n"])
 
 
 def _first_word_changed(text: str, arguments: Mapping[str, Any]) -> bool:
-    """The request with a second space somewhere passed as changed."""
+    """Requires another first word: the request with a second space somewhere passed as changed."""
     return text.split()[:1] != str(arguments["prompt_to_repeat"]).split()[:1]
 
 
 def _unique_words(text: str, arguments: Mapping[str, Any]) -> bool:
-    """A dash between spaces passed as a word."""
+    """Requires words with letters or digits: a dash between spaces passed as a word."""
     return len({word.casefold() for word in re.findall(r"\w+(?:['’-]\w+)*", text)}) >= int(arguments["N"])
 
 
 def _is_json(text: str, _: Mapping[str, Any]) -> bool:
-    """NaN passed as JSON, and so did an object that has a key twice."""
+    """Requires strict JSON: NaN passed, and so did an object that has a key twice."""
     try:
         parse(_FENCE.sub("", text.strip()).strip())
     except NotJsonError:

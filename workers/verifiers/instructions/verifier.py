@@ -1,7 +1,7 @@
-"""Instruction following: IFEval's, IFBench's and our own checkers, all of which must pass, after the vetoes.
+"""Instruction following: IFEval's, IFBench's and Rewardstream's own checkers must all pass, after the vetoes.
 
-Invariant: a response is judged strictly, as it is after the reasoning block. A prompt whose options are wrong is
-infra_error: never a reward.
+Invariant: a response is judged strictly: as it is after the reasoning block. A prompt with wrong options is
+infra_error, never a reward.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from workers.verifiers.instructions.checkers import CHECKERS
 from workers.verifiers.instructions.vetoes import VETO_OPTIONS, veto
 
 MAX_TEXT = 100_000
-"""Characters after the reasoning: splitting into sentences takes quadratic time on text without a blank."""
+"""Most characters after the reasoning: splitting into sentences takes quadratic time on text without a blank."""
 
 
 class InstructionVerifier(BaseVerifier):
@@ -24,7 +24,7 @@ class InstructionVerifier(BaseVerifier):
     version = "4"
     policy = (
         "Every instruction of instruction_id_list must be followed by the text after any reasoning block, in IFEval's "
-        "strict sense, and in its whole wording even if the benchmark's checker looks at less; a text "
+        "strict sense, and in its whole wording even if the benchmark's checker tests only a part; a text "
         "without a word follows none. Echoes of the prompt, repeats and short texts are vetoed "
         "if the options forbid_echo, forbid_repeats and min_words ask for it."
     )
@@ -38,7 +38,7 @@ class InstructionVerifier(BaseVerifier):
         ids = question.options.get("instruction_id_list") or ()
         text = after_reasoning(response)
         try:
-            given = _arguments(question, ids)
+            given = _read_arguments(question, ids)
             if len(text) > MAX_TEXT:
                 why = f"{len(text)} characters are more than {MAX_TEXT}"
                 return self._verdict(0.0, Status.UNPARSEABLE, why)
@@ -55,8 +55,8 @@ class InstructionVerifier(BaseVerifier):
         return self._verdict(1.0, Status.CORRECT, f"followed: {', '.join(ids)}")
 
 
-def _arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """One mapping an instruction. Raises ArgumentsError."""
+def _read_arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns one mapping per instruction. Raises ArgumentsError."""
     given = question.options.get("kwargs") or [{}] * len(ids)
     if not ids or len(ids) != len(given):
         raise ArgumentsError(
@@ -66,13 +66,13 @@ def _arguments(question: Question, ids: Sequence[str]) -> list[dict[str, Any]]:
     if unknown:
         raise ArgumentsError(f"unknown instructions: {', '.join(unknown)}")
     if not all(isinstance(own, Mapping) for own in given):
-        raise ArgumentsError("options need kwargs as one mapping an instruction")
-    return [_given(own) for own in given]
+        raise ArgumentsError("options need kwargs as one mapping per instruction")
+    return [_drop_absent(own) for own in given]
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The data sets' columns hold every argument of every instruction, None where it does not apply, and whole numbers
-    as 5.0.
+def _drop_absent(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Removes arguments that do not apply: the data sets' columns hold every argument of every instruction, None if it
+    does not apply, and whole numbers as 5.0.
     """
     return {
         key: int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,6 +1,6 @@
 """Opt-in vetoes against cheap ways to satisfy a constraint: echoing the prompt, junk, repetition.
 
-Invariant: a veto looks at the form only. Without its option it does nothing.
+Invariant: a veto examines the form only. Without its option it does nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,18 @@ from workers.verifiers.answers.words import has_repeated_ngram, ngrams, words
 from workers.verifiers.base import OptionsError, flag
 
 SIZE = 3
-"""Three words in a row: two are often shared by chance ("of the"), three seldom."""
+"""Words in a row that count as an echo: two are often shared by chance ("of the"), three seldom."""
 
 VETO_OPTIONS = {
-    "min_words": "fewer words are wrong (default 0)",
-    "forbid_echo": "true: three words in a row from the prompt are wrong (default false)",
-    "allow_phrases": "a list of phrases that forbid_echo lets pass",
-    "forbid_repeats": "true: three words in a row that come twice are wrong (default false)",
+    "min_words": "an answer with fewer words is wrong (default 0)",
+    "forbid_echo": "if true, an answer with three words in a row from the prompt is wrong (default false)",
+    "allow_phrases": "a list of phrases that forbid_echo allows",
+    "forbid_repeats": "if true, an answer in which three words in a row come twice is wrong (default false)",
 }
 
 
 def veto(options: Mapping[str, Any], prompt: str, response: str) -> str | None:
-    """Why the response is vetoed, or None; `options` as in VETO_OPTIONS. Raises OptionsError."""
+    """Returns why the response is vetoed, or None; VETO_OPTIONS describes `options`. Raises OptionsError."""
     found = words(response)
     least, allowed = options.get("min_words", 0), options.get("allow_phrases", ())
     if not isinstance(least, int) or isinstance(least, bool):
@@ -41,7 +41,7 @@ def veto(options: Mapping[str, Any], prompt: str, response: str) -> str | None:
 
 
 def echoed(response: list[str], prompt: str, allowed: Sequence[str]) -> str | None:
-    """The first n-gram that the response shares with the prompt and no allowed phrase holds."""
+    """Returns the first n-gram that the response shares with the prompt, except for those of allowed phrases."""
     fine = {gram for phrase in allowed for gram in ngrams(words(phrase), SIZE)}
     shared = set(ngrams(words(prompt), SIZE)) - fine
     return next((" ".join(gram) for gram in ngrams(response, SIZE) if gram in shared), None)

@@ -1,6 +1,6 @@
-"""The parent's end of one verifier process: start it, ask it, kill it.
+"""The parent's handle on one verifier process: start it, ask it, kill it.
 
-Invariant: a Child that `start` returned has said that it is ready; its imports are paid for.
+Invariant: a Child that `start` returned has reported that it is ready; its imports are done.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ from workers.verifiers.pool.wire import LENGTH, Ready, Start, body_length, decod
 Message = TypeVar("Message")
 
 START_SECONDS = 60.0
-"""Imports take 1.5 s on a quiet core; a machine that swaps needs many times that."""
+"""Longest start of a process. Imports take 1.5 s on an idle core; a machine that swaps needs many times that."""
 REAP_SECONDS = 5.0
-"""A killed process is gone in milliseconds; longer means that the kernel holds it, and waiting does not help."""
+"""Longest wait for a killed process. It is usually gone in milliseconds; if not, the kernel holds it, and waiting does
+not help."""
 POLL_SECONDS = 0.002
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -38,12 +39,12 @@ class DiedError(RuntimeError):
 
 
 class NotStartedError(RuntimeError):
-    """No process could be started; its own log lines say why."""
+    """No process could be started; the log lines of the process say why."""
 
 
 def ending(code: int | None) -> str:
     if code is None:
-        return "its connection closed or carried nonsense"
+        return "its connection closed, or carried data that is not a frame"
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
@@ -59,7 +60,10 @@ class Child:
 
     @classmethod
     async def start(cls, settings: RtvSettings) -> Self:
-        """Raises NotStartedError. Called in the loop's own thread: the parent-death signal is bound to a thread."""
+        """Starts a process. Call it in the loop's own thread, since the parent-death signal is bound to a thread.
+
+        Raises NotStartedError.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             process = _launch(theirs, settings.memory_mib * 2**20)
@@ -87,7 +91,7 @@ class Child:
         return not self._spent and self._process.poll() is None
 
     async def ask(self, data: bytes) -> Verdict:
-        """`data` is a framed Job. Raises DiedError."""
+        """Returns the verdict for `data`, a framed Job. Raises DiedError."""
         try:
             self._writer.write(data)
             await self._writer.drain()
@@ -103,7 +107,7 @@ class Child:
         self._writer.close()
 
     async def reap(self) -> int | None:
-        """The exit status, or None if the process is still there after REAP_SECONDS."""
+        """Returns the exit status, or None if the process is still there after REAP_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(REAP_SECONDS):
                 while self._process.poll() is None:  # noqa: ASYNC110  a child watcher would bind us to one loop
@@ -116,13 +120,13 @@ class Child:
             return decode(await self._reader.readexactly(body_length(header)))
         except (OSError, asyncio.IncompleteReadError) as error:
             raise DiedError(await self.reap()) from error
-        except (msgspec.DecodeError, ValueError) as error:  # it speaks nonsense: something else wrote to its socket
+        except (msgspec.DecodeError, ValueError) as error:  # not a frame: something else wrote to its socket
             self.kill()
             raise DiedError(None) from error
 
 
 def _launch(connection: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
-    """Starts it by vfork and exec, never a bare fork: the parent may hold threads and gigabytes of weights."""
+    """Starts a process by vfork and exec, never a bare fork: the parent may hold threads and gigabytes of weights."""
     arguments = [str(connection.fileno()), str(memory_bytes), str(os.getpid())]
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "workers.verifiers.pool.process", *arguments],

@@ -1,6 +1,6 @@
-"""Announces the isolation that is in force for programs that a model wrote, in the log and in a metric.
+"""Reports the isolation that is in force for programs written by a model, in the log and in a metric.
 
-Invariant: it is announced once for each change, not once per process or verdict.
+Invariant: it is reported once per change, not once per process or verdict.
 """
 
 import logging

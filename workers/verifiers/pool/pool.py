@@ -1,8 +1,8 @@
 """The killable pool: verdicts from processes that are killed and replaced when they hang, die or fill up.
 
-Invariant: `verify` returns a verdict in bounded time whatever the response does to the process that judges it, and
-every process holds at most one job. No thread and no signal handler is used, so the pool works in any event loop,
-also one outside the main thread. It belongs to the loop that first uses it.
+Invariant: `verify` returns a verdict in bounded time, whatever the response does to the process that judges it, and
+every process has at most one job at a time. The pool uses neither threads nor signal handlers, so it works in any
+event loop, even outside the main thread. It belongs to the loop that first uses it.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ from workers.verifiers.pool.wire import Job, Ready, frame
 log = logging.getLogger(__name__)
 
 DEATHS = 2
-"""A process that somebody killed says nothing about its job, so the job gets a second one; two deaths do."""
+"""Processes that may die of one job. A single death says nothing about the job, since anybody may have killed the
+process, so the job gets a second one; two deaths are a verdict."""
 _RENEW_SECONDS = 0.05
-"""Between two looks at which process is idle, while old ones are busy; a verdict takes milliseconds."""
+"""Seconds between two searches for an idle old process, while old ones are busy; a verdict takes milliseconds."""
 
 
 class Pool(Protocol):
@@ -38,8 +39,8 @@ class Pool(Protocol):
 
 
 class VerifierPool:
-    """`settings.workers` processes; callers beyond that wait for an idle one, in order. Processes start with the first
-    job. `on_verdict` is called after each verdict.
+    """Runs `settings.workers` processes; callers beyond that wait for an idle one, in order. Each process starts with
+    its first job. `on_verdict` is called after each verdict.
     """
 
     def __init__(self, settings: RtvSettings, on_verdict: Callable[[], None] = lambda: None) -> None:
@@ -53,12 +54,12 @@ class VerifierPool:
         self._closed = False
 
     async def start(self) -> None:
-        """Start every process now rather than at its first job. Raises NotStartedError."""
+        """Starts every process now rather than at its first job. Raises NotStartedError."""
         for slot in [await self._slots.get() for _ in range(self._settings.workers)]:
             self._slots.put_nowait(slot or await self._spawn())
 
     async def verify(self, question: Question, response: str) -> Verdict:
-        """The verdict of `question.verifier`; what goes wrong is a status. Raises ValueError if none is named."""
+        """Returns the verdict of `question.verifier`; failures are statuses. Raises ValueError if none is named."""
         if question.verifier is None:
             raise ValueError("the question names no verifier; it belongs to GenRM")
         verdict = await self._verify(question.verifier, question, response)
@@ -75,7 +76,7 @@ class VerifierPool:
             return await self._judge(name, data, watch)
         except TimeoutError:
             metrics.verifier_kills_total.labels("timeout").inc()
-            score, status, why = 0.0, Status.TIMEOUT, f"no verdict in its time limit of {self._budget(name)} s"
+            score, status, why = 0.0, Status.TIMEOUT, f"no verdict within the time limit of {self._budget(name)} s"
         except NotStartedError as error:
             score, status, why = None, Status.INFRA_ERROR, str(error)
         except DiedError as error:
@@ -87,17 +88,17 @@ class VerifierPool:
         return Verdict(score, status, why, name, self._ready.versions.get(name, ""), watch.seconds)
 
     async def close(self) -> None:
-        """Kill every process; jobs in flight end as infra_error."""
+        """Kills every process; jobs in flight end as infra_error."""
         self._closed = True
         sandboxed = any(child.ready.sandboxed for child in self._children)
         for child in tuple(self._children):
             await self._end(child)
-        if sandboxed:  # what a killed process leaves, its successor removes; the last has none
+        if sandboxed:  # a successor removes what a killed process leaves; the last process has none
             await asyncio.to_thread(sweep)
 
     async def renew(self) -> None:
-        """Replace every process by a new one, one after the other as they become idle: with the verifiers, versions
-        and plug-ins that are installed now. Raises NotStartedError; what is not yet replaced then stays.
+        """Replaces the processes one by one, as they become idle, so that they use the verifiers, versions and plug-ins
+        that are installed now. Raises NotStartedError; processes that are not yet replaced then stay.
         """
         old = set(self._children)
         while old := old & self._children:
@@ -113,7 +114,7 @@ class VerifierPool:
                 await asyncio.sleep(_RENEW_SECONDS)
 
     def _budget(self, name: str) -> float:
-        """Seconds for a verdict, known once a process has started."""
+        """Returns the time limit of a verdict, in seconds; it is known once a process has started."""
         sandboxed = name in self._ready.sandboxed
         return self._settings.sandbox.budget_seconds if sandboxed else self._settings.timeout_seconds
 
@@ -161,7 +162,7 @@ class VerifierPool:
             raise NotStartedError("the verifier pool was closed")
         child = await Child.start(self._settings)
         self._children.add(child)
-        if self._closed:  # meanwhile: nobody else would end it
+        if self._closed:  # closed while it started: nobody else would end it
             await self._end(child)
             raise NotStartedError("the verifier pool was closed")
         if self._ready.isolation != child.ready.isolation is not None:
@@ -171,14 +172,14 @@ class VerifierPool:
 
 
 class _Stopwatch:
-    """Measures the time of a job in its process: neither the wait for an idle process nor the end of a killed one."""
+    """Measures a job's time in its process, without the wait for an idle process or the end of a killed one."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     @contextmanager
     def at_most(self, limit: float) -> Iterator[None]:
-        """Measures the block. On a busy machine its end is noticed late, so it is told as no longer than its limit."""
+        """Measures the block, as at most `limit`: a busy machine notices the end of the block late."""
         started = time.perf_counter()
         try:
             yield

@@ -1,4 +1,4 @@
-"""One killable verifier process: reads jobs from a socket, answers each with a verdict. Started by the pool only.
+"""One killable verifier process: reads jobs from a socket and answers each with a verdict. Only the pool starts it.
 
 Invariant: it never outlives its parent (parent-death signal, and end of file on the socket) and never takes more
 address space than its limit. It holds no credentials and needs none.
@@ -24,11 +24,11 @@ from workers.verifiers.registry import UnknownVerifierError, load_verifier, veri
 
 PR_SET_PDEATHSIG = 1
 RECURSION_LIMIT = 3000
-"""Deep enough for the grammar of mathematics at the nesting that the verifier admits; far below the C stack's end."""
+"""Deep enough for the grammar of mathematics at the nesting that `math` accepts; far below the C stack's end."""
 
 GROWTH_BYTES = 64 * 2**20
-"""Resident memory above that of a process that has just started, after which it makes room for a new one: caches of
-parsers and what a large verdict left behind. A start takes two seconds, and thousands of verdicts grow by 10 MiB.
+"""Growth of resident memory since the start, through parsers' caches and leftovers of large verdicts, after which a new
+process replaces this one. A start takes two seconds, and thousands of verdicts grow it by 10 MiB.
 """
 _STATM = Path("/proc/self/statm")
 
@@ -55,7 +55,7 @@ def main(descriptor: int, memory_bytes: int, parent: int) -> None:
 
 
 def prepare(settings: RtvSettings) -> Ready:
-    """Load and configure every verifier."""
+    """Loads and configures every verifier."""
     verifiers = {name: load_verifier(name) for name in verifier_names()}
     for verifier in verifiers.values():
         if isinstance(verifier, Configured):
@@ -69,7 +69,7 @@ def prepare(settings: RtvSettings) -> Ready:
 
 
 def answer(job: Job) -> Reply:
-    """The verifier's verdict; its defects and the limits of this process are statuses."""
+    """Returns the verifier's verdict; the verifier's defects and the limits of this process are statuses."""
     started = time.perf_counter()
     scorer, version = job.verifier, ""
     try:
@@ -79,7 +79,7 @@ def answer(job: Job) -> Reply:
         reply = Reply(
             verdict.score, verdict.status, verdict.why, scorer, version, time.perf_counter() - started, verdict.details
         )
-        frame(reply)  # a verdict that cannot travel is the verifier's defect
+        frame(reply)  # a verdict that cannot be sent is the verifier's defect
     except MemoryError:
         why = "the process's memory limit was reached"
         return Reply(0.0, Status.OOM, why, scorer, version, time.perf_counter() - started, spent=True)
@@ -97,12 +97,12 @@ def _resident_bytes() -> int:
 
 def _die_with(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the signal was asked for
+    if os.getppid() != parent:  # the parent died before the signal was set
         sys.exit(0)
 
 
 def _read_frame(connection: socket.socket) -> bytes | None:
-    """None at the end of the stream."""
+    """Returns the next frame's body; None at the end of the stream."""
     header = _read_exactly(connection, LENGTH.size)
     return None if header is None else _read_exactly(connection, body_length(header))
 

@@ -25,25 +25,25 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The first frame to a process."""
+    """The first frame that a process receives."""
 
     settings: str
     """RtvSettings as JSON."""
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """The first frame of a process: its imports are done, its verifiers configured."""
+    """The first frame that a process sends: its imports are done, its verifiers configured."""
 
     versions: dict[str, str]
-    """Versions of the verifiers, by name, in case the process dies before it answers."""
+    """Versions of the verifiers, by name, for verdicts on processes that die before they answer."""
     sandboxed: tuple[str, ...] = ()
-    """Names of those that have the sandbox's budget."""
+    """Names of the verifiers that have the sandbox's time budget."""
     isolation: Isolation | None = None
-    """The isolation of their programs; None if no verifier runs programs."""
+    """Isolation of the programs that they run; None if no verifier runs programs."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A verdict."""
+    """A verdict, sent by a process."""
 
     score: float | None
     status: Status
@@ -63,7 +63,7 @@ _replies = decoder(Reply)
 
 
 def frame(message: msgspec.Struct) -> bytes:
-    """Raises ValueError above MAX_FRAME."""
+    """Encodes a message with its length. Raises ValueError if it is larger than MAX_FRAME."""
     body = pack(message)
     if len(body) > MAX_FRAME:
         raise ValueError(f"{type(message).__name__} of {len(body)} bytes is larger than a frame ({MAX_FRAME})")
@@ -71,7 +71,7 @@ def frame(message: msgspec.Struct) -> bytes:
 
 
 def body_length(header: bytes) -> int:
-    """Raises ValueError above MAX_FRAME."""
+    """Decodes the length of a frame's body. Raises ValueError if it is larger than MAX_FRAME."""
     (length,) = LENGTH.unpack(header)
     if length > MAX_FRAME:
         raise ValueError(f"a frame of {length} bytes is larger than {MAX_FRAME}")

@@ -1,6 +1,6 @@
-"""Whether two results are the same: multisets of rows, or sequences as far as the right one is ordered.
+"""Compares two results: as multisets of rows, or as sequences as far as the right one is ordered.
 
-Invariant: values are compared by type and value. A whole number and a float are equal if SQLite holds them equal
+Invariant: values are compared by type and value. A whole number and a float are equal if SQLite considers them equal
 (1 = 1.0), floats within TOLERANCE; a text is never a number, a blob never a text, and NULL equals NULL only.
 """
 
@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TOLERANCE = 1e-9
-"""Relative and absolute: sums in another order differ by less, ROUND(x, 2) by more."""
+"""Largest difference of equal floats, relative and absolute: sums in another order differ by less, ROUND(x, 2) by more.
+"""
 _DIGITS = 7
 """Significant digits by which rows with floats are matched before they are compared."""
 _MOST_LEFT = 500
-"""Rows without an equal partner that are matched one by one."""
+"""Most rows without an equal partner that are matched one by one."""
 
 Value = int | float | str | bytes | None
 Row = tuple[Value, ...]
@@ -43,13 +44,15 @@ def same_rows(one: Sequence[Row], other: Sequence[Row]) -> bool:
     if len(one) != len(other):
         return False
     if any(isinstance(value, float) for row in (*one, *other) for value in row):
-        return _matched(list(one), list(other))
+        return _match_rows(list(one), list(other))
     return Counter(map(_key, one)) == Counter(map(_key, other))
 
 
-def _matched(one: list[Row], other: list[Row]) -> bool:
-    """Compares pairwise after sorting by first digits; rows that rounding put apart each look for a partner."""
-    one, other = sorted(one, key=_sortable), sorted(other, key=_sortable)
+def _match_rows(one: list[Row], other: list[Row]) -> bool:
+    """Compares pairwise after sorting by the first digits; searches a partner for each row that rounding has
+    displaced.
+    """
+    one, other = sorted(one, key=_sort_key), sorted(other, key=_sort_key)
     left = [(a, b) for a, b in zip(one, other, strict=True) if not same_row(a, b)]
     if len(left) > _MOST_LEFT:
         return False
@@ -63,9 +66,10 @@ def _matched(one: list[Row], other: list[Row]) -> bool:
 
 
 def tie_groups(forwards: Sequence[Row], backwards: Sequence[Row], *, keys_shown: bool) -> list[int]:
-    """Ends of the shortest stretches that hold the same rows in both: within one, ORDER BY leaves the order open.
+    """Returns the ends of the shortest runs of rows that are the same in both: within a run, ORDER BY leaves the order
+    open.
 
-    If the keys of the order are among the columns, equal rows are tied with all rows between them.
+    If the keys of the order are among the columns, two equal rows are in one run with all rows between them.
     """
     last = {_key(row): place for place, row in enumerate(forwards)} if keys_shown else {}
     balance: Counter[tuple[object, ...]] = Counter()
@@ -83,7 +87,7 @@ def tie_groups(forwards: Sequence[Row], backwards: Sequence[Row], *, keys_shown:
 
 
 def same_order(rows: Sequence[Row], gold: Sequence[Row], ends: Sequence[int]) -> bool:
-    """Stretch by stretch."""
+    """Compares run by run; `ends` comes from `tie_groups`."""
     starts = [0, *ends]
     return len(rows) == len(gold) and all(
         same_rows(rows[start:end], gold[start:end]) for start, end in zip(starts, ends, strict=False)
@@ -91,21 +95,21 @@ def same_order(rows: Sequence[Row], gold: Sequence[Row], ends: Sequence[int]) ->
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    """Equal for equal rows; a type's name tells 1 and '1' apart."""
+    """Returns a key that is equal for equal rows; the type's name distinguishes 1 from '1'."""
     return tuple(
-        ("number", _rounded(value)) if isinstance(value, int | float) else (type(value).__name__, value)
+        ("number", _round_float(value)) if isinstance(value, int | float) else (type(value).__name__, value)
         for value in row
     )
 
 
-def _rounded(value: float) -> float:
-    """A whole number as it is, so that large ones stay apart."""
+def _round_float(value: float) -> float:
+    """Rounds a float to _DIGITS; leaves a whole number as it is, so that large ones stay distinct."""
     if isinstance(value, int) or not math.isfinite(value):
         return value
     return float(f"{value:.{_DIGITS}g}")
 
 
-def _sortable(row: Row) -> list[tuple[str, float, str]]:
+def _sort_key(row: Row) -> list[tuple[str, float, str]]:
     return [
         ("number", _approximate(value), "")
         if isinstance(value, int | float)

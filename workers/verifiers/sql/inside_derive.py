@@ -1,11 +1,11 @@
-"""Runs in the sandbox: a schema with its data in, images of database instances out.
+"""Runs in the sandbox: makes images of database instances from a schema with its data.
 
-Invariant: the same input gives the same images, byte for byte in their rows. A derived instance keeps every
-constraint: rows that break one are left out.
+Invariant: the same input gives images with the same rows, byte for byte. A derived instance satisfies every
+constraint: rows that violate one are left out.
 
 stdin   JSON {"scripts": [SQL, ...], "derived": count, "literals": [text or number, ...]}
-stdout  JSON {"images": [base64 of an SQLite file, ...]} or {"error": text}; two images an instance, the second with
-        every table's rows stored in reverse
+stdout  JSON {"images": [base64 of an SQLite file, ...]} or {"error": text}; two images per instance, the second
+        with every table's rows stored in reverse
 """
 
 import base64
@@ -18,19 +18,20 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 MAX_ROWS = 200
-"""Rows of a table that a derived instance starts from."""
+"""Most rows of a table that a derived instance is made from."""
 SIZES = ((1.5, 16), (0.8, 3), (2.0, 40), (1.0, 24))
-"""Rows in a derived table, instance by instance: a multiple of the given rows, and a minimum. Rows get lost in one
-and come again in the others."""
+"""Rows in a derived table, per instance: a multiple of the given rows, and a minimum. The factor below 1 loses rows,
+the others repeat them.
+"""
 CHANGED = (0.25, 0.5, 0.4, 0.1)
-"""Share of the values that another value of the column, or one near it, replaces, instance by instance."""
+"""Share of the values that are replaced by another value of the column or by one near it, per instance."""
 AIMED = 0.5
-"""Share of the replacements that are the query's literals and their neighbours: at a bound, > and >= differ."""
+"""Share of the replacements that are literals of the query or neighbours of them: at a bound, > and >= differ."""
 NULLS = 0.12
 """Share of the values that become NULL if the column allows it."""
 
 LEAST_FLAGS = 4
-"""Values of a column of 0 and 1 alone from which on it is taken for one of yes and no."""
+"""Fewest values of a column with only 0 and 1 for it to count as one of yes and no."""
 DATE_FORM = "9999-99-99"
 
 Value = int | float | str | bytes | None
@@ -50,7 +51,7 @@ class Table:
     columns: list[Column]
     rows: list[tuple[Value, ...]]
     parents: dict[str, tuple[str, str]]
-    """Table and column that a column refers to."""
+    """Table and column that a column refers to, by the column's name."""
 
 
 def quoted(name: str) -> str:
@@ -64,13 +65,13 @@ def build(script: str) -> sqlite3.Connection:
 
 
 def tables(connection: sqlite3.Connection) -> list[Table]:
-    """Those that are referred to before those that refer, as far as there is such an order."""
+    """Reads the tables; a table comes before those that refer to it, as far as there is such an order."""
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     ).fetchall()
     if any(sql.lstrip().upper().startswith("CREATE VIRTUAL") for _, sql in rows):
         raise ValueError("instances cannot be derived of virtual tables: give several database instances")
-    found = [_table(connection, name) for name, _ in rows]
+    found = [_read_table(connection, name) for name, _ in rows]
     done: list[Table] = []
     while found:
         waiting = {table.name for table in found}
@@ -84,7 +85,7 @@ def _parents(table: Table) -> set[str]:
     return {parent for parent, _ in table.parents.values()} - {table.name}
 
 
-def _table(connection: sqlite3.Connection, name: str) -> Table:
+def _read_table(connection: sqlite3.Connection, name: str) -> Table:
     info = connection.execute(f"PRAGMA table_xinfo({quoted(name)})").fetchall()
     columns = [
         Column(own, bool(key), not (required or key)) for _, own, _, required, _, key, hidden in info if not hidden
@@ -98,24 +99,24 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
 
 
 def _first_key(connection: sqlite3.Connection, table: str) -> str:
-    """A reference that names no column is to the primary key."""
+    """Returns the primary key's first column, which a reference that names no column refers to."""
     info = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
     return str(next((row[1] for row in info if row[5]), "rowid"))
 
 
 def derive(script: str, number: int, literals: list[Value]) -> sqlite3.Connection:
-    """Another instance of the same schema, from the same rows."""
+    """Makes another instance of the same schema from the same rows."""
     rng = random.Random(number)
     base, derived = build(script), build(script)
     derived.execute("PRAGMA foreign_keys = OFF")
     later = derived.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in later:  # they would answer the rows put in here
+    for name, _ in later:  # triggers would react to the rows that are inserted here
         derived.execute(f"DROP TRIGGER {quoted(name)}")
     found = tables(base)
     for table in found:
         derived.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608  quoted names
     for table in found:
-        _fill(derived, table, rng, number, literals)
+        _fill_table(derived, table, rng, number, literals)
     _drop_orphans(derived)
     for _, sql in later:
         derived.execute(sql)
@@ -123,7 +124,9 @@ def derive(script: str, number: int, literals: list[Value]) -> sqlite3.Connectio
     return derived
 
 
-def _fill(derived: sqlite3.Connection, table: Table, rng: random.Random, number: int, literals: list[Value]) -> None:
+def _fill_table(
+    derived: sqlite3.Connection, table: Table, rng: random.Random, number: int, literals: list[Value]
+) -> None:
     if not table.rows:
         return
     factor, least = SIZES[number % len(SIZES)]
@@ -131,18 +134,18 @@ def _fill(derived: sqlite3.Connection, table: Table, rng: random.Random, number:
     sources = rng.sample(table.rows, min(count, len(table.rows)))
     sources += rng.choices(table.rows, k=count - len(sources))
     rng.shuffle(sources)
-    pools = [_pool(derived, table, place, literals) for place in range(len(table.columns))]
+    pools = [_value_pools(derived, table, place, literals) for place in range(len(table.columns))]
     insert = _insert(table)
     for source in sources:
         row = [
-            _value(rng, column, value, pool, CHANGED[number % len(CHANGED)], refers=column.name in table.parents)
+            _draw_value(rng, column, value, pool, CHANGED[number % len(CHANGED)], refers=column.name in table.parents)
             for column, value, pool in zip(table.columns, source, pools, strict=True)
         ]
         try:
-            if not derived.execute(insert, row).rowcount:  # a key that is there already: the row again under a new one
+            if not derived.execute(insert, row).rowcount:  # the key exists already: insert the row under a new one
                 derived.execute(insert, _fresh_keys(derived, table, row))
         except sqlite3.Error:
-            continue  # the row breaks a constraint
+            continue  # the row violates a constraint
 
 
 def _insert(table: Table) -> str:
@@ -152,7 +155,7 @@ def _insert(table: Table) -> str:
 
 
 def _fresh_keys(derived: sqlite3.Connection, table: Table, row: list[Value]) -> list[Value]:
-    """Whole-number keys that refer to nothing count on from the largest."""
+    """Returns the row with new keys: whole-number keys that refer to nothing continue from the largest."""
     fresh = row.copy()
     for place, column in enumerate(table.columns):
         if column.key and column.name not in table.parents and isinstance(row[place], int):
@@ -162,8 +165,10 @@ def _fresh_keys(derived: sqlite3.Connection, table: Table, row: list[Value]) -> 
     return fresh
 
 
-def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[Value]) -> Pools:
-    """Values for the column: the keys that it refers to, or its own values and their neighbours; and the literals."""
+def _value_pools(derived: sqlite3.Connection, table: Table, place: int, literals: list[Value]) -> Pools:
+    """Returns values for the column: the keys that it refers to, or its own values and their neighbours; and
+    literals.
+    """
     column = table.columns[place]
     own = list(dict.fromkeys(row[place] for row in table.rows if row[place] is not None))
     if column.name in table.parents:
@@ -177,35 +182,38 @@ def _pool(derived: sqlite3.Connection, table: Table, place: int, literals: list[
     if own and all(isinstance(value, int | float) for value in own):
         if _is_flag(own, [row[place] for row in table.rows]):
             return own, []
-        return [*own, *_near(own)], [*(one for one in literals if not isinstance(one, str)), *_near(literals)]
+        return [*own, *_neighbours(own)], [
+            *(one for one in literals if not isinstance(one, str)),
+            *_neighbours(literals),
+        ]
     texts = [value for value in own if isinstance(value, str)]
-    return own, _aims(texts, literals) if texts and len(texts) == len(own) else []
+    return own, _aim_texts(texts, literals) if texts and len(texts) == len(own) else []
 
 
 def _is_flag(own: list[Value], rows: list[Value]) -> bool:
-    """Whether the column says yes or no: 2 would be of another type."""
+    """Whether the column means yes or no; a 2 would not fit there."""
     return set(own) == {0, 1} and sum(value is not None for value in rows) >= LEAST_FLAGS
 
 
-def _aims(own: list[str], literals: list[Value]) -> list[Value]:
-    """Texts to aim at: the literals, and longer ones that begin with them, since = and LIKE 'a%' differ there. In a
-    column of one form, as of dates or codes, those of its form: a year is not a date.
+def _aim_texts(own: list[str], literals: list[Value]) -> list[Value]:
+    """Returns texts to aim at: the literals, and longer texts that begin with them, for which = and LIKE 'a%' differ.
+    If all values of the column have one form, such as dates or codes, only texts of that form: a year is not a date.
     """
     texts = [text for text in literals if isinstance(text, str)]
     years = [str(number) for number in literals if isinstance(number, int)]
-    forms = {_form(text) for text in own}
+    forms = {_form_of(text) for text in own}
     if len(forms) > 1 or not any(character.isdigit() for character in own[0]):
         return [*texts, *texts, *(f"{text}x" for text in texts)]
     (form,) = forms
     if not form.startswith(DATE_FORM):
-        return [text for text in texts if _form(text) == form]
+        return [text for text in texts if _form_of(text) == form]
     ends = ("", "") if form == DATE_FORM else (f"{own[0][10]}00:00:00", f"{own[0][10]}23:59:59")
     days = [day for text in (*texts, *years) for day in _days_about(text)]
-    return [day + end for day in days for end in dict.fromkeys(ends) if _form(day + end) == form]
+    return [day + end for day in days for end in dict.fromkeys(ends) if _form_of(day + end) == form]
 
 
 def _days_about(text: str) -> list[str]:
-    """The day that a text names and its neighbours, or the bounds of the year or the month that it names."""
+    """Returns the day that a text names and its neighbours, or the bounds of the year or month that it names."""
     try:
         if re.fullmatch(r"(?:19|20)\d\d", text):
             return [f"{int(text) - 1}-12-31", f"{text}-01-01", f"{text}-12-31", f"{int(text) + 1}-01-01"]
@@ -218,16 +226,18 @@ def _days_about(text: str) -> list[str]:
         return []
 
 
-def _form(text: str) -> str:
-    """Its kinds of characters in order: `9999-99-99` of a date."""
+def _form_of(text: str) -> str:
+    """Replaces each digit by 9 and each letter by a: `9999-99-99` for a date."""
     return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text))
 
 
-def _near(values: list[Value]) -> list[Value]:
+def _neighbours(values: list[Value]) -> list[Value]:
     return [value + step for value in values if isinstance(value, int | float) for step in (-1, 1)]
 
 
-def _value(rng: random.Random, column: Column, value: Value, pools: Pools, changed: float, *, refers: bool) -> Value:
+def _draw_value(
+    rng: random.Random, column: Column, value: Value, pools: Pools, changed: float, *, refers: bool
+) -> Value:
     own, aimed = pools
     if column.nullable and rng.random() < NULLS:
         return None
@@ -243,15 +253,16 @@ def _drop_orphans(derived: sqlite3.Connection) -> None:
         for name, row, *_ in orphans:
             if row is not None:
                 removed += derived.execute(f"DELETE FROM {quoted(name)} WHERE rowid = ?", (row,)).rowcount  # noqa: S608  quoted names
-        if not removed:  # a table without rowid: as it cannot be repaired row by row, it goes empty
+        if not removed:  # a table without rowid cannot be repaired row by row, so it is emptied
             for name in {orphan[0] for orphan in orphans}:
                 derived.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608  quoted names
 
 
 def backwards(source: sqlite3.Connection) -> sqlite3.Connection:
-    """The same rows, stored in reverse, so that what a query leaves to chance comes out otherwise.
+    """Copies the instance with its rows stored in reverse, so that whatever a query leaves to chance comes out
+    differently.
 
-    A table that is stored by its key is declared so that it is not: INT is INTEGER, but no rowid.
+    A table that is stored by its key is declared so that it is not: INT means INTEGER, but is not the rowid.
     """
     listed = source.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
     if any(sql.lstrip().upper().startswith("CREATE VIRTUAL") for _, _, sql in listed):
@@ -261,7 +272,7 @@ def backwards(source: sqlite3.Connection) -> sqlite3.Connection:
     kept = [(kind, name, sql) for kind, name, sql in listed if not name.startswith("sqlite_")]
     for _, name, sql in (entry for entry in kept if entry[0] == "table"):
         _create_unkeyed(copy, sql)
-        columns = _stored(source, name)
+        columns = _stored_columns(source, name)
         names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
         rows = source.execute(f"SELECT {names} FROM {quoted(name)}").fetchall()  # noqa: S608  quoted names
         copy.executemany(f"INSERT INTO {quoted(name)} ({names}) VALUES ({marks})", reversed(rows))  # noqa: S608  quoted names
@@ -275,12 +286,12 @@ def _create_unkeyed(copy: sqlite3.Connection, sql: str) -> None:
     unkeyed = re.sub(r"\bAUTOINCREMENT\b|,?\s*\bWITHOUT\s+ROWID\b", "", unkeyed, flags=re.IGNORECASE)
     try:
         copy.execute(unkeyed)
-    except sqlite3.Error:  # the words stood for something else
+    except sqlite3.Error:  # the words meant something else
         copy.execute(sql)
 
 
-def _stored(connection: sqlite3.Connection, table: str) -> list[str]:
-    """Columns that are not generated."""
+def _stored_columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """Returns the columns that are not generated."""
     info = connection.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
     return [row[1] for row in info if not row[6]]
 

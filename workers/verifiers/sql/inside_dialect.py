@@ -1,8 +1,8 @@
-"""Runs in the sandbox, before inside_execute: functions of other dialects that SQLite lacks.
+"""Runs in the sandbox, before inside_execute: defines functions of other dialects that SQLite lacks.
 
-Invariant: a function depends on its arguments only, and NULL in gives NULL out, except for `concat`. Dates are texts,
-`YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`; anything else is NULL. A month is added as the standard has it: January 31 and
-one month are the last day of February.
+Invariant: a function depends on its arguments only, and a NULL argument gives NULL, except for `concat`. Dates are
+texts, `YYYY-MM-DD` or `YYYY-MM-DD HH:MM:SS`; anything else is NULL. Months are added as in standard SQL: January 31
+plus one month is the last day of February.
 """
 
 import calendar
@@ -25,7 +25,7 @@ def read(text: Any) -> datetime | None:
 
 
 def written(when: datetime, *, like: Any) -> str:
-    """A date if that is what it came from."""
+    """Formats it as a date if `like` is a date, else with the time."""
     return when.strftime("%Y-%m-%d %H:%M:%S")[: 10 if len(str(like)) <= 10 else None]
 
 
@@ -91,7 +91,7 @@ def add(text: Any, count: Any, unit: str) -> str | None:
 
 
 def difference(unit: str, later: Any, earlier: Any) -> int | None:
-    """Counts the bounds of the unit between them, as DATEDIFF does."""
+    """Counts the boundaries of the unit between the two, like DATEDIFF."""
     one, other, unit = read(later), read(earlier), singular(unit)
     if one is None or other is None:
         return None
@@ -132,7 +132,7 @@ def split_part(text: str, delimiter: str, number: int) -> str:
 
 
 def strict(function: Any) -> Any:
-    """NULL in, NULL out; texts for the functions that take texts."""
+    """Wraps a function so that a NULL argument gives NULL and its first argument is a text."""
 
     def call(*values: Any) -> Any:
         if any(value is None for value in values):

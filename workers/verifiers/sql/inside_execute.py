@@ -1,12 +1,11 @@
-"""Runs in the sandbox: one query against each database image, and its rows out.
+"""Runs in the sandbox: executes one query on each database image and returns its rows.
 
-Invariant: the query reads and does nothing else: the files are opened read-only, the authorizer allows SELECT, columns
-and functions whose value depends on their arguments only, and time, rows and bytes are bounded. What it ought to give
-is not known here.
+Invariant: the query only reads: the files are opened read-only, the authorizer allows SELECT, columns and functions
+whose value depends on their arguments only, and time, rows and bytes are bounded. The expected rows are not known here.
 
 stdin   JSON {"query": SQL, "images": count, "seconds": for all, "rows": most, "bytes": most, "heap": bytes,
         "now": text, "dialect": name, "case_sensitive": whether LIKE is}; the images are the files 0.db, 1.db and so on
-stdout  JSON {"results": [{"columns": [...], "rows": [[...], ...]}, ...]}, one an image; or {"failed": "error" |
+stdout  JSON {"results": [{"columns": [...], "rows": [[...], ...]}, ...]}, one per image; or {"failed": "error" |
         "timeout" | "oom" | "size", "why": text}. A blob is {"hex": text}
 """
 
@@ -35,13 +34,13 @@ REFUSED_FUNCTIONS = {
     *("sqlite_version", "sqlite_source_id", "sqlite_compileoption_get", "sqlite_compileoption_used", "fts3_tokenizer"),
 }
 STEPS = 10_000
-"""Steps of SQLite's machine between two looks at the clock: a fraction of a millisecond."""
+"""Steps of SQLite's virtual machine between two checks of the clock: a fraction of a millisecond."""
 CLOCKS = {"date": None, "time": None, "datetime": None, "julianday": None, "unixepoch": None, "strftime": 1}
 """Functions that read the clock if an argument is `now`, or if they have only this number of arguments."""
 
 
 class TooLargeError(Exception):
-    """More rows or bytes than may come out."""
+    """The result has more rows or bytes than are allowed."""
 
 
 def authorize(action: int, _first: str | None, second: str | None, *_: str | None) -> int:
@@ -68,7 +67,7 @@ def open_image(number: int, asked: dict[str, Any], deadline: float) -> sqlite3.C
 
 
 def freeze_clock(connection: sqlite3.Connection, now: str) -> None:
-    """A query about today gives the same rows on every day."""
+    """Makes `now` constant, so that a query about today gives the same rows on every day."""
     clock = sqlite3.connect(":memory:", isolation_level=None)
     for name, first in CLOCKS.items():
         connection.create_function(name, -1, partial(frozen, clock, name, first or 0, now))

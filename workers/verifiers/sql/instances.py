@@ -1,7 +1,7 @@
-"""Database instances and queries on them, each in a sandbox run of its own, from the host's side.
+"""Makes database instances and queries them from the host, each in a sandbox run of its own.
 
-Invariant: the host never executes SQL. What comes back is JSON of plain values, which is checked for its shape: a
-program that a query took over could at most give other rows.
+Invariant: the host never executes SQL. A sandbox returns JSON of plain values, whose shape is checked: if a query took
+over its process, it could at most return other rows.
 """
 
 import base64
@@ -19,19 +19,19 @@ from workers.verifiers.sql.compare import Result, Row, Value
 from workers.verifiers.sql.dialects import CASE_SENSITIVE
 
 DERIVED = 8
-"""Instances made from one that is given: each plan of inside_derive twice, so that a constant, a lost DISTINCT and a
-wrong bound show, at a millisecond each."""
+"""Instances derived from a single given one: each plan of inside_derive is used twice, so that a constant, a lost
+DISTINCT and a wrong bound show. Each costs a millisecond."""
 NOW = "2025-01-01 00:00:00"
-"""The value of `now` in every query, so that a verdict is the same years later."""
+"""Value of `now` in every query, so that a verdict is the same years later."""
 MAX_ROWS = 20_000
 MAX_BYTES = 2 * 2**20
-"""Limit on one result."""
+"""Most bytes of one result."""
 OUTPUT_BYTES = 64 * 2**20
-"""Limit on a run: two results per instance, and JSON's quoting. It bounds images of databases too."""
+"""Most bytes that a run may print: two results per instance, plus JSON's quoting. It bounds database images too."""
 KILL = 1.5
-"""Factor on a query's own limit, after which a query that SQLite does not interrupt is killed."""
+"""Multiple of a query's own time limit after which a query that SQLite does not interrupt is killed."""
 HEAP_SHARE = 0.5
-"""SQLite's part of the sandbox's memory; Python's rows take the rest."""
+"""SQLite's share of the sandbox's memory; the rest is for the rows in Python."""
 _DERIVE = Path(__file__).with_name("inside_derive.py")
 _DIALECT = Path(__file__).with_name("inside_dialect.py")
 _EXECUTE = Path(__file__).with_name("inside_execute.py")
@@ -42,7 +42,7 @@ Pair = tuple[bytes, bytes]
 
 class Failure(StrEnum):
     ERROR = "error"
-    """SQLite refuses the query, or fails in it."""
+    """SQLite refuses the query, or fails while executing it."""
     TIMEOUT = "timeout"
     OOM = "oom"
     SIZE = "size"
@@ -56,7 +56,7 @@ class QueryFailedError(RuntimeError):
 
 
 class SchemaError(ValueError):
-    """The schema makes no database; the message says why."""
+    """No database can be made from the schema; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +65,21 @@ class Runs:
 
     forwards: Result
     backwards: Result
-    """With the tables' rows stored in reverse."""
+    """The result if the tables' rows are stored in reverse."""
 
 
 class Databases:
     def __init__(self, sandbox: Sandbox, settings: SandboxSettings) -> None:
         self._sandbox = sandbox
         self._seconds = settings.case_seconds / 2
-        """SQLite's own time for a query on all instances, and the databases' making. Making them, the reference and the
-        response, with the kill's delay, stay within the verdict's budget."""
+        """Time limit of SQLite for a query on all instances, and of making the databases. Making them, the reference's
+        query and the response's query, with the delay of a kill, together stay within the verdict's budget.
+        """
         self._limits = default_limits(settings, settings.case_seconds)
 
     def images(self, scripts: Sequence[str], literals: Sequence[str | int | float]) -> tuple[Pair, ...]:
-        """Pairs of SQLite files: one per script, and DERIVED more if there is one script. The second file of a pair
-        holds the rows in reverse. Raises SchemaError, SandboxError.
+        """Makes pairs of SQLite files: one per script, and DERIVED more if there is one script. The second file of a
+        pair holds the rows in reverse. Raises SchemaError, SandboxError.
         """
         asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
         ran = self._run((_DERIVE,), asked, {}, self._seconds)
@@ -91,8 +92,8 @@ class Databases:
         return tuple(zip(images[::2], images[1::2], strict=True))
 
     def query(self, text: str, pairs: Sequence[Pair], dialect: str = "sqlite") -> tuple[Runs, ...]:
-        """`text` is SQLite's, with the functions of `dialects` if it was translated from another dialect. Raises
-        QueryFailedError, SandboxError.
+        """Runs a query on each pair. `text` is for SQLite, with the functions of `dialects` if it was translated from
+        another dialect. Raises QueryFailedError, SandboxError.
         """
         asked = {
             "query": text,

@@ -1,7 +1,7 @@
-"""The one read-only query of a response, by parsing it: nothing runs here.
+"""Finds the one read-only query of a response by parsing it; nothing is executed here.
 
 Invariant: what `read_query` returns is one SELECT, set operation or VALUES, with or without WITH. SQLite's authorizer
-refuses whatever the parser missed, so the parser serves the message and the order, not the safety.
+refuses whatever the parser missed: the parser is there for the message and for ORDER BY, not for safety.
 """
 
 import logging
@@ -15,12 +15,12 @@ from sqlglot.errors import SqlglotError
 from workers.verifiers.sql.dialects import to_sqlite
 
 MAX_ANSWER = 100_000
-"""Characters after the reasoning; a longer text is not searched."""
+"""Most characters after the reasoning; a longer text is not searched."""
 MAX_QUERY = 10_000
-"""Characters. The longest gold queries of Spider and BIRD have about 1,500."""
+"""Most characters of a query. The longest gold queries of Spider and BIRD have about 1,500."""
 
 MAX_BLOCKS = 5
-"""Each is parsed; a response that shows more queries than this commits to none."""
+"""Most blocks, since each is parsed; a response that shows more queries commits to none."""
 
 _BLOCK = re.compile(
     r"```[ \t]{0,3}(\w{0,20})[^\n`]*\n(.*?)```|<answer>((?:(?!</?answer>).)*)</answer>", re.DOTALL | re.IGNORECASE
@@ -30,7 +30,7 @@ _QUERIES = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)
 _REFUSED = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Pragma, exp.Attach, exp.Detach, exp.Drop, exp.Lock)
 _LITERALS = 50
 
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it does not know
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about each statement that it does not know
 
 
 class QueryError(ValueError):
@@ -44,15 +44,15 @@ class DisagreementError(QueryError):
 @dataclass(frozen=True, slots=True)
 class Query:
     text: str
-    """For SQLite."""
+    """The query for SQLite."""
     ordered: bool
     """Whether ORDER BY is at the top level."""
     keys_shown: bool
-    """Whether the keys of its order are among its columns."""
+    """Whether the keys of ORDER BY are among the columns."""
     form: str
-    """Normalised, to tell whether two are the same."""
+    """The normalised text; two queries with the same form are the same."""
     literals: tuple[str | int | float, ...]
-    """Constants that it compares with, at most _LITERALS."""
+    """Constants in the query, at most _LITERALS."""
 
 
 def read_answer(text: str, dialect: str = "sqlite") -> Query:
@@ -73,7 +73,7 @@ def read_answer(text: str, dialect: str = "sqlite") -> Query:
 
 
 def read_query(text: str, dialect: str = "sqlite") -> Query:
-    """Raises QueryError; ValueError for a dialect that sqlglot does not know."""
+    """Parses a text as one query. Raises QueryError; ValueError for a dialect that sqlglot does not know."""
     if not text.strip():
         raise QueryError("the answer is empty")
     if len(text) > MAX_QUERY:
@@ -92,23 +92,23 @@ def read_query(text: str, dialect: str = "sqlite") -> Query:
         form = statement.sql("sqlite", comments=False)
     except SqlglotError as error:
         raise QueryError(f"not SQL: {str(error).splitlines()[0][:200]}") from error
-    except (RecursionError, AttributeError, TypeError, KeyError, IndexError) as error:  # odd text that it trips over
+    except (RecursionError, AttributeError, TypeError, KeyError, IndexError) as error:  # sqlglot trips on odd text
         raise QueryError(f"not SQL that can be parsed ({type(error).__name__})") from error
-    order = _order(statement)
+    order = _find_order(statement)
     shown = order is not None and _keys_shown(order, statement)
-    return Query(own.strip(), order is not None, shown, form, _literals(statement))
+    return Query(own.strip(), order is not None, shown, form, _find_literals(statement))
 
 
 def check_dialect(name: str) -> None:
-    """Raises ValueError if sqlglot does not know it."""
+    """Raises ValueError if sqlglot does not know the dialect."""
     sqlglot.Dialect.get_or_raise(name)
 
 
-def _order(statement: exp.Expression) -> exp.Expression | None:
-    """ORDER BY at the top level."""
+def _find_order(statement: exp.Expression) -> exp.Expression | None:
+    """Returns ORDER BY at the top level, if any."""
     order = statement.args.get("order")
     if order is None and isinstance(statement, exp.Subquery) and not statement.alias:
-        return _order(statement.this)
+        return _find_order(statement.this)
     return order if isinstance(order, exp.Expression) else None
 
 
@@ -116,18 +116,18 @@ def _keys_shown(order: exp.Expression, statement: exp.Expression) -> bool:
     while isinstance(statement, exp.SetOperation | exp.Subquery):
         statement = statement.this
     columns = statement.expressions
-    shown = {form for column in columns for form in (column.alias_or_name.casefold(), _bare(column))} - {""}
+    shown = {form for column in columns for form in (column.alias_or_name.casefold(), _unaliased_form(column))} - {""}
     return any(column.is_star for column in columns) or all(
-        key.this.is_int or key.this.alias_or_name.casefold() in shown or _bare(key.this) in shown
+        key.this.is_int or key.this.alias_or_name.casefold() in shown or _unaliased_form(key.this) in shown
         for key in order.expressions
     )
 
 
-def _bare(expression: exp.Expression) -> str:
+def _unaliased_form(expression: exp.Expression) -> str:
     return expression.unalias().sql("sqlite", comments=False).casefold()
 
 
-def _literals(statement: exp.Expression) -> tuple[str | int | float, ...]:
+def _find_literals(statement: exp.Expression) -> tuple[str | int | float, ...]:
     found: list[str | int | float] = []
     for literal in statement.find_all(exp.Literal):
         text = str(literal.this)

@@ -1,7 +1,7 @@
-"""SQL: the response's query against the reference's, by their rows on several database instances.
+"""SQL: compares the rows of the response's query with the reference's on several database instances.
 
-Invariant: right means equal rows on every instance, also if its tables are stored in reverse. The reference's
-rows are never in the sandbox of the response's query. Whatever is wrong with the prompt is infra_error.
+Invariant: a query is right if its rows are equal on every instance, also if the tables are stored in reverse. The
+reference's rows are never in the sandbox of the response's query. Any fault of the prompt is infra_error.
 """
 
 import json
@@ -38,7 +38,7 @@ from workers.verifiers.sql.statement import (
 )
 
 CACHED = 64
-"""Prompts whose instances and right rows are kept: the samples of a group are judged one after another."""
+"""Prompts whose instances and right rows are cached: the samples of a group are judged one after another."""
 _STATUS = {
     Failure.ERROR: Status.WRONG,
     Failure.SIZE: Status.WRONG,
@@ -55,7 +55,9 @@ class PromptError(ValueError):
 class Gold:
     images: tuple[Pair, ...]
     runs: tuple[Runs, ...]
-    """On each pair of images; those are left out on which the reference's rows depend on an order it leaves open."""
+    """The reference's results on each of `images`. Pairs on which its rows depend on an order that it leaves open are
+    left out of both.
+    """
     query: Query | None
     """None if the prompt gives rows."""
 
@@ -65,20 +67,21 @@ class SqlVerifier(BaseVerifier):
     version = "3"
     sandboxed = True
     policy = (
-        "One read-only query (SELECT, WITH or VALUES): the fenced blocks, which must agree, or the whole text after "
-        "any reasoning block. Right means the reference's rows, as a multiset, on every database instance; in its "
-        f"order if it has ORDER BY, ties left open. If one instance is given, {DERIVED} more are derived from "
-        "it, so that constants, lost duplicates, wrong bounds and NULLs show. The order of columns counts, their names "
-        "do not; 1 equals 1.0, floats within 1e-9; '1' is not 1; NULL is NULL. random() and the like are refused; now "
-        f"is {NOW} UTC. A query whose rows depend on an order that it does not ask for is wrong, and so is one with "
-        f"more than {MAX_ROWS} rows. The reference is a query, or the rows on each of several instances as JSON."
+        "One read-only query (SELECT, WITH or VALUES) is judged: the fenced blocks, which must agree, or the whole "
+        "text after any reasoning block. Right means the reference's rows, as a multiset, on every database instance, "
+        "and in the reference's order if that has ORDER BY, with ties in any order. If one instance is given, "
+        f"{DERIVED} more are derived from it, so that constants, lost duplicates, wrong bounds and NULLs show. The "
+        "order of columns counts, their names do not; 1 equals 1.0, floats are equal within 1e-9, '1' is not 1, and "
+        f"NULL equals NULL. random() and the like are refused; now is {NOW} UTC. A query whose rows depend on an order "
+        f"that it does not ask for is wrong, and so is one with more than {MAX_ROWS} rows. The reference is a query, "
+        "or the rows on each of several instances as JSON."
     )
     options: ClassVar[Mapping[str, str]] = {
-        "schema": "SQLite's CREATE TABLE and INSERT statements; or a list of such texts, one a database instance",
+        "schema": "SQLite's CREATE TABLE and INSERT statements; or a list of such texts, one per database instance",
         "ordered": "whether the order of rows counts (default: whether the reference has ORDER BY at its top level)",
-        "columns": "`order`: their number and order count; `names`: their names too, in any case (default order)",
-        "dialect": "the dialect of both queries, as sqlglot names it; they are translated, with the functions of dates "
-        "and texts that SQLite lacks (default sqlite)",
+        "columns": "`order`: their number and order count; `names`: their names count too, in any case (default order)",
+        "dialect": "the dialect of both queries, as sqlglot names it; they are translated, and get the date and text "
+        "functions that SQLite lacks (default sqlite)",
     }
 
     def __init__(self) -> None:
@@ -86,40 +89,42 @@ class SqlVerifier(BaseVerifier):
         self._gold = lru_cache(CACHED)(self._compute_gold)
 
     def configure(self, settings: RtvSettings) -> None:
-        """Raises SandboxError."""
+        """Prepares a sandbox. Raises SandboxError."""
         self._databases = Databases(build_sandbox(settings.sandbox, preload=("json", "sqlite3")), settings.sandbox)
 
     def judge(self, question: Question, response: str) -> Verdict:
         try:
             asked = _read_options(question.options)
-            gold = self._gold(asked.scripts, _reference(question.ground_truth), asked.dialect)
+            gold = self._gold(asked.scripts, _require_reference(question.ground_truth), asked.dialect)
         except PromptError as error:
             return self._verdict(None, Status.INFRA_ERROR, str(error))
         try:
             query = read_answer(after_reasoning(response), asked.dialect)
-            runs = self._ready().query(query.text, gold.images, asked.dialect)
+            runs = self._open_databases().query(query.text, gold.images, asked.dialect)
         except DisagreementError as error:
             return self._verdict(0.0, Status.WRONG, str(error))
         except QueryError as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
         except QueryFailedError as error:
             return self._verdict(0.0, _STATUS[error.failure], str(error)[:300])
-        fault = _fault(query, runs, gold, asked)
+        fault = _find_fault(query, runs, gold, asked)
         if fault:
             return self._verdict(0.0, Status.WRONG, fault)
         return self._verdict(1.0, Status.CORRECT, f"the reference's rows on {len(runs)} database instances")
 
     def _compute_gold(self, scripts: tuple[str, ...], reference: str, dialect: str) -> Gold:
-        """Raises PromptError, SandboxError."""
+        """Computes the reference's rows. Raises PromptError, SandboxError."""
         rows = _json_rows(reference)
         try:
             query = None if rows is not None else read_query(reference, dialect)
-            images = self._ready().images(scripts, query.literals if query else ())
-            runs = self._ready().query(query.text, images, dialect) if query else _given(rows, len(scripts))
+            images = self._open_databases().images(scripts, query.literals if query else ())
+            runs = (
+                self._open_databases().query(query.text, images, dialect) if query else _read_rows(rows, len(scripts))
+            )
         except (QueryError, QueryFailedError) as error:
             raise PromptError(f"the reference is not a working query: {str(error)[:300]}") from error
         except SchemaError as error:
-            raise PromptError(f"options.schema makes no database: {str(error)[:300]}") from error
+            raise PromptError(f"options.schema does not make a database: {str(error)[:300]}") from error
         kept = [(image, run) for image, run in zip(images, runs, strict=True) if _is_stable(run)]
         if len(kept) < 2:
             raise PromptError("the reference's rows depend on an order that it leaves open: add ORDER BY by a key")
@@ -129,7 +134,7 @@ class SqlVerifier(BaseVerifier):
             )
         return Gold(tuple(image for image, _ in kept), tuple(run for _, run in kept), query)
 
-    def _ready(self) -> Databases:
+    def _open_databases(self) -> Databases:
         if self._databases is None:
             self.configure(RtvSettings())
         assert self._databases is not None
@@ -166,7 +171,7 @@ def _read_options(options: Mapping[str, Any]) -> _Asked:
     return _Asked(tuple(scripts), ordered, options.get("columns") == "names", dialect)
 
 
-def _reference(text: str | None) -> str:
+def _require_reference(text: str | None) -> str:
     """Raises PromptError."""
     if text is None or not text.strip():
         raise PromptError("the question has no reference: set the right query")
@@ -174,7 +179,7 @@ def _reference(text: str | None) -> str:
 
 
 def _json_rows(reference: str) -> Any:
-    """The list that the reference is, or None: no query begins with a bracket."""
+    """Reads the reference as a JSON list; None if it is a query, since no query begins with a bracket."""
     if not reference.lstrip().startswith("["):
         return None
     try:
@@ -183,8 +188,8 @@ def _json_rows(reference: str) -> Any:
         raise PromptError(f"the reference is neither a query nor JSON rows: {error}") from error
 
 
-def _given(rows: Any, instances: int) -> tuple[Runs, ...]:
-    """Expected rows, one list an instance. Raises PromptError."""
+def _read_rows(rows: Any, instances: int) -> tuple[Runs, ...]:
+    """Reads expected rows, one list per instance. Raises PromptError."""
     if instances < 2 or len(rows) != instances:
         raise PromptError("expected rows need a schema of several instances, and one list of rows for each of them")
     try:
@@ -198,16 +203,16 @@ def _is_stable(run: Runs) -> bool:
     return same_rows(run.forwards.rows, run.backwards.rows)
 
 
-def _fault(query: Query, runs: Sequence[Runs], gold: Gold, asked: _Asked) -> str | None:
-    """Why the query is wrong, or None."""
+def _find_fault(query: Query, runs: Sequence[Runs], gold: Gold, asked: _Asked) -> str | None:
+    """Returns why the query is wrong, or None."""
     by_default = gold.query is not None and gold.query.ordered
     ordered = by_default if asked.ordered is None else asked.ordered
     if ordered and not query.ordered and any(len(run.forwards.rows) > 1 for run in gold.runs):
-        return "it has no ORDER BY at its top level"
+        return "the query has no ORDER BY at its top level"
     for number, (own, right) in enumerate(zip(runs, gold.runs, strict=True), start=1):
         where = f"on database instance {number} of {len(runs)}"
         if asked.names and right.forwards.columns and not _same_names(own.forwards, right.forwards):
-            return f"its columns are {', '.join(own.forwards.columns)}, not {', '.join(right.forwards.columns)}"
+            return f"the columns are {', '.join(own.forwards.columns)}, not {', '.join(right.forwards.columns)}"
         shown = gold.query is not None and gold.query.keys_shown
         ends = tie_groups(right.forwards.rows, right.backwards.rows, keys_shown=shown)
         for result in (own.forwards, own.backwards):
