@@ -1,7 +1,7 @@
-"""When two values are equal, and when two expressions with symbols have equal values wherever both have one.
+"""Equality of two values, and of two expressions with symbols at every point at which both have a value.
 
-Invariant: fractions are compared exactly. Other numbers are compared to DIGITS digits more than the size of the
-numbers on the way to them can hide, so that `e^{100} + 1` is not `e^{100}`.
+Invariant: fractions are compared exactly. Other numbers are compared to DIGITS digits more than the size of
+intermediate numbers can hide, so that `e^{100} + 1` is not `e^{100}`.
 """
 
 from fractions import Fraction
@@ -14,17 +14,17 @@ from sympy.core.function import AppliedUndef
 from workers.verifiers.math.evaluation import POINTS, POSITIVE, NoValueError, Value, evaluate, number
 
 MAX_DIGITS = 3000
-"""Expressions whose numbers have more digits on the way to the value are the same only as they are written, unless
+"""Most digits of intermediate numbers. Above it, expressions are the same only if they are written the same, unless
 they are fractions."""
 DIGITS = 60
-"""Digits that a value has beyond those that its size takes; two thirds of them must agree."""
+"""Digits that are computed beyond those that a value's size takes; two thirds of them must agree."""
 
 _FLOATS = Fraction(1, 10**12)
-"""By how much expressions with decimals may differ, as a share."""
+"""Largest relative difference of expressions with decimals."""
 
 
 def constant(value: Any, digits: float = 0.0) -> Value | None:
-    """The expression's value where it is finite and without symbols, else None."""
+    """Returns the expression's value; None if it is not finite or has symbols."""
     if not isinstance(value, sympy.Expr) or value.free_symbols or value.has(AppliedUndef):
         return None
     with mpmath.workdps(_precision(digits)):
@@ -44,7 +44,7 @@ def equal(left: Value, right: Value, digits: float = 0.0) -> bool:
 
 
 def near(left: Value, right: Value, share: Fraction) -> bool:
-    """Whether they differ by at most a share of the larger one."""
+    """Whether the two differ by at most a share of the larger one."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return abs(left - right) <= share * max(abs(left), abs(right))
     with mpmath.workdps(DIGITS):
@@ -53,7 +53,7 @@ def near(left: Value, right: Value, share: Fraction) -> bool:
 
 
 def agree(left: Any, right: Any, digits: float) -> bool | None:
-    """Whether they are equal at every point at which both have a value; None where there is no such point."""
+    """Whether the two are equal at every point at which both have a value; None if there is no such point."""
     if digits > MAX_DIGITS:
         return False
     floats = left.has(sympy.Float) or right.has(sympy.Float)
@@ -72,7 +72,9 @@ def agree(left: Any, right: Any, digits: float) -> bool | None:
 
 
 def factor(lhs: Any, rhs: Any, other_lhs: Any, other_rhs: Any, *, digits: float) -> Any | None:
-    """The real number by which `lhs - rhs` must be multiplied to be `other_lhs - other_rhs` at every point, if any."""
+    """Returns the real number by which `lhs - rhs` must be multiplied to be `other_lhs - other_rhs` at every point;
+    None if there is no such number.
+    """
     sides = (lhs, rhs, other_lhs, other_rhs)
     if digits > MAX_DIGITS or _names(lhs, rhs) != _names(other_lhs, other_rhs):
         return None

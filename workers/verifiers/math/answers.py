@@ -1,6 +1,6 @@
-"""What the mathematics verifier takes for a value: an expression, or the values that a sentence gives.
+"""The values that the mathematics verifier reads: an expression, or the values that a sentence gives.
 
-Invariant: a stretch of text is an expression as a whole or not at all. Every search is linear in the text.
+Invariant: a piece of text is an expression as a whole or not at all. Every search is linear in the text.
 """
 
 import re
@@ -20,28 +20,28 @@ _FOREIGN = re.compile(r"[^\x00-\x7fΑ-ωℝ×÷·⋅≤≥≠≈∪∩∈∞∅�
 
 
 def grammar(*, words: bool = False) -> Grammar[str]:
-    """`words`: the answer is in words, so that a clause counts as it is."""
-    return Grammar(_words if words else _expression, _marked, _values, free=words, lists=True)
+    """If `words`, the answer is in words, so that any clause is a value as it is."""
+    return Grammar(_read_words if words else _read_expression, _read_marked, _read_prose, free=words, lists=True)
 
 
-def _marked(text: str, _: str) -> str:
+def _read_marked(text: str, _: str) -> str:
     return characters(text)
 
 
-def _words(text: str) -> str | None:
-    return _undotted(characters(text)) or None
+def _read_words(text: str) -> str | None:
+    return _strip_full_stop(characters(text)) or None
 
 
-def _expression(text: str) -> str | None:
-    text = _undotted(characters(text))
+def _read_expression(text: str) -> str | None:
+    text = _strip_full_stop(characters(text))
     exclaimed = text.removesuffix("!")
     if exclaimed.isdecimal():
-        return exclaimed  # more often a cheer than a factorial
+        return exclaimed  # more often an exclamation than a factorial
     return text if is_expression(text) else None
 
 
-def _values(text: str) -> list[str]:
-    """Raises NoAnswerError if the text hedges or denies."""
+def _read_prose(text: str) -> list[str]:
+    """Reads the values of prose. Raises NoAnswerError if the text hedges or denies."""
     prose = " ".join(part for part in _SENTENCE.split(characters(text)) if not part.rstrip().endswith("?"))
     if HEDGE.search(prose):
         raise NoAnswerError("the answer is hedged or denied")
@@ -49,7 +49,7 @@ def _values(text: str) -> list[str]:
 
 
 def is_expression(text: str) -> bool:
-    """Mathematics as a whole: no words but functions, and no second environment."""
+    """Whether the whole text is mathematics: without words other than functions, and with at most one environment."""
     if "\n" in text or len(environments(text)) > 1:
         return False
     if read_number(text) is not None:
@@ -61,7 +61,7 @@ def is_expression(text: str) -> bool:
     return bool(text) and not _FOREIGN.search(bare) and all(w.casefold() in MATHS_WORDS for w in _WORD.findall(bare))
 
 
-def _undotted(text: str) -> str:
-    """Without a full stop at its end; three dots say that digits go on."""
+def _strip_full_stop(text: str) -> str:
+    """Removes a full stop at the end, but not three dots, which say that digits go on."""
     text = text.strip()
     return text if text.endswith("...") else text.rstrip(".").strip()

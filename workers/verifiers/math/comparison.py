@@ -1,8 +1,8 @@
-r"""Whether two objects of the algebra library say the same.
+r"""Whether two objects of the algebra library have the same meaning.
 
-Invariant: a verdict is a function of the two. Constants are compared exactly, or to more digits than their size can
-hide; expressions with symbols are compared at fixed points, not by rewriting them. What the library draws at random
-starts from one seed.
+Invariant: the result is a function of the two. Constants are compared exactly, or to more digits than their size can
+hide; expressions with symbols are compared at fixed points, not by rewriting them. The library's random numbers start
+from one seed.
 """
 
 import re
@@ -24,9 +24,11 @@ from workers.verifiers.math.agreement import MAX_DIGITS, agree, constant, equal,
 from workers.verifiers.math.evaluation import LAZY, Value
 
 MAX_ELEMENTS = 100
-"""The most elements of sets that are compared element by element."""
+"""Most elements of sets that are compared element by element."""
 ROUNDED = Fraction(1, 10**6)
-"""Within a set the digits of a decimal are lost: next to a number that no decimal gives, six right ones do."""
+"""Relative difference from a number that no decimal expresses. Within a set it is not known how many digits a decimal
+was written with, so six right ones are enough.
+"""
 
 _INTEGRATION_CONSTANTS = frozenset(["c", "k", "c_1", "c_0", "const"])
 _NUMBERED = re.compile(r"([a-z])_\{?(\d{1,3})\}?")
@@ -34,7 +36,7 @@ _LESS = {sympy.StrictLessThan: "<", sympy.LessThan: "<=", sympy.StrictGreaterTha
 
 
 def same_value(left: Any, right: Any, digits: float) -> bool:
-    """Whether `right` answers a gold of `left`. `digits`: those that the numbers of both have.
+    """Whether `right` answers a gold of `left`. `digits` is the number of digits of the intermediate numbers of both.
 
     Constants within sets, tuples and intervals are compared as strictly as constants alone.
     """
@@ -48,14 +50,16 @@ def same_value(left: Any, right: Any, digits: float) -> bool:
         named = _relations(left)
         return len(named) == 1 and is_expr_of_only_symbols(named[0].lhs) and same_value(named[0].rhs, right, digits)
     left_items, right_items = _components(left), _components(right)
-    if left_items is not None and right_items is not None and not _of_one_kind(left, right):
+    if left_items is not None and right_items is not None and not _are_one_kind(left, right):
         return _same_in_order(left_items, right_items, digits)
-    alike = next((own for kind, own in _KINDS if isinstance(left, kind) and isinstance(right, kind)), _by_the_library)
+    alike = next(
+        (own for kind, own in _KINDS if isinstance(left, kind) and isinstance(right, kind)), _compare_by_library
+    )
     return alike(left, right, digits)
 
 
 def by_component(value: Any) -> Any:
-    """`(x, y) = (1, 2)` as `x = 1, y = 2`."""
+    """Rewrites `(x, y) = (1, 2)` as `x = 1, y = 2`."""
     if not isinstance(value, sympy.Eq):
         return value
     names, values = _vector(value.lhs), _vector(value.rhs)
@@ -65,7 +69,9 @@ def by_component(value: Any) -> Any:
 
 
 def right_side(answer: Any, gold: Any) -> Any | None:
-    """`x = 7`, `7 = x` and `a + b = 7` answer a gold of 7; `2x = 7` says something of x and answers nothing: None."""
+    """Returns the value that an equation gives: `x = 7`, `7 = x` and `a + b = 7` answer a gold of 7. None for `2x = 7`,
+    which is a condition on x and not an answer.
+    """
     sides = equal_sides(answer)
     if not sides or isinstance(gold, sympy.Eq | And):
         return answer
@@ -82,7 +88,7 @@ def equal_sides(relation: Any) -> list[Any]:
 
 
 def consistent(answer: Any, digits: float) -> bool:
-    """`5 = 101` claims two values: the constant sides of a chain of equations must be equal."""
+    """Whether the constant sides of a chain of equations are equal; `5 = 101` claims two values."""
     sides = equal_sides(answer)
     constants = [value for value in (constant(side, digits) for side in sides) if value is not None]
     floats = any(side.has(sympy.Float) for side in sides if isinstance(side, sympy.Basic))
@@ -112,12 +118,14 @@ def _same_expressions(left: Any, right: Any, digits: float) -> bool:
         return True
     agreed = agree(*_without_integration_constants(left, right), digits)
     if agreed is None:
-        return not (left.has(*LAZY) or right.has(*LAZY)) and _by_the_library(left, right, digits)
+        return not (left.has(*LAZY) or right.has(*LAZY)) and _compare_by_library(left, right, digits)
     return agreed
 
 
 def _without_integration_constants(left: Any, right: Any) -> tuple[Any, Any]:
-    """`x^2 + K` is `x^2 + C`: each ends in its own constant, which stands nowhere else."""
+    """Removes constants of integration, so that `x^2 + K` equals `x^2 + C`: each sum must have exactly one, which
+    occurs nowhere else in it.
+    """
     if not isinstance(left, sympy.Add) or not isinstance(right, sympy.Add):
         return left, right
     own, other = ({str(symbol) for symbol in side.free_symbols} & _INTEGRATION_CONSTANTS for side in (left, right))
@@ -133,7 +141,9 @@ def _without_integration_constants(left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def _letters(value: Any) -> str:
-    r"""`\text{ABC}` is one symbol and `ABC` a product of three."""
+    r"""Returns the letters of a symbol or a product of symbols: `\text{ABC}` is one symbol, `ABC` a product of
+    three.
+    """
     if value == sympy.E:
         return "e"
     if isinstance(value, sympy.Symbol):
@@ -164,7 +174,7 @@ def _terminates(value: Value) -> bool:
     return rest == 1
 
 
-def _of_one_kind(left: Any, right: Any) -> bool:
+def _are_one_kind(left: Any, right: Any) -> bool:
     kinds = (sympy.Interval, _MATRICES, (sympy.FiniteSet, FiniteSet))
     return any(isinstance(left, kind) and isinstance(right, kind) for kind in kinds)
 
@@ -174,7 +184,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _vector(value: Any) -> list[Any] | None:
-    """The components of a tuple, of two numbers in parentheses, or of a matrix with one row or column."""
+    """Returns the components of a tuple, of two numbers in parentheses, or of a matrix with one row or column."""
     if isinstance(value, sympy.Tuple):
         return list(value)
     if isinstance(value, sympy.Interval) and value.left_open and value.right_open:
@@ -185,14 +195,14 @@ def _vector(value: Any) -> list[Any] | None:
 
 
 def _components(value: Any) -> list[Any] | None:
-    """As `_vector`; also of `x = 1, y = 2`."""
+    """Works like `_vector`, and also returns the equations of `x = 1, y = 2`."""
     if is_finite_set(value) and _is_named(_items(value)):
         return _items(value)
     return _vector(value)
 
 
 def _is_named(items: list[Any]) -> bool:
-    """Equations for several names."""
+    """Whether the items are equations for several different names."""
     return (
         all(isinstance(item, sympy.Eq) for item in items) and len({str(item.lhs) for item in items}) == len(items) > 1
     )
@@ -212,7 +222,7 @@ def _same_sets(one_set: Any, other_set: Any, digits: float) -> bool:
     left, right = _items(one_set), _items(other_set)
     if len(left) != len(right) or len(left) > MAX_ELEMENTS:
         return bool(one_set == other_set)
-    left, right = _unnumbered(left, right), _unnumbered(right, left)
+    left, right = _strip_numbers(left, right), _strip_numbers(right, left)
     if _is_named(left) and not any(isinstance(item, sympy.Eq) for item in right):
         return _same_in_order(left, right, digits)
     for one in left:
@@ -223,8 +233,8 @@ def _same_sets(one_set: Any, other_set: Any, digits: float) -> bool:
     return True
 
 
-def _unnumbered(items: list[Any], others: list[Any]) -> list[Any]:
-    """`a_1 = 1, a_2 = -2` gives the values of `a` where the others are equations for `a`."""
+def _strip_numbers(items: list[Any], others: list[Any]) -> list[Any]:
+    """Replaces `a_1 = 1, a_2 = -2` by equations for `a` if the others are equations for `a`."""
     numbered = [_NUMBERED.fullmatch(str(item.lhs)) if isinstance(item, sympy.Eq) else None for item in items]
     names = {found[1] for found in numbered if found} if all(numbered) else set()
     asked = {str(other.lhs) if isinstance(other, sympy.Eq) else "" for other in others}
@@ -254,11 +264,13 @@ def _same_relations(left: Any, right: Any, digits: float) -> bool:
     else:
         if not rest:
             return True
-    return len(left.free_symbols | right.free_symbols) == 1 and _by_the_library(left, right, digits)
+    return len(left.free_symbols | right.free_symbols) == 1 and _compare_by_library(left, right, digits)
 
 
 def _relations(value: Any) -> list[Any]:
-    """Its parts; a chain of equations that starts with a name says what the name's value is."""
+    """Returns the parts of a relation; a chain of equations that starts with a name becomes one equation for
+    the name.
+    """
     parts = list(value._unsorted_args) if isinstance(value, And) else [value]  # noqa: SLF001  the written order
     sides = equal_sides(value)
     if len(parts) > 1 and len(sides) == 2 * len(parts) and isinstance(sides[0], sympy.Symbol):
@@ -267,7 +279,9 @@ def _relations(value: Any) -> list[Any]:
 
 
 def _same_relation(left: Any, right: Any, digits: float) -> bool:
-    """Equations of which one is a multiple of the other, inequalities where the factor is positive."""
+    """Whether one equation is a multiple of the other; inequalities may also differ by a factor, with its sign
+    considered.
+    """
     sides = (left.lhs, left.rhs, right.lhs, right.rhs)
     scalars = all(isinstance(side, sympy.Expr) for side in sides)
     if isinstance(left, sympy.Eq | sympy.Ne):
@@ -285,13 +299,13 @@ def _same_relation(left: Any, right: Any, digits: float) -> bool:
 
 
 def seed_algebra() -> None:
-    """Starts the library's random numbers from one seed: what it draws is then a function of what it is asked."""
+    """Starts the library's random numbers from one seed, so that its results are a function of its input."""
     sympy_random.seed(0)
     sympy_random._assumptions_rng.seed(0)  # noqa: SLF001  it shuffles the order in which assumptions are tried
 
 
-def _by_the_library(left: Any, right: Any, digits: float) -> bool:
-    """What is left: relations against sets, unions, equations to solve."""
+def _compare_by_library(left: Any, right: Any, digits: float) -> bool:
+    """Compares the remaining kinds: relations with sets, unions, equations to solve."""
     if digits > MAX_DIGITS:
         return False
     seed_algebra()
@@ -305,4 +319,4 @@ _KINDS = (
     ((sympy.FiniteSet, FiniteSet), _same_sets),
     (sympy.Interval, _same_intervals),
 )
-"""How two of one kind are compared."""
+"""The comparison for each kind of object."""

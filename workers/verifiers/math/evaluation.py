@@ -1,7 +1,7 @@
-"""Values of expressions: exact fractions where they are rational, else numbers of as many digits as is asked for.
+"""Values of expressions: exact fractions if they are rational, else numbers with as many digits as is asked for.
 
-Invariant: a value is a function of the expression and of the points that its symbols are given; nothing is drawn at
-random and nothing depends on the order of a set. Work is bounded by the expression's size, which `limits` bounds.
+Invariant: a value is a function of the expression and of the values given to its symbols; nothing is drawn at random
+and nothing depends on the order of a set. Work is bounded by the expression's size, which `limits` bounds.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ Value: TypeAlias = Fraction | Any
 """A fraction, or a complex number of mpmath."""
 
 EXACT_BITS = 200_000
-"""Longer fractions become numbers of as many digits as the context has."""
+"""Most bits of an exact fraction; longer ones become numbers with the digits of mpmath's context."""
 MAX_LOOP = 1000
-"""Factors of a product, or terms of a sum, that are worked out one by one."""
+"""Most factors of a product, or terms of a sum, that are computed one by one."""
 POINTS = 4
 """Points at which expressions with symbols are compared."""
 POSITIVE = 2
-"""Points, the first ones, at which every symbol is positive."""
+"""The number of points, from the first, at which every symbol is positive."""
 
 _PLAIN_FACTORIAL = 5000
 LAZY = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Derivative, sympy.Limit)
@@ -47,11 +47,13 @@ _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 
 
 class NoValueError(ArithmeticError):
-    """The expression has no finite value, or one that is not worked out here."""
+    """The expression has no finite value, or one that is not computed here."""
 
 
 def point(name: str, index: int) -> Any:
-    """The symbol's value at one of the points, of 60 digits, between 1/4 and 11/4; `i` is the imaginary unit."""
+    """Returns the symbol's value at a point, with 60 digits and a size between 1/4 and 11/4; `i` is the
+    imaginary unit.
+    """
     if name == "i":
         return mpmath.mpc(0, 1)
     digest = hashlib.sha256(f"{index}:{name}".encode()).digest()
@@ -60,7 +62,7 @@ def point(name: str, index: int) -> Any:
 
 
 def evaluate(expression: Any, index: int = 0) -> Value:
-    """At one of the points, with the digits of mpmath's context. Raises NoValueError."""
+    """Returns the value at one of the points, with the digits of mpmath's context. Raises NoValueError."""
     try:
         value = _value(expression, index)
     except (ArithmeticError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
@@ -71,7 +73,7 @@ def evaluate(expression: Any, index: int = 0) -> Value:
 
 
 def number(value: Value) -> Any:
-    """As a number of mpmath's context."""
+    """Converts a value to a number of mpmath's context."""
     if isinstance(value, Fraction):
         return mpmath.mpf(value.numerator) / value.denominator
     return value
@@ -87,18 +89,18 @@ def _value(node: Any, index: int) -> Value:
 def _sum(node: Any, index: int) -> Value:
     total: Value = Fraction(0)
     for term in node.args:
-        left, right = _mixed(total, _value(term, index))
-        total = _short(left + right)
+        left, right = _match_kinds(total, _value(term, index))
+        total = _limit_bits(left + right)
     return total
 
 
-def _short(value: Value) -> Value:
+def _limit_bits(value: Value) -> Value:
     if isinstance(value, Fraction) and value.numerator.bit_length() + value.denominator.bit_length() > EXACT_BITS:
         return number(value)
     return value
 
 
-def _mixed(left: Value, right: Value) -> tuple[Value, Value]:
+def _match_kinds(left: Value, right: Value) -> tuple[Value, Value]:
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left, right
     return number(left), number(right)
@@ -107,18 +109,20 @@ def _mixed(left: Value, right: Value) -> tuple[Value, Value]:
 def _product(node: Any, index: int) -> Value:
     result: Value = Fraction(1)
     for factor in node.args:
-        left, right = _mixed(result, _value(factor, index))
-        result = _short(left * right)
+        left, right = _match_kinds(result, _value(factor, index))
+        result = _limit_bits(left * right)
     return result
 
 
-def _raised(node: Any, index: int) -> Value:
+def _raise_to_power(node: Any, index: int) -> Value:
     base, exponent = _value(node.base, index), _value(node.exp, index)
-    return _in_domain(_power(base, exponent), [base, exponent], index)
+    return _require_domain(_power(base, exponent), [base, exponent], index)
 
 
-def _in_domain(value: Value, arguments: list[Value], index: int) -> Value:
-    """Where symbols are negative, a root or a logarithm that leaves the real numbers has no value."""
+def _require_domain(value: Value, arguments: list[Value], index: int) -> Value:
+    """Returns the value. If symbols are negative, a root or a logarithm that leaves the real numbers raises
+    NoValueError.
+    """
     if index >= POSITIVE and not _is_real(value) and all(map(_is_real, arguments)):
         raise NoValueError("outside the real numbers")
     return value
@@ -129,7 +133,7 @@ def _is_real(value: Value) -> bool:
 
 
 def _power(base: Value, exponent: Value) -> Value:
-    """The real root where the base is negative and the root odd."""
+    """Returns the power; the real root if the base is negative and the root is odd. Raises NoValueError."""
     if base == 0:
         real = exponent if isinstance(exponent, Fraction) else mpmath.re(exponent)
         if real < 0:
@@ -166,9 +170,9 @@ def _exact_root(base: Fraction, exponent: Fraction) -> Fraction | None:
 def _function(node: Any, index: int) -> Value:
     name, arguments = type(node).__name__, [_value(argument, index) for argument in node.args]
     if name in _EXACT:
-        return _in_domain(_EXACT[name](*arguments), arguments, index)
+        return _require_domain(_EXACT[name](*arguments), arguments, index)
     if name in _FUNCTIONS and len(arguments) == 1:
-        return _in_domain(_FUNCTIONS[name](number(arguments[0])), arguments, index)
+        return _require_domain(_FUNCTIONS[name](number(arguments[0])), arguments, index)
     raise NoValueError(f"{name} has no value")
 
 
@@ -185,9 +189,9 @@ def _smallest(*values: Value) -> Value:
 
 
 def _remainder(value: Value, modulus: Value) -> Value:
-    left, right = _mixed(value, modulus)
-    quotient = _mixed(_rounded(left / right, up=False), right)
-    left, right = _mixed(left, quotient[0] * quotient[1])
+    left, right = _match_kinds(value, modulus)
+    quotient = _match_kinds(_round_whole(left / right, up=False), right)
+    left, right = _match_kinds(left, quotient[0] * quotient[1])
     return left - right
 
 
@@ -196,7 +200,7 @@ def _logarithm(value: Value, base: Value | None = None) -> Value:
     return result if base is None else result / mpmath.log(number(base))
 
 
-def _rounded(value: Value, *, up: bool) -> Value:
+def _round_whole(value: Value, *, up: bool) -> Value:
     if not isinstance(value, Fraction):
         nearest = mpmath.nint(mpmath.re(value))
         noise = mpmath.mpf(10) ** (20 - mpmath.mp.dps)
@@ -221,12 +225,14 @@ def _binomial(upper: Value, lower: Value) -> Value:
         if upper >= 0 and lower < 0:
             return Fraction(0)
         if 0 <= upper.numerator <= EXACT_BITS // 2:
-            return _short(Fraction(math.comb(upper.numerator, lower.numerator)))
+            return _limit_bits(Fraction(math.comb(upper.numerator, lower.numerator)))
     return mpmath.binomial(number(upper), number(lower))
 
 
-def _done(node: Any, index: int) -> Value:
-    """The value of a sum, product, integral, derivative or limit that the algebra library works out in closed form."""
+def _solve_lazy(node: Any, index: int) -> Value:
+    """Returns the value of a sum, product, integral, derivative or limit that the algebra library solves in closed
+    form.
+    """
     if isinstance(node, sympy.Product | sympy.Sum):
         for letter, low, high in node.limits:
             whole = low.is_Integer and high.is_Integer
@@ -241,7 +247,7 @@ def _done(node: Any, index: int) -> Value:
 
 
 def _unknown_function(node: Any, index: int) -> Any:
-    """One number for a name and its arguments: `f(2x)` is `f(x + x)`."""
+    """Returns one number per name and arguments, so that `f(2x)` equals `f(x + x)`."""
     shown = ",".join(mpmath.nstr(number(_value(argument, index)), 30) for argument in node.args)
     return point(f"{type(node).__name__}({shown})", 0)
 
@@ -251,8 +257,8 @@ _EXACT: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "UnevaluatedExpr": lambda value: value,
         "Max": _largest,
         "Min": _smallest,
-        "floor": lambda value: _rounded(value, up=False),
-        "ceiling": lambda value: _rounded(value, up=True),
+        "floor": lambda value: _round_whole(value, up=False),
+        "ceiling": lambda value: _round_whole(value, up=True),
         "Abs": _size,
         "Mod": _remainder,
         "factorial": lambda value: _factorial(value, double=False),
@@ -267,11 +273,11 @@ _KINDS: tuple[tuple[Any, Callable[[Any, int], Value]], ...] = (
     (sympy.Symbol, lambda node, index: point(node.name, index)),
     (sympy.Add, _sum),
     (sympy.Mul, _product),
-    (sympy.Pow, _raised),
+    (sympy.Pow, _raise_to_power),
     (NumberSymbol, lambda node, _: mpmath.mpf(node.evalf(mpmath.mp.dps + 5))),
     (type(sympy.I), lambda _node, _: mpmath.mpc(0, 1)),
-    (LAZY, _done),
+    (LAZY, _solve_lazy),
     (AppliedUndef, _unknown_function),
     ((sympy.Function, sympy.UnevaluatedExpr, sympy.Max, sympy.Min, sympy.Mod), _function),
 )
-"""How the value of each kind of node is found; the first kind that a node is of counts."""
+"""The function that computes the value of each kind of node; the first kind that fits a node is used."""

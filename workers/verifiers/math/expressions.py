@@ -1,7 +1,7 @@
-"""Mathematical expressions: what a text says as a value, and whether two of them say the same.
+"""Mathematical expressions: reads a text as a value, and compares two of them.
 
 Invariant: limits are checked before anything is parsed. Numbers are compared exactly or to float noise, never by
-rounding to a few digits; a decimal stands for 1/3 or pi only where it gives six decimals or more, all right.
+rounding to a few digits; a decimal equals 1/3 or pi only if it has six decimals or more, all of them right.
 """
 
 import re
@@ -47,15 +47,15 @@ from workers.verifiers.math.structure import Qualifier, cases, parts, qualified,
 __all__ = ["Expression", "LimitError", "Symbolic", "read", "read_gold", "same"]
 
 ROUNDED_DECIMALS = 6
-"""A decimal stands for 1/3 or pi where it gives at least so many decimals, all right."""
+"""Fewest decimals of a number that may equal 1/3 or pi; all of them must be right."""
 DOUBLE_DIGITS = range(15, 18)
-"""Digits of a double as a program prints it: 0.8333333333333334."""
+"""Numbers of digits with which programs print a double: 0.8333333333333334."""
 DOUBLE_NOISE = Fraction(1, 2**50)
-"""Four roundings of a double, relative."""
+"""Relative error of four roundings of a double."""
 APPROXIMATE = Fraction(1, 200)
-"""What is written after `≈` may differ by so much from what stands before it."""
+"""Largest relative difference between a number after `≈` and the value before it."""
 MAX_PARTS = 20
-"""Parts of a list that is read part by part."""
+"""Most parts of a list that is read part by part."""
 
 _LITERALS = Words | Ratio | Based | Residue
 _OR = re.compile(r"\s*(?:,\s*)?(?:\\text\{\s*or\s*\}|\\(?:l?or|vee)(?![a-z])|\bor\b)\s*")
@@ -63,7 +63,7 @@ _AND = re.compile(r",?\s+and\s+|,?\s*\\text\{\s*,?\s*and\s*\}\s*")
 _APPROX = re.compile(r"\\(?:approx|approxeq|simeq|thickapprox)(?![a-z])")
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|lt|gt)(?:q|qslant|slant)?(?![a-z])")
 _COUNTED = re.compile(r"\s*(-?\$?[\d,]{1,20}(?:\.\d{1,20})?)\s+\(([A-Za-z][A-Za-z .'-]{0,60})\)\s*")
-"""`51 (trucks)`, as data sets write what was counted."""
+"""A number and what it counts, as data sets write it: `51 (trucks)`."""
 _DOUBTED = re.compile(
     r"\b(?:not?|or|un\w+|maybe|perhaps|possibly|probably|guess\w*|wrong|false|incorrect|mod|if|but|else|approx\w*|think"
     r"|suppose\w*|assum\w*|likely|could|might|million|billion|thousand|hundred|dozen|trillion|[a-e])\b",
@@ -77,20 +77,20 @@ class Symbolic:
     value: Any
     """A sympy expression, set, relation or matrix."""
     braced: bool = False
-    """Written as a set, so that it is no tuple."""
+    """Whether it is written as a set, so that it is not a tuple."""
     digits: float = 0.0
-    """Those that the numbers on the way to the value may have."""
+    """Most digits that intermediate numbers may have."""
     unit: str = ""
-    """The usual name of an everyday unit after it."""
+    """Usual name of the everyday unit after it; empty if there is none."""
     roughly: tuple[Number, ...] = ()
-    """Decimals that are written after it with `≈`."""
+    """Decimals written after it with `≈`."""
     qualifier: Qualifier | None = None
-    """What is said of its letters after it: `for odd k`."""
+    """Condition on its letters, written after it: `for odd k`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Several things that no one set holds: `R = 1, I = (-1, 1)`."""
+    """Several values that do not form one set: `R = 1, I = (-1, 1)`."""
 
     parts: tuple["Expression", ...]
 
@@ -98,24 +98,27 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class Piecewise:
     rows: tuple[tuple["Expression", "Expression"], ...]
-    """Values and the conditions under which they hold."""
+    """Pairs of a value and the condition under which it holds."""
 
 
 Expression: TypeAlias = Number | Literal | Symbolic | Listed | Piecewise
 
 
 def read(text: str) -> Expression | None:
-    """None where the text is no expression. Raises LimitError."""
+    """Reads a text; None if it is not an expression. Raises LimitError."""
     check_length(text)
     counted = _COUNTED.fullmatch(text)
     if counted and not _DOUBTED.search(counted[2]):
         text = f"{counted[1]} {counted[2]}" if known_unit(counted[2].casefold()) else counted[1]
     text = latex(text)
-    return _plain(text) or _read(text)
+    return _read_plain(text) or _read_latex(text)
 
 
 def read_gold(text: str) -> Expression | None:
-    """As `read`; what is no expression and yet no prose must be given as it stands. Raises LimitError."""
+    """Reads a gold like `read`. A gold that is neither an expression nor prose must be answered by the same text.
+
+    Raises LimitError.
+    """
     found = read(text)
     if found is None and text.count("{") > text.count("}"):
         found = read(text + "}" * (text.count("{") - text.count("}")))
@@ -123,7 +126,7 @@ def read_gold(text: str) -> Expression | None:
 
 
 def same(gold: Expression, answer: Expression) -> bool:
-    """Whether `answer` says what `gold` says; not symmetric where one is an equation and the other a value."""
+    """Whether `answer` equals `gold`; not symmetric if one is an equation and the other a value."""
     if isinstance(gold, Number) and isinstance(answer, Number):
         return same_number(gold, answer)
     if isinstance(gold, Listed | Piecewise) or isinstance(answer, Listed | Piecewise):
@@ -135,61 +138,61 @@ def same(gold: Expression, answer: Expression) -> bool:
     return same_literal(gold, answer)
 
 
-def _plain(text: str) -> Number | Literal | None:
+def _read_plain(text: str) -> Number | Literal | None:
     return read_number(text) or read_literal(text)
 
 
-def _read(text: str, *, whole: bool = True) -> Expression | None:
-    """Of text in the notation of `latex`; `whole`: it may be a list of things that no one set holds."""
+def _read_latex(text: str, *, whole: bool = True) -> Expression | None:
+    """Reads text in the notation of `latex`. If `whole`, it may be a list of values that do not form one set."""
     rows = cases(text)
     if rows:
-        return _piecewise(rows)
+        return _read_piecewise(rows)
     digits = check_limits(text)
     rough = _APPROX.split(text)
     if len(rough) > 1:
-        return _approximation(rough)
+        return _read_approximation(rough)
     bare, qualifier = qualified(text)
-    found = None if qualifier else _symbolic(text, digits)
+    found = None if qualifier else _read_symbolic(text, digits)
     if found is not None:
         return found
     if qualifier is not None and bare:
-        plain = _plain(bare) or _read(bare)
+        plain = _read_plain(bare) or _read_latex(bare)
         if isinstance(plain, Number):
-            return Symbolic(_sympy(plain), qualifier=qualifier)
+            return Symbolic(_to_sympy(plain), qualifier=qualifier)
         return replace(plain, qualifier=qualifier) if isinstance(plain, Symbolic) else plain
-    return _listed(text) if whole else None
+    return _read_list(text) if whole else None
 
 
-def _symbolic(text: str, digits: float) -> Symbolic | None:
+def _read_symbolic(text: str, digits: float) -> Symbolic | None:
     alternatives = _OR.split(text)
     if len(alternatives) > 1 and all(map(_INEQUALITY.search, alternatives)):
-        return _union([_parsed(part) for part in alternatives], digits)
+        return _unite_bounds([_parse_value(part) for part in alternatives], digits)
     joined = signs(_AND.sub(", ", ", ".join(alternatives)))
     braced = text.startswith(r"\{")
     before = without_unit(joined)
     if before is not None:
-        value = _parsed(before[0])
+        value = _parse_value(before[0])
         if value is not None:
             return Symbolic(value, braced=braced, digits=digits, unit=before[1])
-    value = _parsed(joined)
+    value = _parse_value(joined)
     return None if value is None else Symbolic(value, braced=braced, digits=digits)
 
 
-def _parsed(text: str) -> Any | None:
+def _parse_value(text: str) -> Any | None:
     value = parsed(text)
     if isinstance(value, sympy.Expr) and _IMAGINARY in value.free_symbols:
         return value.subs(_IMAGINARY, sympy.I)
     return value
 
 
-def _approximation(rough: list[str]) -> Symbolic | None:
-    """`40/3 ≈ 13.33` is 40/3; `x ≈ 3.14` says what x is."""
+def _read_approximation(rough: list[str]) -> Symbolic | None:
+    """Reads `40/3 ≈ 13.33` as 40/3, and `x ≈ 3.14` as an equation for x."""
     first = rough[0].strip()
     numbers = [read_number(part) for part in rough[1:]]
-    value = _read(first, whole=False) if first else None
+    value = _read_latex(first, whole=False) if first else None
     if isinstance(value, Symbolic) and _is_name(value.value) and len(rough) == 2:
         joined = f"{first}={rough[1]}"
-        return _symbolic(joined, check_limits(joined))
+        return _read_symbolic(joined, check_limits(joined))
     if not isinstance(value, Symbolic) or not all(numbers):
         return None
     return replace(value, roughly=tuple(own for own in numbers if own is not None))
@@ -199,44 +202,49 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, sympy.Expr) and not is_relation(value) and constant(value) is None
 
 
-def _piecewise(rows: list[tuple[str, str]]) -> Expression | None:
-    """Rows without conditions are a system: a list of equations."""
+def _read_piecewise(rows: list[tuple[str, str]]) -> Expression | None:
+    """Reads cases; rows without conditions are a system, which is a list of equations."""
     if not any(condition for _, condition in rows):
-        return _read(", ".join(value for value, _ in rows))
+        return _read_latex(", ".join(value for value, _ in rows))
     found = []
     for value, condition in rows:
-        pair = (_plain(value) or _read(value), _plain(condition) or _read(condition) or verbatim(condition))
+        pair = (
+            _read_plain(value) or _read_latex(value),
+            _read_plain(condition) or _read_latex(condition) or verbatim(condition),
+        )
         if pair[0] is None or pair[1] is None:
             return None
         found.append((pair[0], pair[1]))
     return Piecewise(tuple(found))
 
 
-def _listed(text: str) -> Listed | None:
+def _read_list(text: str) -> Listed | None:
     split = parts(text)
     if not 1 < len(split) <= MAX_PARTS:
         return None
-    found = [_plain(part) or _read(part, whole=False) for part in split]
+    found = [_read_plain(part) or _read_latex(part, whole=False) for part in split]
     read_parts = tuple(part for part in found if part is not None and not isinstance(part, Verbatim))
     return Listed(read_parts) if len(read_parts) == len(split) else None
 
 
-def _union(bounds: list[Any], digits: float) -> Symbolic | None:
-    """Of inequalities that bound one symbol by numbers: what other ones mean is not guessed."""
+def _unite_bounds(bounds: list[Any], digits: float) -> Symbolic | None:
+    """Returns the union of inequalities that bound one symbol by numbers; None for others, whose meaning is not
+    guessed.
+    """
     seed_algebra()
     sets = []
     for part in bounds:
         relations = part.args if isinstance(part, And) else [part]
-        if len(getattr(part, "free_symbols", ())) != 1 or not all(map(_bounds, relations)):
+        if len(getattr(part, "free_symbols", ())) != 1 or not all(map(_is_bound, relations)):
             return None
         try:
             sets.append(sympy.Intersection(*(bound.as_set() for bound in relations)))
-        except (TypeError, ValueError, NotImplementedError):  # bounds that are no real numbers
+        except (TypeError, ValueError, NotImplementedError):  # bounds that are not real numbers
             return None
     return Symbolic(sympy.Union(*sets), digits=digits)
 
 
-def _bounds(part: Any) -> bool:
+def _is_bound(part: Any) -> bool:
     return isinstance(part, sympy.core.relational.Relational) and {True, False} == {
         isinstance(side, sympy.Symbol) for side in part.args
     }
@@ -274,7 +282,7 @@ def _same_symbolic(gold: Expression, answer: Expression) -> bool:
 
 def _same_values(gold: Expression, answer: Expression) -> bool:
     digits = max(_digits(gold), _digits(answer))
-    left, given = by_component(_sympy(gold)), by_component(_sympy(answer))
+    left, given = by_component(_to_sympy(gold)), by_component(_to_sympy(answer))
     if not consistent(given, digits) or _is_set_and_tuple(gold, answer):
         return False
     right = right_side(given, left)
@@ -287,14 +295,16 @@ def _same_values(gold: Expression, answer: Expression) -> bool:
 
 
 def _is_rough_value(gold: Expression, answer: Expression) -> bool:
-    """A decimal that the gold gives after `≈` answers it; one that the answer gives answers a decimal."""
-    if any(same(rough, answer) for rough in _roughly(gold)):
+    """Whether the answer equals a decimal that the gold gives after `≈`, or a decimal gold equals one of the
+    answer's.
+    """
+    if any(same(rough, answer) for rough in _rough_values(gold)):
         return True
     decimal = isinstance(gold, Number) and gold.decimals
-    return bool(decimal) and any(same(gold, rough) for rough in _roughly(answer))
+    return bool(decimal) and any(same(gold, rough) for rough in _rough_values(answer))
 
 
-def _roughly(value: Expression) -> tuple[Number, ...]:
+def _rough_values(value: Expression) -> tuple[Number, ...]:
     return value.roughly if isinstance(value, Symbolic) else ()
 
 
@@ -303,13 +313,13 @@ def _digits(value: Expression) -> float:
 
 
 def _rough_agrees(answer: Expression) -> bool:
-    """A decimal after `≈` must be near to what stands before it, or it is a second answer."""
-    value = constant(_sympy(answer), _digits(answer)) if _roughly(answer) else None
-    return all(value is not None and near(value, rough.value, APPROXIMATE) for rough in _roughly(answer))
+    """Whether each decimal after `≈` is near the value before it; if not, it is a second answer."""
+    value = constant(_to_sympy(answer), _digits(answer)) if _rough_values(answer) else None
+    return all(value is not None and near(value, rough.value, APPROXIMATE) for rough in _rough_values(answer))
 
 
 def _unit_agrees(gold: Expression, answer: Expression) -> bool:
-    """A missing unit is forgiven, another one is not."""
+    """Whether the units agree; a missing unit is accepted, a different one is not."""
     units = [side.unit for side in (gold, answer) if isinstance(side, Symbolic | Number)]
     return len(units) < len((gold, answer)) or not all(units) or units[0] == units[1]
 
@@ -322,14 +332,14 @@ def _qualifiers_agree(gold: Expression, answer: Expression) -> bool:
 
 
 def _is_set_and_tuple(gold: Expression, answer: Expression) -> bool:
-    """`{1, 2}` and `(1, 2)`, either way round; a list without brackets may be either."""
+    """Whether one is `{1, 2}` and the other `(1, 2)`; a list without brackets may be either."""
     pair = [side for side in (gold, answer) if isinstance(side, Symbolic)]
     ordered = [isinstance(side.value, sympy.Tuple | sympy.Interval) for side in pair]
     braced = [side.braced and is_finite_set(side.value) for side in pair]
     return len(pair) == 2 and ((ordered[0] and braced[1]) or (braced[0] and ordered[1]))
 
 
-def _sympy(value: Expression) -> Any:
+def _to_sympy(value: Expression) -> Any:
     if isinstance(value, Number):
         return sympy.Rational(value.value.numerator, value.value.denominator)
     return value.value if isinstance(value, Symbolic) else None
@@ -340,7 +350,7 @@ def _same_constant(gold: tuple[Expression, Value], answer: tuple[Expression, Val
     for decimal, other, other_value in ((given, own, left), (own, given, right)):
         if isinstance(decimal, Number) and not _has_decimals(other):
             if decimal.places >= ROUNDED_DECIMALS and decimal.significant >= ROUNDED_DECIMALS:
-                return _rounds(other_value, decimal)
+                return _is_rounding(other_value, decimal)
             if not decimal.decimals:
                 return equal(left, right, digits)
     if not _has_decimals(own) and not _has_decimals(given):
@@ -348,8 +358,10 @@ def _same_constant(gold: tuple[Expression, Value], answer: tuple[Expression, Val
     return near(left, right, FLOAT_NOISE)
 
 
-def _rounds(value: Value, decimal: Number) -> bool:
-    """Whether the decimal is the value rounded or cut off after its last place, or the nearest double to it."""
+def _is_rounding(value: Value, decimal: Number) -> bool:
+    """Whether the decimal is the value rounded or truncated at the decimal's last place, or the nearest double
+    to it.
+    """
     if decimal.significant in DOUBLE_DIGITS and near(value, decimal.value, DOUBLE_NOISE):
         return True
     with mpmath.workdps(DIGITS):

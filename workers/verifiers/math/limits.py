@@ -1,4 +1,4 @@
-r"""What an expression may hold before it is parsed: length, digits, depth, the size of its numbers, loops.
+r"""Limits that an expression must keep before it is parsed: length, digits, depth, the size of its numbers.
 
 Invariant: nothing here parses or computes; every check is linear in a text of at most MAX_LENGTH characters.
 """
@@ -13,11 +13,13 @@ __all__ = ["MAX_LENGTH", "LimitError", "check_length", "check_limits", "depths"]
 
 MAX_LENGTH = 1000
 MAX_DEPTH = 20
-"""The grammar's time doubles with each level of square brackets: 30 take more than a second."""
+"""Most levels of brackets. The grammar's time doubles with each level of square brackets: 30 take more than a
+second.
+"""
 MAX_BINOMIAL_DIGITS = 4
-"""The grammar works a binomial coefficient out."""
+"""Most digits of a binomial coefficient's upper number, since the grammar computes the coefficient."""
 MAX_SETS = 3
-"""Sets within sets: the time to compare them grows tenfold with every second level."""
+"""Most levels of sets within sets; the time to compare them grows tenfold with every second level."""
 
 _BARE = re.compile(r"(?<![A-Za-z}\]^_])\s*\\?$")
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
@@ -26,7 +28,7 @@ _LARGE = re.compile(rf"\d{{{MAX_BINOMIAL_DIGITS + 1}}}|\d\s*\^|!")
 _MADE = re.compile(
     r"\\operatorname\s*\{\s*(?:eye|zeros|ones|diag|[hv]stack|orth\w*|svd|SVD|eig\w*|diagonalize|rref|nullspace|rank)\s*\}"
 )
-"""Commands by which the grammar makes matrices, of any size, or works on them."""
+"""Commands with which the grammar makes matrices of any size, or computes with them."""
 
 
 def check_length(text: str) -> None:
@@ -36,7 +38,7 @@ def check_length(text: str) -> None:
 
 
 def check_limits(text: str) -> float:
-    """The digits that the numbers on the way to the value may have together. Raises LimitError."""
+    """Returns how many digits the intermediate numbers may have together. Raises LimitError."""
     check_length(text)
     if _DIGITS.search(text):
         raise LimitError(f"a number has more than {MAX_DIGITS} digits")
@@ -52,7 +54,7 @@ def check_limits(text: str) -> float:
 
 
 def depths(text: str) -> Iterator[int]:
-    """How many brackets are open after each character."""
+    """Yields how many brackets are open after each character."""
     depth = 0
     for character in text:
         depth += (character in "([{") - (character in ")]}")
@@ -60,7 +62,7 @@ def depths(text: str) -> Iterator[int]:
 
 
 def _set_depth(text: str) -> int:
-    """The depth of braces that belong to no command, exponent or index."""
+    """Returns the depth of braces, except for those of commands, exponents and indices."""
     deepest = 0
     bare: list[bool] = []
     for position, character in enumerate(text):
@@ -73,7 +75,7 @@ def _set_depth(text: str) -> int:
 
 
 def _uppers(text: str) -> Iterator[str]:
-    """The first arguments of binomial coefficients, which bound the second ones."""
+    """Yields the first arguments of binomial coefficients, which bound the second ones."""
     for match in _BINOMIAL.finditer(text):
         rest = text[match.end() :]
         yield rest[: _closing(rest)]

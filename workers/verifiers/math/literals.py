@@ -1,7 +1,7 @@
-r"""Answers that are no expressions: words, ratios and times, numbers in another base, residues.
+r"""Answers that are not expressions: words, ratios and times, numbers in another base, residues.
 
-Invariant: each kind equals its own kind as written: `3:2` is not `6:4`, since `3:30` is not `6:60`. Next to a plain
-number a base and a modulus may be left out, as a unit may.
+Invariant: a literal equals only a literal of its kind, as written: `3:2` is not `6:4`, since `3:30` is not `6:60`. A
+plain number may leave out the base or the modulus, like a unit.
 """
 
 import re
@@ -21,11 +21,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Also a time of day."""
+    """A ratio such as `3:2`, or a time of day."""
 
     parts: tuple[Fraction, ...]
     half: str
-    """am, pm or nothing."""
+    """`a` for am, `p` for pm, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Residue:
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
-    """A gold that is no expression; only the same text, apart from its layout, answers it."""
+    """A gold that is not an expression; only the same text, apart from its layout, answers it."""
 
     text: str
 
@@ -50,7 +50,7 @@ class Verbatim:
 Literal: TypeAlias = Words | Ratio | Based | Residue | Verbatim
 
 NOTHING = "no solution"
-"""The empty set in words."""
+"""Words for the empty set."""
 REALS = "all real numbers"
 _SYNONYMS = {
     **dict.fromkeys(("no solutions", "none", "empty set", "no solution exists", "no solutions exist"), NOTHING),
@@ -91,7 +91,7 @@ _RESIDUE = re.compile(
 
 
 def read_literal(text: str) -> Literal | None:
-    """Of text in the notation of `notation.latex`."""
+    """Reads text in the notation of `notation.latex`; None if it is not a literal."""
     if found := _BASED.fullmatch(text):
         base = int(found[2] or found[3])
         if 2 <= base <= 36 and all(int(digit, 36) < base for digit in found[1]):
@@ -99,11 +99,11 @@ def read_literal(text: str) -> Literal | None:
     if found := _RESIDUE.fullmatch(text):
         modulus = int(found[2] or found[3] or found[4])
         return Residue(int(found[1]) % modulus, modulus) if modulus else None
-    return _ratio(text) or read_words(text)
+    return _read_ratio(text) or read_words(text)
 
 
 def verbatim(text: str) -> Verbatim | None:
-    """None where it is plain prose: no two people would write that alike."""
+    """Returns the text without its layout; None if it is plain prose, which no two people would write alike."""
     if not _MATHEMATICAL.search(text):
         return None
     bare = _WRAPPER.sub(r"\1", text)
@@ -112,7 +112,7 @@ def verbatim(text: str) -> Verbatim | None:
     return Verbatim(bare.casefold()) if bare else None
 
 
-def _ratio(text: str) -> Ratio | None:
+def _read_ratio(text: str) -> Ratio | None:
     found = _RATIO.fullmatch(_WRAPPER.sub(r"\1", text).strip())
     if found is None:
         return None
@@ -120,7 +120,7 @@ def _ratio(text: str) -> Ratio | None:
 
 
 def read_words(text: str) -> Words | None:
-    """None where the text may be mathematics: a word is four letters or more, or stands in a list."""
+    """Reads words; None if the text may be mathematics. A word has four letters or more, or is one of _SHORT."""
     bare = _WRAPPER.sub(r"\1", text).strip().strip("\"'“”()").rstrip(".").casefold()
     bare = " ".join(re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", bare).split())
     found = _WORD.findall(bare)
@@ -134,7 +134,7 @@ def read_words(text: str) -> Words | None:
 
 
 def same_literal(gold: Literal | Number, answer: Literal | Number) -> bool:
-    """Where either is a Literal."""
+    """Whether the two are equal; at least one of them is a Literal."""
     if isinstance(gold, Ratio) and isinstance(answer, Ratio):
         return gold.parts == answer.parts and (not gold.half or not answer.half or gold.half == answer.half)
     if isinstance(gold, Based) or isinstance(answer, Based):
@@ -145,15 +145,17 @@ def same_literal(gold: Literal | Number, answer: Literal | Number) -> bool:
 
 
 def _same_based(gold: Literal | Number, answer: Literal | Number) -> bool:
-    """The digits without a base answer for those with it; the value does where the gold gives no base."""
+    """Compares numbers in a base. Digits without a base answer a gold with one; if the gold gives no base, its value
+    may be in any base.
+    """
     if isinstance(gold, Based) and isinstance(answer, Based):
         return int(gold.digits, gold.base) == int(answer.digits, answer.base)
     if isinstance(gold, Based) and isinstance(answer, Number):
-        return _written(answer) == gold.digits
+        return _whole_digits(answer) == gold.digits
     if isinstance(answer, Based) and isinstance(gold, Number):
-        return _written(gold) == answer.digits or gold.value == int(answer.digits, answer.base)
+        return _whole_digits(gold) == answer.digits or gold.value == int(answer.digits, answer.base)
     return False
 
 
-def _written(number: Number) -> str | None:
+def _whole_digits(number: Number) -> str | None:
     return str(number.value.numerator) if number.value.denominator == 1 and not number.unit else None

@@ -1,7 +1,7 @@
-r"""An upper bound of the numbers that an expression's value goes through, estimated on its LaTeX.
+r"""An upper bound of the intermediate numbers of an expression's value, estimated from its LaTeX.
 
-Invariant: nothing is parsed by the grammar or computed. The estimate is linear in a text whose depth is bounded, and
-what is certain to exceed `MAX_DIGITS` is refused: `9^{9^9}`, `(10^9)!`, `((3!)!)!`.
+Invariant: nothing is parsed by the grammar or computed. The estimate takes time linear in a text of bounded depth, and
+whatever is certain to exceed `MAX_DIGITS` is refused: `9^{9^9}`, `(10^9)!`, `((3!)!)!`.
 """
 
 import math
@@ -9,14 +9,16 @@ import re
 from dataclasses import dataclass
 
 MAX_DIGITS = 10.0**8
-"""`2014!^{2014}`, an answer of a contest, has 11.7 million; numbers of that size are never written out."""
+"""Most digits of intermediate numbers. `2014!^{2014}`, an answer of a contest, has 11.7 million; numbers of that size
+are never written out.
+"""
 MAX_EXPONENT = 9.0
-"""Decimal digits of an exponent or of what a factorial is taken of."""
+"""Most decimal digits of an exponent, or of a factorial's operand."""
 
 _LETTER = 0.6
-"""log10 of 4: a symbol, e or pi."""
+"""log10 of 4, the bound of a symbol, e or pi."""
 _GROWING = frozenset(["exp", "sinh", "cosh", "tanh", "binom", "dbinom", "tbinom", "Gamma", "gamma", "cosech"])
-"""Functions whose value has as many digits as their argument has units, or fewer."""
+"""Functions whose value has at most as many digits as the argument is large."""
 _TOKEN = re.compile(
     r"\s+|(?P<number>\d+)(?:\.(?P<decimals>\d*))?|\.\d+|\\(?P<command>[A-Za-z]+)|\\.|(?P<bangs>!+)|(?P<other>.)",
     re.DOTALL,
@@ -29,16 +31,18 @@ class LimitError(ValueError):
 
 @dataclass(slots=True)
 class _Size:
-    """Bounds of log10."""
+    """Bounds of a size, as log10."""
 
     value: float
-    """The largest value on the way."""
+    """The largest intermediate value."""
     digits: float
-    """Those of all numbers on the way, multiplied with each other."""
+    """Digits of all intermediate numbers, multiplied with each other."""
 
 
 def digits(text: str) -> float:
-    """Digits that the numbers on the way to the value may have together. Raises LimitError above MAX_DIGITS."""
+    """Returns how many digits the intermediate numbers may have together. Raises LimitError if that is above
+    MAX_DIGITS.
+    """
     return _Reader(text).sequence("").digits
 
 
@@ -48,7 +52,7 @@ class _Reader:
         self.at = 0
 
     def sequence(self, closing: str) -> _Size:
-        """Terms up to the bracket that closes; their sum is as large as the largest one, times their number."""
+        """Reads terms up to the closing bracket; their sum is at most the largest one times their number."""
         terms: list[_Size] = []
         term = _Size(0.0, 0.0)
         while self.at < len(self.tokens):
@@ -72,7 +76,9 @@ class _Reader:
         return _Size(value, _checked(sum(one.digits for one in terms)))
 
     def _factor(self) -> _Size:
-        """An atom with the powers, indices and factorials that follow it; those of a power bind from the right."""
+        """Reads an atom with the powers, indices and factorials that follow it; a chain of powers binds from
+        the right.
+        """
         size = self._atom()
         while self.at < len(self.tokens):
             token = self.tokens[self.at]
@@ -90,7 +96,7 @@ class _Reader:
         return size
 
     def _exponent(self) -> _Size:
-        """One atom, or a signed one, or a chain of powers as `2^3^4`."""
+        """Reads one atom, a signed one, or a chain of powers such as `2^3^4`."""
         while self.at < len(self.tokens) and self.tokens[self.at]["other"] in {"-", "+"}:
             self.at += 1
         return self._factor()
@@ -130,7 +136,7 @@ def _power(base: _Size, exponent: _Size) -> _Size:
 
 
 def _factorial(operand: _Size, bangs: int) -> _Size:
-    """`n!!` is smaller than `n!`. Raises LimitError."""
+    """Returns the bound of `n!`, which `n!!` does not exceed. Raises LimitError."""
     if bangs > 2 or operand.value > MAX_EXPONENT:
         raise LimitError("a factorial of a large number")
     value = 10.0**operand.value * max(operand.value, 1.0)

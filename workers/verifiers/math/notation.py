@@ -1,7 +1,7 @@
-r"""One notation for what people and models write in several: characters of a text, LaTeX of one expression.
+r"""Normalises what people and models write in several ways: characters of a text, LaTeX of one expression.
 
-Invariant: the value stays. What cannot be seen goes, look-alikes become ASCII, and a superscript stays an exponent:
-`10⁵` becomes `10^{5}`, never 105.
+Invariant: the value does not change. Invisible characters are removed, look-alikes become ASCII, and a superscript
+remains an exponent: `10⁵` becomes `10^{5}`, never 105.
 """
 
 import re
@@ -56,16 +56,16 @@ _BUILDER = re.compile(r"^\\\{\s*([a-zA-Z])\s*(?:\\mid|\\vert|[|:])\s*(?=[^{}]*\1
 
 
 def characters(text: str) -> str:
-    """In time linear in the text."""
+    """Normalises the characters of a text, in time linear in the text."""
     if text.isascii():
         return text
     text = text.translate(_TABLE)
-    text = _VULGAR_FRACTION.sub(lambda found: (found[1] and found[1] + " ") + _plain(found[2]), text)
-    return _SCRIPTS.sub(_script, text)
+    text = _VULGAR_FRACTION.sub(lambda found: (found[1] and found[1] + " ") + _expand_fraction(found[2]), text)
+    return _SCRIPTS.sub(_expand_script, text)
 
 
 def latex(text: str) -> str:
-    """Of one expression, after `characters`, without its dollars and its final full stop."""
+    """Normalises the LaTeX of one expression after `characters`, without its dollars and its final full stop."""
     text = _RECURRING.sub(r"\1\\overline{\2}", enclosed(text.strip()).lstrip("=: "))
     text = known(enclosed(text.rstrip(".").strip()))
     text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], text)
@@ -89,11 +89,11 @@ def latex(text: str) -> str:
     return text.replace("*", r"\cdot ")
 
 
-def _plain(character: str) -> str:
+def _expand_fraction(character: str) -> str:
     return unicodedata.normalize("NFKC", character).replace("⁄", "/")
 
 
-def _script(found: re.Match[str]) -> str:
+def _expand_script(found: re.Match[str]) -> str:
     for group, mark in (("up", "^"), ("down", "_")):
         if found[group]:
             return f"{mark}{{{unicodedata.normalize('NFKC', found[group]).translate(_ALIKE)}}}"

@@ -1,7 +1,7 @@
-r"""LaTeX of one expression as an object of the algebra library, by latex2sympy's grammar.
+r"""Parses the LaTeX of one expression to an object of the algebra library, with latex2sympy's grammar.
 
-Invariant: no text is ever evaluated as Python. The grammar builds the expression without working it out; what it
-would read as less than is written (a list with dots in it) is not read.
+Invariant: no text is ever evaluated as Python. The grammar builds the expression without computing it; a text of which
+it would read only a part (a list with dots in it) is not parsed.
 """
 
 import re
@@ -18,7 +18,7 @@ _NORMAL = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="all", equations=False
 )
 MAX_WORDS = 1
-"""A text with more words is prose, not a product of its letters."""
+"""Most words of an expression; a text with more is prose, not a product of its letters."""
 _TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox|operatorname|begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+|_\{\w*\}")
 _WORD = re.compile(r"(?!(?:arc)?(?:sin|cos|tan)h?(?![A-Za-z]))[A-Za-z]{4,}")
 _UNFINISHED = re.compile(r"\\(?:[lcvdi]?dots[bcimo]?)(?![A-Za-z])|\.{3}|…")
@@ -34,14 +34,14 @@ _PLAIN_UNIT = re.compile(
     re.DOTALL,
 )
 _LETTER_UNIT = re.compile(r"(?P<rest>.*[\d)}])\s+(?P<unit>[mgshl])(?:\^\s*\{?\s*(?P<area>[23])\s*\}?)?", re.DOTALL)
-"""Metres or a variable: a unit only where no other letter stands."""
+"""Metres or a variable: it is a unit only if there is no other letter."""
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 _NOT_UNITS = frozenset(["or", "and", "if", "for", "mod", "where", "not", "when", "is", "are", "but", "unless", "maybe"])
 
 
 @lru_cache(1024)
 def parsed(text: str) -> Any | None:
-    """None where the grammar does not know it."""
+    """Parses LaTeX; None if the grammar does not know it."""
     if _UNFINISHED.search(text) or len(_WORD.findall(_TEXT.sub(" ", text))) > MAX_WORDS:
         return None
     try:
@@ -49,7 +49,7 @@ def parsed(text: str) -> Any | None:
         value = latex2sympy(normal, is_real=not should_treat_as_complex(normal), normalization_config=None)
     except RecursionError:
         raise
-    except Exception:  # noqa: BLE001  the grammar raises Exception itself for what it does not know
+    except Exception:  # noqa: BLE001  the grammar raises a bare Exception for unknown input
         return None
     if not isinstance(value, sympy.Basic | sympy.MatrixBase):
         return None
@@ -57,7 +57,9 @@ def parsed(text: str) -> Any | None:
 
 
 def without_unit(text: str) -> tuple[str, str] | None:
-    """The text before a unit at its end, and the unit's usual name, empty where it is not an everyday one."""
+    """Splits a text with a unit at its end into the text before it and the unit's usual name, which is empty if it is
+    not an everyday unit. None if there is no unit.
+    """
     for pattern in (_TEXT_UNIT, _PLAIN_UNIT, _LETTER_UNIT):
         found = pattern.fullmatch(text)
         if found is None or not found["rest"].strip():
@@ -73,7 +75,7 @@ def without_unit(text: str) -> tuple[str, str] | None:
 
 
 def _double_factorials(value: Any) -> Any:
-    """The grammar reads `n!!` as the factorial of a factorial."""
+    """Replaces factorials of factorials by double factorials, since the grammar reads `n!!` as the former."""
     return value.replace(
         lambda node: isinstance(node, sympy.factorial) and isinstance(node.args[0], sympy.factorial),
         lambda node: sympy.factorial2(node.args[0].args[0], evaluate=False),

@@ -1,6 +1,7 @@
-"""Words of mathematics, and phrases by which a plain sentence gives no value, in the languages of models.
+"""Words of mathematics, and phrases that keep a plain sentence from giving a value, in the languages of models.
 
-Invariant: patterns only, each linear in the text. They decide what is no commitment, never what is right.
+Invariant: there are only patterns here, each linear in the text. They decide what is not a commitment, never what is
+right.
 """
 
 import re

@@ -1,7 +1,8 @@
-r"""LaTeX that the grammar does not know, in words that it knows: `\frac\pi2`, `\mathrm{e}`, `E_1`, `5{,}525`, `C_5^2`.
+r"""Rewrites LaTeX that the grammar does not know in terms that it knows: `\frac\pi2`, `\mathrm{e}`, `E_1`, `5{,}525`,
+`C_5^2`.
 
-Invariant: the value stays, and every pattern is linear in the text. A text without a backslash, a brace, a prime, a
-factorial or an index comes back as it is.
+Invariant: the value does not change, and every pattern is linear in the text. A text without a backslash, a brace, a
+prime, a factorial or an index is returned as it is.
 """
 
 import re
@@ -57,22 +58,22 @@ _TOUCHED = re.compile(r"[\\{}'!_]|\d\.")
 
 
 def known(text: str) -> str:
-    """The same expression in the grammar's words."""
+    """Rewrites the expression in the grammar's terms."""
     if not _TOUCHED.search(text):
         return text
     text = _ARGUMENT_GROUPS.sub(lambda found: found[0].replace(",", ""), _GROUPED.sub("", text))
     text = _RM.sub(r"{\1}", text)
     text = _UPRIGHT.sub(lambda found: found[1] or "d", text)
-    text = _WORD.sub(_word, _NAMED.sub(r"\\\1 ", _PHANTOM.sub("", text)))
-    text = _indices(_ARRAY.sub(_matrix, text))
-    text = _CHOOSE.sub(_choose, _ANGLE.sub(r"(\1)", text))
+    text = _WORD.sub(_replace_word, _NAMED.sub(r"\\\1 ", _PHANTOM.sub("", text)))
+    text = _spell_indices(_ARRAY.sub(_replace_matrix, text))
+    text = _CHOOSE.sub(_replace_binomial, _ANGLE.sub(r"(\1)", text))
     text = _FACTORIAL_POWER.sub(r"(\1\2)", _DOT.sub("", text))
     text = _GROUP_FACTORIAL_POWER.sub(r"(\1\2)", text)
     return braced(_MATRIX_SPACE.sub("", text))
 
 
 def braced(text: str) -> str:
-    r"""Arguments of fractions and roots within braces: `\frac\pi 2`, `\frac{n^2} 4`, `\sqrt2`."""
+    r"""Puts the arguments of fractions and roots in braces: `\frac\pi 2`, `\frac{n^2} 4`, `\sqrt2`."""
     parts: list[str] = []
     position = 0
     for command in _COMMAND.finditer(text):
@@ -87,7 +88,7 @@ def braced(text: str) -> str:
             parts.append(text[position:end])
             position = end or position + 1
         for _ in range(1 if name == "sqrt" else 2):
-            argument = _argument(text, position)
+            argument = _read_argument(text, position)
             if argument is None:
                 break
             content, position = argument
@@ -96,8 +97,8 @@ def braced(text: str) -> str:
     return "".join(parts)
 
 
-def _argument(text: str, position: int) -> tuple[str, int] | None:
-    """What the command takes, without its braces, and where it ends."""
+def _read_argument(text: str, position: int) -> tuple[str, int] | None:
+    """Returns the command's argument, without its braces, and the position at which it ends; None if there is none."""
     while position < len(text) and text[position] == " ":
         position += 1
     if position < len(text) and text[position] == "{":
@@ -113,26 +114,26 @@ def _argument(text: str, position: int) -> tuple[str, int] | None:
     return found[0].strip(), found.end()
 
 
-def _word(found: re.Match[str]) -> str:
+def _replace_word(found: re.Match[str]) -> str:
     known_as = _WORDS[found[1]]
     return f"\\{known_as} " if known_as.isalpha() or known_as.startswith("mathbb") else known_as
 
 
-def _indices(text: str) -> str:
-    """Indices in letters only, and primes as indices; a capital E with an index is no exponent."""
+def _spell_indices(text: str) -> str:
+    """Writes indices with letters only, and primes as indices. A capital E with an index is not an exponent."""
     text = _NAMED_INDEX.sub(lambda found: f"_{{{found[1] or found[2] or found[0].strip('_{ }')[1:]}}}", text)
     text = _SHORT_INDEX.sub(lambda found: f"_{{{re.sub(r'[^A-Za-z]', '', found[0]) or 'ast'}}}", text)
     text = _PRIMES.sub(lambda found: "_{" + "prime" * (len(found[1]) if found[1] else found[2].count("p")) + "}", text)
     return _ENERGY.sub(r"\\mathbf{E}", text)
 
 
-def _matrix(found: re.Match[str]) -> str:
+def _replace_matrix(found: re.Match[str]) -> str:
     kind = "bmatrix" if found["open"].endswith("[") else "pmatrix"
     return rf"\begin{{{kind}}}{found['rows']}\end{{{kind}}}"
 
 
-def _choose(found: re.Match[str]) -> str:
-    """`C_5^2` is 10; an index that is smaller than its power is one of a constant."""
+def _replace_binomial(found: re.Match[str]) -> str:
+    """Rewrites `C_5^2` as a binomial coefficient, 10; if the index is smaller than the power, C is a constant."""
     upper, lower = found["below"] or found["first"], found["above"] or found["second"]
     return (
         rf"\binom{{{upper}}}{{{lower}}}"

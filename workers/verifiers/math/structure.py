@@ -1,13 +1,13 @@
-r"""The outer structure of one expression's LaTeX: lists, both signs of `\pm`, cases, and what is said after it.
+r"""The outer structure of one expression's LaTeX: lists, both signs of `\pm`, cases, and the condition after it.
 
-Invariant: text is only taken apart, at places outside brackets; every pattern is linear in the text.
+Invariant: text is only split, outside brackets; every pattern is linear in the text.
 """
 
 import re
 from dataclasses import dataclass
 
 MAX_SIGNS = 3
-"""More signs in one element of a list are not taken apart."""
+"""Most signs in one element of a list; an element with more is not expanded."""
 
 _SIGN = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _CASES = re.compile(
@@ -29,7 +29,7 @@ _QUALIFIED = re.compile(
 )
 _SAID = re.compile(r"\b(?:for|where|with)\b")
 _ABOUT = re.compile(r"[<>=]|\\(?:le|ge|ne|lt|gt|in)(?:q|qslant|slant)?(?![a-z])|[A-Za-z]{3}")
-"""What may follow a comma within it: a condition or words, and no further value."""
+"""Matches what may follow a comma within a qualifier: a condition or words, but not a further value."""
 _KINDS = re.compile(r"\b(?:odd|even|prime|negative|composite|irrational)\b", re.IGNORECASE)
 _BOUND = re.compile(r"(?:\\[a-z]+\s?)?\w+\s*(?:[<>=]|\\(?:le|ge|ne|lt|gt)(?:q|qslant|slant)?(?![a-z]))\s*-?\s*\w+")
 _SPELLINGS = [(re.compile(r"\\(le|ge|ne)(?:q|qslant|slant)(?![a-z])"), r"\\\1"), (re.compile(r"\s+"), "")]
@@ -37,15 +37,15 @@ _SPELLINGS = [(re.compile(r"\\(le|ge|ne)(?:q|qslant|slant)(?![a-z])"), r"\\\1"),
 
 @dataclass(frozen=True, slots=True)
 class Qualifier:
-    r"""What is said of an expression's letters: `for odd k`, `where n \ge 1`."""
+    r"""A condition on an expression's letters: `for odd k`, `where n \ge 1`."""
 
     kinds: frozenset[str] = frozenset()
-    """Words that leave out some values."""
+    """Words that exclude some values."""
     bounds: frozenset[str] = frozenset()
 
 
 def parts(text: str) -> list[str]:
-    """Elements of a list, by commas and semicolons outside brackets."""
+    """Splits a list at commas and semicolons outside brackets."""
     found, depth, start = [], 0, 0
     for position, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
@@ -57,7 +57,7 @@ def parts(text: str) -> list[str]:
 
 
 def signs(text: str) -> str:
-    r"""Each element with `\pm` twice, with plus and with minus; `\pm a \pm b` four times."""
+    r"""Writes each element with `\pm` twice, with plus and with minus; `\pm a \pm b` four times."""
     if _SIGN.search(text) is None:
         return text
     found = []
@@ -67,18 +67,20 @@ def signs(text: str) -> str:
             found.append(part)
         elif count > 1 and _SIGN.match(part):
             first = [_SIGN.sub(sign, part, count=1) for sign in "+-"]
-            found += [_chosen(own, plus=plus) for own in first for plus in (True, False)]
+            found += [_choose_sign(own, plus=plus) for own in first for plus in (True, False)]
         else:
-            found += [_chosen(part, plus=True), _chosen(part, plus=False)]
+            found += [_choose_sign(part, plus=True), _choose_sign(part, plus=False)]
     return ", ".join(found)
 
 
-def _chosen(part: str, *, plus: bool) -> str:
+def _choose_sign(part: str, *, plus: bool) -> str:
     return _SIGN.sub(lambda found: " + " if (found[1] == "pm") == plus else " - ", part)
 
 
 def cases(text: str) -> list[tuple[str, str]] | None:
-    """Values and conditions of a function by cases, or of a system, whose conditions are empty."""
+    """Returns the values and conditions of a function by cases, or of a system, whose conditions are empty; None if the
+    text is neither.
+    """
     found = _CASES.fullmatch(text)
     if found is None or "\\begin" in found["rows"]:
         return None
@@ -95,7 +97,7 @@ def cases(text: str) -> list[tuple[str, str]] | None:
 
 
 def qualified(text: str) -> tuple[str, Qualifier | None]:
-    """The expression, and what is said of its letters behind it."""
+    """Splits a text into the expression and the condition on its letters after it, if any."""
     found = _QUALIFIED.search(text)
     if found is None or not found.start():
         return text, None

@@ -1,6 +1,6 @@
-r"""Values within prose: LaTeX environments, and chains of numbers such as `7 + 4 = 11`.
+r"""Finds values within prose: LaTeX environments, and chains of numbers such as `7 + 4 = 11`.
 
-Invariant: values come in the order of kind and place, none is left out, and the search is linear in the text.
+Invariant: values are ordered by kind and position, none is left out, and the search is linear in the text.
 """
 
 import re
@@ -21,7 +21,9 @@ _CHAIN = re.compile(
 
 
 def environments(text: str) -> list[tuple[int, int, str]]:
-    r"""Start, end and content of each `$...$`, `$$...$$`, `\(...\)` and `\[...\]`; a single dollar needs its line."""
+    r"""Finds start, end and content of each `$...$`, `$$...$$`, `\(...\)` and `\[...\]`; a single dollar closes in its
+    line.
+    """
     found = []
     opened: re.Match[str] | None = None
     for mark in _DELIMITER.finditer(text):
@@ -37,7 +39,7 @@ def environments(text: str) -> list[tuple[int, int, str]]:
 
 
 def values(text: str) -> list[str]:
-    """Environments, lists of them as one (`$1$ and $2$`), and the chains of numbers outside them."""
+    """Returns the environments, with a list of them as one (`$1$ and $2$`), and the chains of numbers outside them."""
     found: list[str] = []
     outside: list[str] = []
     position = 0

@@ -1,7 +1,7 @@
-"""Mathematics: the response's final answers against the ground truth, by value.
+"""Mathematics: compares the values of the response's final answers with the ground truth.
 
-Invariant: right means that every final answer after the reasoning equals the ground truth. What is empty, hedged,
-contradictory or beyond the limits scores 0 without being computed.
+Invariant: a response is right if every final answer after the reasoning equals the ground truth. Empty, hedged and
+contradictory answers, and those beyond the limits, score 0 without being computed.
 """
 
 import re
@@ -28,7 +28,7 @@ _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 class Reference:
     value: Expression
     text: str
-    """The ground truth as it is written."""
+    """The ground truth as written."""
     prompt: str
     whole_answer: bool
 
@@ -41,14 +41,14 @@ class MathVerifier(AnswerVerifier[Reference, str]):
         "as mathematics. With whole_answer the response must be the number and nothing else."
     )
     options: ClassVar[Mapping[str, str]] = {
-        "whole_answer": "true: the response must be the number and nothing else (default false)"
+        "whole_answer": "if true, the response must be the number and nothing else (default false)"
     }
     unreadable = (LimitError,)
 
     def gold(self, question: Question) -> Reference:
         value = _gold(question.ground_truth)
         if value is None:
-            raise OptionsError(f"the ground truth {question.ground_truth!r} is no mathematical expression")
+            raise OptionsError(f"the ground truth {question.ground_truth!r} is not a mathematical expression")
         return Reference(
             value, (question.ground_truth or "").strip(), question.prompt, flag(question.options, "whole_answer")
         )
@@ -65,17 +65,17 @@ class MathVerifier(AnswerVerifier[Reference, str]):
         return [Answer((text,), 0, len(text), 0)]
 
     def fault(self, gold: Reference, value: str) -> str | None:
-        """Raises LimitError, and NoAnswerError if the value is no expression."""
+        """Returns why the value is wrong, or None. Raises LimitError, and NoAnswerError if it is not an expression."""
         if value.strip() == gold.text:
             return None
-        found = verbatim(latex(value)) if isinstance(gold.value, Verbatim) else read(_asked(value, gold.prompt))
+        found = verbatim(latex(value)) if isinstance(gold.value, Verbatim) else read(_strip_asked(value, gold.prompt))
         if found is None:
-            raise NoAnswerError(f"{value[:80]!r} is no mathematical expression")
+            raise NoAnswerError(f"{value[:80]!r} is not a mathematical expression")
         return None if same(gold.value, found) else f"{value[:80]!r} is not the ground truth"
 
 
 def _gold(text: str | None) -> Expression | None:
-    """The last final answer of a worked solution, or the text itself."""
+    """Reads the last final answer of a worked solution, or the text itself; None if it cannot be read."""
     if text is None or not text.strip():
         return None
     try:
@@ -85,16 +85,18 @@ def _gold(text: str | None) -> Expression | None:
         return None
 
 
-def _asked(answer: str, prompt: str) -> str:
-    """`x^2 + 1 = 10` answers with 10 where the prompt asks for `x^2 + 1`; an equation of the prompt is none."""
+def _strip_asked(answer: str, prompt: str) -> str:
+    """Returns the right side of `x^2 + 1 = 10` if the prompt asks for `x^2 + 1` and does not contain an equation for
+    it; else the answer.
+    """
     left, equals, right = answer.partition("=")
-    name = _squeezed(left)
+    name = _squeeze(left)
     if equals and right.strip() and "=" not in right and len(name) > 1 and not name.isdigit():
-        given = _squeezed(prompt)
+        given = _squeeze(prompt)
         if name in given and f"{name}=" not in given:
             return right
     return answer
 
 
-def _squeezed(text: str) -> str:
+def _squeeze(text: str) -> str:
     return re.sub(r"[\s$]|\\[()\[\]]", "", text)
