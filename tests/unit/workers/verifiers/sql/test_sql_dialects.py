@@ -226,9 +226,9 @@ def test_dates_of_derived_rows_are_dates(sql: SqlVerifier, reference: str, respo
 def test_texts_to_aim_at_have_the_columns_form(
     own: list[str], literals: list[str], least: set[str], form: str | None
 ) -> None:
-    found = inside_derive._aims(own, literals)
+    found = inside_derive._aim_texts(own, literals)
     assert least <= set(found)
-    assert form is None or {inside_derive._form(text) for text in found} == {form}
+    assert form is None or {inside_derive._form_of(text) for text in found} == {form}
 
 
 def test_a_column_of_yes_and_no_stays_one(sql: SqlVerifier) -> None:
