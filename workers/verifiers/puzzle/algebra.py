@@ -1,7 +1,7 @@
-"""Arithmetic and polynomials in model text, by two small parsers of our own.
+"""Arithmetic and polynomials in model text, read by two small parsers of our own.
 
-Invariant: work is bounded by the text's length, which is bounded; there is no power operator on numbers, no name and
-no call, so nothing that is read can run or grow.
+Invariant: work is bounded by the text's length, which is bounded. There are no powers of numbers, no names and no
+calls, so nothing that is read can be executed or grow large.
 """
 
 import re
@@ -43,20 +43,20 @@ class _Reader:
 
 
 def arithmetic(text: str) -> tuple[Fraction, list[int]]:
-    """Value and the numbers used, of an expression in + - * / and parentheses. Raises FormError, also where it
+    """Returns the value of an expression in + - * / and parentheses, and the numbers used. Raises FormError, also if it
     divides by 0.
     """
     flat = line(text).replace("×", "*").replace("·", "*").replace("÷", "/").replace("−", "-")
     if len(flat) > MAX_EXPRESSION:
         raise FormError(f"an expression of more than {MAX_EXPRESSION} characters")
-    reader = _Reader(_tokens(flat))
-    value = _sum(reader)
+    reader = _Reader(_split_arithmetic(flat))
+    value = _read_sum(reader)
     if reader.peek():
         raise FormError(f"{reader.peek()!r} is out of place")
     return value, reader.literals
 
 
-def _tokens(text: str) -> list[str]:
+def _split_arithmetic(text: str) -> list[str]:
     found, at = [], 0
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -67,25 +67,25 @@ def _tokens(text: str) -> list[str]:
     return found
 
 
-def _sum(reader: _Reader) -> Fraction:
-    value = _product(reader)
+def _read_sum(reader: _Reader) -> Fraction:
+    value = _read_product(reader)
     while reader.peek() in ("+", "-"):
-        value = value + _product(reader) if reader.take() == "+" else value - _product(reader)
+        value = value + _read_product(reader) if reader.take() == "+" else value - _read_product(reader)
     return value
 
 
-def _product(reader: _Reader) -> Fraction:
-    value = _atom(reader)
+def _read_product(reader: _Reader) -> Fraction:
+    value = _read_atom(reader)
     while reader.peek() in ("*", "/"):
         divides = reader.take() == "/"
-        other = _atom(reader)
+        other = _read_atom(reader)
         if divides and not other:
             raise FormError("a division by 0")
         value = value / other if divides else value * other
     return value
 
 
-def _atom(reader: _Reader) -> Fraction:
+def _read_atom(reader: _Reader) -> Fraction:
     part = reader.take()
     if part.isdigit():
         reader.literals.append(int(part))
@@ -93,7 +93,7 @@ def _atom(reader: _Reader) -> Fraction:
     if part not in ("(", "-") or reader.depth >= MAX_DEPTH:
         raise FormError(f"expected a number, got {part or 'the end'!r}")
     reader.depth += 1
-    value = -_atom(reader) if part == "-" else _sum(reader)
+    value = -_read_atom(reader) if part == "-" else _read_sum(reader)
     if part == "(" and reader.take() != ")":
         raise FormError("a parenthesis does not close")
     reader.depth -= 1
@@ -101,20 +101,20 @@ def _atom(reader: _Reader) -> Fraction:
 
 
 def polynomial(text: str) -> Polynomial:
-    """Coefficients by monomial of an expanded polynomial; like terms add up. Raises FormError.
+    """Reads the coefficients of an expanded polynomial by monomial; like terms add up. Raises FormError.
 
-    Coefficients may be decimals, and one term may stand in parentheses: `0.7*x**4`, `(7*x^4)/10`, `(7/10)x^4`.
+    Coefficients may be decimals, and one term may be in parentheses: `0.7*x**4`, `(7*x^4)/10`, `(7/10)x^4`.
     """
     if _APART.search(text):
-        raise FormError("two numbers stand next to each other")
+        raise FormError("two numbers are next to each other")
     flat = _LAYOUT.sub("", line(text).replace("−", "-").replace("·", "*").replace("\\cdot", "*").replace("**", "^"))
     flat = _BRACED_POWER.sub(r"^\1", _LATEX_FRACTION.sub(r"((\1)/(\2))", flat))
     if len(flat) > MAX_EXPRESSION:
         raise FormError(f"a polynomial of more than {MAX_EXPRESSION} characters")
     found: Polynomial = {}
-    reader = _Reader(_terms(flat))
+    reader = _Reader(_split_polynomial(flat))
     while True:
-        monomial, coefficient = _term(reader)
+        monomial, coefficient = _read_term(reader)
         found[monomial] = found.get(monomial, 0) + coefficient
         if not reader.peek():
             return {monomial: coefficient for monomial, coefficient in found.items() if coefficient}
@@ -122,16 +122,16 @@ def polynomial(text: str) -> Polynomial:
             raise FormError(f"{reader.peek()!r} is out of place in an expanded polynomial")
 
 
-def _terms(text: str) -> list[str]:
+def _split_polynomial(text: str) -> list[str]:
     tokens = _POLYNOMIAL_TOKEN.findall(text)
     if not text or "".join(tokens) != text:
         raise FormError(f"expected an expanded polynomial, got {text[:60]!r}")
     return tokens
 
 
-def _term(reader: _Reader) -> tuple[Monomial, Fraction | int]:
-    """A product of numbers, powers of letters and terms in parentheses, each of which may be a divisor if it is a
-    number.
+def _read_term(reader: _Reader) -> tuple[Monomial, Fraction | int]:
+    """Reads a product of numbers, powers of letters and terms in parentheses. A factor that is a number may be a
+    divisor.
     """
     coefficient: Fraction | int = 1  # most are whole, and whole numbers are faster
     while reader.peek() in ("+", "-"):
@@ -139,7 +139,7 @@ def _term(reader: _Reader) -> tuple[Monomial, Fraction | int]:
     powers: Counter[str] = Counter()
     divides = after_divisor = False
     while True:
-        factor, number = _polynomial_factor(reader)
+        factor, number = _read_factor(reader)
         if divides:
             if factor or not number:
                 raise FormError("expected a number other than 0 below a fraction line")
@@ -155,11 +155,11 @@ def _term(reader: _Reader) -> tuple[Monomial, Fraction | int]:
             return tuple(sorted((name, power) for name, power in powers.items() if power)), coefficient
 
 
-def _polynomial_factor(reader: _Reader) -> tuple[Monomial, Fraction | int]:
+def _read_factor(reader: _Reader) -> tuple[Monomial, Fraction | int]:
     part = reader.take()
     if part == "(" and reader.depth < MAX_DEPTH:
         reader.depth += 1
-        inside = _term(reader)
+        inside = _read_term(reader)
         reader.depth -= 1
         if reader.take() != ")" or reader.peek().startswith("^"):
             raise FormError("expected one term in parentheses, and no power of it")
@@ -175,13 +175,13 @@ def _polynomial_factor(reader: _Reader) -> tuple[Monomial, Fraction | int]:
 
 
 def antiderivatives_alike(gold: Polynomial, given: Polynomial) -> bool:
-    """Apart from the constant, which may be a letter of its own, a number, or not at all."""
+    """Whether the two are equal apart from the constant, which may be a letter of its own, a number, or missing."""
     letters = {name for monomial in gold for name, _ in monomial} - {_CONSTANT}
-    return _without_constant(gold, letters) == _without_constant(given, letters)
+    return _remove_constant(gold, letters) == _remove_constant(given, letters)
 
 
-def _without_constant(terms: Polynomial, letters: set[str]) -> Polynomial:
-    """Without a number and at most one letter that is not the variable."""
+def _remove_constant(terms: Polynomial, letters: set[str]) -> Polynomial:
+    """Removes a number and at most one letter that is not the variable."""
     rest = {monomial: coefficient for monomial, coefficient in terms.items() if monomial}
     constants = [own for own, times in rest.items() if abs(times) == 1 and len(own) == 1 and own[0][1] == 1]
     own = [monomial for monomial in constants if monomial[0][0] not in letters]

@@ -1,7 +1,7 @@
-"""Which of reasoning-gym's sets are judged, and how; which are not, and why.
+"""Lists the sets of reasoning-gym that are judged, with the way, and those that are not, with the reason.
 
 Invariant: a set is in exactly one of ONE_ANSWER, CHECKERS and REFUSED. reasoning-gym's own scorers are never called:
-four evaluate the answer, two parse it with sympy, and many pay for garbage or in part.
+four evaluate the answer, two parse it with sympy, and many reward garbage or parts of an answer.
 """
 
 import re
@@ -23,7 +23,7 @@ BOOLEAN = Form("True or False", forms.boolean)
 NUMBER = Form("the number", numbers.number, numbers.equal)
 ROUNDED = Form("the number, to twelve digits", numbers.number, numbers.equal_unless_long)
 INTEGERS = Form("whole numbers in order", forms.integers)
-GRID = Form("a grid of whole numbers, one row a line", forms.integer_grid)
+GRID = Form("a grid of whole numbers, one row per line", forms.integer_grid)
 JSON_GRID = Form("a grid as JSON", forms.json_grid)
 FRACTION = Form("a fraction a/b in lowest terms", forms.reduced_fraction)
 NUMBERS = Form("a list of numbers in order", lambda text: numbers.quoted_numbers(forms.json_list(text)))
@@ -61,11 +61,11 @@ _FORMS: dict[Form, tuple[str, ...]] = {
     Form("an angle, a length or (x, y)", numbers.point, numbers.points_alike): ("advanced_geometry",),
     Form("a probability", numbers.share, numbers.shares_alike): ("coin_flip",),
     Form("the number to three digits", numbers.number, numbers.three_digits_alike): ("power_function",),
-    Form("the number, as a candidate shows it", numbers.number, numbers.hundredths_alike): ("number_format",),
+    Form("the number, as one of the candidates shows it", numbers.number, numbers.hundredths_alike): ("number_format",),
     Form("a matrix to two places", numbers.number_grid, numbers.grids_alike): ("pool_matrix",),
     Form("the real roots, separated by commas", numbers.numbers, numbers.roots_alike): ("polynomial_equations",),
     Form("the expanded polynomial", algebra.polynomial): ("polynomial_multiplication",),
-    Form("the antiderivative, constant or not", algebra.polynomial, algebra.antiderivatives_alike): (
+    Form("the antiderivative, with or without a constant", algebra.polynomial, algebra.antiderivatives_alike): (
         "simple_integration",
     ),
 }
@@ -76,11 +76,11 @@ _NAMED_UNITS: dict[str, tuple[re.Pattern[str], Form]] = {
         Form("the days, as the question asks for them", forms.days),
     )
 }
-"""Sets whose questions may name the answer's unit, by what names it, and the form of an answer that leaves it out."""
+"""Sets whose questions may name the answer's unit: the pattern that names it, and the form of an answer without it."""
 
 
 def form_of(name: str, question: str) -> Form:
-    """The form of a set's answers to the question."""
+    """Returns the form of a set's answers to the question."""
     named = _NAMED_UNITS.get(name)
     return named[1] if named and named[0].search(question) else ONE_ANSWER[name]
 
@@ -88,10 +88,10 @@ def form_of(name: str, question: str) -> Form:
 ONE_ANSWER: dict[str, Form] = {name: form for form, names in _FORMS.items() for name in names}
 CHECKERS: dict[str, Checker[Any]] = {**GRIDS, **WORDPLAY, **MOVES, **PATHS, **CUBE}
 REFUSED: dict[str, str] = {
-    "boxnet": "its score is a share of what was moved, and no answer is right",
-    "codeio": "an input that gives the output is one of many, and telling it means running the code",
+    "boxnet": "its score is a share of what was moved, and no answer counts as right",
+    "codeio": "many inputs give the output, and judging one means running the code",
     "composite": "it draws from other sets: name the set that the entry came from (metadata.source_dataset)",
-    "intermediate_integration": "telling an antiderivative means computer algebra on model text",
-    "propositional_logic": "a restated premise follows from it too, so that almost nothing can be wrong",
+    "intermediate_integration": "judging an antiderivative means computer algebra on model text",
+    "propositional_logic": "a restated premise follows from the premises too, so almost nothing can be wrong",
     "sentence_reordering": "several orders make a sentence, and the entry knows one",
 }

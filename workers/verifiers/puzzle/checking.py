@@ -1,7 +1,7 @@
-"""What a checker of puzzles with many right answers is: the facts of an entry that it needs, and a pure test.
+"""Checkers of puzzles with many right answers: the facts that a checker needs from an entry, and a pure test.
 
-Invariant: facts are typed before the answer is looked at, so that a broken entry is told from a wrong answer, and no
-answer can make a checker fail.
+Invariant: facts are validated before the answer is examined, so that a broken entry is distinguished from a wrong
+answer, and no answer can make a checker raise another error.
 """
 
 from collections.abc import Callable
@@ -24,14 +24,15 @@ class MissingDataError(LookupError):
 @dataclass(frozen=True, slots=True)
 class Checker(Generic[Facts]):
     says: str
-    """What an answer is and when it is right, for the user."""
+    """Description, for the user, of an answer and of when it is right."""
     facts: type[Facts]
-    """Read from the entry's metadata."""
+    """Type of the facts that are read from the entry's metadata."""
     test: Callable[[str, Facts], str | None]
-    """Why the answer is wrong, or None. Raises FormError where it is no answer, EntryError where none can be right."""
+    """Returns why the answer is wrong, or None. Raises FormError if it is not an answer, EntryError if no answer can be
+    right."""
 
     def read_facts(self, metadata: Any) -> Facts:
-        """Raises EntryError."""
+        """Reads the facts from an entry's metadata. Raises EntryError."""
         try:
             return msgspec.convert(metadata, self.facts, strict=False)
         except msgspec.ValidationError as error:

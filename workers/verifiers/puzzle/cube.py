@@ -1,7 +1,7 @@
-"""The Rubik's cube: the answer's turns, played after the scramble, must leave every face of one colour.
+"""The Rubik's cube: after the scramble and the answer's turns, every face must have one colour.
 
-Invariant: a sticker is its position and the direction that it faces, both integer vectors; a turn rotates those of
-one layer, so no table of permutations can be mistyped.
+Invariant: a sticker is its position and the direction that it faces, both integer vectors. A turn rotates the stickers
+of a layer, so there is no table of permutations that could be mistyped.
 """
 
 import re
@@ -13,14 +13,14 @@ from workers.verifiers.puzzle.checking import Checker
 from workers.verifiers.puzzle.forms import FormError
 
 MAX_TURNS = 2000
-"""The generator's own solutions have about 150."""
+"""Most turns of an answer; the generator's own solutions have about 150."""
 
 Vector = tuple[int, int, int]
 
 _TURN = re.compile(r"(\d?)([URFDLB])(w?)(['’]?)")
 _REPEATED = re.compile(r"([URFDLB]['’]?)2")
 _FACES: dict[str, tuple[int, int]] = {"R": (0, 1), "L": (0, -1), "U": (1, 1), "D": (1, -1), "F": (2, 1), "B": (2, -1)}
-"""Axis, and on which side of it the face lies."""
+"""The axis of each face, and the side of the axis on which the face is."""
 
 
 class Cube(msgspec.Struct):
@@ -29,24 +29,24 @@ class Cube(msgspec.Struct):
 
 
 def rubiks_cube(answer: str, facts: Cube) -> str | None:
-    turns = [turn for word in answer.split() for turn in _spelled(word)]
+    turns = [turn for word in answer.split() for turn in _expand_turn(word)]
     if not turns:
         raise FormError("the answer is empty")
     if len(turns) > MAX_TURNS:
         raise FormError(f"more than {MAX_TURNS} turns")
-    stickers = _solved(facts.cube_size)
+    stickers = _solved_stickers(facts.cube_size)
     for word in facts.scramble_moves.split():
-        stickers = _turned(stickers, facts.cube_size, word)
+        stickers = _apply_turn(stickers, facts.cube_size, word)
     for turn in turns:
-        stickers = _turned(stickers, facts.cube_size, turn)
+        stickers = _apply_turn(stickers, facts.cube_size, turn)
     faces: dict[Vector, set[str]] = {}
     for _, facing, colour in stickers:
         faces.setdefault(facing, set()).add(colour)
     return None if all(len(colours) == 1 for colours in faces.values()) else "the cube is not solved"
 
 
-def _spelled(word: str) -> list[str]:
-    """`U2` is `U U`. Raises FormError."""
+def _expand_turn(word: str) -> list[str]:
+    """Writes `U2` as `U U`. Raises FormError."""
     twice = _REPEATED.fullmatch(word)
     if twice:
         return [twice.group(1)] * 2
@@ -55,8 +55,10 @@ def _spelled(word: str) -> list[str]:
     return [word]
 
 
-def _solved(size: int) -> list[tuple[Vector, Vector, str]]:
-    """Position (odd or even steps about the centre), direction and colour of each sticker."""
+def _solved_stickers(size: int) -> list[tuple[Vector, Vector, str]]:
+    """Returns the position (in steps of two about the centre), direction and colour of each sticker of a solved
+    cube.
+    """
     line = range(1 - size, size, 2)
     stickers = []
     for face, (axis, side) in _FACES.items():
@@ -69,8 +71,10 @@ def _solved(size: int) -> list[tuple[Vector, Vector, str]]:
     return stickers
 
 
-def _turned(stickers: list[tuple[Vector, Vector, str]], size: int, turn: str) -> list[tuple[Vector, Vector, str]]:
-    """`2R` turns the second layer from the right, `2Rw` the first two, `R` the first, seen from its own side."""
+def _apply_turn(stickers: list[tuple[Vector, Vector, str]], size: int, turn: str) -> list[tuple[Vector, Vector, str]]:
+    """Applies a turn: `2R` turns the second layer from the right, `2Rw` the first two, `R` the first, seen from its own
+    side.
+    """
     found = _TURN.fullmatch(turn)
     if found is None:
         raise ValueError(f"options.entry.metadata: scramble_moves has {turn!r}")
@@ -80,15 +84,15 @@ def _turned(stickers: list[tuple[Vector, Vector, str]], size: int, turn: str) ->
     layers = {size - 1 - 2 * depth for depth in range(0 if wide else inner - 1, inner)}
     clockwise = -side if not inverse else side
     return [
-        (_rotated(position, axis, clockwise), _rotated(facing, axis, clockwise), colour)
+        (_rotate(position, axis, clockwise), _rotate(facing, axis, clockwise), colour)
         if side * position[axis] in layers
         else (position, facing, colour)
         for position, facing, colour in stickers
     ]
 
 
-def _rotated(vector: Vector, axis: int, sense: int) -> Vector:
-    """A quarter turn about the axis; `sense` 1 is counter-clockwise seen from its positive end."""
+def _rotate(vector: Vector, axis: int, sense: int) -> Vector:
+    """Rotates by a quarter turn about the axis; `sense` 1 is counter-clockwise, seen from the axis's positive end."""
     one, other = (axis + 1) % 3, (axis + 2) % 3
     turned = list(vector)
     turned[one], turned[other] = -sense * vector[other], sense * vector[one]

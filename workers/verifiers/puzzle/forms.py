@@ -1,6 +1,6 @@
-"""Normal forms of answers that are one of a kind: what is read from the text, and when two of them are the same.
+"""Normal forms of answers to questions with one right answer: how a text is read, and when two answers are the same.
 
-Invariant: reading forgives layout (spaces, brackets, thousands separators), never content; whatever is not entirely
+Invariant: reading ignores layout (spaces, brackets, thousands separators), never content; a text that is not entirely
 an answer of the form is a FormError. Nothing is evaluated: numbers, lists and fractions are matched, not computed.
 """
 
@@ -14,29 +14,29 @@ from typing import Any
 
 
 class FormError(ValueError):
-    """The text is no answer of this form; the message says what was expected."""
+    """The text is not an answer of this form; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     says: str
-    """What an answer is, for the user."""
+    """Description of an answer for the user."""
     read: Callable[[str], Any]
-    """Raises FormError."""
+    """Reads an answer. Raises FormError."""
     same: Callable[[Any, Any], bool] = operator.eq
-    """Of the right answer and the given one, both read."""
+    """Whether the right answer and the given one, both read, are the same."""
     free: bool = False
-    """Any text can be read so; prose around an answer is then not told from it."""
+    """Whether any text can be read, so that surrounding prose cannot be separated from the answer."""
 
 
 def line(text: str) -> str:
-    """One line, single spaces, without one final full stop."""
+    """Joins the text to one line with single spaces, without one final full stop."""
     flat = " ".join(text.split())
     return flat.removesuffix(".").rstrip() if not flat.endswith("..") else flat
 
 
 def lines(text: str) -> list[str]:
-    """Those with something on them, stripped. Raises FormError where there are none."""
+    """Returns the lines that are not blank, stripped. Raises FormError if there are none."""
     found = [stripped for row in text.splitlines() if (stripped := row.strip())]
     if not found:
         raise FormError("the answer is empty")
@@ -44,7 +44,7 @@ def lines(text: str) -> list[str]:
 
 
 def nonempty_line(text: str) -> str:
-    """Raises FormError."""
+    """Works like `line`. Raises FormError if the text is empty."""
     flat = line(text)
     if not flat:
         raise FormError("the answer is empty")
@@ -52,7 +52,7 @@ def nonempty_line(text: str) -> str:
 
 
 def matched(pattern: re.Pattern[str], text: str, expected: str) -> re.Match[str]:
-    """Raises FormError unless the whole text matches."""
+    """Matches the text as one line. Raises FormError unless all of it matches."""
     found = pattern.fullmatch(line(text))
     if found is None:
         raise FormError(f"expected {expected}, got {line(text)[:60]!r}")
@@ -79,7 +79,7 @@ def hexadecimal(text: str) -> int:
 
 
 def reduced_fraction(text: str) -> tuple[int, int]:
-    """Numerator and denominator as they stand."""
+    """Returns numerator and denominator as written."""
     bare = line(text).replace("$", "").replace("−", "-")
     sign, top, bottom, plain_top, plain_bottom = matched(_FRACTION, bare, "a fraction a/b").groups()
     return (int(f"{sign}{top}"), int(bottom)) if top else (int(plain_top), int(plain_bottom))
@@ -91,7 +91,7 @@ def factors(text: str) -> tuple[int, ...]:
 
 
 def duration(text: str) -> tuple[int, int]:
-    """Days and milliseconds."""
+    """Returns days and milliseconds."""
     found = matched(_DURATION, text, "a duration such as 01:30:05, 34 days, or 2 days, 03:30")
     if not found.group():
         raise FormError("the answer is empty")
@@ -101,23 +101,23 @@ def duration(text: str) -> tuple[int, int]:
 
 
 def days(text: str) -> tuple[int, int]:
-    """As `duration`; a bare number is days."""
+    """Works like `duration`, except that a bare number means days."""
     bare = _DAYS.fullmatch(line(text))
     return (int(bare.group()), 0) if bare else duration(text)
 
 
 def integers(text: str) -> tuple[int, ...]:
-    """All of them, by spaces, commas and brackets; also over several lines."""
+    """Reads all whole numbers, separated by spaces, commas or brackets, also over several lines."""
     return tuple(number for row in integer_grid(text) for number in row)
 
 
 def integer_grid(text: str) -> tuple[tuple[int, ...], ...]:
-    """One row a line, or a list of lists."""
+    """Reads one row per line, or a list of lists."""
     return tuple(tuple(int(matched(_INTEGER, cell, "whole numbers").group()) for cell in row) for row in cells(text))
 
 
 def cells(text: str) -> list[list[str]]:
-    """Rows of words; brackets, commas and bars between them do not count. Raises FormError."""
+    """Returns rows of words; brackets, commas and bars between them are ignored. Raises FormError."""
     bare = re.sub(r"\]\s*,\s*\[", "\n", text)
     rows = [re.sub(r"[\[\](),|]", " ", row).split() for row in bare.splitlines()]
     found = [row for row in rows if row]
@@ -136,7 +136,7 @@ def comma_list(text: str) -> tuple[str, ...]:
 
 
 def json_value(text: str) -> Any:
-    """JSON, or the same with single quotes as Python writes it. Raises FormError."""
+    """Reads JSON, also with single quotes as Python writes it. Raises FormError."""
     text = text.strip()
     if '"' not in text:
         text = text.replace("'", '"')
@@ -165,7 +165,7 @@ def json_grid(text: str) -> tuple[tuple[int, ...], ...]:
 
 
 def word_groups(text: str) -> list[tuple[str, ...]]:
-    """Lists of words, in one order of the groups; the order in a group is kept."""
+    """Reads lists of words and sorts the groups; the order within a group is kept."""
     groups = json_list(text)
     if not all(isinstance(group, list) and all(isinstance(word, str) for word in group) for group in groups):
         raise FormError("expected a list of lists of words")
@@ -181,7 +181,7 @@ _JOINT = re.compile(r"\s*(?:,\s*and\s+|,\s*|;\s*|\s+and\s+)")
 
 
 def roles(text: str) -> dict[str, str]:
-    """Of `Zoe is a knight, and Jack is a knave`: role by name, both in lower case."""
+    """Reads `Zoe is a knight, and Jack is a knave` as role by name, both in lower case."""
     found: dict[str, str] = {}
     for part in _JOINT.split(nonempty_line(text).casefold()):
         name, role = matched(_ROLE, part, "`NAME is a ROLE` for each").groups()
@@ -191,10 +191,10 @@ def roles(text: str) -> dict[str, str]:
 
 
 def _all_integers(values: list[Any]) -> tuple[int, ...]:
-    if not all(type(value) is int for value in values):  # True is no number here
+    if not all(type(value) is int for value in values):  # True is not a number here
         raise FormError("expected whole numbers")
     return tuple(values)
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

@@ -1,4 +1,7 @@
-"""Puzzles on a grid that is filled in: every filling that keeps the clues and the rules is right."""
+"""Puzzles whose grid is filled in.
+
+Invariant: every filling that keeps the clues and the rules is right.
+"""
 
 import math
 import re
@@ -22,13 +25,13 @@ class Queens(msgspec.Struct):
 
 class Clues(msgspec.Struct):
     puzzle: list[list[int]]
-    """0 where the cell is to be filled."""
+    """0 for each cell that is to be filled."""
 
 
 class Futoshiki(msgspec.Struct):
     puzzle: list[list[int]]
     constraints: list[tuple[int, int, int, int, str]]
-    """Row and column of one cell and of another, and the sign between them."""
+    """Row and column of one cell, row and column of another, and the sign between them."""
 
 
 class Survo(msgspec.Struct):
@@ -54,17 +57,17 @@ def n_queens(answer: str, facts: Queens) -> str | None:
         return "a given queen was moved"
     if len(queens) != size:
         return f"{len(queens)} queens are not {size}"
-    attacked = any(_attack(one, other) for one, other in combinations(queens, 2))
+    attacked = any(_attack_each_other(one, other) for one, other in combinations(queens, 2))
     return "two queens attack each other" if attacked else None
 
 
-def _attack(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def _attack_each_other(one: tuple[int, int], other: tuple[int, int]) -> bool:
     down, across = abs(one[0] - other[0]), abs(one[1] - other[1])
     return 0 in (down, across) or down == across
 
 
 def sudoku(answer: str, facts: Clues) -> str | None:
-    grid = _filled(answer, facts.puzzle)
+    grid = _read_filling(answer, facts.puzzle)
     size = len(grid)
     box = math.isqrt(size)
     boxes = [
@@ -72,13 +75,13 @@ def sudoku(answer: str, facts: Clues) -> str | None:
         for top in range(0, size, box)
         for left in range(0, size, box)
     ]
-    return _clue_kept(grid, facts.puzzle) or _latin(grid, [*grid, *zip(*grid, strict=True), *boxes])
+    return _find_changed_clue(grid, facts.puzzle) or _find_repetition(grid, [*grid, *zip(*grid, strict=True), *boxes])
 
 
 def futoshiki(answer: str, facts: Futoshiki) -> str | None:
     rows = [row for row in lines(answer) if not _FUTOSHIKI_SIGNS.fullmatch(row)]
-    grid = _filled("\n".join(re.sub(r"[<>]", " ", row) for row in rows), facts.puzzle)
-    fault = _clue_kept(grid, facts.puzzle) or _latin(grid, [*grid, *zip(*grid, strict=True)])
+    grid = _read_filling("\n".join(re.sub(r"[<>]", " ", row) for row in rows), facts.puzzle)
+    fault = _find_changed_clue(grid, facts.puzzle) or _find_repetition(grid, [*grid, *zip(*grid, strict=True)])
     broken = any(
         not (grid[row][column] > grid[other_row][other_column])
         if sign == ">"
@@ -89,14 +92,14 @@ def futoshiki(answer: str, facts: Futoshiki) -> str | None:
 
 
 def survo(answer: str, facts: Survo) -> str | None:
-    grid = _filled(answer, facts.puzzle)
+    grid = _read_filling(answer, facts.puzzle)
     placed = Counter(
         cell
         for row, clues in zip(grid, facts.puzzle, strict=True)
         for cell, clue in zip(row, clues, strict=True)
         if not clue
     )
-    if fault := _clue_kept(grid, facts.puzzle):
+    if fault := _find_changed_clue(grid, facts.puzzle):
         return fault
     if placed != Counter(facts.candidate_numbers):
         return "the numbers placed are not those to place"
@@ -110,23 +113,23 @@ def kakurasu(answer: str, facts: Kakurasu) -> str | None:
         raise FormError(f"expected {len(facts.row_sums)} rows of {len(facts.col_sums)} cells")
     if {cell for row in grid for cell in row} - {0, 1}:
         raise FormError("expected cells of 0 and 1")
-    rows, columns = [_weighted(row) for row in grid], [_weighted(column) for column in zip(*grid, strict=True)]
+    rows, columns = [_weigh(row) for row in grid], [_weigh(column) for column in zip(*grid, strict=True)]
     return None if (rows, columns) == (facts.row_sums, facts.col_sums) else "a weighted sum does not fit"
 
 
-def _weighted(cells: tuple[int, ...]) -> int:
+def _weigh(cells: tuple[int, ...]) -> int:
     return sum(place * cell for place, cell in enumerate(cells, start=1))
 
 
-def _filled(answer: str, puzzle: list[list[int]]) -> Grid:
-    """Raises FormError unless it has the puzzle's shape."""
+def _read_filling(answer: str, puzzle: list[list[int]]) -> Grid:
+    """Reads the grid. Raises FormError unless it has the puzzle's shape."""
     grid = integer_grid(answer)
     if [len(row) for row in grid] != [len(row) for row in puzzle]:
         raise FormError(f"expected {len(puzzle)} rows of {len(puzzle[0])} whole numbers")
     return grid
 
 
-def _clue_kept(grid: Grid, puzzle: list[list[int]]) -> str | None:
+def _find_changed_clue(grid: Grid, puzzle: list[list[int]]) -> str | None:
     kept = all(
         not clue or clue == cell
         for row, clues in zip(grid, puzzle, strict=True)
@@ -135,18 +138,18 @@ def _clue_kept(grid: Grid, puzzle: list[list[int]]) -> str | None:
     return None if kept else "a clue was changed"
 
 
-def _latin(grid: Grid, groups: list[tuple[int, ...]]) -> str | None:
+def _find_repetition(grid: Grid, groups: list[tuple[int, ...]]) -> str | None:
     whole = set(range(1, len(grid) + 1))
     return None if all(set(group) == whole for group in groups) else "a number comes twice, or is out of range"
 
 
 GRIDS: dict[str, Checker[Any]] = {
     "n_queens": Checker(
-        "the board, rows of Q and _, with the given queens and as many in all as rows", Queens, n_queens
+        "the board, rows of Q and _, with the given queens and as many queens as rows", Queens, n_queens
     ),
-    "sudoku": Checker("the filled grid, one row a line", Clues, sudoku),
-    "mini_sudoku": Checker("the filled grid, one row a line", Clues, sudoku),
-    "futoshiki": Checker("the filled grid, one row a line, with or without the signs", Futoshiki, futoshiki),
-    "survo": Checker("the filled grid with its sums, one row a line", Survo, survo),
-    "kakurasu": Checker("the grid of 0 and 1, one row a line", Kakurasu, kakurasu),
+    "sudoku": Checker("the filled grid, one row per line", Clues, sudoku),
+    "mini_sudoku": Checker("the filled grid, one row per line", Clues, sudoku),
+    "futoshiki": Checker("the filled grid, one row per line, with or without the signs", Futoshiki, futoshiki),
+    "survo": Checker("the filled grid with its sums, one row per line", Survo, survo),
+    "kakurasu": Checker("the grid of 0 and 1, one row per line", Kakurasu, kakurasu),
 }

@@ -1,7 +1,7 @@
-"""Numbers as answers, and when a rounded one is the right one.
+"""Numbers as answers, and the conditions under which a rounded number is right.
 
-Invariant: a number is matched digit by digit and held as a Decimal with the places that it was written with; no
-exponent is large enough to cost anything.
+Invariant: a number is matched digit by digit and stored as a Decimal with the places that it was written with;
+exponents are too small to cost time.
 """
 
 import re
@@ -19,16 +19,16 @@ _NUM = r"(?:\d{1,40}(?:\.\d{1,40})?)"
 _COMPLEX = re.compile(rf"\(?\s*(?:([-+]?\s*{_NUM})(?:\s*([-+]\s*{_NUM}?)\s*[ij])?|([-+]?\s*{_NUM}?)\s*[ij])\s*\)?")
 _COORDINATES = re.compile(r"\(([^,()]+),([^,()]+)\)")
 _ALLOWED_DIGITS = 12
-"""decimal_arithmetic asks for at most so many."""
+"""Most digits of an answer that decimal_arithmetic asks for."""
 _SHARE = Decimal("1e-9")
-"""Right probabilities are written with ten significant digits."""
+"""Largest error of the reference's probabilities, which are written with ten significant digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
     value: Decimal
     places: int
-    """Digits after the point; negative where the exponent leaves the last ones out."""
+    """Digits after the point; negative if the exponent leaves out the last digits."""
 
     @property
     def half_unit(self) -> Decimal:
@@ -36,19 +36,19 @@ class Number:
 
 
 def number(text: str) -> Number:
-    """`1,000.50`, `x = 7`, `-1.2e-5`, `90°`. Raises FormError."""
+    """Reads `1,000.50`, `x = 7`, `-1.2e-5`, `90°`. Raises FormError."""
     sign, digits, exponent = matched(_NUMBER, text.replace("−", "-"), "a number").groups()
     value = Decimal(f"{sign}{digits.replace(',', '')}{exponent}")
     return Number(value, -int(value.as_tuple().exponent))
 
 
 def numbers(text: str) -> tuple[Number, ...]:
-    """Separated by commas."""
+    """Reads numbers that are separated by commas."""
     return tuple(number(part) for part in line(text).split(","))
 
 
 def quoted_numbers(values: list[object]) -> tuple[Decimal, ...]:
-    """Of a list's items, texts or numbers. Raises FormError."""
+    """Reads a list's items, texts or numbers. Raises FormError."""
     if not all(isinstance(value, str | int | Decimal) and not isinstance(value, bool) for value in values):
         raise FormError("expected a list of numbers")
     return tuple(number(str(value)).value for value in values)
@@ -59,13 +59,13 @@ def number_grid(text: str) -> tuple[tuple[Number, ...], ...]:
 
 
 def point(text: str) -> tuple[Number, ...]:
-    """`(x, y)` as two numbers, or one number."""
+    """Reads `(x, y)` as two numbers, or one number."""
     pair = _COORDINATES.fullmatch(line(text))
     return tuple(number(part) for part in pair.groups()) if pair else (number(text),)
 
 
 def complex_number(text: str) -> tuple[Number, Number]:
-    """Real and imaginary part."""
+    """Reads the real and the imaginary part."""
     real, beside, alone = matched(_COMPLEX, text.replace("−", "-"), "a complex number a + bi").groups()
     imaginary = beside if alone is None else alone
     if imaginary is not None and not imaginary.strip(" +-"):
@@ -74,7 +74,7 @@ def complex_number(text: str) -> tuple[Number, Number]:
 
 
 def share(text: str) -> Number:
-    """A probability: a decimal, a percentage, or a fraction."""
+    """Reads a probability: a decimal, a percentage, or a fraction."""
     flat = line(text)
     if "/" in flat or "frac" in flat:
         top, bottom = reduced_fraction(flat)
@@ -91,25 +91,29 @@ def equal(gold: Number, given: Number) -> bool:
 
 
 def rounded_alike(gold: Number, given: Number) -> bool:
-    """Both may be one value, rounded: the right one to its places, the given one to as many or more."""
+    """Whether both may be one value, rounded: the right one to its places, the given one to at least as many."""
     if given.places <= gold.places:
         return gold.value == given.value
     return abs(gold.value - given.value) <= gold.half_unit + given.half_unit
 
 
 def points_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
-    """The right ones are rounded: to two places or three."""
+    """Compares coordinates; the right ones are rounded, to two places or three."""
     return len(gold) == len(given) and all(map(rounded_alike, gold, given))
 
 
 def equal_unless_long(gold: Number, given: Number) -> bool:
-    """The right one is rounded only where it has all the digits that the question allows."""
+    """Compares exactly, unless the right number has all the digits that the question allows, since only then is it
+    rounded.
+    """
     rounded = len(gold.value.as_tuple().digits) >= _ALLOWED_DIGITS
     return rounded_alike(gold, given) if rounded else equal(gold, given)
 
 
 def complex_alike(gold: tuple[Number, Number], given: tuple[Number, Number]) -> bool:
-    """Equal; a quotient that the generator writes in full may be rounded to two places or more."""
+    """Compares exactly, except that a quotient that the generator writes in full may be rounded to two places
+    or more.
+    """
     return all(
         equal(right, part) or (right.places > 2 <= part.places and abs(right.value - part.value) <= part.half_unit)
         for right, part in zip(gold, given, strict=True)
@@ -117,12 +121,12 @@ def complex_alike(gold: tuple[Number, Number], given: tuple[Number, Number]) -> 
 
 
 def shares_alike(gold: Number, given: Number) -> bool:
-    """The given one with at least four places, and right to its last."""
+    """Whether the given one is right to its last place; unless it is exact, it needs at least four places."""
     return abs(gold.value - given.value) <= (given.half_unit if given.places >= 4 else 0) + _SHARE
 
 
 def grids_alike(gold: tuple[tuple[Number, ...], ...], given: tuple[tuple[Number, ...], ...]) -> bool:
-    """To two places, as the question asks; the right answer is rounded to them already."""
+    """Compares to two places, as the question asks; the right answer is already rounded to them."""
     if [len(row) for row in gold] != [len(row) for row in given]:
         return False
     pairs = [pair for rows in zip(gold, given, strict=True) for pair in zip(*rows, strict=True)]
@@ -130,7 +134,7 @@ def grids_alike(gold: tuple[tuple[Number, ...], ...], given: tuple[tuple[Number,
 
 
 def three_digits_alike(gold: Number, given: Number) -> bool:
-    """To three significant digits."""
+    """Compares to three significant digits."""
     context = Context(prec=3, rounding=ROUND_HALF_UP)
     return context.plus(gold.value) == context.plus(given.value)
 
@@ -140,7 +144,9 @@ def hundredths_alike(gold: Number, given: Number) -> bool:
 
 
 def roots_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
-    """As many, each within one unit of the fourth place: the question asks for an unusual rounding."""
+    """Whether there are equally many roots, each within one unit of the fourth place, since the question asks for an
+    unusual rounding.
+    """
     if len(gold) != len(given):
         return False
     ordered = [sorted(one.value for one in side) for side in (gold, given)]

@@ -1,7 +1,7 @@
-"""Puzzles on graphs and boards: a colouring, a shortest way, the best move.
+"""Puzzles on graphs and boards: a colouring, a shortest path, the best move.
 
-Invariant: where the question asks for the shortest or the most, every answer that reaches it is right, and it is
-computed here, from the entry, whatever the generator found.
+Invariant: if the question asks for the shortest or the most, every answer that reaches the optimum is right. Except
+for the lock, whose shortest sequence is in the entry, the optimum is computed here from the entry.
 """
 
 import re
@@ -49,7 +49,7 @@ class Lock(msgspec.Struct):
     initial_value: int
     target_value: int
     solution_path: list[str]
-    """A shortest one."""
+    """One of the shortest sequences."""
 
 
 class Go(msgspec.Struct):
@@ -64,7 +64,7 @@ def graph_color(answer: str, facts: Colouring) -> str | None:
     if set(colours) != {str(vertex) for vertex in facts.puzzle.vertices}:
         return "the vertices are not those of the graph"
     if not set(colours.values()) <= set(facts.puzzle.color_options):
-        return "a colour is none of those possible"
+        return "a colour is not one of those possible"
     clash = any(colours[str(one)] == colours[str(other)] for one, other in facts.puzzle.edges)
     return "an edge joins two vertices of one colour" if clash else None
 
@@ -74,7 +74,7 @@ def shortest_path(answer: str, facts: Labyrinth) -> str | None:
     if not set(steps) <= set(_WAYS) and steps != ["infeasible"]:
         raise FormError("expected up, down, left and right, or infeasible")
     cells = {(row, column): cell for row, text in enumerate(facts.matrix) for column, cell in enumerate(text)}
-    best = _distance(cells)
+    best = _shortest_distance(cells)
     if steps == ["infeasible"] or best is None:
         return None if best is None and steps == ["infeasible"] else "a path exists" if best else "there is no path"
     place = next(place for place, cell in cells.items() if cell == "*")
@@ -87,8 +87,8 @@ def shortest_path(answer: str, facts: Labyrinth) -> str | None:
     return None if len(steps) == best else f"{len(steps)} steps are more than {best}"
 
 
-def _distance(cells: dict[Cell, str]) -> int | None:
-    """Steps from * to #, or None."""
+def _shortest_distance(cells: dict[Cell, str]) -> int | None:
+    """Returns the steps of a shortest path from * to #, or None if there is no path."""
     queue = deque((place, 0) for place, cell in cells.items() if cell == "*")
     seen = {place for place, _ in queue}
     while queue:
@@ -126,25 +126,25 @@ def tsumego(answer: str, facts: Go) -> str | None:
     board = {(row, column): cell for row, text in enumerate(facts.board) for column, cell in enumerate(text)}
     if board.get(place) != ".":
         return "the point is taken, or not on the board"
-    most = max(_captured(board, empty) for empty, cell in board.items() if cell == ".")
-    taken = _captured(board, place)
+    most = max(_count_captured(board, empty) for empty, cell in board.items() if cell == ".")
+    taken = _count_captured(board, place)
     if not most:
         raise EntryError("options.entry.metadata.board: no move captures anything")
     return None if taken == most else f"it captures {taken}, not {most}"
 
 
-def _captured(board: dict[Cell, str], place: Cell) -> int:
-    """White stones that black takes by playing there."""
+def _count_captured(board: dict[Cell, str], place: Cell) -> int:
+    """Returns how many white stones black captures by playing at `place`."""
     played = board | {place: "X"}
     taken: set[Cell] = set()
     for stone in _neighbours(place):
         if played.get(stone) == "O" and stone not in taken:
-            taken |= _without_liberty(played, stone)
+            taken |= _find_captured_group(played, stone)
     return len(taken)
 
 
-def _without_liberty(board: dict[Cell, str], stone: Cell) -> set[Cell]:
-    """The stone's group where no empty point touches it, else nothing."""
+def _find_captured_group(board: dict[Cell, str], stone: Cell) -> set[Cell]:
+    """Returns the stone's group if no empty point touches it, else an empty set."""
     group, edge = {stone}, [stone]
     while edge:
         for place in _neighbours(edge.pop()):
@@ -161,9 +161,11 @@ def _neighbours(place: Cell) -> Iterator[Cell]:
 
 
 PATHS: dict[str, Checker[Any]] = {
-    "graph_color": Checker("a JSON map of vertices to colours, no edge within one colour", Colouring, graph_color),
+    "graph_color": Checker(
+        "a JSON map of vertices to colours; no edge joins two of one colour", Colouring, graph_color
+    ),
     "shortest_path": Checker(
-        "up, down, left and right along a shortest path; infeasible where there is none", Labyrinth, shortest_path
+        "up, down, left and right along a shortest path; infeasible if there is none", Labyrinth, shortest_path
     ),
     "quantum_lock": Checker("a shortest sequence of buttons, such as A → B → C", Lock, quantum_lock),
     "tsumego": Checker("a point such as C4 that captures the most", Go, tsumego),

@@ -1,7 +1,7 @@
-"""Logic and puzzles: entries of reasoning-gym's sets, judged by form where one answer is right, else by the rules.
+"""Logic and puzzles: judges entries of reasoning-gym's sets by form if one answer is right, else by the rules.
 
-Invariant: right is exact, there is no partial score, and nothing of the response is evaluated. The package itself is
-not needed: an entry carries what its judgement needs.
+Invariant: an answer is exactly right or wrong, there is no partial score, and no part of the response is evaluated. The
+package itself is not needed, since an entry contains what its judgement needs.
 """
 
 import re
@@ -27,13 +27,13 @@ _EMPHASIS = re.compile(r"(\*\*|__|`|\$)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Test:
     fault: Callable[[str], str | None]
-    """Why an answer is wrong, or None. Raises FormError, OptionsError, MissingDataError."""
+    """Returns why an answer is wrong, or None. Raises FormError, OptionsError, MissingDataError."""
     free: bool = False
-    """It takes any text for an answer."""
+    """Whether any text is an answer."""
     right: str = ""
-    """The one right answer, as a line."""
+    """The one right answer, as a line; empty if several answers are right."""
     several: bool = False
-    """Many answers are right, so that two right ones may still differ."""
+    """Whether many answers are right, so that two right ones may still differ."""
 
 
 class PuzzleVerifier(AnswerVerifier[Test, str]):
@@ -41,9 +41,9 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
     version = "2"
     policy = (
         f"{POLICY} Without any of them the whole text must be the answer, or conclude with it. Entries are of "
-        "reasoning-gym's sets: those with one right answer are compared exactly after layout; for the others every "
-        "answer that keeps the question's rules is right, shortest only if the question asks for it. There is no "
-        "partial score."
+        "reasoning-gym's sets: those with one right answer are compared exactly, apart from layout; for the others "
+        "every answer that keeps the question's rules is right, and must be the shortest only if the question asks for "
+        "it. There is no partial score."
     )
     options: ClassVar[Mapping[str, str]] = {
         "dataset": (
@@ -65,20 +65,20 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
             return self._verdict(None, Status.INFRA_ERROR, str(error))
 
     def gold(self, question: Question) -> Test:
-        """Raises MissingDataError too."""
+        """Returns the entry's test. Raises OptionsError, MissingDataError."""
         try:
-            return _test(question)
+            return _make_test(question)
         except EntryError as error:
             raise OptionsError(str(error)) from error
 
     def grammar(self, gold: Test) -> Grammar[str]:
         def accepts(text: str) -> str | None:
-            answer = _bare(text)
-            return answer if gold.free or _reads(gold, answer) else None
+            answer = _strip_format(text)
+            return answer if gold.free or _is_readable(gold, answer) else None
 
         return Grammar(
             accepts,
-            lambda text, _: _bare(text),
+            lambda text, _: _strip_format(text),
             literal=lambda text: bool(gold.right) and line(text) == gold.right,
             free=gold.free,
             verbatim=True,
@@ -86,7 +86,7 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
         )
 
     def fault(self, gold: Test, value: str) -> str | None:
-        """Raises FormError, MissingDataError."""
+        """Returns why the answer is wrong, or None. Raises FormError, MissingDataError."""
         return gold.fault(value)
 
     def conflict(self, gold: Test, found: list[Answer[str]]) -> str | None:
@@ -98,8 +98,8 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
         return line(value)
 
 
-def _test(question: Question) -> Test:
-    """The entry's test. Raises EntryError."""
+def _make_test(question: Question) -> Test:
+    """Returns the entry's test. Raises EntryError."""
     entry = question.options.get("entry")
     entry = {} if entry is None else entry
     if not isinstance(entry, Mapping):
@@ -107,17 +107,17 @@ def _test(question: Question) -> Test:
     metadata = entry.get("metadata") or {}
     name = question.options.get("dataset") or (isinstance(metadata, Mapping) and metadata.get("source_dataset"))
     if isinstance(name, str) and name in CHECKERS:
-        return _by_the_rules(CHECKERS[name], metadata)
+        return _test_by_rules(CHECKERS[name], metadata)
     if isinstance(name, str) and name in ONE_ANSWER:
         asked = f"{question.prompt}\n{entry.get('question') or ''}"
-        return _by_the_answer(form_of(name, asked), _gold(question, entry))
+        return _test_by_answer(form_of(name, asked), _find_gold(question, entry))
     reason = f" ({REFUSED[str(name)]})" if str(name) in REFUSED else ""
     known = ", ".join(sorted([*ONE_ANSWER, *CHECKERS]))
     raise EntryError(f"options.dataset {name!r} is not judged here{reason}; these are: {known}")
 
 
-def _by_the_rules(checker: Checker[Any], metadata: Any) -> Test:
-    """Raises EntryError."""
+def _test_by_rules(checker: Checker[Any], metadata: Any) -> Test:
+    """Makes the test of a set with many right answers. Raises EntryError."""
     facts = checker.read_facts(metadata)
 
     def fault(answer: str) -> str | None:
@@ -129,8 +129,8 @@ def _by_the_rules(checker: Checker[Any], metadata: Any) -> Test:
     return Test(cache(fault), several=True)
 
 
-def _by_the_answer(form: Form, gold: str) -> Test:
-    """Raises EntryError."""
+def _test_by_answer(form: Form, gold: str) -> Test:
+    """Makes the test of a set with one right answer. Raises EntryError."""
     try:
         right = form.read(INVISIBLE.sub("", gold))
     except FormError as error:
@@ -143,8 +143,8 @@ def _by_the_answer(form: Form, gold: str) -> Test:
     return Test(cache(fault), free=form.free, right=line(gold))
 
 
-def _gold(question: Question, entry: Mapping[str, Any]) -> str:
-    """Raises EntryError."""
+def _find_gold(question: Question, entry: Mapping[str, Any]) -> str:
+    """Returns the right answer. Raises EntryError."""
     own = entry.get("answer")
     given = [str(answer) for answer in (question.ground_truth, own) if answer is not None and str(answer).strip()]
     if not given:
@@ -154,8 +154,8 @@ def _gold(question: Question, entry: Mapping[str, Any]) -> str:
     return given[-1]
 
 
-def _bare(text: str) -> str:
-    """Without what typesets it: one code fence, emphasis, `$`, LaTeX's text commands. Lines are kept."""
+def _strip_format(text: str) -> str:
+    """Removes formatting: one code fence, emphasis, `$`, LaTeX's text commands. Lines are kept."""
     text = text.strip("\n").rstrip()
     fence = _FENCE.fullmatch(text.strip())
     text = latex_text(enclosed(fence.group(1) if fence else text))
@@ -164,7 +164,7 @@ def _bare(text: str) -> str:
     return text
 
 
-def _reads(test: Test, text: str) -> bool:
+def _is_readable(test: Test, text: str) -> bool:
     try:
         test.fault(text)
     except FormError:

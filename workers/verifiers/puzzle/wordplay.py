@@ -1,4 +1,7 @@
-"""Puzzles of numbers, letters and words: an expression, mapping, palindrome or ladder is right that keeps the rules."""
+"""Puzzles of numbers, letters and words.
+
+Invariant: every expression, mapping, palindrome or ladder that keeps the rules is right.
+"""
 
 import csv
 import re
@@ -45,14 +48,14 @@ class Ladder(msgspec.Struct):
 
 
 def countdown(answer: str, facts: Countdown) -> str | None:
-    return _expression(answer, facts.numbers, facts.target)
+    return _judge_expression(answer, facts.numbers, facts.target)
 
 
 def puzzle24(answer: str, facts: Numbers) -> str | None:
-    return _expression(answer, facts.numbers, TWENTY_FOUR)
+    return _judge_expression(answer, facts.numbers, TWENTY_FOUR)
 
 
-def _expression(answer: str, numbers: list[int], target: int) -> str | None:
+def _judge_expression(answer: str, numbers: list[int], target: int) -> str | None:
     value, used = arithmetic(answer)
     if sorted(used) != sorted(numbers):
         return f"it uses {sorted(used)}, not {sorted(numbers)}"
@@ -70,7 +73,7 @@ def cryptarithm(answer: str, facts: Cryptarithm) -> str | None:
     if set(digits) != set("".join(words)):
         return "the letters are not those of the puzzle"
     if len(set(digits.values())) < len(digits):
-        return "two letters have one digit"
+        return "two letters have the same digit"
     if not facts.allow_leading_zero and any(digits[word[0]] == 0 for word in words):
         return "a number begins with 0"
     *summands, total = [int("".join(str(digits[letter]) for letter in word)) for word in words]
@@ -81,12 +84,12 @@ def palindrome(answer: str, facts: Letters) -> str | None:
     word = matched(_LETTERS, answer, "one word").group().casefold()
     if sorted(word) != sorted(letter.casefold() for letter in facts.letters):
         return "the letters are not those given"
-    return None if word == word[::-1] else "it is no palindrome"
+    return None if word == word[::-1] else "it is not a palindrome"
 
 
 def word_ladder(answer: str, facts: Ladder) -> str | None:
-    """Raises MissingDataError beside FormError."""
-    known = _words()
+    """Raises FormError, MissingDataError."""
+    known = _load_words()
     ladder = [
         matched(_LETTERS, word, "words separated by commas").group().upper()
         for word in comma_list(nonempty_line(answer))
@@ -95,14 +98,16 @@ def word_ladder(answer: str, facts: Ladder) -> str | None:
         return f"it does not lead from {facts.start_word} to {facts.end_word}"
     for one, other in pairwise(ladder):
         if len(one) != len(other) or sum(a != b for a, b in zip(one, other, strict=True)) != 1:
-            return f"from {one} to {other} is not one letter"
+            return f"{one} and {other} do not differ in one letter"
     unknown = [word for word in ladder if word not in known]
     return f"{unknown[0]} is not in the word list" if unknown else None
 
 
 @cache
-def _words() -> frozenset[str]:
-    """reasoning-gym's list, read as a file: importing the package takes seconds. Raises MissingDataError."""
+def _load_words() -> frozenset[str]:
+    """Reads reasoning-gym's word list from its file, since importing the package takes seconds. Raises
+    MissingDataError.
+    """
     spec = find_spec("reasoning_gym")
     if spec is None or spec.origin is None:
         raise MissingDataError("word_ladder needs reasoning-gym's word list: pip install 'rewardstream[puzzles]'")
@@ -115,7 +120,9 @@ WORDPLAY: dict[str, Checker[Any]] = {
         "an expression in + - * / that uses each number once and has the target's value", Countdown, countdown
     ),
     "puzzle24": Checker("an expression in + - * / that uses each number once and is 24", Numbers, puzzle24),
-    "cryptarithm": Checker("A=1,B=2 for every letter, for which the sum holds", Cryptarithm, cryptarithm),
+    "cryptarithm": Checker(
+        "a digit for every letter, such as A=1,B=2, so that the sum holds", Cryptarithm, cryptarithm
+    ),
     "palindrome_generation": Checker("one palindrome of exactly the given letters", Letters, palindrome),
     "word_ladder": Checker(
         "words separated by commas, each one letter from the last, all in reasoning-gym's list", Ladder, word_ladder

@@ -1,7 +1,7 @@
 """Quantities in two or three units: `2 h 30 min`, `5 ft 10 in`, `1 lb 4 oz`, `30° 15' 20"`.
 
-Invariant: a compound is one quantity only where each part is smaller than one of the unit before it and all but the
-last are whole; anything else is several quantities.
+Invariant: a compound is one quantity only if each part is smaller than one of the unit before it and all parts except
+the last are whole; anything else is several quantities.
 """
 
 import re
@@ -10,7 +10,7 @@ from fractions import Fraction
 from workers.verifiers.quantity.units import Unit, UnitError, converted
 
 MAX_PARTS = 4
-"""Days, hours, minutes, seconds."""
+"""Most parts of a compound: days, hours, minutes, seconds."""
 
 JOIN = re.compile(r"\s?(?:,\s?)?(?:and\s)?\s?(?=\d|\.\d)")
 _HOUR, _METER, _MINUTE = Unit((("hour", 1),)), Unit((("meter", 1),)), Unit((("minute", 1),))
@@ -22,7 +22,7 @@ _ARC = re.compile(
 
 
 def spelt_out(text: str) -> str:
-    """Marks for feet and inches, and for minutes and seconds of arc, as names."""
+    """Replaces the marks for feet and inches, and for minutes and seconds of arc, by names."""
     if _QUOTES.isdisjoint(text):
         return text
     text = _FEET.sub(r"\1 ft \2 in", text)
@@ -32,12 +32,12 @@ def spelt_out(text: str) -> str:
 
 
 def part_unit(first: Unit, unit: Unit) -> Unit:
-    """`m` behind hours is minutes."""
+    """Returns the unit of the part after `first`: `m` after hours means minutes."""
     return _MINUTE if first == _HOUR and unit == _METER else unit
 
 
 def share(value: Fraction, unit: Unit, of: Unit) -> Fraction | None:
-    """The part in the unit before it, where it is less than one of it; else None."""
+    """Converts a part to the unit before it; None if that is not less than one, or the units do not form a compound."""
     if unit == of or len(unit.powers) != 1 or unit.offset or of.offset:
         return None
     try:

@@ -1,13 +1,13 @@
-"""Whether a number stands alone or is part of a calculation: `2 * 5 m`, `√5 m/s`, `half of 5 m`, `5 m + 3 m`.
+"""Whether a number is a quantity by itself or part of a calculation: `2 * 5 m`, `√5 m/s`, `half of 5 m`, `5 m + 3 m`.
 
-Invariant: a number next to an operator, a root or a word that changes it is no answer by itself. Every look at the text
-is bounded.
+Invariant: a number next to an operator, a root or a word that changes it is not an answer by itself. Every search of
+the text is bounded.
 """
 
 import re
 
 _REACH = 40
-"""Characters before a number in which a word that changes it stands."""
+"""Characters before a number that are searched for a word that changes it."""
 _BEFORE = re.compile(
     r"(?:(?<=[\w)}°²³%])\s?[×*·/+÷]|[√∛∜±^]|(?<=[\w)}])\s?[-−–]\s|\d\s*\)\s*\(|\d\s?[xX]\s|\d[xX]"
     r"|\\[A-Za-z]+(?:\s*\[[^\]]{0,9}\])?)\s*[({]?\s*[-+]?\s*$"
@@ -28,10 +28,10 @@ _AFTER = re.compile(
 
 
 def calculated_before(text: str, start: int) -> bool:
-    """Whether what stands before the number that begins at `start` makes it part of a calculation."""
+    """Whether the text before the number that begins at `start` makes it part of a calculation."""
     return _BEFORE.search(text[max(0, start - _REACH) : start]) is not None
 
 
 def calculated_after(text: str, end: int) -> bool:
-    """Whether what stands behind the quantity that ends at `end` makes it part of a calculation."""
+    """Whether the text after the quantity that ends at `end` makes it part of a calculation."""
     return _AFTER.match(text, end) is not None

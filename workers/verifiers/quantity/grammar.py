@@ -1,7 +1,7 @@
 r"""Numbers with units as people and models write them: `1.2\times 10^{3}\ \text{m/s}`, `5 km`, `$3.50`, `π/2 rad`.
 
 Invariant: only this grammar is read, token by token, exactly and within bounds; no text is evaluated. A quantity keeps
-how many figures it was written with.
+the number of figures that it was written with.
 """
 
 import re
@@ -13,10 +13,10 @@ from workers.verifiers.quantity.context import calculated_after, calculated_befo
 from workers.verifiers.quantity.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_unit, unit_of
 
 MAX_EXPONENT = 400
-"""Of ten; the range of doubles ends at 308."""
+"""Largest exponent of ten; the range of doubles ends at 308."""
 MAX_DIGITS = 100
 MAX_QUANTITIES = 1000
-"""In one text; it bounds the time."""
+"""Most quantities in one text; it bounds the time."""
 PI = Fraction("3.14159265358979323846264338327950288")
 
 _DIGITS = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?: \d{{3}})+(?!\d)|\d{{1,{MAX_DIGITS}}})"
@@ -53,25 +53,27 @@ _PROSE = frozenset(
         *("or", "and", "the", "for", "on", "of", "by", "d", "t", "h", "per", "pt", "no", "his", "was", "has", "an"),
     ]
 )
-"""Words that are units' symbols too; amid prose they are words, unless the clause ends with them."""
+"""Words that are also symbols of units; within prose they are words, unless the clause ends with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
     value: Fraction
     unit: Unit | None
-    """None where none is written."""
+    """None if no unit is written."""
     figures: int | None
-    """Significant figures as written, all zeros but leading ones counted; None where the number is exact."""
+    """Significant figures as written, with all zeros except leading ones; None if the number is exact."""
     step: Fraction
-    """One in the last written place."""
+    """The value of one in the last written place."""
     integer: bool
-    """Written without decimals and without a power of ten."""
+    """Whether it is written without decimals and without a power of ten."""
     text: str
 
 
 def whole_quantity(text: str) -> Quantity | None:
-    """The text as one quantity and nothing else; `text` is plain."""
+    """Reads a text as one quantity and nothing else; None if it is not one. `text` has gone through
+    `typography.plain`.
+    """
     text = text.strip().rstrip(".").strip()
     if text[:1] == "(" and text[-1:] == ")" and "(" not in text[1:]:
         text = text[1:-1].strip()
@@ -86,7 +88,7 @@ def _is_factorial(text: str, found: tuple[Quantity, int]) -> bool:
 
 
 def quantities_in(text: str) -> list[Quantity]:
-    """Every quantity of a plain text, from left to right. Raises UnitError above MAX_QUANTITIES."""
+    """Returns every quantity of a plain text, from left to right. Raises UnitError if there are over MAX_QUANTITIES."""
     found = []
     position = 0
     while position < len(text):
@@ -109,8 +111,8 @@ _START = re.compile(r"(?<![\w.,])(?:[+-]\s?)?(?:US\$|[$€£¥₹])?\s?-?(?:\d|\
 
 
 def quantity_at(text: str, position: int, *, prose: bool) -> tuple[Quantity, int] | None:
-    """The quantity that begins here, in one unit or several, and where it ends; amid prose, words that might be units
-    are words.
+    """Returns the quantity that begins at `position`, in one unit or several, and its end. If `prose`, words that might
+    be units are words.
     """
     found = _simple_at(text, position, prose=prose)
     parts = [found[0]] if found else []
@@ -124,11 +126,11 @@ def quantity_at(text: str, position: int, *, prose: bool) -> tuple[Quantity, int
             break
         parts.append(replace(following[0], unit=unit))
         found = following
-    return (_together(parts, text[position : found[1]].strip()), found[1]) if found else None
+    return (_add_parts(parts, text[position : found[1]].strip()), found[1]) if found else None
 
 
-def _together(parts: list[Quantity], text: str) -> Quantity:
-    """In the first part's unit."""
+def _add_parts(parts: list[Quantity], text: str) -> Quantity:
+    """Adds the parts up in the first part's unit."""
     first = parts[0]
     if len(parts) == 1 or first.unit is None:
         return first
@@ -163,7 +165,12 @@ def _simple_at(text: str, position: int, *, prose: bool) -> tuple[Quantity, int]
 
 
 def _number_at(text: str, position: int) -> tuple[Quantity, int, str | None] | None:
-    for pattern, made in ((_PI, _of_pi), (_FRACTION, _of_fraction), (_TEN, _of_ten), (_NUMBER, _of_number)):
+    for pattern, made in (
+        (_PI, _read_pi),
+        (_FRACTION, _read_fraction),
+        (_TEN, _read_power_of_ten),
+        (_NUMBER, _read_decimal),
+    ):
         match = pattern.match(text, position)
         quantity = made(match) if match else None
         if match and quantity:
@@ -172,7 +179,7 @@ def _number_at(text: str, position: int) -> tuple[Quantity, int, str | None] | N
     return None
 
 
-def _of_pi(match: re.Match[str]) -> Quantity | None:
+def _read_pi(match: re.Match[str]) -> Quantity | None:
     under = int(match["under"] or 1)
     if not under:
         return None
@@ -180,7 +187,7 @@ def _of_pi(match: re.Match[str]) -> Quantity | None:
     return Quantity(-value if match["sign"] else value, None, None, Fraction(0), False, match.group())
 
 
-def _of_fraction(match: re.Match[str]) -> Quantity | None:
+def _read_fraction(match: re.Match[str]) -> Quantity | None:
     under = int(match["under"])
     if not under:
         return None
@@ -188,19 +195,19 @@ def _of_fraction(match: re.Match[str]) -> Quantity | None:
     return Quantity(-value if match["sign"] else value, None, None, Fraction(0), False, match.group())
 
 
-def _of_ten(match: re.Match[str]) -> Quantity | None:
-    power = _power(match)
+def _read_power_of_ten(match: re.Match[str]) -> Quantity | None:
+    power = _read_power(match)
     if abs(power) > MAX_EXPONENT:
         return None
     value = Fraction(10) ** power
     return Quantity(-value if match["sign"] else value, None, 1, value, False, match.group())
 
 
-def _of_number(match: re.Match[str]) -> Quantity | None:
+def _read_decimal(match: re.Match[str]) -> Quantity | None:
     integer = re.sub(r"[ ,]", "", match["integer"] or "")
     decimals = match["decimals"] or match["comma"] or match["only"] or ""
     scientific = match["exponent"] is not None or any(match[name] for name in ("braced", "round", "bare"))
-    exponent = int(match["exponent"]) if match["exponent"] else _power(match)
+    exponent = int(match["exponent"]) if match["exponent"] else _read_power(match)
     if abs(exponent) > MAX_EXPONENT or len(integer + decimals) > MAX_DIGITS:
         return None
     step = Fraction(10) ** (exponent - len(decimals))
@@ -210,12 +217,12 @@ def _of_number(match: re.Match[str]) -> Quantity | None:
     return Quantity(-value if negative else value, None, figures, step, not (decimals or scientific), match.group())
 
 
-def _power(match: re.Match[str]) -> int:
+def _read_power(match: re.Match[str]) -> int:
     return int(next((match[name] for name in ("braced", "round", "bare") if match[name]), 0))
 
 
 def _unit_at(text: str, position: int, *, prose: bool) -> tuple[Unit | None, int]:
-    """None where no unit follows; its end is that of the last factor that is one."""
+    """Returns the unit at `position` and the end of its last factor; None and `position` if no unit follows."""
     reader = _UnitReader(text, position, prose=prose)
     reader.read()
     if not reader.factors or reader.grouped or reader.ambiguous:
@@ -227,7 +234,7 @@ def _unit_at(text: str, position: int, *, prose: bool) -> tuple[Unit | None, int
 
 
 class _UnitReader:
-    """Factors from left to right; what follows a `/` stays below it, as in J/mol K, until a new group."""
+    """Reads factors from left to right; all factors after a `/` are below it, as in J/mol K, until a new group."""
 
     def __init__(self, text: str, position: int, *, prose: bool) -> None:
         self.text, self.cursor, self.end, self.prose = text, position, position, prose
@@ -250,7 +257,7 @@ class _UnitReader:
         prose = self.prose and self.text[self.cursor - 1 : self.cursor] == " "
         factor = _factor_at(self.text, self.cursor, prose=prose)
         if factor is None:
-            self.grouped = self.grouped and not opens  # a parenthesis of prose
+            self.grouped = self.grouped and not opens  # a parenthesis that belongs to the prose
             return False
         name, power, self.cursor = factor
         self.factors[name] = self.factors.get(name, 0) + power * self.sign
@@ -272,7 +279,7 @@ class _UnitReader:
 
 
 def _factor_at(text: str, position: int, *, prose: bool) -> tuple[str, int, int] | None:
-    """A name, its power, and the end; None where no known unit stands here."""
+    """Returns a unit's name, its power and its end; None if no known unit begins at `position`."""
     power = 1
     fore = _FORE_POWER.match(text, position)
     if fore:

@@ -1,6 +1,8 @@
-r"""The LaTeX package siunitx: `\SI{9.81}{\metre\per\second\squared}`, `\qty{5}{km}`, `\num{1.2e3}`, `\ang{30;15;}`.
+r"""Reads commands of the LaTeX package siunitx: `\SI{9.81}{\metre\per\second\squared}`, `\qty{5}{km}`, `\num{1.2e3}`,
+`\ang{30;15;}`.
 
-Invariant: only spelling changes, never a value; what is not read stays as it is, and is then no quantity.
+Invariant: only spelling changes, never a value; commands that are not read stay as they are, and are then not
+quantities.
 """
 
 import re
@@ -39,28 +41,28 @@ _NAMES = {
 
 
 def plain_siunitx(text: str) -> str:
-    """Its commands as numbers and units with powers."""
+    """Rewrites siunitx's commands as numbers and units with powers."""
     if "\\" not in text:
         return text
-    text = _QUANTITY.sub(lambda found: f" {_number(found[1])} {_unit(found[2])}", text)
-    text = _UNIT.sub(lambda found: f" {_unit(found[1])}", text)
-    text = _ANGLE.sub(_angle, text)
-    return _NUMBER.sub(lambda found: f" {_number(found[1])}", text)
+    text = _QUANTITY.sub(lambda found: f" {_rewrite_number(found[1])} {_rewrite_unit(found[2])}", text)
+    text = _UNIT.sub(lambda found: f" {_rewrite_unit(found[1])}", text)
+    text = _ANGLE.sub(_rewrite_angle, text)
+    return _NUMBER.sub(lambda found: f" {_rewrite_number(found[1])}", text)
 
 
-def _number(content: str) -> str:
+def _rewrite_number(content: str) -> str:
     return content.strip().replace("d", "e").replace("D", "e")
 
 
-def _angle(found: re.Match[str]) -> str:
+def _rewrite_angle(found: re.Match[str]) -> str:
     parts = [
         f"{value} {mark}" for value, mark in zip(found.groups(), ("°", "arcminute", "arcsecond"), strict=True) if value
     ]
     return f" {' '.join(parts)}"
 
 
-def _unit(content: str) -> str:
-    r"""Factors with powers; `\per` is said of the next factor only."""
+def _rewrite_unit(content: str) -> str:
+    r"""Rewrites a unit as factors with powers; `\per` applies to the next factor only."""
     if "\\" not in content:
         return content.replace(".", " ").replace("~", " ")
     factors: list[tuple[str, int]] = []

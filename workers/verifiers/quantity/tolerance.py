@@ -1,4 +1,4 @@
-"""When two written quantities agree.
+"""Decides whether two written quantities agree.
 
 Invariant: agreement is decided exactly, on fractions; only unit factors are floats, and their noise is allowed for.
 """
@@ -14,14 +14,15 @@ from workers.verifiers.quantity.grammar import Quantity
 from workers.verifiers.quantity.units import CELSIUS, FAHRENHEIT, Unit, converted
 
 NOISE = Fraction(1, 10**12)
-"""Relative; some thousand roundings of a double, as products of unit factors have."""
+"""Relative error of products of unit factors: some thousand roundings of a double."""
 DOUBLE_FIGURES = 15
-"""Whoever writes so many has printed a double, such as 0.30000000000000004."""
+"""Fewest figures of a number that is a printed double, such as 0.30000000000000004."""
 CLOSEST = Fraction(1, 100)
-"""Rounding to two figures moves a number by up to 5 %; beyond one per cent two roundings are two answers."""
+"""Largest relative difference of roundings. Rounding to two figures changes a number by up to 5 %, but roundings that
+differ by more than one per cent are different answers."""
 FEWEST_FIGURES = 2
 FEWEST_FIGURES_INTEGER = 3
-"""A short integer is often exact: 12 V is not 12.4 V, while 343 m/s is 343.2 m/s."""
+"""More than FEWEST_FIGURES, since a short integer is often exact: 12 V is not 12.4 V, while 343 m/s is 343.2 m/s."""
 _DIMENSIONLESS = Unit()
 
 
@@ -34,18 +35,18 @@ class Tolerance:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Raises OptionsError."""
+        """Reads the tolerance from a question's options. Raises OptionsError."""
         return cls(
-            _share(options, "relative"),
-            _share(options, "absolute"),
+            _read_share(options, "relative"),
+            _read_share(options, "absolute"),
             bool(options.get("unit_required", True)),
             bool(options.get("difference", False)),
         )
 
     def differs(self, gold: Quantity, answer: Quantity) -> str | None:
-        """Why the answer is not the reference, or None. Raises UnitError."""
+        """Returns why the answer does not agree with the reference, or None. Raises UnitError."""
         if gold.unit is None:
-            values = _without_unit(answer)
+            values = _unitless_values(answer)
             return None if any(self._close(gold, answer, value, gold.value) for value in values) else "another value"
         unit = answer.unit
         if unit is None:
@@ -60,7 +61,9 @@ class Tolerance:
         return "another dimension"
 
     def _close(self, gold: Quantity, answer: Quantity, value: Fraction, back: Fraction) -> bool:
-        """`value` is the answer in the reference's unit, `back` the reference in the answer's."""
+        """Whether the two agree; `value` is the answer in the reference's unit, `back` the reference in the
+        answer's.
+        """
         gap = abs(value - gold.value)
         noise = NOISE * max(abs(value), abs(gold.value))
         if self.relative is not None or self.absolute is not None:
@@ -69,19 +72,21 @@ class Tolerance:
         if gap <= (noise if computed else 0):
             return True
         near = gap <= CLOSEST * abs(gold.value)
-        return near and (_rounds_to(back, answer) or _rounds_to(value, gold))
+        return near and (_is_rounded_to(back, answer) or _is_rounded_to(value, gold))
 
 
-def _rounds_to(value: Fraction, written: Quantity) -> bool:
-    """`written` is `value`, rounded to as many figures as it was written with."""
+def _is_rounded_to(value: Fraction, written: Quantity) -> bool:
+    """Whether `written` is `value` rounded to the figures that `written` has."""
     if written.figures is None:
         return False
     enough = FEWEST_FIGURES_INTEGER if written.integer else FEWEST_FIGURES
     return written.figures >= enough and abs(value - written.value) <= written.step / 2 * (1 + NOISE)
 
 
-def _without_unit(answer: Quantity) -> list[Fraction]:
-    """What the answer says to a reference that has no unit: its number; a share as a fraction too."""
+def _unitless_values(answer: Quantity) -> list[Fraction]:
+    """Returns the numbers that may answer a reference without a unit: the answer's number, and a share also as a
+    fraction.
+    """
     if answer.unit is None:
         return [answer.value]
     share = converted(answer.value, answer.unit, _DIMENSIONLESS)
@@ -89,7 +94,7 @@ def _without_unit(answer: Quantity) -> list[Fraction]:
 
 
 def _readings(unit: Unit) -> list[Unit]:
-    """`ms^-1` is also written for m s^-1, `C` and `F` for degrees."""
+    """Returns the units that the writing may mean: `ms^-1` also means m s^-1; `C` and `F` also mean degrees."""
     powers = dict(unit.powers)
     readings = [unit]
     if powers.get("millisecond", 0) < 0:
@@ -104,7 +109,7 @@ def _readings(unit: Unit) -> list[Unit]:
     return readings
 
 
-def _share(options: Mapping[str, Any], name: str) -> Fraction | None:
+def _read_share(options: Mapping[str, Any], name: str) -> Fraction | None:
     value = options.get(name)
     if value is None:
         return None

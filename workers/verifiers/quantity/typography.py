@@ -1,4 +1,4 @@
-"""LaTeX and typography of numbers and units, as the few characters that the grammar of quantities reads.
+"""Rewrites LaTeX and typography of numbers and units with the few characters that the grammar of quantities reads.
 
 Invariant: only spelling changes, never a value; every pattern is linear in the text.
 """
@@ -53,7 +53,7 @@ _CHARACTERS = str.maketrans(
     }
 )
 _MARKUP = re.compile(r"[\\${}~]|\s1/")
-"""What any of the patterns of LaTeX needs."""
+"""Characters without which none of the patterns of LaTeX matches."""
 _SHORT_FRACTION = re.compile(r"\\[dt]?frac\s?(\d)\s?(\d)(?!\d)")
 _HALF = re.compile(r"(?<![\d.,])(\d{1,6})\s?½")
 _HALVES = re.compile(r"(?<![\d.,])(\d{1,4})\s+and\s+(?:a|one)\s+half\b(?!\s+of\b)", re.IGNORECASE)
@@ -66,7 +66,7 @@ _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+
 
 
 def _improper(found: re.Match[str]) -> str:
-    r"""`1\frac{1}{2}` is 3/2."""
+    r"""Rewrites a mixed number as one fraction: `1\frac{1}{2}` is 3/2."""
     over, under = int(found[2] or found[4]), int(found[3] or found[5])
     if not 0 < over < under:
         return found[0]
@@ -74,7 +74,7 @@ def _improper(found: re.Match[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """LaTeX and typography as the grammar's own characters."""
+    """Rewrites a text with the grammar's own characters."""
     text = text.translate(_CHARACTERS)
     text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
     if "\\" in text or "½" in text or "/" in text:

@@ -1,7 +1,7 @@
-"""Names, dimensions and factors of units, from pint's tables; pint never parses a text of the model's.
+"""Names, dimensions and factors of units, from pint's tables; pint never parses a model's text.
 
 Invariant: a unit is a product of names that are looked up one by one, each with a small integer power. Anything else is
-no unit.
+not a unit.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pint.util import UnitsContainer
 
 MAX_FACTORS = 8
-"""The constants of nature need five: W m^-2 K^-4, or J mol^-1 K^-1."""
+"""Most factors of a unit. Physical constants need up to five: W m^-2 K^-4, J mol^-1 K^-1."""
 MAX_POWER = 9
 MAX_NAME = 40
 
@@ -74,7 +74,7 @@ _SPELLINGS = {
     "us_cent": "¢ cent cents",
     "": "molecules atoms particles units unitless dimensionless",
 }
-"""Spellings that pint lacks, or reads as something that people seldom mean; the empty name is a mere count."""
+"""Spellings that pint lacks, or reads as something that people seldom mean; the empty name is a plain count."""
 _ALIASES = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings.split()}
 _JOINED = {
     "Nm": "N m",
@@ -87,16 +87,16 @@ _JOINED = {
     "Vs": "V s",
     "kgm": "kg m",
 }
-"""Symbols that people write together."""
+"""Symbols that people write without a space, and their factors."""
 _CYCLES = frozenset(["turn", "revolutions_per_minute", "revolutions_per_second"])
 _ANGLES = frozenset(["radian", "degree", "arcminute", "arcsecond", "gradian", "milliradian"])
 _APART = (("hertz", "becquerel"), ("gray", "sievert"), ("candela", "lumen"))
-"""Of one dimension, and of different things."""
+"""Pairs of units with the same dimension that measure different things."""
 _LOGARITHMIC = ("decibel", "bel", "neper", "decibelmilliwatt", "decibelmicrowatt", "octave", "decade")
 
 
 class UnitError(ValueError):
-    """No unit of this name, or more of it than is read."""
+    """There is no unit of this name, or the unit exceeds a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Unit:
 
     @property
     def offset(self) -> bool:
-        """A temperature on a scale whose zero is not zero kelvin."""
+        """Whether it is a temperature on a scale whose zero is not zero kelvin."""
         return len(self.powers) == 1 and self.powers[0][0] in _ZERO_KELVIN and self.powers[0][1] == 1
 
 
@@ -125,7 +125,7 @@ def is_unit(name: str) -> bool:
 
 
 def unit_of(factors: Mapping[str, int]) -> Unit:
-    """Raises UnitError."""
+    """Makes a unit from powers by name. Raises UnitError."""
     powers: dict[str, int] = {}
     for name, power in factors.items():
         for own in _JOINED.get(name, name).split():
@@ -140,58 +140,62 @@ def unit_of(factors: Mapping[str, int]) -> Unit:
 
 @cache
 def canonical_name(name: str) -> str:
-    """Empty for a mere count. Raises UnitError."""
+    """Returns the canonical name of a unit; empty for a plain count. Raises UnitError."""
     if len(name) > MAX_NAME:
-        raise UnitError(f"{name[:MAX_NAME]!r} is no unit")
+        raise UnitError(f"{name[:MAX_NAME]!r} is not a unit")
     if name in _ALIASES:
         return _ALIASES[name]
-    for own in (name, name.lower()) if len(name) > 3 or name.islower() else (name,):  # a long name is no symbol
+    for own in (
+        (name, name.lower()) if len(name) > 3 or name.islower() else (name,)
+    ):  # only symbols are case-sensitive, and a long name is not one
         if own in _ALIASES:
             return _ALIASES[own]
         try:
             return str(_registry().get_name(own))
         except (LookupError, AttributeError, ValueError):  # pint's UndefinedUnitError is an AttributeError
             continue
-    raise UnitError(f"{name!r} is no unit")
+    raise UnitError(f"{name!r} is not a unit")
 
 
 def converted(value: Fraction, source: Unit, target: Unit, *, difference: bool = False) -> Fraction | None:
-    """`value` in `target`'s unit; None where the two measure different things.
+    """Converts `value` to the unit `target`; None if the two units measure different things.
 
-    Temperatures are points on their scales, unless `difference`. Raises UnitError where a factor overflows.
+    Temperatures are points on their scales, unless `difference`. Raises UnitError if a factor overflows.
     """
     if source == target:
         return value
-    if _apart(source, target) or _dimension(source) != _dimension(target):
+    if _measure_different(source, target) or _dimension(source) != _dimension(target):
         return None
     if not difference and _is_temperature(source):
         (own, own_zero), (other, other_zero) = _scale(source), _scale(target)
         return (value * own + own_zero - other_zero) / other
     ratio = _factor(source) / _factor(target)
-    return value * ratio * _cycles(source, target)
+    return value * ratio * _cycle_factor(source, target)
 
 
-def _apart(one: Unit, other: Unit) -> bool:
+def _measure_different(one: Unit, other: Unit) -> bool:
     for left, right in _APART:
         for a, b in ((one, other), (other, one)):
-            if _has(a, left) and _has(b, right):
+            if _contains(a, left) and _contains(b, right):
                 return True
     if any(name in _LOGARITHMIC for name in one.names | other.names):
         return True
-    return any(_has(a, "hertz") and b.names & _ANGLES for a, b in ((one, other), (other, one)))
+    return any(_contains(a, "hertz") and b.names & _ANGLES for a, b in ((one, other), (other, one)))
 
 
-def _cycles(source: Unit, target: Unit) -> Fraction:
-    """One turn a second is one hertz, though it is two pi radians a second."""
-    if _has(target, "hertz") and source.names & _CYCLES:
+def _cycle_factor(source: Unit, target: Unit) -> Fraction:
+    """Returns the factor between turns and hertz: one turn per second is one hertz, although it is two pi radians per
+    second.
+    """
+    if _contains(target, "hertz") and source.names & _CYCLES:
         return 1 / _factor(Unit((("turn", 1),)))
-    if _has(source, "hertz") and target.names & _CYCLES:
+    if _contains(source, "hertz") and target.names & _CYCLES:
         return _factor(Unit((("turn", 1),)))
     return Fraction(1)
 
 
-def _has(unit: Unit, name: str) -> bool:
-    """Under any prefix."""
+def _contains(unit: Unit, name: str) -> bool:
+    """Whether the unit contains a name, with any prefix."""
     return any(own.endswith(name) for own in unit.names)
 
 
@@ -200,13 +204,13 @@ def _is_temperature(unit: Unit) -> bool:
 
 
 def _scale(unit: Unit) -> tuple[Fraction, Fraction]:
-    """Kelvins a degree, and the kelvins at its zero."""
+    """Returns the kelvins per degree, and the kelvins at the scale's zero."""
     return _ZERO_KELVIN[unit.powers[0][0]] if unit.offset else (_factor(unit), Fraction(0))
 
 
 @lru_cache(4096)
 def _factor(unit: Unit) -> Fraction:
-    """To root units. Raises UnitError."""
+    """Returns the factor to root units. Raises UnitError."""
     if not unit.powers:
         return Fraction(1)
     try:
@@ -231,7 +235,7 @@ def _container(unit: Unit) -> "UnitsContainer":
 
 @cache
 def _registry() -> "UnitRegistry[float]":
-    """Made once a process, at the first unit: 0.3 s."""
+    """Makes pint's registry, which takes 0.3 s: once per process, at the first unit."""
     from pint import UnitRegistry
 
     registry: UnitRegistry[float] = UnitRegistry()

@@ -1,7 +1,8 @@
-"""Numbers with units: the response's quantity against the reference's, converted and to the figures that are written.
+"""Numbers with units: compares the response's quantity with the reference's, after conversion and to the written
+figures.
 
-Invariant: right means that every quantity that the response commits to agrees with the reference in dimension and
-value. Ranges, bounds, alternatives and doubt are no answer.
+Invariant: a response is right if every quantity that it commits to agrees with the reference in dimension and value.
+Ranges, bounds, alternatives and doubtful statements are not answers.
 """
 
 import re
@@ -54,25 +55,26 @@ class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
         f"{POLICY} Without any of them the whole text must give one quantity, or conclude with one. Units are "
         "converted; another dimension is wrong, and so is a missing unit if the reference has one. Without a tolerance "
         "a value is right if it equals the reference, or if one of the two is the other correctly rounded to two "
-        "figures or more (integers: three), within 1 %. Ranges, bounds (`at least 5 m`) and alternatives are no answer."
+        "figures or more (integers: three), within 1 %. Ranges, bounds (`at least 5 m`) and alternatives are not "
+        "answers."
     )
     options: ClassVar[Mapping[str, str]] = {
         "relative": "tolerance as a share of the reference, such as 0.01 (default: by written figures)",
         "absolute": "tolerance in the reference's unit (default: by written figures)",
-        "unit_required": "false: a bare number is read in the reference's unit (default true)",
-        "difference": "true: temperatures are differences, 5 K is 5 °C (default false: points on their scales)",
+        "unit_required": "if false, a bare number is read in the reference's unit (default true)",
+        "difference": "if true, temperatures are differences: 5 K is 5 °C (default false: points on their scales)",
     }
 
     unreadable = (UnitError,)
 
     def gold(self, question: Question) -> Reference:
-        return Reference(_gold(question.ground_truth), Tolerance.of(question.options))
+        return Reference(_read_gold(question.ground_truth), Tolerance.of(question.options))
 
     def grammar(self, gold: Reference) -> Grammar[tuple[Quantity, ...]]:  # noqa: ARG002  the same for all
-        return Grammar(_accepted, _marked, lambda text: [tuple(_of_text(plain(text.replace("$$", " "))))])
+        return Grammar(_read_accepted, _read_marked, lambda text: [tuple(_read_text(plain(text.replace("$$", " "))))])
 
     def fault(self, gold: Reference, value: tuple[Quantity, ...]) -> str | None:
-        """Raises UnitError."""
+        """Returns why the value is wrong, or None. Raises UnitError."""
         for one in value:
             why = gold.tolerance.differs(gold.quantity, one)
             if why:
@@ -83,69 +85,69 @@ class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
         return value[-1].text
 
 
-def _gold(text: Any) -> Quantity:
-    """Raises OptionsError."""
-    gold = _pure(plain(text)) if isinstance(text, str) and len(text) < 1000 else None
+def _read_gold(text: Any) -> Quantity:
+    """Reads the reference. Raises OptionsError."""
+    gold = _read_quantity(plain(text)) if isinstance(text, str) and len(text) < 1000 else None
     if gold is None:
-        raise OptionsError(f"the ground truth {text!r:.80} is no number with at most a unit")
+        raise OptionsError(f"the ground truth {text!r:.80} is not a number with at most a unit")
     return gold
 
 
-def _accepted(text: str) -> tuple[Quantity] | None:
-    one = _pure(plain(enclosed(text)))
+def _read_accepted(text: str) -> tuple[Quantity] | None:
+    one = _read_quantity(plain(enclosed(text)))
     return None if one is None else (one,)
 
 
-def _marked(text: str, behind: str) -> tuple[Quantity, ...]:
-    """A unit may be right behind the mark. Raises NoAnswerError."""
-    found = _of_clause(plain(text))
+def _read_marked(text: str, behind: str) -> tuple[Quantity, ...]:
+    """Reads marked text, whose unit may directly follow the mark. Raises NoAnswerError."""
+    found = _read_clause(plain(text))
     if len(found) == 1 and found[0].unit is None:
-        unit = _sentence(behind).split("\\boxed")[0].strip(" $.")
-        together = _pure(plain(f"{text} {unit}"))
+        unit = _first_sentence(behind).split("\\boxed")[0].strip(" $.")
+        together = _read_quantity(plain(f"{text} {unit}"))
         return (together,) if together else tuple(found)
     return tuple(found)
 
 
-def _of_text(text: str) -> list[Quantity]:
-    """The text as a whole, or its conclusion. Raises NoAnswerError."""
-    whole = _pure(text)
+def _read_text(text: str) -> list[Quantity]:
+    """Reads the text as a whole, or its conclusion. Raises NoAnswerError."""
+    whole = _read_quantity(text)
     if whole:
         return [whole]
-    bare = _bare_lines(text.split("\n"))
+    bare = _read_bare_lines(text.split("\n"))
     quantities = quantities_in(text)
     if "\n" not in text and len(quantities) == 1:
         asked = "?" in text
-        return _of_clause(text if asked else next(own for own in _SENTENCE.split(text) if quantities_in(own)))
+        return _read_clause(text if asked else next(own for own in _SENTENCE.split(text) if quantities_in(own)))
     conclusions = list(_CONCLUSION.finditer(text))
     if conclusions:
-        clause = _sentence(text[conclusions[-1].end() :])
+        clause = _first_sentence(text[conclusions[-1].end() :])
         if not quantities_in(text[conclusions[-1].end() + len(clause) :]) and quantities_in(clause):
-            return _of_clause(clause) + bare
+            return _read_clause(clause) + bare
     last = text.rsplit("\n", 1)[-1]
     if quantities_in(last) and ("\n" in text or "=" in last) and _SENTENCE.search(last.rstrip(". ")) is None:
-        return _of_clause(last) + bare
-    return _of_clause(text)
+        return _read_clause(last) + bare
+    return _read_clause(text)
 
 
-def _bare_lines(lines: list[str]) -> list[Quantity]:
-    """Lines that are one quantity, or give one to the variable that the last line is about."""
+def _read_bare_lines(lines: list[str]) -> list[Quantity]:
+    """Reads lines that are one quantity, or give one to the variable of the last line."""
     variable = _VARIABLE.match(lines[-1])
     about = [line for line in lines if (own := _VARIABLE.match(line)) is None or (variable and own[1] == variable[1])]
-    return [one for line in about if (one := _pure(line))]
+    return [one for line in about if (one := _read_quantity(line))]
 
 
-def _of_clause(text: str) -> list[Quantity]:
-    """Raises NoAnswerError."""
-    whole = _pure(text)
+def _read_clause(text: str) -> list[Quantity]:
+    """Reads the quantities of a clause. Raises NoAnswerError."""
+    whole = _read_quantity(text)
     if whole:
         return [whole]
     if is_vague(text) or _VAGUE.search(text) or _RANGE.search(text):
         raise NoAnswerError("the answer is a range, a bound or hedged")
     if _EQUALS.search(text):
         parts = _EQUALS.split(text)
-        pure = [one for part in parts[:-1] if (one := _pure(part))]
-        last = _of_clause(parts[-1])
-        # In `10/2 = 5 m/s` the sum is worked out without its unit.
+        pure = [one for part in parts[:-1] if (one := _read_quantity(part))]
+        last = _read_clause(parts[-1])
+        # `10/2 = 5 m/s`: the calculation leaves out the unit.
         return [one for one in pure if one.unit is not None or one.value != last[-1].value] + last
     found = quantities_in(text)
     if not found:
@@ -153,8 +155,8 @@ def _of_clause(text: str) -> list[Quantity]:
     return found
 
 
-def _pure(text: str) -> Quantity | None:
-    """One quantity after words of approximation and at most one `x =`."""
+def _read_quantity(text: str) -> Quantity | None:
+    """Reads one quantity after words of approximation and at most one `x =`; None if there is more."""
     text = _VARIABLE.sub("", text.strip())
     for _ in range(3):
         match = _APPROXIMATE.match(text)
@@ -164,6 +166,6 @@ def _pure(text: str) -> Quantity | None:
     return whole_quantity(text)
 
 
-def _sentence(text: str) -> str:
+def _first_sentence(text: str) -> str:
     end = _SENTENCE.search(text)
     return text[: end.start()] if end else text
