@@ -40,7 +40,7 @@ _NAMED = re.compile(r"\b(?:option|choice|answer|letter|statement)\s*:?\s*$", re.
 _ENDS = re.compile(
     r"\s*(?:$|[.:;!?)。，；：！]{1,3}(?:\s|$)|[,—–|(。，]|-\s|\b(?:because|since|due|for|which|given|rather|instead|and\s+(?:\w+\s+)?not)\b|as\b(?!\s+(?:well|a)\b))"
 )
-"""What may follow a label that is not closed by a parenthesis."""
+"""Matches the text that may follow a label that is not closed by a parenthesis."""
 
 
 class SeveralError(NoAnswerError):
@@ -60,7 +60,10 @@ class Label:
 
 
 class Labels:
-    """Raises ValueError if the choices are not a string, a list of labels or a mapping of label to text."""
+    """The labels of a question, and patterns that find them in a text.
+
+    Raises ValueError if the choices are not a string, a list of labels or a mapping of label to text.
+    """
 
     def __init__(self, choices: Any = "ABCD", texts: Any = None) -> None:
         if isinstance(choices, Mapping):
@@ -140,11 +143,11 @@ class Labels:
 
         Raises SeveralError if the text after the label is another choice's.
         """
-        beside = self.by_text(rest.strip().lstrip(".):-–—, ").strip())
+        following = self.by_text(rest.strip().lstrip(".):-–—, ").strip())
         if by_text is not None:
             return by_text
-        if beside is not None and beside != self.name_of(label):
-            raise SeveralError(f"{label} and the text of {beside}")
+        if following is not None and following != self.name_of(label):
+            raise SeveralError(f"the label {label} is followed by the text of {following}")
         return label
 
     def _is_label(self, text: str, match: re.Match[str]) -> bool:

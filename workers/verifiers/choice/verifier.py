@@ -79,5 +79,5 @@ class ChoiceVerifier(AnswerVerifier[Reference, Label]):
 
 
 def _labels(options: Mapping[str, Any]) -> Labels:
-    """Raises ValueError."""
+    """Reads the labels from a question's options. Raises ValueError."""
     return Labels(options.get("choices", "ABCD"), options.get("texts"))

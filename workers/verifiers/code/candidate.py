@@ -1,6 +1,7 @@
-"""A program in a sandbox whose function can be called: inputs go in, values come out.
+"""A program in a sandbox whose function can be called: arguments are sent to it, and values are returned.
 
-Invariant: no expected value is ever inside. Whatever the program does instead of answering is a CandidateError.
+Invariant: no expected value ever enters the sandbox. If the program does anything other than answer, a CandidateError
+is raised.
 """
 
 import json
@@ -18,24 +19,27 @@ OUT_OF_MEMORY = "the memory limit was reached"
 
 @cache
 def harness(name: str) -> str:
-    """The text of a module that runs inside, behind what it needs."""
+    """Returns the source of a module that runs inside the sandbox, preceded by the module that it needs."""
     folder = Path(__file__).parent
     return "\n".join((folder / file).read_text(encoding="utf-8") for file in ("inside_values.py", name))
 
 
 class CandidateError(Exception):
-    """No value came; `outcome` says why."""
+    """The program returned no value; `outcome` says why."""
 
     def __init__(self, outcome: CaseOutcome, raised: tuple[str, str] | None = None) -> None:
         super().__init__(outcome.why)
         self.outcome = outcome
         self.raised = raised
-        """Name and text of the exception that the function raised. Only then can it be called again."""
+        """Name and text of the exception that the function raised; None if something else went wrong, after which the
+        candidate cannot be called again."""
 
 
 class Candidate:
     def __init__(self, sandbox: Sandbox, source: str, entry_point: str, limits: ProgramLimits, seconds: float) -> None:
-        """Load the program; `seconds` for that and for each call. Raises CandidateError; SandboxError."""
+        """Loads the program; `seconds` is the time limit of loading and of each call. Raises CandidateError,
+        SandboxError.
+        """
         self._session: SandboxSession = sandbox.open(harness("inside_candidate.py"), limits)
         self._seconds = seconds
         self._size = limits.output_bytes
@@ -60,20 +64,22 @@ class Candidate:
         if kind == b"N":
             raise CandidateError(wrong(f"the program defines no {entry_point!r}"))
         if kind != b"R":
-            raise self._over(where, "it spoke for its harness")
+            raise self._end(where, "it answered in the name of its harness")
 
     def call(self, arguments: list[Any], keywords: dict[str, Any], where: str, *, last: bool = False) -> Any:
-        """`last`: it cannot be called again. Raises CandidateError."""
+        """Calls the function; after the `last` call it cannot be called again. Raises CandidateError."""
         kind, rest = self._ask((arguments, keywords, last), where, forks=not last)
         try:
             if kind == b"V":
                 return decode(rest)
         except ValueError:
             pass
-        raise self._over(where, "its answer is not a value")
+        raise self._end(where, "its answer is not a value")
 
     def _ask(self, request: Any, where: str, *, forks: bool = False) -> tuple[bytes, bytes]:
-        """`forks`: the answer is a fork's, and the harness confirms it. Raises CandidateError."""
+        """Sends a request and returns the kind and the rest of the answer. If `forks`, a fork answers and the harness
+        confirms it. Raises CandidateError.
+        """
         try:
             self._session.send(request)
             line = self._session.receive(self._seconds, self._size)
@@ -87,35 +93,35 @@ class Candidate:
             case b"M":
                 raise CandidateError(CaseOutcome(Status.OOM, f"{where}: {OUT_OF_MEMORY}"))
             case b"D":
-                raise self._over(where, _exit(rest))
+                raise self._end(where, _describe_exit(rest))
             case b"U":
-                raise self._over(where, f"what it returned is not a plain value: {_shown(rest)}")
+                raise self._end(where, f"it returned a value that is not plain: {_shorten(rest)}")
             case b"E":
-                name, said = _pair(rest)
+                name, said = _read_exception(rest)
                 why = with_limit(f"raised {name}: {said}")
                 raise CandidateError(wrong(f"{where}: {why}"[:300]), (name, said))
         return kind, rest
 
-    def _over(self, where: str, what: str) -> CandidateError:
+    def _end(self, where: str, what: str) -> CandidateError:
         ran = self._session.close()
         return CandidateError(ended(ran, where) if ran.ending is ExitKind.OOM else wrong(f"{where}: {what}"))
 
 
-def _exit(rest: bytes) -> str:
+def _describe_exit(rest: bytes) -> str:
     try:
         return f"the program ended itself ({exit_text(int(rest))})"
     except ValueError:
         return "the program ended itself"
 
 
-def _shown(rest: bytes) -> str:
+def _shorten(rest: bytes) -> str:
     return rest.decode(errors="replace")[:100]
 
 
-def _pair(rest: bytes) -> tuple[str, str]:
-    """From what claims to be the harness's."""
+def _read_exception(rest: bytes) -> tuple[str, str]:
+    """Reads an exception's name and text; the answer may be forged, so its form is not trusted."""
     try:
         name, said = json.loads(rest)
     except (ValueError, TypeError, RecursionError):
-        return "something", _shown(rest)
+        return "something", _shorten(rest)
     return str(name)[:100], str(said)[:200]

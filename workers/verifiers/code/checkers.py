@@ -1,7 +1,7 @@
-"""Tests that are a script of the data set's author, in a sandbox of its own, apart from the program that it judges.
+"""Runs tests that are a script of the data set's author, in another sandbox than the program that the script judges.
 
-Invariant: the script sees the candidate's values, never its process; the candidate sees neither the script nor what it
-expects. A script that cannot be run is a TestsError, the data set's defect.
+Invariant: the script sees the candidate's values, never its process; the candidate sees neither the script nor the
+expected values. A script that cannot be run is a TestsError: a defect of the data set.
 """
 
 import json
@@ -18,10 +18,10 @@ WHERE = "the checker"
 
 
 class Checker:
-    """A script's sandbox; one judgement."""
+    """A script in its sandbox, for one judgement."""
 
     def __init__(self, sandbox: Sandbox, script: str, limits: ProgramLimits, clock: Clock) -> None:
-        """Raises SandboxError."""
+        """Opens the sandbox. Raises SandboxError."""
         self._session: SandboxSession = sandbox.open(harness("inside_checker.py"), limits)
         self._script = script
         self._size = limits.output_bytes
@@ -35,7 +35,7 @@ class Checker:
         return self._judge(cases, None)
 
     def of_candidate(self, candidate: Candidate) -> CaseOutcome:
-        """Raises TestsError."""
+        """Judges a function that the script calls. Raises TestsError."""
         return self._judge(None, candidate)
 
     def _judge(self, cases: list[tuple[str, str, str | None]] | None, candidate: Candidate | None) -> CaseOutcome:
@@ -45,18 +45,21 @@ class Checker:
             while True:
                 line = self._session.receive(self._clock.left, self._size)
                 if line[:1] != b"C" or candidate is None:
-                    return _outcome(line)
+                    return _read_outcome(line)
                 calls += 1
-                self._session.send(_answer(candidate, line[1:], f"call {calls} of the checker"))
+                self._session.send(_call_candidate(candidate, line[1:], f"call {calls} of the checker"))
         except CandidateError as error:
             return error.outcome
         except SessionEndedError as error:
-            return _ended(error.ran.ending, error.ran.code)
+            return _outcome_of_end(error.ran.ending, error.ran.code)
 
 
-def _answer(candidate: Candidate, call: bytes, where: str) -> tuple[bool, Any]:
-    """Raises CandidateError if the candidate can answer no more."""
-    arguments, keywords = _call(call)
+def _call_candidate(candidate: Candidate, call: bytes, where: str) -> tuple[bool, Any]:
+    """Calls the candidate for the script; returns (True, value) or (False, (exception's name, text)).
+
+    Raises CandidateError if the candidate cannot be called again.
+    """
+    arguments, keywords = _read_call(call)
     try:
         return True, candidate.call(arguments, keywords, where)
     except CandidateError as error:
@@ -65,8 +68,8 @@ def _answer(candidate: Candidate, call: bytes, where: str) -> tuple[bool, Any]:
         return False, error.raised
 
 
-def _call(text: bytes) -> tuple[list[Any], dict[str, Any]]:
-    """Raises TestsError."""
+def _read_call(text: bytes) -> tuple[list[Any], dict[str, Any]]:
+    """Reads the arguments of a call. Raises TestsError."""
     try:
         arguments, keywords = json.loads(text)
         return decode(json.dumps(arguments)), decode(json.dumps(keywords))
@@ -74,8 +77,8 @@ def _call(text: bytes) -> tuple[list[Any], dict[str, Any]]:
         raise TestsError(f"options.tests.script: a call that cannot be read: {error}") from error
 
 
-def _outcome(line: bytes) -> CaseOutcome:
-    """Raises TestsError."""
+def _read_outcome(line: bytes) -> CaseOutcome:
+    """Reads the script's verdict. Raises TestsError."""
     said = line[1:].decode(errors="replace").strip('"')[:300]
     match line[:1]:
         case b"P":
@@ -87,8 +90,11 @@ def _outcome(line: bytes) -> CaseOutcome:
     raise TestsError(f"options.tests.script: {said}")
 
 
-def _ended(ending: ExitKind, code: int | None) -> CaseOutcome:
-    """A script that hangs over a value, or fills its memory with it, does so for the candidate's value."""
+def _outcome_of_end(ending: ExitKind, code: int | None) -> CaseOutcome:
+    """Returns the outcome of a script that ended without a verdict. Raises TestsError.
+
+    A script that hangs, or fills its memory, does so because of the candidate's value.
+    """
     match ending:
         case ExitKind.TIMEOUT:
             return CaseOutcome(Status.TIMEOUT, f"{WHERE}: the time limit was reached, without a verdict")

@@ -80,13 +80,13 @@ class _Options(msgspec.Struct, frozen=True):
 
 
 def read_tests(options: Mapping[str, Any], most_seconds: float) -> CodeOptions:
-    """Raises TestsError."""
+    """Reads a question's options. Raises TestsError."""
     try:
         read = msgspec.convert(dict(options), _Options)
-        tests = _written(read.tests)
+        tests = _convert_values(read.tests)
     except (msgspec.ValidationError, ValueError) as error:
         raise TestsError(f"options: {error}") from error
-    _check(tests)
+    _check_tests(tests)
     limit = read.time_limit_seconds
     if limit is not None and not limit > 0:
         raise TestsError(f"options.time_limit_seconds: expected a positive number, got {limit}")
@@ -95,23 +95,23 @@ def read_tests(options: Mapping[str, Any], most_seconds: float) -> CodeOptions:
     return CodeOptions(tests, read.partial, read.tolerance, min(limit or most_seconds, most_seconds))
 
 
-def _written(tests: Tests) -> Tests:
-    """Raises ValueError."""
+def _convert_values(tests: Tests) -> Tests:
+    """Converts the marked values of function tests. Raises ValueError."""
     if not isinstance(tests, FunctionTests):
         return tests
     cases = [
-        FunctionCase(written(case.expected), [written(value) for value in case.args], _written_values(case.kwargs))
+        FunctionCase(written(case.expected), [written(value) for value in case.args], _convert_mapping(case.kwargs))
         for case in tests.cases
     ]
     return msgspec.structs.replace(tests, cases=cases)
 
 
-def _written_values(values: dict[str, Any]) -> dict[str, Any]:
+def _convert_mapping(values: dict[str, Any]) -> dict[str, Any]:
     return {name: written(value) for name, value in values.items()}
 
 
-def _check(tests: Tests) -> None:
-    """Raises TestsError."""
+def _check_tests(tests: Tests) -> None:
+    """Raises TestsError if the tests cannot be run."""
     if tests.cases is not None and not tests.cases:
         raise TestsError("options.tests.cases: no case: a program is not right if nothing tests it")
     if isinstance(tests, CheckerTests) and (tests.cases is None) == (tests.entry_point is None):

@@ -1,8 +1,8 @@
-"""Values from a sandbox, and whether they are those that a test expects.
+"""Decodes values from a sandbox and compares them with those that a test expects.
 
-Invariant: text from a sandbox becomes exact builtin types or a ValueError; nothing is evaluated. Two values are equal
-if type and value are: True is not 1, 1.0 is not 1. Only a list that a test wrote in JSON, which has no tuples,
-admits a tuple too.
+Invariant: text from a sandbox becomes values of exact builtin types or a ValueError; nothing is evaluated. Two values
+are equal if type and value are: True is not 1, 1.0 is not 1. The exception is a list in a test, which also accepts a
+tuple, since JSON has no tuples.
 """
 
 import json
@@ -11,13 +11,13 @@ from collections.abc import Callable, Hashable
 from typing import Any, NoReturn
 
 TYPE = "$type"
-"""Marks, in a test, a value that JSON has no form for: {"$type": "tuple", "value": [1, 2]}."""
+"""Key that marks, in a test, a value that JSON cannot express: {"$type": "tuple", "value": [1, 2]}."""
 
 
 def decode(line: bytes | str) -> Any:
-    """Reads what code/inside_values.py wrote. Raises ValueError."""
+    """Decodes a value that code/inside_values.py has encoded. Raises ValueError."""
     try:
-        return _decoded(json.loads(line, parse_float=_refuse, parse_constant=_refuse))
+        return _decode_node(json.loads(line, parse_float=_refuse, parse_constant=_refuse))
     except (TypeError, IndexError, RecursionError, UnicodeDecodeError, OverflowError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
@@ -29,17 +29,17 @@ def _refuse(text: str) -> NoReturn:
 _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"l": list, "t": tuple, "s": set, "z": frozenset}
 
 
-def _decoded(node: Any) -> Any:  # noqa: PLR0911  one for each tag
+def _decode_node(node: Any) -> Any:  # noqa: PLR0911  one for each tag
     if node is None or isinstance(node, bool | int | str):
         return node
     if not isinstance(node, list):
         raise TypeError("an object")
     tag, *rest = node
     if tag in _SEQUENCES:
-        return _SEQUENCES[tag]([_decoded(item) for item in rest])
+        return _SEQUENCES[tag]([_decode_node(item) for item in rest])
     match tag, rest:
         case "d", _:
-            return {_decoded(key): _decoded(item) for key, item in rest}
+            return {_decode_node(key): _decode_node(item) for key, item in rest}
         case "i", [digits]:
             return int(digits, 16)
         case "f", [digits]:
@@ -52,7 +52,7 @@ def _decoded(node: Any) -> Any:  # noqa: PLR0911  one for each tag
 
 
 def written(value: Any) -> Any:
-    """Reads a test's value from JSON; marked values become what they mean. Raises ValueError."""
+    """Converts a test's JSON value; a marked value becomes the value of its type. Raises ValueError."""
     if isinstance(value, list):
         return [written(item) for item in value]
     if not isinstance(value, dict):
@@ -72,7 +72,7 @@ _MARKED: dict[str, Callable[[Any], Any]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
-    "dict": lambda pairs: {key: item for key, item in pairs},  # noqa: C416  dict() would take a dict as well
+    "dict": lambda pairs: {key: item for key, item in pairs},  # noqa: C416  dict() would accept a dict too
     "bytes": bytes.fromhex,
     "int": int,
     "float": float,
@@ -81,7 +81,9 @@ _MARKED: dict[str, Callable[[Any], Any]] = {
 
 
 def same(expected: Any, got: Any, tolerance: float | None = None) -> bool:
-    """`tolerance`: numbers then compare as numbers, int and float alike, within it, absolute or relative."""
+    """Whether two values are equal. With a `tolerance`, numbers are equal within it, absolute or relative, int and
+    float alike.
+    """
     kind = type(expected)
     if tolerance is not None and _is_number(expected) and _is_number(got):
         return _close(expected, got, tolerance)
@@ -98,7 +100,7 @@ def same(expected: Any, got: Any, tolerance: float | None = None) -> bool:
 
 
 def canonical(value: Any) -> Hashable:
-    """Equal for equal values of one type; NaN equals NaN."""
+    """Returns a key that is equal for equal values of one type; NaN equals NaN."""
     kind = type(value)
     if kind in {tuple, list}:
         return kind, tuple(canonical(item) for item in value)
@@ -126,5 +128,5 @@ def _close(expected: float, got: float, tolerance: float) -> bool:
         return (math.isnan(expected) and math.isnan(got)) or math.isclose(
             expected, got, rel_tol=tolerance, abs_tol=tolerance
         )
-    except OverflowError:  # an int beyond every float
+    except OverflowError:  # an int beyond the range of floats
         return False

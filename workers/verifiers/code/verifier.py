@@ -94,7 +94,7 @@ class _Run:
         self._limits = default_limits(settings, settings.budget_seconds)
 
     def outcomes(self) -> Iterator[CaseOutcome]:
-        """Raises SandboxError, TestsError."""
+        """Runs the tests and yields the outcome of each case. Raises SandboxError, TestsError."""
         match self._asked.tests:
             case FunctionTests(entry_point=entry_point, cases=cases):
                 return functions.judge(lambda: self._candidate(entry_point), cases, self._asked.tolerance)

@@ -82,7 +82,7 @@ def _drop_absent(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _follows(name: str, arguments: Mapping[str, Any], question: Question, text: str) -> bool:
-    """Raises ArgumentsError."""
+    """Whether the text follows one instruction. Raises ArgumentsError."""
     checker = CHECKERS.get(name)
     if checker is None:
         return follows(name, arguments, question.prompt, text)

@@ -279,9 +279,7 @@ def _relations(value: Any) -> list[Any]:
 
 
 def _same_relation(left: Any, right: Any, digits: float) -> bool:
-    """Whether one equation is a multiple of the other; inequalities may also differ by a factor, with its sign
-    considered.
-    """
+    """Whether one relation is a multiple of the other; a negative factor must turn an inequality around."""
     sides = (left.lhs, left.rhs, right.lhs, right.rhs)
     scalars = all(isinstance(side, sympy.Expr) for side in sides)
     if isinstance(left, sympy.Eq | sympy.Ne):

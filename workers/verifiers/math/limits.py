@@ -32,7 +32,7 @@ _MADE = re.compile(
 
 
 def check_length(text: str) -> None:
-    """Raises LimitError."""
+    """Raises LimitError if the text is longer than MAX_LENGTH."""
     if len(text) > MAX_LENGTH:
         raise LimitError(f"the answer has {len(text)} characters, more than {MAX_LENGTH}")
 

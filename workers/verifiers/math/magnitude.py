@@ -18,7 +18,7 @@ MAX_EXPONENT = 9.0
 _LETTER = 0.6
 """log10 of 4, the bound of a symbol, e or pi."""
 _GROWING = frozenset(["exp", "sinh", "cosh", "tanh", "binom", "dbinom", "tbinom", "Gamma", "gamma", "cosech"])
-"""Functions whose value has at most as many digits as the argument is large."""
+"""Functions whose value for an argument x has at most x digits."""
 _TOKEN = re.compile(
     r"\s+|(?P<number>\d+)(?:\.(?P<decimals>\d*))?|\.\d+|\\(?P<command>[A-Za-z]+)|\\.|(?P<bangs>!+)|(?P<other>.)",
     re.DOTALL,
@@ -36,7 +36,7 @@ class _Size:
     value: float
     """The largest intermediate value."""
     digits: float
-    """Digits of all intermediate numbers, multiplied with each other."""
+    """Digits of the product of all intermediate numbers."""
 
 
 def digits(text: str) -> float:

@@ -119,7 +119,7 @@ class VerifierPool:
         return self._settings.sandbox.budget_seconds if sandboxed else self._settings.timeout_seconds
 
     async def _judge(self, name: str, data: bytes, watch: "_Stopwatch") -> Verdict:
-        """Raises TimeoutError, NotStartedError, DiedError."""
+        """Asks for the verdict, again if the process dies. Raises TimeoutError, NotStartedError, DiedError."""
         for _ in range(DEATHS - 1):
             try:
                 return await self._ask(name, data, watch)
@@ -157,7 +157,7 @@ class VerifierPool:
         self._children.discard(child)
 
     async def _spawn(self) -> Child:
-        """Raises NotStartedError."""
+        """Starts a process for the pool. Raises NotStartedError."""
         if self._closed:
             raise NotStartedError("the verifier pool was closed")
         child = await Child.start(self._settings)

@@ -66,8 +66,8 @@ def point(text: str) -> tuple[Number, ...]:
 
 def complex_number(text: str) -> tuple[Number, Number]:
     """Reads the real and the imaginary part."""
-    real, beside, alone = matched(_COMPLEX, text.replace("−", "-"), "a complex number a + bi").groups()
-    imaginary = beside if alone is None else alone
+    real, with_real, alone = matched(_COMPLEX, text.replace("−", "-"), "a complex number a + bi").groups()
+    imaginary = with_real if alone is None else alone
     if imaginary is not None and not imaginary.strip(" +-"):
         imaginary += "1"
     return number(real or "0"), number(imaginary or "0")

@@ -88,7 +88,7 @@ def palindrome(answer: str, facts: Letters) -> str | None:
 
 
 def word_ladder(answer: str, facts: Ladder) -> str | None:
-    """Raises FormError, MissingDataError."""
+    """Returns why the ladder is wrong, or None. Raises FormError, MissingDataError."""
     known = _load_words()
     ladder = [
         matched(_LETTERS, word, "words separated by commas").group().upper()

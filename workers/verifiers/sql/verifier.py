@@ -130,7 +130,7 @@ class SqlVerifier(BaseVerifier):
             raise PromptError("the reference's rows depend on an order that it leaves open: add ORDER BY by a key")
         if all(same_rows(run.forwards.rows, kept[0][1].forwards.rows) for _, run in kept):
             raise PromptError(
-                "the reference gives the same rows on every instance, so a constant would pass: give others"
+                "the reference gives the same rows on every instance, so a constant would pass: give other instances"
             )
         return Gold(tuple(image for image, _ in kept), tuple(run for _, run in kept), query)
 
@@ -150,7 +150,7 @@ class _Asked:
 
 
 def _read_options(options: Mapping[str, Any]) -> _Asked:
-    """Raises PromptError."""
+    """Reads a question's options. Raises PromptError."""
     schema, ordered = options.get("schema"), options.get("ordered")
     scripts = [schema] if isinstance(schema, str) else schema
     if (
@@ -172,7 +172,7 @@ def _read_options(options: Mapping[str, Any]) -> _Asked:
 
 
 def _require_reference(text: str | None) -> str:
-    """Raises PromptError."""
+    """Returns the reference. Raises PromptError if there is none."""
     if text is None or not text.strip():
         raise PromptError("the question has no reference: set the right query")
     return text
