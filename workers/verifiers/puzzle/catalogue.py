@@ -1,4 +1,4 @@
-"""Lists the sets of reasoning-gym that are judged, with the way, and those that are not, with the reason.
+"""The catalogue of reasoning-gym's sets: how each is judged, or why it is not.
 
 Invariant: a set is in exactly one of ONE_ANSWER, CHECKERS and REFUSED. reasoning-gym's own scorers are never called:
 four evaluate the answer, two parse it with sympy, and many reward garbage or parts of an answer.
