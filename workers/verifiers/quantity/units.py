@@ -145,9 +145,7 @@ def canonical_name(name: str) -> str:
         raise UnitError(f"{name[:MAX_NAME]!r} is not a unit")
     if name in _ALIASES:
         return _ALIASES[name]
-    for own in (
-        (name, name.lower()) if len(name) > 3 or name.islower() else (name,)
-    ):  # only symbols are case-sensitive, and a long name is not one
+    for own in (name, name.lower()) if len(name) > 3 or name.islower() else (name,):  # a long name is not a symbol
         if own in _ALIASES:
             return _ALIASES[own]
         try:
