@@ -79,7 +79,7 @@ def test_verdicts_come_back_to_their_callers() -> None:
 @pytest.mark.parametrize(
     ("deed", "status", "why"),
     [
-        ("hang in C", Status.TIMEOUT, "no verdict in"),
+        ("hang in C", Status.TIMEOUT, "no verdict within"),
         ("fill memory", Status.OOM, "memory limit"),
         ("SIGKILL", Status.OOM, "SIGKILL"),
         ("SIGSEGV", Status.INFRA_ERROR, "SIGSEGV"),
