@@ -2,15 +2,14 @@
 
 import _thread
 import multiprocessing
-import os
 import signal
 import threading
 from collections import Counter
 
 import pytest
+from support.killed_learner import run_until_killed
 from support.learner_loop import LearnerLoop
 
-from infra.settings.tree import Settings
 from streams.messages import PolicyVersion
 from streams.records import Record
 from trainer.learner import Learner
@@ -47,20 +46,6 @@ def test_a_version_that_cannot_be_written_ends_the_learner_and_closes_nothing(
     checkpoints = loop.run_folder / "checkpoints"
     assert not checkpoints.exists()  # that of version 2 would come after its closings
     require_each_group_once(loop, 6)
-
-
-def run_until_killed(settings: Settings, bootstrap: str) -> None:
-    """In a process of its own: dies when version 3 is written and not announced, version 2 being saved."""
-    write = Publisher.write
-
-    def killed(self: Publisher, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
-        announcement = write(self, weights, lineage, version)
-        if version == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return announcement
-
-    Publisher.write = killed
-    Learner(settings, bootstrap).run()
 
 
 def test_a_kill_between_snapshot_and_announcement_loses_nothing(loop: LearnerLoop):
