@@ -23,7 +23,7 @@ _DOUBT = (
 """Words, as alternatives of a pattern."""
 _NOT_SURE = (
     r"\b(?:i'm|i\s+am|am|but|though|although|still|and)\s+(?:\w+\s+)?(?:not|n't)\s+(?:\w+\s)?(?:sure|certain|confident)\b"
-    r"|^\W*not\s+(?:\w+\s)?(?:sure|certain)\b|\bunsure\b|\b(?:i'm|i\s+am|am)\s+(?:\w+\s+)?uncertain\b"
+    r"|^\W*not\s+(?:\w+\s)?(?:sure|certain)\b|(?<!was\s)(?<!were\s)\bunsure\b|\b(?:i'm|i\s+am|am)\s+(?:\w+\s+)?uncertain\b"
     r"|\bi\s+(?:can't|cannot|can\s+not)\s+be\s+(?:\w+\s)?(?:sure|certain)\b|\bi\s+(?:really\s+)?(?:don't|do\s+not)\s+(?:really\s+)?know\b"
     r"|\b(?:i\s+have\s+)?no\s+idea\b"
 )
@@ -50,7 +50,7 @@ _OTHERS = (
     r"(?:say|think|believe|claim|argue|guess|get|answer)"
 )
 _STATEMENT_DENIED = re.compile(
-    rf"(?:\b(?:{_DOUBT}|not|never|cannot|false|wrong|incorrect|untrue|if|unlikely|believe\s+neither|{_OTHERS})\b|n't\b)"
+    rf"(?:\b(?:{_DOUBT}|not|never|cannot|false|wrong|incorrect|untrue|if|unlikely|believe\s+neither|pretend|imagine|tempting\s+to|at\s+first(?:\s+(?:glance|sight)\b,?)?|{_OTHERS})\b|n't\b)"
     r"(?:\s+(?!(?:so|thus|hence|therefore|then|but)\b)[\w']+){0,3}\s*$"
     r"|\b(?:no|nicht|pas|não|non|не)\s+(?!doubt\b|question\b|matter\b)\S{1,12}\s+\S{0,12}\s*$"
     r"|\b(?:previous|earlier|former|old|rejected|first|initial)\s*$",
@@ -59,10 +59,11 @@ _STATEMENT_DENIED = re.compile(
 """At the end of what comes before `the answer is`; a conclusion (`so the answer is`) begins anew."""
 _MARK_DENIED = re.compile(
     rf"(?:\b(?:{_DOUBT}|not|never|cannot|far\s+from|anything\s+but|nothing\s+like|nowhere\s+near|rather\s+than|instead\s+of|nicht|pas|não|не)|n't)"
-    r"(?:\s+(?:be|it's|is|it\s+is|equal(?:\s+to)?|also\s+be))?\s*[$({\\\[]{0,4}\s*$",
+    r"(?:\s+(?:be|it's|is|it\s+is|equal(?:\s+to)?|also\s+be))?\s*[$({\\\[]{0,4}\s*$"
+    r"|\b(?:would\s+(?:write|look\s+like)|format\s+(?:is|would\s+be))\s*:?\s*[$({\\\[]{0,4}\s*$",
     re.IGNORECASE,
 )
-"""At the end of what comes before a mark."""
+"""At the end of what comes before a mark, which may also be an example of the form that answers take."""
 _DENYING_LEAD = re.compile(
     r"\W{0,3}(?:(?:definitely|certainly|clearly|obviously|surely|also|most|very|is|be)\s+){0,2}"
     r"(?P<word>not|never|n't|far\s+from|anything\s+but|nothing\s+like|other\s+than|nicht|pas|no\s+es|não|não\s+é|не|不是|并非"
@@ -89,26 +90,29 @@ _REJECTED = re.compile(
 _TAKEN_BACK = re.compile(
     r"\b(?:scratch\s+that|i\s+was\s+wrong(?!\s+to\b)|never\s?mind(?!\s+(?:the|that|about)\b)|on\s+second\s+thoughts?"
     r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right|or\s+is\s+it"
-    r"|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|my\s+(?:previous\s+)?answer|the\s+above))\b",
+    r"|(?:that|this|it)\s+(?:doesn't|does\s+not)\s+(?:look|seem|sound|feel)\s+(?:quite\s+)?right|just\s+kidding"
+    r"|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above))\b",
     re.IGNORECASE,
 )
 """Anywhere behind an answer."""
 _CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b", re.IGNORECASE)
 """Behind an answer this may be said of another."""
 _DOUBTED = re.compile(
-    rf"{_NOT_SURE}|\b(?:just|only|merely)\s+a\s+guess\b|\b(?:a\s+wild|my(?:\s+best)?)\s+guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
-    r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:it|that|this|answer)\s+(?:could|may|might)\s+be\s+(?:wrong|incorrect|off)\b"
+    rf"{_NOT_SURE}|\b(?:(?:just|only|merely|is|was)\s+an?|(?:wild|random|blind|pure)|my(?:\s+best)?)\s+(?:(?:wild|random|blind|pure|educated)\s+)?guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
+    r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:only\s+\d{1,2}|[1-4]?\d)\s*\\?%\s+(?:confident|sure|certain)\b"
+    rf"|\b(?:answer|this|that|it)(?:'s|\s+is|\s+was)\s+(?:very\s+)?(?:probably|likely|possibly|most\s+likely)\s+{_WRONG}\b"
+    r"|\b(?:it|that|this|answer)\s+(?:could|may|might)\s+be\s+(?:wrong|incorrect|off)\b"
     r"|(?<!that )(?<!think )(?<!as )\b(?:it|(?:the\s+)?(?:correct\s+|right\s+|final\s+|true\s+)?answer|that)"
     r"\s+(?:could|might|may)"
     r"\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b"
-    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|that|helpful|useful|tempting|easier|simpler|noted|worth)\b)"
+    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|that|helpful|useful|tempting|easier|simpler|noted|worth|different)\b)"
     r"|\balso\s+(?:plausible|possible|correct|right)\b|\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z",
     re.IGNORECASE,
 )
 """Within a short distance behind an answer."""
 _CORRECTION = re.compile(
     r"(?<![\w'])(?:no|nope)\b\s*(?:[,:;.!\u2014\u2013-]+\s*|(?=\$?\\boxed|<answer))|\bno\s+wait\b[,.!:\s]*"
-    r"|(?<!must )(?<!to )\bwait\b\s*[,.!:\u2014\u2013-]+\s*"
+    r"|(?<!must )(?<!to )\b(?:wait|hold\s+on|hang\s+on)\b\s*[,.!:\u2014\u2013-]+\s*"
     r"|\b(?:actually|correction|scratch\s+that|on\s+second\s+thoughts?|i\s+me(?:an|ant)|let\s+me\s+correct(?:\s+(?:that|myself|it))?|sorry|oops|make\s+that"
     r"|made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|i\s+was\s+wrong(?!\s+to\b)|or\s+rather|not\s+quite)\b[,.!:;]*\s*",
     re.IGNORECASE,
@@ -116,8 +120,20 @@ _CORRECTION = re.compile(
 _CORRECTED = Scan(
     _CORRECTION,
     [
-        *("no", "wait", "actually", "correction", "scratch", "on second", "i mea", "let me correct", "sorry", "oops"),
-        *("make that", "made a", "i was wrong", "or rather"),
+        *(
+            "no",
+            "wait",
+            "hold on",
+            "hang on",
+            "actually",
+            "correction",
+            "scratch",
+            "on second",
+            "i mea",
+            "oops",
+            "sorry",
+        ),
+        *("let me correct", "make that", "made a", "i was wrong", "or rather"),
     ],
 )
 """Words by which a writer takes back what comes before them."""
