@@ -57,6 +57,9 @@ _STATEMENT_DENIED = re.compile(
     re.IGNORECASE,
 )
 """At the end of what comes before `the answer is`; a conclusion (`so the answer is`) begins anew."""
+_WOULD_BE = re.compile(r"[^\n.:]{0,30}?\s(?:would|could|might)\s+(?:be|have\s+been)\b", re.IGNORECASE)
+_OTHER_CASE = re.compile(r"\bif\b.*\b(?:were|was|had|asked|wanted|meant|instead)\b", re.IGNORECASE)
+"""Before `the answer would be`: a question that is not the one asked."""
 _MARK_DENIED = re.compile(
     rf"(?:\b(?:{_DOUBT}|not|never|cannot|far\s+from|anything\s+but|nothing\s+like|nowhere\s+near|rather\s+than|instead\s+of|nicht|pas|não|не)|n't)"
     r"(?:\s+(?:be|it's|is|it\s+is|equal(?:\s+to)?|also\s+be))?\s*[$({\\\[]{0,4}\s*$"
@@ -181,8 +184,11 @@ def is_mark_denied(text: str, start: int) -> bool:
 
 
 def is_statement_denied(text: str, start: int) -> bool:
-    """By what comes before `the answer is`."""
-    return _STATEMENT_DENIED.search(sentence_before(text, start)[-_REACH:]) is not None
+    """By what comes before `the answer is`, or as `the answer would be`, by the case that it is said of."""
+    before = sentence_before(text, start)
+    if _STATEMENT_DENIED.search(before[-_REACH:]):
+        return True
+    return _WOULD_BE.match(text, start) is not None and _OTHER_CASE.search(before) is not None
 
 
 def denying_lead(text: str) -> tuple[int, bool] | None:

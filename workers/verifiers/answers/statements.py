@@ -20,18 +20,18 @@ _LATIN = (
     r"|(?:result|solution|résultat|resultado|risultato|ergebnis|lösung|solución|solução|soluzione|результат|решение)"
 )
 _ADJECTIVE = (
-    r"(?:\s+(?:correct[ae]?|corretta|finale?|richtige|juste|exacte|(?:yang\s+)?(?:benar|tepat)|akhir|đúng"
+    r"(?:\s+(?:correct[ae]?|corret(?:t?a|t?o)|finale?|richtige|juste|exacte|(?:yang\s+)?(?:benar|tepat)|akhir|đúng"
     r"|cuối\s+cùng|की|है|เป็น))?"
 )
 _COPULA = (
-    r"(?:=>|[:：=→]|->|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|comes\s+(?:out\s+)?to|equals|est|es|ist|lautet"
+    r"(?:=>|[:：=→]|->|\b(?:is|are|was|would\s+be|will\s+be|must\s+be|should\s+be|has\s+to\s+be|turns\s+out\s+to\s+be|comes\s+(?:out\s+)?to|equals|est|es|ist|lautet"
     r"|é|è|sono|är|er|on|adalah|ialah|to|jest|je|là|είναι|это|este)\b|[—–](?=\s)|คือ)"
 )
 _ANCHOR = re.compile(
     rf"(?:(?P<hashes>####)|\b(?:{_LATIN})(?![\w-])[\"'”*]{{0,3}}{_ADJECTIVE}"
     r"(?:(?P<of>\s*(?:to|of|for|in|à|de|auf|на)\b[^.:=\n]{0,60}?)|\s*,[^,.:=\n]{0,30},|\s*\([^()\n]{0,30}\))?"
     rf"\s*[*_]{{0,2}}\s*{_COPULA}"
-    r"|(?P<cjk>答案|答え|正解|解答|정답|답)(?:\s*(?:应该|應該|应|就))?\s*(?:[:：=]|是|为|為|は|은|는|이|选|選)?|答\s*[:：]|(?:故|因此|所以|应|應)[选選]\s*[:：]?|คำตอบ(?:ที่ถูกต้อง)?\s*(?:คือ|[:：])"
+    r"|(?P<cjk>答案|答え|正解|解答|正确选项|정답|답)(?:\s*(?:应该|應該|应|就))?\s*(?:[:：=]|是|为|為|は|은|는|이|选|選)?|答\s*[:：]|(?:故|因此|所以|应|應)[选選]\s*[:：]?|คำตอบ(?:ที่ถูกต้อง)?\s*(?:คือ|[:：])"
     r"|(?:الجواب|الإجابة|الاجابة|الحل)(?:\s+(?:الصحيحة|الصحيح|النهائية|النهائي))?\s*(?:[:：]|هو|هي)"
     r"|(?:التשובה|תשובה)\s*[:：])"
     r"\s*[:：,]?(?:(?<=[:：])[*_]{2})?\s*",
@@ -83,6 +83,7 @@ ANCHORS = Scan(
         ),
         *(
             "答",
+            "正确选项",
             "正解",
             "解答",
             "정답",
@@ -115,6 +116,8 @@ _FILLER = re.compile(
     re.IGNORECASE,
 )
 """What an announcement may hold before the answer itself."""
+_LEADS_ON = re.compile(r"[^\n=.]{1,60}(?:=|\\approx|≈|\b(?:is|equals))[\s$(]*", re.IGNORECASE)
+"""What follows an announcement and leads to a mark: `the answer is $m + n = \\boxed{5}$`."""
 _ABBREVIATION = (
     r"(?<!\bDr)(?<!\bMr)(?<!\bSt)(?<!\bMt)(?<!\bMs)(?<!\bJr)(?<!\bSr)(?<!\bFt)(?<!\bMrs)(?<!\bProf)(?<!\bGen)(?<!\bSgt)"
     r"(?<!\bCol)(?<!\bLt)(?<!\bCapt)(?<!\bRev)(?<!\bGov)(?<!\bSen)(?<!\bNo)(?<!\bvs)(?<!\bInc)(?<!\bLtd)(?<!\bCo)(?<!\bapprox)"
@@ -179,6 +182,8 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
         colon = match.group().rstrip(" *_\n").endswith((":", "："))
         if end < len(text) and _FILLER.fullmatch(own):
             continue  # it leads to the mark, or to the next announcement
+        if end == mark < len(text) and _LEADS_ON.fullmatch(own):
+            continue
         if not own.strip() or (colon and _NO_ANNOUNCEMENT.search(text[max(0, match.start() - 40) : match.start()])):
             continue
         weak = bool(match["of"]) or not (match["sure"] or match["hashes"] or match["cjk"])
