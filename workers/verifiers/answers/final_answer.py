@@ -24,6 +24,7 @@ from workers.verifiers.answers.statements import (
     sentences,
     stated,
     stretches,
+    without_announcement,
 )
 
 MAX_ANSWERS = 20
@@ -130,8 +131,9 @@ class _Reader(Generic[Value]):
         found = self._marks if listed is None else [Mark(listed, self._marks[0].start, self._marks[-1].end)]
         for mark in found:
             one: Answer[Value] = Answer((), mark.start, mark.end, 3)
+            own = mark.text if self._grammar.literal(mark.text) else without_announcement(mark.text)
             try:
-                value = read(mark.text, self._text[mark.end : mark.end + _BEHIND])
+                value = read(own, self._text[mark.end : mark.end + _BEHIND])
             except NoAnswerError as error:
                 yield replace(one, doubt=str(error))
                 continue

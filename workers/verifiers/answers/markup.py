@@ -36,7 +36,14 @@ _EMPHASIS = re.compile(
 _BOLD = re.compile(r"(?<![0-9A-Za-z)\]}])\*\*(?!\s)|(?<=\S)\*\*(?![0-9A-Za-z(\[{\\])")
 """Marks that have no partner on their line."""
 _BARE_BOX = re.compile(r"\\boxed\s+(-?[0-9A-Za-z.]{1,40})(?![0-9A-Za-z])|\\fbox(?=\s*\{)")
-_ANNOUNCED = re.compile(r"(\*\*|__)((?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s{0,3}:?)\1", re.IGNORECASE)
+_ANNOUNCED = re.compile(
+    r"(\*\*|__)((?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s{0,3}:?(?:[ \t][^\n]{1,200}?)??)\1(?!\w)", re.IGNORECASE
+)
+_CHEERS = re.compile(
+    r"(?<=[\w.!?)\]}*$])[ \t]{1,3}[✅✓✔☑✨🎉🎊😀-😎🙂👍🎯\ufe0f]{1,8}[ \t]*$",
+    re.MULTILINE,
+)
+"""Pictures at a line's end that say nothing."""
 _ANNOUNCING_TEXT = re.compile(r"\\text(?:bf|rm|it)?\s{0,3}\{([^{}]{0,60}\banswer\b[^{}]{0,40})\}", re.IGNORECASE)
 _LATEX_TEXT = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|mathrm|mathbf|mathit|mbox|bf|rm|operatorname)\s{0,3}\{([^{}]*)\}"
@@ -59,7 +66,7 @@ def clean(text: str, *, verbatim: bool = False) -> str:
     if not text.isascii():
         if _OVERRIDES.search(text):
             raise NoAnswerError("the text holds characters that reorder it or strike it out")
-        text = INVISIBLE.sub("", text).replace("’", "'")
+        text = _CHEERS.sub("", INVISIBLE.sub("", text).replace("’", "'"))
     text = _announced(text) if verbatim else _undressed(text)
     if not text.strip():
         raise NoAnswerError("nothing stands after the reasoning")

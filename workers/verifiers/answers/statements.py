@@ -151,6 +151,8 @@ _REMARK = re.compile(
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+\S")
 _BULLET_MARK = re.compile(r"\A[ \t]*(?:[-*•‣·+]|\(?\d{1,3}[.)])[ \t]+")
+_ANNOUNCEMENT = 60
+"""Characters within which an announcement ends that a mark begins with."""
 _WINDOW = 400
 """Characters of a sentence before a place that are read."""
 
@@ -169,11 +171,14 @@ class Statement:
 
 
 def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
-    """In the text's order, without those that lead to a mark."""
+    """In the text's order, without those that are within a mark or lead to one."""
     found: list[Statement] = []
     matches = ANCHORS.matches(text)[-MAX_STATEMENTS:]
     starts = sorted(mark.start for mark in found_marks)
+    ends = sorted(mark.end for mark in found_marks)
     for match, following in zip_longest(matches, matches[1:]):
+        if bisect_left(starts, match.start()) > bisect_left(ends, match.end()):
+            continue  # it is within a mark
         mark = starts[place] if (place := bisect_left(starts, match.end())) < len(starts) else len(text)
         end = min(following.start() if following else len(text), mark)
         inside = match.start() + len(match.group().rstrip())
@@ -191,6 +196,14 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
             Statement(own, match.start(), inside, weak, end == mark < len(text) and not SENTENCE_END.search(own))
         )
     return found
+
+
+def without_announcement(text: str) -> str:
+    """What a mark holds without `The answer is` at its beginning."""
+    found = _ANCHOR.search(text, 0, _ANNOUNCEMENT)
+    if found is None or not _FILLER.fullmatch(text[: found.start()]) or not text[found.end() :].strip():
+        return text
+    return text[found.end() :]
 
 
 def is_remark(text: str) -> bool:

@@ -46,7 +46,7 @@ class SetVerifier(AnswerVerifier["_Comparison", str]):
         return _Comparison(question.options, question.ground_truth)
 
     def grammar(self, gold: "_Comparison") -> Grammar[str]:  # noqa: ARG002  a list is one whatever the reference
-        return Grammar(_accepted, lambda text, _: text, _of_text, free=True, lists=True)
+        return Grammar(_accepted, lambda text, _: text.strip().removesuffix("."), _of_text, free=True, lists=True)
 
     def fault(self, gold: "_Comparison", value: str) -> str | None:
         return None if gold.agrees(value) else f"{value[:80]!r} is not {gold.reference!r:.80}"
