@@ -17,6 +17,7 @@ from workers.verifiers.answers.markup import NoAnswerError, clean
 from workers.verifiers.answers.statements import (
     CONCLUSION,
     Statement,
+    bold,
     conclusion,
     is_remark,
     sentence_end,
@@ -25,6 +26,7 @@ from workers.verifiers.answers.statements import (
     stated,
     stretches,
     without_announcement,
+    without_closing,
 )
 
 MAX_ANSWERS = 20
@@ -39,8 +41,7 @@ _HEDGED = "the answer is hedged"
 
 def final_answers(text: str, grammar: Grammar[Value]) -> list[Answer[Value]]:
     """Every answer that the text commits to, in its order. Raises NoAnswerError, and what the grammar raises."""
-    text = clean(text, verbatim=grammar.verbatim)
-    reader = _Reader(text, grammar)
+    reader = _Reader(clean(text, verbatim=grammar.verbatim), grammar, text)
     found = reader.announced()
     if found:
         return _distinct(reader.committed(found))
@@ -63,9 +64,10 @@ def _distinct(found: list[Answer[Value]]) -> list[Answer[Value]]:
 class _Reader(Generic[Value]):
     """One text, read by one grammar."""
 
-    def __init__(self, text: str, grammar: Grammar[Value]) -> None:
-        """Raises NoAnswerError."""
+    def __init__(self, text: str, grammar: Grammar[Value], written: str) -> None:
+        """`written`: the text with its emphasis. Raises NoAnswerError."""
         self._text = text
+        self._written = written
         self._grammar = grammar
         self._marks, echoes = marks(text, literal=grammar.literal)
         self._statements = stated(text, [*self._marks, *echoes])
@@ -98,14 +100,15 @@ class _Reader(Generic[Value]):
 
     def plain(self) -> list[Answer[Value]]:
         """Answers of a text that announces none: the whole, what it gives, or its conclusion. Raises NoAnswerError."""
-        text, size = self._text, len(self._text)
+        text = self._text = without_closing(self._text)
+        size = len(text)
         replaced = self._replacement([])
         if replaced:
             return self.committed(replaced)
         whole = self._grammar.accepts(text)
         if whole is not None and not self._grammar.free:
             return [Answer((whole,), 0, size, 0)]
-        concluded = self._conclusion()
+        concluded = self._conclusion() or self._emphasised()
         if self._grammar.free:
             readings = [*([] if whole is None else [whole]), *self._grammar.within(text)]
             readings += [own for one in concluded for own in one.readings]
@@ -119,7 +122,7 @@ class _Reader(Generic[Value]):
             if not concluded:
                 raise
             given = []
-        if concluded and len(given) != 1:
+        if concluded and (len(given) != 1 or concluded[-1].rank > 2):
             return concluded
         if not given:
             raise NoAnswerError("no answer is given")
@@ -293,6 +296,13 @@ class _Reader(Generic[Value]):
             given = self._grammar.within(sentence)
             return [Answer((given[0],), start, end, 2)] if len(given) == 1 else []
         return []
+
+    def _emphasised(self) -> list[Answer[Value]]:
+        """The one value in bold type in the last sentence, which marks it, if that says nothing else of it."""
+        start, end = sentences(self._text)[-1]
+        value = bold(self._written, self._text[start:end])
+        one = None if value is None else self._grammar.accepts(value)
+        return [] if one is None else [Answer((one,), start, end, 3)]
 
     def _same_subject(self, spans: list[tuple[int, int]], subject: str) -> Iterator[Answer[Value]]:
         for start, end in spans:

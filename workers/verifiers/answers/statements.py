@@ -142,6 +142,18 @@ CONCLUSION = re.compile(
     r"|as\s+a\s+result|this\s+means|it\s+follows|we\s+conclude|conclusion|summary|total)\b|\s(?:is|are)\s",
     re.IGNORECASE,
 )
+_CLOSING = re.compile(
+    r"[\s*_>(-]*(?:let\s+me\s+know|i\s+hope\s+(?:this|that|it)|(?:please\s+)?feel\s+free|if\s+you\s+(?:have|need|want|would)"
+    r"|would\s+you\s+like|is\s+there\s+anything|do\s+you\s+(?:have|want|need)|(?:to\s+|(?:we|you|one)\s+can\s+)?(?:verify|check)\b"
+    r"|verification\b|note\b.{0,80}\b(?:extraneous|rejected?|discard(?:ed)?|invalid|ignored)\b)",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"(?<!\*)\*\*([^*\n]{1,200})\*\*(?!\*)")
+_BESIDE = re.compile(
+    r"\b(?:not|or|nor|neither|either|never|except|but|if|cannot|maybe|perhaps|might|could)\b|n't\b|\?", re.IGNORECASE
+)
+_TURN = re.compile(r"\b(?:not|but|however|so|wrong|therefore|thus|hence)\b|n't\b", re.IGNORECASE)
+"""What a closing sentence does not hold."""
 _OPENING = re.compile(r"(?:[\s$]|\\[(\[])*\Z")
 """What opens a formula, before a mark within it."""
 _REMARK = re.compile(
@@ -196,6 +208,17 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
             Statement(own, match.start(), inside, weak, end == mark < len(text) and not SENTENCE_END.search(own))
         )
     return found
+
+
+def without_closing(text: str) -> str:
+    """A text up to the courtesies, tests of the result and notes on what is rejected, sentence by sentence."""
+    spans = sentences(text)
+    while len(spans) > 1:
+        start, end = spans[-1]
+        if _CLOSING.match(text, start, end) is None or _TURN.search(text, start, end):
+            break
+        spans.pop()
+    return text[: spans[-1][1]] if spans else text
 
 
 def without_announcement(text: str) -> str:
@@ -277,6 +300,16 @@ def conclusion(sentence: str) -> Iterator[str]:
         clause = sentence[match.end() :]
         if clause.count(")") == clause.count("(") and clause.count("$") % 2 == 0:
             yield clause
+
+
+def bold(written: str, sentence: str) -> str | None:
+    """What alone is in bold type in a sentence of the text as written; None if it is denied or has an alternative."""
+    plain = sentence.replace("*", "").strip()
+    if not plain or _BESIDE.search(plain):
+        return None
+    line = next((own for own in reversed(written.split("\n")) if plain in own.replace("*", "")), "")
+    found = _BOLD.findall(line[line.replace("*", "").find(plain) :]) if line else []
+    return found[0].strip(" .:") if len(found) == 1 and found[0].strip(" .:") in plain else None
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
