@@ -290,12 +290,17 @@ class _Reader(Generic[Value]):
             one = self._read(last[1], len(self._text) - len(last[1]))
             if one is not None and not one.doubt:
                 return [self._judged(one)]
-        if len(spans) > 1 and CONCLUSION.search(sentence) and not self._grammar.free:
-            if retractions.is_vague(sentence):
-                raise NoAnswerError("the answer is hedged")
-            given = self._grammar.within(sentence)
-            return [Answer((given[0],), start, end, 2)] if len(given) == 1 else []
-        return []
+        return self._emphasised() or (self._last_value(start, end) if len(spans) > 1 else [])
+
+    def _last_value(self, start: int, end: int) -> list[Answer[Value]]:
+        """The one value of a last sentence that concludes, such as `So Tom has 5 left`. Raises NoAnswerError."""
+        sentence = self._text[start : min(end, start + _LONGEST)]
+        if not CONCLUSION.search(sentence) or self._grammar.free:
+            return []
+        if retractions.is_vague(sentence):
+            raise NoAnswerError("the answer is hedged")
+        given = self._grammar.within(sentence)
+        return [Answer((given[0],), start, end, 2)] if len(given) == 1 else []
 
     def _emphasised(self) -> list[Answer[Value]]:
         """The one value in bold type in the last sentence, which marks it, if that says nothing else of it."""
