@@ -304,7 +304,7 @@ class _Reader(Generic[Value]):
 
     def _emphasised(self) -> list[Answer[Value]]:
         """The one value in bold type in the last sentence, which marks it, if that says nothing else of it."""
-        start, end = sentences(self._text)[-1]
+        start, end = next(reversed(sentences(self._text)), (0, 0))
         value = bold(self._written, self._text[start:end])
         one = None if value is None else self._grammar.accepts(value)
         return [] if one is None else [Answer((one,), start, end, 3)]
