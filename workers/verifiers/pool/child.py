@@ -44,7 +44,7 @@ class NotStartedError(RuntimeError):
 
 def ending(code: int | None) -> str:
     if code is None:
-        return "its connection closed, or carried data that is not a frame"
+        return "its connection closed or carried nonsense"
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
