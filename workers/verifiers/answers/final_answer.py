@@ -71,7 +71,6 @@ class _Reader(Generic[Value]):
         self._grammar = grammar
         self._marks, echoes = marks(text, literal=grammar.literal)
         self._statements = stated(text, [*self._marks, *echoes])
-        self._corrections = retractions.corrections(text)
         self.marks_nothing = not self._marks and ("\\boxed" in text or "<answer" in text.lower())
 
     def announced(self) -> list[Answer[Value]]:
@@ -102,7 +101,7 @@ class _Reader(Generic[Value]):
         """Answers of a text that announces none: the whole, what it gives, or its conclusion. Raises NoAnswerError."""
         text = self._text = without_closing(self._text)
         size = len(text)
-        replaced = self._replacement([])
+        replaced = self._replacement([], retractions.corrections(text, 0))
         if replaced:
             return self.committed(replaced)
         whole = self._grammar.accepts(text)
@@ -133,16 +132,16 @@ class _Reader(Generic[Value]):
         listed = enumerated(self._text, self._marks) if self._grammar.lists else None
         found = self._marks if listed is None else [Mark(listed, self._marks[0].start, self._marks[-1].end)]
         for mark in found:
-            one: Answer[Value] = Answer((), mark.start, mark.end, 3)
-            own = mark.text if self._grammar.literal(mark.text) else without_announcement(mark.text)
+            plain = " " not in mark.text or self._grammar.literal(mark.text)
+            own = mark.text if plain else without_announcement(mark.text)
             try:
                 value = read(own, self._text[mark.end : mark.end + _BEHIND])
             except NoAnswerError as error:
-                yield replace(one, doubt=str(error))
+                yield Answer((), mark.start, mark.end, 3, doubt=str(error))
                 continue
             if value is not None:
                 denied = retractions.is_mark_denied(self._text, mark.start)
-                yield self._judged(replace(one, readings=(value,)), denied=denied)
+                yield self._judged(Answer((value,), mark.start, mark.end, 3), denied=denied)
 
     def _of_statements(self) -> list[Answer[Value]]:
         """Sure ones, or else weak ones; by what they are, or else by what they hold among other words."""
@@ -195,8 +194,8 @@ class _Reader(Generic[Value]):
 
     def _judged(self, one: Answer[Value], *, denied: bool = False) -> Answer[Value]:
         stands = not denied and not retractions.is_rejected(self._text, one.end)
-        hedged = not one.doubt and retractions.is_hedged(self._text, one.start)
-        return replace(one, stands=stands, doubt=_HEDGED if hedged else one.doubt)
+        doubt = one.doubt or (_HEDGED if retractions.is_hedged(self._text, one.start) else "")
+        return replace(one, stands=stands, doubt=doubt) if doubt or not stands else one
 
     def _read(self, content: str, inside: int) -> Answer[Value] | None:
         """A statement's content, by its stretches."""
@@ -217,18 +216,20 @@ class _Reader(Generic[Value]):
 
     def _corrected(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
         """Those after the last correction that has one, or what a still later correction puts in their place."""
-        replaced = self._replacement(found)
+        # What comes before the first answer corrects none of them.
+        corrections = retractions.corrections(self._text, min(one.start for one in found))
+        replaced = self._replacement(found, corrections)
         if replaced:
             return replaced
-        for start, _ in self._corrections:
+        for start, _ in corrections:
             if any(one.start >= start and one.stands for one in found):
                 return [one for one in found if one.start >= start]
         return found
 
-    def _replacement(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
+    def _replacement(self, found: list[Answer[Value]], corrections: list[tuple[int, int]]) -> list[Answer[Value]]:
         """What the last correction gives in plain words, behind all answers."""
         last = max((one.start for one in found), default=0)
-        for start, inside in self._corrections:
+        for start, inside in corrections:
             if start <= last:
                 break
             one = self._clause(inside, few_words=True)

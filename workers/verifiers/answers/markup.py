@@ -75,10 +75,21 @@ def clean(text: str, *, verbatim: bool = False) -> str:
 
 def _announced(text: str) -> str:
     """A bold or headed `Answer` in plain characters."""
-    if "answer" in text.lower():
+    if _may_be_headed(text.lower()):
         text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else found.group(), text)
-        text = _ANNOUNCED.sub(r"\2", text)
-    return text
+    return _ANNOUNCED.sub(r"\2", text) if "**" in text or "__" in text else text
+
+
+def _may_be_headed(lower: str) -> bool:
+    """A quick test that excludes most texts without a headed `Answer`."""
+    place = lower.find("answer")
+    if place >= 0 and "#" in lower:
+        return True
+    while place >= 0:
+        if lower[place + 6 : place + 7] in "\n \t*_":  # also at the end of the text
+            return True
+        place = lower.find("answer", place + 6)
+    return False
 
 
 def _undressed(text: str) -> str:
@@ -110,6 +121,8 @@ def latex_text(text: str) -> str:
 
 def enclosed(text: str) -> str:
     """What is within one pair of dollars or their kin, if they enclose the whole."""
+    if not text.startswith(("$", "\\")):
+        return text
     for opening, closing in _ENCLOSED:
         inside = text[len(opening) : len(text) - len(closing)]
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing):

@@ -168,6 +168,8 @@ def is_hedged(text: str, start: int) -> bool:
     above = text[max(0, start - len(before) - _REACH) : start - len(before)]
     if _OWN_DOUBT.search(before) or _SHORT_DOUBT.search(above):
         return True
+    if not before:
+        return False
     clauses = _CLAUSE.split(before)
     if len(clauses) > 1 and not any(map(str.isalpha, clauses[-1])) and len(clauses[-2].split()) <= 4:
         return _HEDGE.search(clauses[-2]) is not None
@@ -177,6 +179,8 @@ def is_hedged(text: str, start: int) -> bool:
 def is_mark_denied(text: str, start: int) -> bool:
     """By what comes before a mark, also before the `the answer is` that introduces it."""
     before = sentence_before(text, start)
+    if not before:
+        return False
     if _MARK_DENIED.search(before[-_REACH:]):
         return True
     anchors = ANCHORS.matches(before)
@@ -233,9 +237,9 @@ def is_supposed(subject: str) -> bool:
     return _SUPPOSED.search(_CLAUSE.split(subject)[-1]) is not None
 
 
-def corrections(text: str) -> list[tuple[int, int]]:
-    """Where each of the last corrections begins, and where that which it puts in place begins; the last first."""
-    found = _CORRECTED.matches(text)[: -CORRECTIONS - 1 : -1]
+def corrections(text: str, start: int) -> list[tuple[int, int]]:
+    """Where each of the last corrections behind `start` begins, and where its replacement begins; the last first."""
+    found = _CORRECTED.matches(text, start)[: -CORRECTIONS - 1 : -1]
     leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
     return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
 

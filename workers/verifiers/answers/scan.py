@@ -15,13 +15,14 @@ class Scan:
         self._ascii = tuple(word for word in words if word.isascii())
         self._words = tuple(words)
 
-    def matches(self, text: str) -> list[re.Match[str]]:
+    def matches(self, text: str, start: int = 0) -> list[re.Match[str]]:
+        """Those that begin at `start` or behind it."""
         lower = text.lower()
         if len(lower) != len(text):  # some letters are two in lower case
-            return list(self.pattern.finditer(text))
+            return list(self.pattern.finditer(text, start))
         places = set()
         for word in self._ascii if text.isascii() else self._words:
-            place = lower.find(word)
+            place = lower.find(word, start)
             while place >= 0:
                 places.add(place)
                 place = lower.find(word, place + 1)

@@ -288,7 +288,7 @@ def sentence_end(text: str, start: int) -> int:
 def sentence_before(text: str, position: int) -> str:
     """The sentence that holds `position`, up to it; with the line above if that one leads to a displayed formula."""
     window = text[max(0, position - _WINDOW) : position]
-    own = _BREAK.split(window)[-1]
+    own = _BREAK.split(window.rpartition("\n")[2])[-1]
     if not own.strip(" $\\[](){}*") and window.rstrip(" $\\[\n*").endswith((":", ",", "is", "be", "that")):
         return _BREAK.split(window.rstrip(" $\\[\n*"))[-1]
     return own
