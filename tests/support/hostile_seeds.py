@@ -46,7 +46,7 @@ class Seed:
 
 
 def seeds(verifiers: Iterable[str]) -> dict[str, list[Seed]]:
-    """By verifier. Raises KeyError for a verifier without a seed: it needs a line here."""
+    """Returns each verifier's seeds. Raises KeyError if one has none: it needs a line in SEEDS."""
     return {name: SEEDS[name] for name in verifiers}
 
 

@@ -38,7 +38,7 @@ class Verifier(Protocol):
     name: str
     version: str
     policy: str
-    """Which answers count, in a sentence or three, for the user."""
+    """Which answers count, in a few sentences, for the user. The contract test needs an example of each sentence."""
     options: Mapping[str, str]
     """Each of the question's options that it reads, with its meaning and default, for the user."""
 

@@ -1,4 +1,4 @@
-r"""What every verifier keeps to, as tests: a test module of your own verifier inherits these classes.
+r"""Tests that every verifier passes: the test module of your own verifier inherits one of these classes.
 
 Invariant: the tests are pure (no broker, no database) and need nothing but the verifier; a class that inherits one and
 is called `Test...` is run by pytest as it is. `workers/verifiers/example` has the shortest use.
@@ -30,7 +30,7 @@ class Example:
 
 
 class VerifierContract:
-    """Set the four attributes; a class that needs longer in a sandbox has the sandbox's budget."""
+    """Set the five attributes. A verifier with `sandboxed = True` is given the sandbox's time budget."""
 
     verifier: ClassVar[Verifier]
     question: ClassVar[Question]
@@ -39,7 +39,9 @@ class VerifierContract:
     wrong_prompts: ClassVar[Sequence[Question]]
     """Questions by which no response can be judged: a missing or wrong reference, a wrong value of an option."""
     policy: ClassVar[Mapping[str, Sequence[Example]]]
-    """The beginning of each sentence of the verifier's policy, with examples of it."""
+    """Examples per sentence of the verifier's policy. A key is the beginning of one sentence, and each sentence needs
+    a key. `reading_examples` covers the sentences of the shared POLICY (answers/verifier.py).
+    """
 
     @classmethod
     def setup_class(cls) -> None:
@@ -81,11 +83,11 @@ class VerifierContract:
         sentences = _SENTENCE.split(self.verifier.policy)
         for sentence in sentences:
             beginnings = [own for own in self.policy if sentence.startswith(own)]
-            assert len(beginnings) == 1, f"no example, or several, of {sentence!r}"
+            assert len(beginnings) == 1, f"`policy` needs exactly one key that begins {sentence!r}; it has {beginnings}"
             for example in self.policy[beginnings[0]]:
                 found = self._judge(example.response, example.question)
                 assert found.score == example.score, (sentence, example, found.why)
-        assert len(self.policy) == len(sentences)
+        assert len(self.policy) == len(sentences), "a key of `policy` begins no sentence"
 
     def test_each_option_has_a_meaning(self) -> None:
         assert all(meaning.strip() for meaning in self.verifier.options.values())
@@ -174,6 +176,36 @@ class AnswerContract(VerifierContract):
                     if found.score != score:
                         wrong.append(f"{response!r} scores {found.score}, not {score}: {found.why}")
         assert not wrong, "\n".join(wrong)
+
+
+_READING = {
+    "Every \\boxed{}": [
+        Example("\\boxed{{{a}}}", 1.0),
+        Example("<answer>{a}</answer>", 1.0),
+        Example("#### {a}", 1.0),
+        Example("The answer is {a}.", 1.0),
+        Example("<think>The answer is {b}.</think>The answer is {a}.", 1.0),
+        Example("The answer is {b}. \\boxed{{{a}}}", 0.0),
+    ],
+    "What the writer corrects": [
+        Example("The answer is {b}. No, the answer is {a}.", 1.0),
+        Example("The answer is probably {a}.", 0.0),
+        Example("The answer is not {a}.", 0.0),
+        Example("The answer is {a}?", 0.0),
+        Example("The answer is {a}. No, scratch that.", 0.0),
+    ],
+}
+
+
+def reading_examples(right: str, other: str, question: Question | None = None) -> dict[str, list[Example]]:
+    """Examples of the shared POLICY's sentences, for the `policy` of a contract class: `**reading_examples("5", "6")`.
+
+    `other` is a wrong answer.
+    """
+    return {
+        beginning: [Example(own.response.format(a=right, b=other), own.score, question) for own in examples]
+        for beginning, examples in _READING.items()
+    }
 
 
 def _templates(row: str) -> list[str]:

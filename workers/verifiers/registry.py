@@ -12,7 +12,7 @@ GROUP = "rewardstream.verifiers"
 
 
 class UnknownVerifierError(LookupError):
-    """No verifier of that name is installed; the text lists those that are."""
+    """No verifier of that name is installed; the text lists the installed ones and says what to do."""
 
 
 def verifier_names() -> list[str]:
@@ -21,10 +21,13 @@ def verifier_names() -> list[str]:
 
 @cache
 def load_verifier(name: str) -> Verifier:
-    """One instance a process. Raises UnknownVerifierError; TypeError where the class has not a verifier's shape."""
+    """Returns the process's one instance. Raises UnknownVerifierError, and TypeError if the class lacks a member."""
     point = _points().get(name)
     if point is None:
-        raise UnknownVerifierError(f"unknown verifier {name!r}; installed are: {', '.join(verifier_names())}")
+        raise UnknownVerifierError(
+            f"unknown verifier {name!r}; installed are: {', '.join(verifier_names())}. "
+            "If it is new in a pyproject.toml, install that project again (this one: make)"
+        )
     verifier: Verifier = point.load()()
     missing = [member for member in ("name", "version", "policy", "options", "verify") if not hasattr(verifier, member)]
     if missing:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from streams.messages import Question, Status
 from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import BaseVerifier, Verdict
+from workers.verifiers.base import BaseVerifier, OptionsError, Verdict
 
 
 class PalindromeVerifier(BaseVerifier):
@@ -23,8 +23,8 @@ class PalindromeVerifier(BaseVerifier):
 
     def judge(self, question: Question, response: str) -> Verdict:
         needed = question.options.get("min_letters", 3)
-        if not isinstance(needed, int) or needed < 1:
-            return self._verdict(None, Status.INFRA_ERROR, f"min_letters must be 1 or more, not {needed!r}")
+        if not isinstance(needed, int) or isinstance(needed, bool) or needed < 1:
+            raise OptionsError(f"option min_letters must be an integer of 1 or more, not {needed!r:.80}")
         letters = [character for character in after_reasoning(response).casefold() if character.isalnum()]
         if len(letters) < needed:
             return self._verdict(0.0, Status.UNPARSEABLE, f"{len(letters)} letters are fewer than {needed}")

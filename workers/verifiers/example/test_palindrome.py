@@ -13,7 +13,11 @@ class TestPalindrome(VerifierContract):
     verifier = PalindromeVerifier()
     question = QUESTION
     right = "Level."
-    wrong_prompts = (asked(QUESTION, min_letters=0), asked(QUESTION, min_letters="five"))
+    wrong_prompts = (
+        asked(QUESTION, min_letters=0),
+        asked(QUESTION, min_letters="five"),
+        asked(QUESTION, min_letters=True),
+    )
     policy = {  # noqa: RUF012  what a contract is given is read, never changed
         "The text after": [Example("A man, a plan, a canal: Panama!", 1.0), Example("Hello.", 0.0)],
         "It needs min_letters": [Example("aa", 0.0), Example("aa", 1.0, asked(QUESTION, min_letters=2))],

@@ -2,35 +2,18 @@
 
 import json
 
+from support.hostile_seeds import SEEDS
+
 from streams.messages import Question
-from workers.verifiers.contract import AnswerContract, Example, VerifierContract, asked, without_reference
+from workers.verifiers.contract import (
+    AnswerContract,
+    Example,
+    VerifierContract,
+    asked,
+    reading_examples,
+    without_reference,
+)
 from workers.verifiers.registry import load_verifier, verifier_names
-
-READ = {
-    "Every \\boxed{}": [
-        Example("\\boxed{{{a}}}", 1.0),
-        Example("<answer>{a}</answer>", 1.0),
-        Example("#### {a}", 1.0),
-        Example("The answer is {a}.", 1.0),
-        Example("<think>The answer is {b}.</think>The answer is {a}.", 1.0),
-        Example("The answer is {b}. \\boxed{{{a}}}", 0.0),
-    ],
-    "What the writer corrects": [
-        Example("The answer is {b}. No, the answer is {a}.", 1.0),
-        Example("The answer is probably {a}.", 0.0),
-        Example("The answer is not {a}.", 0.0),
-        Example("The answer is {a}?", 0.0),
-        Example("The answer is {a}. No, scratch that.", 0.0),
-    ],
-}
-
-
-def read(right: str, other: str, question: Question | None = None) -> dict[str, list[Example]]:
-    """Examples of the sentences that all verifiers of answers share."""
-    return {
-        beginning: [Example(own.response.format(a=right, b=other), own.score, question) for own in examples]
-        for beginning, examples in READ.items()
-    }
 
 
 def test_every_verifier_has_a_contract() -> None:
@@ -40,7 +23,13 @@ def test_every_verifier_has_a_contract() -> None:
         for own in kind.__subclasses__()
         if own is not AnswerContract
     }
-    assert set(verifier_names()) <= covered
+    missing = set(verifier_names()) - covered
+    assert not missing, f"add a class that inherits VerifierContract or AnswerContract to this file for: {missing}"
+
+
+def test_every_verifier_has_hostile_seeds() -> None:
+    missing = set(verifier_names()) - set(SEEDS)
+    assert not missing, f"add a line to SEEDS in tests/support/hostile_seeds.py for: {missing}"
 
 
 class TestMath(AnswerContract):
@@ -53,7 +42,7 @@ class TestMath(AnswerContract):
         asked(question, whole_answer="yes"),
     )
     policy = {
-        **read(right, other),
+        **reading_examples(right, other),
         "Without any of them": [
             Example("Tom has 3 + 4 = 7 apples.", 1.0),
             Example("Tom has 3 and Ann has 4. So they have 7.", 1.0),
@@ -77,7 +66,7 @@ class TestQuantity(AnswerContract):
         asked(question, relative=-1),
     )
     policy = {
-        **read(right, other),
+        **reading_examples(right, other),
         "Without any of them": [Example("The road is 5 km long.", 1.0), Example("5 km and 6 km", 0.0)],
         "Units are converted": [Example("5000 m", 1.0), Example("5 s", 0.0), Example("5", 0.0)],
         "Without a tolerance": [
@@ -113,7 +102,7 @@ class TestExact(AnswerContract):
             Example("The answer is Paris.", 1.0),
             Example("The answer is Paris.", 0.0, Question(prompt="?", ground_truth="Paris")),
         ],
-        **read(right, other),
+        **reading_examples(right, other),
         "Without any of them": [
             Example("Paris", 1.0),
             Example("The capital is Paris.", 1.0),
@@ -133,7 +122,7 @@ class TestSet(AnswerContract):
         asked(question, ordered="no"),
     )
     policy = {
-        **read(right, other),
+        **reading_examples(right, other),
         "Without any of them": [
             Example("2 and 1", 1.0),
             Example("- 1\n- 2", 1.0),
@@ -153,7 +142,7 @@ class TestChoice(AnswerContract):
     right, other = "B", "C"
     wrong_prompts = (without_reference(question), Question(prompt="?", ground_truth="E"), asked(question, choices=5))
     policy = {
-        **read(right, other),
+        **reading_examples(right, other),
         "Exactly one choice": [
             *(Example(own, 1.0) for own in ("I choose B", "B is correct", "B", "B) Paris", "b")),
             Example("Paris", 1.0, asked(question, texts={"B": "Paris"})),
@@ -172,7 +161,7 @@ class TestPuzzle(AnswerContract):
     right, other = "5", "6"
     wrong_prompts = (without_reference(question), asked(question, dataset="boxnet"), asked(question, entry=[]))
     policy = {
-        **read(right, other),
+        **reading_examples(right, other),
         "Without any of them": [Example("5", 1.0), Example("So their divisor is 5.", 1.0), Example("5 apples", 0.0)],
         "Entries are of": [
             Example("2 1", 1.0, Question(prompt="?", ground_truth="2  1", options={"dataset": "spiral_matrix"})),
