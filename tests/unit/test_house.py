@@ -1,7 +1,9 @@
-"""The layers contracts cover every module, and pages name files that exist."""
+"""The layers contracts cover every module, a class name has one meaning, and pages name files that exist."""
 
+import ast
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,15 @@ def test_every_room_that_a_contract_orders_is_ordered_whole() -> None:
         parents = {room.rpartition(".")[0] for room in rooms}
         inside = [name for name in modules() if is_in(name, parents) and name not in parents]
         assert [name for name in inside if not is_in(name, rooms)] == [], contract["name"]
+
+
+def test_each_public_class_name_is_defined_once() -> None:
+    places = defaultdict(list)
+    for name, file in modules().items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name)
+    assert {name: homes for name, homes in places.items() if len(homes) > 1} == {}
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:

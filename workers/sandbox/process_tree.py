@@ -35,7 +35,7 @@ class ChannelClosed(Exception):  # noqa: N818  a signal to the callers here, not
 
 
 @dataclass(slots=True)
-class Output:
+class DescriptorOutput:
     """The output of one descriptor, up to its limit."""
 
     descriptor: int
@@ -92,9 +92,9 @@ class ProcessTree:
         self._channel = channel
         self._place = place
         self._pidfd = os.pidfd_open(process.pid)
-        self._stdout = Output(process.stdout.fileno())
-        self._stderr = Output(process.stderr.fileno(), limit=_CHUNK)  # a launcher that fails says why
-        self.inbox = Output(channel.fileno(), limit=len(READY))
+        self._stdout = DescriptorOutput(process.stdout.fileno())
+        self._stderr = DescriptorOutput(process.stderr.fileno(), limit=_CHUNK)  # a launcher that fails says why
+        self.inbox = DescriptorOutput(channel.fileno(), limit=len(READY))
         for output in (self._stdout, self._stderr, self.inbox):
             os.set_blocking(output.descriptor, False)
         self._started = time.monotonic()

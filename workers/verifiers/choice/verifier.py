@@ -22,12 +22,12 @@ _FORMAT = re.compile(r"</?(?:b|strong|em|i|u|p)>|\\[()]|\$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ChoiceReference:
     name: str
     labels: Labels
 
 
-class ChoiceVerifier(AnswerVerifier[Reference, Label]):
+class ChoiceVerifier(AnswerVerifier[ChoiceReference, Label]):
     name = "choice"
     version = "3"
     policy = (
@@ -41,7 +41,7 @@ class ChoiceVerifier(AnswerVerifier[Reference, Label]):
         "texts": "the choices' texts, as a mapping by label or a list in the labels' order; a text then answers too",
     }
 
-    def gold(self, question: Question) -> Reference:
+    def gold(self, question: Question) -> ChoiceReference:
         try:
             labels = _labels(question.options)
         except ValueError as error:
@@ -49,9 +49,9 @@ class ChoiceVerifier(AnswerVerifier[Reference, Label]):
         name = labels.gold(question.ground_truth or "")
         if name is None:
             raise OptionsError(f"the ground truth {question.ground_truth!r} is none of {', '.join(labels.names)}")
-        return Reference(name, labels)
+        return ChoiceReference(name, labels)
 
-    def grammar(self, gold: Reference) -> Grammar[Label]:
+    def grammar(self, gold: ChoiceReference) -> Grammar[Label]:
         labels = gold.labels
 
         def accepts(text: str) -> Label | None:
@@ -66,10 +66,10 @@ class ChoiceVerifier(AnswerVerifier[Reference, Label]):
             extent=lambda _, label: label.end,
         )
 
-    def answers(self, gold: Reference, text: str) -> list[Answer[Label]]:
+    def answers(self, gold: ChoiceReference, text: str) -> list[Answer[Label]]:
         return final_answers(_FORMAT.sub("", text), self.grammar(gold))
 
-    def fault(self, gold: Reference, value: Label) -> str | None:
+    def fault(self, gold: ChoiceReference, value: Label) -> str | None:
         if gold.labels.name_of(value.name) is None:
             return f"{value.name} is none of {', '.join(gold.labels.names)}"
         return None if value.name == gold.name else f"{value.name} is not the ground truth"

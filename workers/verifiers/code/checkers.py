@@ -17,7 +17,7 @@ from workers.verifiers.code.values import decode
 WHERE = "the checker"
 
 
-class Checker:
+class CheckScript:
     """A script in its sandbox, for one judgement."""
 
     def __init__(self, sandbox: Sandbox, script: str, limits: ProgramLimits, clock: Clock) -> None:

@@ -25,11 +25,11 @@ class Defect(Exception):  # noqa: N818  the script's, not ours
     """The script itself is at fault."""
 
 
-class CandidateError(Exception):
+class RemoteCandidateError(Exception):
     """The candidate raised something that is not a builtin exception."""
 
 
-class Candidate:
+class RemoteCandidate:
     """Stands in for the candidate's function: sends each call to the other sandbox."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Candidate:
         kind = getattr(builtins, name, None)
         if isinstance(kind, type) and issubclass(kind, Exception):
             raise kind(said)
-        raise CandidateError(f"{name}: {said}")
+        raise RemoteCandidateError(f"{name}: {said}")
 
 
 def said(error: BaseException) -> str:
@@ -59,7 +59,7 @@ def said(error: BaseException) -> str:
 
 
 def verdict(job: dict[str, Any]) -> str:
-    candidate = Candidate()
+    candidate = RemoteCandidate()
     try:
         space: dict[str, Any] = {"__name__": "checker", "__builtins__": __builtins__}
         exec(compile(job["source"], "checker.py", "exec", dont_inherit=True), space)  # noqa: S102  this runs in the sandbox

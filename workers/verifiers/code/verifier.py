@@ -125,8 +125,8 @@ class _Run:
         except CandidateError as error:
             return error.outcome
 
-    def _checker(self, script: str) -> checkers.Checker:
-        return checkers.Checker(self._sandbox, script, self._remaining_limits(), self._clock)
+    def _checker(self, script: str) -> checkers.CheckScript:
+        return checkers.CheckScript(self._sandbox, script, self._remaining_limits(), self._clock)
 
     def _candidate(self, entry_point: str) -> Candidate:
         return Candidate(self._sandbox, self._source, entry_point, self._remaining_limits(), self._asked.case_seconds)

@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class MathReference:
     value: Expression
     text: str
     """The ground truth as written."""
@@ -33,7 +33,7 @@ class Reference:
     whole_answer: bool
 
 
-class MathVerifier(AnswerVerifier[Reference, str]):
+class MathVerifier(AnswerVerifier[MathReference, str]):
     name = "math"
     version = "4"
     policy = (
@@ -45,18 +45,18 @@ class MathVerifier(AnswerVerifier[Reference, str]):
     }
     unreadable = (LimitError,)
 
-    def gold(self, question: Question) -> Reference:
+    def gold(self, question: Question) -> MathReference:
         value = _gold(question.ground_truth)
         if value is None:
             raise OptionsError(f"the ground truth {question.ground_truth!r} is not a mathematical expression")
-        return Reference(
+        return MathReference(
             value, (question.ground_truth or "").strip(), question.prompt, flag(question.options, "whole_answer")
         )
 
-    def grammar(self, gold: Reference) -> Grammar[str]:
+    def grammar(self, gold: MathReference) -> Grammar[str]:
         return grammar(words=isinstance(gold.value, Words))
 
-    def answers(self, gold: Reference, text: str) -> list[Answer[str]]:
+    def answers(self, gold: MathReference, text: str) -> list[Answer[str]]:
         if not gold.whole_answer:
             return final_answers(text, self.grammar(gold))
         text = text.replace("\N{MINUS SIGN}", "-")
@@ -64,7 +64,7 @@ class MathVerifier(AnswerVerifier[Reference, str]):
             raise NoAnswerError("the answer is not just a number")
         return [Answer((text,), 0, len(text), 0)]
 
-    def fault(self, gold: Reference, value: str) -> str | None:
+    def fault(self, gold: MathReference, value: str) -> str | None:
         """Returns why the value is wrong, or None. Raises LimitError, and NoAnswerError if it is not an expression."""
         if value.strip() == gold.text:
             return None

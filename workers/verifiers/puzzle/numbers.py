@@ -25,7 +25,7 @@ _SHARE = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class WrittenNumber:
     value: Decimal
     places: int
     """Digits after the point; negative if the exponent leaves out the last digits."""
@@ -35,14 +35,14 @@ class Number:
         return Decimal(5).scaleb(-self.places - 1)
 
 
-def number(text: str) -> Number:
+def number(text: str) -> WrittenNumber:
     """Reads `1,000.50`, `x = 7`, `-1.2e-5`, `90°`. Raises FormError."""
     sign, digits, exponent = matched(_NUMBER, text.replace("−", "-"), "a number").groups()
     value = Decimal(f"{sign}{digits.replace(',', '')}{exponent}")
-    return Number(value, -int(value.as_tuple().exponent))
+    return WrittenNumber(value, -int(value.as_tuple().exponent))
 
 
-def numbers(text: str) -> tuple[Number, ...]:
+def numbers(text: str) -> tuple[WrittenNumber, ...]:
     """Reads numbers that are separated by commas."""
     return tuple(number(part) for part in line(text).split(","))
 
@@ -54,17 +54,17 @@ def quoted_numbers(values: list[object]) -> tuple[Decimal, ...]:
     return tuple(number(str(value)).value for value in values)
 
 
-def number_grid(text: str) -> tuple[tuple[Number, ...], ...]:
+def number_grid(text: str) -> tuple[tuple[WrittenNumber, ...], ...]:
     return tuple(tuple(number(cell) for cell in row) for row in cells(text))
 
 
-def point(text: str) -> tuple[Number, ...]:
+def point(text: str) -> tuple[WrittenNumber, ...]:
     """Reads `(x, y)` as two numbers, or one number."""
     pair = _COORDINATES.fullmatch(line(text))
     return tuple(number(part) for part in pair.groups()) if pair else (number(text),)
 
 
-def complex_number(text: str) -> tuple[Number, Number]:
+def complex_number(text: str) -> tuple[WrittenNumber, WrittenNumber]:
     """Reads the real and the imaginary part."""
     real, with_real, alone = matched(_COMPLEX, text.replace("−", "-"), "a complex number a + bi").groups()
     imaginary = with_real if alone is None else alone
@@ -73,36 +73,36 @@ def complex_number(text: str) -> tuple[Number, Number]:
     return number(real or "0"), number(imaginary or "0")
 
 
-def share(text: str) -> Number:
+def share(text: str) -> WrittenNumber:
     """Reads a probability: a decimal, a percentage, or a fraction."""
     flat = line(text)
     if "/" in flat or "frac" in flat:
         top, bottom = reduced_fraction(flat)
         if not bottom:
             raise FormError("a fraction over 0")
-        return Number(Decimal(top) / Decimal(bottom), 28)
+        return WrittenNumber(Decimal(top) / Decimal(bottom), 28)
     percent = flat.endswith("%")
     found = number(flat.removesuffix("%").removesuffix("\\"))
-    return Number(found.value.scaleb(-2), found.places + 2) if percent else found
+    return WrittenNumber(found.value.scaleb(-2), found.places + 2) if percent else found
 
 
-def equal(gold: Number, given: Number) -> bool:
+def equal(gold: WrittenNumber, given: WrittenNumber) -> bool:
     return gold.value == given.value
 
 
-def rounded_alike(gold: Number, given: Number) -> bool:
+def rounded_alike(gold: WrittenNumber, given: WrittenNumber) -> bool:
     """Whether both may be one value, rounded: the right one to its places, the given one to at least as many."""
     if given.places <= gold.places:
         return gold.value == given.value
     return abs(gold.value - given.value) <= gold.half_unit + given.half_unit
 
 
-def points_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
+def points_alike(gold: tuple[WrittenNumber, ...], given: tuple[WrittenNumber, ...]) -> bool:
     """Compares coordinates; the right ones are rounded, to two places or three."""
     return len(gold) == len(given) and all(map(rounded_alike, gold, given))
 
 
-def equal_unless_long(gold: Number, given: Number) -> bool:
+def equal_unless_long(gold: WrittenNumber, given: WrittenNumber) -> bool:
     """Compares exactly, unless the right number has all the digits that the question allows, since only then is it
     rounded.
     """
@@ -110,7 +110,7 @@ def equal_unless_long(gold: Number, given: Number) -> bool:
     return rounded_alike(gold, given) if rounded else equal(gold, given)
 
 
-def complex_alike(gold: tuple[Number, Number], given: tuple[Number, Number]) -> bool:
+def complex_alike(gold: tuple[WrittenNumber, WrittenNumber], given: tuple[WrittenNumber, WrittenNumber]) -> bool:
     """Compares exactly, except that a quotient that the generator writes in full may be rounded to two places
     or more.
     """
@@ -120,12 +120,12 @@ def complex_alike(gold: tuple[Number, Number], given: tuple[Number, Number]) -> 
     )
 
 
-def shares_alike(gold: Number, given: Number) -> bool:
+def shares_alike(gold: WrittenNumber, given: WrittenNumber) -> bool:
     """Whether the given one is right to its last place; unless it is exact, it needs at least four places."""
     return abs(gold.value - given.value) <= (given.half_unit if given.places >= 4 else 0) + _SHARE
 
 
-def grids_alike(gold: tuple[tuple[Number, ...], ...], given: tuple[tuple[Number, ...], ...]) -> bool:
+def grids_alike(gold: tuple[tuple[WrittenNumber, ...], ...], given: tuple[tuple[WrittenNumber, ...], ...]) -> bool:
     """Compares to two places, as the question asks; the right answer is already rounded to them."""
     if [len(row) for row in gold] != [len(row) for row in given]:
         return False
@@ -133,17 +133,17 @@ def grids_alike(gold: tuple[tuple[Number, ...], ...], given: tuple[tuple[Number,
     return all(abs(one.value - other.value) <= Decimal("0.005") for one, other in pairs)
 
 
-def three_digits_alike(gold: Number, given: Number) -> bool:
+def three_digits_alike(gold: WrittenNumber, given: WrittenNumber) -> bool:
     """Compares to three significant digits."""
     context = Context(prec=3, rounding=ROUND_HALF_UP)
     return context.plus(gold.value) == context.plus(given.value)
 
 
-def hundredths_alike(gold: Number, given: Number) -> bool:
+def hundredths_alike(gold: WrittenNumber, given: WrittenNumber) -> bool:
     return abs(gold.value - given.value) < Decimal("0.01")
 
 
-def roots_alike(gold: tuple[Number, ...], given: tuple[Number, ...]) -> bool:
+def roots_alike(gold: tuple[WrittenNumber, ...], given: tuple[WrittenNumber, ...]) -> bool:
     """Whether there are equally many roots, each within one unit of the fourth place, since the question asks for an
     unusual rounding.
     """

@@ -43,12 +43,12 @@ _SENTENCE = re.compile(r"[.!?;](?:\s|$)|\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class QuantityReference:
     quantity: Quantity
     tolerance: Tolerance
 
 
-class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
+class QuantityVerifier(AnswerVerifier[QuantityReference, tuple[Quantity, ...]]):
     name = "quantity"
     version = "3"
     policy = (
@@ -67,13 +67,13 @@ class QuantityVerifier(AnswerVerifier[Reference, tuple[Quantity, ...]]):
 
     unreadable = (UnitError,)
 
-    def gold(self, question: Question) -> Reference:
-        return Reference(_read_gold(question.ground_truth), Tolerance.of(question.options))
+    def gold(self, question: Question) -> QuantityReference:
+        return QuantityReference(_read_gold(question.ground_truth), Tolerance.of(question.options))
 
-    def grammar(self, gold: Reference) -> Grammar[tuple[Quantity, ...]]:  # noqa: ARG002  the same for all
+    def grammar(self, gold: QuantityReference) -> Grammar[tuple[Quantity, ...]]:  # noqa: ARG002  the same for all
         return Grammar(_read_accepted, _read_marked, lambda text: [tuple(_read_text(plain(text.replace("$$", " "))))])
 
-    def fault(self, gold: Reference, value: tuple[Quantity, ...]) -> str | None:
+    def fault(self, gold: QuantityReference, value: tuple[Quantity, ...]) -> str | None:
         """Returns why the value is wrong, or None. Raises UnitError."""
         for one in value:
             why = gold.tolerance.differs(gold.quantity, one)
