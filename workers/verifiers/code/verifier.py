@@ -15,7 +15,7 @@ from workers.sandbox.base import Program, ProgramLimits, Sandbox, SandboxError
 from workers.sandbox.factory import build_sandbox, default_limits
 from workers.verifiers.answers.reasoning import after_reasoning
 from workers.verifiers.base import BaseVerifier, Verdict
-from workers.verifiers.code import checkers, functions, stdio
+from workers.verifiers.code import check_script, functions, stdio
 from workers.verifiers.code.blocks import program_of
 from workers.verifiers.code.candidate import Candidate, CandidateError
 from workers.verifiers.code.outcome import CaseOutcome, Clock
@@ -125,8 +125,8 @@ class _Run:
         except CandidateError as error:
             return error.outcome
 
-    def _checker(self, script: str) -> checkers.CheckScript:
-        return checkers.CheckScript(self._sandbox, script, self._remaining_limits(), self._clock)
+    def _checker(self, script: str) -> check_script.CheckScript:
+        return check_script.CheckScript(self._sandbox, script, self._remaining_limits(), self._clock)
 
     def _candidate(self, entry_point: str) -> Candidate:
         return Candidate(self._sandbox, self._source, entry_point, self._remaining_limits(), self._asked.case_seconds)

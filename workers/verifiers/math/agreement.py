@@ -11,7 +11,7 @@ import mpmath
 import sympy
 from sympy.core.function import AppliedUndef
 
-from workers.verifiers.math.evaluation import POINTS, POSITIVE, NoValueError, Value, evaluate, number
+from workers.verifiers.math.expression_values import POINTS, POSITIVE, NoValueError, Value, evaluate, number
 
 MAX_DIGITS = 3000
 """Most digits of intermediate numbers. Above it, expressions are the same only if they are written the same, unless

@@ -11,7 +11,7 @@ from workers.verifiers.answers.numbers import read_number
 from workers.verifiers.math.literals import Words, read_literal
 from workers.verifiers.math.notation import characters
 from workers.verifiers.math.phrases import HEDGE, MATHS_WORDS
-from workers.verifiers.math.values import environments, values
+from workers.verifiers.math.prose_values import environments, values
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _WORD = re.compile(r"(?<!\\)[A-Za-z]{2,}")

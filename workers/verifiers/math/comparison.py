@@ -21,7 +21,7 @@ from sympy.core.relational import Relational
 
 from workers.verifiers.answers.numbers import FLOAT_NOISE
 from workers.verifiers.math.agreement import MAX_DIGITS, agree, constant, equal, factor, near
-from workers.verifiers.math.evaluation import LAZY, Value
+from workers.verifiers.math.expression_values import LAZY, Value
 
 MAX_ELEMENTS = 100
 """Most elements of sets that are compared element by element."""

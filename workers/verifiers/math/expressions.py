@@ -25,8 +25,8 @@ from workers.verifiers.math.comparison import (
     same_value,
     seed_algebra,
 )
-from workers.verifiers.math.evaluation import Value, number
-from workers.verifiers.math.limits import LimitError, check_length, check_limits
+from workers.verifiers.math.expression_limits import LimitError, check_length, check_limits
+from workers.verifiers.math.expression_values import Value, number
 from workers.verifiers.math.literals import (
     NOTHING,
     REALS,

@@ -16,8 +16,8 @@ from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag
 from workers.verifiers.math.answers import grammar
+from workers.verifiers.math.expression_limits import LimitError
 from workers.verifiers.math.expressions import Expression, read, read_gold, same
-from workers.verifiers.math.limits import LimitError
 from workers.verifiers.math.literals import Verbatim, Words, verbatim
 from workers.verifiers.math.notation import characters, latex
 

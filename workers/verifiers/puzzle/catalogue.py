@@ -7,7 +7,7 @@ four evaluate the answer, two parse it with sympy, and many reward garbage or pa
 import re
 from typing import Any
 
-from workers.verifiers.puzzle import algebra, forms, numbers
+from workers.verifiers.puzzle import algebra, forms, written_numbers
 from workers.verifiers.puzzle.checking import Checker
 from workers.verifiers.puzzle.cube import CUBE
 from workers.verifiers.puzzle.forms import Form
@@ -20,13 +20,13 @@ TEXT = Form("the text, letter by letter", forms.nonempty_line, free=True)
 WORD = Form("the word or words, in any case", lambda text: forms.nonempty_line(text).casefold(), free=True)
 LIST = Form("the words in order, separated by commas", forms.comma_list, free=True)
 BOOLEAN = Form("True or False", forms.boolean)
-NUMBER = Form("the number", numbers.number, numbers.equal)
-ROUNDED = Form("the number, to twelve digits", numbers.number, numbers.equal_unless_long)
+NUMBER = Form("the number", written_numbers.number, written_numbers.equal)
+ROUNDED = Form("the number, to twelve digits", written_numbers.number, written_numbers.equal_unless_long)
 INTEGERS = Form("whole numbers in order", forms.integers)
 GRID = Form("a grid of whole numbers, one row per line", forms.integer_grid)
 JSON_GRID = Form("a grid as JSON", forms.json_grid)
 FRACTION = Form("a fraction a/b in lowest terms", forms.reduced_fraction)
-NUMBERS = Form("a list of numbers in order", lambda text: numbers.quoted_numbers(forms.json_list(text)))
+NUMBERS = Form("a list of numbers in order", lambda text: written_numbers.quoted_numbers(forms.json_list(text)))
 
 _FORMS: dict[Form, tuple[str, ...]] = {
     TEXT: ("ab", "bf", "emoji_mystery", "letter_jumble", "path_star", "string_insertion", "string_manipulation"),
@@ -57,13 +57,17 @@ _FORMS: dict[Form, tuple[str, ...]] = {
     Form("groups as JSON, in any order", forms.unordered_groups): ("group_anagrams",),
     Form("all partitions as JSON, in any order", forms.word_groups): ("palindrome_partitioning",),
     Form("a role for each name", forms.roles): ("knights_knaves",),
-    Form("a complex number", numbers.complex_number, numbers.complex_alike): ("complex_arithmetic",),
-    Form("an angle, a length or (x, y)", numbers.point, numbers.points_alike): ("advanced_geometry",),
-    Form("a probability", numbers.share, numbers.shares_alike): ("coin_flip",),
-    Form("the number to three digits", numbers.number, numbers.three_digits_alike): ("power_function",),
-    Form("the number, as one of the candidates shows it", numbers.number, numbers.hundredths_alike): ("number_format",),
-    Form("a matrix to two places", numbers.number_grid, numbers.grids_alike): ("pool_matrix",),
-    Form("the real roots, separated by commas", numbers.numbers, numbers.roots_alike): ("polynomial_equations",),
+    Form("a complex number", written_numbers.complex_number, written_numbers.complex_alike): ("complex_arithmetic",),
+    Form("an angle, a length or (x, y)", written_numbers.point, written_numbers.points_alike): ("advanced_geometry",),
+    Form("a probability", written_numbers.share, written_numbers.shares_alike): ("coin_flip",),
+    Form("the number to three digits", written_numbers.number, written_numbers.three_digits_alike): ("power_function",),
+    Form("the number, as one of the candidates shows it", written_numbers.number, written_numbers.hundredths_alike): (
+        "number_format",
+    ),
+    Form("a matrix to two places", written_numbers.number_grid, written_numbers.grids_alike): ("pool_matrix",),
+    Form("the real roots, separated by commas", written_numbers.numbers, written_numbers.roots_alike): (
+        "polynomial_equations",
+    ),
     Form("the expanded polynomial", algebra.polynomial): ("polynomial_multiplication",),
     Form("the antiderivative, with or without a constant", algebra.polynomial, algebra.antiderivatives_alike): (
         "simple_integration",

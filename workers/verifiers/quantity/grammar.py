@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from workers.verifiers.quantity.calculations import calculated_after, calculated_before
 from workers.verifiers.quantity.compound import JOIN, MAX_PARTS, part_unit, share
-from workers.verifiers.quantity.context import calculated_after, calculated_before
 from workers.verifiers.quantity.units import MAX_FACTORS, MAX_POWER, Unit, UnitError, is_unit, unit_of
 
 MAX_EXPONENT = 400

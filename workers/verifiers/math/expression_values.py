@@ -1,7 +1,7 @@
 """Values of expressions: exact fractions if they are rational, else numbers with as many digits as is asked for.
 
 Invariant: a value is a function of the expression and of the values given to its symbols; nothing is drawn at random
-and nothing depends on the order of a set. Work is bounded by the expression's size, which `limits` bounds.
+and nothing depends on the order of a set. Work is bounded by the expression's size, which `expression_limits` bounds.
 """
 
 import hashlib
