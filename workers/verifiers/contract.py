@@ -100,6 +100,7 @@ STANDS = [
     *("The answer is {a}.", "\\boxed{{{a}}}", "<answer>{a}</answer>", "<answer>{a}", "Answer: {a}", "#### {a}"),
     *(
         "The result is {a}",
+        "<answer>The answer is {a}</answer>",
         "**Answer:** {a}",
         "The final answer is:\n\n\\[\n\\boxed{{{a}}}\n\\]",
         "<answer>{a}\u200b</answer>",
@@ -129,7 +130,12 @@ FALLS = [
         "I am not sure: \\boxed{{{a}}}",
         "\\boxed{{{a}}} is wrong.",
     ),
-    *("I think it is \\boxed{{{a}}}, but I am not sure.", "\\boxed{{{a}}} or maybe {b}", "Not <answer>{a}</answer>"),
+    *(
+        "I think it is \\boxed{{{a}}}, but I am not sure.",
+        "\\boxed{{{a}}} or maybe {b}",
+        "Not <answer>{a}</answer>",
+        "<answer>The answer is not {a}</answer>",
+    ),
     *("The answer is {a}. Wait, no, it is {b}.", "\\boxed{{{a}}}. Actually, {b}.", "Maybe <answer>{a}</answer>"),
     *("The answer is \\boxed{{{a}}}. I made a mistake, it is {b}.", "The answer is {a}, which is wrong."),
     *("\\boxed{{{a}}} or {b}", "The answer is {a} or {b}.", "The answer is \\boxed{{{a}}}. The answer is {b}."),

@@ -1,9 +1,17 @@
-r"""What a response commits to: the one reading of answers, for every verifier.
+r"""What a response commits to: the one reader of answers, for every verifier.
 
-Invariant: nothing is guessed. Marks (`\boxed{}`, `<answer>`), statements (`the answer is`, `Answer:`, `####`) and, in a
-text without them, its conclusion give answers. What the writer corrects is replaced, and what they deny, doubt, ask or
-take back is no answer, wherever it is marked. All answers that are left must be right. A verifier says by `Grammar`
-what is a value; what is equal to its reference is its own affair. Every pattern is linear in the text.
+Invariant: nothing is guessed. What the writer corrects is replaced, and what they deny, doubt, ask or take back is not
+an answer, even if it is marked. All answers that are left must be right. Every pattern is linear in the text.
+
+Words: a mark is `\boxed{5}` or `<answer>5</answer>`; a statement begins with `the answer is`, `Answer:` or `####`; a
+remark is a verifier's own wording (`I choose B`). An answer is one such place; its readings are the values that it may
+mean. A `Grammar` says what is a value. Whether a value equals the reference is the verifier's to say.
+
+Stages:
+1. `markup.clean` removes emphasis, fences and invisible characters.
+2. `announced`: marks, statements and remarks that hold a value. If a mark holds none, there is no answer.
+3. `committed`: corrections replace, and denials, doubt and alternatives remove answers.
+4. `plain`: if nothing is announced, the answer is the whole text, its conclusion, or the values among its words.
 """
 
 from collections.abc import Iterator
@@ -109,14 +117,14 @@ class _Reader(Generic[Value]):
             return [Answer((whole,), 0, size, 0)]
         concluded = self._conclusion() or self._emphasised()
         if self._grammar.free:
-            readings = [*([] if whole is None else [whole]), *self._grammar.within(text)]
+            readings = [*([] if whole is None else [whole]), *self._within(text)]
             readings += [own for one in concluded for own in one.readings]
             if readings and (self._grammar.literal(text) or not retractions.is_disowned(text)):
                 return [Answer(tuple(readings), 0, size, 0)]
         if retractions.is_disowned(text):
             raise NoAnswerError("the answer is doubted or taken back")
         try:
-            given = self._grammar.within(text) if not concluded or len(text) <= _LONGEST else []
+            given = self._within(text) if not concluded or len(text) <= _LONGEST else []
         except NoAnswerError:
             if not concluded:
                 raise
@@ -186,8 +194,24 @@ class _Reader(Generic[Value]):
         end = statement.inside + sentence_end(statement.text.rstrip(), 0)
         clause = self._text[statement.inside : end]
         denied = retractions.is_statement_denied(self._text, statement.start)
-        made = [Answer((value,), statement.start, end, 2) for value in self._grammar.within(clause)]
+        made = [Answer((value,), statement.start, end, 2) for value in self._within(clause)]
         return [self._judged(one, denied=denied) for one in made]
+
+    def _within(self, text: str) -> list[Value]:
+        """The values among a text's words. Raises NoAnswerError if one is in a sentence that denies, doubts or asks."""
+        given = self._grammar.within(text)
+        if given and retractions.is_open(text):
+            for start, end in sentences(text):
+                sentence = text[start:end]
+                if retractions.is_open(sentence) and any(value in given for value in self._values_of(sentence)):
+                    raise NoAnswerError("the answer is denied, hedged or asked")
+        return given
+
+    def _values_of(self, sentence: str) -> list[Value]:
+        try:
+            return self._grammar.within(sentence)
+        except NoAnswerError:
+            return []
 
     def _of_remark(self, remark: Remark[Value]) -> Answer[Value]:
         return self._judged(Answer((remark.value,), remark.start, remark.end, remark.rank, doubt=remark.doubt))
@@ -300,7 +324,7 @@ class _Reader(Generic[Value]):
             return []
         if retractions.is_vague(sentence):
             raise NoAnswerError("the answer is hedged")
-        given = self._grammar.within(sentence)
+        given = self._within(sentence)
         return [Answer((given[0],), start, end, 2)] if len(given) == 1 else []
 
     def _emphasised(self) -> list[Answer[Value]]:

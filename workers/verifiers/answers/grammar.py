@@ -1,6 +1,7 @@
-"""What one verifier takes for a value, and the answers that are read by it.
+"""What one verifier accepts as a value, and the answers that the reader finds with it.
 
-Invariant: a grammar says what a stretch of text is; it never looks around it.
+Invariant: a grammar says what a stretch (a piece of text, such as a line, a sentence or the content of a mark) is; it
+never looks around it. The reader (final_answer.py) decides whether the writer stands by it.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,14 +13,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Remark(Generic[Value]):
-    """A place where a verifier's own wording commits itself, such as `I choose B`."""
+    """A commitment in a wording that only one verifier knows, such as `I choose B`."""
 
     value: Value
     start: int
     end: int
     rank: int
-    """2 counts as a statement of the answer does; lower ranks count only if no higher one does."""
+    """2: it counts like `the answer is`. 1 and 0: it counts only if nothing of a higher rank is in the text. (Marks
+    have rank 3, and rank 2 counts next to them.)
+    """
     doubt: str = ""
+    """Why the writer does not commit to it, or an empty text."""
 
 
 def _nothing(_: str) -> list[Any]:
@@ -28,28 +32,47 @@ def _nothing(_: str) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Grammar(Generic[Value]):
-    """What one verifier takes for a value."""
+    r"""What one verifier accepts as a value. Only `accepts` is required.
+
+    A verifier of Roman numerals, whose reader then understands `\boxed{XIV}`, `The answer is XIV.` and `So it is XIV.`:
+
+        def numeral(text: str) -> str | None:
+            text = text.strip(" .").upper()
+            return text if re.fullmatch("[IVXLCDM]+", text) else None
+
+        Grammar(numeral)
+
+    With `within=lambda text: re.findall("[IVXLCDM]+", text)`, `Caesar carved XIV here` is an answer, too.
+    """
 
     accepts: Callable[[str], Value | None]
-    """The value that a stretch of text is, as a whole; None if it is none. May raise NoAnswerError on doubt."""
+    """The value of a stretch that is a value from end to end, else None. May raise NoAnswerError if it is hedged."""
     marked: Callable[[str, str], Value | None] | None = None
-    """The same for what is within a mark, which says that it is an answer (default: accepts), and what is behind it."""
+    r"""The value of a mark's content (default: as `accepts`). It may accept more, because the mark says that this is
+    the answer. The second argument is the text right behind the mark: quantity finds the unit of `\boxed{5} km` there.
+    """
     within: Callable[[str], list[Value]] = _nothing
-    """Values that a sentence, or a text without announcement, gives among other words; all of them are committed to."""
+    """The values that stand among other words in a stretch, all of which are committed to. The reader asks only if
+    nothing else gives an answer, and refuses values of sentences that deny, doubt or ask.
+    """
     remarks: Callable[[str], Iterable[Remark[Value]]] = _nothing
-    """Places of the verifier's own."""
+    """Commitments in the verifier's own wordings."""
     literal: Callable[[str], bool] = lambda _: False
-    """Whether a stretch is a possible answer, letter by letter: `Maybe`, `What's Up, Doc?`."""
+    """Whether a stretch is a possible answer letter by letter, so that its words of doubt are content: `Maybe` may be
+    a song's title.
+    """
     free: bool = False
-    """Any text is a value, so that a stretch may be read in several ways, of which one must be right."""
+    """True if any text is a value (`exact`). `The answer is Paris, of course` then has several readings (`Paris`;
+    `Paris, of course`), and it is right if one of them is.
+    """
     verbatim: bool = False
-    """Layout counts: emphasis and blanks stay."""
+    """True if layout counts: emphasis and spaces stay."""
     concludes: bool = True
-    """A last sentence such as `So 6 times 7 is 42` gives its answer behind the verb."""
+    """True if the last sentence gives an answer behind its verb: `So 6 times 7 is 42`."""
     lists: bool = False
-    r"""`\boxed{2}` and `\boxed{3}` may be the list 2, 3."""
+    r"""True if `\boxed{2}` and `\boxed{3}` may be the list 2, 3."""
     extent: Callable[[str, Value], int] = lambda text, _: len(text)
-    """How much of a stretch the value takes up."""
+    """How many characters of the stretch the value takes up; doubt is looked for behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +83,8 @@ class Answer(Generic[Value]):
     start: int
     end: int
     rank: int
+    """3: a mark. 2: a statement. The rest as in `Remark`; 0 for a text that announces nothing."""
     stands: bool = True
     """False: denied, asked, or called wrong."""
     doubt: str = ""
-    """Why it is no commitment."""
+    """Why it is not a commitment, or an empty text."""

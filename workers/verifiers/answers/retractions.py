@@ -75,6 +75,8 @@ _DENYING_LEAD = re.compile(
     re.IGNORECASE,
 )
 """What an answer's own text may begin with."""
+_OPEN = re.compile(r"\b(?:not|never|cannot|neither|nor|far\s+from|anything\s+but)\b|n't\b|\?", re.IGNORECASE)
+"""In a plain sentence."""
 _SUPPOSED = re.compile(
     r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b", re.IGNORECASE
 )
@@ -230,6 +232,11 @@ def is_disowned(text: str) -> bool:
 def is_vague(sentence: str) -> bool:
     """Whether a plain sentence doubts what it says."""
     return _HEDGE.search(sentence) is not None or _OWN_DOUBT.search(sentence) is not None
+
+
+def is_open(text: str) -> bool:
+    """Whether a plain text denies, supposes, doubts or asks anything."""
+    return _OPEN.search(text) is not None or is_vague(text)
 
 
 def is_supposed(subject: str) -> bool:
