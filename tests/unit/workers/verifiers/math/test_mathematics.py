@@ -1,7 +1,7 @@
 """Answers that fooled shipped verifiers, each with the verdict it must get."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from streams.messages import Question, Status
@@ -136,7 +136,9 @@ def test_any_response_gets_a_verdict(response: str) -> None:
 def test_a_fraction_is_the_double_that_a_program_prints_and_no_rough_one(over: int, under: int) -> None:
     gold = rf"\frac{{{over}}}{{{under}}}"
     assert verdict(gold, rf"\boxed{{{over / under!r}}}").score == 1.0
-    assert verdict(gold, rf"\boxed{{{over / under * (1 + 1e-9)!r}}}").score == 0.0
+    rough = repr(over / under * (1 + 1e-9))
+    assume(len(rough) > 15)  # fewer digits may be the fraction, correctly rounded: 0.428571429 for 3/7
+    assert verdict(gold, rf"\boxed{{{rough}}}").score == 0.0
 
 
 @pytest.mark.timeout(20)
