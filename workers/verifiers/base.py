@@ -1,6 +1,6 @@
 """The one interface to RTV verifiers: a question and a response in, a verdict out, in a killable process.
 
-Invariant: a verifier is a pure function of its arguments. It raises only on its own defects, which the pool
+Invariant: a verifier is a pure function of its arguments. It raises only if it has a defect, which the pool
 turns into `infra_error`; a response that cannot be judged is `unparseable` with score 0.
 
 To add one: write a class of the shape of `Verifier` below, in any installed package; name it in that package's
@@ -40,13 +40,13 @@ class Verifier(Protocol):
     policy: str
     """Which answers count, in a few sentences, for the user. The contract test needs an example of each sentence."""
     options: Mapping[str, str]
-    """Each of the question's options that it reads, with its meaning and default, for the user."""
+    """The meaning and default of each option of a question that the verifier reads, for the user."""
 
     def verify(self, question: Question, response: str) -> Verdict: ...
 
 
 class OptionsError(ValueError):
-    """The prompt's reference or options are wrong; the text says what is."""
+    """The prompt's reference or options are wrong; the text says how."""
 
 
 GENERAL_OPTIONS = {
@@ -57,14 +57,14 @@ GENERAL_OPTIONS = {
 
 
 class BaseVerifier(ABC):
-    """What a verifier should inherit: a prompt that asks for what it does not know is refused, in this one place."""
+    """The base class of verifiers: it refuses a prompt with options that the verifier does not have."""
 
     name: str
     version: str
     options: ClassVar[Mapping[str, str]]
 
     def verify(self, question: Question, response: str) -> Verdict:
-        """What `judge` says, or infra_error if the prompt is wrong."""
+        """Returns the verdict of `judge`, or infra_error if the prompt is wrong."""
         if not isinstance(question.ground_truth, str | None):
             kind = type(question.ground_truth).__name__
             return self._refused(f"the reference must be a text, not {question.ground_truth!r:.80} ({kind})")
@@ -85,12 +85,12 @@ class BaseVerifier(ABC):
         return Verdict(score, status, why, self.name, self.version, details=details or {})
 
     def _refused(self, why: object) -> Verdict:
-        """The verdict on a prompt by which no response can be judged."""
+        """Returns the verdict on a prompt that is wrong, whatever the response says."""
         return self._verdict(None, Status.INFRA_ERROR, f"{why}; correct the prompt")
 
 
 def flag(options: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
-    """A yes-or-no option. Raises OptionsError if it is neither."""
+    """Reads an option that is true or false. Raises OptionsError if it is anything else."""
     value = options.get(name, default)
     if not isinstance(value, bool):
         raise OptionsError(f"option {name} must be true or false, not {value!r:.80}")
@@ -99,7 +99,7 @@ def flag(options: Mapping[str, Any], name: str, *, default: bool = False) -> boo
 
 @runtime_checkable
 class Configured(Protocol):
-    """What a verifier has that reads settings; called once in each process, before the first verdict."""
+    """A verifier that reads settings; `configure` is called once per process, before the first verdict."""
 
     def configure(self, settings: RtvSettings) -> None: ...
 

@@ -22,7 +22,7 @@ _MEBIBYTE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A response to a prompt and the score that it must get; None stands for the contract's own question."""
+    """A response to a prompt and the score that it must get; with None, the prompt is the contract's `question`."""
 
     response: str
     score: float
@@ -122,7 +122,7 @@ STANDS = [
     "The answer is {a}. I was wrong to hesitate.",
     "Therefore the answer is {a}. Never mind the rest.",
 ]
-"""Responses that stand by the answer a, not by b."""
+"""Responses that commit to the answer a, not to b."""
 FALLS = [
     *(
         "It is probably \\boxed{{{a}}}.",
@@ -163,11 +163,11 @@ FALLS = [
     *("The answer: {a}?", "The answer is {a}. That is wrong.", "The answer is {a}. Oh no, that was a mistake."),
     *("The answer is {a}. No, scratch that.", "The answer is {a}. I have made a mistake."),
 ]
-"""Responses that do not stand by the answer a: it is hedged, denied, taken back or contradicted."""
+"""Responses that do not commit to the answer a: it is hedged, denied, taken back or contradicted."""
 
 
 class AnswerContract(VerifierContract):
-    """For a verifier that reads a final answer; `right` is the answer alone, as it may be in a sentence."""
+    """For a verifier that reads a final answer. `right` is the bare answer, as it may occur in a sentence."""
 
     other: ClassVar[str]
     """Another answer, which is wrong."""
@@ -215,7 +215,7 @@ def reading_examples(right: str, other: str, question: Question | None = None) -
 
 
 def _templates(row: str) -> list[str]:
-    """The row, and the same with a box or a tag around an answer that prose announces."""
+    """Returns the row, and the same with a box or a tag around an answer that prose announces."""
     if "{{" in row or "<answer>" in row or "answer" not in row:
         return [row]
     return [row, row.replace("{a}", "$\\boxed{{{a}}}$"), row.replace("{a}", "<answer>{a}</answer>")]

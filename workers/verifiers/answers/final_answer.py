@@ -85,12 +85,12 @@ class _Reader(Generic[Value]):
         """Answers of marks, statements and remarks, in the text's order. Raises NoAnswerError."""
         found = [*self._of_marks(), *self._of_statements(), *map(self._of_remark, self._grammar.remarks(self._text))]
         if not found and self._marks:
-            raise NoAnswerError(f"{self._marks[-1].text[:80]!r} is no answer")
+            raise NoAnswerError(f"{self._marks[-1].text[:80]!r} is not an answer")
         best = max((one.rank for one in found if one.stands), default=0)
         return sorted((one for one in found if one.rank >= min(best, 2)), key=lambda one: one.start)
 
     def committed(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
-        """Those that stand after corrections, denials and doubt. Raises NoAnswerError."""
+        """Returns the answers that are left after corrections, denials and doubt. Raises NoAnswerError."""
         found = self._corrected(found)
         firm = [one for one in found if one.stands and not one.doubt]
         for one in found:
@@ -239,7 +239,7 @@ class _Reader(Generic[Value]):
         return Answer(tuple(dict.fromkeys(readings)), inside, end, 2) if readings else None
 
     def _corrected(self, found: list[Answer[Value]]) -> list[Answer[Value]]:
-        """Those after the last correction that has one, or what a still later correction puts in their place."""
+        """Returns the answers after the last correction that one follows, or what a later correction gives instead."""
         # What comes before the first answer corrects none of them.
         corrections = retractions.corrections(self._text, min(one.start for one in found))
         replaced = self._replacement(found, corrections)
@@ -251,7 +251,7 @@ class _Reader(Generic[Value]):
         return found
 
     def _replacement(self, found: list[Answer[Value]], corrections: list[tuple[int, int]]) -> list[Answer[Value]]:
-        """What the last correction gives in plain words, behind all answers."""
+        """Returns what the last correction gives in plain words, if it comes after all answers."""
         last = max((one.start for one in found), default=0)
         for start, inside in corrections:
             if start <= last:
@@ -281,7 +281,7 @@ class _Reader(Generic[Value]):
         return None
 
     def _alternatives(self, firm: list[Answer[Value]]) -> Iterator[Answer[Value]]:
-        """What `or` puts beside an answer. Raises NoAnswerError if it is said with doubt."""
+        """Yields the alternatives that `or` adds to an answer. Raises NoAnswerError if one is said with doubt."""
         for one in firm:
             if retractions.has_rival(self._text, one.end):
                 raise NoAnswerError("another answer is possible")
@@ -293,7 +293,7 @@ class _Reader(Generic[Value]):
                 yield other
 
     def _conclusion(self) -> list[Answer[Value]]:
-        """What the last sentence says something is, and what others say the same thing is. Raises NoAnswerError."""
+        """Returns what the last sentence gives, and what others give for the same subject. Raises NoAnswerError."""
         spans = sentences(self._text)
         if not spans or not self._grammar.concludes:
             return []

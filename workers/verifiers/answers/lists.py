@@ -50,7 +50,7 @@ def readings(text: str, separators: str) -> Iterator[list[str]]:
 
 
 def _items(text: str, separators: str, *, joined: bool, thousands: bool) -> list[str] | None:
-    """`joined`: the last `and` separates; `thousands`: commas within numbers do not. None where an item is empty."""
+    """`joined`: the last `and` separates; `thousands`: commas within numbers do not. None if an item is empty."""
     lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) > 1 and all(_BULLET.match(line) for line in lines):
         text = "\n".join(_BULLET.sub("", line).rstrip(" ,;.") for line in lines)
@@ -69,7 +69,7 @@ def _items(text: str, separators: str, *, joined: bool, thousands: bool) -> list
 
 
 def _split(text: str, separators: str, *, thousands: bool) -> list[str]:
-    """At separators outside brackets and quotes."""
+    """Splits at separators outside of brackets and quotes."""
     parts, depth, start, quote = [], 0, 0, ""
     for position, character in enumerate(text):
         if quote:
@@ -87,7 +87,7 @@ def _split(text: str, separators: str, *, thousands: bool) -> list[str]:
 
 
 def _within_number(text: str, position: int, *, thousands: bool) -> bool:
-    """Three digits that begin with 0 are no item by themselves."""
+    """Three digits that begin with 0 are not an item by themselves."""
     if text[position] != "," or not text[position - 1 : position].isdigit():
         return False
     group = _THOUSANDS.match(text, position)

@@ -1,7 +1,7 @@
 r"""Where a response marks its answer: `\boxed{...}` and `<answer>...</answer>`.
 
 Invariant: what a mark holds is read whole or not at all. A mark that only echoes the prompt's form (`\boxed{}`,
-`\boxed{answer}`, `<answer> and </answer>`) is none. Linear in the text.
+`\boxed{answer}`, `<answer> and </answer>`) is not a mark. Every search is linear in the text.
 """
 
 import re
@@ -34,14 +34,16 @@ _JOIN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Mark:
     text: str
-    """What is marked."""
+    """The content of the mark."""
     start: int
     end: int
-    """Of the mark as a whole, in the response."""
+    """`start` and `end` enclose the whole mark in the response."""
 
 
 def marks(text: str, *, literal: Callable[[str], bool]) -> tuple[list[Mark], list[Mark]]:
-    """Marks and echoes in the response's order; boxes within a tag stand for it. `literal` tells a possible answer.
+    """Returns marks and echoes in the response's order; boxes within a tag replace it.
+
+    `literal` says whether a text is a possible answer.
 
     Raises NoAnswerError if a box or the only tag does not close, if there are too many, or if all of them are echoes.
     """
@@ -94,7 +96,7 @@ def _unboxed(text: str) -> str:
 
 
 def _tags(text: str, boxes: Sequence[Mark]) -> list[Mark]:
-    """Those that hold no box. The last may lack its end, which a stop string takes away, if the rest is whole."""
+    """Returns the tags that hold no box. The last may lack its closing tag, which a stop string removes."""
     found: list[Mark] = []
     if "<" not in text:
         return found

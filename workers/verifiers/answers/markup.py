@@ -1,7 +1,7 @@
-r"""A response's text without what only dresses it: emphasis, fences, headings, HTML, invisible characters.
+r"""Removes what only dresses a response: emphasis, fences, headings, HTML, invisible characters.
 
 Invariant: words, numbers and LaTeX stay as they are, in their order; every pattern is linear in the text. A text that
-is struck out goes; one that holds characters which reorder it is no answer.
+is struck out goes; one that holds characters which reorder it is not an answer.
 """
 
 import re
@@ -9,9 +9,9 @@ import re
 from workers.verifiers.answers.normalisation import INVISIBLE
 
 MAX_TEXT = 100_000
-"""Characters after the reasoning; a longer text is no answer to a short question, and is not searched."""
+"""Characters after the reasoning; a longer text does not answer a short question, and is not searched."""
 BRACES = re.compile(r"\\f?boxed\s{0,3}\{|[{}]")
-"""What opens and closes a box, and the braces between."""
+"""The beginning of a box, and the braces that may end it."""
 
 _OVERRIDES = re.compile("[\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5]")
 """Characters that reorder a text or strike it out."""
@@ -69,7 +69,7 @@ def clean(text: str, *, verbatim: bool = False) -> str:
         text = _CHEERS.sub("", INVISIBLE.sub("", text).replace("’", "'"))
     text = _announced(text) if verbatim else _undressed(text)
     if not text.strip():
-        raise NoAnswerError("nothing stands after the reasoning")
+        raise NoAnswerError("nothing follows the reasoning")
     return text
 
 
@@ -120,7 +120,7 @@ def latex_text(text: str) -> str:
 
 
 def enclosed(text: str) -> str:
-    """What is within one pair of dollars or their kin, if they enclose the whole."""
+    """Returns the content of one pair of dollar signs or LaTeX delimiters, if they enclose the whole text."""
     if not text.startswith(("$", "\\")):
         return text
     for opening, closing in _ENCLOSED:

@@ -1,8 +1,8 @@
 """Plain number literals, read exactly: sign, currency, thousands separators, decimals, percent, a unit.
 
-Invariant: what is read is a Fraction of the digits as they stand. Words that change the number (`5 squared`, `5 pi`)
-make it no plain number; scale words (`5 million`) multiply it. Three digits after a comma or a space are thousands;
-any other comma separates values, so `3,14` is no decimal.
+Invariant: what is read is a Fraction of exactly the written digits. Words that change the number (`5 squared`, `5 pi`)
+make it not a plain number; scale words (`5 million`) multiply it. Three digits after a comma or a space are thousands;
+any other comma separates values, so `3,14` is not a decimal.
 """
 
 import re
@@ -12,7 +12,7 @@ from fractions import Fraction
 from workers.verifiers.answers.unit_names import SCALES, known_unit
 
 MAX_DIGITS = 400
-"""2^1000 has 302 digits; longer numbers are no answers to questions that people ask."""
+"""2^1000 has 302 digits; longer numbers do not answer questions that people ask."""
 
 _CHANGERS = frozenset(
     [
@@ -85,7 +85,7 @@ class Number:
 
 
 def read_number(text: str) -> Number | None:
-    """None where the text is anything but one number with at most a unit."""
+    """Returns None if the text is anything but one number with at most one unit."""
     if len(text) > MAX_DIGITS:
         return None
     match = _NUMBER.match(_DEGREE.sub("°", text) if "circ" in text else text)
@@ -113,7 +113,7 @@ def read_number(text: str) -> Number | None:
 
 
 def _unit(match: re.Match[str]) -> str | None:
-    """Its usual name; None where what stands there is no unit."""
+    """Returns the unit's usual name, or None if it is not a unit."""
     boxed, plain = match["boxed_unit"], match["unit"]
     unit = " ".join((boxed or plain or "").casefold().split()).rstrip(".")
     if not unit:
@@ -152,7 +152,7 @@ def _read_fraction(text: str) -> Number | None:
 
 
 def same_number(gold: Number, answer: Number) -> bool:
-    """Equal exactly, or up to float noise where one has decimals. A missing unit is forgiven, another one is not."""
+    """Whether they are equal, up to float noise if one has decimals. A missing unit is forgiven, another one not."""
     if gold.unit and answer.unit and gold.unit != answer.unit:
         return False
     if gold.attached and not answer.unit:  # a gold of 5m may be a product

@@ -1,6 +1,6 @@
-"""The part of a response that counts: what stands after its reasoning.
+"""The part of a response that counts: what follows its reasoning.
 
-Invariant: reasoning never counts. Where it is not certain that the reasoning ended, nothing counts.
+Invariant: reasoning never counts. If it is not certain that the reasoning ended, nothing counts.
 """
 
 import re
@@ -22,13 +22,13 @@ _BARE_CHANNELS = re.compile(r"\s*analysis(?=\S).*assistantfinal(?P<final>.*)\Z",
 
 
 def after_reasoning(response: str) -> str:
-    """What stands after the last reasoning block, stripped; an unclosed block leaves nothing.
+    """Returns what follows the last reasoning block, stripped; an unclosed block leaves nothing.
 
     Blocks are `<think>`, `<thinking>`, `<thought>`, `<reasoning>` and `<scratchpad>` in any case, also as
     `[THINK]`, `◁think▷`, `<|begin_of_thought|>`; and every channel but `final` of `<|channel|>final<|message|>`. A
-    closing tag needs no opening one, which chat templates often put into the prompt. Of several closing tags the last
-    counts, so one that is forged or quoted within the reasoning brings nothing that the reasoning held into the answer
-    as long as the true one follows.
+    closing tag needs no opening tag, because chat templates often put that into the prompt. The last of several closing
+    tags counts: one that is forged or quoted within the reasoning brings nothing of it into the answer if the true one
+    follows.
     """
     if "<|channel|>" in response.casefold():
         return _final_channel(response)
@@ -47,7 +47,7 @@ def _closes(tag: re.Match[str]) -> bool:
 
 
 def _final_channel(response: str) -> str:
-    """Nothing where another channel is the last, or where it was never named."""
+    """Returns nothing if another channel is the last, or if none is named."""
     last = _last(_CHANNEL, response)
     if last is None or last["name"].casefold() != "final":
         return ""

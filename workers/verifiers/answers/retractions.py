@@ -1,7 +1,7 @@
-"""Whether a writer stands by an answer: what denies, supposes, doubts, asks, corrects or takes it back around it.
+"""Whether a writer commits to an answer: wordings around it that deny, suppose, doubt, ask, correct or take it back.
 
-Invariant: what is found here makes an answer no commitment, never a right one. Doubt about something else (in the
-working, or in the explanation that follows) is none. Every pattern is linear in the text, or reads a bounded window.
+Invariant: these wordings can only remove an answer, never make it right. Doubt about something else (in the working,
+or in the explanation that follows) does not count. Every pattern is linear in the text, or reads a bounded window.
 """
 
 import re
@@ -27,7 +27,7 @@ _NOT_SURE = (
     r"|\bi\s+(?:can't|cannot|can\s+not)\s+be\s+(?:\w+\s)?(?:sure|certain)\b|\bi\s+(?:really\s+)?(?:don't|do\s+not)\s+(?:really\s+)?know\b"
     r"|\b(?:i\s+have\s+)?no\s+idea\b"
 )
-"""Doubt of the writer's own, wherever it is in a sentence."""
+"""The writer's doubt in the first person, anywhere in a sentence."""
 _HEDGE = re.compile(
     r"\b(?:maybe|perhaps(?!\s+surprisingly)|possibly|probably|presumably|(?<!most\s)likely|might|may\s+be|could\s+be"
     r"|either(?!\s+(?:way|case))|(?<!no\s)guess(?:ing)?|suppose|suspect)\b"
@@ -35,12 +35,12 @@ _HEDGE = re.compile(
     r"|возможно|вероятно|наверное)\b|可能|也许|大概|おそらく|たぶん|아마",
     re.IGNORECASE,
 )
-"""Words that make a commitment in the same clause none."""
+"""Words that hedge an answer in the same clause."""
 _OWN_DOUBT = re.compile(_NOT_SURE, re.IGNORECASE)
 _SHORT_DOUBT = re.compile(
     r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", re.IGNORECASE
 )
-"""A sentence of its own, before that of a place."""
+"""A whole sentence of doubt, right before the sentence of an answer."""
 _CLAUSE = re.compile(
     r"[,;:]|\s[—–-]\s|\b(?:but|so|hence|thus|therefore|then|because|since|however|and\s+so|which\s+means|meaning)\b",
     re.IGNORECASE,
@@ -56,7 +56,7 @@ _STATEMENT_DENIED = re.compile(
     r"|\b(?:previous|earlier|former|old|rejected|first|initial)\s*$",
     re.IGNORECASE,
 )
-"""At the end of what comes before `the answer is`; a conclusion (`so the answer is`) begins anew."""
+"""Denials right before `the answer is`. They do not reach beyond `so`, `thus` or `therefore`."""
 _WOULD_BE = re.compile(r"[^\n.:]{0,30}?\s(?:would|could|might)\s+(?:be|have\s+been)\b", re.IGNORECASE)
 _OTHER_CASE = re.compile(r"\bif\b.*\b(?:were|was|had|asked|wanted|meant|instead)\b", re.IGNORECASE)
 """Before `the answer would be`: a question that is not the one asked."""
@@ -74,9 +74,9 @@ _DENYING_LEAD = re.compile(
     r"|i\s+(?:guess|suppose|suspect)|vielleicht|peut-être|quizás|talvez|forse|возможно|可能))(?:\s+(?:be|is)\b)?[\s:,]*",
     re.IGNORECASE,
 )
-"""What an answer's own text may begin with."""
+"""Denials and doubt at the beginning of a statement's content: `the answer is not 5`."""
 _OPEN = re.compile(r"\b(?:not|never|cannot|neither|nor|far\s+from|anything\s+but)\b|n't\b|\?", re.IGNORECASE)
-"""In a plain sentence."""
+"""Denials and questions in a plain sentence."""
 _SUPPOSED = re.compile(
     r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b", re.IGNORECASE
 )
@@ -91,7 +91,7 @@ _REJECTED = re.compile(
     rf"(?:that|this|which|it)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b)",
     re.IGNORECASE,
 )
-"""Right behind an answer."""
+"""Rejections right behind an answer."""
 _TAKEN_BACK = re.compile(
     r"\b(?:scratch\s+that|i\s+was\s+wrong(?!\s+to\b)|never\s?mind(?!\s+(?:the|that|about)\b)|on\s+second\s+thoughts?"
     r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right|or\s+is\s+it"
@@ -99,9 +99,9 @@ _TAKEN_BACK = re.compile(
     r"|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above))\b",
     re.IGNORECASE,
 )
-"""Anywhere behind an answer."""
+"""Wordings that take an answer back from anywhere behind it."""
 _CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b", re.IGNORECASE)
-"""Behind an answer this may be said of another."""
+"""Rejections that may be about another answer if they follow one."""
 _DOUBTED = re.compile(
     rf"{_NOT_SURE}|\b(?:(?:just|only|merely|is|was)\s+an?|(?:wild|random|blind|pure)|my(?:\s+best)?)\s+(?:(?:wild|random|blind|pure|educated)\s+)?guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
     r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:only\s+\d{1,2}|[1-4]?\d)\s*\\?%\s+(?:confident|sure|certain)\b"
@@ -114,7 +114,7 @@ _DOUBTED = re.compile(
     r"|\balso\s+(?:plausible|possible|correct|right)\b|\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z",
     re.IGNORECASE,
 )
-"""Within a short distance behind an answer."""
+"""Doubt within a short distance behind an answer."""
 _CORRECTION = re.compile(
     r"(?<![\w'])(?:no|nope)\b\s*(?:[,:;.!\u2014\u2013-]+\s*|(?=\$?\\boxed|<answer))|\bno\s+wait\b[,.!:\s]*"
     r"|(?<!must )(?<!to )\b(?:wait|hold\s+on|hang\s+on)\b\s*[,.!:\u2014\u2013-]+\s*"
@@ -153,7 +153,7 @@ _ALTERNATIVE = re.compile(
     r"|equivalently|simply|in\s+other\s+words|just|exactly)\b[\s,:]*){0,3})",
     re.IGNORECASE,
 )
-"""Right behind an answer, before another in its place or beside it."""
+"""Words right behind an answer that introduce another one."""
 _RIVAL = re.compile(
     r"(?:[\s$*)\]}.,;!\"']|\\[)\]]){0,8}\(?(?:or|oder|ou)\s+(?:maybe|perhaps|possibly|probably|(?:something|anything|someone|possibly)\s+else|even\s+more)\b",
     re.IGNORECASE,
@@ -165,7 +165,7 @@ _ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\
 
 
 def is_hedged(text: str, start: int) -> bool:
-    """Whether doubt precedes a place: the writer's own anywhere in its sentence, any other in its clause."""
+    """Whether doubt precedes a place: in the first person anywhere in its sentence, in other words in its clause."""
     before = sentence_before(text, start)
     above = text[max(0, start - len(before) - _REACH) : start - len(before)]
     if _OWN_DOUBT.search(before) or _SHORT_DOUBT.search(above):
@@ -179,7 +179,7 @@ def is_hedged(text: str, start: int) -> bool:
 
 
 def is_mark_denied(text: str, start: int) -> bool:
-    """By what comes before a mark, also before the `the answer is` that introduces it."""
+    """Whether a mark, or the `the answer is` that introduces it, follows a denial."""
     before = sentence_before(text, start)
     if not before:
         return False
@@ -198,13 +198,13 @@ def is_statement_denied(text: str, start: int) -> bool:
 
 
 def denying_lead(text: str) -> tuple[int, bool] | None:
-    """How long the denial or doubt is that an answer's own text begins with, and whether it is doubt."""
+    """Returns the length of the denial or doubt that the text begins with, and whether it is doubt."""
     found = _DENYING_LEAD.match(text)
     return (found.end(), found["doubt"] is not None) if found and text[found.end() :].strip(" .!?") else None
 
 
 def instead(text: str, start: int) -> str | None:
-    """What follows `but` if `not` ends at `start`: `not A but B`."""
+    """Returns what follows `but` if `not` ends at `start`: B of `not A but B`."""
     found = _INSTEAD.search(text, start, start + _BEHIND)
     return text[found.end() :] if found else None
 
@@ -245,7 +245,7 @@ def is_supposed(subject: str) -> bool:
 
 
 def corrections(text: str, start: int) -> list[tuple[int, int]]:
-    """Where each of the last corrections behind `start` begins, and where its replacement begins; the last first."""
+    """Returns where each of the last corrections behind `start` and its replacement begin; the last comes first."""
     found = _CORRECTED.matches(text, start)[: -CORRECTIONS - 1 : -1]
     leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
     return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
@@ -262,7 +262,7 @@ def is_interjection(text: str) -> bool:
 
 
 def alternative(text: str, end: int) -> int | None:
-    """Where the text begins that `or` puts beside an answer, which ends at `end`; None if it is an estimate."""
+    """Returns where the alternative begins that `or` adds to an answer that ends at `end`; None for an estimate."""
     found = _ALTERNATIVE.match(text, end)
     return None if found is None or _ROUGHLY.match(text, found.end()) else found.end()
 

@@ -1,6 +1,6 @@
-"""A pattern that is looked for only where one of its first words is, which is many times as fast in prose.
+"""A pattern that is tried only at places that begin with one of its first words, which is many times faster in prose.
 
-Invariant: the matches are those of `finditer` for a pattern each of whose matches begins with one of the words.
+Invariant: if each match of the pattern begins with one of the words, the matches are those of `finditer`.
 """
 
 import re
@@ -16,7 +16,7 @@ class Scan:
         self._words = tuple(words)
 
     def matches(self, text: str, start: int = 0) -> list[re.Match[str]]:
-        """Those that begin at `start` or behind it."""
+        """Returns the matches that begin at `start` or behind it."""
         lower = text.lower()
         if len(lower) != len(text):  # some letters are two in lower case
             return list(self.pattern.finditer(text, start))

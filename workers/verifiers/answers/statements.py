@@ -1,7 +1,7 @@
-r"""Where a response states its answer in prose, and which stretches of text may be that answer.
+r"""Places at which a response states its answer in prose, and the stretches of text that may be that answer.
 
-Invariant: only places are found here; whether a stretch is an answer is each verifier's to say. Every pattern is
-linear in the text, and the stretches of different statements do not overlap but for a bounded number of prefixes.
+Invariant: this module finds places only; each verifier says whether a stretch is an answer. Every pattern is
+linear in the text, and the stretches of different statements do not overlap, except for a bounded number of prefixes.
 """
 
 import re
@@ -102,20 +102,20 @@ ANCHORS = Scan(
         ),
     ],
 )
-"""What announces an answer."""
+"""Announcements of an answer, such as `the answer is`."""
 _NO_ANNOUNCEMENT = re.compile(
     r"\b(?:each|every|possible|potential|candidate|which|any|what|given|expected|another|an|no|other|previous|your|their|his|her"
     r"|incorrect|check(?:ing)?|verify(?:ing)?|find(?:ing)?|get(?:ting)?|compute|computing|reach|obtain|calculate|to)"
     r"(?:\s+(?:the|our|my|this|that|for|a|final|correct))?\s*$",
     re.IGNORECASE,
 )
-"""Before an anchor with a colon: `let us check the answer:`, `each answer:`."""
+"""Words before a colon that make it not an announcement: `let us check the answer:`, `each answer:`."""
 _FILLER = re.compile(
     r"(?:(?:the|so|then|thus|hence|therefore|final|correct|as|follows|below|here|my|our|is|are|and|given|by|simply|indeed|also|now"
     r"|equal|to|in|inside|within|between|exactly|definitely|clearly|certainly|of\s+course)\b|[\s.,:：;*#_>$\"']|\\[\[(])*",
     re.IGNORECASE,
 )
-"""What an announcement may hold before the answer itself."""
+"""Words that an announcement may hold before the answer itself."""
 _LEADS_ON = re.compile(r"[^\n=.]{1,60}(?:=|\\approx|≈|\b(?:is|equals))[\s$(]*", re.IGNORECASE)
 """What follows an announcement and leads to a mark: `the answer is $m + n = \\boxed{5}$`."""
 _ABBREVIATION = (
@@ -124,15 +124,15 @@ _ABBREVIATION = (
     r"(?<!\beq)(?<!\bEq)(?<!\be\.g)(?<!\bi\.e)(?<!\bsq)(?<!\bcu)(?<![^\w.)\]}][A-Za-z])(?<!\A[A-Za-z])"
 )
 SENTENCE_END = re.compile(rf"\n|{_ABBREVIATION}[.](?=[\s\"'”)*$]|\Z)|[!?;](?=[\s\"'”)]|\Z)|[。！？；]")
-"""After an initial or an abbreviation a full stop ends nothing."""
+"""The end of a sentence; a full stop after an initial or an abbreviation is not one."""
 _BREAK = re.compile(r"\n|[.!?;](?=\s)|[。！？；]")
-"""The same for what comes before a place, where `A.` ends a sentence about A."""
+"""The end of a sentence in the text before a place, in which `A.` ends a sentence about A."""
 _ASIDE = re.compile(
     r",?\s+(?:(?:because|since|as|which|so|given\s+that|when|rounded|due\s+to|where|making|meaning|i\.e\.|that\s+is)\s|\(?(?:and\s+)?not\s+)"
     r"|,\s+(?:of\s+course|as|and\s+not|but|then|the|an?|who)\b|\s+(?:instead|rather\s+than)\b|\s*[—–]\s|\s+\(|(?<=[\w)}\]])\s*(?:です|である|になります|となります|입니다|이다|이에요|예요)",
     re.IGNORECASE,
 )
-"""Where the reason begins that follows an answer, or what the answer is not."""
+"""The beginning of the reason, or of the contrast (`not 6`), that follows an answer."""
 _COPULAS = re.compile(
     r"(?:\s(?:is|are|was|were|equals|makes|gives|yields|became|totals|(?:must|would|should|will|has\s+to|have\s+to)\s+be)\b(?:\s+(?:equal\s+to|exactly|therefore|then|thus|simply|just|now))?|[:=])\s*(?=\S)",
     re.IGNORECASE,
@@ -155,7 +155,7 @@ _BESIDE = re.compile(
 _TURN = re.compile(r"\b(?:not|but|however|so|wrong|therefore|thus|hence)\b|n't\b", re.IGNORECASE)
 """What a closing sentence does not hold."""
 _OPENING = re.compile(r"(?:[\s$]|\\[(\[])*\Z")
-"""What opens a formula, before a mark within it."""
+"""The beginning of a formula that encloses a mark."""
 _REMARK = re.compile(
     r"\W*(?:(?:\w+ly|also|now|indeed|very|quite|therefore|thus)\s+)?(?:right|correct|wrong|incorrect|clear|obvious|simple|easy|straightforward|as\s+follows"
     r"|below|above|given|found|verified|confirmed|valid|reasonable|consistent|unique|known|between|inside|within|in\s+the|what|that)\b",
@@ -172,10 +172,10 @@ _WINDOW = 400
 @dataclass(frozen=True, slots=True)
 class Statement:
     text: str
-    """What follows the announcement, up to the next one."""
+    """The text between the announcement and the next one."""
     start: int
     inside: int
-    """Where `text` begins."""
+    """The start of `text`."""
     weak: bool
     """A worked solution uses such words on its way, too: `the result is`, `the answer to part (a) is`."""
     leads_on: bool
@@ -235,7 +235,7 @@ def is_remark(text: str) -> bool:
 
 
 def stretches(text: str) -> Iterator[str]:
-    """What of a statement may be its answer, the longest first: all, its paragraph, its line, its sentence, less."""
+    """Yields what may be a statement's answer, the longest first: all, its paragraph, its line, its sentence, less."""
     below = "\n" in text[: len(text) - len(text.lstrip())]
     text = text.strip()
     if below and "\n" not in text and _BULLET.match(text):
@@ -268,7 +268,7 @@ def sentence_stretches(line: str) -> Iterator[str]:
 
 
 def _paragraph(text: str) -> str:
-    """Up to an empty line, or to the end of a list of bullets."""
+    """Returns the text up to an empty line, or to the end of a list of bullets."""
     if not _BULLET.match(text):
         return text.split("\n\n", 1)[0]
     kept: list[str] = []
@@ -280,7 +280,7 @@ def _paragraph(text: str) -> str:
 
 
 def sentence_end(text: str, start: int) -> int:
-    """Where the sentence ends that `start` is in."""
+    """Returns the end of the sentence that holds `start`."""
     found = SENTENCE_END.search(text, start)
     return found.start() if found else len(text)
 
@@ -295,7 +295,7 @@ def sentence_before(text: str, position: int) -> str:
 
 
 def conclusion(sentence: str) -> Iterator[str]:
-    """What follows each `is`, `equals` and `=` of a sentence, the last first: `So 6 times 7 is 42` gives 42."""
+    """Yields what follows each `is`, `equals` and `=` of a sentence, the last first: `So 6 times 7 is 42` gives 42."""
     for match in list(_COPULAS.finditer(sentence))[-1:-4:-1]:
         clause = sentence[match.end() :]
         if clause.count(")") == clause.count("(") and clause.count("$") % 2 == 0:

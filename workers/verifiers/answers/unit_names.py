@@ -46,7 +46,7 @@ UNITS = "|".join(
     for name in sorted(_BY_NAME, key=len, reverse=True)
     if name.isascii() and len(name) > 1 and name != "in"
 )
-"""A pattern of the names that are no other word, longest first."""
+"""A pattern of the names that have no other meaning, the longest first."""
 
 
 def known_unit(name: str) -> str | None:

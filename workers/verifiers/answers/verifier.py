@@ -16,7 +16,7 @@ from workers.verifiers.base import BaseVerifier, Verdict
 
 POLICY = (
     "Every \\boxed{}, <answer>, `#### x` and `the answer is x` after the reasoning block counts, and all of them must "
-    "be right. What the writer corrects is replaced, and what they hedge, deny, ask or take back is no answer."
+    "be right. What the writer corrects is replaced, and what they hedge, deny, ask or take back is not an answer."
 )
 """How answers are read, for the user; each verifier's policy begins with it."""
 
@@ -25,29 +25,33 @@ Value = TypeVar("Value")
 
 
 class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
-    """A subclass says what the reference is, what a value is, and when the two agree."""
+    """Reads the answers of a response and compares each with the reference.
+
+    A subclass has a type for its reference (`Gold`) and one for its values (`Value`), and writes three methods: `gold`
+    reads the prompt, `grammar` says what a value is, and `fault` says why a value differs from the reference.
+    """
 
     unreadable: ClassVar[tuple[type[Exception], ...]] = ()
-    """What its reading raises on a response that holds no value."""
+    """Exceptions by which its reading says that a response holds no value."""
 
     @abstractmethod
     def gold(self, question: Question) -> Gold:
-        """The reference and the options, read. Raises OptionsError if the prompt is wrong."""
+        """Reads the reference and the options. Raises OptionsError if the prompt is wrong."""
 
     @abstractmethod
     def grammar(self, gold: Gold) -> Grammar[Value]:
-        """What counts as a value."""
+        """Says what counts as a value."""
 
     @abstractmethod
     def fault(self, gold: Gold, value: Value) -> str | None:
-        """Why a value is wrong; None if it is right. Raises OptionsError if no value can be judged."""
+        """Returns why a value is wrong, or None if it is right. Raises OptionsError if no value can be judged."""
 
     def answers(self, gold: Gold, text: str) -> list[Answer[Value]]:
-        """The answers of a text without its reasoning. Raises NoAnswerError."""
+        """Returns the answers of a text whose reasoning is removed. Raises NoAnswerError."""
         return final_answers(text, self.grammar(gold))
 
     def conflict(self, gold: Gold, found: list[Answer[Value]]) -> str | None:  # noqa: ARG002  none, unless a subclass says so
-        """Why answers that are right one by one are not right together."""
+        """Returns why answers that are each right are wrong together, or None."""
         return None
 
     def judge(self, question: Question, response: str) -> Verdict:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, Self
 
-from workers.verifiers.base import OptionsError
+from workers.verifiers.base import OptionsError, flag
 from workers.verifiers.quantity.grammar import Quantity
 from workers.verifiers.quantity.units import CELSIUS, FAHRENHEIT, Unit, converted
 
@@ -39,8 +39,8 @@ class Tolerance:
         return cls(
             _read_share(options, "relative"),
             _read_share(options, "absolute"),
-            bool(options.get("unit_required", True)),
-            bool(options.get("difference", False)),
+            flag(options, "unit_required", default=True),
+            flag(options, "difference"),
         )
 
     def differs(self, gold: Quantity, answer: Quantity) -> str | None:

@@ -252,7 +252,7 @@ def _groups(pattern: str) -> list[str]:
 
 
 def _literal(character: str) -> str:
-    """In a set and outside of one alike."""
+    """Escapes that mean the same within a set and outside of it."""
     code = ord(character)
     if character.isascii() and character.isalnum():
         return character

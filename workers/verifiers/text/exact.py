@@ -43,8 +43,8 @@ class ExactVerifier(AnswerVerifier[Accepted, str]):
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
         "invisible characters, the shape of hyphens and apostrophes, one pair of surrounding quotes and one final full "
         "stop do not count; articles do, unless ignore_articles. With extract final, the answer is what the text "
-        f"commits to, as follows. {POLICY} Without any of them it is the whole text, or what its last sentence says "
-        "that something is."
+        f"commits to, as follows. {POLICY} Without any of them the answer is the whole text, or what its last sentence "
+        "gives (`So the capital is Paris`)."
     )
     options: ClassVar[Mapping[str, str]] = {
         "accept": "a list of further right answers",

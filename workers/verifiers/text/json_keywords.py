@@ -32,7 +32,7 @@ class EcmaSearch:
 
 
 def keywords(given: Mapping[str, Keyword]) -> dict[str, Keyword]:
-    """In place of the keywords of the same names in a validator's class."""
+    """Replacements of the keywords with the same names in a validator's class."""
     found = {name: _searching(given[name]) for name in _WITH_PATTERNS if name in given}
     return found | {name: multiple_of for name in ("multipleOf", "divisibleBy") if name in given}
 

@@ -25,7 +25,7 @@ MAX_EXAMPLES = 1000
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL, "x": regex.VERBOSE, "a": regex.ASCII}
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _FUZZY = re.compile(r"(?<!\\)\{[^{}]*[a-zA-Z<=]")
-"""The regex module's approximate matching, which Python's own patterns know as plain text."""
+"""Syntax of the regex module's approximate matching, which Python's own patterns know as plain text."""
 
 
 class NoPatternError(ValueError):
@@ -39,7 +39,7 @@ class RegexVerifier(BaseVerifier):
         "Only the text after the reasoning block counts. With a pattern (or a reference) the whole text must match "
         "it; with mode search a part suffices. With match or reject the text itself, bare or in one fenced block or "
         "backticks, must be a Python pattern that matches each of match and none of reject, as a whole. An empty text "
-        "is wrong, and so is one over which a search takes too long."
+        "is wrong, and so is one on which a search takes too long."
     )
     options: ClassVar[Mapping[str, str]] = {
         "pattern": "the pattern, of Python's re or the regex module (default: the reference)",

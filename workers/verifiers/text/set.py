@@ -73,7 +73,7 @@ class _Comparison:
         if items is not None:
             return [[self._key(item if isinstance(item, str) else json.dumps(item)) for item in items]]
         if not isinstance(reference, str) or not reference.strip() or len(reference) > 100_000:
-            raise OptionsError("the ground truth is no list; give a JSON list or items between separators")
+            raise OptionsError("the ground truth is not a list; give a JSON list or items between separators")
         return [found] if (found := next(self._keys(reference), None)) is not None else []
 
     def agrees(self, answer: str) -> bool:
@@ -146,7 +146,7 @@ def _stripped(text: str) -> str:
 
 
 def _json_list(text: str) -> list[Any] | None:
-    """None where the text is no JSON list of reasonable size."""
+    """Returns None if the text is not a JSON list of reasonable size."""
     if not text.lstrip().startswith("[") or len(text) > 100_000:
         return None
     try:

@@ -64,6 +64,7 @@ class TestQuantity(AnswerContract):
         without_reference(question),
         Question(prompt="?", ground_truth="fast"),
         asked(question, relative=-1),
+        asked(question, unit_required="no"),
     )
     policy = {
         **reading_examples(right, other),
