@@ -213,12 +213,13 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
 def without_closing(text: str) -> str:
     """A text up to the courtesies, tests of the result and notes on what is rejected, sentence by sentence."""
     spans = sentences(text)
+    all_of_it = len(spans)
     while len(spans) > 1:
         start, end = spans[-1]
         if _CLOSING.match(text, start, end) is None or _TURN.search(text, start, end):
             break
         spans.pop()
-    return text[: spans[-1][1]] if spans else text
+    return text if len(spans) == all_of_it else text[: spans[-1][1]]
 
 
 def without_announcement(text: str) -> str:
