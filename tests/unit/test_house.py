@@ -1,4 +1,6 @@
-"""The layers contracts cover every module, a class name has one meaning, and pages name files that exist."""
+"""The layers contracts cover every module, a class name has one meaning, docstrings are sentences, and pages name
+files that exist.
+"""
 
 import ast
 import re
@@ -12,6 +14,7 @@ APART = ("infra.install", "infra.migrations", "workers.verifiers.example")
 """Scripts and a user's example: nothing of the project imports them."""
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 
+_FRAGMENT = re.compile(r"(Of|By|As|That|Whose|Whoever|Where)\b")
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
@@ -51,6 +54,18 @@ def test_each_public_class_name_is_defined_once() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(name)
     assert {name: homes for name, homes in places.items() if len(homes) > 1} == {}
+
+
+def test_no_docstring_begins_with_a_fragment() -> None:
+    """A sentence has a subject and a verb (CONTRIBUTING.md)."""
+    strings = [
+        (f"{name}:{node.lineno}", node.value.value.strip())
+        for name, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    assert len(strings) > len(modules())
+    assert [f"{place}: {text[:60]}" for place, text in strings if _FRAGMENT.match(text)] == []
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:

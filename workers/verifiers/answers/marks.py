@@ -1,4 +1,4 @@
-r"""Where a response marks its answer: `\boxed{...}` and `<answer>...</answer>`.
+r"""Finds where a response marks its answer: `\boxed{...}` and `<answer>...</answer>`.
 
 Invariant: what a mark holds is read whole or not at all. A mark that only echoes the prompt's form (`\boxed{}`,
 `\boxed{answer}`, `<answer> and </answer>`) is not a mark. Every search is linear in the text.

@@ -190,7 +190,7 @@ def is_mark_denied(text: str, start: int) -> bool:
 
 
 def is_statement_denied(text: str, start: int) -> bool:
-    """By what comes before `the answer is`, or as `the answer would be`, by the case that it is said of."""
+    """Whether the words before `the answer is` deny it, or `the answer would be` speaks of another case."""
     before = sentence_before(text, start)
     if _STATEMENT_DENIED.search(before[-_REACH:]):
         return True

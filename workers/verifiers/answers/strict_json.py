@@ -14,7 +14,7 @@ MAX_TEXT = 1_000_000
 MAX_DEPTH = 200
 """Python's parser and jsonschema recurse; a verifier process stands 3000 frames."""
 MAX_DIGITS = 400
-"""Of one number; Python refuses integers above 4300, and doubles end at 309."""
+"""Digits of one number; Python refuses integers above 4300, and doubles end at 309."""
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(\w*)[ \t]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _OPEN_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
@@ -73,7 +73,7 @@ def depth_of(text: str) -> int:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """By value and kind: 1 equals 1.0, true equals only true."""
+    """Compares by value and kind: 1 equals 1.0, true equals only true."""
     if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
