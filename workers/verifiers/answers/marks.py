@@ -18,7 +18,7 @@ MAX_MARKS = 100
 _LONGEST_ECHO = 60
 _TAG = re.compile(r"<\s?(?P<close>/?)\s?answer\s?>", re.IGNORECASE)
 _ECHO = re.compile(
-    r"(?:(?:[\[<{(_*#.…?\\\s$|\"'`-]|\\[lc]?dots|\\quad|\\square|\\underline\{\}|\b(?:x{3,}|n/a)\b)*"
+    r"(?:(?:[\[<{(_*#.…?\\\s$|\"'`-]|\\[lc]?dots|\\quad|\\square|\\underline\{\}|\\[hv]?phantom\{[^{}]{0,40}\}|\b(?:x{3,}|n/a)\b)*"
     r"|[\[<{(\"'`\s_]{0,4}(?:(?:(?:insert|put|write|place|enter)[\s_-]+)?(?:the|your|my|an|a)?[\s_-]*(?:final|correct|exact|numeric(?:al)?)?"
     r"[\s_-]*(?:answer|ans|result|number|value|solution|choice|letter|option|expression)(?:[\s_-]*(?:here|goes\s+here|text|value))?"
     r"|and|or|tags?)[\s_.…:]{0,3}[\]>})\"'`\s_]{0,4})",
