@@ -118,13 +118,15 @@ _FILLER = re.compile(
 """Words that an announcement may hold before the answer itself."""
 _LEADS_ON = re.compile(r"[^\n=.]{1,60}(?:=|\\approx|≈|\b(?:is|equals))[\s$(]*", re.IGNORECASE)
 """What follows an announcement and leads to a mark: `the answer is $m + n = \\boxed{5}$`."""
-_ABBREVIATION = (
-    r"(?<!\bDr)(?<!\bMr)(?<!\bSt)(?<!\bMt)(?<!\bMs)(?<!\bJr)(?<!\bSr)(?<!\bFt)(?<!\bMrs)(?<!\bProf)(?<!\bGen)(?<!\bSgt)"
-    r"(?<!\bCol)(?<!\bLt)(?<!\bCapt)(?<!\bRev)(?<!\bGov)(?<!\bSen)(?<!\bNo)(?<!\bvs)(?<!\bInc)(?<!\bLtd)(?<!\bCo)(?<!\bapprox)"
-    r"(?<!\beq)(?<!\bEq)(?<!\be\.g)(?<!\bi\.e)(?<!\bsq)(?<!\bcu)(?<![^\w.)\]}][A-Za-z])(?<!\A[A-Za-z])"
+_ABBREVIATIONS = (
+    r"Dr Mr St Mt Ms Jr Sr Ft Mrs Prof Gen Sgt Col Lt Capt Rev Gov Sen No vs Inc Ltd Co approx eq Eq e\.g i\.e sq cu"
 )
-SENTENCE_END = re.compile(rf"\n|{_ABBREVIATION}[.](?=[\s\"'”)*$]|\Z)|[!?;](?=[\s\"'”)]|\Z)|[。！？；]")
-"""The end of a sentence; a full stop after an initial or an abbreviation is not one."""
+_FULL_STOP = r"(?<=[.])(?=[\s\"'”)*$]|\Z)(?<![^\w.)\]}][A-Za-z][.])(?<!\A[A-Za-z][.])" + "".join(
+    rf"(?<!\b{name}[.])" for name in _ABBREVIATIONS.split()
+)
+SENTENCE_END = re.compile(rf"[\n.!?;。！？；](?:(?<=[\n。！？；])|(?<=[!?;])(?=[\s\"'”)]|\Z)|{_FULL_STOP})")
+"""The end of a sentence; a full stop after an initial or an abbreviation is not one. The class of characters comes
+first, so that a search skips what cannot match."""
 _BREAK = re.compile(r"\n|[.!?;](?=\s)|[。！？；]")
 """The end of a sentence in the text before a place, in which `A.` ends a sentence about A."""
 _ASIDE = re.compile(
