@@ -84,7 +84,7 @@ def test_only_the_final_channel_counts(response, answer):
 def test_no_text_makes_the_search_quadratic(response):
     started = time.process_time()
     after_reasoning(response)
-    assert time.process_time() - started < 2  # a quadratic search takes minutes
+    assert time.process_time() - started < 20  # a quadratic search takes minutes
 
 
 @given(

@@ -175,7 +175,7 @@ def test_a_mebibyte_is_read_in_time(text: str) -> None:
     started = time.process_time()
     program_of(text, entry_point="f")
     program_of(text)
-    assert time.process_time() - started < 4.0
+    assert time.process_time() - started < 30  # a quadratic search takes minutes
 
 
 # Tests that are none

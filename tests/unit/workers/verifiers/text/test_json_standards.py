@@ -235,7 +235,7 @@ def test_a_pattern_that_takes_too_long_is_a_timeout(pattern: str, text: str) -> 
     started = time.monotonic()
     found = judged({"pattern": pattern}, json.dumps(text))
     assert (found.score, found.status) in {(0.0, Status.TIMEOUT), (0.0, Status.WRONG)}
-    assert time.monotonic() - started < 4.0
+    assert time.monotonic() - started < 30  # without an end it would be years
 
 
 @pytest.mark.parametrize(
@@ -299,4 +299,4 @@ def test_integers_of_any_size_stand_in_schema_reference_and_response() -> None:
 def test_no_text_keeps_a_format_busy(name: str, text: str) -> None:
     started = time.process_time()
     FORMATS[name](text)
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 20  # a search that backtracks takes hours

