@@ -14,8 +14,9 @@ from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.curve import heldout_curve
 from infra.report.history import increase
-from infra.report.summary_statistics import bootstrap_interval, percentiles
+from infra.report.summary_statistics import percentiles
 from streams.messages import Outcome
+from trainer.evaluation.estimators import bootstrap_interval
 
 Scores = dict[str, float]
 """Prompt id -> mean score of its samples."""

@@ -1,37 +1,12 @@
-"""Statistics of summary and report. Pure.
-
-Interval: percentile bootstrap of the mean paired difference, with prompts resampled with replacement within their
-domain (Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13). It covers the choice of prompts, not the
-variance between seeds.
-"""
+"""Statistics of summary and report, in addition to the estimators of an evaluation. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-RESAMPLES = 10_000
-_SEED = 0
-"""Fixed, so that the same scores give the same interval."""
 OPENING_WORDS = 4
-
-
-def bootstrap_interval(differences: Mapping[str, Sequence[float]]) -> tuple[float, float]:
-    """Returns the 95 % interval of the mean over all prompts. `differences`: domain -> one difference per prompt.
-    Raises ValueError if there is none.
-    """
-    strata = [np.asarray(values, dtype=np.float64) for _, values in sorted(differences.items()) if len(values)]
-    if not strata:
-        raise ValueError("no paired prompts: nothing to resample")
-    generator = np.random.default_rng(_SEED)
-    sums = np.zeros(RESAMPLES)
-    for values in strata:
-        picks = generator.integers(0, values.size, size=(RESAMPLES, values.size))
-        sums += values[picks].sum(axis=1)
-    means = sums / sum(values.size for values in strata)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def percentiles(values: Sequence[int]) -> dict[str, float | None]:

@@ -4,12 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.report_rows import FACTS, START, group, record, response
 
 from infra.report.summary import heldout, phase_seconds, summarise
-from infra.report.summary_statistics import bootstrap_interval, distinct_2, opening_share, percentiles, running_mean
+from infra.report.summary_statistics import distinct_2, opening_share, percentiles, running_mean
 
 
 def test_heldout_means_are_over_prompts_of_means_over_samples() -> None:
@@ -95,29 +93,6 @@ def test_summary_says_what_the_command_knew() -> None:
     summary = summarise(record(), [], facts)
     assert (summary["restarts"], summary["broker"], summary["seed"]) == (3, "embedded", 3)
     assert (summary["wall_seconds"], summary["audit"], summary["prepare"]) == (100.0, {"violations": []}, {"sft": 1})
-
-
-def test_interval_of_a_known_distribution() -> None:
-    """Half of 400 prompts gain 1: the mean's standard error is 0.5 / 20, its interval about 0.5 -+ 1.96 * 0.025."""
-    low, high = bootstrap_interval({"a": [0.0, 1.0] * 200})
-    assert low == pytest.approx(0.451, abs=0.006)
-    assert high == pytest.approx(0.549, abs=0.006)
-
-
-def test_interval_leaves_out_the_spread_between_domains() -> None:
-    assert bootstrap_interval({"a": [1.0] * 10, "b": [0.0] * 10}) == (0.5, 0.5)
-
-
-def test_interval_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="no paired prompts"):
-        bootstrap_interval({"a": []})
-
-
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30))
-def test_interval_is_ordered_within_bounds_and_repeatable(differences: list[float]) -> None:
-    low, high = bootstrap_interval({"a": differences})
-    assert min(differences) - 1e-9 <= low <= high <= max(differences) + 1e-9
-    assert (low, high) == bootstrap_interval({"a": differences})
 
 
 def test_percentiles_are_values_that_were_seen() -> None:
