@@ -46,6 +46,8 @@ _EXPECTED = {
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.selector_lock.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.supervised.sft.ExamplesError": ExitCode.USAGE,
+    "trainer.reward_models.reward_model.RewardModelError": ExitCode.USAGE,
+    "trainer.reward_models.bradley_terry.NoPairsError": ExitCode.USAGE,
     "trainer.weights.checkpoint.CheckpointError": ExitCode.USAGE,
     "trainer.distributed.device.DeviceError": ExitCode.USAGE,
     "trainer.weights.value_init.ValueInitError": ExitCode.USAGE,

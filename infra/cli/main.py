@@ -14,6 +14,7 @@ from infra.cli import (
     prompts,
     report,
     rescore,
+    rm,
     score,
     serve,
     settings,
@@ -43,6 +44,7 @@ app.command()(score.score)
 app.command()(rescore.rescore)
 app.command()(train.sft)
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(rm.app, name="rm")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(database.app, name="db")

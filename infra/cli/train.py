@@ -134,10 +134,10 @@ def sft(
         raise CommandError(f"no examples at {examples.resolve()}: give a JSONL file", ExitCode.UNREACHABLE)
     read = read_examples(examples)
     folder = resolve_model(settings.model.path, settings.run.prepared)
-    fit = FitSettings(steps=steps, learning_rate=learning_rate)
-    report = run_sft(folder, read, out, SftSettings(fit=fit, batch=batch, seed=settings.run.seed), _progress)
+    fit = FitSettings(steps=steps, learning_rate=learning_rate, device=settings.learner.device)
+    report = run_sft(folder, read, out, SftSettings(fit=fit, batch=batch, seed=settings.run.seed), show_fit_progress)
     print(json.dumps(asdict(report), indent=2))
 
 
-def _progress(done: int, total: int, loss: float) -> None:
+def show_fit_progress(done: int, total: int, loss: float) -> None:
     typer.echo(f"step {done} of {total}: loss {loss:.4f}", err=True)

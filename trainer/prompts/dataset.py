@@ -78,7 +78,7 @@ def read_dataset(path: Path, defaults: Defaults) -> Iterator[tuple[int, PromptRo
 
     Raises DatasetError if the file does not exist, or is neither JSONL nor Parquet.
     """
-    for line, raw, shown in _raw_rows(path):
+    for line, raw, shown in raw_rows(path):
         try:
             row = parse_row(raw() if callable(raw) else raw, defaults, where=f"{path.name}:{line}")
         except RowError as error:
@@ -92,7 +92,7 @@ def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
     if not isinstance(raw, Mapping):
         raise RowError(f"expected an object with columns, got {type(raw).__name__}")
     fields = _common_columns(raw)
-    messages = _messages(fields.get("messages") or fields.get("prompt"))
+    messages = chat_turns(fields.get("messages") or fields.get("prompt"))
     question = _question(fields, messages, defaults.verifiers)
     return PromptRow(
         id=prompt_id(messages, question),
@@ -114,8 +114,11 @@ def prompt_id(messages: tuple[dict[str, str], ...], question: Question) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _raw_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
-    """Yields (number, the row or a function that decodes it, the row as text)."""
+def raw_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
+    """Yields (number, the row or a function that decodes it, the row as text).
+
+    The function raises RowError. Raises DatasetError if the file does not exist, or is neither JSONL nor Parquet.
+    """
     if not path.is_file():
         raise DatasetError(f"no dataset at {path}: give a .jsonl or .parquet file")
     if path.suffix == ".parquet":
@@ -194,8 +197,10 @@ def _from_verl(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _messages(value: Any) -> tuple[dict[str, str], ...]:
-    """Converts a prompt to chat turns: a text becomes one user turn. The last turn must be the user's."""
+def chat_turns(value: Any) -> tuple[dict[str, str], ...]:
+    """Converts a prompt to chat turns: a text becomes one user turn. Raises RowError if the last turn is not the
+    user's.
+    """
     if isinstance(value, str):
         value = [{"role": "user", "content": value}]
     if not isinstance(value, list) or not value:

@@ -1,7 +1,9 @@
-"""Full fine-tuning by cross-entropy at chosen positions of packed rows; SFT and the judge's training use it.
+"""Supervised fine-tuning on packed rows, of all weights, the upper layers or a LoRA adapter. The loss is cross-entropy
+at chosen positions (SFT, the generative judge), or another one that its caller gives (the Bradley-Terry model).
 
 Invariant: weights are float32 and matrix products bfloat16 under autocast; logits exist only at the positions that
-carry loss, so the vocabulary costs nothing elsewhere.
+carry loss, so the vocabulary costs nothing elsewhere. A fitted model has its own class and parameter names again, since
+an adapter is merged into the weights.
 """
 
 import math
@@ -10,14 +12,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.step.language_models import load_causal_lm
+from infra.settings.learner import DeviceKind, LoraSettings
+from trainer.distributed.device import chosen_device
+from trainer.step.language_models import autocast, device_of, load_causal_lm
+from trainer.weights import lora
 from workers.models.shared_prefix import PackedRow, attention_mask
+
+S = TypeVar("S")
 
 FitProgress = Callable[[int, int, float], None]
 """Called after each step with (steps done, total steps, loss)."""
@@ -40,6 +47,13 @@ class FitSettings:
     upper_share: float = 1.0
     """Fraction of the decoder layers, counted from the last, that are trained together with the final norm; half of
     them take two thirds of the time. 1 trains everything, embeddings included."""
+    lora_rank: int = 0
+    """Rank of an adapter on every linear layer, which is trained instead of the weights and merged into them at the
+    end; 0 trains the weights. Gradients and optimizer then take a hundredth of the memory."""
+    lora_alpha: int = 32
+    """Scale of the adapter, which is multiplied by alpha / rank (`infra.settings.learner.LoraSettings`)."""
+    device: DeviceKind = "auto"
+    """Device of the fit, as `learner.device`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +93,11 @@ def fit_folder(
 ) -> FitReport:
     """Fine-tunes the model in `model_folder`, and saves weights (float32) and tokenizer in `out_folder`.
 
-    Raises OSError or ValueError if the model does not load, and FloatingPointError if a loss is not finite.
+    Raises OSError or ValueError if the model does not load, DeviceError if the host lacks the device, and
+    FloatingPointError if a loss is not finite.
     """
     started, cpu = time.monotonic(), time.process_time()
-    model = load_causal_lm(model_folder)
+    model = load_causal_lm(model_folder).to(chosen_device(settings.device))
     losses = fit(model, steps, settings, progress)
     model.save_pretrained(out_folder)
     tokenizer.save_pretrained(out_folder)
@@ -102,22 +117,70 @@ def shuffled_epochs(count: int, seed: int) -> Iterator[int]:
         yield from draw.sample(range(count), count)
 
 
-def logits_at(model: Any, row: PackedRow, positions: list[int]) -> Tensor:
-    """Logits of the token after each of the N positions of the row, float32 [N, vocabulary]."""
-    hidden = model.base_model(
-        input_ids=row.input_ids[None],
-        position_ids=row.position_ids[None],
-        attention_mask=attention_mask(row),
-        packed_blocks=row.blocks,
+def states_at(body: Any, row: PackedRow, positions: Sequence[int]) -> Tensor:
+    """Last hidden states of the decoder `body` at the N positions of the row, [N, D], on its device."""
+    placed = row.to(device_of(body))
+    hidden = body(
+        input_ids=placed.input_ids[None],
+        position_ids=placed.position_ids[None],
+        attention_mask=attention_mask(placed),
+        packed_blocks=placed.blocks,
         use_cache=False,
     ).last_hidden_state[0]
-    logits: Tensor = model.get_output_embeddings()(hidden[torch.tensor(positions)])
+    states: Tensor = hidden[torch.tensor(positions, device=hidden.device)]
+    return states
+
+
+def logits_at(model: Any, row: PackedRow, positions: Sequence[int]) -> Tensor:
+    """Logits of the token after each of the N positions of the row, float32 [N, vocabulary]."""
+    logits: Tensor = model.get_output_embeddings()(states_at(model.base_model, row, positions))
     return logits.float()
 
 
-def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: FitProgress | None = None) -> list[float]:
-    """Trains in place; returns the mean loss of each step. Raises FloatingPointError if a loss is not finite."""
-    parameters = _select_trained(model, settings.upper_share)
+def backward_cross_entropy(model: Any, step: Step, settings: FitSettings) -> float:
+    """Computes the step's loss, adds its gradient, and returns it."""
+    device = device_of(model)
+    weights = [torch.tensor(row.weights or [1.0] * len(row.targets), device=device) for row in step]
+    total = sum(float(weights_N.sum()) for weights_N in weights)
+    mean = 0.0
+    for labelled, weights_N in zip(step, weights, strict=True):
+        with autocast(enabled=settings.autocast, device=device):
+            logits_NV = logits_at(model, labelled.row, labelled.positions)
+        targets_N = torch.tensor(labelled.targets, device=device)
+        losses_N = functional.cross_entropy(logits_NV, targets_N, reduction="none")
+        loss = (losses_N * weights_N).sum() / total
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's, without types
+        mean += loss.item()
+    return mean
+
+
+def fit(
+    model: Any,
+    steps: Iterable[Step],
+    settings: FitSettings,
+    progress: FitProgress | None = None,
+) -> list[float]:
+    """Trains a language model in place; returns the mean loss of each step. Raises FloatingPointError if a loss is not
+    finite.
+    """
+    return fit_loss(model, backward_cross_entropy, steps, settings, progress)
+
+
+def fit_loss(
+    model: Any,
+    backward: Callable[[Any, S, FitSettings], float],
+    steps: Iterable[S],
+    settings: FitSettings,
+    progress: FitProgress | None = None,
+    *,
+    head: nn.Module | None = None,
+) -> list[float]:
+    """Trains in place under another loss; returns the loss of each step.
+
+    `backward` computes a step's loss, adds its gradient to the model's, and returns it. `head` is trained whatever part
+    of the decoder is. Raises FloatingPointError if a loss is not finite.
+    """
+    parameters = _select_trained(model, settings, head)
     optimizer = torch.optim.AdamW(
         parameters,
         lr=settings.learning_rate,
@@ -130,7 +193,7 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: FitP
     for number, step in enumerate(steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * schedule(number, settings)
-        loss = _backward(model, step, settings)
+        loss = backward(model, step, settings)
         if not math.isfinite(loss):
             raise FloatingPointError(f"loss {loss} at step {number + 1}; lower the learning rate")
         torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
@@ -139,36 +202,32 @@ def fit(model: Any, steps: Iterable[Step], settings: FitSettings, progress: FitP
         losses.append(loss)
         if progress:
             progress(number + 1, settings.steps, losses[-1])
+    if settings.lora_rank:
+        lora.merge(model.base_model)
     model.eval()
     return losses
 
 
-def _select_trained(model: Any, upper_share: float) -> list[torch.nn.Parameter]:
-    """Freezes the lower layers, and returns the parameters to train. Raises ValueError if the share is out of range."""
-    if not 0 < upper_share <= 1:
-        raise ValueError(f"upper_share = {upper_share}: give a share of the layers above 0 and up to 1")
-    if upper_share < 1:
-        body = model.base_model
-        first = len(body.layers) - math.ceil(upper_share * len(body.layers))
+def _select_trained(model: Any, settings: FitSettings, head: nn.Module | None) -> list[nn.Parameter]:
+    """Freezes what is not trained, and returns the parameters to train. Raises ValueError if the settings fit no
+    layer.
+    """
+    share, body = settings.upper_share, model.base_model
+    if not 0 < share <= 1:
+        raise ValueError(f"upper_share = {share}: give a share of the layers above 0 and up to 1")
+    if settings.lora_rank and share < 1:
+        raise ValueError(f"lora_rank = {settings.lora_rank} and upper_share = {share}: choose one of them")
+    if settings.lora_rank:
+        model.requires_grad_(requires_grad=False)
+        lora.adapt(body, LoraSettings(rank=settings.lora_rank, alpha=settings.lora_alpha), Path())
+    elif share < 1:
+        first = len(body.layers) - math.ceil(share * len(body.layers))
         model.requires_grad_(requires_grad=False)
         for part in (*body.layers[first:], body.norm):
             part.requires_grad_(requires_grad=True)
+    if head is not None:
+        head.requires_grad_(requires_grad=True)
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
-def _backward(model: Any, step: Step, settings: FitSettings) -> float:
-    """Computes the step's loss, adds its gradient, and returns it."""
-    weights = [torch.tensor(row.weights or [1.0] * len(row.targets)) for row in step]
-    total = sum(float(weights_N.sum()) for weights_N in weights)
-    mean = 0.0
-    for labelled, weights_N in zip(step, weights, strict=True):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.autocast):
-            logits_NV = logits_at(model, labelled.row, labelled.positions)
-        losses_N = functional.cross_entropy(logits_NV, torch.tensor(labelled.targets), reduction="none")
-        loss = (losses_N * weights_N).sum() / total
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's, without types
-        mean += loss.item()
-    return mean
 
 
 def schedule(step: int, settings: FitSettings) -> float:

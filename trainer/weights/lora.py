@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
 from infra.settings.learner import LoraSettings
@@ -40,6 +41,14 @@ def adapt(policy: Any, settings: LoraSettings, template: Path) -> Any:
     written = adapter_config(adapted)
     written.target_modules = sorted({name.rpartition(".")[2] for name in written.target_modules})
     return adapted
+
+
+def merge(model: Any) -> None:
+    """Adds W + (alpha / rank) B A up, and takes the adapter out: the model is a plain one again."""
+    for name, layer in [(name, part) for name, part in model.named_modules() if isinstance(part, LoraLayer)]:
+        layer.merge()
+        model.set_submodule(name, layer.get_base_layer())
+    del model.peft_config
 
 
 def is_adapted(policy: Any) -> bool:
