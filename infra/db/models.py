@@ -42,6 +42,8 @@ class Prompt(Base):
     question: Mapped[dict[str, Any]]
     """A `streams.messages.Question`."""
     source: Mapped[str] = mapped_column(Text, default="")
+    skill: Mapped[str | None] = mapped_column(String(32))
+    """A `infra.settings.evaluation.Skill` that the dataset named; NULL leaves it to the domain."""
     quarantined: Mapped[str | None] = mapped_column(Text)
     """Why a suspicious prompt is kept out until someone looks at it; NULL if it is not kept out."""
     rerouted_at: Mapped[datetime | None]
@@ -181,7 +183,41 @@ class Evaluation(Base):
     prompts: Mapped[int] = mapped_column(Integer)
     samples: Mapped[int] = mapped_column(Integer)
     mean: Mapped[float] = mapped_column(Float)
+    low: Mapped[float | None] = mapped_column(Float)
+    """Lower end of the mean's 95 % bootstrap interval over prompts; NULL if an older version wrote the row."""
+    high: Mapped[float | None] = mapped_column(Float)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EvaluatedModel(Base):
+    """The model that a run of `rewardstream evaluate` measured. The scores are in `scores`, under the run's id."""
+
+    __tablename__ = "evaluated_models"
+    __table_args__ = (Index("ix_evaluated_models_source", "source_run", "version"),)
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(Text)
+    """The model as it was named."""
+    weights: Mapped[str] = mapped_column(String(64))
+    """Digest of the weights, which identifies the model whatever its name."""
+    source_run: Mapped[str | None] = mapped_column(String(64))
+    """The run that made the model; NULL for a folder that is not of a run."""
+    lineage: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EvaluatedPrompt(Base):
+    """A prompt of a run of `rewardstream evaluate`."""
+
+    __tablename__ = "evaluated_prompts"
+    __table_args__ = (Index("ix_evaluated_prompts_asked", "asked"),)
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), primary_key=True)
+    asked: Mapped[str] = mapped_column(String(64))
+    """Digest of all that a score depends on: weights, prompt, sampling, scorer. Scores under one digest are draws from
+    one distribution, so a later evaluation uses them again."""
 
 
 class StreamOffset(Base):

@@ -4,7 +4,7 @@ Invariant: reads only, and one row per rollout: shadow scores of the other route
 that set the reward counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import Evaluation, Group, Prompt, Run, Score, Selection
+from infra.settings.evaluation import EvaluationSettings
 
 BEFORE, AFTER = "before", "after"
 
@@ -50,6 +51,8 @@ class Response:
     text: str
     tokens: int
     scorer: str
+    skill: str | None = None
+    """Skill of the prompt, or of its domain; None if neither has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ class EvaluationRow:
     version: int
     prompts: int
     mean: float
+    low: float | None = None
+    """`low` and `high` are the ends of the mean's 95 % interval; None if an older version evaluated."""
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         if run is None:
             raise LookupError(f"run {run_id!r} is not in this database")
         groups = tuple(GroupRow(*row) for row in session.execute(_groups(run_id)))
-        responses = _first_scores(session.execute(_scores(run_id)).all())
+        responses = _first_scores(session.execute(_scores(run_id)).all(), run.settings.get("evaluation", {}))
         selections = tuple(SelectionRow(*row) for row in session.execute(_selections(run_id)))
         used = select(Group.prompt_id).where(Group.run_id == run_id)
         prompts = session.execute(select(Prompt.id, Prompt.question["prompt"].astext).where(Prompt.id.in_(used)))
@@ -145,8 +151,9 @@ def _groups(run_id: str) -> Executable:
 
 def _scores(run_id: str) -> Executable:
     return (
-        select(Score, Group.label, Group.outcome)
+        select(Score, Group.label, Group.outcome, Prompt.skill)
         .join(Group, Group.group_id == Score.group_id)
+        .join(Prompt, Prompt.id == Group.prompt_id)
         .where(Score.run_id == run_id, ~Score.shadow)
         .order_by(Score.rollout_id, Score.scored_at)
     )
@@ -171,18 +178,19 @@ def _selections(run_id: str) -> Executable:
 
 def _evaluations(run_id: str) -> Executable:
     """Leaves out evaluations of versions that belong to an abandoned lineage (label `v12@1`)."""
-    columns = (Evaluation.label, Evaluation.domain, Evaluation.version, Evaluation.prompts, Evaluation.mean)
+    names = ("label", "domain", "version", "prompts", "mean", "low", "high")
     return (
-        select(*columns)
+        select(*(getattr(Evaluation, name) for name in names))
         .where(Evaluation.run_id == run_id, Evaluation.label.not_like("%@%"))
         .order_by(Evaluation.version, Evaluation.label, Evaluation.domain)
     )
 
 
-def _first_scores(rows: Sequence[Any]) -> tuple[Response, ...]:
-    """Returns the first score of each rollout."""
+def _first_scores(rows: Sequence[Any], settings: Mapping[str, Any]) -> tuple[Response, ...]:
+    """Returns the first score of each rollout. `settings`: the run's `evaluation`, empty if it is older than those."""
+    skills = EvaluationSettings(skills=settings.get("skills", {}))
     first: dict[str, Response] = {}
-    for score, label, outcome in rows:
+    for score, label, outcome, skill in rows:
         if score.rollout_id in first:
             continue
         first[score.rollout_id] = Response(
@@ -198,5 +206,6 @@ def _first_scores(rows: Sequence[Any]) -> tuple[Response, ...]:
             text=score.text,
             tokens=score.response_tokens,
             scorer=f"{score.scorer} {score.scorer_version}",
+            skill=skill or skills.skill_of(score.domain),
         )
     return tuple(first.values())

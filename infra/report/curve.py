@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.report.collect import AFTER, BEFORE, EvaluationRow, RunRecord
-
-OVERALL = "overall"
+from trainer.evaluation.results import OVERALL
 
 
 def heldout_curve(record: RunRecord) -> list[dict[str, Any]]:
-    """Returns points by version: {version, label, seconds, prompts, complete, overall, by_domain}. `seconds` is the
-    time from the start of training to the step that made the version; it does not include the evaluation.
+    """Returns points by version: {version, label, seconds, prompts, complete, overall, overall_ci95, by_domain,
+    by_domain_ci95}. `seconds` is the time from the start of training to the step that made the version; it does not
+    include the evaluation.
     """
     by_label: dict[str, list[EvaluationRow]] = defaultdict(list)
     for row in record.evaluations:
@@ -28,6 +28,7 @@ def heldout_curve(record: RunRecord) -> list[dict[str, Any]]:
 
 def _point(label: str, rows: Sequence[EvaluationRow], most: int, made: Mapping[int, float]) -> dict[str, Any]:
     means = {row.domain: round(row.mean, 4) for row in rows}
+    intervals = {row.domain: _interval(row) for row in rows}
     prompts = next(row.prompts for row in rows if row.domain == OVERALL)
     version = rows[0].version
     return {
@@ -37,8 +38,14 @@ def _point(label: str, rows: Sequence[EvaluationRow], most: int, made: Mapping[i
         "prompts": prompts,
         "complete": prompts == most,
         "overall": means.pop(OVERALL),
+        "overall_ci95": intervals.pop(OVERALL),
         "by_domain": dict(sorted(means.items())),
+        "by_domain_ci95": dict(sorted(intervals.items())),
     }
+
+
+def _interval(row: EvaluationRow) -> list[float] | None:
+    return None if row.low is None or row.high is None else [round(row.low, 4), round(row.high, 4)]
 
 
 def _seconds_by_version(record: RunRecord) -> dict[int, float]:

@@ -76,7 +76,9 @@ def heldout(results: Mapping[str, Any]) -> bytes | None:
 
 
 def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Mean held-out score by version, overall and by domain. None if nothing was evaluated during training."""
+    """Mean held-out score by version, overall with its interval, and by domain. None if nothing was evaluated during
+    training.
+    """
     whole = [point for point in points if point["complete"]]
     if len(whole) < _CURVE_POINTS:
         return None
@@ -87,6 +89,9 @@ def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
         means = [point["by_domain"].get(domain) for point in whole]
         axes.plot(versions, means, ".-", color=colour_of(index), alpha=0.6, linewidth=1, label=domain)
     axes.plot(versions, [point["overall"] for point in whole], "o-", color=INK, linewidth=2, label="overall")
+    if all(point["overall_ci95"] for point in whole):
+        low, high = zip(*(point["overall_ci95"] for point in whole), strict=True)
+        axes.fill_between(versions, low, high, color=INK, alpha=0.08, linewidth=0)
     axes.set_ylim(0, 1)
     _label_versions(axes)
     axes.set_title("mean held-out score", loc="left")

@@ -125,10 +125,25 @@ def _cards(summary: Mapping[str, Any]) -> Rows:
 
 
 def _heldout(results: Mapping[str, Any]) -> Rows:
+    skills = [(f"skill: {name.replace('_', ' ')}", row) for name, row in results["by_skill"].items()]
     return [
-        (name, row["prompts"], *(_score(row[which]) for which in ("base", BEFORE, AFTER)), _delta(row))
-        for name, row in [("overall", results["overall"]), *results["by_domain"].items()]
+        (
+            name,
+            row["prompts"],
+            _score(row["base"]),
+            *(_score_between(row[which], row[f"{which}_ci95"]) for which in (BEFORE, AFTER)),
+            _delta(row),
+        )
+        for name, row in [("overall", results["overall"]), *skills, *results["by_domain"].items()]
     ]
+
+
+def _score_between(value: float | None, interval: Sequence[float] | None) -> Marked | None:
+    """A score with its interval."""
+    if value is None or interval is None:
+        return _score(value)
+    low, high = interval
+    return Marked(f"{value:.3f} [{low:.3f}, {high:.3f}]", "plain")
 
 
 def _score(value: float | None) -> Marked | None:

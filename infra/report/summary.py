@@ -4,7 +4,7 @@ Invariant: a difference is taken only over prompts that were measured on both si
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from statistics import fmean
@@ -15,6 +15,7 @@ from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.curve import heldout_curve
 from infra.report.history import increase
 from infra.report.summary_statistics import percentiles
+from infra.settings.evaluation import Skill
 from streams.messages import Outcome
 from trainer.evaluation.estimators import bootstrap_interval
 
@@ -78,17 +79,32 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
 
 
 def heldout(responses: Sequence[Response], base: Mapping[str, float]) -> dict[str, Any]:
-    """Returns `overall` and `by_domain`, each {base, before, after, delta, delta_ci95, prompts}."""
+    """Returns `overall`, `by_skill` and `by_domain`, each {base, before, before_ci95, after, after_ci95, delta,
+    delta_ci95, prompts}.
+    """
     before, after = prompt_scores(responses, BEFORE), prompt_scores(responses, AFTER)
-    domains: dict[str, list[str]] = defaultdict(list)
+    domains: dict[str, dict[str, str | None]] = defaultdict(dict)
     for response in responses:
-        if response.label in (BEFORE, AFTER) and response.prompt_id not in domains[response.domain]:
-            domains[response.domain].append(response.prompt_id)
+        if response.label in (BEFORE, AFTER):
+            domains[response.domain][response.prompt_id] = response.skill
+    skills = {skill for prompts in domains.values() for skill in prompts.values() if skill is not None}
+
+    def compare(parts: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+        return _comparison({name: list(prompts) for name, prompts in parts.items()}, before, after, base)
+
     return {
-        "overall": _comparison(domains, before, after, base),
-        "by_domain": {
-            domain: _comparison({domain: prompts}, before, after, base) for domain, prompts in sorted(domains.items())
+        "overall": compare(domains),
+        "by_skill": {
+            skill.value: compare(
+                {
+                    domain: [prompt for prompt in prompts if prompts[prompt] == skill]
+                    for domain, prompts in domains.items()
+                }
+            )
+            for skill in Skill
+            if skill in skills
         },
+        "by_domain": {domain: compare({domain: prompts}) for domain, prompts in sorted(domains.items())},
     }
 
 
@@ -123,12 +139,21 @@ def _comparison(
         for domain, members in domains.items()
     }
     paired = [difference for values in differences.values() for difference in values]
+    sides = {
+        label: {
+            domain: [scores[prompt] for prompt in members if prompt in scores] for domain, members in domains.items()
+        }
+        for label, scores in ((BEFORE, before), (AFTER, after))
+    }
     return {
         "base": _rounded_mean([base[prompt] for prompt in prompts if prompt in base]),
-        "before": _rounded_mean([before[prompt] for prompt in prompts if prompt in before]),
-        "after": _rounded_mean([after[prompt] for prompt in prompts if prompt in after]),
+        **{
+            label: _rounded_mean([score for scores in side.values() for score in scores])
+            for label, side in sides.items()
+        },
+        **{f"{label}_ci95": _rounded_interval(side) for label, side in sides.items()},
         "delta": _rounded_mean(paired),
-        "delta_ci95": [round(bound, 4) for bound in bootstrap_interval(differences)] if paired else None,
+        "delta_ci95": _rounded_interval(differences),
         "prompts": len(paired),
     }
 
@@ -162,6 +187,11 @@ def _span_seconds(groups: Sequence[GroupRow], started: datetime | None = None) -
 
 def _rounded_mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 4) if values else None
+
+
+def _rounded_interval(strata: Mapping[str, Sequence[float]]) -> list[float] | None:
+    """None if there is no value."""
+    return [round(bound, 4) for bound in bootstrap_interval(strata)] if any(strata.values()) else None
 
 
 def _rate_per_second(count: float, seconds: float) -> float | None:

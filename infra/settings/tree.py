@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.admission_limits import AdmissionLimits
+from infra.settings.evaluation import EvaluationSettings
 from infra.settings.genrm import GenRMSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
@@ -306,6 +307,7 @@ class Settings(SettingsSection):
     genrm: GenRMSettings = GenRMSettings()
     difficulty: DifficultySettings = DifficultySettings()
     selector: SelectorSettings = SelectorSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     learner: LearnerSettings = LearnerSettings()
     metrics: MetricsSettings = MetricsSettings()
 

@@ -2,62 +2,91 @@
 
 import logging
 from collections import defaultdict
-from statistics import fmean
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.db.models import Evaluation, Group
+from infra.db.models import Evaluation, Group, Prompt
 from infra.metrics import metrics
+from infra.settings.evaluation import Skill
 from streams.messages import Outcome, Purpose
 from trainer.curriculum.group_counts import given_up_groups, primary_scores
 from trainer.curriculum.lineages import Lineages
+from trainer.evaluation.results import PromptScores, tabulate
 
 log = logging.getLogger(__name__)
 
-OVERALL = "overall"
+_MEAN = "mean"
 
 
 def evaluate(connection: Connection, run_id: str, label: str, version: int) -> dict[str, float]:
     """The mean over prompts of the mean over a prompt's scored samples, by domain and overall.
 
-    The results are written to the database and shown as metrics. Rollouts that the scorer could not score, and prompts
-    without any score, do not count.
+    The results are written to the database, with their intervals, and shown as metrics. Rollouts that the scorer could
+    not score, and prompts without any score, do not count.
     """
-    by_prompt: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in connection.execute(primary_scores(run_id, label)):
-        if row.score is not None:
-            by_prompt[row.domain, row.prompt_id].append(row.score)
-    by_domain: dict[str, list[list[float]]] = defaultdict(list)
-    for (domain, _), scores in by_prompt.items():
-        by_domain[domain].append(scores)
-        by_domain[OVERALL].append(scores)
-    rows = [
-        {
-            "run_id": run_id,
-            "label": label,
-            "domain": domain,
-            "version": version,
-            "prompts": len(prompts),
-            "samples": sum(len(scores) for scores in prompts),
-            "mean": fmean(fmean(scores) for scores in prompts),
-        }
-        for domain, prompts in sorted(by_domain.items())
-    ]
     missing = _unmeasured(connection, run_id, label)
     if missing:
         log.warning("evaluation %s lacks %s: their prompts count with fewer samples, or not at all", label, missing)
+    rows = write_results(connection, run_id, label, version, prompt_scores(connection, run_id, label))
     if not rows:
         log.error("evaluation %s: no held-out rollout has a score", label)
         return {}
-    statement = insert(Evaluation)
-    written = {name: statement.excluded[name] for name in ("version", "prompts", "samples", "mean")}
-    keys = ["run_id", "label", "domain"]
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=written), rows)
     show(connection, run_id)
     means = {str(row["domain"]): float(str(row["mean"])) for row in rows}
     log.info("evaluation %s version=%d %s", label, version, " ".join(f"{k}={v:.3f}" for k, v in means.items()))
     return means
+
+
+def prompt_scores(connection: Connection, run_id: str, label: str) -> list[PromptScores]:
+    """The scores of each prompt that was measured under the label, by prompt id. From them, any result of the
+    evaluation can be computed again, and compared prompt by prompt with another's.
+    """
+    scored = primary_scores(run_id, label).subquery()
+    columns = (scored.c.prompt_id, scored.c.domain, Prompt.skill, scored.c.score)
+    query = (
+        select(*columns)
+        .join(Prompt, Prompt.id == scored.c.prompt_id)
+        .where(scored.c.score.is_not(None))
+        .order_by(scored.c.prompt_id, scored.c.rollout_id)
+    )
+    found: dict[tuple[str, str, str | None], list[float]] = defaultdict(list)
+    for prompt_id, domain, skill, score in connection.execute(query):
+        found[prompt_id, domain, skill].append(score)
+    return [
+        PromptScores(
+            prompt_id=prompt_id, domain=domain, skill=None if skill is None else Skill(skill), scores=tuple(scores)
+        )
+        for (prompt_id, domain, skill), scores in found.items()
+    ]
+
+
+def write_results(
+    connection: Connection, run_id: str, label: str, version: int, prompts: Sequence[PromptScores]
+) -> list[dict[str, object]]:
+    """Writes the mean and its interval by domain and overall; returns the rows that it wrote."""
+    rows: list[dict[str, object]] = [
+        {
+            "run_id": run_id,
+            "label": label,
+            "domain": row.part.name,
+            "version": version,
+            "prompts": row.prompts,
+            "samples": row.samples,
+            "mean": row.metrics[_MEAN].value,
+            "low": row.metrics[_MEAN].low,
+            "high": row.metrics[_MEAN].high,
+        }
+        for row in tabulate(prompts, {_MEAN: lambda prompt: prompt.mean})
+        if row.part.kind != "skill"
+    ]
+    if rows:
+        statement = insert(Evaluation)
+        written = {name: statement.excluded[name] for name in ("version", "prompts", "samples", "mean", "low", "high")}
+        keys = ["run_id", "label", "domain"]
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=written), rows)
+    return rows
 
 
 def _unmeasured(connection: Connection, run_id: str, label: str) -> str:

@@ -4,7 +4,7 @@ Invariant: a row becomes either a PromptRow or a Rejection with file, line and r
 
 Formats, recognised for each row by its columns
     own     domain, messages or prompt; optional verifier, veto, ground_truth, references, options, split, origin,
-            source, id
+            skill, source, id
     verl    data_source, prompt, ability, reward_model {style, ground_truth}, extra_info
     TRL     prompt, solution; optional domain (mathematics otherwise)
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from infra.settings.evaluation import Skill
 from streams.messages import Question
 from streams.wide_integers import pack
 
@@ -48,6 +49,8 @@ class PromptRow:
     split: str
     origin: str
     source: str
+    skill: Skill | None = None
+    """The skill under which an evaluation reports it; None leaves it to the domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Defaults:
 
     split: str = "train"
     origin: str = "original"
+    skill: Skill | None = None
     verifiers: tuple[str, ...] | None = None
     """Names of verifiers that rows may use; None means any."""
 
@@ -102,6 +106,7 @@ def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
         split=_choice(fields, "split", _SPLITS, defaults.split),
         origin=_choice(fields, "origin", {name: name for name in _ORIGINS}, defaults.origin),
         source=str(fields.get("source") or fields.get("id") or where),
+        skill=_skill(fields.get("skill"), defaults.skill),
     )
 
 
@@ -275,6 +280,15 @@ def _domain(fields: Mapping[str, Any]) -> str:
     if not isinstance(domain, str) or not domain.strip() or len(domain) > _MAX_DOMAIN:
         raise RowError(f"domain must be a name of 1 to {_MAX_DOMAIN} characters, got {domain!r:.200}")
     return domain.strip()
+
+
+def _skill(value: Any, default: Skill | None) -> Skill | None:
+    if value is None:
+        return default
+    try:
+        return Skill(value)
+    except ValueError as error:
+        raise RowError(f"skill is {value!r:.100}: expected one of {', '.join(Skill)}") from error
 
 
 def _choice(fields: Mapping[str, Any], name: str, allowed: Mapping[str, str], default: str) -> str:

@@ -4,7 +4,7 @@ Invariants:
 - Ingesting a file twice has the same effect as once, since a prompt's id is the hash of its content.
 - A prompt never changes its split: a train prompt cannot become held out, nor the reverse.
 - References that were picked, and a route that was chosen, after the first ingestion stay
-  (`trainer.prompts.rerouting`).
+  (`trainer.prompts.rerouting`); so does a skill that a later file does not name.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.db.models import Prompt, RunPrompt
@@ -115,7 +115,9 @@ def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[i
         updated = ("domain", "origin", "question", "source")
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["id"], set_={name: statement.excluded[name] for name in updated}
+                index_elements=["id"],
+                set_={name: statement.excluded[name] for name in updated}
+                | {"skill": func.coalesce(statement.excluded.skill, Prompt.skill)},
             ),
             [values[key] for key in sorted(values)],
         )
@@ -162,4 +164,5 @@ def _values(row: PromptRow, question: Question) -> dict[str, Any]:
         "messages": list(row.messages),
         "question": msgspec.to_builtins(question),
         "source": row.source,
+        "skill": row.skill,
     }

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from infra.cli.stack import with_own_prompts
 from infra.db.engine import make_engine
 from infra.db.models import Prompt
+from infra.settings.evaluation import Skill
 from infra.settings.tree import Settings
 from trainer.curriculum.prompt_pool import train_prompts
 from trainer.prompts.dataset import Defaults
@@ -68,6 +69,19 @@ def test_a_run_draws_from_what_it_was_given(engine, dataset):
     with engine.connect() as connection:
         own, other = train_prompts(connection, "own"), train_prompts(connection, "other")
     assert (len(own), len(other)) == (3, 5)
+
+
+def test_a_skill_is_the_rows_own_or_the_sets_and_stays_if_a_later_file_names_none(engine, dataset):
+    def skills():
+        with engine.connect() as connection:
+            return dict(connection.execute(select(Prompt.question["prompt"].astext, Prompt.skill)).tuples().all())
+
+    path = dataset([ROWS[0] | {"skill": "nlp"}, ROWS[1], ROWS[2] | {"skill": "cooking"}])
+    report = ingest(engine, path, Defaults(skill=Skill.CODING))
+    assert skills() == {"Question 0?": "nlp", "Question 1?": "coding"}
+    assert [rejection.reason[:38] for rejection in report.rejected] == ["skill is 'cooking': expected one of lo"]
+    ingest(engine, dataset([ROWS[0], ROWS[1] | {"skill": "stem"}]), Defaults())
+    assert skills() == {"Question 0?": "nlp", "Question 1?": "stem"}
 
 
 def test_ingesting_again_keeps_references_picked_since(engine, dataset):

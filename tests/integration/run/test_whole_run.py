@@ -29,7 +29,7 @@ def test_a_run_ends_with_summary_report_and_sound_audit(start, broker: str) -> N
     assert summary["finished"]
     assert summary["policy_versions"] == 2
     assert summary["groups"]["trained"] == 8
-    assert {"overall", "by_domain"} == summary["heldout"].keys()
+    assert {"overall", "by_skill", "by_domain"} == summary["heldout"].keys()
     assert summary["heldout"]["by_domain"].keys() == {"letters", "words"}
     assert len(summary["heldout"]["overall"]["delta_ci95"]) == 2
     assert summary["wall_seconds"] > summary["phase_seconds"]["train"] > 0

@@ -9,10 +9,13 @@ from sqlalchemy import select, update
 from support.selector_loop import play, reach, rows
 
 from infra.db.models import Evaluation, Group, Prompt, Run, Selection
+from infra.settings.evaluation import Skill
 from infra.settings.tree import TopicSettings
 from streams.messages import Purpose
 from trainer.audit.audit import audit_or_stored, audit_run, save
+from trainer.curriculum.evaluation import prompt_scores
 from trainer.curriculum.runs import Phase
+from trainer.evaluation.results import compare, metrics_of, tabulate
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -53,6 +56,32 @@ def test_a_run_from_start_to_end(make_loop, engine, prompts, restart):
     assert report.finished
     assert report.groups == {"eval": {"filtered": 8}, "assess": {"filtered": 8}, "train": {"trained": 6}}
     assert report.counts["verdicts"] == report.counts["score_rows"] == 8 * 2 + 8 * 3 + 6 * 2
+
+
+def test_an_evaluation_has_intervals_and_its_prompts_scores(make_loop, engine, prompts):
+    """What is stored can be computed again from the scores, and compared prompt by prompt."""
+    loop = make_loop(max_steps=1, preppo={"enabled": False})
+    loop.peer.score_of = lambda ticket, index: (index + loop.peer.version) / 2
+    with engine.begin() as connection:
+        mathematics = update(Prompt).where(Prompt.domain == "mathematics")
+        connection.execute(mathematics.values(skill=Skill.OUT_OF_DISTRIBUTION))
+    loop.peer.start_lineage()
+    play(loop)
+    with engine.connect() as connection:
+        before, after = (prompt_scores(connection, loop.run_id, label) for label in ("before", "after"))
+        stored = {(row.label, row.domain): row for row in connection.execute(select(Evaluation.__table__)).all()}
+    assert {prompt.scores for prompt in before} == {(0.0, 0.5)}
+    assert {prompt.scores for prompt in after} == {(0.5, 1.0)}
+    assert [prompt.prompt_id for prompt in before] == [prompt.prompt_id for prompt in after]
+    assert {(p.domain, p.skill) for p in before} == {("mathematics", Skill.OUT_OF_DISTRIBUTION), ("knowledge", None)}
+    gain = compare(before, after, metrics_of(2, (1,)))[0].metrics["avg@2"]
+    assert (gain.first, gain.second, gain.difference.value, gain.p) == (0.25, 0.75, 0.5, 2 / 2**4)
+    for label, prompts_of in (("before", before), ("after", after)):
+        again = {row.part.name: row.metrics["avg@2"] for row in tabulate(prompts_of, metrics_of(2, ()))}
+        for domain in ("overall", "mathematics", "knowledge"):
+            row = stored[label, domain]
+            assert (row.mean, row.low, row.high) == (again[domain].value, again[domain].low, again[domain].high)
+        assert (label, "out_of_distribution") not in stored
 
 
 def test_tickets_carry_the_question_and_the_domain_s_sampling(make_loop, prompts):

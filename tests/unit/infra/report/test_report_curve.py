@@ -14,7 +14,7 @@ from infra.report.summary import summarise
 def rows(label: str, version: int, mean: float, prompts: int = 4) -> list[EvaluationRow]:
     return [
         EvaluationRow(label, "a", version, prompts, mean),
-        EvaluationRow(label, "overall", version, prompts, mean),
+        EvaluationRow(label, "overall", version, prompts, mean, mean - 0.0625, mean + 0.0625),
     ]
 
 
@@ -36,6 +36,8 @@ def test_points_come_by_version_with_the_seconds_in_which_it_was_made():
         ("after", 3, 30.0, 0.5),
     ]
     assert points[1]["by_domain"] == {"a": 0.4}
+    assert points[1]["overall_ci95"] == [0.3375, 0.4625]
+    assert points[1]["by_domain_ci95"] == {"a": None}  # as of an older version
 
 
 def test_a_measurement_that_was_cut_short_is_told_apart():

@@ -20,6 +20,8 @@ def test_heldout_means_are_over_prompts_of_means_over_samples() -> None:
         "after": 0.75,
         "delta": 0.5,
         "delta_ci95": None,
+        "before_ci95": [0.25, 0.25],
+        "after_ci95": [0.75, 0.75],
         "prompts": 2,
     }
     assert result["by_domain"]["a"]["delta"] == 0.5
@@ -29,8 +31,25 @@ def test_heldout_means_are_over_prompts_of_means_over_samples() -> None:
         "after": 0.5,
         "delta": 0.5,
         "delta_ci95": [0.5, 0.5],
+        "before_ci95": [0.0, 0.0],
+        "after_ci95": [0.5, 0.5],
         "prompts": 1,
     }
+    assert result["by_skill"] == {}
+
+
+def test_heldout_results_are_told_by_skill_too_whatever_the_domain() -> None:
+    rows = [
+        response("x", label, score, domain, skill=skill)
+        for domain, skill, scores in (("a", "stem", (0.0, 1.0)), ("b", "stem", (0.5, 0.5)), ("c", "coding", (1.0, 0.0)))
+        for label, score in zip(("before", "after"), scores, strict=True)
+    ]
+    rows = [replace(row, prompt_id=row.domain) for row in rows]
+    result = heldout([*rows, response("z", "before", 0.5), response("z", "after", 0.5)], {})
+    assert list(result["by_skill"]) == ["stem", "coding"]
+    assert (result["by_skill"]["stem"]["delta"], result["by_skill"]["stem"]["prompts"]) == (0.5, 2)
+    assert result["by_skill"]["coding"]["delta_ci95"] == [-1.0, -1.0]
+    assert result["overall"]["prompts"] == 4
 
 
 def test_a_prompt_without_a_score_on_one_side_is_not_in_the_difference() -> None:
@@ -47,6 +66,7 @@ def test_a_prompt_without_a_score_on_one_side_is_not_in_the_difference() -> None
 def test_a_run_that_was_not_measured_has_no_difference() -> None:
     overall = heldout([response("x", "before", 1.0)], {})["overall"]
     assert (overall["before"], overall["after"], overall["delta"], overall["delta_ci95"]) == (1.0, None, None, None)
+    assert (overall["before_ci95"], overall["after_ci95"]) == ([1.0, 1.0], None)
 
 
 def test_groups_are_counted_by_outcome_and_open_ones_are_told() -> None:
