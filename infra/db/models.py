@@ -67,6 +67,7 @@ class Group(Base):
     __table_args__ = (
         Index("ix_groups_run_outcome", "run_id", "outcome"),
         Index("ix_groups_run_label", "run_id", "label"),
+        Index("ix_groups_prompt", "prompt_id"),
     )
 
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -96,13 +97,15 @@ class Group(Base):
 
 
 class Score(Base):
-    """One row per scored rollout and scorer. The statistics change only for rows that were inserted."""
+    """One row per scored rollout and scorer. The statistics change only for rows that were inserted.
+
+    An index here is paid for with every score, so the scores of a prompt are found through its groups.
+    """
 
     __tablename__ = "scores"
     __table_args__ = (
-        Index("ix_scores_prompt", "prompt_id"),
         Index("ix_scores_group", "group_id"),
-        Index("ix_scores_run_label", "run_id", "purpose"),
+        Index("ix_scores_run", "run_id", postgresql_using="brin"),
         Index("ix_scores_shadow", "run_id", postgresql_where=sql("shadow")),
     )
 

@@ -4,17 +4,22 @@ Invariant: a batch is one transaction. `prompt_stats` changes only for rows of `
 and that have a score, and `stream_offsets` only moves forward. Therefore a batch that is delivered again after a crash,
 whole or in part, changes nothing that is already counted. An infra_error (score None) is kept as a row and never
 enters the statistics. Rows are locked in key order, so that replicas of the sink never deadlock.
+
+A batch is one JSON text, which Postgres unpacks, inserts and counts in one statement: a tenth of the client's time that
+a parameter per value takes.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, String, bindparam, func, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from sqlalchemy import CTE, Connection, Engine, String, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import JSON, insert
 
-from infra.db.models import PromptStats, Score, StreamOffset
-from infra.db.statistics import Running
+from infra.db.count_scores import count_scores
+from infra.db.models import Score, StreamOffset
 
 _NUL = "\x00"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -23,8 +28,6 @@ _LIMITS = {
     for column in Score.__table__.columns
     if isinstance(column.type, String) and column.type.length
 }
-StatsKey = tuple[str, str, str]
-"""run_id, prompt_id, route."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ class ScoredRecord:
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too
             raise ValueError(f"rollout {self.rollout_id}: score {self.score} is not in [0, 1]")
+        if not math.isfinite(self.seconds) or not math.isfinite(self.judged or 0):
+            raise ValueError(f"rollout {self.rollout_id}: seconds {self.seconds} or judged {self.judged} is not finite")
         for name, limit in _LIMITS.items():
             value: str = getattr(self, name)
             if len(value) > limit or _NUL in value:
@@ -74,21 +79,12 @@ class ScoredRecord:
         return self.rollout_id, self.route, self.scorer, self.scorer_version
 
 
-_KEY = (PromptStats.run_id, PromptStats.prompt_id, PromptStats.route)
 _WHERE_READ = {"topic", "partition", "offset"}
+_BATCH = "batch"
 _COLUMNS = tuple(f.name for f in fields(ScoredRecord) if f.name not in _WHERE_READ)
-_MOVE = (
-    update(PromptStats.__table__)  # type: ignore[arg-type]  # a declarative class's table is a Table
-    .where(
-        PromptStats.run_id == bindparam("_run_id"),
-        PromptStats.prompt_id == bindparam("_prompt_id"),
-        PromptStats.route == bindparam("_route"),
-    )
-    .values({name: bindparam(name) for name in asdict(Running())} | {"updated_at": func.now()})
-)
 
 
-def _score_row(record: ScoredRecord) -> dict[str, object]:
+def score_row(record: ScoredRecord) -> dict[str, object]:
     row = {name: getattr(record, name) for name in _COLUMNS}
     row["scored_at"] = datetime.fromtimestamp(record.scored_at, UTC)
     # A model may sample NUL, which Postgres cannot keep in text; the log still has the exact tokens.
@@ -97,18 +93,25 @@ def _score_row(record: ScoredRecord) -> dict[str, object]:
     return row
 
 
-def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> list[ScoredRecord]:
-    """Inserts the records; returns those that were new, in delivery order. Of duplicates within the batch, the first
-    counts.
-    """
+def _parameters(records: Sequence[ScoredRecord]) -> dict[str, str]:
     first: dict[tuple[str, str, str, str], ScoredRecord] = {}
     for record in records:
         first.setdefault(record.key, record)
-    statement = insert(Score).on_conflict_do_nothing()
-    returning = statement.returning(Score.rollout_id, Score.route, Score.scorer, Score.scorer_version)
-    rows = connection.execute(returning, [_score_row(first[key]) for key in sorted(first)])
-    inserted = {tuple(row) for row in rows}
-    return [record for key, record in first.items() if key in inserted]
+    return {_BATCH: msgspec.json.encode([score_row(first[key]) for key in sorted(first)]).decode()}
+
+
+def _inserted() -> CTE:
+    """Inserts the rows of the parameter `_BATCH`, in their order; its rows are those that were new."""
+    unpacked = func.json_populate_recordset(literal_column("NULL::scores"), cast(bindparam(_BATCH, type_=Text), JSON))
+    rows = unpacked.table_valued(*_COLUMNS)
+    statement = insert(Score).from_select(_COLUMNS, select(*(rows.c[name] for name in _COLUMNS)))
+    counted = Score.run_id, Score.prompt_id, Score.route, Score.score, Score.policy_version
+    return statement.on_conflict_do_nothing().returning(*counted).cte("new")
+
+
+def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> int:
+    """Inserts the records; returns how many were new. Of duplicates within the batch, the first counts."""
+    return connection.scalar(select(func.count()).select_from(_inserted()), _parameters(records)) or 0
 
 
 class ScoreSink:
@@ -116,8 +119,10 @@ class ScoreSink:
 
     def __init__(self, engine: Engine, decay: float, consumer_group: str) -> None:
         self._engine = engine
-        self._decay = decay
         self._consumer_group = consumer_group
+        new = _inserted()
+        counted = count_scores(new, decay).cte("counted")
+        self._insert_and_count = select(func.count()).select_from(new).add_cte(counted)
 
     def write(self, records: Sequence[ScoredRecord]) -> int:
         """Writes a batch; returns how many rows were new. Raises sqlalchemy.exc.OperationalError if the database is
@@ -126,10 +131,9 @@ class ScoreSink:
         if not records:
             return 0
         with self._engine.begin() as connection:
-            new = insert_new(connection, records)
-            self._move_statistics(connection, new)
+            new = connection.scalar(self._insert_and_count, _parameters(records)) or 0
             self._move_offsets(connection, records)
-        return len(new)
+        return new
 
     def next_offsets(self) -> dict[tuple[str, int], int]:
         """The next offset to read, by topic and partition; empty before the first batch."""
@@ -137,40 +141,6 @@ class ScoreSink:
         with self._engine.connect() as connection:
             rows = connection.execute(query.where(StreamOffset.consumer_group == self._consumer_group))
             return {(topic, partition): offset for topic, partition, offset in rows}
-
-    def _move_statistics(self, connection: Connection, new: Sequence[ScoredRecord]) -> None:
-        counted = [record for record in new if record.score is not None]
-        if not counted:
-            return
-        running = self._lock_statistics(
-            connection, sorted({(record.run_id, record.prompt_id, record.route) for record in counted})
-        )
-        for record in counted:
-            assert record.score is not None
-            key = record.run_id, record.prompt_id, record.route
-            running[key] = running[key].add(record.score, record.policy_version, self._decay)
-        connection.execute(
-            _MOVE,
-            [
-                {"_run_id": run_id, "_prompt_id": prompt_id, "_route": route, **asdict(value)}
-                for (run_id, prompt_id, route), value in running.items()
-            ],
-        )
-
-    def _lock_statistics(self, connection: Connection, keys: Sequence[StatsKey]) -> dict[StatsKey, Running]:
-        """The statistics of these keys, locked until the transaction ends; missing rows are made."""
-        empty = asdict(Running())
-        connection.execute(
-            insert(PromptStats).on_conflict_do_nothing(),
-            [{"run_id": run_id, "prompt_id": prompt_id, "route": route, **empty} for run_id, prompt_id, route in keys],
-        )
-        rows = connection.execute(
-            select(*_KEY, *(getattr(PromptStats, name) for name in empty))
-            .where(tuple_(*_KEY).in_(keys))
-            .order_by(*_KEY)
-            .with_for_update()
-        )
-        return {(row[0], row[1], row[2]): Running(*row[3:]) for row in rows}
 
     def _move_offsets(self, connection: Connection, records: Sequence[ScoredRecord]) -> None:
         following: dict[tuple[str, int], int] = {}

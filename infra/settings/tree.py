@@ -194,8 +194,9 @@ class RtvSettings(SettingsSection):
 class DifficultySettings(SettingsSection):
     """The difficulty sink, which keeps the scores' statistics in Postgres."""
 
-    batch: Annotated[int, Field(ge=1), NumberUnit("rows")] = 128
-    """Largest number of rows in one transaction, which spreads its cost."""
+    batch: Annotated[int, Field(ge=1), NumberUnit("rows")] = 512
+    """Largest number of rows in one transaction, which spreads its cost. Rollouts of 8,192 tokens take 50 MB in memory
+    at 512; larger batches are hardly faster."""
     max_batch_wait_seconds: Seconds = 0.2
     """Longest wait for a batch to fill. Nothing waits for a single row."""
     decay_per_version: Fraction = 0.98
