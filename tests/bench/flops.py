@@ -44,6 +44,6 @@ def _forward_flops(config: Any, row: TrainingRow) -> int:
     width = getattr(config, "head_dim", None) or hidden // heads
     attention = 2 * hidden * width * (heads + config.num_key_value_heads)  # query and output, key and value
     weights = config.num_hidden_layers * (attention + 3 * hidden * config.intermediate_size)
-    pairs = sum(block.mask.numel() for block in row.packed.blocks)
+    pairs = sum(block.tokens * block.keys for block in row.packed.blocks)
     scores_and_sums = config.num_hidden_layers * 2 * heads * width * pairs
     return 2 * (len(row.packed.input_ids) * weights + scores_and_sums + len(row.targets_N) * hidden * config.vocab_size)

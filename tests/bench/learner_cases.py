@@ -12,13 +12,13 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from support.tree_mask import tree_mask
 from torch.nn.functional import cross_entropy
 
 from infra.settings.learner import LearnerSettings
 from trainer.step.batch import TrainingBatch, TrainingRow, Trajectory
 from trainer.step.language_models import load_causal_lm
 from workers.models.model_files import DEMO_MODEL, resolve_model
-from workers.models.shared_prefix import attention_mask
 
 ROOT = Path(__file__).parents[2]
 THREADS = 2
@@ -74,7 +74,7 @@ def bare_loss(model: Any, row: TrainingRow) -> torch.Tensor:
         hidden = model.base_model(
             input_ids=row.packed.input_ids[None],
             position_ids=row.packed.position_ids[None],
-            attention_mask=attention_mask(row.packed),
+            attention_mask=tree_mask(row.packed),
             use_cache=False,
         ).last_hidden_state[0, row.predictors_N]
         logits = model.get_output_embeddings()(hidden)

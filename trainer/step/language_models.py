@@ -23,7 +23,7 @@ from trainer.distributed.device import CPU
 from trainer.step.batch import TrainingRow
 from trainer.step.token_logprobs import sliced_logprobs
 from workers.models import packed_attention
-from workers.models.shared_prefix import attention_mask
+from workers.models.packed_model import check_model, output_head, row_states
 
 SHARDED_FORWARD = "policy_tensors"
 """The method of a sharded policy that runs `policy_tensors` inside the policy's call (`trainer.leader.fsdp`)."""
@@ -49,29 +49,22 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def load_causal_lm(folder: Path) -> Any:
-    """Loads a causal language model in float32 and eval mode. Raises OSError or ValueError if it does not load.
+    """Loads a causal language model in float32 and eval mode. Raises OSError or ValueError if it does not load, and
+    ModelMismatchError (a ValueError) if rows would give other log-probs than its own forward pass.
 
     Gradients work in eval mode too, and dropout would make the learner's log-probs differ from the engine's.
     """
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation=packed_attention.implementation(folder)
     )
-    return model.eval()
+    check_model(model.eval())
+    return model
 
 
 def hidden_states(model: Any, row: TrainingRow) -> Tensor:
     """Last hidden states [N, D] at the positions that predict the row's targets, on the model's device."""
     device = device_of(model)
-    packed = row.packed.to(device)
-    output = model.base_model(
-        input_ids=packed.input_ids[None],
-        position_ids=packed.position_ids[None],
-        attention_mask=attention_mask(packed),
-        packed_blocks=packed.blocks,
-        use_cache=False,
-    )
-    states: Tensor = output.last_hidden_state[0, row.predictors_N.to(device)]
-    return states
+    return row_states(model, row.packed.to(device))[row.predictors_N.to(device)]
 
 
 def policy_forward(
@@ -93,8 +86,9 @@ def policy_tensors(model: Any, row: TrainingRow, *, logits_chunk_tokens: int) ->
     """The fields of PolicyOutput in their order, all with gradients and on the model's device."""
     states_ND = hidden_states(model, row)
     targets_N, temperature_N = row.targets_N.to(states_ND.device), row.temperature_N.to(states_ND.device)
-    head = model.get_output_embeddings()
-    logprobs_N, entropy_N = sliced_logprobs(head, states_ND, targets_N, temperature_N, logits_chunk_tokens)
+    logprobs_N, entropy_N = sliced_logprobs(
+        output_head(model), states_ND, targets_N, temperature_N, logits_chunk_tokens
+    )
     return logprobs_N, entropy_N, states_ND.float()
 
 

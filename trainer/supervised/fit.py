@@ -22,7 +22,8 @@ from infra.settings.learner import DeviceKind, LoraSettings
 from trainer.distributed.device import chosen_device
 from trainer.step.language_models import autocast, device_of, load_causal_lm
 from trainer.weights import lora
-from workers.models.shared_prefix import PackedRow, attention_mask
+from workers.models.packed_model import output_head, row_states
+from workers.models.shared_prefix import PackedRow
 
 S = TypeVar("S")
 
@@ -119,22 +120,13 @@ def shuffled_epochs(count: int, seed: int) -> Iterator[int]:
 
 def states_at(body: Any, row: PackedRow, positions: Sequence[int]) -> Tensor:
     """Last hidden states of the decoder `body` at the N positions of the row, [N, D], on its device."""
-    placed = row.to(device_of(body))
-    hidden = body(
-        input_ids=placed.input_ids[None],
-        position_ids=placed.position_ids[None],
-        attention_mask=attention_mask(placed),
-        packed_blocks=placed.blocks,
-        use_cache=False,
-    ).last_hidden_state[0]
-    states: Tensor = hidden[torch.tensor(positions, device=hidden.device)]
-    return states
+    device = device_of(body)
+    return row_states(body, row.to(device))[torch.tensor(positions, device=device)]
 
 
 def logits_at(model: Any, row: PackedRow, positions: Sequence[int]) -> Tensor:
     """Logits of the token after each of the N positions of the row, float32 [N, vocabulary]."""
-    logits: Tensor = model.get_output_embeddings()(states_at(model.base_model, row, positions))
-    return logits.float()
+    return output_head(model)(states_at(model, row, positions)).float()
 
 
 def backward_cross_entropy(model: Any, step: Step, settings: FitSettings) -> float:

@@ -16,10 +16,11 @@ from trainer.seqset import SeqSet
 from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.layers import recompute_activations
 from trainer.step.ppo import PPO
-from trainer.weights import checkpoint
+from trainer.weights import checkpoint, lora
 from trainer.weights.checkpoint import LearnerHistory
-from trainer.weights.policy_io import load_policy
+from trainer.weights.policy_io import load_policy, own_tensors
 from trainer.weights.value_init import value_model_from
+from trainer.weights.weight_files import require_template_shapes
 from workers.models.model_files import resolve_model
 
 
@@ -31,7 +32,9 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     """Builds policy, value model and reference. `policy_folder` is a checkpoint, or `template`, the run's initial
     policy.
 
-    Raises OSError or ValueError if a model does not load, ValueInitError or ReferenceModelError (ValueErrors) if the
+    Raises OSError or ValueError if a model does not load, ModelMismatchError (a ValueError) if it would be trained on
+    another distribution than its own, WeightNamesError (a ValueError) if engines could not load what would be
+    published, ValueInitError or ReferenceModelError (ValueErrors) if the
     value model's or the reference's folder does not fit the policy, and DeviceError if the host lacks the device that
     learner.device asks for.
     """
@@ -42,6 +45,8 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
         torch.set_num_threads(learner.threads)
     torch.manual_seed(settings.run.seed)
     policy = load_policy(policy_folder, template, learner.lora)
+    if not lora.is_adapted(policy):
+        require_template_shapes(policy, own_tensors(policy), template)
     value = _value_model(settings, policy, template)
     for model in (policy, value and value.trunk):
         if model is not None:

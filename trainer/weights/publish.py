@@ -27,6 +27,7 @@ from streams.topics import Topic, topic_name
 from trainer.distributed.gather import full_tensor
 from trainer.weights import lora
 from trainer.weights.policy_io import own_tensors
+from trainer.weights.weight_files import as_in_files, untrained
 from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
 from workers.models.remote_files import RemoteFolder
 
@@ -70,18 +71,24 @@ class Publisher:
         tensors = self._copy_to_cpu(own_tensors(policy))
         if lora.is_adapted(policy):
             return PublishedWeights(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
-        return PublishedWeights(WeightsKind.FULL, tensors)
+        return PublishedWeights(WeightsKind.FULL, as_in_files(policy, tensors, self.template))
 
     def write(self, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         """Writes to disk and to the URL; returns the announcement to make. Raises OSError."""
         target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
         main = ADAPTER_FILE if weights.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
         with atomic_folder(target) as temporary:
+            tensors = weights.tensors
             if weights.adapter is None:
                 copy_description(self.template, temporary)
+                tensors = tensors | untrained(self.template, tensors)
             else:
                 weights.adapter.save_pretrained(temporary)
-            save_file(weights.tensors, temporary / main, metadata={"format": "pt"})
+            save_file(
+                {name: tensor.contiguous() for name, tensor in tensors.items()},
+                temporary / main,
+                metadata={"format": "pt"},
+            )
             files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         keep_newest(self.folder, _PATTERN, self.keep)
         return PolicyVersion(

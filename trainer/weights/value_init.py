@@ -13,6 +13,7 @@ from transformers import AutoModel
 
 from trainer.step.language_models import ValueModel
 from workers.models import packed_attention
+from workers.models.packed_model import check_model
 
 _HEADS = ("score", "v_head.summary", "value_head", "v_head")
 """Names of heads: transformers' sequence classifiers, TRL's value head, other common ones. Each has .weight and may
@@ -24,9 +25,12 @@ class ValueInitError(ValueError):
 
 
 def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
-    """`vocabulary` is the size of the policy's, whose token ids the model will read. Raises ValueInitError, OSError."""
+    """`vocabulary` is the size of the policy's, whose token ids the model will read. Raises ValueInitError,
+    OSError, ModelMismatchError.
+    """
     attention = packed_attention.implementation(folder)
     trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
+    check_model(trunk)
     rows = trunk.get_input_embeddings().num_embeddings
     if rows < vocabulary:
         raise ValueInitError(

@@ -6,6 +6,7 @@ leaves the old weights complete.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,15 +26,17 @@ def load_in_place(model: torch.nn.Module, folder: Path) -> None:
         return
     if holds_adapter(model):
         raise ValueError(f"{folder} holds a whole model, the engine an adapter: a run's learner.lora must not change")
+    renamed = getattr(model, "_weight_conversions", None)  # set if transformers loads other names than the files have
+    tensors = _read_converted(model, folder) if renamed else _read_tensors(folder)
     with torch.inference_mode():
-        for target, source in _match_tensors(model, _read_tensors(folder), folder):
+        for target, source in _match_tensors(model, tensors, folder):
             target.copy_(source)
 
 
 def shapes_of(folder: Path) -> dict[str, tuple[int, ...]]:
     """Returns the shape of every tensor by name, from the files' headers alone. Raises OSError or ValueError."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for file in _weight_files(folder):
+    for file in weight_files(folder):
         try:
             with safe_open(file, "pt") as tensors:
                 names = list(tensors.keys())
@@ -56,7 +59,7 @@ def require_shapes(folder: Path, expected: dict[str, tuple[int, ...]]) -> None:
 
 def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {}
-    for file in _weight_files(folder):
+    for file in weight_files(folder):
         try:
             tensors |= load_file(file)
         except SafetensorError as error:
@@ -64,7 +67,17 @@ def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def _read_converted(model: Any, folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors under the model's own names, as transformers loads them: it takes the model's memory once more."""
+    loaded, notes = type(model).from_pretrained(folder, dtype=next(model.parameters()).dtype, output_loading_info=True)
+    missing = sorted(notes["missing_keys"])
+    if missing:
+        raise ValueError(f"{folder} holds no tensor {missing[0]}; it is not a version of this model")
+    tensors: dict[str, torch.Tensor] = loaded.state_dict()
+    return tensors
+
+
+def weight_files(folder: Path) -> list[Path]:
     """Returns the one weight file, or the shards that the index names."""
     index = folder / f"{WEIGHTS_FILE}.index.json"
     if not index.is_file():

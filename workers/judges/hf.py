@@ -22,12 +22,12 @@ from workers.judges.tokens import prefix_groups, scale_token_ids
 from workers.judges.verdicts import Scale, VerdictProbabilities
 from workers.models import packed_attention
 from workers.models.model_files import file_sha256
-from workers.models.shared_prefix import PackedRow, PrefixGroup, attention_mask, fill, pack
+from workers.models.packed_model import check_model, logit_transform, row_states
+from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 ROW_TOKENS = 256
-"""Small rows are faster if attention runs over the whole row, as in the architectures that `packed_attention` leaves to
-transformers: there, on one core, 32 candidates of 4 questions take 0.24 s in rows of 256, 0.40 s in rows of 512, and
-0.71 s as a padded batch of whole prompts."""
+"""Bounds the activations of a pass. On one core, 32 candidates of 4 questions take 0.24 s in rows of 256, and 0.71 s as
+a padded batch of whole prompts."""
 
 
 class HfModel:
@@ -39,7 +39,8 @@ class HfModel:
         self, folder: Path, scheme: JudgingScheme, dtype: str = "bfloat16", threads: int = 1, device: str | None = None
     ) -> None:
         """`threads`: torch's number of threads; 0 keeps its default. Raises OSError or ValueError if the folder does
-        not load, and ValueError if its tokenizer has no single token for one of the scheme's verdict words.
+        not load, ModelMismatchError if rows would give other verdicts than the model's own forward pass, and ValueError
+        if its tokenizer has no single token for one of the scheme's verdict words.
         """
         if threads:
             torch.set_num_threads(threads)
@@ -49,6 +50,7 @@ class HfModel:
             folder, dtype=getattr(torch, dtype), attn_implementation=packed_attention.implementation(folder)
         )
         self._model = model.to(self._device).eval()
+        check_model(self._model)
         self._words = {scale: scale_token_ids(self._tokenizer, scale) for scale in scheme.scales}
         self._limit = int(self._model.config.get_text_config().max_position_embeddings)
         self._weights = weights_hash(folder)
@@ -103,13 +105,7 @@ class HfModel:
 
     def _compute_masses(self, row: PackedRow, scale: Scale) -> list[list[float]]:
         """Returns the masses after each suffix of the row, as [suffix][word]."""
-        hidden = self._model.base_model(
-            input_ids=row.input_ids[None],
-            position_ids=row.position_ids[None],
-            attention_mask=attention_mask(row),
-            packed_blocks=row.blocks,
-            use_cache=False,
-        ).last_hidden_state[0]
+        hidden = row_states(self._model, row)
         ends = [where.stop - 1 for slices in row.suffix_slices for where in slices]
         masses: list[list[float]] = self._sum_word_probabilities(hidden[ends], self._words[scale]).tolist()
         return masses
@@ -124,10 +120,12 @@ class HfModel:
         logits = hidden.float() @ verdicts.T
         if head.bias is not None:
             logits = logits + head.bias[flat].float()
-        every = head(hidden).float()
+        finish = logit_transform(self._model.config)
+        logits = finish(logits)
+        every: Tensor = finish(head(hidden).float())
         every[:, flat] = logits
         shares = (logits - every.logsumexp(dim=-1, keepdim=True)).exp()
-        return torch.stack([part.sum(-1) for part in shares.split([len(own) for own in words], dim=-1)], dim=-1)
+        return torch.stack([part.sum(-1) for part in torch.split(shares, [len(own) for own in words], dim=-1)], dim=-1)
 
 
 def weights_hash(folder: Path) -> str:

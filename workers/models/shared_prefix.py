@@ -14,7 +14,7 @@ from torch import Tensor
 
 _BLOCK_TOKENS = 256
 """Short suffixes share a block of at most this many tokens; in larger blocks, computing what the mask forbids costs
-more than further calls."""
+more than further calls. A longer suffix has a block of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +32,50 @@ class PrefixGroup:
 
 @dataclass(frozen=True, slots=True)
 class AttentionBlock:
-    """Neighbouring tokens of one group that attend only to themselves and the group's prefix."""
+    """Neighbouring tokens of one group that attend to the group's prefix and to earlier tokens of their own segment. A
+    segment is the prefix or a suffix.
+    """
 
-    tokens: int
     prefix: int
-    """Length of the group's prefix; 0 for the group's first block, which begins with the prefix."""
-    mask: Tensor
-    """bool [tokens, prefix + tokens]: the row's mask for these tokens."""
+    """Length of the group's prefix; 0 for the group's first block, whose first segment is the prefix."""
+    segments: tuple[int, ...]
+    """Lengths of the block's segments, in order; none is 0."""
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.segments)
+
+    @property
+    def keys(self) -> int:
+        """Number of tokens to which any of the block's tokens may attend."""
+        return self.prefix + self.tokens
 
 
 @dataclass(frozen=True, slots=True)
 class PackedRow:
-    """A row of L tokens. The logits that predict a suffix's first token are at its group's `prefix_last`."""
+    """A row of L tokens, described by lengths: its memory is linear in L. The logits that predict a suffix's first
+    token are at its group's `prefix_last`.
+    """
 
     input_ids: Tensor
     """int64 [L]."""
     position_ids: Tensor
     """int64 [L]; positions restart at 0 for each group, and after the prefix for each suffix."""
-    mask: Tensor
-    """bool [L, L]; entry (i, j) says whether token i attends to token j."""
+    prefix_slices: list[slice]
+    """[group]: the prefix's tokens in the row."""
     suffix_slices: list[list[slice]]
     """[group][suffix]: the suffix's tokens in the row."""
-    prefix_last: list[int]
-    """[group]: index of the prefix's last token."""
     blocks: list[AttentionBlock]
     """Blocks of all its tokens, in order."""
 
+    @property
+    def prefix_last(self) -> list[int]:
+        """[group]: index of the prefix's last token."""
+        return [where.stop - 1 for where in self.prefix_slices]
+
     def to(self, device: torch.device) -> Self:
         """Returns the row with its tensors on `device`."""
-        return replace(
-            self,
-            input_ids=self.input_ids.to(device),
-            position_ids=self.position_ids.to(device),
-            mask=self.mask.to(device),
-            blocks=[replace(block, mask=block.mask.to(device)) for block in self.blocks],
-        )
+        return replace(self, input_ids=self.input_ids.to(device), position_ids=self.position_ids.to(device))
 
 
 def fill(sizes: Sequence[int], budget: int) -> list[list[int]]:
@@ -90,60 +99,35 @@ def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
         raise ValueError("pack needs at least one group")
     ids: list[int] = []
     positions: list[int] = []
-    owners: list[tuple[int, int]] = []  # (group, segment) of each token; segment 0 is the prefix
-    slices: list[list[slice]] = []
-    prefix_last: list[int] = []
+    prefixes: list[slice] = []
+    suffixes: list[list[slice]] = []
     for number, group in enumerate(groups):
         if not group.prefix:
             raise ValueError(f"group {number} has an empty prefix; its suffixes would have nothing to continue")
-        slices.append([])
+        own: list[slice] = []
         for segment, tokens in enumerate((group.prefix, *group.suffixes)):
             start = len(group.prefix) if segment else 0
-            where = slice(len(ids), len(ids) + len(tokens))
+            own.append(slice(len(ids), len(ids) + len(tokens)))
             ids.extend(tokens)
             positions.extend(range(start, start + len(tokens)))
-            owners.extend([(number, segment)] * len(tokens))
-            if segment:
-                slices[-1].append(where)
-            else:
-                prefix_last.append(where.stop - 1)
-    mask = _tree_mask(torch.tensor(owners, dtype=torch.long))
-    prefixes = [slice(last + 1 - len(group.prefix), last + 1) for last, group in zip(prefix_last, groups, strict=True)]
+        prefixes.append(own[0])
+        suffixes.append(own[1:])
     return PackedRow(
         input_ids=torch.tensor(ids, dtype=torch.long),
         position_ids=torch.tensor(positions, dtype=torch.long),
-        mask=mask,
-        suffix_slices=slices,
-        prefix_last=prefix_last,
-        blocks=[block for own in zip(prefixes, slices, strict=True) for block in _cut_blocks(mask, *own)],
+        prefix_slices=prefixes,
+        suffix_slices=suffixes,
+        blocks=[block for group in groups for block in _cut_blocks(group)],
     )
 
 
-def _cut_blocks(mask: Tensor, prefix: slice, suffixes: Sequence[slice]) -> Iterator[AttentionBlock]:
-    start, stop = prefix.start, prefix.stop
-    for suffix in suffixes:
-        if suffix.stop - start > _BLOCK_TOKENS:
-            yield _make_block(mask, slice(start, stop), prefix)
-            start = suffix.start
-        stop = suffix.stop
-    yield _make_block(mask, slice(start, stop), prefix)
-
-
-def _make_block(mask: Tensor, tokens: slice, prefix: slice) -> AttentionBlock:
-    size, shared = tokens.stop - tokens.start, prefix.stop - prefix.start
-    if tokens.start == prefix.start:
-        return AttentionBlock(size, 0, mask[tokens, tokens].clone())
-    return AttentionBlock(size, shared, torch.cat([mask[tokens, prefix], mask[tokens, tokens]], dim=1))
-
-
-def attention_mask(row: PackedRow) -> Tensor:
-    """Returns the mask as Hugging Face models with sdpa take it: bool [1, 1, L, L]."""
-    return row.mask[None, None]
-
-
-def _tree_mask(owners: Tensor) -> Tensor:
-    """`owners` is int64 [L, 2]: group and segment of each token."""
-    group, segment = owners.unbind(dim=1)
-    same_group = group[:, None] == group[None, :]
-    visible = (segment[None, :] == 0) | (segment[:, None] == segment[None, :])
-    return (same_group & visible).tril()
+def _cut_blocks(group: PrefixGroup) -> Iterator[AttentionBlock]:
+    prefix, segments = 0, [len(group.prefix)]
+    for suffix in group.suffixes:
+        if not suffix:
+            continue
+        if sum(segments) + len(suffix) > _BLOCK_TOKENS:
+            yield AttentionBlock(prefix, tuple(segments))
+            prefix, segments = len(group.prefix), []
+        segments.append(len(suffix))
+    yield AttentionBlock(prefix, tuple(segments))

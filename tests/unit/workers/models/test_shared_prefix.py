@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.tree_mask import tree_mask
 from transformers import LlamaConfig, LlamaModel
 
-from workers.models.shared_prefix import PrefixGroup, attention_mask, fill, pack
+from workers.models.shared_prefix import PrefixGroup, fill, pack
 
 VOCABULARY = 64
 tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)
@@ -37,7 +38,7 @@ def test_hidden_states_equal_separate_passes(groups: list[PrefixGroup]) -> None:
     row = pack(groups)
     with torch.no_grad():
         packed = MODEL(
-            input_ids=row.input_ids[None], position_ids=row.position_ids[None], attention_mask=attention_mask(row)
+            input_ids=row.input_ids[None], position_ids=row.position_ids[None], attention_mask=tree_mask(row)
         ).last_hidden_state[0]
         for group, slices, last in zip(groups, row.suffix_slices, row.prefix_last, strict=True):
             for suffix, where in zip(group.suffixes, slices, strict=True):
@@ -51,10 +52,11 @@ def test_every_token_stands_once_and_sees_itself(groups: list[PrefixGroup]) -> N
     row = pack(groups)
     length = sum(group.tokens for group in groups)
     assert row.input_ids.shape == row.position_ids.shape == (length,)
-    assert row.mask.shape == (length, length)
-    assert bool(row.mask.diagonal().all())
+    mask = tree_mask(row)[0, 0]
+    assert bool(mask.diagonal().all())
     # What a token sees is as many tokens as its position says: the row's own past, whole.
-    assert torch.equal(row.mask.sum(dim=1), row.position_ids + 1)
+    assert torch.equal(mask.sum(dim=1), row.position_ids + 1)
+    assert sum(block.tokens for block in row.blocks) == length
 
 
 def test_an_empty_prefix_is_refused() -> None:
