@@ -25,6 +25,7 @@ from trainer.supervised.fit import states_at
 from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.judges.hf import weights_hash
 from workers.models import packed_attention
+from workers.models.packed_model import check_model
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 ROW_TOKENS = 1024
@@ -142,6 +143,7 @@ def load_classifier(folder: Path, dtype: torch.dtype) -> Any:
             f"{folder}: {type(model).__name__} has no linear head `score` over its last token, as decoders have; a "
             "reward model starts from a decoder"
         )
+    check_model(model.base_model)
     return model
 
 
