@@ -1,6 +1,8 @@
 """`rewardstream rm`: trains reward models, and measures judges."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
-from infra.cli.options import Recipe, Seed, Set, resolve, run_options
+from infra.cli.options import AsJson, Dedicated, Recipe, Seed, Set, resolve, run_options
 from infra.cli.train import show_fit_progress
+from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.prompts.dataset import Rejection
+    from trainer.reward_models.judge_answers import AskedJudge
 
-app = typer.Typer(no_args_is_help=True, help="Reward models: train-bt.")
+app = typer.Typer(no_args_is_help=True, help="Reward models and judges: train-bt, evaluate.")
 
 _SHOWN_REJECTIONS = 5
 
@@ -89,6 +93,96 @@ def train_bt(
         show_fit_progress,
     )
     _print_json(asdict(report) | {"set_aside": len(found.rejected)})
+
+
+@app.command()
+def evaluate(
+    *,
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="JSONL or Parquet of {prompt, ground_truth or reference, response, label}, or of preference pairs."
+        ),
+    ],
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of a Bradley-Terry model or a judge; with --endpoint, the model's name there. Without it, "
+            "genrm.model of the settings."
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Base URL of an OpenAI-compatible server, with /v1.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw calibration and accuracy by domain.")
+    ] = None,
+    probed_questions: Annotated[
+        int, typer.Option(min=0, help="Questions on which master keys and other probes are tried.")
+    ] = 32,
+    recipe: Recipe = None,
+    assignments: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure any judge: accuracy, AUC, calibration, order flips, what fools it, and all this by domain.
+
+    A generative judge is asked as the genrm stage asks it, with the settings of `genrm` (--recipe, --set). A
+    Bradley-Terry model's score is the probability that the candidate is preferred to the reference.
+    """
+    from trainer.reward_models.evaluate_judge import evaluate_judge
+    from trainer.reward_models.triples import read_triples
+
+    settings = resolve(recipe, assignments, *_judge_options(judge, endpoint)).settings
+    found = read_triples(data)
+    _show_rejected(found.rejected)
+    if not found.candidates:
+        raise CommandError(f"no triple in {', '.join(map(str, data))}", ExitCode.USAGE)
+    with _open_judge(settings) as asked:
+        result = evaluate_judge(
+            asked, found.candidates, probed_questions=probed_questions, progress=lambda text: typer.echo(text, err=True)
+        )
+    if picture is not None:
+        from infra.report.reliability import reliability_picture
+
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(reliability_picture(result))
+    if as_json:
+        rates = {"flip_rate": result.flips.rate, "probe_rates": {n: one.rate for n, one in result.probes.items()}}
+        _print_json(asdict(result) | rates | {"set_aside": len(found.rejected)})
+    else:
+        from infra.cli.judge_table import print_evaluation
+
+        print_evaluation(result)
+
+
+def _judge_options(judge: str | None, endpoint: str | None) -> tuple[Dedicated, ...]:
+    return (
+        Dedicated("--judge", "genrm.model", judge),
+        Dedicated("--endpoint", "genrm.endpoint", endpoint),
+        Dedicated("--endpoint", "genrm.backend", endpoint and "openai"),
+    )
+
+
+@contextmanager
+def _open_judge(settings: Settings) -> Iterator["AskedJudge"]:
+    """Raises RewardModelError, RubricError, ModelFilesError, and OSError or ValueError if the model does not load."""
+    from trainer.reward_models.judge_answers import AskedGenRM, AskedRewardModel
+    from trainer.reward_models.reward_model import RewardModel, is_reward_model
+    from workers.judges.factory import build_judge
+    from workers.models.model_files import resolve_model
+
+    genrm = settings.genrm
+    if genrm.backend == "hf":
+        folder = resolve_model(genrm.model, settings.run.prepared, setting="genrm.model")
+        if is_reward_model(folder):
+            model = RewardModel.load(folder, dtype=genrm.dtype, device=settings.learner.device)
+            yield AskedRewardModel(model)
+            return
+    judge = build_judge(genrm, settings.run.prepared)
+    try:
+        yield AskedGenRM(judge, genrm.batch)
+    finally:
+        judge.close()
 
 
 def _show_rejected(rejected: "Sequence[Rejection]") -> None:

@@ -46,6 +46,7 @@ class TripleGroup:
 
     question: Question
     triples: tuple[Triple, ...]
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

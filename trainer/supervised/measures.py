@@ -4,19 +4,33 @@ Invariant: a measure that is undefined for its input raises ValueError; no retur
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The scores in [low, high), and in the last bin 1 too."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    """Mean score."""
+    frequency: float
+    """Fraction of right examples."""
+
+
 def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
     """Chance that a right example scores above a wrong one; ties count half (Mann-Whitney)."""
     values, truth = _arrays(scores, labels)
-    right, wrong = values[truth], values[~truth]
+    right, wrong = values[truth], np.sort(values[~truth])
     if not len(right) or not len(wrong):
         raise ValueError("AUC needs a right and a wrong example")
-    above = (right[:, None] > wrong[None, :]).sum() + 0.5 * (right[:, None] == wrong[None, :]).sum()
-    return float(above / (len(right) * len(wrong)))
+    below, up_to = (np.searchsorted(wrong, right, side=side).sum() for side in ("left", "right"))
+    return float((below + up_to) / 2 / (len(right) * len(wrong)))
 
 
 def accuracy(scores: Sequence[float], labels: Sequence[bool]) -> float:
@@ -25,16 +39,21 @@ def accuracy(scores: Sequence[float], labels: Sequence[bool]) -> float:
     return float(((values > 0.5) == truth).mean())
 
 
-def expected_calibration_error(scores: Sequence[float], labels: Sequence[bool], bins: int = 10) -> float:
-    """Mean gap between confidence and frequency over equal-width bins, weighted by their counts (Guo et al. 2017)."""
+def reliability(scores: Sequence[float], labels: Sequence[bool], bins: int = 10) -> list[ReliabilityBin]:
+    """The bins of equal width that hold a score."""
     values, truth = _arrays(scores, labels)
     bin_of = np.minimum((values * bins).astype(int), bins - 1)
-    gaps = [
-        abs(values[bin_of == number].mean() - truth[bin_of == number].mean()) * (bin_of == number).mean()
+    return [
+        ReliabilityBin(number / bins, (number + 1) / bins, int(own.sum()), values[own].mean(), truth[own].mean())
         for number in range(bins)
-        if (bin_of == number).any()
+        if (own := bin_of == number).any()
     ]
-    return float(sum(gaps))
+
+
+def expected_calibration_error(scores: Sequence[float], labels: Sequence[bool], bins: int = 10) -> float:
+    """Mean gap between confidence and frequency over equal-width bins, weighted by their counts (Guo et al. 2017)."""
+    found = reliability(scores, labels, bins)
+    return float(sum(abs(one.confidence - one.frequency) * one.count for one in found) / len(scores))
 
 
 def false_positive_rate(scores: Sequence[float]) -> float:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from support.tiny_model import save_tiny_judge_model
+
 from infra.cli.errors import ExitCode
 
 
@@ -43,3 +45,47 @@ def test_train_bt_without_a_pair(rewardstream, tiny_policy_folder, tmp_path) -> 
     code, _, err = rewardstream("rm", "train-bt", str(tmp_path / "gone.jsonl"), *model)
     assert code == ExitCode.USAGE
     assert "no dataset at" in err
+
+
+def test_evaluate_measures_a_reward_model_and_a_judge(rewardstream, tiny_policy_folder, tmp_path) -> None:
+    file = write(tmp_path / "pairs.jsonl", pairs(12))
+    model = tmp_path / "rm"
+    fit = ("--steps", "20", "--batch", "8", "--learning-rate", "2e-3", "--heldout-share", "0")
+    assert (
+        rewardstream("rm", "train-bt", str(file), "--out", str(model), "--model", str(tiny_policy_folder), *fit)[0] == 0
+    )
+    picture = tmp_path / "pictures" / "rm.png"
+    evaluate = ("rm", "evaluate", str(file), "--probed-questions", "2", "--set", "genrm.dtype=float32")
+    code, out, _ = rewardstream(*evaluate, "--judge", str(model), "--picture", str(picture), "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["judge"] == "bt"
+    assert found["overall"]["triples"] == 24
+    assert found["overall"]["accuracy"] == 1.0
+    assert found["flip_rate"] == 0.0
+    assert set(found["probe_rates"]) == {"master_keys", "first_sentences"}
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    judge = save_tiny_judge_model(tmp_path / "judge")
+    code, out, _ = rewardstream(*evaluate, "--judge", str(judge))
+    assert code == 0
+    assert "genrm-hf" in out
+    assert "manners" in out
+    assert "order flips" in out
+
+
+def test_evaluate_without_triples_or_judge(rewardstream, tmp_path) -> None:
+    file = write(tmp_path / "triples.jsonl", [{"prompt": "Say 1", "response": "1", "label": 1}])
+    code, _, err = rewardstream("rm", "evaluate", str(file))
+    assert code == ExitCode.USAGE
+    assert "nothing to compare with" in err
+    write(file, pairs(1))
+    code, _, err = rewardstream("rm", "evaluate", str(file), "--judge", "/no/such/judge")
+    assert code == ExitCode.UNREACHABLE
+    assert "/no/such/judge does not exist" in err
+    code, _, err = rewardstream(
+        "rm", "evaluate", str(file), "--judge", "x", "--endpoint", "http://127.0.0.1:9/v1",
+        "--set", "genrm.timeout_seconds=2",
+    )  # fmt: skip
+    assert code == ExitCode.UNREACHABLE
+    assert "127.0.0.1:9" in err

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.supervised.measures import accuracy, auc, expected_calibration_error, false_positive_rate
+from trainer.supervised.measures import accuracy, auc, expected_calibration_error, false_positive_rate, reliability
 
 pairs = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=2, max_size=40).filter(
     lambda found: len({label for _, label in found}) == 2
@@ -50,3 +50,17 @@ def test_what_is_not_defined_is_an_error(scores: list[float], labels: list[bool]
 def test_a_rate_of_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         false_positive_rate([])
+
+
+@given(pairs)
+def test_bins_hold_every_score_once_and_give_the_calibration_error(found: list[tuple[float, bool]]) -> None:
+    scores, labels = zip(*found, strict=True)
+    bins = reliability(scores, labels, bins=4)
+    assert sum(one.count for one in bins) == len(found)
+    for one in bins:
+        own = [(s, right) for s, right in found if one.low <= s < one.high or (one.high == 1 and s == 1)]
+        assert one.count == len(own)
+        assert one.confidence == pytest.approx(sum(s for s, _ in own) / len(own))
+        assert one.frequency == pytest.approx(sum(right for _, right in own) / len(own))
+    error = sum(abs(one.confidence - one.frequency) * one.count for one in bins) / len(found)
+    assert expected_calibration_error(scores, labels, bins=4) == pytest.approx(error)
