@@ -15,7 +15,6 @@ import msgspec
 import torch
 
 from infra.demo import judge_fit, measure
-from infra.demo.artifacts import Artifact, ensure_artifact, model_hash
 from infra.demo.examples import sft_examples
 from infra.demo.generate import Sample, sample
 from infra.demo.judge_fit import Material
@@ -23,6 +22,7 @@ from infra.demo.prompts import build_prompts, heldout_row, heldout_tasks, new_ta
 from infra.demo.references import SAMPLES, ranked
 from infra.demo.splits import SEED, Fact, Split, facts
 from infra.demo.tasks import WRITING, DemoTask, knowledge
+from infra.files.artifacts import Artifact, ensure_artifact, model_hash
 from infra.settings.tree import Settings
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.supervised.fit import FitSettings

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.tiny_model import save_tiny_model
 
-from infra.demo.artifacts import content_hash, ensure_artifact, model_hash
+from infra.files.artifacts import content_hash, ensure_artifact, model_hash
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_an_interrupted_artifact_leaves_nothing_and_is_made_later(tmp_path: Path
 
 def test_a_killed_maker_leaves_no_artifact_and_its_rest_is_cleared(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from infra.demo.artifacts import ensure_artifact\n"
+        "import os, signal, sys; from pathlib import Path; from infra.files.artifacts import ensure_artifact\n"
         "def make(folder):\n"
         "    (folder / 'content').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
         "ensure_artifact(Path(sys.argv[1]), 'sft', {}, make)"
