@@ -5,6 +5,7 @@ metrics of how far the routes agree.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from infra.db.engine import connect
 from infra.db.sink import ScoreSink
@@ -22,7 +23,12 @@ _BATCH_LIMIT_SECONDS = 120.0
 
 def main(settings: Settings, bootstrap: str) -> None:
     """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError, DatabaseUnavailableError."""
-    stage = Stage(
+    stage = stage_of(settings)
+    run_stage(settings, bootstrap, stage, partial(open_handlers, settings, stage))
+
+
+def stage_of(settings: Settings) -> Stage:
+    return Stage(
         name="difficulty",
         source=Topic.SCORED,
         batch=settings.difficulty.batch,
@@ -30,19 +36,19 @@ def main(settings: Settings, bootstrap: str) -> None:
         heartbeat=Heartbeat(_BATCH_LIMIT_SECONDS),
     )
 
-    @asynccontextmanager
-    async def work() -> AsyncIterator[StageHandlers]:
-        engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
-        calibration = asyncio.create_task(keep_calibration(engine, settings.run.id))
-        try:
-            difficulty = DifficultyHandler(
-                stage=stage.name,
-                sink=ScoreSink(engine, settings.difficulty.decay_per_version, group_of(settings, stage.name)),
-                dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
-            )
-            yield StageHandlers(difficulty.handle)
-        finally:
-            calibration.cancel()
-            engine.dispose()
 
-    run_stage(settings, bootstrap, stage, work)
+@asynccontextmanager
+async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[StageHandlers]:
+    """Raises DatabaseUnavailableError."""
+    engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
+    calibration = asyncio.create_task(keep_calibration(engine, settings.run.id))
+    try:
+        difficulty = DifficultyHandler(
+            stage=stage.name,
+            sink=ScoreSink(engine, settings.difficulty.decay_per_version, group_of(settings, stage.name)),
+            dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
+        )
+        yield StageHandlers(difficulty.handle)
+    finally:
+        calibration.cancel()
+        engine.dispose()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers
@@ -29,8 +30,13 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
     """Serves until SIGTERM or SIGINT; SIGHUP rebuilds the judge from the section `genrm` of the settings that `reread`
     returns. Raises BrokerUnavailableError, and whatever loading the judge raises.
     """
-    genrm, prefix = settings.genrm, settings.topics.prefix
-    stage = Stage(
+    stage = stage_of(settings)
+    run_stage(settings, bootstrap, stage, partial(open_handlers, settings, stage, reread))
+
+
+def stage_of(settings: Settings) -> Stage:
+    genrm = settings.genrm
+    return Stage(
         name="genrm",
         source=Topic.GENRM_REQUESTS,
         batch=genrm.batch,
@@ -38,35 +44,38 @@ def main(settings: Settings, bootstrap: str, reread: Callable[[], Settings] | No
         heartbeat=Heartbeat(2 * genrm.attempts * genrm.timeout_seconds + _MARGIN_SECONDS),
     )
 
-    @asynccontextmanager
-    async def work() -> AsyncIterator[StageHandlers]:
-        judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
-        scorer = JudgeScorer(judge, genrm, canary_requests)
-        pool = VerifierPool(settings.rtv, on_verdict=stage.heartbeat.beat)  # its processes start with the first veto
-        try:
-            scoring = ScoringHandler(
+
+@asynccontextmanager
+async def open_handlers(
+    settings: Settings, stage: Stage, reread: Callable[[], Settings] | None = None
+) -> AsyncIterator[StageHandlers]:
+    """Raises whatever loading the judge raises."""
+    genrm, prefix = settings.genrm, settings.topics.prefix
+    judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
+    scorer = JudgeScorer(judge, genrm, canary_requests)
+    pool = VerifierPool(settings.rtv, on_verdict=stage.heartbeat.beat)  # its processes start with the first veto
+    try:
+        scoring = ScoringHandler(
+            stage=stage.name,
+            route=Route.GENRM,
+            scorer=RetryingScorer(
                 stage=stage.name,
-                route=Route.GENRM,
-                scorer=RetryingScorer(
-                    stage=stage.name,
-                    scorer=VetoScorer(judge=scorer, pool=pool, calibrated_share=settings.router.shadow_share),
-                    retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
-                    heartbeat=stage.heartbeat,
-                ),
-                scored=topic_name(prefix, Topic.SCORED),
-                dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
-            )
+                scorer=VetoScorer(judge=scorer, pool=pool, calibrated_share=settings.router.shadow_share),
+                retry=Retry(attempts=genrm.attempts, backoff_seconds=genrm.backoff_seconds),
+                heartbeat=stage.heartbeat,
+            ),
+            scored=topic_name(prefix, Topic.SCORED),
+            dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+        )
 
-            async def reload() -> None:
-                await _exchange_judge(scorer, settings if reread is None else await asyncio.to_thread(reread))
-                await pool.renew()
+        async def reload() -> None:
+            await _exchange_judge(scorer, settings if reread is None else await asyncio.to_thread(reread))
+            await pool.renew()
 
-            yield StageHandlers(scoring.handle, reload)
-        finally:
-            scorer.close()
-            await pool.close()
-
-    run_stage(settings, bootstrap, stage, work)
+        yield StageHandlers(scoring.handle, reload)
+    finally:
+        scorer.close()
+        await pool.close()
 
 
 async def _exchange_judge(scorer: JudgeScorer, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers
@@ -17,13 +18,22 @@ _BATCH_LIMIT_SECONDS = 120.0
 
 def main(settings: Settings, bootstrap: str) -> None:
     """Serves until SIGTERM or SIGINT. Raises BrokerUnavailableError."""
-    stage = Stage(
+    stage = stage_of(settings)
+    run_stage(settings, bootstrap, stage, partial(open_handlers, settings, stage))
+
+
+def stage_of(settings: Settings) -> Stage:
+    return Stage(
         name="router",
         source=Topic.ROLLOUTS,
         batch=settings.router.batch,
         max_batch_wait_seconds=settings.router.max_batch_wait_seconds,
         heartbeat=Heartbeat(_BATCH_LIMIT_SECONDS),
     )
+
+
+@asynccontextmanager
+async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[StageHandlers]:
     prefix = settings.topics.prefix
     routing = RoutingHandler(
         stage=stage.name,
@@ -34,9 +44,4 @@ def main(settings: Settings, bootstrap: str) -> None:
         dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
         shadow_share=settings.router.shadow_share,
     )
-
-    @asynccontextmanager
-    async def work() -> AsyncIterator[StageHandlers]:
-        yield StageHandlers(routing.handle)
-
-    run_stage(settings, bootstrap, stage, work)
+    yield StageHandlers(routing.handle)

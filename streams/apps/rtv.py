@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from infra.settings.tree import Settings
 from streams.apps.base import Stage, StageHandlers
@@ -21,9 +22,14 @@ _MARGIN_SECONDS = 60.0
 
 def main(settings: Settings, bootstrap: str) -> None:
     """Serves until SIGTERM or SIGINT; SIGHUP replaces the verifier processes. Raises BrokerUnavailableError."""
-    rtv, prefix = settings.rtv, settings.topics.prefix
+    stage = stage_of(settings)
+    run_stage(settings, bootstrap, stage, partial(open_handlers, settings, stage))
+
+
+def stage_of(settings: Settings) -> Stage:
+    rtv = settings.rtv
     budget = max(rtv.timeout_seconds, rtv.sandbox.budget_seconds)
-    stage = Stage(
+    return Stage(
         name="rtv",
         source=Topic.RTV_REQUESTS,
         batch=rtv.batch,
@@ -31,25 +37,26 @@ def main(settings: Settings, bootstrap: str) -> None:
         heartbeat=Heartbeat(DEATHS * (budget + START_SECONDS) + _MARGIN_SECONDS),
     )
 
-    @asynccontextmanager
-    async def work() -> AsyncIterator[StageHandlers]:
-        pool = VerifierPool(rtv, on_verdict=stage.heartbeat.beat)
-        try:
-            await pool.start()
-            scoring = ScoringHandler(
-                stage=stage.name,
-                route=Route.RTV,
-                scorer=RetryingScorer(
-                    stage=stage.name,
-                    scorer=VerifierScorer(pool),
-                    retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
-                    heartbeat=stage.heartbeat,
-                ),
-                scored=topic_name(prefix, Topic.SCORED),
-                dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
-            )
-            yield StageHandlers(scoring.handle, pool.renew)
-        finally:
-            await pool.close()
 
-    run_stage(settings, bootstrap, stage, work)
+@asynccontextmanager
+async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[StageHandlers]:
+    """Raises NotStartedError if a verifier process does not start."""
+    rtv, prefix = settings.rtv, settings.topics.prefix
+    pool = VerifierPool(rtv, on_verdict=stage.heartbeat.beat)
+    try:
+        await pool.start()
+        scoring = ScoringHandler(
+            stage=stage.name,
+            route=Route.RTV,
+            scorer=RetryingScorer(
+                stage=stage.name,
+                scorer=VerifierScorer(pool),
+                retry=Retry(attempts=rtv.attempts, backoff_seconds=rtv.backoff_seconds),
+                heartbeat=stage.heartbeat,
+            ),
+            scored=topic_name(prefix, Topic.SCORED),
+            dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+        )
+        yield StageHandlers(scoring.handle, pool.renew)
+    finally:
+        await pool.close()
