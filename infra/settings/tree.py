@@ -255,6 +255,9 @@ class SelectorSettings(SettingsSection):
     all of it to training."""
     max_steps: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
     """Training ends at this version; 0 means no bound."""
+    max_groups: Annotated[int, Field(ge=0), NumberUnit("groups")] = 0
+    """Dispatch for training ends after this many groups, trained on or filtered; 0 means no bound. Runs with the same
+    bound spend the same number of rollouts, however many of their groups teach something."""
     max_train_seconds: Annotated[float, Field(ge=0), NumberUnit("seconds")] = 0
     """Dispatch for training ends after this time; 0 means no bound."""
     poll_seconds: Seconds = 0.2

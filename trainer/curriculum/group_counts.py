@@ -41,6 +41,12 @@ def open_groups(connection: Connection, run_id: str, purpose: Purpose | None = N
     return connection.scalar(query) or 0
 
 
+def train_groups(connection: Connection, run_id: str) -> int:
+    """Number of groups that were ever dispatched for training."""
+    query = select(func.count()).select_from(Group).where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
+    return connection.scalar(query) or 0
+
+
 def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
     row = connection.execute(
         select(Group.group_id, Group.deadline)

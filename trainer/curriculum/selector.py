@@ -5,6 +5,7 @@ Invariant: all its state is in Postgres and in the log, so it may be killed and 
 """
 
 import logging
+from collections.abc import Callable
 
 from infra.db.engine import connect
 from infra.settings.tree import Settings
@@ -25,8 +26,8 @@ _CLOSE_SECONDS = 2.0
 """The producer has nothing left to send, since every ticket is confirmed between rounds."""
 
 
-def main(settings: Settings, bootstrap: str) -> None:
-    """Returns when the run is finished.
+def main(settings: Settings, bootstrap: str, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Returns when the run is finished, or once `stopped` says that it was asked to stop.
 
     Raises DatabaseUnavailableError, BrokerUnavailableError, AnotherSelectorError and what a phase raises. The
     supervisor then restarts the selector, which continues where it was.
@@ -38,7 +39,7 @@ def main(settings: Settings, bootstrap: str) -> None:
         loggers = open_loggers(settings, "selector")
         try:
             dispatcher = Dispatcher(settings, session, producer)
-            run(Context(settings, session, watch, dispatcher, Lineages(), loggers))
+            run(Context(settings, session, watch, dispatcher, Lineages(), loggers), stopped)
         finally:
             loggers.close()
             producer.close(timeout=_CLOSE_SECONDS)
@@ -46,11 +47,11 @@ def main(settings: Settings, bootstrap: str) -> None:
     engine.dispose()
 
 
-def run(context: Context) -> None:
+def run(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
     """Runs the remaining phases, from the current one to the end of the run."""
     phases = resume(context)
     alarm = StallAlarm(context.run_id)
-    while not phases.advance():
+    while not phases.advance() and not stopped():
         messages = context.watch.poll(context.settings.selector.poll_seconds)
         if _apply(context, messages):
             alarm.progress()

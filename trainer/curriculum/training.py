@@ -9,6 +9,7 @@ Invariants
 """
 
 import logging
+import sys
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
@@ -46,7 +47,7 @@ class Training:
             self._reselect(connection)
             schedule = self._current_schedule(connection)
             open_ = group_counts.open_groups(connection, context.run_id, Purpose.TRAIN)
-        room = self._groups_to_dispatch(open_)
+            room = min(self._groups_to_dispatch(open_), self._groups_left(connection))
         context.dispatcher.dispatch(self._request(), [schedule.next() for _ in range(room)])
         self._evaluate()
         return False
@@ -56,11 +57,19 @@ class Training:
         if settings.max_steps and self.context.watch.version >= settings.max_steps:
             log.info("training ends at version %d", self.context.watch.version)
             return True
+        if self._groups_left(connection) <= 0:
+            log.info("training ends after %d groups at version %d", settings.max_groups, self.context.watch.version)
+            return True
         limit = settings.max_train_seconds
         if limit and _seconds_trained(connection, self.context.run_id) >= limit:
             log.info("training ends after %.0f s at version %d", limit, self.context.watch.version)
             return True
         return False
+
+    def _groups_left(self, connection: Connection) -> int:
+        """Groups that may still be dispatched under the bound of groups."""
+        bound = self.context.settings.selector.max_groups
+        return bound - group_counts.train_groups(connection, self.context.run_id) if bound else sys.maxsize
 
     def _groups_to_dispatch(self, open_: int) -> int:
         """Number of groups to dispatch now. Near the end it is at most what the remaining steps need."""
