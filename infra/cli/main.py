@@ -11,6 +11,7 @@ from infra.cli import (
     database,
     dead_letters,
     demo,
+    experiment,
     prompts,
     report,
     rescore,
@@ -43,6 +44,7 @@ app.command()(audit.audit)
 app.command()(score.score)
 app.command()(rescore.rescore)
 app.command()(train.sft)
+app.command()(experiment.experiment)
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(rm.app, name="rm")
 app.add_typer(dead_letters.app, name="dead-letters")

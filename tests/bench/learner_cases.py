@@ -48,7 +48,7 @@ def policy(attention: str | None = None) -> Any:
 
 
 def drawn_groups(lengths: tuple[int, int], groups: int = GROUPS, seed: int = 0) -> list[list[Trajectory]]:
-    """Draws groups of SAMPLES responses each; lengths and tokens are uniform."""
+    """Of SAMPLES responses each, lengths and tokens uniform."""
     draw = random.Random(seed)
 
     def ids(count: int) -> tuple[int, ...]:

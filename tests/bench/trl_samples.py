@@ -29,7 +29,7 @@ Groups = list[list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Lengths of responses in tokens; both ends are possible."""
+    """Of responses, in tokens, both ends possible."""
 
     shortest: int
     longest: int

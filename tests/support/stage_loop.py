@@ -37,6 +37,6 @@ class StageLoop(RunOnBroker):
 
 
 def rollout(number: int, text: str = RIGHT, **question: Any) -> Rollout:
-    """A rollout in a group of its own; `question` holds what differs from a sum that math verifies."""
+    """Of a group of its own; `question`: what differs from a sum that math verifies."""
     asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
     return messages.rollout(number, 0, run_id="r1", prompt_id="p", group_size=1, text=text, question=asked)

@@ -26,7 +26,7 @@ def team(loop: LearnerLoop) -> LearnerLoop:
 
 
 def members(launcher: int) -> list[psutil.Process]:
-    """The processes of the team, in the order of their ranks."""
+    """By rank."""
     found = [child for child in psutil.Process(launcher).children() if "RANK" in child.environ()]
     return sorted(found, key=lambda child: int(child.environ()["RANK"]))
 

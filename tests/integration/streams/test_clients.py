@@ -41,7 +41,7 @@ def topic(topic_settings: Settings) -> str:
 
 
 def put(producer: KafkaProducer, topic: str, values: list[bytes]) -> None:
-    """Sends the values as one batch per partition."""
+    """As one batch a partition."""
     confirm(producer, [send(producer, Output(topic, value, value)) for value in values], 10)
 
 

@@ -1,4 +1,4 @@
-"""The models of a learner are on its device, and so is all that they compute."""
+"""Where the models of a learner are, and that all they compute is there."""
 
 from contextlib import nullcontext
 

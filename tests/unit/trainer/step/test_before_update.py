@@ -1,4 +1,4 @@
-"""A concurrent reader of the models is asked before a step changes anything of them."""
+"""Whoever reads the models beside a step is asked before anything of them changes."""
 
 import pytest
 import torch

@@ -1,0 +1,151 @@
+"""Executes an experiment's runs that are not finished, one after another, and writes its page.
+
+Invariant: a finished run is not made again as long as nothing that it depends on has changed; the digest in its line
+says what that was.
+"""
+
+import dataclasses
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.files.artifacts import content_hash, model_hash
+from infra.lab.experiment import Arm, Experiment, Results
+from infra.lab.judge_server import serve_judge
+from infra.lab.page import write_page
+from infra.lab.policy import ensure_start
+from infra.lab.pool import Composition, write_pool
+from infra.lab.results import LabRun, ResultFile
+from infra.lab.run import execute
+from infra.settings.load import load, with_changes
+from infra.settings.sources import Option
+from infra.settings.tree import Settings
+
+RECIPE = "lab"
+_LEFT = ("versions", "checkpoints", "fetched")
+"""Folders of a finished run that are removed: every version's weights."""
+VERSION = 1
+"""Part of every digest: raise it if runs of another version of the code are no longer comparable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folders of what an experiment makes."""
+
+    out: Path
+    """Folder of the page, its picture and the results."""
+    work: Path
+    """Folder of the runs, of their broker's and database's files, and of the fitted policies."""
+
+    @property
+    def prepared(self) -> Path:
+        return self.work / "prepared"
+
+    def results(self, name: str) -> Path:
+        return self.out / f"{name}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    arm: Arm
+    seed: int
+    settings: Settings
+    composition: Composition
+    digest: str
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.arm.name, self.seed, self.digest
+
+
+def run_experiment(
+    experiment: Experiment,
+    place: Place,
+    seeds: int,
+    say: Callable[[str], None],
+    *,
+    arms: tuple[str, ...] = (),
+    changes: dict[str, Any] | None = None,
+) -> Path:
+    """Makes the missing runs, seed by seed, and writes the page anew after each seed; returns the page. `changes` are
+    settings over those of every arm.
+    """
+    start = ensure_start(place.prepared)
+    file = ResultFile(place.results(experiment.name))
+    chosen = [arm for arm in experiment.arms if not arms or arm.name in arms]
+    page = place.out / f"{experiment.name}.md"
+    with serve_judge() as judge:
+        common = {
+            "run.folder": str(place.work / experiment.name),
+            "run.prepared": str(place.prepared),
+            "model.path": str(start),
+            **(changes or {}),
+        }
+        planned = [plan(experiment, arm, seed, judge, common) for seed in range(seeds) for arm in chosen]
+        done = {(result.arm, result.seed, result.digest): result for result in file.read()}
+        for seed in range(seeds):
+            for each in (one for one in planned if one.seed == seed):
+                if each.key not in done:
+                    say(f"{experiment.name}: {each.arm.name}, seed {seed}")
+                    done[each.key] = _execute(each, place, experiment.name)
+                    file.add(done[each.key])
+                    say(describe(done[each.key]))
+            found = [done[one.key] for one in planned if one.key in done]
+            write_page(experiment, by_arm(found), place.out)
+    return page
+
+
+def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mapping[str, Any]) -> _Planned:
+    """The settings of one run, and the digest of all that decides its outcome. `common`: settings over the arm's.
+    Raises InvalidSettingsError.
+    """
+    wanted = {**experiment.changes, **arm.changes, **common}
+    wanted |= {"run.seed": seed, "genrm.endpoint": f"{judge}/{arm.weakness}/v1"}
+    settings = load(RECIPE, [Option(path, value, "experiment") for path, value in wanted.items()]).settings
+    composition = experiment.composition_of(arm)
+    deciding = settings.model_dump(
+        mode="json",
+        include={"rollout", "router", "genrm", "difficulty", "selector", "learner", "topics"},
+        exclude={"genrm": {"endpoint", "api_key"}},
+    )
+    digest = content_hash(
+        {
+            "version": VERSION,
+            "settings": deciding,
+            "composition": dataclasses.asdict(composition),
+            "start": model_hash(Path(settings.model.path)),
+            "weakness": arm.weakness,
+        }
+    )
+    return _Planned(arm, seed, settings, composition, digest)
+
+
+def by_arm(results: list[LabRun]) -> Results:
+    found: dict[str, dict[int, LabRun]] = defaultdict(dict)
+    for result in results:
+        found[result.arm][result.seed] = result
+    return found
+
+
+def describe(result: LabRun) -> str:
+    first, last = result.curve[0], result.curve[-1]
+    return (
+        f"  score {first.score:.3f} to {last.score:.3f} in {last.version} versions and {last.rollouts} rollouts; "
+        f"{result.seconds:.0f} s, {result.cpu_seconds:.0f} s of CPU"
+    )
+
+
+def _execute(planned: _Planned, place: Place, name: str) -> LabRun:
+    """A run that was interrupted is not continued: its id, which says when it began, is not used again."""
+    run_id = f"{planned.arm.name}-{planned.seed}-{int(time.time())}"
+    settings = with_changes(planned.settings, run={"id": run_id})
+    pool = write_pool(place.work / name / "prompts" / run_id, planned.composition, planned.seed)
+    try:
+        return execute(settings, pool, arm=planned.arm.name, seed=planned.seed, digest=planned.digest)
+    finally:
+        for kind in _LEFT:
+            shutil.rmtree(settings.run.folder / run_id / kind, ignore_errors=True)
