@@ -9,12 +9,12 @@ from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, start_http_server
 
-from infra.scalars import SCALARS, FlowMetrics, LearningMetrics, OnlyLogged, Scalar, ScoringMetrics
+from infra.scalars import SCALARS, FlowMetrics, HackingMetrics, LearningMetrics, OnlyLogged, Scalar, ScoringMetrics
 from infra.scalars.row import PREFIX
 from infra.scalars.weighted_histogram import WeightedHistogram
 
 
-class Metrics(LearningMetrics, FlowMetrics, ScoringMetrics):
+class Metrics(LearningMetrics, FlowMetrics, ScoringMetrics, HackingMetrics):
     """Each row's attribute is its metric: `metrics.policy_version.set(3)`."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:

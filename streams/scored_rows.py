@@ -3,9 +3,14 @@
 Invariant: the row of a record depends on that record alone, so a row written twice is the same row.
 """
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
 from infra.db.sink import ScoredRecord
-from streams.arrays import TOKEN_DTYPE
-from streams.messages import JUDGED_DETAIL, ScoredTrajectory, Source
+from streams.arrays import TOKEN_DTYPE, unpack_logprobs
+from streams.messages import JUDGED_DETAIL, ScoredTrajectory, Segment, Source
 from streams.records import Record
 from streams.route_headers import route_of
 from streams.validate import check_rollout
@@ -45,4 +50,15 @@ def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
         scored_at=scored.scored_at,
         shadow=scored.route is not route_of(rollout.question),
         judged=judged_of(scored),
+        surprisal=surprisal_of(made),
     )
+
+
+def surprisal_of(segments: Sequence[Segment]) -> float | None:
+    """Returns the mean of -log p over the tokens, in nats; None if the engine gave no log-probabilities, or an invalid
+    one.
+    """
+    logprobs = [unpack_logprobs(segment.logprobs) for segment in segments if segment.logprobs]
+    tokens = sum(len(values) for values in logprobs)
+    mean = -sum(float(values.sum(dtype=np.float64)) for values in logprobs) / tokens if tokens else math.nan
+    return mean if math.isfinite(mean) else None

@@ -132,6 +132,9 @@ class Score(Base):
     """Whether the score is not a reward: it comes from the other route, for calibration, or from a rescore."""
     judged: Mapped[float | None] = mapped_column(Float)
     """The judge's own score, if a veto set the rollout's score to 0."""
+    surprisal: Mapped[float | None] = mapped_column(Float)
+    """Mean of -log p over the response's tokens, in nats: an unbiased estimate of the entropy per token of the policy
+    that sampled it, at its temperature. NULL if the response has no log-probabilities."""
 
 
 class PromptStats(Base):
@@ -221,6 +224,40 @@ class EvaluatedPrompt(Base):
     asked: Mapped[str] = mapped_column(String(64))
     """Digest of all that a score depends on: weights, prompt, sampling, scorer. Scores under one digest are draws from
     one distribution, so a later evaluation uses them again."""
+
+
+class GuardCheck(Base):
+    """What the guard against reward hacking found at one evaluation: one row per route and domain, and one per route
+    over all of its domains (`overall`), as `trainer.guard.confirmation` defines it.
+    """
+
+    __tablename__ = "guard_checks"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    label: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """That of the evaluation."""
+    route: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """The route that rewards the domain in training."""
+    domain: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    scorers: Mapped[str] = mapped_column(Text)
+    """The scorer of training and the second one; empty if the held-out responses have one verdict only."""
+    prompts: Mapped[int] = mapped_column(Integer)
+    credited: Mapped[float | None] = mapped_column(Float)
+    """Fraction of the responses that the scorer of training passes; NULL if it has not scored them."""
+    confirmed: Mapped[float] = mapped_column(Float)
+    """Fraction of the responses that count as truly right."""
+    reward: Mapped[float | None] = mapped_column(Float)
+    """Mean reward of the training groups since the evaluation before."""
+    since_label: Mapped[str | None] = mapped_column(String(32))
+    """The earlier evaluation that speaks most for an alarm; NULL for the first."""
+    since_version: Mapped[int | None] = mapped_column(Integer)
+    reward_change: Mapped[float | None] = mapped_column(Float)
+    true_change: Mapped[float | None] = mapped_column(Float)
+    z: Mapped[float | None] = mapped_column(Float)
+    z_limit: Mapped[float | None] = mapped_column(Float)
+    alarm: Mapped[bool]
+    checked_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class StreamOffset(Base):

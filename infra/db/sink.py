@@ -63,6 +63,8 @@ class ScoredRecord:
     """Whether the score is not a reward, as in `infra.db.models.Score`."""
     judged: float | None = None
     """The judge's own score, if a veto overrode it."""
+    surprisal: float | None = None
+    """Mean of -log p over the response's tokens, in nats, as in `infra.db.models.Score`."""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too

@@ -1,19 +1,21 @@
 """Every scalar that the project exports, with its meaning and its healthy range.
 
-A new metric takes one row in `learning`, `flow` or `scoring`, a panel on the dashboard, and the code that measures it.
+A new metric takes one row in `learning`, `flow`, `scoring` or `hacking`, a panel on the dashboard, and the code that
+measures it.
 """
 
 import re
 from typing import Any
 
 from infra.scalars.flow import FlowMetrics
+from infra.scalars.hacking import HackingMetrics
 from infra.scalars.learning import LearningMetrics
 from infra.scalars.row import OnlyLogged, Scalar
 from infra.scalars.scoring import ScoringMetrics
 
 SECTIONS: dict[str, tuple[Scalar[Any], ...]] = {
     section.__name__.removesuffix("Metrics"): tuple(row for row in vars(section).values() if isinstance(row, Scalar))
-    for section in (LearningMetrics, FlowMetrics, ScoringMetrics)
+    for section in (LearningMetrics, FlowMetrics, ScoringMetrics, HackingMetrics)
 }
 SCALARS = tuple(row for rows in SECTIONS.values() for row in rows)
 
@@ -36,6 +38,7 @@ __all__ = [
     "SCALARS",
     "SECTIONS",
     "FlowMetrics",
+    "HackingMetrics",
     "LearningMetrics",
     "OnlyLogged",
     "Scalar",

@@ -31,6 +31,7 @@ from infra.settings.tree import Settings
 DEFAULT = "default"
 
 _SECRETS = ("genrm.api_key",)
+_OTHER_JUDGE = "crosscheck.judge"
 _URL = "database.url"
 _MOST_SUGGESTIONS = 6
 
@@ -106,7 +107,9 @@ def with_changes(settings: Settings, **sections: dict[str, Any]) -> Settings:
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
     """The settings as JSON values, without those that may hold a password."""
-    return settings.model_dump(mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}})
+    return settings.model_dump(
+        mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}, "crosscheck": {"judge": {"api_key"}}}
+    )
 
 
 def settings_json(settings: Settings) -> bytes:
@@ -195,6 +198,8 @@ def _value_at(values: Any, path: str) -> Any:
 def _mask_secret(path: str, value: Any) -> Any:
     if path in _SECRETS and value:
         return "***"
+    if path == _OTHER_JUDGE and value.get("api_key"):
+        return value | {"api_key": "***"}
     if path == _URL and "@" in str(value):
         scheme, _, rest = str(value).partition("://")
         credentials, _, host = rest.rpartition("@")

@@ -10,8 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.admission_limits import AdmissionLimits
+from infra.settings.crosscheck import CrossCheckSettings
 from infra.settings.evaluation import EvaluationSettings
 from infra.settings.genrm import GenRMSettings
+from infra.settings.guard import GuardSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
@@ -240,6 +242,7 @@ class SelectorSettings(SettingsSection):
 
     admission: AdmissionSettings = AdmissionSettings()
     preppo: PrePPOSettings = PrePPOSettings()
+    guard: GuardSettings = GuardSettings()
     group_size: Annotated[int, Field(ge=2), NumberUnit("responses")] = 8
     """Responses per prompt: enough for their mean to say something, few enough for many prompts per step."""
     domain_shares: Annotated[dict[str, Annotated[float, Field(ge=0)]], NumberUnit("factor")] = {}
@@ -310,6 +313,7 @@ class Settings(SettingsSection):
     rtv: RtvSettings = RtvSettings()
     genrm: GenRMSettings = GenRMSettings()
     difficulty: DifficultySettings = DifficultySettings()
+    crosscheck: CrossCheckSettings = CrossCheckSettings()
     selector: SelectorSettings = SelectorSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     learner: LearnerSettings = LearnerSettings()
@@ -329,4 +333,5 @@ class Settings(SettingsSection):
             raise ValueError("learner.replay.run is this run itself: training again needs a run.id of its own")
         if self.broker.kind is BrokerKind.CLUSTER and not self.broker.bootstrap_servers:
             raise ValueError("broker.kind = 'cluster' needs broker.bootstrap_servers")
+        self.crosscheck.other_judge(self.genrm)
         return self
