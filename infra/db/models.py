@@ -235,7 +235,7 @@ class GuardCheck(Base):
 
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     label: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """That of the evaluation."""
+    """Label of the evaluation."""
     route: Mapped[str] = mapped_column(String(16), primary_key=True)
     """The route that rewards the domain in training."""
     domain: Mapped[str] = mapped_column(String(64), primary_key=True)

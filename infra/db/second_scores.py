@@ -57,11 +57,11 @@ SELECT twice.policy_version, twice.route, twice.domain,
        count(*) FILTER (WHERE twice.second <= {PASS_ABOVE}) AS rejected
 FROM twice
 CROSS JOIN LATERAL (
-    SELECT policy_version, avg(score) AS mean
-    FROM scores AS first
-    WHERE first.prompt_id = twice.prompt_id AND first.run_id = :run_id AND first.route = twice.route
-      AND NOT first.shadow AND first.score IS NOT NULL
-    GROUP BY policy_version ORDER BY policy_version LIMIT 1
+    SELECT scores.policy_version, avg(scores.score) AS mean
+    FROM groups JOIN scores ON scores.group_id = groups.group_id
+    WHERE groups.run_id = :run_id AND groups.prompt_id = twice.prompt_id AND scores.route = twice.route
+      AND NOT scores.shadow AND scores.score IS NOT NULL
+    GROUP BY scores.policy_version ORDER BY scores.policy_version LIMIT 1
 ) AS first
 WHERE twice.second IS NOT NULL AND first.policy_version < twice.policy_version AND first.mean <= {PASS_ABOVE}
 GROUP BY twice.policy_version, twice.route, twice.domain

@@ -30,8 +30,7 @@ from infra.settings.tree import Settings
 
 DEFAULT = "default"
 
-_SECRETS = ("genrm.api_key",)
-_OTHER_JUDGE = "crosscheck.judge"
+_SECRETS = ("genrm.api_key", "crosscheck.judge.api_key")
 _URL = "database.url"
 _MOST_SUGGESTIONS = 6
 
@@ -198,8 +197,6 @@ def _value_at(values: Any, path: str) -> Any:
 def _mask_secret(path: str, value: Any) -> Any:
     if path in _SECRETS and value:
         return "***"
-    if path == _OTHER_JUDGE and value.get("api_key"):
-        return value | {"api_key": "***"}
     if path == _URL and "@" in str(value):
         scheme, _, rest = str(value).partition("://")
         credentials, _, host = rest.rpartition("@")

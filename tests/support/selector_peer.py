@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
+from infra.db.rescores import write_rescored
 from infra.db.sink import ScoreSink
 from streams.codec import decode
 from streams.messages import Outcome, PromptTicket, Purpose, Status, VersionSpan
@@ -34,6 +35,8 @@ class Peer:
     closed: set[int] = field(default_factory=set)
     most_open: int = 0
     score_of: Callable[[PromptTicket, int], float] = field(default=lambda _ticket, _sample: 0.5)
+    second_of: Callable[[PromptTicket, int], float] | None = None
+    """The second scorer's score of a response that is not trained on, as the cross-check writes it."""
 
     def __post_init__(self):
         self.reader = self.run.reader(Topic.PROMPTS)
@@ -88,9 +91,16 @@ class Peer:
         verdicts = [verdict(rollout, self.score_of(ticket, rollout.index), **judged) for rollout in made]
         self.run.send(*made)
         places = [delivery.get() for delivery in self.run.send(*verdicts)]
-        ScoreSink(self.engine, 0.9, "difficulty").write(
-            [row_of(place, one) for place, one in zip(places, verdicts, strict=True)]
-        )
+        rows = [row_of(place, one) for place, one in zip(places, verdicts, strict=True)]
+        ScoreSink(self.engine, 0.9, "difficulty").write(rows)
+        if self.second_of is not None and ticket.purpose is not Purpose.TRAIN:
+            write_rescored(
+                self.engine,
+                [
+                    replace(row, scorer="second", scorer_version="1", score=self.second_of(ticket, sample))
+                    for sample, row in enumerate(rows)
+                ],
+            )
 
     def close(self, ticket, outcome, reason):
         self.run.send(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.db.models import Evaluation, Group, Prompt
+from infra.db.models import Evaluation, Group, GuardCheck, Prompt
 from infra.metrics import metrics
 from infra.settings.evaluation import Skill
 from streams.messages import Outcome, Purpose
@@ -151,8 +151,9 @@ def set_aside(connection: Connection, run_id: str, label: str, lineages: Lineage
         left = update(Group).where(*of_label, Group.dispatched_lineage == lineage)
         connection.execute(left.values(label=_abandoned_label(label, lineage)))
     if gone:
-        result = update(Evaluation).where(Evaluation.run_id == run_id, Evaluation.label == label)
-        connection.execute(result.values(label=_abandoned_label(label, max(gone))))
+        for table in (Evaluation, GuardCheck):
+            result = update(table).where(table.run_id == run_id, table.label == label)
+            connection.execute(result.values(label=_abandoned_label(label, max(gone))))
     return bool(gone)
 
 

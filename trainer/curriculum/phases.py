@@ -86,6 +86,7 @@ class Phases:
                 if group_counts.unscored_groups(connection, context.run_id, label):
                     return
                 context.evaluate(connection, label, _dispatched_version(connection, context.run_id, label))
+            self._training.guard.look(connection)
         self._enter(Phase.EVAL_AFTER)
 
     def _eval_after(self) -> None:

@@ -6,10 +6,12 @@ Invariants
 - With S = 0 no token is older than its step: a group starts on the weights that the previous step made. Engines wait
   for those weights, and the learner for the groups; waiting engines still run measurements.
 - An evaluation during training uses a part of the engine, and its results count for the version that it waited for.
+- What the guard's alarms change follows from the database alone: a selector that restarts does the same.
 """
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
@@ -24,6 +26,7 @@ from trainer.curriculum.dispatch import DispatchRequest
 from trainer.curriculum.measurement import DURING_TRAINING_FILLS, Measurement, MeasurementPlan
 from trainer.curriculum.prompt_pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
+from trainer.guard.guard import Guard, GuardAlarm
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +38,35 @@ class Training:
     _round: int = -1
     _evaluating: Measurement | None = None
     _evaluated: set[str] = field(default_factory=set)
+    guard: Guard = field(init=False)
+    _alarms: Sequence[GuardAlarm] = ()
     _lineage: int = -1
     """The newest lineage when evaluations were last compared with the learner's history."""
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.context.settings)
 
     def advance(self) -> bool:
         """Dispatches as many groups as there are free slots; returns whether training has ended."""
         context = self.context
+        self._repeat_abandoned()
         with context.session.transaction() as connection:
-            if self._has_ended(connection):
+            alarms = self.guard.look(connection)
+            if self._has_ended(connection, alarms):
                 return True
             self._reselect(connection)
-            schedule = self._current_schedule(connection)
+            schedule = self._current_schedule(connection, alarms)
             open_ = group_counts.open_groups(connection, context.run_id, Purpose.TRAIN)
             room = min(self._groups_to_dispatch(open_), self._groups_left(connection))
         context.dispatcher.dispatch(self._request(), [schedule.next() for _ in range(room)])
         self._evaluate()
         return False
 
-    def _has_ended(self, connection: Connection) -> bool:
+    def _has_ended(self, connection: Connection, alarms: Sequence[GuardAlarm]) -> bool:
         settings = self.context.settings.selector
+        if alarms and settings.guard.action == "stop":
+            log.error("training ends at version %d: %s", self.context.watch.version, alarms[0])
+            return True
         if settings.max_steps and self.context.watch.version >= settings.max_steps:
             log.info("training ends at version %d", self.context.watch.version)
             return True
@@ -83,7 +96,7 @@ class Training:
             free = min(free, max(0, needed - open_))
         return free
 
-    def _current_schedule(self, connection: Connection) -> Schedule:
+    def _current_schedule(self, connection: Connection, alarms: Sequence[GuardAlarm]) -> Schedule:
         context = self.context
         latest = selection.latest_round(connection, context.run_id)
         round_ = latest[0] if latest else -1
@@ -93,6 +106,11 @@ class Training:
         if round_ != self._round:
             self._round = round_
             self._schedule.select(selection.selected(connection, context.run_id, round_))
+        if alarms != self._alarms:
+            self._alarms = alarms
+            shares, factors = context.settings.selector.domain_shares, self.guard.dispatch_factors(connection)
+            reweighted = {domain: shares.get(domain, 1.0) * factor for domain, factor in factors.items()}
+            self._schedule.shares = {**shares, **reweighted}
         return self._schedule
 
     def _reselect(self, connection: Connection) -> None:
@@ -104,7 +122,6 @@ class Training:
 
     def _evaluate(self) -> None:
         """Evaluates held-out prompts every N versions, concurrently with training, one evaluation at a time."""
-        self._repeat_abandoned()
         if self._evaluating is None:
             self._evaluating = self._next_evaluation()
         if self._evaluating is None or not self._evaluating.advance(self.context):
@@ -128,6 +145,7 @@ class Training:
             log.warning("the learner took back the versions of evaluations %s: they are repeated", ", ".join(gone))
             self._evaluated -= set(gone)
             self._evaluating = None
+            self.guard.forget()
 
     def _next_evaluation(self) -> Measurement | None:
         context, settings = self.context, self.context.settings.selector

@@ -10,7 +10,7 @@ Invariants
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,10 @@ from trainer.guard.series import OVERALL, SeriesKey, build_series
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0
-"""Interval between two looks for a finished evaluation: far below the seconds of a step."""
+_WAIT_SECONDS = 1.0
+"""Interval between two counts of the second scores of an evaluation that lacks some: far below the seconds of a step,
+and far above those of a count.
+"""
 _COMPARED = 32
 """Earlier evaluations that one is compared with: the first and the latest. More would cost time and add little."""
 
@@ -62,7 +64,7 @@ class Guard:
 
     settings: Settings
     clock: Callable[[], float] = time.monotonic
-    _looked_at: float = field(default=float("-inf"))
+    _look_again_at: float = field(default=float("-inf"))
     _alarms: tuple[GuardAlarm, ...] | None = None
     _without_series: set[str] = field(default_factory=set)
     """Labels of evaluations of which no domain is trained on."""
@@ -73,12 +75,21 @@ class Guard:
             return ()
         if self._alarms is None:
             self._show(connection)
-        now = self.clock()
-        if now - self._looked_at >= _LOOK_SECONDS:
-            self._looked_at = now
-            while self._check_next(connection):
-                self._show(connection)
+        while self.clock() >= self._look_again_at and self._check_next(connection):
+            self._show(connection)
         return self._alarms or ()
+
+    def dispatch_factors(self, connection: Connection) -> dict[str, float]:
+        """Factors on the dispatch shares of the domains that an alarm names; none if alarms do not reweight."""
+        settings = self.settings.selector.guard
+        if settings.action != "reweight" or not self._alarms:
+            return {}
+        named = {alarm.key for alarm in self._alarms}
+        return {
+            domain: settings.factor
+            for domain, route in training_routes(connection, self._run_id).items()
+            if named & {SeriesKey(route, domain), SeriesKey(route, OVERALL)}
+        }
 
     def forget(self) -> None:
         """Makes the next look read the alarms again, because a learner took versions back."""
@@ -98,6 +109,7 @@ class Guard:
         if latest.age_seconds < settings.wait_seconds and self._lacks_second_scores(
             read_heldout_verdicts(connection, self._run_id, [latest.label])
         ):
+            self._look_again_at = self.clock() + _WAIT_SECONDS
             return False
         recent = max(1, number + 1 - _COMPARED)
         compared = read_evaluations(connection, self._run_id, [*evaluations[:1], *evaluations[recent : number + 1]])
@@ -160,16 +172,6 @@ def first_alarms(rows: Sequence[Any]) -> tuple[GuardAlarm, ...]:
             )
             found.setdefault(key, alarm)
     return tuple(found.values())
-
-
-def dispatch_factors(alarms: Sequence[GuardAlarm], routes: Mapping[str, str], factor: float) -> dict[str, float]:
-    """Factors on the dispatch shares of the domains that alarms name. `routes`: domain -> the route that rewards it."""
-    named = {alarm.key for alarm in alarms}
-    return {
-        domain: factor
-        for domain, route in routes.items()
-        if named & {SeriesKey(route, domain), SeriesKey(route, OVERALL)}
-    }
 
 
 def _set_metrics(row: Any) -> None:

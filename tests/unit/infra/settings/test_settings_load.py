@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.settings.admission_limits import AdmissionLimits
-from infra.settings.load import described, described_text, leaves, load, resolve, settings_json
+from infra.settings.load import described, described_text, leaves, load, resolve, settings_json, without_secrets
 from infra.settings.sources import (
     InvalidSettingsError,
     Layer,
@@ -93,8 +93,14 @@ def test_dry_run_text_names_value_and_source(recipe: Path) -> None:
 
 def test_dry_run_shows_no_secret() -> None:
     options = [Option("genrm.api_key", "hush", "-"), Option("database.url", "postgresql://me:hush@host/db", "-")]
-    shown = {path: value for path, value, _ in described(load(options=options))}
+    options += [
+        Option("crosscheck.judge", {"model": "m", "api_key": "hush"}, "-"),
+        Option("crosscheck.scorers", {"genrm": "judge"}, "-"),
+    ]
+    resolved = load(options=options)
+    shown = {path: value for path, value, _ in described(resolved)}
     assert "hush" not in str(shown)
+    assert "hush" not in str(without_secrets(resolved.settings))
     assert shown["database.url"] == "postgresql://me:***@host/db"
 
 
