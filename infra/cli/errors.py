@@ -48,6 +48,7 @@ _EXPECTED = {
     "trainer.supervised.sft.ExamplesError": ExitCode.USAGE,
     "trainer.reward_models.reward_model.RewardModelError": ExitCode.USAGE,
     "trainer.reward_models.bradley_terry.NoPairsError": ExitCode.USAGE,
+    "trainer.reward_models.judge_training.NoTriplesError": ExitCode.USAGE,
     "trainer.weights.checkpoint.CheckpointError": ExitCode.USAGE,
     "trainer.distributed.device.DeviceError": ExitCode.USAGE,
     "trainer.weights.value_init.ValueInitError": ExitCode.USAGE,

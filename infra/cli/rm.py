@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trainer.prompts.dataset import Rejection
     from trainer.reward_models.judge_answers import AskedJudge
 
-app = typer.Typer(no_args_is_help=True, help="Reward models and judges: train-bt, evaluate.")
+app = typer.Typer(no_args_is_help=True, help="Reward models and judges: train-bt, train-genrm, evaluate.")
 
 _SHOWN_REJECTIONS = 5
 
@@ -31,6 +31,9 @@ UpperShare = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Fraction of the layers to train, from the last; 1: all weights.")
 ]
 LoraRank = Annotated[int, typer.Option(min=0, help="Train an adapter of this rank, merged at the end; 0: the weights.")]
+HeldoutShare = Annotated[
+    float, typer.Option(min=0.0, max=0.9, help="Fraction of the prompts to measure on instead of training.")
+]
 
 
 @app.command("train-bt")
@@ -48,9 +51,7 @@ def train_bt(
     batch: Annotated[int, typer.Option(min=1, help="Prompts per step.")] = 64,
     lora_rank: LoraRank = 0,
     upper_share: UpperShare = 1.0,
-    heldout_share: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help="Fraction of the prompts to measure on instead of training.")
-    ] = 0.05,
+    heldout_share: HeldoutShare = 0.05,
     max_tokens: Annotated[int, typer.Option(min=2, help="Longest conversation; longer ones are left out.")] = 2048,
     centering: Annotated[float, typer.Option(min=0, help="Weight of the term that keeps rewards near 0.")] = 0.01,
     seed: Seed = None,
@@ -92,6 +93,82 @@ def train_bt(
         BradleyTerrySettings(fit, batch, heldout_share, max_tokens, centering, settings.run.seed),
         show_fit_progress,
     )
+    _print_json(asdict(report) | {"set_aside": len(found.rejected)})
+
+
+@app.command("train-genrm")
+def train_genrm(
+    *,
+    triples: Annotated[
+        list[Path],
+        typer.Argument(
+            help="JSONL or Parquet of {prompt, ground_truth or reference, response, label}, or of preference pairs."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the judge.")],
+    model: StartModel = None,
+    steps: Annotated[int, typer.Option(min=0, help="Optimizer steps; 0: each question once per round.")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the cosine schedule.")] = 5e-5,
+    groups: Annotated[int, typer.Option(min=1, help="Questions per step, each with its candidates.")] = 11,
+    lora_rank: LoraRank = 0,
+    upper_share: UpperShare = 1.0,
+    both_orders: Annotated[
+        bool, typer.Option(help="Also show each reference as the candidate, with the other label.")
+    ] = True,
+    negative: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="Kinds of hard negatives: echo, first-sentence, other, phrase; all if none."),
+    ] = None,
+    negatives_per_question: Annotated[int, typer.Option(min=0, help="Hard negatives to add to each question.")] = 1,
+    vary_form: Annotated[
+        bool, typer.Option(help="Write right and wrong answers to a ground truth in the same mixture of forms.")
+    ] = True,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each question is used, with other negatives.")] = 2,
+    heldout_share: HeldoutShare = 0.05,
+    seed: Seed = None,
+    recipe: Recipe = None,
+    assignments: Set = None,
+) -> None:
+    """Fine-tune a generative judge: YES or NO on a candidate against a ground truth or a reference.
+
+    Hard negatives keep it from being fooled: echoes of the question, the first sentences of longer answers, right
+    answers to other questions, and phrases that address the judge. Its measures on held-out questions are printed as
+    those of `rm evaluate`; genrm.model takes the folder.
+    """
+    from trainer.reward_models.hard_negatives import NegativeKind
+    from trainer.reward_models.judge_training import JudgeTrainingSettings, train_judge
+    from trainer.reward_models.triples import read_triples
+    from trainer.supervised.fit import FitSettings
+    from trainer.supervised.genrm import JudgeFitSettings
+    from workers.models.model_files import resolve_model
+
+    try:
+        kinds = tuple(NegativeKind(kind) for kind in negative or NegativeKind)
+    except ValueError as error:
+        raise CommandError(f"--negative: {error}; allowed are {', '.join(NegativeKind)}", ExitCode.USAGE) from error
+    settings = resolve(recipe, assignments, *run_options(seed=seed, model=model)).settings
+    found = read_triples(triples)
+    _show_rejected(found.rejected)
+    if not found.candidates:
+        raise CommandError(f"no triple in {', '.join(map(str, triples))}", ExitCode.USAGE)
+    fit = FitSettings(
+        steps=steps,
+        learning_rate=learning_rate,
+        lora_rank=lora_rank,
+        upper_share=upper_share,
+        device=settings.learner.device,
+    )
+    training = JudgeTrainingSettings(
+        fit=JudgeFitSettings(fit, groups, settings.run.seed),
+        both_orders=both_orders,
+        negatives=kinds if negatives_per_question else (),
+        per_group=negatives_per_question,
+        vary_form=vary_form,
+        rounds=rounds,
+        heldout_share=heldout_share,
+    )
+    folder = resolve_model(settings.model.path, settings.run.prepared)
+    report = train_judge(folder, found.candidates, out, training, show_fit_progress)
     _print_json(asdict(report) | {"set_aside": len(found.rejected)})
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoConfig
 
 from streams.messages import Question
 from trainer.step.language_models import load_causal_lm
@@ -27,8 +28,12 @@ from trainer.supervised.fit import (
 from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
 from workers.judges.has_content import content_free
-from workers.judges.tokens import NO, YES, prompt_tokens, verdict_token_ids
-from workers.models.shared_prefix import PackedRow, PrefixGroup, pack
+from workers.judges.prompt import make_prompt
+from workers.judges.tokens import NO, YES, prefix_groups, verdict_token_ids
+from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
+
+ROW_TOKENS = 1024
+"""Token budget of a packed row, as in SFT; it bounds the memory of a step. A longer group gets a row of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,8 @@ def fit_judge(
     settings = settings or JudgeFitSettings()
     tokenizer = load_tokenizer(model_folder)
     words = _verdict_words(tokenizer)
-    encoded = [(group, found) for group in groups if (found := _encode(tokenizer, group)).suffixes]
+    limit = AutoConfig.from_pretrained(model_folder).get_text_config().max_position_embeddings
+    encoded = [(group, found) for group in groups if (found := _encode(tokenizer, group, limit)).suffixes]
     if not encoded:
         raise ValueError("no triple to train the judge on: every group is empty or without content")
     order = shuffled_epochs(len(encoded), settings.seed)
@@ -95,6 +101,7 @@ class FittedJudge:
         self._tokenizer = load_tokenizer(folder)
         self._model = load_causal_lm(folder).to(torch.bfloat16)
         self._yes, self._no = verdict_token_ids(self._tokenizer)
+        self._limit = self._model.config.get_text_config().max_position_embeddings
 
     def scores(self, groups: Sequence[TripleGroup], row_groups: int = 12) -> list[list[float]]:
         """Scores as [group][triple]: P(Yes) / (P(Yes) + P(No)) over spelling variants; 0 for a response without
@@ -105,7 +112,7 @@ class FittedJudge:
         found: list[list[float]] = []
         for start in range(0, len(groups), row_groups):
             chunk = groups[start : start + row_groups]
-            judged = iter(self._judge([_encode(self._tokenizer, group) for group in chunk]))
+            judged = iter(self._judge([_encode(self._tokenizer, group, self._limit) for group in chunk]))
             found += [[0.0 if _is_empty(group, one) else next(judged) for one in group.triples] for group in chunk]
         return found
 
@@ -122,7 +129,12 @@ class FittedJudge:
 
 
 def _step(chosen: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, int]) -> Step:
-    """A step's row. Each verdict is in it twice, once per word, unless its label is 0 or 1."""
+    """A step's rows. Each verdict is in its row twice, once per word, unless its label is 0 or 1."""
+    rows = fill([found.tokens for _, found in chosen], ROW_TOKENS)
+    return [_label_row([chosen[index] for index in row], words) for row in rows]
+
+
+def _label_row(chosen: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, int]) -> LabelledRow:
     row = pack([found for _, found in chosen])
     labels = [one.right for group, _ in chosen for one in group.triples if not _is_empty(group, one)]
     positions: list[int] = []
@@ -134,7 +146,7 @@ def _step(chosen: Sequence[tuple[TripleGroup, PrefixGroup]], words: tuple[int, i
                 positions.append(position)
                 targets.append(word)
                 weights.append(weight)
-    return [LabelledRow(row, positions, targets, weights)]
+    return LabelledRow(row, positions, targets, weights)
 
 
 def _verdict_positions(row: PackedRow) -> list[int]:
@@ -150,13 +162,19 @@ def _verdict_words(tokenizer: Any) -> tuple[int, int]:
     return ids[0][0], ids[1][0]
 
 
-def _encode(tokenizer: Any, group: TripleGroup) -> PrefixGroup:
-    """A group's tokens. Responses without content are left out, since in service they never reach a judge."""
+def _encode(tokenizer: Any, group: TripleGroup, limit: int) -> PrefixGroup:
+    """A group's tokens, cut to `limit` as in service. Responses without content are left out, since in service they
+    never reach a judge.
+    """
     kept = [one for one in group.triples if not _is_empty(group, one)]
-    if not kept:
-        return PrefixGroup([], [])
-    tokens = [prompt_tokens(tokenizer, JudgeRequest(group.question, one.response)) for one in kept]
-    return PrefixGroup(tokens[0][0], [suffix for _, suffix in tokens])
+    prompts = [make_prompt(JudgeRequest(group.question, one.response)) for one in kept]
+    groups, places = prefix_groups(tokenizer, prompts, None, limit)
+    suffixes = {
+        place: found
+        for own, at in zip(groups, places, strict=True)
+        for place, found in zip(at, own.suffixes, strict=True)
+    }
+    return PrefixGroup(groups[0].prefix if groups else [], [suffixes[place] for place in range(len(kept))])
 
 
 def _is_empty(group: TripleGroup, one: Triple) -> bool:

@@ -7,8 +7,7 @@ depend on the candidate.
 from collections.abc import Sequence
 from typing import Any
 
-from workers.judges.base import JudgeRequest
-from workers.judges.prompt import JudgePrompt, PromptForm, PromptText, make_prompt
+from workers.judges.prompt import JudgePrompt, PromptForm, PromptText
 from workers.judges.verdicts import YES_NO, Scale
 from workers.models.shared_prefix import PrefixGroup
 
@@ -42,13 +41,6 @@ def _single_token_ids(tokenizer: Any, name: str, space: str) -> list[int]:
     """Returns the token that spells `name`, or none. An unknown word has a token too, which spells something else."""
     ids = tokenizer.encode(space + name, add_special_tokens=False)
     return ids if len(ids) == 1 and tokenizer.decode(ids).strip() == name else []
-
-
-def prompt_tokens(
-    tokenizer: Any, request: JudgeRequest, form: PromptForm = PromptForm.SHORT
-) -> tuple[list[int], list[int]]:
-    """Returns prefix and suffix. A start token comes first if the tokenizer has one."""
-    return _encode(tokenizer, make_prompt(request, form).render())
 
 
 def prefix_groups(

@@ -89,3 +89,23 @@ def test_evaluate_without_triples_or_judge(rewardstream, tmp_path) -> None:
     )  # fmt: skip
     assert code == ExitCode.UNREACHABLE
     assert "127.0.0.1:9" in err
+
+
+def test_train_genrm_writes_a_judge_and_measures_it(rewardstream, tmp_path) -> None:
+    rows = [
+        {"question": f"Is {number} ok?", "ground_truth": "ok", "response": text, "label": text == "ok"}
+        for number in range(20)
+        for text in ("ok", "no")
+    ]
+    file = write(tmp_path / "triples.jsonl", [*rows, *pairs(4)])
+    tiny, out = save_tiny_judge_model(tmp_path / "tiny"), tmp_path / "judge"
+    options = ("--steps", "3", "--heldout-share", "0.3", "--negative", "echo", "--negative", "phrase")
+    code, printed, _ = rewardstream("rm", "train-genrm", str(file), "--out", str(out), "--model", str(tiny), *options)
+    report = json.loads(printed)
+    assert code == 0
+    assert report["steps"] == 3
+    assert report["heldout"]["overall"]["triples"] > 4
+    assert (out / "model.safetensors").is_file()
+    code, _, err = rewardstream("rm", "train-genrm", str(file), "--out", str(out), "--negative", "typo")
+    assert code == ExitCode.USAGE
+    assert "first-sentence" in err

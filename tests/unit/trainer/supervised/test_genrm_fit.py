@@ -45,7 +45,7 @@ def test_a_certain_label_is_one_position_and_an_uncertain_one_two(tiny: Path) ->
     from trainer.supervised.genrm import _encode, _step
 
     mixed = group("red", Triple("red", 1.0), Triple("reddish", 0.25), Triple("blue", 0.0))
-    [row] = _step([(mixed, _encode(load_tokenizer(tiny), mixed))], (7, 8))
+    [row] = _step([(mixed, _encode(load_tokenizer(tiny), mixed, 256))], (7, 8))
     assert row.targets == [7, 7, 8, 8]
     assert row.weights == [1.0, 0.25, 0.75, 1.0]
     assert row.positions[1] == row.positions[2]
@@ -56,7 +56,7 @@ def test_what_is_free_of_content_is_neither_trained_on_nor_judged(tiny: Path) ->
     from trainer.supervised.genrm import _encode
 
     empty = group("red", Triple(":", 0.0), Triple("red", 1.0), Triple("Solution", 0.0))
-    assert len(_encode(load_tokenizer(tiny), empty).suffixes) == 1
+    assert len(_encode(load_tokenizer(tiny), empty, 256).suffixes) == 1
     scores = FittedJudge(tiny).scores([empty, group("red", Triple("", 0.0))])
     assert scores[0][0] == scores[0][2] == scores[1][0] == 0.0
     assert scores[0][1] > 0
@@ -71,3 +71,14 @@ def test_a_tokenizer_without_the_words_is_an_error(tmp_path: Path) -> None:
     folder = save_tiny_model(tmp_path / "bytes", seed=1)
     with pytest.raises(ValueError, match="one token"):
         fit_judge(folder, RIGHT_AND_WRONG, tmp_path / "judge")
+
+
+def test_a_long_candidate_is_cut_as_in_service(tiny: Path) -> None:
+    from trainer.supervised.genrm import _encode
+
+    long = group("red", Triple("x" * 500, 0.0), Triple("red", 1.0))
+    found = _encode(load_tokenizer(tiny), long, 128)
+    assert len(found.prefix) + len(found.suffixes[0]) == 128
+    assert found.suffixes[0][-9:] == found.suffixes[1][-9:]  # both ask for the verdict
+    scores = FittedJudge(tiny).scores([long])
+    assert all(0 <= score <= 1 for score in scores[0])
