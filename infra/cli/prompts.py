@@ -140,7 +140,7 @@ def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = N
     """
     from trainer.prompts.dataset import Defaults
     from trainer.prompts.ingest import ingest as read_in
-    from trainer.prompts.ingest import rejected_path
+    from trainer.prompts.rejected_rows import rejected_path
     from workers.verifiers.registry import verifier_names
 
     if split not in ("train", "heldout"):
@@ -149,10 +149,10 @@ def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = N
     report = read_in(engine, path, defaults, rejected_path(path), run_id)
     domains = ", ".join(f"{domain} {count}" for domain, count in sorted(report.by_domain.items()))
     typer.echo(f"{path}: {report.new} new, {report.known} known ({domains})", err=True)
-    for rejection in report.rejected[:_SHOWN_REJECTIONS]:
+    for rejection in report.examples[:_SHOWN_REJECTIONS]:
         typer.echo(f"  set aside {rejection}", err=True)
     if report.rejected:
-        typer.echo(f"  {len(report.rejected)} rows set aside, all in {report.rejected_file}", err=True)
+        typer.echo(f"  {report.rejected} rows set aside, all in {report.rejected_file}", err=True)
     return report
 
 

@@ -5,8 +5,7 @@ and that have a score, and `stream_offsets` only moves forward. Therefore a batc
 whole or in part, changes nothing that is already counted. An infra_error (score None) is kept as a row and never
 enters the statistics. Rows are locked in key order, so that replicas of the sink never deadlock.
 
-A batch is one JSON text, which Postgres unpacks, inserts and counts in one statement: a tenth of the client's time that
-a parameter per value takes.
+A batch is one parameter, which Postgres unpacks, inserts and counts in one statement.
 """
 
 import math
@@ -14,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-import msgspec
-from sqlalchemy import CTE, Connection, Engine, String, Text, bindparam, cast, func, literal_column, select
-from sqlalchemy.dialects.postgresql import JSON, insert
+from sqlalchemy import CTE, Connection, Engine, String, func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from infra.db.count_scores import count_scores
+from infra.db.json_rows import encode_rows, rows_of_parameter
 from infra.db.models import Score, StreamOffset
 
 _NUL = "\x00"
@@ -99,14 +98,12 @@ def _parameters(records: Sequence[ScoredRecord]) -> dict[str, str]:
     first: dict[tuple[str, str, str, str], ScoredRecord] = {}
     for record in records:
         first.setdefault(record.key, record)
-    return {_BATCH: msgspec.json.encode([score_row(first[key]) for key in sorted(first)]).decode()}
+    return {_BATCH: encode_rows([score_row(first[key]) for key in sorted(first)])}
 
 
 def _inserted() -> CTE:
     """Inserts the rows of the parameter `_BATCH`, in their order; its rows are those that were new."""
-    unpacked = func.json_populate_recordset(literal_column("NULL::scores"), cast(bindparam(_BATCH, type_=Text), JSON))
-    rows = unpacked.table_valued(*_COLUMNS)
-    statement = insert(Score).from_select(_COLUMNS, select(*(rows.c[name] for name in _COLUMNS)))
+    statement = insert(Score).from_select(_COLUMNS, rows_of_parameter(Score, _COLUMNS, _BATCH))
     counted = Score.run_id, Score.prompt_id, Score.route, Score.score, Score.policy_version
     return statement.on_conflict_do_nothing().returning(*counted).cte("new")
 

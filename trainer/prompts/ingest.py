@@ -5,22 +5,25 @@ Invariants:
 - A prompt never changes its split: a train prompt cannot become held out, nor the reverse.
 - References that were picked, and a route that was chosen, after the first ingestion stay
   (`trainer.prompts.rerouting`); so does a skill that a later file does not name.
+- Memory holds two batches of rows, however large the file is: one is written while the next is read.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ARRAY, Connection, Engine, String, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.db.json_rows import encode_rows, rows_of_parameter
 from infra.db.models import Prompt, RunPrompt
 from streams.messages import Question
 from trainer.prompts.dataset import Defaults, PromptRow, Rejection, read_dataset
+from trainer.prompts.rejected_rows import RejectedRows
 
 T = TypeVar("T")
 
@@ -36,8 +39,11 @@ class IngestReport:
     """Prompts that were in the database already, or earlier in the file."""
     by_domain: dict[str, int] = field(default_factory=dict)
     """Accepted prompts, known ones included."""
-    rejected: list[Rejection] = field(default_factory=list)
+    rejected: int = 0
+    examples: list[Rejection] = field(default_factory=list)
+    """The first rejected rows."""
     rejected_file: str | None = None
+    """The file that holds every rejected row."""
 
     @property
     def accepted(self) -> int:
@@ -53,39 +59,52 @@ def ingest(
     draws its prompts only from those that were ingested with its id. Raises DatasetError if the file cannot be read;
     the rows before the failure stay.
     """
-    report = IngestReport(str(path))
-    for chunk in _chunks(read_dataset(path, defaults)):
-        report.rejected += [row for _, row in chunk if isinstance(row, Rejection)]
-        prompts = [(line, row) for line, row in chunk if isinstance(row, PromptRow)]
-        with engine.begin() as connection:
-            _link(connection, run_id, _upsert(connection, report, prompts))
-    if rejected_to is not None and report.rejected:
-        write_rejected(rejected_to, report.rejected)
-        report.rejected_file = str(rejected_to)
-    return report
+    return _ingest(engine, read_dataset(path, defaults), str(path), rejected_to, run_id)
 
 
 def ingest_rows(
     engine: Engine, rows: Iterable[PromptRow], name: str = "rows", run_id: str | None = None
 ) -> IngestReport:
     """Like `ingest`, for rows in memory."""
+    return _ingest(engine, enumerate(rows, start=1), name, None, run_id)
+
+
+def _ingest(
+    engine: Engine,
+    rows: Iterable[tuple[int, PromptRow | Rejection]],
+    name: str,
+    rejected_to: Path | None,
+    run_id: str | None,
+) -> IngestReport:
     report = IngestReport(name)
-    for chunk in _chunks(enumerate(rows, start=1)):
-        with engine.begin() as connection:
-            _link(connection, run_id, _upsert(connection, report, chunk))
+    with RejectedRows(rejected_to) as rejected, ThreadPoolExecutor(1, "ingest") as writer:
+        written: Future[None] | None = None
+        for chunk in _chunks(rows):
+            if written is not None:
+                written.result()
+            written = writer.submit(_write_chunk, engine, report, rejected, chunk, run_id)
+        if written is not None:
+            written.result()
+    report.rejected, report.examples, report.rejected_file = rejected.count, rejected.examples, rejected.written_to
     return report
 
 
-def rejected_path(path: Path) -> Path:
-    """The file for a dataset's bad rows, in the same folder: `data.jsonl` -> `data.rejected.jsonl`."""
-    return path.with_suffix(".rejected.jsonl")
-
-
-def write_rejected(path: Path, rejected: Sequence[Rejection]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for rejection in rejected:
-            plain = {name: getattr(rejection, name) for name in ("file", "line", "reason", "row")}
-            file.write(json.dumps(plain) + "\n")
+def _write_chunk(
+    engine: Engine,
+    report: IngestReport,
+    rejected: RejectedRows,
+    chunk: Sequence[tuple[int, PromptRow | Rejection]],
+    run_id: str | None,
+) -> None:
+    batch = _Batch(report)
+    with engine.begin() as connection:
+        batch.known = _existing(connection, {row.id for _, row in chunk if isinstance(row, PromptRow)})
+        for line, row in chunk:
+            rejection = row if isinstance(row, Rejection) else batch.add(line, row)
+            if rejection is not None:
+                rejected.add(rejection)
+        _write(connection, list(batch.values.values()))
+        _link(connection, run_id, list(batch.values))
 
 
 def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
@@ -94,75 +113,97 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _upsert(connection: Connection, report: IngestReport, rows: Sequence[tuple[int, PromptRow]]) -> list[str]:
-    """Writes the prompts; returns the ids of the accepted ones."""
-    known = _existing(connection, {row.id for _, row in rows})
-    values: dict[str, dict[str, Any]] = {}
-    for line, row in rows:
-        before = known.get(row.id)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A prompt that is in the database, or earlier in the batch."""
+
+    split: str
+    references: tuple[str, ...]
+    rerouted: bool
+    verifier: str | None
+    veto: str | None
+
+    def merge(self, new: Question) -> Question:
+        """`new`, with the references and the route that were decided since the first ingestion."""
+        if self.references and not new.references:
+            new = msgspec.structs.replace(new, references=self.references)
+        if self.rerouted:
+            new = msgspec.structs.replace(new, verifier=self.verifier, veto=self.veto)
+        return new
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The rows of one transaction. Of rows with the same prompt, the last is written."""
+
+    report: IngestReport
+    known: dict[str, _Known] = field(default_factory=dict)
+    values: dict[str, dict[str, object]] = field(default_factory=dict)
+    """The rows of `prompts` to write, by id."""
+
+    def add(self, line: int, row: PromptRow) -> Rejection | None:
+        """Adds the row and counts it, or says why it is rejected."""
+        before, report = self.known.get(row.id), self.report
         if before is not None and before.split != row.split:
             reason = f"the same prompt is already in split {before.split!r}, this row says {row.split!r}"
-            report.rejected.append(Rejection(report.file, line, reason, row.source))
-            continue
+            return Rejection(report.file, line, reason, row.source)
         report.known += before is not None
         report.new += before is None
         report.by_domain[row.domain] = report.by_domain.get(row.domain, 0) + 1
         question = row.question if before is None else before.merge(row.question)
-        known[row.id] = _Known(row.split, question, rerouted=before is not None and before.rerouted)
-        values[row.id] = _values(row, question)
+        rerouted = before is not None and before.rerouted
+        self.known[row.id] = _Known(row.split, question.references, rerouted, question.verifier, question.veto)
+        self.values[row.id] = {
+            "id": row.id,
+            "domain": row.domain,
+            "split": row.split,
+            "origin": row.origin,
+            "messages": row.messages,
+            "question": question,
+            "source": row.source,
+            "skill": row.skill,
+        }
+        return None
+
+
+def _existing(connection: Connection, ids: set[str]) -> dict[str, _Known]:
+    rows = connection.execute(_EXISTING, {"ids": list(ids)})
+    return {row.id: _Known(row.split, tuple(row.references or ()), *row[3:]) for row in rows}
+
+
+def _write(connection: Connection, values: Sequence[dict[str, object]]) -> None:
     if values:
-        statement = insert(Prompt)
-        updated = ("domain", "origin", "question", "source")
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["id"],
-                set_={name: statement.excluded[name] for name in updated}
-                | {"skill": func.coalesce(statement.excluded.skill, Prompt.skill)},
-            ),
-            [values[key] for key in sorted(values)],
-        )
-    return sorted(values)
+        in_key_order = sorted(values, key=lambda value: str(value["id"]))
+        connection.execute(_UPSERT, {"prompts": encode_rows(in_key_order)})
 
 
 def _link(connection: Connection, run_id: str | None, prompt_ids: Sequence[str]) -> None:
     if run_id is not None and prompt_ids:
-        rows = [{"run_id": run_id, "prompt_id": prompt_id} for prompt_id in prompt_ids]
-        connection.execute(insert(RunPrompt).on_conflict_do_nothing(), rows)
+        connection.execute(_LINK, {"run": run_id, "ids": sorted(prompt_ids)})
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A prompt that is in the database already."""
-
-    split: str
-    question: Question
-    rerouted: bool
-
-    def merge(self, new: Question) -> Question:
-        """`new`, with the references and the route that were decided since the first ingestion."""
-        if self.question.references and not new.references:
-            new = msgspec.structs.replace(new, references=self.question.references)
-        if self.rerouted:
-            new = msgspec.structs.replace(new, verifier=self.question.verifier, veto=self.question.veto)
-        return new
+def _upsert() -> Any:
+    """A row that says nothing new is not written again."""
+    columns = ("id", "domain", "split", "origin", "messages", "question", "source", "skill")
+    statement = insert(Prompt).from_select(columns, rows_of_parameter(Prompt, columns, "prompts"))
+    changed: dict[str, Any] = {name: statement.excluded[name] for name in ("domain", "origin", "question", "source")}
+    changed["skill"] = func.coalesce(statement.excluded.skill, Prompt.skill)
+    news = or_(*(getattr(Prompt, name).is_distinct_from(value) for name, value in changed.items()))
+    return statement.on_conflict_do_update(index_elements=["id"], set_=changed, where=news)
 
 
-def _existing(connection: Connection, ids: set[str]) -> dict[str, _Known]:
-    query = select(Prompt.id, Prompt.split, Prompt.question, Prompt.rerouted_at).where(Prompt.id.in_(ids))
-    return {
-        row.id: _Known(row.split, msgspec.convert(row.question, Question), row.rerouted_at is not None)
-        for row in connection.execute(query)
-    }
-
-
-def _values(row: PromptRow, question: Question) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "domain": row.domain,
-        "split": row.split,
-        "origin": row.origin,
-        "messages": list(row.messages),
-        "question": msgspec.to_builtins(question),
-        "source": row.source,
-        "skill": row.skill,
-    }
+_IDS = bindparam("ids", type_=ARRAY(String))
+_EXISTING = select(
+    Prompt.id,
+    Prompt.split,
+    Prompt.question["references"].label("references"),
+    Prompt.rerouted_at.is_not(None),
+    Prompt.question["verifier"].astext,
+    Prompt.question["veto"].astext,
+).where(Prompt.id == any_(_IDS))
+_UPSERT = _upsert()
+_LINK = (
+    insert(RunPrompt)
+    .from_select(("run_id", "prompt_id"), select(bindparam("run", type_=String), func.unnest(_IDS)))
+    .on_conflict_do_nothing()
+)

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from infra.cli.stack import with_own_prompts
 from infra.db.engine import make_engine
@@ -13,7 +13,8 @@ from infra.settings.evaluation import Skill
 from infra.settings.tree import Settings
 from trainer.curriculum.prompt_pool import train_prompts
 from trainer.prompts.dataset import Defaults
-from trainer.prompts.ingest import ingest, rejected_path
+from trainer.prompts.ingest import ingest
+from trainer.prompts.rejected_rows import rejected_path
 
 ROWS = [{"domain": "qa", "prompt": f"Question {number}?", "ground_truth": str(number)} for number in range(5)]
 
@@ -38,7 +39,7 @@ def test_ingesting_twice_is_as_once(engine, dataset):
     path = dataset([*ROWS, ROWS[0]])
     first, second = ingest(engine, path, Defaults()), ingest(engine, path, Defaults())
     assert (first.new, first.known, first.by_domain) == (5, 1, {"qa": 6})
-    assert (second.new, second.known, second.rejected) == (0, 6, [])
+    assert (second.new, second.known, second.rejected) == (0, 6, 0)
     assert count(engine) == 5
 
 
@@ -46,10 +47,49 @@ def test_bad_rows_are_set_aside_with_their_line(engine, dataset):
     path = dataset([ROWS[0], "{broken", {"domain": "qa"}, ROWS[1]])
     report = ingest(engine, path, Defaults(), rejected_path(path))
     assert (report.accepted, count(engine)) == (2, 2)
-    assert [rejection.line for rejection in report.rejected] == [2, 3]
+    assert [rejection.line for rejection in report.examples] == [2, 3]
     assert report.rejected_file == str(path.with_name("data.rejected.jsonl"))
     kept = [json.loads(line) for line in rejected_path(path).read_text().splitlines()]
     assert [(row["line"], row["row"]) for row in kept] == [(2, "{broken"), (3, '{"domain": "qa"}')]
+
+
+def test_memory_holds_a_few_bad_rows_and_the_file_all_of_them(engine, dataset):
+    path = dataset(["{broken"] * 2500 + ROWS)
+    report = ingest(engine, path, Defaults(), rejected_path(path))
+    assert (report.rejected, report.accepted, len(report.examples)) == (2500, 5, 20)
+    assert [json.loads(line)["line"] for line in rejected_path(path).open()] == list(range(1, 2501))
+
+
+def test_rows_of_one_prompt_in_one_batch_are_one_prompt_with_its_references(engine, dataset):
+    ingest(engine, dataset([ROWS[0] | {"references": ["R"]}, ROWS[0]]), Defaults())
+    with engine.connect() as connection:
+        assert [question["references"] for question in connection.scalars(select(Prompt.question))] == [["R"]]
+
+
+WIDE = {
+    "domain": "qa",
+    "prompt": "25!?",
+    "verifier": "exact",
+    "ground_truth": "?",
+    "options": {"least": 10**25, "x": 0.1},
+}
+
+
+def test_options_are_stored_as_they_were_read(engine, dataset):
+    ingest(engine, dataset([WIDE]), Defaults())
+    with engine.connect() as connection:
+        assert connection.scalar(select(Prompt.question))["options"] == WIDE["options"]
+
+
+def test_a_row_that_says_nothing_new_is_not_written_again(engine, dataset):
+    path = dataset(ROWS)
+    ingest(engine, path, Defaults())
+    place = select(text("ctid::text")).select_from(Prompt.__table__).order_by(Prompt.id)
+    with engine.connect() as connection:
+        before = list(connection.scalars(place))
+    ingest(engine, path, Defaults())
+    with engine.connect() as connection:
+        assert list(connection.scalars(place)) == before
 
 
 def test_a_prompt_keeps_its_split(engine, dataset):
@@ -57,7 +97,7 @@ def test_a_prompt_keeps_its_split(engine, dataset):
     ingest(engine, path, Defaults(split="heldout"))
     report = ingest(engine, path, Defaults(split="train"))
     assert report.accepted == 0
-    assert "already in split 'heldout'" in report.rejected[0].reason
+    assert "already in split 'heldout'" in report.examples[0].reason
     with engine.connect() as connection:
         assert set(connection.scalars(select(Prompt.split))) == {"heldout"}
 
@@ -79,7 +119,7 @@ def test_a_skill_is_the_rows_own_or_the_sets_and_stays_if_a_later_file_names_non
     path = dataset([ROWS[0] | {"skill": "nlp"}, ROWS[1], ROWS[2] | {"skill": "cooking"}])
     report = ingest(engine, path, Defaults(skill=Skill.CODING))
     assert skills() == {"Question 0?": "nlp", "Question 1?": "coding"}
-    assert [rejection.reason[:38] for rejection in report.rejected] == ["skill is 'cooking': expected one of lo"]
+    assert [rejection.reason[:38] for rejection in report.examples] == ["skill is 'cooking': expected one of lo"]
     ingest(engine, dataset([ROWS[0], ROWS[1] | {"skill": "stem"}]), Defaults())
     assert skills() == {"Question 0?": "nlp", "Question 1?": "stem"}
 

@@ -5,9 +5,20 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.messages import Question
-from trainer.prompts.dataset import DatasetError, Defaults, PromptRow, Rejection, RowError, parse_row, read_dataset
+from trainer.prompts.dataset import (
+    DatasetError,
+    Defaults,
+    PromptRow,
+    Rejection,
+    RowError,
+    _JsonLine,
+    parse_row,
+    read_dataset,
+)
 
 DEFAULTS = Defaults(verifiers=("math", "exact"))
 OWN = {"domain": "qa", "prompt": "Capital of France?", "ground_truth": "Paris"}
@@ -150,3 +161,25 @@ def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path, name, content, rea
         path.write_bytes(content)
     with pytest.raises(DatasetError, match=reason):
         list(read_dataset(path, DEFAULTS))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
+def test_a_line_is_read_as_json_says(value):
+    """The fast decoder and the lenient one agree, also on integers of any size."""
+    text = json.dumps(value)
+    assert _JsonLine(text.encode())() == _JsonLine(text.encode())._decode_leniently() == json.loads(text)
+
+
+def test_ids_do_not_change_with_the_code():
+    """The ids of the prompts in every database: a change here would make every prompt new."""
+    row = parse_row(OWN | {"options": {"b": 1.5, "a": ["\u00e9", 10**20]}}, DEFAULTS)
+    assert (parse_row(OWN, DEFAULTS).id, row.id) == (
+        "eb2c07865e241d483b1fe4571791eca8014d42167b01e3e8fbca04fee0e874d8",
+        "11ac76d84b69016f8ae411a3933da957b40771129e050d352ea7a9cca4b7050b",
+    )
