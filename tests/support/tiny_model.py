@@ -6,7 +6,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from workers.engines.chat import load_tokenizer
+from workers.models.chat import load_tokenizer
 
 END = 2
 CONTEXT = 256

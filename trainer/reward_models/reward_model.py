@@ -22,9 +22,9 @@ from infra.settings.learner import DeviceKind
 from trainer.distributed.device import chosen_device
 from trainer.reward_models.preferences import Turn
 from trainer.supervised.fit import states_at
-from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.judges.hf import weights_hash
 from workers.models import packed_attention
+from workers.models.chat import encode_answer, encode_chat, load_tokenizer
 from workers.models.packed_model import check_model
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 

@@ -25,11 +25,11 @@ from trainer.supervised.fit import (
     logits_at,
     shuffled_epochs,
 )
-from workers.engines.chat import load_tokenizer
 from workers.judges.base import JudgeRequest
 from workers.judges.has_content import content_free
 from workers.judges.prompt import make_prompt
 from workers.judges.tokens import NO, YES, prefix_groups, verdict_token_ids
+from workers.models.chat import load_tokenizer
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 ROW_TOKENS = 1024

@@ -18,7 +18,7 @@ from trainer.supervised.fit import (
     fit_folder,
     shuffled_epochs,
 )
-from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
+from workers.models.chat import encode_answer, encode_chat, load_tokenizer
 from workers.models.shared_prefix import PrefixGroup, fill, pack
 
 ROW_TOKENS = 1024

@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, Cache, DynamicCache
 
-from workers.engines import attention, chat
+from workers.engines import attention
 from workers.engines.base import Generation, GenerationRequest, WeightVersion
 from workers.engines.kv_slots import KVSlots, as_past
 from workers.engines.rows import RunningRow, check_request, start_row
 from workers.engines.sampling import draw, uniforms
 from workers.engines.weights import load_in_place
+from workers.models import chat
 
 log = logging.getLogger(__name__)
 

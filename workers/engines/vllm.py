@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workers.engines import chat
 from workers.engines.adapters import is_adapter, read_adapter, require_same, shapes
 from workers.engines.base import Generation, GenerationRequest, WeightVersion
 from workers.engines.rows import RunningRow, check_request, start_row
 from workers.engines.weights import require_shapes, shapes_of
+from workers.models import chat
 
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # steps are taken here, so that weights change between two of them

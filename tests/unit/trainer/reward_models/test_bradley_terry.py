@@ -30,7 +30,7 @@ from trainer.reward_models.reward_model import (
 from trainer.step.batch import pack_batch
 from trainer.supervised.fit import FitSettings
 from trainer.weights.value_init import value_model_from
-from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
+from workers.models.chat import encode_answer, encode_chat, load_tokenizer
 
 EXACT = FitSettings(steps=0, learning_rate=1e-3, autocast=False)
 FIT = BradleyTerrySettings(fit=EXACT, batch=4, heldout_share=0.0, centering=0.0)

@@ -15,7 +15,7 @@ from trainer.step.language_models import load_causal_lm, policy_forward
 from trainer.step.ppo import split_rows
 from trainer.weights import checkpoint
 from trainer.weights.checkpoint import CheckpointError, LearnerHistory
-from workers.engines.chat import load_tokenizer
+from workers.models.chat import load_tokenizer
 
 KINDS = {
     "group": GROUP,

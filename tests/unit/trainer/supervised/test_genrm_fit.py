@@ -8,7 +8,7 @@ from support.tiny_model import save_tiny_judge_model, save_tiny_model
 from streams.messages import Question
 from trainer.supervised.fit import FitSettings
 from trainer.supervised.genrm import FittedJudge, JudgeFitSettings, Triple, TripleGroup, fit_judge
-from workers.engines.chat import load_tokenizer
+from workers.models.chat import load_tokenizer
 
 
 def group(truth: str, *triples: Triple) -> TripleGroup:

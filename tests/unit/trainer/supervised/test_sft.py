@@ -15,8 +15,8 @@ from trainer.step.language_models import load_causal_lm
 from trainer.supervised.fit import FitSettings, LabelledRow, fit, logits_at, schedule
 from trainer.supervised.sft import ExamplesError, SFTExample, SftSettings, read_examples, run_sft, sft_step
 from workers.engines.base import GenerationRequest
-from workers.engines.chat import encode_answer, encode_chat, load_tokenizer
 from workers.engines.hf import HfEngine
+from workers.models.chat import encode_answer, encode_chat, load_tokenizer
 from workers.models.shared_prefix import PrefixGroup
 
 EXAMPLES = [

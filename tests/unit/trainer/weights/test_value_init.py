@@ -9,7 +9,7 @@ from transformers import LlamaForSequenceClassification
 
 from trainer.step.batch import pack_batch
 from trainer.weights.value_init import ValueInitError, scalar_head, value_model_from
-from workers.engines.chat import load_tokenizer
+from workers.models.chat import load_tokenizer
 
 
 @pytest.fixture(scope="module")

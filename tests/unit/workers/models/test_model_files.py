@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from workers.engines.chat import decode, encode_answer, encode_chat, end_tokens, load_tokenizer
+from workers.models.chat import decode, encode_answer, encode_chat, end_tokens, load_tokenizer
 from workers.models.model_files import DEMO_MODEL, ModelFilesError, resolve_model
 
 
