@@ -11,6 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from support.tree_mask import tree_mask
 from torch.nn.functional import cross_entropy
@@ -63,7 +64,16 @@ def drawn_groups(lengths: tuple[int, int], groups: int = GROUPS, seed: int = 0) 
 
 def _trajectory(prompt: tuple[int, ...], tokens: tuple[int, ...], score: float) -> Trajectory:
     count = len(tokens)
-    return Trajectory(prompt, tokens, (True,) * count, (-10.0,) * count, (0,) * count, score, 1.0, "bench")
+    return Trajectory(
+        np.array(prompt, np.int32),
+        np.array(tokens, np.int32),
+        np.ones(count, np.bool_),
+        np.full(count, -10.0, np.float32),
+        np.zeros(count, np.int32),
+        score,
+        1.0,
+        "bench",
+    )
 
 
 def bare_loss(model: Any, row: TrainingRow) -> torch.Tensor:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 from trl_samples import Groups, read_groups
 from turns import Turns
 
@@ -42,11 +43,11 @@ def trajectories(groups: Groups) -> list[list[Trajectory]]:
     return [
         [
             Trajectory(
-                prompt=tuple(sample.prompt),
-                tokens=tuple(sample.response),
-                by_policy=(True,) * len(sample.response),
-                logprobs=tuple(sample.logprobs),
-                versions=(0,) * len(sample.response),
+                prompt=np.array(sample.prompt, np.int32),
+                tokens=np.array(sample.response, np.int32),
+                by_policy=np.ones(len(sample.response), np.bool_),
+                logprobs=np.array(sample.logprobs, np.float32),
+                versions=np.zeros(len(sample.response), np.int32),
                 score=sample.score,
                 temperature=1.0,
                 domain="",

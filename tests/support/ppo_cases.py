@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import torch
 
 from infra.settings.learner import LearnerSettings
@@ -46,7 +47,7 @@ def with_own_logprobs(policy, members: list[list[Trajectory]], noise: float = 0.
     for group in members:
         found.append([])
         for t in group:
-            logprobs = tuple(p + draw.gauss(0, noise) for p in own[start : start + len(t.tokens)])
+            logprobs = np.array([p + draw.gauss(0, noise) for p in own[start : start + len(t.tokens)]], np.float32)
             start += len(t.tokens)
             found[-1].append(
                 Trajectory(t.prompt, t.tokens, t.by_policy, logprobs, t.versions, t.score, 1.0, "d", t.limit, t.cut_off)

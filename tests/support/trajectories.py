@@ -1,5 +1,7 @@
 """A response to train on, in one line."""
 
+import numpy as np
+
 from trainer.step.batch import Trajectory
 
 
@@ -7,11 +9,11 @@ def trajectory(prompt, tokens, *, by_policy=None, score=1.0, temperature=1.0):
     by_policy = by_policy or [True] * len(tokens)
     made = sum(by_policy)
     return Trajectory(
-        prompt=tuple(prompt),
-        tokens=tuple(tokens),
-        by_policy=tuple(by_policy),
-        logprobs=(-1.0,) * made,
-        versions=(0,) * made,
+        prompt=np.array(prompt, np.int32),
+        tokens=np.array(tokens, np.int32),
+        by_policy=np.array(by_policy, np.bool_),
+        logprobs=np.full(made, -1.0, np.float32),
+        versions=np.zeros(made, np.int32),
         score=score,
         temperature=temperature,
         domain="d",

@@ -6,14 +6,17 @@ trained on.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 
 from infra.files.folders import atomic_folder
 from infra.metrics import metrics
 from infra.settings.learner import LearnerSettings
-from trainer.step.batch import TrainingBatch
+from trainer.step.batch import TrainingBatch, Trajectory
 from trainer.step.report import SkippedUpdate
 
 log = logging.getLogger(__name__)
@@ -70,7 +73,7 @@ def require_sane(skips_in_a_row: int, run_folder: Path, settings: LearnerSetting
 def _content(batch: TrainingBatch, update: SkippedUpdate, group_ids: Sequence[str], version: int, seed: int) -> bytes:
     """Everything that entered the update, by group. Norms are text, since JSON has no NaN."""
     groups = [
-        {"group_id": group_ids[number], "trajectories": [batch.trajectories[i] for i in batch.groups[number]]}
+        {"group_id": group_ids[number], "trajectories": [_plain(batch.trajectories[i]) for i in batch.groups[number]]}
         for number in update.groups
     ]
     return msgspec.json.encode(
@@ -83,3 +86,9 @@ def _content(batch: TrainingBatch, update: SkippedUpdate, group_ids: Sequence[st
             "groups": groups,
         }
     )
+
+
+def _plain(trajectory: Trajectory) -> dict[str, Any]:
+    """The trajectory's fields by name, with lists in place of arrays."""
+    values = ((field.name, getattr(trajectory, field.name)) for field in fields(trajectory))
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values}

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from infra.metrics import metrics
 from trainer.step.batch import TrainingBatch
@@ -73,7 +74,12 @@ def token_ages(batch: TrainingBatch, trained: int) -> Counter[int]:
 
     Tokens of an abandoned lineage may have a higher version, and count as fresh.
     """
-    return Counter(max(0, trained - version) for t in batch.trajectories for version in t.versions)
+    found: Counter[int] = Counter()
+    for trajectory in batch.trajectories:
+        versions, counts = np.unique(trajectory.versions, return_counts=True)
+        for version, count in zip(versions.tolist(), counts.tolist(), strict=True):
+            found[max(0, trained - version)] += count
+    return found
 
 
 def quantiles(counts: Mapping[int, int]) -> dict[str, int]:

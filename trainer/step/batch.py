@@ -3,15 +3,20 @@
 Invariants:
 - Token ids and behaviour log-probs come from the message unchanged; no text is tokenised.
 - Only policy segments are targets. The first segment of a trajectory is its prompt, which the group shares.
-- Each group is in one row, with its prompt once (`workers.models.shared_prefix`); rows are filled up to a token budget.
+- A row has at most the budgeted number of tokens, unless one response after its prompt is longer by itself. A group is
+  in one row, with its prompt once (`workers.models.shared_prefix`), if it fits; else its responses are spread over
+  several rows, each with the prompt.
+- Memory and time are linear in the number of tokens; arrays are views of the messages' bytes if that is possible.
 
 Shapes: L tokens of a row, N targets of a row.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,16 +30,16 @@ class TrajectoryError(ValueError):
     """This trajectory cannot be trained on; the text names the rollout."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trajectory:
     """One response: the tokens after the prompt, and which of them the policy sampled."""
 
-    prompt: tuple[int, ...]
-    tokens: tuple[int, ...]
-    by_policy: tuple[bool, ...]
-    logprobs: tuple[float, ...]
+    prompt: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int32]
+    by_policy: npt.NDArray[np.bool_]
+    logprobs: npt.NDArray[np.float32]
     """The engine's log-probs, one per policy token, in order."""
-    versions: tuple[int, ...]
+    versions: npt.NDArray[np.int32]
     """Policy versions, one per policy token."""
     score: float
     temperature: float
@@ -43,8 +48,8 @@ class Trajectory:
     """Maximum number of policy tokens; 0 means no limit."""
     cut_off: bool = False
     """Whether it reached that limit before its end token."""
-    lineages: tuple[int, ...] = ()
-    """Lineages of `versions`, one per policy token; may be empty if `pack_batch` gets no `known_weights`."""
+    lineages: npt.NDArray[np.int32] | None = None
+    """Lineages of `versions`, one per policy token; may be None if `pack_batch` gets no `known_weights`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +112,34 @@ def _unpack(scored: ScoredTrajectory) -> Trajectory:
         raise ValueError("no score")
     if not rollout.segments or rollout.segments[0].source is not Source.PROMPT:
         raise ValueError("the first segment is not the prompt")
-    tokens: list[int] = []
-    by_policy: list[bool] = []
-    logprobs: list[float] = []
-    for segment in rollout.segments[1:]:
-        ids = unpack_tokens(segment.token_ids)
-        tokens.extend(ids.tolist())
-        by_policy.extend([segment.source is Source.POLICY] * len(ids))
-        logprobs.extend(unpack_logprobs(segment.logprobs).tolist())
-    versions = [span.version for span in rollout.spans for _ in range(span.tokens)]
-    lineages = [span.lineage for span in rollout.spans for _ in range(span.tokens)]
-    if not logprobs or not np.isfinite(logprobs).all():
+    after = rollout.segments[1:]
+    tokens = [unpack_tokens(segment.token_ids) for segment in after]
+    made = [segment.source is Source.POLICY for segment in after]
+    logprobs = _joined([unpack_logprobs(segment.logprobs) for segment in after if segment.logprobs], np.float32)
+    if not len(logprobs) or not np.isfinite(logprobs).all():
         raise ValueError("no policy tokens, or log-probabilities that are not finite")
-    prompt = tuple(unpack_tokens(rollout.segments[0].token_ids).tolist())
-    if not prompt:
+    prompt = unpack_tokens(rollout.segments[0].token_ids)
+    if not len(prompt):
         raise ValueError("the prompt has no tokens")
+    counts = [span.tokens for span in rollout.spans]
     return Trajectory(
         prompt=prompt,
-        tokens=tuple(tokens),
-        by_policy=tuple(by_policy),
-        logprobs=tuple(logprobs),
-        versions=tuple(versions),
+        tokens=_joined(tokens, np.int32),
+        by_policy=np.repeat(made, [len(ids) for ids in tokens]),
+        logprobs=logprobs,
+        versions=np.repeat(np.array([span.version for span in rollout.spans], np.int32), counts),
         score=scored.score,
         temperature=rollout.sampling.temperature or 1.0,
         domain=rollout.domain,
         limit=rollout.sampling.max_new_tokens,
         cut_off=rollout.finish_reason == "length",
-        lineages=tuple(lineages),
+        lineages=np.repeat(np.array([span.lineage for span in rollout.spans], np.int32), counts),
     )
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]], dtype: type[Any]) -> npt.NDArray[Any]:
+    """The parts one after another; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
 
 
 def pack_batch(
@@ -142,56 +147,71 @@ def pack_batch(
 ) -> TrainingBatch:
     """Packs the trajectories of each group (`members`), which share one prompt, into rows.
 
-    Rows hold whole groups in the given order; a group longer than `packed_row_tokens` gets a row of its own.
     `known_weights` names the weights that this learner's history holds at the start of the step; None counts every
     version as known.
     """
     trajectories = [trajectory for group in members for trajectory in group]
     starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
-    prefixes = [PrefixGroup(group[0].prompt, [t.tokens for t in group]) for group in members]
-    rows = [
-        _row(
-            [prefixes[i] for i in chosen],
-            [list(members[i]) for i in chosen],
-            [starts[i] for i in chosen],
-            known_weights,
-        )
-        for chosen in fill([prefix.tokens for prefix in prefixes], packed_row_tokens)
-    ]
     groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
+    parts = [part for group in groups for part in _split_group(group, trajectories, packed_row_tokens)]
+    sizes = [_tokens_of(part, trajectories) for part in parts]
+    rows = [_row([parts[i] for i in chosen], trajectories, known_weights) for chosen in fill(sizes, packed_row_tokens)]
     return TrainingBatch(rows, trajectories, groups)
 
 
+def _tokens_of(part: Sequence[int], trajectories: Sequence[Trajectory]) -> int:
+    """Tokens of a row with these responses of one group."""
+    return len(trajectories[part[0]].prompt) + sum(len(trajectories[index].tokens) for index in part)
+
+
+def _split_group(group: Sequence[int], trajectories: Sequence[Trajectory], budget: int) -> list[list[int]]:
+    """The group's trajectories in parts that fit a row, each with the prompt; one part if all of them fit."""
+    room = max(0, budget - len(trajectories[group[0]].prompt))
+    found = fill([len(trajectories[index].tokens) for index in group], room)
+    return [[group[place] for place in part] for part in found]
+
+
 def _row(
-    prefixes: list[PrefixGroup],
-    members: list[list[Trajectory]],
-    starts: list[int],
+    parts: Sequence[Sequence[int]],
+    trajectories: Sequence[Trajectory],
     known_weights: Collection[WeightsId] | None,
 ) -> TrainingRow:
-    packed = pack(prefixes)
-    predictors: list[int] = []
-    owners: list[tuple[Trajectory, int]] = []
-    for group, slices, last, start in zip(members, packed.suffix_slices, packed.prefix_last, starts, strict=True):
-        for number, (trajectory, where) in enumerate(zip(group, slices, strict=True)):
-            made = [i for i, policy in enumerate(trajectory.by_policy) if policy]
-            predictors.extend(where.start + i - 1 if i else last for i in made)
-            owners.append((trajectory, start + number))
+    """Packs parts of groups; each is given by the indices of its trajectories."""
+    packed = pack(
+        [PrefixGroup(trajectories[part[0]].prompt, [trajectories[index].tokens for index in part]) for part in parts]
+    )
+    owners = [index for part in parts for index in part]
+    members = [trajectories[index] for index in owners]
+    lengths = [len(member.logprobs) for member in members]
+    predictors: list[npt.NDArray[np.int64]] = []
+    places = zip(parts, packed.suffix_slices, packed.prefix_last, strict=True)
+    for part, slices, last in places:
+        for index, where in zip(part, slices, strict=True):
+            made = np.flatnonzero(trajectories[index].by_policy) + (where.start - 1)
+            predictors.append(np.where(made < where.start, last, made))
     return TrainingRow(
         packed=packed,
-        predictors_N=torch.tensor(predictors),
-        targets_N=torch.tensor([t for o, _ in owners for t, made in zip(o.tokens, o.by_policy, strict=True) if made]),
-        behaviour_N=torch.tensor([p for o, _ in owners for p in o.logprobs], dtype=torch.float32),
-        temperature_N=torch.tensor([o.temperature for o, _ in owners for _ in o.logprobs], dtype=torch.float32),
-        versions_N=torch.tensor([v for o, _ in owners for v in o.versions]),
-        known_weights_N=torch.tensor(
-            [known for o, _ in owners for known in _is_known(o, known_weights)], dtype=torch.bool
-        ),
-        trajectory_N=torch.tensor([index for o, index in owners for _ in o.logprobs]),
-        step_N=torch.tensor([step for o, _ in owners for step in range(len(o.logprobs))]),
+        predictors_N=_tensor(predictors, np.int64),
+        targets_N=_tensor([member.tokens[member.by_policy] for member in members], np.int64),
+        behaviour_N=_tensor([member.logprobs for member in members], np.float32),
+        temperature_N=_tensor([np.repeat([member.temperature for member in members], lengths)], np.float32),
+        versions_N=_tensor([member.versions for member in members], np.int64),
+        known_weights_N=_tensor([_is_known(member, known_weights) for member in members], np.bool_),
+        trajectory_N=_tensor([np.repeat(owners, lengths)], np.int64),
+        step_N=_tensor([np.arange(length) for length in lengths], np.int64),
     )
 
 
-def _is_known(trajectory: Trajectory, known_weights: Collection[WeightsId] | None) -> Iterator[bool]:
+def _tensor(parts: Sequence[npt.NDArray[Any]], dtype: type[Any]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts, dtype=dtype, casting="same_kind"))
+
+
+def _is_known(trajectory: Trajectory, known_weights: Collection[WeightsId] | None) -> npt.NDArray[np.bool_]:
+    """Per policy token, whether this learner's history holds its weights."""
     if known_weights is None:
-        return (True for _ in trajectory.logprobs)
-    return (made in known_weights for made in zip(trajectory.lineages, trajectory.versions, strict=True))
+        return np.ones(len(trajectory.logprobs), np.bool_)
+    assert trajectory.lineages is not None
+    found = np.zeros(len(trajectory.logprobs), np.bool_)
+    for lineage, version in known_weights:
+        found |= (trajectory.lineages == lineage) & (trajectory.versions == version)
+    return found

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,12 +19,15 @@ _BLOCK_TOKENS = 256
 more than further calls. A longer suffix has a block of its own."""
 
 
+TokenIds = Sequence[int] | npt.NDArray[np.int32]
+
+
 @dataclass(frozen=True, slots=True)
 class PrefixGroup:
     """The token ids that all suffixes continue, and the suffixes. The prefix must not be empty."""
 
-    prefix: Sequence[int]
-    suffixes: Sequence[Sequence[int]]
+    prefix: TokenIds
+    suffixes: Sequence[TokenIds]
 
     @property
     def tokens(self) -> int:
@@ -97,24 +102,26 @@ def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
     """Raises ValueError if there is no group or a prefix is empty."""
     if not groups:
         raise ValueError("pack needs at least one group")
-    ids: list[int] = []
-    positions: list[int] = []
+    ids: list[npt.NDArray[np.int64]] = []
+    positions: list[npt.NDArray[np.int64]] = []
+    end = 0
     prefixes: list[slice] = []
     suffixes: list[list[slice]] = []
     for number, group in enumerate(groups):
-        if not group.prefix:
+        if not len(group.prefix):
             raise ValueError(f"group {number} has an empty prefix; its suffixes would have nothing to continue")
         own: list[slice] = []
         for segment, tokens in enumerate((group.prefix, *group.suffixes)):
             start = len(group.prefix) if segment else 0
-            own.append(slice(len(ids), len(ids) + len(tokens)))
-            ids.extend(tokens)
-            positions.extend(range(start, start + len(tokens)))
+            own.append(slice(end, end + len(tokens)))
+            ids.append(np.asarray(tokens, np.int64))
+            positions.append(np.arange(start, start + len(tokens)))
+            end += len(tokens)
         prefixes.append(own[0])
         suffixes.append(own[1:])
     return PackedRow(
-        input_ids=torch.tensor(ids, dtype=torch.long),
-        position_ids=torch.tensor(positions, dtype=torch.long),
+        input_ids=torch.from_numpy(np.concatenate(ids)),
+        position_ids=torch.from_numpy(np.concatenate(positions)),
         prefix_slices=prefixes,
         suffix_slices=suffixes,
         blocks=[block for group in groups for block in _cut_blocks(group)],
@@ -124,7 +131,7 @@ def pack(groups: Sequence[PrefixGroup]) -> PackedRow:
 def _cut_blocks(group: PrefixGroup) -> Iterator[AttentionBlock]:
     prefix, segments = 0, [len(group.prefix)]
     for suffix in group.suffixes:
-        if not suffix:
+        if not len(suffix):
             continue
         if sum(segments) + len(suffix) > _BLOCK_TOKENS:
             yield AttentionBlock(prefix, tuple(segments))

@@ -1,6 +1,8 @@
 import msgspec
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.messages import scored
 from support.trajectories import trajectory
 
@@ -40,11 +42,37 @@ def test_rows_hold_whole_groups_within_the_budget():
     assert batch.groups == [[0], [1], [2], [3], [4]]
 
 
+def test_a_group_larger_than_a_row_is_spread_over_rows_with_its_prompt_in_each():
+    members = [[trajectory([1] * 10, [2 + i] * (20 + i)) for i in range(4)], [trajectory([3], [9])]]
+    batch = pack_batch(members, packed_row_tokens=55)
+    assert [len(row.packed.input_ids) for row in batch.rows] == [51, 55, 2]
+    assert [sorted(set(row.trajectory_N.tolist())) for row in batch.rows] == [[0, 1], [2, 3], [4]]
+    assert batch.groups == [[0, 1, 2, 3], [4]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    groups=st.lists(st.tuples(st.integers(1, 9), st.lists(st.integers(1, 20), min_size=1, max_size=6)), min_size=1),
+    budget=st.integers(1, 60),
+)
+def test_rows_hold_every_response_once_within_the_budget(groups, budget):
+    members = [[trajectory([1] * prompt, [2] * size) for size in sizes] for prompt, sizes in groups]
+    batch = pack_batch(members, budget)
+    owners = [index for row in batch.rows for index in dict.fromkeys(row.trajectory_N.tolist())]
+    assert owners == list(range(len(batch.trajectories)))
+    for row in batch.rows:
+        alone = len(set(row.trajectory_N.tolist())) == 1
+        assert len(row.packed.input_ids) <= budget or alone
+    assert batch.targets == sum(sum(sizes) for _, sizes in groups)
+
+
 def test_a_message_becomes_a_trajectory_untouched():
     found = trajectory_of(
         scored(0, 0, 1.0, tokens=[5, 6], logprobs=[-0.5, -0.25], spans=[VersionSpan(0, 3, 1), VersionSpan(0, 4, 1)])
     )
-    assert (found.tokens, found.logprobs, found.versions) == ((5, 6), (-0.5, -0.25), (3, 4))
+    assert found.tokens.tolist() == [5, 6]
+    assert found.logprobs.tolist() == [-0.5, -0.25]
+    assert found.versions.tolist() == [3, 4]
 
 
 def cut_short(scored: ScoredTrajectory) -> ScoredTrajectory:

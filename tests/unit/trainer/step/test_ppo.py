@@ -3,6 +3,7 @@ import random
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from support.ppo_cases import GROUP, VALUE, batch_of, changed, drawn_batch, mean_logprob, ppo_of, with_own_logprobs
@@ -57,7 +58,7 @@ def test_engine_and_learner_are_compared_on_tokens_of_the_very_weights_held(tiny
     """A version of an abandoned lineage has the same number and other weights."""
     ppo = ppo_of(tiny_policy_folder, changed(GROUP, minibatches=1))
     off = [
-        replace(t, lineages=(1,) * len(t.logprobs), logprobs=tuple(p - 0.5 for p in t.logprobs))
+        replace(t, lineages=np.ones(len(t.logprobs), np.int32), logprobs=t.logprobs - np.float32(0.5))
         for t in batch_of(ppo).trajectories
     ]
     report = ppo.step(pack_batch([off[:2], off[2:]], 64, held), version=0, seed=0)

@@ -88,7 +88,7 @@ def llama(tmp_path):
 
 
 def test_a_model_with_a_head_of_its_own_is_refused(monkeypatch, llama):
-    """As a family would be that changes its logits in a way that nobody told us."""
+    """A family that changes its logits in a way that nobody told us would do this."""
     from transformers import LlamaForCausalLM
 
     forward = LlamaForCausalLM.forward
