@@ -35,7 +35,7 @@ from trainer.runlog import skipped_updates
 from trainer.runlog.loggers import open_loggers
 from trainer.runlog.names import scalars_of_step
 from trainer.runlog.step_log import STEPS_FILE, record_step
-from trainer.step.batch import TrainingBatch, pack_batch
+from trainer.step.batch import TrainingBatch, pack_batch, with_one_prompt
 from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of
 from trainer.weights import checkpoint
@@ -178,14 +178,12 @@ class Learner:
         taken = self._assembler.taken
         staleness = [member.group.staleness(self._position.version) for member in taken]
         # In a replay the tokens come from another run's policy, so no version number names weights of this history.
-        known_weights = (
-            set() if self._source.is_replay else {(self._position.lineage, self._position.version), self._restored}
-        )
-        batch = pack_batch(
-            [member.trajectories for member in taken], self._settings.learner.packed_row_tokens, known_weights
-        )
+        now = (self._position.lineage, self._position.version)
+        known_weights = frozenset(() if self._source.is_replay else (now, self._restored))
+        groups = [with_one_prompt(member.trajectories) for member in taken]
+        batch = pack_batch(groups, self._settings.learner.packed_row_tokens, known_weights)
         self._resumable = None
-        self._coordinator.broadcast(Train(batch, self._position.version, self._settings.run.seed))
+        self._coordinator.broadcast(Train(groups, known_weights, self._position.version, self._settings.run.seed))
         report = self._ppo.step(batch, self._position.version, self._settings.run.seed)
         self._save_skipped(batch, taken, report)
         self._position.version += 1

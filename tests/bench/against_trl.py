@@ -143,7 +143,7 @@ def with_logprobs(groups: Groups, model: Path) -> Groups:
     hold_in_bfloat16(policy)
     found: Groups = []
     for group in groups:
-        [row] = pack_batch(trajectories([[replace(s, logprobs=[0.0] * len(s.response)) for s in group]]), 1).rows
+        [row] = pack_batch(trajectories([[replace(s, logprobs=[0.0] * len(s.response)) for s in group]]), 1 << 30).rows
         with torch.no_grad(), autocast(enabled=True):
             logprobs = policy_forward(policy, row).logprobs_N.split([len(sample.response) for sample in group])
         found.append([replace(s, logprobs=values.tolist()) for s, values in zip(group, logprobs, strict=True)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streams.messages import Segment
 from streams.records import Record, TopicPartition
-from trainer.step.batch import TrainingBatch
+from trainer.step.batch import Trajectory, WeightsId
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,11 @@ class DropGroups:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Take one step on this batch."""
+    """Take one step on these groups. Every process packs them by itself, since rows take four times the bytes."""
 
-    batch: TrainingBatch
+    groups: list[list[Trajectory]]
+    """Members of a group share one array for their prompt, so it is sent once."""
+    known_weights: frozenset[WeightsId]
     version: int
     seed: int
 

@@ -24,6 +24,7 @@ from trainer.leader.commands import (
 from trainer.leader.coordinator import row_partition_of
 from trainer.leader.fsdp import shard_ppo
 from trainer.leader.segment_cache import SegmentCache
+from trainer.step.batch import pack_batch
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
 from trainer.weights.publish import publisher_of
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 class Follower:
     def __init__(self, settings: Settings, bootstrap: str, processes: ProcessGroup, start: LoadCheckpoint) -> None:
         self._processes = processes
+        self._packed_row_tokens = settings.learner.packed_row_tokens
         template = resolve_model(settings.model.path, settings.run.prepared)
         ppo, history = restored_ppo(settings, start.saved, template)
         self._ppo = shard_ppo(ppo, settings.learner, processes.mesh, row_partition_of(processes))
@@ -63,8 +65,8 @@ class Follower:
                 self._processes.reply(self._cache.segments(seq))
             case DropGroups(seqs):
                 self._cache.drop(seqs)
-            case Train(batch, version, seed):
-                self._ppo.step(batch, version, seed)
+            case Train(groups, known_weights, version, seed):
+                self._ppo.step(pack_batch(groups, self._packed_row_tokens, known_weights), version, seed)
             case GatherWeights():
                 self._publisher.gather_weights(self._ppo.policy)
             case GatherCheckpoint():

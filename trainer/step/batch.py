@@ -12,7 +12,7 @@ Shapes: L tokens of a row, N targets of a row.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,11 @@ def _unpack(scored: ScoredTrajectory) -> Trajectory:
 def _joined(parts: Sequence[npt.NDArray[Any]], dtype: type[Any]) -> npt.NDArray[Any]:
     """The parts one after another; a single one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
+
+
+def with_one_prompt(group: Sequence[Trajectory]) -> list[Trajectory]:
+    """The group with one array for the prompt that its members share, instead of one each."""
+    return [replace(trajectory, prompt=group[0].prompt) for trajectory in group]
 
 
 def pack_batch(
