@@ -22,4 +22,4 @@ def write_rescored(engine: Engine, records: Sequence[ScoredRecord]) -> int:
     if not records:
         return 0
     with engine.begin() as connection:
-        return insert_new(connection, [replace(record, route=RESCORED, shadow=True) for record in records])
+        return len(insert_new(connection, [replace(record, route=RESCORED, shadow=True) for record in records]))

@@ -5,20 +5,21 @@ and that have a score, and `stream_offsets` only moves forward. Therefore a batc
 whole or in part, changes nothing that is already counted. An infra_error (score None) is kept as a row and never
 enters the statistics. Rows are locked in key order, so that replicas of the sink never deadlock.
 
-A batch is one parameter, which Postgres unpacks, inserts and counts in one statement.
+The scores of a batch are one parameter, which Postgres unpacks, and so are the statistics that they change.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import CTE, Connection, Engine, String, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Engine, Select, String, Update, and_, func, literal, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 
-from infra.db.count_scores import count_scores
 from infra.db.json_rows import encode_rows, rows_of_parameter
-from infra.db.models import Score, StreamOffset
+from infra.db.models import PromptStats, Score, StreamOffset
+from infra.db.statistics import Running
 
 _NUL = "\x00"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -27,6 +28,8 @@ _LIMITS = {
     for column in Score.__table__.columns
     if isinstance(column.type, String) and column.type.length
 }
+StatsKey = tuple[str, str, str]
+"""run_id, prompt_id, route."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +84,9 @@ class ScoredRecord:
 
 
 _WHERE_READ = {"topic", "partition", "offset"}
-_BATCH = "batch"
 _COLUMNS = tuple(f.name for f in fields(ScoredRecord) if f.name not in _WHERE_READ)
+_STATISTICS = tuple(f.name for f in fields(Running))
+_KEY = ("run_id", "prompt_id", "route")
 
 
 def score_row(record: ScoredRecord) -> dict[str, object]:
@@ -94,23 +98,57 @@ def score_row(record: ScoredRecord) -> dict[str, object]:
     return row
 
 
-def _parameters(records: Sequence[ScoredRecord]) -> dict[str, str]:
+def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> list[ScoredRecord]:
+    """Inserts the records; returns those that were new, in delivery order. Of duplicates within the batch, the first
+    counts.
+    """
     first: dict[tuple[str, str, str, str], ScoredRecord] = {}
     for record in records:
         first.setdefault(record.key, record)
-    return {_BATCH: encode_rows([score_row(first[key]) for key in sorted(first)])}
+    rows = connection.execute(_INSERT, {"scores": encode_rows([score_row(first[key]) for key in sorted(first)])})
+    inserted = {tuple(row) for row in rows}
+    return [record for key, record in first.items() if key in inserted]
 
 
-def _inserted() -> CTE:
-    """Inserts the rows of the parameter `_BATCH`, in their order; its rows are those that were new."""
-    statement = insert(Score).from_select(_COLUMNS, rows_of_parameter(Score, _COLUMNS, _BATCH))
-    counted = Score.run_id, Score.prompt_id, Score.route, Score.score, Score.policy_version
-    return statement.on_conflict_do_nothing().returning(*counted).cte("new")
+def _insert_scores() -> Any:
+    statement = insert(Score).from_select(_COLUMNS, rows_of_parameter(Score, _COLUMNS, "scores"))
+    key = Score.rollout_id, Score.route, Score.scorer, Score.scorer_version
+    return statement.on_conflict_do_nothing().returning(*key)
 
 
-def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> int:
-    """Inserts the records; returns how many were new. Of duplicates within the batch, the first counts."""
-    return connection.scalar(select(func.count()).select_from(_inserted()), _parameters(records)) or 0
+def _make_statistics() -> Insert:
+    """Makes the rows of `keys` that are missing."""
+    columns = (*_KEY, *_STATISTICS)
+    empty = asdict(Running())
+    keys = rows_of_parameter(PromptStats, _KEY, "keys").add_columns(*(literal(empty[name]) for name in _STATISTICS))
+    return insert(PromptStats).from_select(columns, keys).on_conflict_do_nothing()
+
+
+def _lock_statistics() -> Select[Any]:
+    """Selects the rows of `keys` in key order, locked until the transaction ends."""
+    keys = rows_of_parameter(PromptStats, _KEY, "keys").subquery("keys")
+    same = and_(*(getattr(PromptStats, name) == keys.c[name] for name in _KEY))
+    columns = [getattr(PromptStats, name) for name in (*_KEY, *_STATISTICS)]
+    order = [getattr(PromptStats, name) for name in _KEY]
+    return select(*columns).join(keys, same).order_by(*order).with_for_update(of=PromptStats)
+
+
+def _change_statistics() -> Update:
+    changed = rows_of_parameter(PromptStats, (*_KEY, *_STATISTICS), "statistics").subquery("changed")
+    same = and_(*(getattr(PromptStats, name) == changed.c[name] for name in _KEY))
+    values = {name: changed.c[name] for name in _STATISTICS}
+    return update(PromptStats).where(same).values(values | {"updated_at": func.now()})
+
+
+def _locked(connection: Connection, keys: set[StatsKey]) -> dict[StatsKey, Running]:
+    """The statistics of these keys, locked until the transaction ends; missing rows are made."""
+    parameter = {"keys": encode_rows([dict(zip(_KEY, key, strict=True)) for key in sorted(keys)])}
+    connection.execute(_MAKE, parameter)
+    return {(row[0], row[1], row[2]): Running(*row[3:]) for row in connection.execute(_LOCK, parameter)}
+
+
+_INSERT = _insert_scores()
+_MAKE, _LOCK, _CHANGE = _make_statistics(), _lock_statistics(), _change_statistics()
 
 
 class ScoreSink:
@@ -118,10 +156,8 @@ class ScoreSink:
 
     def __init__(self, engine: Engine, decay: float, consumer_group: str) -> None:
         self._engine = engine
+        self._decay = decay
         self._consumer_group = consumer_group
-        new = _inserted()
-        counted = count_scores(new, decay).cte("counted")
-        self._insert_and_count = select(func.count()).select_from(new).add_cte(counted)
 
     def write(self, records: Sequence[ScoredRecord]) -> int:
         """Writes a batch; returns how many rows were new. Raises sqlalchemy.exc.OperationalError if the database is
@@ -130,9 +166,10 @@ class ScoreSink:
         if not records:
             return 0
         with self._engine.begin() as connection:
-            new = connection.scalar(self._insert_and_count, _parameters(records)) or 0
+            new = insert_new(connection, records)
+            self._move_statistics(connection, new)
             self._move_offsets(connection, records)
-        return new
+        return len(new)
 
     def next_offsets(self) -> dict[tuple[str, int], int]:
         """The next offset to read, by topic and partition; empty before the first batch."""
@@ -140,6 +177,18 @@ class ScoreSink:
         with self._engine.connect() as connection:
             rows = connection.execute(query.where(StreamOffset.consumer_group == self._consumer_group))
             return {(topic, partition): offset for topic, partition, offset in rows}
+
+    def _move_statistics(self, connection: Connection, new: Sequence[ScoredRecord]) -> None:
+        counted = [record for record in new if record.score is not None]
+        if not counted:
+            return
+        running = _locked(connection, {(record.run_id, record.prompt_id, record.route) for record in counted})
+        for record in counted:
+            assert record.score is not None
+            key = record.run_id, record.prompt_id, record.route
+            running[key] = running[key].add(record.score, record.policy_version, self._decay)
+        changed = [dict(zip(_KEY, key, strict=True)) | asdict(value) for key, value in running.items()]
+        connection.execute(_CHANGE, {"statistics": encode_rows(changed)})
 
     def _move_offsets(self, connection: Connection, records: Sequence[ScoredRecord]) -> None:
         following: dict[tuple[str, int], int] = {}
