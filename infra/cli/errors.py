@@ -46,7 +46,7 @@ _EXPECTED = {
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.selector_lock.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.supervised.sft.ExamplesError": ExitCode.USAGE,
-    "trainer.reward_models.reward_model.RewardModelError": ExitCode.USAGE,
+    "workers.judges.reward_model.RewardModelError": ExitCode.USAGE,
     "trainer.reward_models.bradley_terry.NoPairsError": ExitCode.USAGE,
     "trainer.reward_models.judge_training.NoTriplesError": ExitCode.USAGE,
     "trainer.weights.checkpoint.CheckpointError": ExitCode.USAGE,

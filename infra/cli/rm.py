@@ -244,16 +244,15 @@ def _judge_options(judge: str | None, endpoint: str | None) -> tuple[Dedicated, 
 def _open_judge(settings: Settings) -> Iterator["AskedJudge"]:
     """Raises RewardModelError, RubricError, ModelFilesError, and OSError or ValueError if the model does not load."""
     from trainer.reward_models.judge_answers import AskedGenRM, AskedRewardModel
-    from trainer.reward_models.reward_model import RewardModel, is_reward_model
     from workers.judges.factory import build_judge
+    from workers.judges.reward_model import RewardModel, is_reward_model
     from workers.models.model_files import resolve_model
 
     genrm = settings.genrm
-    if genrm.backend == "hf":
+    if genrm.backend != "openai":
         folder = resolve_model(genrm.model, settings.run.prepared, setting="genrm.model")
         if is_reward_model(folder):
-            model = RewardModel.load(folder, dtype=genrm.dtype, device=settings.learner.device)
-            yield AskedRewardModel(model)
+            yield AskedRewardModel(RewardModel.load(folder, dtype=genrm.dtype))
             return
     judge = build_judge(genrm, settings.run.prepared)
     try:

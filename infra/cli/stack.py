@@ -128,7 +128,7 @@ def require_models(settings: Settings) -> None:
     from workers.models.model_files import DEMO_MODEL, resolve_model
 
     paths = {"model.path": settings.model.path}
-    if settings.genrm.backend == "hf":
+    if settings.genrm.backend != "openai":
         paths["genrm.model"] = settings.genrm.model
     if settings.learner.value.path:
         paths["learner.value.path"] = settings.learner.value.path

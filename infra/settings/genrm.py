@@ -14,14 +14,16 @@ from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSectio
 class GenRMSettings(SettingsSection):
     """The generative judge (GenRM): its model, its prompt, and how its reliability is watched."""
 
-    backend: Literal["hf", "openai"] = "hf"
-    """`hf` runs the judge's model in the service itself; `openai` asks a server with OpenAI's API, such as vLLM's."""
+    backend: Literal["hf", "openai", "bt"] = "hf"
+    """`hf` runs the judge's model in the service itself; `openai` asks a server with OpenAI's API, such as vLLM's. `bt`
+    runs a Bradley-Terry model (`rm train-bt`): its score is the probability that the response is preferred to the
+    reference, or the sigmoid of its reward if there is none."""
     model: str = "smollm2-135m-instruct"
-    """The judge's model: for `hf` a folder that transformers loads or the name of the demo's wheel, for `openai` the
-    name of the model at the server."""
+    """The judge's model: for `hf` a folder that transformers loads or the name of the demo's wheel, for `bt` a folder,
+    for `openai` the name of the model at the server."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Type of the weights of the hf judge. bfloat16 matrix products are twice as fast on CPUs with avx512_bf16, and no
-    slower elsewhere."""
+    """Type of the weights of the hf and bt judges. bfloat16 matrix products are twice as fast on CPUs with avx512_bf16,
+    and no slower elsewhere."""
     threads: Threads = 1
     """Torch threads of the judge's process; 0 leaves torch's default. See rollout.engine.threads."""
 
@@ -91,7 +93,7 @@ class GenRMSettings(SettingsSection):
     @property
     def short(self) -> bool:
         """Whether the prompt has the short form, with `auto` resolved."""
-        return self.prompt == "short" or (self.prompt == "auto" and self.backend == "hf")
+        return self.prompt == "short" or (self.prompt == "auto" and self.backend != "openai")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -101,6 +103,10 @@ class GenRMSettings(SettingsSection):
             raise ValueError(f"genrm.endpoint = {self.endpoint!r} must begin with http:// or https://")
         if self.votes and self.backend == "hf":
             raise ValueError("genrm.votes needs genrm.backend = 'openai': the hf judge does not sample")
+        if self.backend == "bt" and (self.prompt != "auto" or self.orders != "auto" or self.references > 1):
+            raise ValueError(
+                "genrm.prompt, genrm.orders and genrm.references are of generative judges; backend = 'bt' has none"
+            )
         given = {"verdicts = 3": self.verdicts == 3, "votes": self.votes > 0}
         given |= {"rubrics": bool(self.rubrics), "rubrics_path": self.rubrics_path is not None}
         for name in [name for name, is_given in given.items() if is_given and self.short]:

@@ -23,7 +23,9 @@ from torch.nn import functional
 
 from trainer.distributed.device import chosen_device
 from trainer.reward_models.preferences import RankedResponses
-from trainer.reward_models.reward_model import (
+from trainer.step.language_models import autocast, device_of
+from trainer.supervised.fit import FitProgress, FitReport, FitSettings, fit_loss, shuffled_epochs
+from workers.judges.reward_model import (
     ROW_TOKENS,
     Responses,
     RewardModel,
@@ -32,8 +34,6 @@ from trainer.reward_models.reward_model import (
     reward_positions,
     rewards_at,
 )
-from trainer.step.language_models import autocast, device_of
-from trainer.supervised.fit import FitProgress, FitReport, FitSettings, fit_loss, shuffled_epochs
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 FULL_LEARNING_RATE, LORA_LEARNING_RATE = 1e-5, 1e-4

@@ -3,16 +3,16 @@
 Invariant: an answer is a score in [0, 1] that is above 0.5 if the judge accepts the candidate, or the judge's failure.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from streams.messages import Question
 from trainer.reward_models.preferences import Turn
-from trainer.reward_models.reward_model import Responses, RewardModel
 from trainer.reward_models.triples import LabelledCandidate
 from workers.judges.base import Judge, JudgeFailure, Judgement
+from workers.judges.bradley_terry_judge import to_judgement
+from workers.judges.reward_model import Responses, RewardModel
 
 Answer = Judgement | JudgeFailure
 
@@ -68,7 +68,7 @@ class AskedRewardModel:
 
     def answers(self, candidates: Sequence[LabelledCandidate]) -> list[Answer]:
         groups = [Responses(_messages(one), (one.response, _shown(one.question))) for one in candidates]
-        return [_judgement(candidate, reference) for candidate, reference in self.model.rewards(groups)]
+        return [to_judgement(candidate, reference) for candidate, reference in self.model.rewards(groups)]
 
 
 def _messages(one: LabelledCandidate) -> Sequence[Turn]:
@@ -77,8 +77,3 @@ def _messages(one: LabelledCandidate) -> Sequence[Turn]:
 
 def _shown(question: Question) -> str:
     return question.ground_truth if question.ground_truth is not None else question.references[0]
-
-
-def _judgement(candidate: float, reference: float) -> Judgement:
-    score = 1 / (1 + math.exp(-max(-500.0, min(500.0, candidate - reference))))
-    return Judgement(score, 0.0, f"reward {candidate:.4f}, of the reference {reference:.4f}")

@@ -56,6 +56,8 @@ class JudgeFailure:
 class Judge(Protocol):
     name: str
     version: str
+    needs_reference: bool
+    """Whether a question has to have a ground truth or a reference."""
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[Judgement | JudgeFailure]:
         """Returns one answer per request, in order. Blocking; callers run it in a thread.

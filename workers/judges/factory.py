@@ -19,8 +19,22 @@ def build_judge(settings: GenRMSettings, prepared: Path | None = None) -> Judge:
 
     Raises RubricError, and ModelFilesError, OSError or ValueError if the model does not load.
     """
+    if settings.backend == "bt":
+        return _build_bradley_terry(settings, prepared)
     scheme = judging_scheme(settings)
     return GenerativeJudge(_build_model(settings, scheme, prepared), scheme)
+
+
+def _build_bradley_terry(settings: GenRMSettings, prepared: Path | None) -> Judge:
+    import torch
+
+    from workers.judges.bradley_terry_judge import BradleyTerryJudge
+    from workers.models.model_files import resolve_model
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    folder = resolve_model(settings.model, prepared or RunSettings().prepared, setting="genrm.model")
+    return BradleyTerryJudge(folder, settings.dtype)
 
 
 def judging_scheme(settings: GenRMSettings) -> JudgingScheme:

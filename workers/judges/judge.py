@@ -19,6 +19,8 @@ Answer = Judgement | JudgeFailure
 class GenerativeJudge:
     """Implements workers.judges.base.Judge."""
 
+    needs_reference = True
+
     def __init__(self, model: VerdictModel, scheme: JudgingScheme) -> None:
         self._model = model
         self._scheme = scheme

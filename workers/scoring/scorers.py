@@ -113,7 +113,7 @@ class JudgeScorer:
         return [self._to_verdict(judge, answer, seconds) for answer in answers]
 
     def why_unscorable(self, rollout: Rollout) -> str | None:
-        if judgeable(rollout.question):
+        if judgeable(rollout.question) or not self._judge.needs_reference:
             return None
         return "the question has neither a ground truth nor references to judge against"
 

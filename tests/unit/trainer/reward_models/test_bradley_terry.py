@@ -20,16 +20,16 @@ from trainer.reward_models.bradley_terry import (
     ranked_step,
 )
 from trainer.reward_models.preferences import RankedResponses
-from trainer.reward_models.reward_model import (
+from trainer.step.batch import pack_batch
+from trainer.supervised.fit import FitSettings
+from trainer.weights.value_init import value_model_from
+from workers.judges.reward_model import (
     Responses,
     RewardModel,
     RewardModelError,
     load_classifier,
     prepare_tokenizer,
 )
-from trainer.step.batch import pack_batch
-from trainer.supervised.fit import FitSettings
-from trainer.weights.value_init import value_model_from
 from workers.models.chat import encode_answer, encode_chat, load_tokenizer
 
 EXACT = FitSettings(steps=0, learning_rate=1e-3, autocast=False)

@@ -21,6 +21,7 @@ class LengthJudge:
     """Longer answers are better; it is down, wholly or for one request, where the question says so."""
 
     name, version = "length", "3"
+    needs_reference = True
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -185,3 +186,11 @@ def test_a_question_without_anything_to_judge_against_is_unfit() -> None:
     assert "neither" in (scorer(LengthJudge()).why_unscorable(bare) or "")
     for question in (Question(prompt="?", ground_truth=""), Question(prompt="?", references=("so",))):
         assert scorer(LengthJudge()).why_unscorable(msgspec.structs.replace(ROLLOUT, question=question)) is None
+
+
+def test_a_judge_that_needs_no_reference_takes_every_question() -> None:
+    class Alone(LengthJudge):
+        needs_reference = False
+
+    bare = msgspec.structs.replace(ROLLOUT, question=Question(prompt="Why?"))
+    assert scorer(Alone()).why_unscorable(bare) is None

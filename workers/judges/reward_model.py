@@ -18,14 +18,11 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
 )
 
-from infra.settings.learner import DeviceKind
-from trainer.distributed.device import chosen_device
-from trainer.reward_models.preferences import Turn
-from trainer.supervised.fit import states_at
 from workers.judges.hf import weights_hash
+from workers.judges.sanitize import clean
 from workers.models import packed_attention
-from workers.models.chat import encode_answer, encode_chat, load_tokenizer
-from workers.models.packed_model import check_model
+from workers.models.chat import Message, encode_answer, encode_chat, load_tokenizer
+from workers.models.packed_model import check_model, row_states
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
 
 ROW_TOKENS = 1024
@@ -41,7 +38,7 @@ class RewardModelError(ValueError):
 class Responses:
     """Responses to one prompt."""
 
-    messages: Sequence[Turn]
+    messages: Sequence[Message]
     texts: Sequence[str]
 
 
@@ -55,14 +52,18 @@ class RewardModel:
     name = "bt"
 
     @classmethod
-    def load(cls, folder: Path, *, dtype: str = "bfloat16", device: DeviceKind = "auto") -> "RewardModel":
-        """Loads a reward model in eval mode. Raises RewardModelError, and OSError or ValueError if it does not load."""
+    def load(cls, folder: Path, *, dtype: str = "bfloat16", device: str | None = None) -> "RewardModel":
+        """Loads a reward model in eval mode. `device` defaults to the GPU if there is one.
+
+        Raises RewardModelError, and OSError or ValueError if it does not load.
+        """
         if not is_reward_model(folder):
             raise RewardModelError(
                 f"{folder} is not a reward model: its config.json names no {_CLASSIFIER} class with one label; train "
                 "one with `rewardstream rm train-bt`"
             )
-        model = load_classifier(folder, getattr(torch, dtype)).to(chosen_device(device)).eval()
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        model = load_classifier(folder, getattr(torch, dtype)).to(place).eval()
         return cls(model, prepare_tokenizer(folder, model), weights_hash(folder))
 
     @property
@@ -78,13 +79,15 @@ class RewardModel:
             found[group] += rewards
         return found
 
-    def encode(self, messages: Sequence[Turn], texts: Sequence[str]) -> PrefixGroup:
-        """The tokens up to the one at which each reward is read."""
+    def encode(self, messages: Sequence[Message], texts: Sequence[str]) -> PrefixGroup:
+        """The tokens up to the one at which each reward is read. Role tokens in a response are removed, since it would
+        end its own turn with them.
+        """
         prefix = encode_chat(self.tokenizer, messages)
         pad = self.model.config.get_text_config().pad_token_id
         suffixes = []
         for text in texts:
-            suffix = list(encode_answer(self.tokenizer, text))
+            suffix = list(encode_answer(self.tokenizer, clean(text)))
             while suffix and suffix[-1] == pad:
                 suffix.pop()
             suffixes.append(suffix)
@@ -169,8 +172,9 @@ def reward_positions(row: PackedRow) -> list[int]:
 
 def rewards_at(model: Any, row: PackedRow, positions: Sequence[int]) -> Tensor:
     """Rewards [N] at the positions, float32, on the model's device."""
-    states_ND = states_at(model.base_model, row, positions).float()
+    device = model.score.weight.device
+    states = row_states(model.base_model, row.to(device))[torch.tensor(positions, device=device)].float()
     head = model.score
-    with torch.autocast(states_ND.device.type, enabled=False):
-        rewards: Tensor = (states_ND @ head.weight.float().T)[:, 0]
+    with torch.autocast(states.device.type, enabled=False):
+        rewards: Tensor = (states @ head.weight.float().T)[:, 0]
     return rewards if head.bias is None else rewards + head.bias.float()
