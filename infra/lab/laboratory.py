@@ -17,7 +17,7 @@ from infra.files.artifacts import content_hash, model_hash
 from infra.lab.experiment import Arm, Experiment, Results
 from infra.lab.judge_server import serve_judge
 from infra.lab.page import write_page
-from infra.lab.policy import ensure_start
+from infra.lab.policy import StartSettings, ensure_start
 from infra.lab.pool import Composition, write_pool
 from infra.lab.results import LabRun, ResultFile
 from infra.lab.run import execute
@@ -69,12 +69,13 @@ def run_experiment(
     say: Callable[[str], None],
     *,
     arms: tuple[str, ...] = (),
-    changes: dict[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    start: StartSettings | None = None,
 ) -> Path:
     """Makes the missing runs, seed by seed, and writes the page anew after each seed; returns the page. `changes` are
-    settings over those of every arm.
+    settings over those of every arm, `start` is another start than the laboratory's own.
     """
-    start = ensure_start(place.prepared)
+    policy = ensure_start(place.prepared, start)
     file = ResultFile(place.results(experiment.name))
     chosen = [arm for arm in experiment.arms if not arms or arm.name in arms]
     page = place.out / f"{experiment.name}.md"
@@ -82,7 +83,7 @@ def run_experiment(
         common = {
             "run.folder": str(place.work / experiment.name),
             "run.prepared": str(place.prepared),
-            "model.path": str(start),
+            "model.path": str(policy),
             **(changes or {}),
         }
         planned = [plan(experiment, arm, seed, judge, common) for seed in range(seeds) for arm in chosen]

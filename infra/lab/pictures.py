@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from infra.lab.experiment import Arm, Results
 from infra.lab.results import LabRun
-from infra.lab.statistics import Estimate, mean_curve
+from infra.lab.statistics import SeedEstimate, mean_curve
 from infra.report.style import colour_of
 
 Cost = Callable[[LabRun], Sequence[float]]
@@ -27,7 +27,7 @@ def draw_curves(
     axes.legend(fontsize=7, frameon=False)
 
 
-def draw_estimates(axes: Axes, names: Sequence[str], estimates: Sequence[Estimate], label: str) -> None:
+def draw_estimates(axes: Axes, names: Sequence[str], estimates: Sequence[SeedEstimate], label: str) -> None:
     """A dot with its interval per name, from the top."""
     for index, (name, one) in enumerate(zip(names, estimates, strict=True)):
         axes.plot([one.low, one.high], [-index, -index], color=colour_of(index), linewidth=2, alpha=0.5)

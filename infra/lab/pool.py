@@ -42,6 +42,11 @@ class Composition:
     judged: bool = False
     """Whether the judge scores the prompts, against their ground truth, instead of the verifier."""
 
+    @property
+    def size(self) -> int:
+        """Number of new prompts."""
+        return len(self.domains) * (sum(self.rungs) + self.broken + self.coins)
+
 
 @dataclass(frozen=True, slots=True)
 class PromptFiles:

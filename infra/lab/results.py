@@ -32,7 +32,9 @@ class LabRun(msgspec.Struct, frozen=True, kw_only=True):
     curve: list[Point]
     """From before training to its end."""
     outcomes: dict[str, int]
-    """Training groups by outcome; `filtered` ones had no spread."""
+    """Training groups by outcome."""
+    spread: int
+    """Training groups whose scores had a spread, and which so could teach something."""
     kinds: dict[str, int]
     """Training groups by the rung and kind of their prompt: `3 sound`."""
     assessed: int

@@ -19,7 +19,6 @@ from infra.db.models import Group, Prompt, Run, Score
 from infra.lab.pool import JUDGED, PromptFiles
 from infra.lab.results import LabRun, Point
 from infra.lab.services import run_services
-from infra.lab.stages import serve_stages
 from infra.local.stack import Stack
 from infra.settings.load import with_changes
 from infra.settings.tree import Settings
@@ -39,8 +38,7 @@ def execute(settings: Settings, pool: PromptFiles, *, arm: str, seed: int, diges
         try:
             for path, split in ((pool.train, "train"), (pool.heldout, "heldout")):
                 ingest(engine, path, Defaults(split=split), run_id=stack.run_id)
-            bootstrap = stack.broker.bootstrap
-            run_services(stack.settings, bootstrap, lambda stop: serve_stages(stack.settings, bootstrap, stop))
+            run_services(stack.settings, stack.broker.bootstrap)
             spent = time.monotonic() - started, _cpu_seconds() - cpu
             return _result(engine, stack, spent, arm=arm, seed=seed, digest=digest)
         finally:
@@ -64,6 +62,7 @@ def _result(engine: Engine, stack: Stack, spent: tuple[float, float], *, arm: st
         seed=seed,
         digest=digest,
         curve=sorted(curve, key=lambda point: (point.rollouts, point.version)),
+        spread=sum(row.spread for row in groups),
         outcomes=dict(Counter(row.outcome or "open" for row in groups)),
         kinds=dict(Counter(row.source.removeprefix("rung ") for row in groups)),
         assessed=assessed,
@@ -136,9 +135,16 @@ def _measurements(connection: Connection, run_id: str) -> list[tuple[str, float,
 
 
 def _train_groups(connection: Connection, run_id: str) -> Sequence[Any]:
+    scored = (
+        select(Score.group_id, (func.max(Score.score) > func.min(Score.score)).label("spread"))
+        .where(Score.run_id == run_id, Score.purpose == Purpose.TRAIN, ~Score.shadow)
+        .group_by(Score.group_id)
+        .subquery()
+    )
     query = (
-        select(Group.outcome, Group.closed_version, Prompt.source)
+        select(Group.outcome, Group.closed_version, Prompt.source, scored.c.spread)
         .join(Prompt, Prompt.id == Group.prompt_id)
+        .join(scored, scored.c.group_id == Group.group_id)
         .where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN, Group.outcome.is_not(None))
     )
     return connection.execute(query).all()

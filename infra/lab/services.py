@@ -4,7 +4,10 @@ Seven Python processes with torch take half a minute of CPU to start, which is a
 from the processes: the stages' handlers are fed by a plain loop instead of Faust, which commits no offsets, because a
 run that fails is not resumed but made again. Topics, messages, database, and every decision are the same.
 
-Invariant: `run_services` returns or raises only after every thread has ended, except one that hangs in a dead broker.
+Invariants
+- `run_services` returns or raises only after every thread has ended, except one that hangs in a dead broker.
+- Models are loaded one after another: transformers sets global state while it loads one, and two that load at the same
+  time leave weights uninitialised.
 """
 
 import threading
@@ -12,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from infra.lab.stages import serve_stages
 from infra.settings.tree import Settings
 from streams.clients import Reader
 from streams.records import Record, TopicPartition
 from trainer.curriculum import selector
 from trainer.leader.coordinator import SingleProcess
 from trainer.learner import Learner
-from workers.rollout.worker import open_worker
+from workers.rollout.worker import RolloutWorker, open_worker
 
 _WATCH_SECONDS = 0.05
 """A failed service ends the run within this time."""
@@ -59,26 +63,36 @@ class ServiceThread:
             self.failure = error
 
 
-def run_services(settings: Settings, bootstrap: str, stages: Callable[[threading.Event], None]) -> None:
-    """Runs the services until the selector has finished the run. `stages` serves router, scorers and difficulty until
-    the event is set. Raises ServiceFailedError.
+def run_services(settings: Settings, bootstrap: str) -> None:
+    """Runs the services until the selector has finished the run. Raises ServiceFailedError, and whatever loading a
+    model or reaching broker and database raises.
     """
-    stop = threading.Event()
-    threads = [
-        ServiceThread("stages", lambda: stages(stop)),
-        ServiceThread("learner", lambda: Learner(settings, bootstrap, StoppableProcess(stop)).run()),
-        ServiceThread("rollout", lambda: _generate(settings, bootstrap, stop)),
-        ServiceThread("selector", lambda: selector.main(settings, bootstrap, stop.is_set)),
-    ]
+    stop, served = threading.Event(), threading.Event()
+    stages = ServiceThread("stages", lambda: serve_stages(settings, bootstrap, stop, served))
+    threads = [stages]
     try:
-        for thread in threads:
-            thread.start()
-        while threads[-1].alive and all(thread.alive for thread in threads):
-            time.sleep(_WATCH_SECONDS)
+        stages.start()
+        while stages.alive and not served.wait(_WATCH_SECONDS):
+            pass
+        learner = Learner(settings, bootstrap, StoppableProcess(stop))
+        with open_worker(settings, bootstrap) as worker:
+            threads += [
+                ServiceThread("learner", learner.run),
+                ServiceThread("rollout", lambda: _generate(worker, stop)),
+                ServiceThread("selector", lambda: selector.main(settings, bootstrap, stop.is_set)),
+            ]
+            try:
+                for thread in threads[1:]:
+                    thread.start()
+                while all(thread.alive for thread in threads):
+                    time.sleep(_WATCH_SECONDS)
+            finally:
+                stop.set()
+                for thread in threads[1:]:
+                    thread.join()
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        stages.join()
     for thread in threads:
         if thread.failure is not None:
             raise ServiceFailedError(f"run {settings.run.id}: {thread.name} failed: {thread.failure!r}") from (
@@ -88,10 +102,9 @@ def run_services(settings: Settings, bootstrap: str, stages: Callable[[threading
             raise ServiceFailedError(f"run {settings.run.id}: {thread.name} did not end in {_END_SECONDS:.0f} s")
 
 
-def _generate(settings: Settings, bootstrap: str, stop: threading.Event) -> None:
-    with open_worker(settings, bootstrap) as worker:
-        while not stop.is_set():
-            worker.turn()
+def _generate(worker: RolloutWorker, stop: threading.Event) -> None:
+    while not stop.is_set():
+        worker.turn()
 
 
 class StoppableProcess(SingleProcess):

@@ -23,20 +23,23 @@ _FILL_SECONDS = 0.005
 """Shortest poll while a batch fills: the producer's own linger."""
 
 
-def serve_stages(settings: Settings, bootstrap: str, stop: threading.Event) -> None:
-    """Serves one run until the event is set. Raises what a handler or a delivery raises."""
+def serve_stages(settings: Settings, bootstrap: str, stop: threading.Event, served: threading.Event) -> None:
+    """Serves one run until `stop` is set; sets `served` once every handler is open. Raises what opening one, a handler
+    or a delivery raises.
+    """
     try:
-        asyncio.run(_serve(settings, bootstrap, stop))
+        asyncio.run(_serve(settings, bootstrap, stop, served))
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
 
 
-async def _serve(settings: Settings, bootstrap: str, stop: threading.Event) -> None:
+async def _serve(settings: Settings, bootstrap: str, stop: threading.Event, served: threading.Event) -> None:
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         for app in STAGES:
             stage: Stage = app.stage_of(settings)
             handlers = await stack.enter_async_context(app.open_handlers(settings, stage))
             tasks.create_task(_feed(settings, bootstrap, stage, handlers.handle, stop))
+        served.set()
 
 
 async def _feed(settings: Settings, bootstrap: str, stage: Stage, handle: Handler, stop: threading.Event) -> None:

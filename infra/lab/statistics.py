@@ -21,7 +21,7 @@ _FINAL = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class SeedEstimate:
     value: float
     low: float
     high: float
@@ -41,38 +41,43 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
-def bootstrap(seeds: Sequence[int], statistic: Callable[[Sequence[int]], float]) -> Estimate:
+def bootstrap(seeds: Sequence[int], statistic: Callable[[Sequence[int]], float]) -> SeedEstimate:
     """The statistic of the seeds, with its interval over resamples of them. Infinite values are allowed."""
     draw = np.random.default_rng(0)
     value = statistic(seeds)
     if len(seeds) < 2:
-        return Estimate(value, value, value)
+        return SeedEstimate(value, value, value)
     drawn = [statistic([seeds[i] for i in draw.integers(len(seeds), size=len(seeds))]) for _ in range(_RESAMPLES)]
     low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
-    return Estimate(value, float(low), float(high))
+    return SeedEstimate(value, float(low), float(high))
 
 
 def final_score(run: LabRun) -> float:
     return float(np.mean([point.score for point in run.curve[-_FINAL:]]))
 
 
+def final_proxy(run: LabRun) -> float:
+    """The same of the judge's scores, of a run whose held-out prompts were judged."""
+    return float(np.mean([point.proxy for point in run.curve[-_FINAL:] if point.proxy is not None]))
+
+
 def gain(run: LabRun) -> float:
     return final_score(run) - run.curve[0].score
 
 
-def mean_of(runs: Curves, measure: Callable[[LabRun], float]) -> Estimate:
+def mean_of(runs: Curves, measure: Callable[[LabRun], float]) -> SeedEstimate:
     values = {seed: measure(run) for seed, run in runs.items()}
     return bootstrap(sorted(values), lambda seeds: float(np.mean([values[seed] for seed in seeds])))
 
 
-def difference(runs: Curves, base: Curves, measure: Callable[[LabRun], float] = final_score) -> Estimate:
+def difference(runs: Curves, base: Curves, measure: Callable[[LabRun], float] = final_score) -> SeedEstimate:
     """Mean over the seeds that both have, of `runs` minus `base`."""
     common = sorted(runs.keys() & base.keys())
     values = {seed: measure(runs[seed]) - measure(base[seed]) for seed in common}
     return bootstrap(common, lambda seeds: float(np.mean([values[seed] for seed in seeds])))
 
 
-def cost_ratio(runs: Curves, base: Curves, cost: Callable[[LabRun], Sequence[float]], points: int = 200) -> Estimate:
+def cost_ratio(runs: Curves, base: Curves, cost: Callable[[LabRun], Sequence[float]], points: int = 200) -> SeedEstimate:
     """The cost at which the mean curve of `runs` first reaches the final score of `base`, divided by the whole cost of
     `base`; infinite if it never does. `cost` gives the cost at each point of a run's curve.
     """
