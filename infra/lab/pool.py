@@ -29,13 +29,13 @@ class Composition:
     """What the pool holds, per domain."""
 
     rungs: tuple[int, ...] = (14, 14, 14, 12, 10, 8, 8, 6)
-    """Sound prompts per rung, from the lowest."""
+    """Sound prompts per rung, from the lowest; empty for none."""
     broken: int = 6
     """Prompts with a wrong reference, of the three lowest rungs."""
     coins: int = 4
     """Prompts whose answer was drawn by lot."""
     originals: tuple[int, ...] = ()
-    """Sound prompts per rung of origin `original`, which Pre-PPO does not select among; the others are `new`."""
+    """The same of origin `original`, which Pre-PPO does not select among; the others are `new`."""
     heldout: int = 3
     """Held-out prompts per rung."""
     domains: tuple[str, ...] = DOMAINS
@@ -84,7 +84,8 @@ def draw_pool(composition: Composition, seed: int) -> tuple[list[dict[str, Any]]
             heldout += [_row(task, judged=False) for task in measured]
             if composition.judged:
                 heldout += [_row(task, judged=True) | {"domain": domain + JUDGED} for task in measured]
-            add(draw_some(tasks, composition.rungs[rung - 1], *new), NEW)
+            if composition.rungs:
+                add(draw_some(tasks, composition.rungs[rung - 1], *new), NEW)
             if composition.originals:
                 add(draw_some(tasks, composition.originals[rung - 1], _ORIGINAL), ORIGINAL)
         add(draw_some(_broken(domain, draw), composition.broken, *new), NEW)

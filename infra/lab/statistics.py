@@ -16,6 +16,8 @@ Curves = Mapping[int, LabRun]
 """The runs of one arm by seed."""
 _RESAMPLES = 4000
 """The ends of a 95 % interval then move by less than a hundredth of its width."""
+_PLACES = 200
+"""Places at which curves are compared: a two-hundredth of the cost is far below any interval."""
 _FINAL = 2
 """Measurements at the end of a run whose mean is its final score."""
 
@@ -77,13 +79,13 @@ def difference(runs: Curves, base: Curves, measure: Callable[[LabRun], float] = 
     return bootstrap(common, lambda seeds: float(np.mean([values[seed] for seed in seeds])))
 
 
-def cost_ratio(runs: Curves, base: Curves, cost: Callable[[LabRun], Sequence[float]], points: int = 200) -> SeedEstimate:
+def cost_ratio(runs: Curves, base: Curves, cost: Callable[[LabRun], Sequence[float]]) -> SeedEstimate:
     """The cost at which the mean curve of `runs` first reaches the final score of `base`, divided by the whole cost of
     `base`; infinite if it never does. `cost` gives the cost at each point of a run's curve.
     """
     common = sorted(runs.keys() & base.keys())
     most = max(cost(run)[-1] for side in (runs, base) for run in side.values())
-    grid = np.linspace(0.0, most, points)
+    grid = np.linspace(0.0, most, _PLACES)
     own = {seed: _on_grid(runs[seed], cost, grid) for seed in common}
     finals = {seed: final_score(base[seed]) for seed in common}
     ends = {seed: cost(base[seed])[-1] for seed in common}
