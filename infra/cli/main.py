@@ -11,6 +11,7 @@ from infra.cli import (
     database,
     dead_letters,
     demo,
+    evaluate,
     experiment,
     prompts,
     report,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(train.train)
+app.command()(evaluate.evaluate)
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)

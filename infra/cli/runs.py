@@ -59,7 +59,7 @@ def open_engine(database: DatabaseSettings, root: Path) -> Iterator["Engine"]:
     from infra.db.engine import DatabaseUnavailableError, connect
     from infra.db.migrate import upgrade_engine
 
-    if database.url and not _is_embedded(database.url):
+    if database.url and not is_embedded(database.url):
         with _disposing(connect(database.url, database.connect_timeout_seconds)) as engine:
             yield engine
         return
@@ -101,12 +101,12 @@ def _newest_url(root: Path) -> str:
 
     known = (root / "latest" / "settings.json").is_file()
     url = find_run("latest", root).settings.database.url if known else ""
-    if not url or not _is_embedded(url):
+    if not url or not is_embedded(url):
         raise DatabaseUnavailableError(f"no embedded server was started for the newest run in {root}")
     return url
 
 
-def _is_embedded(url: str) -> bool:
+def is_embedded(url: str) -> bool:
     """Whether the URL is that of an embedded server, which listens on a Unix socket only."""
     from infra.db.engine import parse_url
 

@@ -21,7 +21,8 @@ class Run(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     phase: Mapped[str] = mapped_column(String(32))
-    """One of the selector's phases: eval_before, preppo, train, drain, eval_after, finished."""
+    """One of the selector's phases: eval_before, preppo, train, drain, eval_after, finished; or `evaluate`, in a run of
+    `rewardstream evaluate`."""
     settings: Mapped[dict[str, Any]]
     train_started_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -18,8 +18,9 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 """Ids that are valid as a topic's name, as a folder's name and in the column runs.id."""
 
 
-def make(settings: Settings) -> tuple[str, Path]:
+def make(settings: Settings, *, latest: bool = True) -> tuple[str, Path]:
     """Id and folder of the run. If the settings name an id, its folder is used again, so that a run can be continued.
+    `latest`: whether the link moves to it.
 
     Raises LocalStackError if the id is not a valid one.
     """
@@ -29,7 +30,8 @@ def make(settings: Settings) -> tuple[str, Path]:
             f"run.id = {run_id!r}: an id is 1 to 48 letters, digits, '-' and '_', starting with a letter or digit"
         )
     folder = _make_existing(root / run_id) if run_id else _make_new(root)
-    _point_latest(root, folder.name)
+    if latest:
+        _point_latest(root, folder.name)
     return folder.name, folder
 
 

@@ -38,9 +38,11 @@ class Stack:
     database.url filled in.
     """
 
-    def __init__(self, settings: Settings, commands: CommandTable = service_specs) -> None:
-        """Makes the run's folder and starts nothing. Raises LocalStackError, DatabaseUrlError."""
-        run_id, self.folder = run_folder.make(settings)
+    def __init__(self, settings: Settings, commands: CommandTable = service_specs, *, latest: bool = True) -> None:
+        """Makes the run's folder and starts nothing. `latest`: whether runs/latest moves to it. Raises LocalStackError,
+        DatabaseUrlError.
+        """
+        run_id, self.folder = run_folder.make(settings, latest=latest)
         self.logs = self.folder / "logs"
         root = settings.run.folder
         self.broker = open_broker(settings.broker, root / "kafka", self.logs / "broker.log")

@@ -1,4 +1,4 @@
-"""Writes a run's summary.json and report.html, and what a rescore leaves in its folder.
+"""Writes a run's summary.json and report.html, and the summary and picture of a rescore and of an evaluation.
 
 Invariant: facts.json holds what only the command knew, so a report can be made again later and elsewhere. Each file is
 replaced as a whole.
@@ -15,6 +15,7 @@ import msgspec
 from infra.files.replace import replace_file
 from infra.report import figures, history
 from infra.report.collect import RunRecord
+from infra.report.evaluation_figure import evaluation
 from infra.report.render_page import render
 from infra.report.rescored_figure import changes
 from infra.report.summary import RunFacts, summarise
@@ -24,6 +25,8 @@ FACTS_NAME = "facts.json"
 PAGE_NAME = "report.html"
 FIGURES_FOLDER = "figures"
 CHANGES_NAME = "changes.png"
+EVALUATION_NAME = "evaluation.json"
+EVALUATION_PICTURE = "evaluation.png"
 
 
 def write_facts(folder: Path, facts: RunFacts) -> None:
@@ -87,6 +90,18 @@ def write_rescore(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
         replace_file(folder / CHANGES_NAME, picture)
     placed = summary | {"folder": str(folder), "picture": None if picture is None else str(folder / CHANGES_NAME)}
     _write_summary(folder, placed)
+    return placed
+
+
+def write_evaluation(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+    """Writes an evaluation and its picture; returns the summary with their paths. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = evaluation(summary)
+    if picture is not None:
+        replace_file(folder / EVALUATION_PICTURE, picture)
+    place = None if picture is None else str(folder / EVALUATION_PICTURE)
+    placed = summary | {"folder": str(folder), "picture": place}
+    replace_file(folder / EVALUATION_NAME, json.dumps(placed, indent=2).encode() + b"\n")
     return placed
 
 

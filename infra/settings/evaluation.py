@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from infra.settings.section import NumberUnit, SettingsSection
+from infra.settings.section import NumberUnit, Seconds, SettingsSection
 
 
 class Skill(StrEnum):
@@ -43,6 +43,9 @@ class EvaluationSettings(SettingsSection):
     pass_at: Annotated[tuple[int, ...], NumberUnit("responses")] = (1, 4)
     """Values of k for which pass@k is reported; those above `samples` are left out, because no unbiased estimate exists
     for them. A response passes if its score is above 0.5."""
+    deadline_seconds: Seconds = 3600.0
+    """Age at which a group of the command `evaluate` expires. No other group waits for it, so only one whose rollouts
+    are lost should come to its deadline; the prompt is then asked again by the next evaluation."""
     skills: dict[str, Skill] = {}
     """Skill of a domain's prompts, if the prompt itself names none (column `skill` of a dataset, or `--sets
     SKILL=FILE`), in addition to: mathematics, math, science = stem; coding, code = coding; instructions =

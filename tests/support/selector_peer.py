@@ -34,7 +34,7 @@ class Peer:
     """Every ticket in the log, twice if it was produced twice."""
     closed: set[int] = field(default_factory=set)
     most_open: int = 0
-    score_of: Callable[[PromptTicket, int], float] = field(default=lambda _ticket, _sample: 0.5)
+    score_of: Callable[[PromptTicket, int], float | None] = field(default=lambda _ticket, _sample: 0.5)
     second_of: Callable[[PromptTicket, int], float] | None = None
     """The second scorer's score of a response that is not trained on, as the cross-check writes it."""
 
@@ -87,8 +87,7 @@ class Peer:
         """Rollouts and verdicts into the log, and the verdicts' rows into Postgres."""
         spans = [VersionSpan(self.lineage, self.version, 3)]
         made = [rollout_of(ticket, sample, spans=spans, text=f"answer {sample}") for sample in range(ticket.samples)]
-        judged = {"status": Status.JUDGED, "route": route_of(ticket.question), "scored_at": time.time()}
-        verdicts = [verdict(rollout, self.score_of(ticket, rollout.index), **judged) for rollout in made]
+        verdicts = [self._verdict(rollout, self.score_of(ticket, rollout.index)) for rollout in made]
         self.run.send(*made)
         places = [delivery.get() for delivery in self.run.send(*verdicts)]
         rows = [row_of(place, one) for place, one in zip(places, verdicts, strict=True)]
@@ -101,6 +100,11 @@ class Peer:
                     for sample, row in enumerate(rows)
                 ],
             )
+
+    @staticmethod
+    def _verdict(rollout, score):
+        status = Status.INFRA_ERROR if score is None else Status.JUDGED
+        return verdict(rollout, score, status=status, route=route_of(rollout.question), scored_at=time.time())
 
     def close(self, ticket, outcome, reason):
         self.run.send(

@@ -8,8 +8,8 @@ Invariants
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +42,8 @@ class DispatchRequest:
     version: int
     lineage: int
     """`version` and `lineage` are those of the newest announcement at the time of the request."""
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    """Sampling seed by prompt id; the seed of a prompt without one comes from its group's `seq`."""
 
 
 class Dispatcher:
@@ -109,7 +111,7 @@ class Dispatcher:
                 temperature=sampling.temperature,
                 max_new_tokens=sampling.max_new_tokens_by_domain.get(prompt.domain, sampling.max_new_tokens),
                 top_p=sampling.top_p,
-                seed=sampling_seed(settings.run.seed, seq),
+                seed=request.seeds.get(prompt.id, sampling_seed(settings.run.seed, seq)),
             ),
             deadline=now + settings.selector.admission.deadline_seconds,
             dispatched_at=now,
@@ -122,9 +124,9 @@ def next_seq(connection: Connection, run_id: str) -> int:
     return 0 if last is None else last + 1
 
 
-def sampling_seed(run_seed: int, seq: int) -> int:
-    """A seed in [0, 2^31), which every engine accepts."""
-    digest = hashlib.blake2b(f"{run_seed}/{seq}".encode(), digest_size=4).digest()
+def sampling_seed(run_seed: int, key: int | str) -> int:
+    """A seed in [0, 2^31), which every engine accepts. `key` tells the draws of one run apart."""
+    digest = hashlib.blake2b(f"{run_seed}/{key}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -5,7 +5,7 @@ Invariant: each prompt is dispatched once under the label, however often the sel
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.messages import Purpose
@@ -30,6 +30,8 @@ class MeasurementPlan:
     prompts: Sequence[str]
     min_version: int = 0
     fills: float = _ENGINE_FILLS
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    """Sampling seed by prompt id, for prompts whose responses must not depend on the order of dispatch."""
 
 
 @dataclass(slots=True)
@@ -65,4 +67,5 @@ class Measurement:
             min_version=self.plan.min_version,
             version=context.watch.version,
             lineage=context.watch.lineage,
+            seeds=self.plan.seeds,
         )

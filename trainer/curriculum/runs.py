@@ -28,6 +28,10 @@ class Phase(StrEnum):
     FINISHED = "finished"
 
 
+EVALUATE = "evaluate"
+"""The only phase before `finished` of a run that measures a model and trains none."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunState:
     phase: Phase
@@ -36,12 +40,14 @@ class RunState:
 
 def open_run(connection: Connection, settings: Settings) -> RunState:
     """The run's state; inserts the row if it is missing."""
-    connection.execute(
-        insert(Run)
-        .values(id=settings.run.id, phase=Phase.EVAL_BEFORE, settings=without_secrets(settings))
-        .on_conflict_do_nothing()
-    )
+    insert_run(connection, settings, Phase.EVAL_BEFORE)
     return read_run(connection, settings.run.id)
+
+
+def insert_run(connection: Connection, settings: Settings, phase: str) -> None:
+    """Inserts the run's row, unless it is there."""
+    row = {"id": settings.run.id, "phase": phase, "settings": without_secrets(settings)}
+    connection.execute(insert(Run).values(row).on_conflict_do_nothing())
 
 
 def read_run(connection: Connection, run_id: str) -> RunState:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from workers.engines.adapters import holds_adapter, is_adapter, load_adapter_in_place
-from workers.models.model_files import WEIGHTS_FILE
+from workers.models.model_files import WEIGHTS_FILE, WEIGHTS_INDEX
 
 
 def load_in_place(model: torch.nn.Module, folder: Path) -> None:
@@ -79,7 +79,7 @@ def _read_converted(model: Any, folder: Path) -> dict[str, torch.Tensor]:
 
 def weight_files(folder: Path) -> list[Path]:
     """Returns the one weight file, or the shards that the index names."""
-    index = folder / f"{WEIGHTS_FILE}.index.json"
+    index = folder / WEIGHTS_INDEX
     if not index.is_file():
         return [folder / WEIGHTS_FILE]
     shards: dict[str, str] = json.loads(index.read_text())["weight_map"]

@@ -37,6 +37,23 @@ def _build_bradley_terry(settings: GenRMSettings, prepared: Path | None) -> Judg
     return BradleyTerryJudge(folder, settings.dtype)
 
 
+def judge_version(settings: GenRMSettings, prepared: Path | None = None) -> str:
+    """The version that `build_judge`'s judge will have, without loading its model. Raises RubricError, and
+    ModelFilesError or OSError if the model is not there.
+    """
+    if settings.backend == "openai":
+        judge = build_judge(settings, prepared)
+        judge.close()
+        return judge.version
+    from workers.judges.hf import version_of, weights_hash
+    from workers.models.model_files import resolve_model
+
+    folder = resolve_model(settings.model, prepared or RunSettings().prepared, setting="genrm.model")
+    if settings.backend == "bt":
+        return f"{weights_hash(folder)}-{settings.dtype}"
+    return version_of(weights_hash(folder), judging_scheme(settings).tag, settings.dtype)
+
+
 def judging_scheme(settings: GenRMSettings) -> JudgingScheme:
     """Raises RubricError."""
     voting = Voting(settings.votes, settings.vote_temperature, settings.vote_tokens) if settings.votes else None

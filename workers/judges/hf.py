@@ -57,7 +57,7 @@ class HfModel:
         self._dtype = dtype
 
     def version(self, tag: str) -> str:
-        return f"{self._weights}-{tag}-{self._dtype}"
+        return version_of(self._weights, tag, self._dtype)
 
     def read(
         self, prompts: Sequence[JudgePrompt], max_field_chars: int | None
@@ -126,6 +126,11 @@ class HfModel:
         every[:, flat] = logits
         shares = (logits - every.logsumexp(dim=-1, keepdim=True)).exp()
         return torch.stack([part.sum(-1) for part in torch.split(shares, [len(own) for own in words], dim=-1)], dim=-1)
+
+
+def version_of(weights: str, tag: str, dtype: str) -> str:
+    """The version of a judge whose weights have this hash."""
+    return f"{weights}-{tag}-{dtype}"
 
 
 def weights_hash(folder: Path) -> str:

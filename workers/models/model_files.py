@@ -14,6 +14,8 @@ from infra.files.lock import locked
 
 DEMO_MODEL = "smollm2-135m-instruct"
 WEIGHTS_FILE = "model.safetensors"
+WEIGHTS_INDEX = f"{WEIGHTS_FILE}.index.json"
+"""Names the shards of weights that are in several files."""
 ADAPTER_FILE = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 """peft's name; a folder with this file is an adapter's."""

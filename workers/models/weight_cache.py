@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from infra.files.folders import UNFINISHED, atomic_folder
 from streams.messages import PolicyVersion, WeightsKind
-from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, WEIGHTS_INDEX, file_sha256
 from workers.models.remote_files import RemoteFolder, is_url
 
 _KEEP = 2
@@ -64,12 +64,19 @@ class WeightCache:
 
 def _expected_digests(announced: PolicyVersion) -> dict[str, str]:
     """Returns the digests of the files that must exist, by name. Raises ValueError for a name outside the folder."""
-    main = ADAPTER_FILE if announced.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
-    digests = {**announced.files, main: announced.sha256}
+    digests = {**announced.files, _main_file(announced): announced.sha256}
     odd = [name for name in digests if PurePosixPath(name).name != name or name in {"", ".", ".."}]
     if odd:
         raise ValueError(f"version {announced.version} announces {odd[0]!r}, which is not a file name")
     return digests
+
+
+def _main_file(announced: PolicyVersion) -> str:
+    """The file that the announcement's own digest belongs to: the index, if the weights are in several files."""
+    if announced.kind is WeightsKind.ADAPTER:
+        return ADAPTER_FILE
+    sharded = WEIGHTS_INDEX in announced.files and WEIGHTS_FILE not in announced.files
+    return WEIGHTS_INDEX if sharded else WEIGHTS_FILE
 
 
 def _require_digests(folder: Path, announced: PolicyVersion) -> Path:

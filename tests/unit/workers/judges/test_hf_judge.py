@@ -11,7 +11,7 @@ from support.tiny_judge import THREE_VERDICTS, save_tiny_judge
 from infra.settings.genrm import GenRMSettings
 from streams.messages import Question
 from workers.judges.base import Judge, JudgeFailure, JudgeRequest
-from workers.judges.factory import build_judge
+from workers.judges.factory import build_judge, judge_version
 from workers.judges.hf import HfModel, weights_hash
 from workers.judges.judge import GenerativeJudge
 from workers.judges.judging_scheme import JudgingScheme
@@ -40,6 +40,15 @@ class TestHfJudge(JudgeContract):
 def test_the_factory_builds_what_the_settings_name(folder: Path) -> None:
     built = build_judge(GenRMSettings(model=str(folder), dtype="float32"))
     assert built.version == hf_judge(folder).version == f"{weights_hash(folder)}-p1-short-float32"
+
+
+def test_a_judge_s_version_is_known_without_its_model(folder: Path) -> None:
+    for settings in (
+        GenRMSettings(model=str(folder), dtype="float32"),
+        GenRMSettings(model=str(folder), prompt="rubric", orders="one"),
+        GenRMSettings(backend="openai", endpoint="http://127.0.0.1:9/v1", model="judge", votes=3),
+    ):
+        assert judge_version(settings) == build_judge(settings).version
 
 
 def test_bfloat16_judges_nearly_the_same(folder: Path, judge: Judge) -> None:

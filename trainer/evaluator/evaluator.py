@@ -1,0 +1,214 @@
+"""Measures one model without training it: announces it, dispatches its prompts, and closes their groups.
+
+Invariants:
+- It takes the selector's and the learner's place: it is the run's only writer of `prompts`, `policy.versions` and
+  `groups.closed`, and it holds the selector's lock. So the run can be audited as any other.
+- All its state is in Postgres and in the log. An evaluator that is opened again starts a new lineage at the number of
+  groups that Postgres says are closed; closings that did not get into Postgres are thereby taken back.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from kafka import KafkaProducer
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import OperationalError
+
+from infra.db.engine import DatabaseUnavailableError
+from infra.db.models import Group
+from infra.settings.tree import Settings
+from streams.clients import BrokerUnavailableError, DeliveryError, LogReader, make_producer
+from streams.dead_letters import parse
+from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion, Purpose
+from streams.topics import Topic, topic_name
+from trainer.curriculum import apply_closings, evaluation, runs
+from trainer.curriculum.context import Context
+from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.learner_watch import LearnerWatch
+from trainer.curriculum.lineages import Lineages
+from trainer.curriculum.measurement import Measurement
+from trainer.curriculum.runs import Phase
+from trainer.curriculum.selector_lock import AnotherSelectorError, SelectorSession
+from trainer.evaluator.closings import EndedGroup, ended_groups
+from trainer.evaluator.plan import LABEL, EvaluationPlan, results_of
+from trainer.evaluator.stored import record_evaluation
+from trainer.log_writer import LogWriter
+
+log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 2.0
+"""The producer has nothing left to send, since every ticket is confirmed between rounds."""
+_RETRY_SECONDS = 1.0
+_OUTAGE_SECONDS = 600.0
+"""Longest outage of broker or database that is waited out: a cluster's rolling restart takes minutes."""
+OUTAGES = (OperationalError, DatabaseUnavailableError, BrokerUnavailableError, DeliveryError, AnotherSelectorError)
+"""Errors after which the evaluator is opened again. The database may still hold the lock of a connection that broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Groups of a run that evaluates."""
+
+    groups: int
+    measured: int = 0
+    failed: int = 0
+    """Failed or expired: their prompts have no result, and the next evaluation asks them again."""
+
+
+@dataclass(slots=True)
+class Evaluator:
+    """Call `advance` repeatedly, until it returns True: all groups are then closed, and the results written."""
+
+    plan: EvaluationPlan
+    context: Context
+    writer: LogWriter
+    dead_letters: LogReader
+    _ordinal: int = 0
+    _set_aside: dict[str, str] = field(default_factory=dict)
+    _measurements: list[Measurement] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Announces the model, and produces tickets that were not confirmed. Raises what `advance` raises."""
+        context, policy = self.context, self.plan.policy
+        with context.session.transaction() as connection:
+            runs.insert_run(connection, context.settings, runs.EVALUATE)
+            closed = select(func.count()).where(Group.run_id == context.run_id, Group.outcome.is_not(None))
+            self._ordinal = connection.scalar(closed) or 0
+        for message in context.watch.catch_up():
+            if isinstance(message, LineageStarted):
+                context.lineages.add(message)
+        now, lineage = time.time(), context.watch.lineage + 1
+        started = LineageStarted(
+            run_id=context.run_id, lineage=lineage, version=policy.version, ordinal=self._ordinal, started_at=now
+        )
+        announced = PolicyVersion(
+            run_id=context.run_id,
+            lineage=lineage,
+            version=policy.version,
+            uri=str(policy.weights),
+            sha256=policy.files[policy.main_file],
+            step=policy.version,
+            announced_at=now,
+            kind=policy.kind,
+            files=policy.files,
+        )
+        self.writer.send(Topic.GROUPS_CLOSED, [started])
+        self.writer.send(Topic.POLICY_VERSIONS, [announced])
+        context.lineages.add(started)
+        context.watch.catch_up()
+        context.dispatcher.recover()
+        self._measurements = [Measurement(plan) for plan in self.plan.measurements()]
+
+    def advance(self) -> bool:
+        """Runs one round. Raises OUTAGES, none of which loses anything."""
+        self._close_ended()
+        if self._measurements and self._measurements[0].advance(self.context):
+            del self._measurements[0]
+        if self._measurements:
+            return False
+        self._finish()
+        return True
+
+    def progress(self) -> Progress:
+        query = select(Group.outcome, func.count()).where(Group.run_id == self.context.run_id).group_by(Group.outcome)
+        with self.context.session.transaction() as connection:
+            counts = {outcome: count for outcome, count in connection.execute(query)}  # noqa: C416 (a Row is no pair)
+        measured = counts.get(Outcome.FILTERED, 0)
+        failed = counts.get(Outcome.FAILED, 0) + counts.get(Outcome.EXPIRED, 0)
+        return Progress(len(self.plan.lacking), measured, failed)
+
+    def _close_ended(self) -> None:
+        context = self.context
+        for record in self.dead_letters.poll(timeout=0):
+            letter = parse(record)
+            self._set_aside[(record.key or b"").decode("utf-8", "replace")] = f"{letter.stage}: {letter.reason}"
+        with context.session.transaction() as connection:
+            ended = ended_groups(connection, context.run_id, self._set_aside)
+        if not ended:
+            return
+        messages = [self._closing_of(group, self._ordinal + number) for number, group in enumerate(ended)]
+        self.writer.send(Topic.GROUPS_CLOSED, messages)
+        with context.session.transaction() as connection:
+            apply_closings.apply(connection, context.run_id, context.lineages, messages)
+        self._ordinal += len(messages)
+        for group in ended:
+            if group.outcome is not Outcome.FILTERED:
+                log.warning("group %s ends as %s: %s", group.group_id, group.outcome, group.reason)
+
+    def _closing_of(self, group: EndedGroup, ordinal: int) -> GroupClosed:
+        return GroupClosed(
+            run_id=self.context.run_id,
+            group_id=group.group_id,
+            seq=group.seq,
+            purpose=Purpose.EVAL,
+            outcome=group.outcome,
+            reason=group.reason,
+            lineage=self.context.watch.lineage,
+            ordinal=ordinal,
+            version=self.plan.policy.version,
+            staleness=None,
+            mean_score=group.mean_score,
+            closed_at=time.time(),
+        )
+
+    def _finish(self) -> None:
+        """Writes the results over all of the plan's prompts, including scores of earlier evaluations."""
+        run_id, version = self.context.run_id, self.plan.policy.version
+        with self.context.session.transaction() as connection:
+            evaluation.write_results(connection, run_id, LABEL, version, results_of(connection, self.plan))
+            runs.enter(connection, run_id, Phase.FINISHED)
+
+
+@contextmanager
+def open_evaluator(settings: Settings, bootstrap: str, engine: Engine, plan: EvaluationPlan) -> Iterator[Evaluator]:
+    """Raises OUTAGES."""
+    with ExitStack() as stack:
+        session = stack.enter_context(SelectorSession(engine, settings.run.id))
+        watch = LearnerWatch.open(settings, bootstrap)
+        stack.callback(watch.reader.close)
+        letters = stack.enter_context(
+            LogReader(settings.broker, bootstrap, [topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)])
+        )
+        producer: KafkaProducer = make_producer(settings.broker, bootstrap)
+        stack.callback(producer.close, timeout=_CLOSE_SECONDS)
+        writer = LogWriter(settings, bootstrap)
+        stack.callback(writer.close)
+        context = Context(settings, session, watch, Dispatcher(settings, session, producer), Lineages())
+        yield Evaluator(plan, context, writer, letters)
+
+
+def measure(
+    settings: Settings,
+    bootstrap: str,
+    engine: Engine,
+    plan: EvaluationPlan,
+    *,
+    pause: Callable[[Progress], None],
+) -> Progress:
+    """Measures the plan's prompts to the end, through outages; returns what became of its groups.
+
+    `pause` is called after every round; it waits for a moment, and raises if the services cannot go on. Raises what it
+    raises, and the error of an outage that lasts longer than ten minutes.
+    """
+    with engine.begin() as connection:
+        record_evaluation(connection, settings.run.id, plan)
+    progress, outage_since = Progress(len(plan.lacking)), 0.0
+    while True:
+        try:
+            with open_evaluator(settings, bootstrap, engine, plan) as evaluator:
+                evaluator.start()
+                while not evaluator.advance():
+                    outage_since = 0.0
+                    progress = evaluator.progress()
+                    pause(progress)
+                return evaluator.progress()
+        except OUTAGES as error:
+            outage_since = outage_since or time.monotonic()
+            if time.monotonic() - outage_since > _OUTAGE_SECONDS:
+                raise
+            log.warning("%s; the evaluation continues in %g s", error, _RETRY_SECONDS)
+            time.sleep(_RETRY_SECONDS)
+            pause(progress)
