@@ -43,6 +43,8 @@ _EXPECTED = {
     "workers.judges.rubrics.RubricError": ExitCode.USAGE,
     "workers.scoring.open_scorer.ScorerNotInstalledError": ExitCode.USAGE,
     "trainer.prompts.dataset.DatasetError": ExitCode.USAGE,
+    "infra.evaluation.run.EvaluationError": ExitCode.USAGE,
+    "infra.evaluation.run.ServicesEndedError": ExitCode.FAILED,
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.selector_lock.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.supervised.sft.ExamplesError": ExitCode.USAGE,

@@ -63,7 +63,7 @@ def evaluate(
 
     Exit code 1 if prompts have no result: their groups failed, and the same command asks them again.
     """
-    from infra.cli.evaluation_sets import EvaluationSet
+    from infra.evaluation.sets import EvaluationSet
 
     resolved = resolve(
         recipe or _recipe_of_run(model[0], run_folder),
@@ -78,8 +78,8 @@ def evaluate(
         print_dry_run(resolved, as_json=as_json)
         return
     chosen = [EvaluationSet.parse(text) for text in [*sets, *(more or [])]]
-    from infra.cli.evaluation_run import evaluate_models
     from infra.cli.evaluation_table import print_evaluation
+    from infra.evaluation.run import evaluate_models
 
     with interrupt_once():
         summary = evaluate_models(resolved.settings, model, chosen, out=out)

@@ -8,7 +8,7 @@ from infra.settings.tree import Settings
 from trainer.evaluation.results import (
     ComparisonRow,
     Difference,
-    Estimate,
+    MeanEstimate,
     Metric,
     PromptScores,
     ResultRow,
@@ -103,7 +103,7 @@ def _compared(row: ComparisonRow) -> dict[str, Any]:
     }
 
 
-def _estimate(found: Estimate) -> dict[str, Any]:
+def _estimate(found: MeanEstimate) -> dict[str, Any]:
     return {"value": round(found.value, _DIGITS), "ci95": [round(found.low, _DIGITS), round(found.high, _DIGITS)]}
 
 

@@ -38,7 +38,7 @@ class PromptScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MeanEstimate:
     """A mean over prompts with its interval."""
 
     value: float
@@ -54,7 +54,7 @@ class Difference:
 
     first: float
     second: float
-    difference: Estimate
+    difference: MeanEstimate
     p: float
     """Two-sided, of the hypothesis that the models are exchangeable on every prompt; not adjusted for the number of
     rows that are looked at."""
@@ -75,7 +75,7 @@ class ResultRow:
     prompts: int
     samples: int
     """Number of scored responses."""
-    metrics: Mapping[str, Estimate]
+    metrics: Mapping[str, MeanEstimate]
     """Name -> estimate; names are `avg@4`, `pass@1` and so on."""
 
 
@@ -149,7 +149,7 @@ def _parts(prompts: Sequence[PromptScores]) -> dict[Part, list[PromptScores]]:
     }
 
 
-def _estimate(prompts: Sequence[PromptScores], metric: Metric) -> Estimate | None:
+def _estimate(prompts: Sequence[PromptScores], metric: Metric) -> MeanEstimate | None:
     strata: dict[str, list[float]] = defaultdict(list)
     for prompt in prompts:
         if (value := metric(prompt)) is not None:
@@ -173,6 +173,6 @@ def _difference(first: Sequence[PromptScores], second: Sequence[PromptScores], m
     return Difference(fmean(before), fmean(after), _mean_of(strata), sign_flip_p(differences))
 
 
-def _mean_of(strata: Mapping[str, Sequence[float]]) -> Estimate:
+def _mean_of(strata: Mapping[str, Sequence[float]]) -> MeanEstimate:
     values = [value for stratum in strata.values() for value in stratum]
-    return Estimate(fmean(values), *bootstrap_interval(strata), len(values))
+    return MeanEstimate(fmean(values), *bootstrap_interval(strata), len(values))

@@ -17,11 +17,11 @@ from streams.messages import Purpose, Question
 from streams.route_headers import judgeable
 from trainer.curriculum.dispatch import sampling_seed
 from trainer.curriculum.measurement import MeasurementPlan
-from trainer.curriculum.prompt_pool import ticket_prompts
+from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.evaluation.asked import Conditions, asked_digest
 from trainer.evaluation.results import PromptScores
 from trainer.evaluator.policy_files import PolicyFiles
-from trainer.evaluator.stored import stored_scores
+from trainer.evaluator.stored import chunks, stored_scores
 from workers.judges.factory import judge_version
 from workers.verifiers.registry import load_verifier
 
@@ -78,10 +78,7 @@ def make_plan(
 ) -> EvaluationPlan:
     """Raises ModelFilesError if the judge's model is not there, UnknownVerifierError."""
     ids = list(dict.fromkeys(prompt_ids))
-    usable = _usable(connection, ids)
-    prompts = [
-        prompt for prompt in ticket_prompts(connection, ids) if prompt.id in usable and _scorable(prompt.question)
-    ]
+    skills, prompts = _scorable_prompts(connection, ids)
     sampling = settings.rollout.sampling
     conditions = Conditions(
         weights=policy.digest,
@@ -112,7 +109,7 @@ def make_plan(
             PlannedPrompt(
                 prompt_id=prompt.id,
                 domain=prompt.domain,
-                skill=usable[prompt.id] or settings.evaluation.skill_of(prompt.domain),
+                skill=skills[prompt.id] or settings.evaluation.skill_of(prompt.domain),
                 asked=asked[prompt.id],
                 by_verifier=prompt.question.verifier is not None,
                 stored=len(stored.get(asked[prompt.id], ())),
@@ -138,13 +135,19 @@ def results_of(connection: Connection, plan: EvaluationPlan) -> list[PromptScore
     ]
 
 
-def _usable(connection: Connection, ids: Sequence[str]) -> dict[str, Skill | None]:
-    """The prompts that are not quarantined, with the skill that they name themselves."""
-    query = select(Prompt.id, Prompt.skill).where(Prompt.id.in_(ids), Prompt.quarantined.is_(None))
-    return {row.id: None if row.skill is None else Skill(row.skill) for row in connection.execute(query)}
+def _scorable_prompts(connection: Connection, ids: Sequence[str]) -> tuple[dict[str, Skill | None], list[TicketPrompt]]:
+    """The prompts that are not quarantined and can be scored, and the skill that each of them names itself."""
+    skills: dict[str, Skill | None] = {}
+    prompts: list[TicketPrompt] = []
+    for chunk in chunks(ids):
+        query = select(Prompt.id, Prompt.skill).where(Prompt.id.in_(chunk), Prompt.quarantined.is_(None))
+        skills |= {row.id: None if row.skill is None else Skill(row.skill) for row in connection.execute(query)}
+        found = ticket_prompts(connection, chunk)
+        prompts += [prompt for prompt in found if prompt.id in skills and _is_scorable(prompt.question)]
+    return skills, prompts
 
 
-def _scorable(question: Question) -> bool:
+def _is_scorable(question: Question) -> bool:
     return question.verifier is not None or judgeable(question)
 
 

@@ -36,14 +36,14 @@ def record_evaluation(connection: Connection, run_id: str, plan: "EvaluationPlan
     }
     connection.execute(insert(EvaluatedModel).values(model))
     rows = [{"run_id": run_id, "prompt_id": prompt.prompt_id, "asked": prompt.asked} for prompt in plan.prompts]
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         connection.execute(insert(EvaluatedPrompt), chunk)
 
 
 def stored_scores(connection: Connection, asked: Sequence[str]) -> dict[str, list[float]]:
     """The scores of every whole group by digest, in the order in which they were drawn."""
     found: dict[str, list[float]] = defaultdict(list)
-    for chunk in _chunks(list(dict.fromkeys(asked))):
+    for chunk in chunks(list(dict.fromkeys(asked))):
         first = (
             select(
                 EvaluatedPrompt.asked, EvaluatedModel.created_at, Group.run_id, Group.seq, Score.rollout_id, Score.score
@@ -78,5 +78,6 @@ def failures_of(connection: Connection, run_id: str) -> dict[str, int]:
     return {reason or "no reason": count for reason, count in connection.execute(query)}
 
 
-def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of as many rows as one statement takes."""
     return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from infra.cli.errors import CommandError, ExitCode
-from infra.cli.evaluation_sets import EvaluationSet, IngestedSet, ingest_set
-from infra.cli.runs import is_embedded, open_engine
-from infra.cli.watch import require_finished
+from sqlalchemy import Engine
+
 from infra.db.engine import connect
 from infra.db.migrate import upgrade_engine
-from infra.local import run_folder
+from infra.evaluation.sets import EvaluationSet, IngestedSet, ingest_set
+from infra.local import disk, run_folder
+from infra.local.open_engine import is_embedded, open_engine
 from infra.local.service_commands import ServiceSpec, service_specs
 from infra.local.stack import Stack
+from infra.local.supervisor import RunEnd, RunOutcome, Supervisor
 from infra.report.build import write_evaluation
 from infra.report.evaluation import ModelResult, summarise_evaluation
 from infra.services import Service
@@ -34,11 +35,6 @@ from trainer.evaluator.plan import EvaluationPlan, make_plan, results_of
 from trainer.evaluator.policy_files import PolicyFiles, find_policy
 from trainer.evaluator.stored import failures_of
 
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from infra.local.supervisor import Supervisor
-
 _KIND = "eval"
 """Suffix of the id of a run that evaluates."""
 _FOLDER = "evaluations"
@@ -48,6 +44,14 @@ _POLL_SECONDS = 0.2
 _SHOW_SECONDS = 10.0
 
 Show = Callable[[str], None]
+
+
+class EvaluationError(ValueError):
+    """There is nothing to evaluate, or too much."""
+
+
+class ServicesEndedError(RuntimeError):
+    """The services of the stack gave up before the evaluation was done; the text says which, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +82,11 @@ def evaluate_models(
     a picture. Sampling, seed, scorers and the number of responses are those of the settings. It may be called again
     after any interruption, and continues.
 
-    Raises CommandError if the services cannot run, ModelFilesError, DatasetError, and what starting a stack raises.
+    Raises EvaluationError, ServicesEndedError if the services cannot run, ModelFilesError, DatasetError, and what
+    starting a stack raises.
     """
     if not 1 <= len(models) <= _MOST_MODELS:
-        raise CommandError(f"evaluate takes one --model, or two to compare, not {len(models)}", ExitCode.USAGE)
+        raise EvaluationError(f"an evaluation takes one model, or two to compare, not {len(models)}")
     settings = _with_own_stack(settings)
     runs = settings.run.folder
     policies = [find_policy(name, runs, settings.run.prepared) for name in models]
@@ -89,7 +94,7 @@ def evaluate_models(
         ingested = [ingest_set(engine, one, show) for one in sets]
     prompt_ids = [prompt_id for one in ingested for prompt_id in one.prompt_ids]
     if not prompt_ids:
-        raise CommandError("no prompt to evaluate on: every row of the sets was set aside", ExitCode.USAGE)
+        raise EvaluationError("no prompt to evaluate on: every row of the sets was set aside")
     measured = [_measure_missing(settings, policy, prompt_ids, show) for policy in policies]
     with _migrated_engine(settings) as engine:
         results = [
@@ -114,7 +119,7 @@ def _measure_missing(settings: Settings, policy: PolicyFiles, prompt_ids: Sequen
         supervisor = stack.start_services()
         engine = connect(database.url, database.connect_timeout_seconds)
         try:
-            measure(stack.settings, bootstrap, engine, plan, pause=_Pause(supervisor, show))
+            measure(stack.settings, bootstrap, engine, plan, pause=_Pause(supervisor, stack.folder, show))
             report = audit_run(stack.settings, bootstrap, engine)
         finally:
             engine.dispose()
@@ -125,7 +130,7 @@ def _measure_missing(settings: Settings, policy: PolicyFiles, prompt_ids: Sequen
 
 
 def _result(
-    engine: "Engine", settings: Settings, policy: PolicyFiles, prompt_ids: Sequence[str], done: Measured
+    engine: Engine, settings: Settings, policy: PolicyFiles, prompt_ids: Sequence[str], done: Measured
 ) -> ModelResult:
     with engine.connect() as connection:
         plan = make_plan(connection, settings, policy, prompt_ids)
@@ -147,7 +152,7 @@ def _result(
 
 
 @contextmanager
-def _migrated_engine(settings: Settings) -> Iterator["Engine"]:
+def _migrated_engine(settings: Settings) -> Iterator[Engine]:
     with open_engine(settings.database, settings.run.folder) as engine:
         upgrade_engine(engine)
         yield engine
@@ -188,9 +193,12 @@ def _services_for(plan: EvaluationPlan) -> Callable[[Settings, Path], list[Servi
 
 @dataclass(slots=True)
 class _Pause:
-    """Waits between two rounds, shows a line every ten seconds, and raises CommandError if the services gave up."""
+    """Waits between two rounds, and shows a line every ten seconds. Raises ServicesEndedError or DiskFullError if the
+    services gave up.
+    """
 
-    supervisor: "Supervisor"
+    supervisor: Supervisor
+    folder: Path
     show: Show
     started: float = 0.0
     shown_at: float = 0.0
@@ -198,14 +206,18 @@ class _Pause:
     def __call__(self, progress: Progress) -> None:
         end = self.supervisor.wait(_POLL_SECONDS)
         if end is not None:
-            require_finished(end)
-            raise CommandError(f"the services ended before the evaluation: {end.message}")
+            raise self._why(end)
         now = time.monotonic()
         self.started = self.started or now
         if now - max(self.started, self.shown_at) >= _SHOW_SECONDS:
             self.shown_at = now
             failed = f", {progress.failed} failed" if progress.failed else ""
             self.show(f"  {progress.measured} of {progress.groups} measured{failed}, {now - self.started:.0f} s")
+
+    def _why(self, end: RunEnd) -> Exception:
+        if end.outcome is RunOutcome.DISK_FULL:
+            return disk.DiskFullError(self.folder, end.message)
+        return ServicesEndedError(end.message)
 
 
 def _sets_of(ingested: Sequence[IngestedSet]) -> list[Mapping[str, Any]]:

@@ -1,0 +1,89 @@
+"""The sets of prompts of an evaluation, and how they come into Postgres."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from infra.db.models import Prompt
+from infra.settings.evaluation import Skill
+from trainer.evaluator.stored import chunks
+from trainer.prompts.dataset import DatasetError, Defaults, PromptRow, Rejection, read_dataset
+from trainer.prompts.ingest import ingest_rows
+from workers.verifiers.registry import verifier_names
+
+_SHOWN_REJECTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """A file of prompts, and the skill of its rows that name none."""
+
+    path: Path
+    skill: Skill | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "EvaluationSet":
+        """Parses `FILE` or `SKILL=FILE`. Raises DatasetError if there is no such file."""
+        before, equals, after = text.partition("=")
+        if equals and before in {*Skill}:
+            return cls(_existing(after), Skill(before))
+        return cls(_existing(text))
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedSet:
+    name: str
+    skill: Skill | None
+    prompt_ids: tuple[str, ...]
+    set_aside: int
+    """Rows that are not prompts, and prompts that are known as of the other split."""
+
+
+def ingest_set(engine: Engine, one: EvaluationSet, show: Callable[[str], None]) -> IngestedSet:
+    """Writes the set's prompts to Postgres, held out if their rows do not say otherwise. Raises DatasetError if the
+    file cannot be read.
+    """
+    rows, rejected = _read(one)
+    report = ingest_rows(engine, rows, str(one.path))
+    splits = _splits(engine, [row.id for row in rows])
+    ids = tuple(dict.fromkeys(row.id for row in rows if splits.get(row.id) == row.split))
+    set_aside = len(rejected) + report.rejected
+    show(f"{one.path}: {len(ids)} prompts")
+    for rejection in [*rejected, *report.examples][:_SHOWN_REJECTIONS]:
+        show(f"  set aside {rejection}")
+    if set_aside > _SHOWN_REJECTIONS:
+        show(f"  {set_aside} rows set aside in all")
+    return IngestedSet(str(one.path), one.skill, ids, set_aside)
+
+
+def _read(one: EvaluationSet) -> tuple[list[PromptRow], list[Rejection]]:
+    defaults = Defaults(split="heldout", skill=one.skill, verifiers=tuple(verifier_names()))
+    rows: list[PromptRow] = []
+    rejected: list[Rejection] = []
+    for _, row in read_dataset(one.path, defaults):
+        if isinstance(row, PromptRow):
+            rows.append(row)
+        else:
+            rejected.append(row)
+    return rows, rejected
+
+
+def _splits(engine: Engine, ids: Sequence[str]) -> dict[str, str]:
+    with engine.connect() as connection:
+        return {
+            row.id: row.split
+            for chunk in chunks(ids)
+            for row in connection.execute(select(Prompt.id, Prompt.split).where(Prompt.id.in_(chunk)))
+        }
+
+
+def _existing(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise DatasetError(
+            f"--sets {text}: no such file; give a JSONL or Parquet file of prompts, or SKILL=FILE with a skill of "
+            f"{', '.join(Skill)}"
+        )
+    return path
