@@ -14,7 +14,7 @@ from infra.settings.genrm import GenRMSettings
 from streams.messages import Question
 from workers.judges.base import Judge, JudgeRequest
 from workers.judges.bradley_terry_judge import BradleyTerryJudge, to_judgement
-from workers.judges.factory import build_judge
+from workers.judges.factory import build_judge, judge_version
 from workers.judges.reward_model import Responses, RewardModel, RewardModelError
 from workers.models.chat import load_tokenizer
 
@@ -74,6 +74,7 @@ def test_large_margins_are_probabilities_too() -> None:
 def test_a_version_names_the_weights_and_their_type(judge: Judge, folder: Path) -> None:
     assert judge.version == f"{RewardModel.load(folder).version}-float32"
     assert (judge.name, judge.needs_reference) == ("bt", False)
+    assert judge.version == judge_version(GenRMSettings(backend="bt", model=str(folder), dtype="float32"))
     rounded = [one.score for one in judged(BradleyTerryJudge(folder), REQUESTS)]
     assert rounded == pytest.approx([one.score for one in judged(judge, REQUESTS)], abs=0.1)
 
