@@ -141,7 +141,7 @@ def test_a_service_that_is_killed_is_started_again_and_nothing_is_lost(command, 
 
     def kill_each_once() -> bool:
         for child in psutil.Process(process.pid).children(recursive=True):
-            name = next((word for word in ("router", "rollout", "rtv", "difficulty") if word in child.cmdline()), None)
+            name = next((word for word in ("router", "rollout", "rtv", "difficulty") if word in _words(child)), None)
             if name is not None and name not in killed and _log_says(run_folder, name, "starting"):
                 killed.add(name)
                 child.kill()
@@ -166,6 +166,15 @@ def measured_groups(run_folder: Path) -> int:
         finally:
             engine.dispose()
     return 0
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """The words of `rewardstream serve NAME`; none if it is another process, or has just ended."""
+    try:
+        words = process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+    return words if "serve" in words else []
 
 
 def _log_says(run_folder: Path, service: str, words: str) -> bool:
