@@ -63,6 +63,7 @@ def write_page(
         "heldout": figures.heldout(summary["heldout"]),
         "heldout_curve": figures.heldout_curve(summary["heldout_by_version"]),
         "reward": figures.reward(record.groups),
+        "shares": figures.shares(record.groups, record.domain_shares),
         "learner": figures.learner(rows),
         "outcomes": figures.outcomes(record.groups),
         "throughput": figures.throughput(rows),

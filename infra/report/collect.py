@@ -5,18 +5,21 @@ that set the reward counts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Engine, Executable, select
 from sqlalchemy.orm import Session
 
 from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import Evaluation, Group, Prompt, Run, Score, Selection
+from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
 
 BEFORE, AFTER = "before", "after"
+_SHARES: TypeAdapter[dict[str, DomainShare]] = TypeAdapter(dict[str, DomainShare])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class GroupRow:
     mean_score: float | None
     dispatched_at: datetime
     closed_at: datetime | None
+    dispatched_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class RunRecord:
     """Prompt id -> last user turn, for the prompts that the run used."""
     calibration: tuple[Calibration, ...] = ()
     evaluations: tuple[EvaluationRow, ...] = ()
+    domain_shares: Mapping[str, DomainShare] = field(default_factory=dict)
+    """The run's setting `selector.domain_shares`."""
 
 
 def collect(engine: Engine, run_id: str) -> RunRecord:
@@ -124,6 +130,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         prompts=texts,
         calibration=calibration,
         evaluations=evaluations,
+        domain_shares=_SHARES.validate_python(run.settings.get("selector", {}).get("domain_shares", {})),
     )
 
 
@@ -142,6 +149,7 @@ def _groups(run_id: str) -> Executable:
             Group.mean_score,
             Group.dispatched_at,
             Group.closed_at,
+            Group.dispatched_version,
         )
         .join(Prompt, Prompt.id == Group.prompt_id)
         .where(Group.run_id == run_id)

@@ -11,8 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from infra.report.collect import GroupRow
 from infra.report.history import by_version, rates
+from infra.report.shares import shares_by_version
 from infra.report.style import GRID, INK, MUTED, colour_of, png
 from infra.report.summary_statistics import running_mean
+from infra.settings.domain_shares import DomainShare
 
 REWARD_WINDOW_STEPS = 8
 """A step has two or three prompts per domain, so single steps are too noisy."""
@@ -117,6 +119,24 @@ def reward(groups: Groups) -> bytes | None:
     axes.set_ylim(0, 1)
     _label_versions(axes)
     axes.set_title(f"training reward (lines: mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
+    figure.legend(**_BELOW)
+    return png(figure, axes)
+
+
+def shares(groups: Groups, asked: Mapping[str, DomainShare]) -> bytes | None:
+    """The share of each domain in the trained groups, and the share that the settings ask for. None for one domain."""
+    found = shares_by_version(groups, asked, REWARD_WINDOW_STEPS)
+    if len(found) < 2 or not any(found.values()):
+        return None
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    axes = figure.subplots()
+    for index, (domain, points) in enumerate(found.items()):
+        dashed, line = zip(*points.values(), strict=True)
+        axes.plot(list(points), dashed, "--", color=colour_of(index), linewidth=1)
+        axes.plot(list(points), line, color=colour_of(index), label=domain)
+    axes.set_ylim(bottom=0)
+    _label_versions(axes)
+    axes.set_title(f"shares asked for (dashed) and trained in the last {REWARD_WINDOW_STEPS} versions", loc="left")
     figure.legend(**_BELOW)
     return png(figure, axes)
 

@@ -66,6 +66,7 @@ def render(
         samples=list(_samples(record)),
         diversity=_diversity([response for response in record.responses if response.label in (BEFORE, AFTER)]),
         selection=_selection(record.selections, record.prompts),
+        shares=_shares(summary["domain_shares"]),
         calibration=_calibration(summary["calibration"]),
         artifacts=_artifacts(summary["prepare"]),
         preparation=flat({name: value for name, value in summary["prepare"].items() if name not in _OF_ARTIFACTS}),
@@ -240,6 +241,14 @@ def _kind_of(why: str) -> str:
 def _mean_normalised(rows: Sequence[SelectionRow]) -> float | None:
     values = [row.normalised for row in rows if row.normalised is not None]
     return fmean(values) if values else None
+
+
+def _shares(domains: Mapping[str, Mapping[str, Any]]) -> Rows:
+    kinds = ("asked", "dispatched", "trained")
+    return [
+        (domain, *(_score(row[kind]) for kind in kinds), row["dispatched_groups"], row["trained_groups"])
+        for domain, row in domains.items()
+    ]
 
 
 def _calibration(rows: Sequence[Mapping[str, Any]]) -> Rows:

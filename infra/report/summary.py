@@ -14,6 +14,7 @@ from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.curve import heldout_curve
 from infra.report.history import increase
+from infra.report.shares import domain_shares
 from infra.report.summary_statistics import percentiles
 from infra.settings.evaluation import Skill
 from streams.messages import Outcome
@@ -54,6 +55,7 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         "heldout_by_version": heldout_curve(record),
         "groups": {outcome.value: outcomes.pop(outcome, 0) for outcome in Outcome} | dict(outcomes),
         "groups_by_purpose": _by_purpose(record.groups),
+        "domain_shares": domain_shares(record.groups, record.domain_shares),
         "filtered_by_reason": dict(Counter(str(g.reason) for g in record.groups if g.outcome == "filtered")),
         "staleness": percentiles(
             [group.staleness for group in record.groups if group.outcome == "trained" and group.staleness is not None]

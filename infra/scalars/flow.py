@@ -119,6 +119,16 @@ class FlowMetrics(MetricSection):
         healthy="The domains have the proportions of domain_shares.",
         otherwise="A domain is missing: no prompts of it are selected.",
     )
+    domain_share = Scalar(
+        Gauge,
+        labels=("kind", "domain"),
+        unit="fraction",
+        meaning="Share of each domain. `asked`: by selector.domain_shares at this version. `trained`: of the groups "
+        "that were trained, among the newest 512 dispatched.",
+        healthy="trained follows asked.",
+        otherwise="trained is lower: the domain's groups are filtered, because their answers score alike; select its "
+        "prompts again, or ask for a larger share.",
+    )
     groups_closed_total = Scalar(
         Counter,
         labels=("outcome", "reason"),

@@ -22,7 +22,7 @@ from infra.scrape import Scrape, Scraper
 from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
-from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, token_rates, topic_rows
+from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, domain_shares, token_rates, topic_rows
 
 TICK_SECONDS = 2.0
 """Scraping seven processes takes about 20 ms: at this interval, one hundredth of a core."""
@@ -94,7 +94,12 @@ class Monitor:
             trained_rate=trained,
             processes=[_process_row(service, now, before, self._facts) for service in services],
             topics=topic_rows(now, before, self._run.prefix),
-            domains=domain_rows(self._rewards.update(now), self._facts.heldout),
+            domains=domain_rows(
+                self._rewards.update(now),
+                self._facts.heldout,
+                domain_shares(now, "asked"),
+                domain_shares(now, "trained"),
+            ),
             outcomes=self._facts.outcomes,
             reasons=self._facts.reasons,
             staleness=self._facts.staleness,

@@ -107,10 +107,11 @@ def _topics(view: View) -> Table:
 
 def _domains(view: View) -> Table:
     labels = list(dict.fromkeys(label for row in view.domains for label in row.heldout))
-    table = _table("domain", "reward", *(f"held-out {label}" for label in labels))
+    table = _table("domain", "asked", "trained", "reward", *(f"held-out {label}" for label in labels))
     for row in view.domains:
         scores = (f"{row.heldout[label]:.3f}" if label in row.heldout else "" for label in labels)
-        table.add_row(row.domain, "" if row.reward is None else f"{row.reward:.2f}", *scores)
+        shares = ("" if share is None else f"{share:.0%}" for share in (row.asked, row.trained))
+        table.add_row(row.domain, *shares, "" if row.reward is None else f"{row.reward:.2f}", *scores)
     return table
 
 

@@ -38,6 +38,10 @@ class DomainRow:
     """Mean training reward over the latest steps."""
     heldout: dict[str, float]
     """Label -> mean score, in the order of measurement."""
+    asked: float | None = None
+    """The share of the groups that the domain is to get."""
+    trained: float | None = None
+    """Its share of the groups that were trained lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +96,29 @@ def topic_rows(now: Scrape, before: Scrape, prefix: str) -> list[TopicRow]:
     return sorted(rows, key=lambda row: (row.topic, row.stage))
 
 
-def domain_rows(rewards: Mapping[str, float], heldout: Mapping[str, Mapping[str, float]]) -> list[DomainRow]:
-    domains = sorted(set(rewards) | {domain for means in heldout.values() for domain in means})
+def domain_rows(
+    rewards: Mapping[str, float],
+    heldout: Mapping[str, Mapping[str, float]],
+    asked: Mapping[str, float],
+    trained: Mapping[str, float],
+) -> list[DomainRow]:
+    domains = sorted({*rewards, *asked, *(domain for means in heldout.values() for domain in means)})
     domains.sort(key=lambda domain: domain == "overall")  # last
     return [
         DomainRow(
-            domain, rewards.get(domain), {label: means[domain] for label, means in heldout.items() if domain in means}
+            domain,
+            rewards.get(domain),
+            {label: means[domain] for label, means in heldout.items() if domain in means},
+            asked.get(domain),
+            trained.get(domain),
         )
         for domain in domains
     ]
+
+
+def domain_shares(scrape: Scrape, kind: str) -> dict[str, float]:
+    """Domain -> share of a kind, `asked` or `trained`."""
+    return scrape.by(FlowMetrics.domain_share.series, "domain", kind=kind)
 
 
 def token_rates(now: Scrape, before: Scrape) -> tuple[float, float]:

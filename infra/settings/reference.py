@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from infra.settings.section import NumberUnit, choices_of, section_of
+from infra.settings.section import AllowedValues, NumberUnit, choices_of, section_of
 from infra.settings.spellings import SPELLINGS
 from infra.settings.tree import Settings
 
@@ -131,6 +131,9 @@ def _allowed_values(annotation: Any, metadata: Sequence[Any]) -> str:
 
 def _allowed_entries(annotation: Any) -> str:
     """A value of a table, which has its bounds in its own type."""
+    told = [info.text for info in getattr(annotation, "__metadata__", ()) if isinstance(info, AllowedValues)]
+    if told:
+        return told[0]
     metadata = [item for info in getattr(annotation, "__metadata__", ()) for item in getattr(info, "metadata", ())]
     return _allowed_values(get_args(annotation)[0] if metadata else annotation, metadata)
 

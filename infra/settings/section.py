@@ -17,6 +17,13 @@ class NumberUnit:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class AllowedValues:
+    """What a type allows, in words, as metadata of a type whose parts do not say it."""
+
+    text: str
+
+
 Fraction = Annotated[float, Field(ge=0, le=1), NumberUnit("fraction")]
 Seconds = Annotated[float, Field(gt=0), NumberUnit("seconds")]
 Threads = Annotated[int, Field(ge=0), NumberUnit("threads")]

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.crosscheck import CrossCheckSettings
+from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
 from infra.settings.genrm import GenRMSettings
 from infra.settings.guard import GuardSettings
@@ -245,8 +246,10 @@ class SelectorSettings(SettingsSection):
     guard: GuardSettings = GuardSettings()
     group_size: Annotated[int, Field(ge=2), NumberUnit("responses")] = 8
     """Responses per prompt: enough for their mean to say something, few enough for many prompts per step."""
-    domain_shares: Annotated[dict[str, Annotated[float, Field(ge=0)]], NumberUnit("factor")] = {}
-    """Relative weight of each domain in dispatch. A domain without an entry weighs 1."""
+    domain_shares: Annotated[dict[str, DomainShare], NumberUnit("factor")] = {}
+    """Relative weight of each domain in dispatch: a constant, or points [[0, 2.0], [100, 1.0]] between which it changes
+    linearly with the policy version, as for the paper's early mathematics and coding (arXiv 2503.22230). A
+    domain without an entry weighs 1."""
     eval_samples: Annotated[int, Field(ge=1), NumberUnit("responses")] = 4
     """Responses per held-out prompt (avg@4). More prompts say more than more samples of one."""
     eval_at_start: bool = True

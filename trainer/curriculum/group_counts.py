@@ -57,15 +57,30 @@ def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
     return None if row is None else OldestOpenGroup(row.group_id, row.deadline)
 
 
-def trained_domains(connection: Connection, run_id: str) -> Iterable[str]:
-    """The domain of each train group dispatched so far, in the order of dispatch. Read it within the transaction."""
+def train_history(connection: Connection, run_id: str) -> Iterable[tuple[str, int]]:
+    """The domain of each train group dispatched so far, and the version at its dispatch, in the order of dispatch. Read
+    it within the transaction.
+    """
     query = (
-        select(Prompt.domain)
+        select(Prompt.domain, Group.dispatched_version)
         .join(Group, Group.prompt_id == Prompt.id)
         .where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
         .order_by(Group.seq)
     )
-    return connection.scalars(query, execution_options={"yield_per": _ROWS_AT_A_TIME})
+    rows = connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME})
+    return ((domain, version) for domain, version in rows)
+
+
+def newest_trained(connection: Connection, run_id: str, newest: int) -> dict[str, int]:
+    """Number of trained groups by domain among the newest groups of a run."""
+    last = connection.scalar(select(func.max(Group.seq)).where(Group.run_id == run_id))
+    query = (
+        select(Prompt.domain, func.count())
+        .join(Group, Group.prompt_id == Prompt.id)
+        .where(Group.run_id == run_id, Group.seq > (-1 if last is None else last) - newest)
+        .where(Group.outcome == Outcome.TRAINED)
+    )
+    return dict(connection.execute(query.group_by(Prompt.domain)).tuples().all())
 
 
 def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[str]:

@@ -1,14 +1,17 @@
-"""Chooses the next prompt: fair shares of the domains by start-time fair queueing, shuffled passes within a domain.
+"""Chooses the next prompt: fair shares of the domains, which may change with the step, and shuffled passes within a
+domain.
 
-Every group of a domain starts at a virtual time and takes 1 / share of it. It starts when the domain's last group
-finished, but not before the start of the group that any domain was given last. The domain that can start first is next
-(Goyal, Vin and Cheng, 1996: "Start-time Fair Queueing"). A domain without prompts saves up no credit this way.
+It is start-time fair queueing (Goyal, Vin and Cheng, 1996) for shares that change. A group costs its domain one credit,
+which the domain owes and pays back at the rate of its share; the domain that will have paid first is next. Nothing is
+saved up: who owes nothing earns nothing, and who has no prompts, or no share, owes one group at most.
 
 Invariants
-- From any group on, and whatever came before, the groups of two domains that have prompts, each divided by its share,
-  differ by at most 1 / share of one plus 1 / share of the other.
-- The choice is a function of the seed, the shares, the selected prompts and the domains of all groups so far, in their
-  order. A selector that restarts reads those from the database, and continues where it was.
+- A domain owes between 0 and 1 group. Therefore, from any group on, and whatever came before, the number of groups of a
+  domain that has prompts and a share differs by at most 1 from what its share has paid, and all domains are paid over
+  the same time. If shares are constant, the groups of two domains, each divided by its share, differ by at most
+  1 / share of one plus 1 / share of the other.
+- The choice is a function of the seed, the shares, the selected prompts, and the domain and step of every group so far,
+  in their order. A selector that restarts reads those from the database, and continues where it was.
 - A pass contains every prompt of a domain once; a new selection continues within a pass, at the position given by the
   domain's number of groups.
 """
@@ -18,6 +21,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infra.settings.domain_shares import DomainShare, share_at
+
 
 class NoPromptsError(RuntimeError):
     """There is no prompt to train on."""
@@ -25,60 +30,70 @@ class NoPromptsError(RuntimeError):
 
 @dataclass(slots=True)
 class Schedule:
-    """`shares` are relative weights. Domains that are not named have weight 1; those with weight 0 are left out."""
+    """`shares` are relative weights by step. Domains that are not named have weight 1; those with weight 0 are left out
+    as long as it is 0.
+    """
 
     seed: int
-    shares: Mapping[str, float]
+    shares: Mapping[str, DomainShare]
     prompts: Mapping[str, Sequence[str]]
     """Prompt ids by domain."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the shares of some domains, for as long as an alarm lasts."""
     _dispatched: Counter[str] = field(default_factory=Counter)
     """Number of groups that each domain has had."""
-    _finish: dict[str, float] = field(default_factory=dict)
-    """Virtual time at which the last group of each domain finished."""
-    _now: float = 0.0
-    """Virtual time at which the last group of all domains started."""
+    _owed: dict[str, float] = field(default_factory=dict)
+    """The part of its last group that each domain has not paid back yet."""
     _passes: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     """Number of the current pass of each domain, and its order."""
 
-    def replay(self, domains: Iterable[str]) -> None:
-        """Counts groups that were dispatched earlier, given by their domains in the order of dispatch."""
-        for domain in domains:
-            self._count(domain)
+    def replay(self, groups: Iterable[tuple[str, int]]) -> None:
+        """Counts groups that were dispatched earlier, given by their (domain, step) in the order of dispatch."""
+        for domain, step in groups:
+            self._count(domain, step)
 
     def select(self, prompts: Mapping[str, Sequence[str]]) -> None:
         """Continues with another selection."""
         self.prompts = prompts
         self._passes.clear()
 
-    def next(self) -> str:
-        """Returns the id of the next prompt to dispatch, and counts it. Raises NoPromptsError."""
-        domain = self._next_domain()
+    def next(self, step: int) -> str:
+        """Returns the id of the next prompt to dispatch at a step, and counts it. Raises NoPromptsError."""
+        domain = self._next_domain(step)
         prompts = self.prompts[domain]
         turn, position = divmod(self._dispatched[domain], len(prompts))
-        self._count(domain)
+        self._count(domain, step)
         return self._pass_order(domain, turn)[position]
 
-    def _next_domain(self) -> str:
-        active = [domain for domain, prompts in self.prompts.items() if prompts and self._share(domain) > 0]
+    def fractions(self, step: int) -> dict[str, float]:
+        """The fraction of the groups that each domain with prompts is to get at a step."""
+        weights = {domain: self._share(domain, step) for domain, prompts in self.prompts.items() if prompts}
+        total = sum(weights.values())
+        return {domain: weight / total if total else 0.0 for domain, weight in weights.items()}
+
+    def _next_domain(self, step: int) -> str:
+        active = [domain for domain, prompts in self.prompts.items() if prompts and self._share(domain, step) > 0]
         if not active:
             raise NoPromptsError(
                 "no prompt is selected for training: ingest prompts of split 'train' (rewardstream prompts ingest), "
                 "and check selector.domain_shares and `rewardstream prompts explain`"
             )
-        return min(active, key=lambda domain: (self._start(domain), domain))
+        return min(active, key=lambda domain: (self._wait(domain, step), domain))
 
-    def _count(self, domain: str) -> None:
+    def _count(self, domain: str, step: int) -> None:
         self._dispatched[domain] += 1
-        share = self._share(domain)
-        if share > 0:  # a restart may have taken away the share of a domain that had groups
-            self._now = self._start(domain)
-            self._finish[domain] = self._now + 1 / share
+        if self._share(domain, step) > 0:  # a restart may have taken away the share of a domain that had groups
+            elapsed = self._wait(domain, step)
+            for other, owed in self._owed.items():
+                self._owed[other] = max(0.0, owed - elapsed * self._share(other, step))
+            self._owed[domain] = 1.0
 
-    def _start(self, domain: str) -> float:
-        return max(self._now, self._finish.get(domain, 0.0))
+    def _wait(self, domain: str, step: int) -> float:
+        """The virtual time in which the domain pays what it owes."""
+        return self._owed.get(domain, 0.0) / self._share(domain, step)
 
-    def _share(self, domain: str) -> float:
-        return self.shares.get(domain, 1.0)
+    def _share(self, domain: str, step: int) -> float:
+        return share_at(self.shares.get(domain, 1.0), step) * self.factors.get(domain, 1.0)
 
     def _pass_order(self, domain: str, turn: int) -> list[str]:
         known, order = self._passes.get(domain, (None, []))

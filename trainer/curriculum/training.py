@@ -30,6 +30,10 @@ from trainer.guard.guard import Guard, GuardAlarm
 
 log = logging.getLogger(__name__)
 
+_NEWEST = 512
+"""Groups over which a trained share is taken: it is then known to a few hundredths, and still follows the shares that
+were asked for."""
+
 
 @dataclass(slots=True)
 class Training:
@@ -42,6 +46,8 @@ class Training:
     _alarms: Sequence[GuardAlarm] = ()
     _lineage: int = -1
     """The newest lineage when evaluations were last compared with the learner's history."""
+    _shown: int = -1
+    """The version at which the domains' shares were last shown."""
 
     def __post_init__(self) -> None:
         self.guard = Guard(self.context.settings)
@@ -58,7 +64,7 @@ class Training:
             schedule = self._current_schedule(connection, alarms)
             open_ = group_counts.open_groups(connection, context.run_id, Purpose.TRAIN)
             room = min(self._groups_to_dispatch(open_), self._groups_left(connection))
-        context.dispatcher.dispatch(self._request(), [schedule.next() for _ in range(room)])
+        context.dispatcher.dispatch(self._request(), [schedule.next(context.watch.version) for _ in range(room)])
         self._evaluate()
         return False
 
@@ -102,16 +108,27 @@ class Training:
         round_ = latest[0] if latest else -1
         if self._schedule is None:
             self._schedule = Schedule(context.settings.run.seed, context.settings.selector.domain_shares, {})
-            self._schedule.replay(group_counts.trained_domains(connection, context.run_id))
+            self._schedule.replay(group_counts.train_history(connection, context.run_id))
         if round_ != self._round:
             self._round = round_
             self._schedule.select(selection.selected(connection, context.run_id, round_))
         if alarms != self._alarms:
             self._alarms = alarms
-            shares, factors = context.settings.selector.domain_shares, self.guard.dispatch_factors(connection)
-            reweighted = {domain: shares.get(domain, 1.0) * factor for domain, factor in factors.items()}
-            self._schedule.shares = {**shares, **reweighted}
+            self._schedule.factors = self.guard.dispatch_factors(connection)
+        self._show_shares(connection, self._schedule)
         return self._schedule
+
+    def _show_shares(self, connection: Connection, schedule: Schedule) -> None:
+        version = self.context.watch.version
+        if version == self._shown:
+            return
+        self._shown = version
+        trained = group_counts.newest_trained(connection, self.context.run_id, _NEWEST)
+        total = sum(trained.values())
+        for domain, asked in schedule.fractions(version).items():
+            metrics.domain_share.labels("asked", domain).set(asked)
+            if total:
+                metrics.domain_share.labels("trained", domain).set(trained.get(domain, 0) / total)
 
     def _reselect(self, connection: Connection) -> None:
         every = self.context.settings.selector.preppo.every_versions

@@ -7,6 +7,9 @@ from sqlalchemy import select, update
 from support.selector_loop import play, reach, rows
 
 from infra.db.models import Evaluation, Group
+from infra.metrics import metrics
+from infra.report.collect import collect
+from infra.report.shares import domain_shares
 from streams.clients import DeliveryError
 from streams.messages import Outcome, Purpose
 from trainer.audit.audit import audit_run
@@ -56,17 +59,41 @@ def test_phases_are_kept_in_the_database(make_loop, engine, prompts):
         assert runs.read_run(connection, loop.settings.run.id).phase is Phase.PREPPO
 
 
-def test_restarts_change_no_pick(make_loop, prompts):
+@pytest.mark.parametrize("share", [1.5, [[0, 4.0], [6, 1.0]]])
+def test_restarts_change_no_pick(make_loop, prompts, share):
     """A selector that is killed after every round dispatches the prompts of one that lives through the run."""
     chosen = {"eval_at_start": False, "eval_at_end": False, "preppo": {"enabled": False}, "max_steps": 8}
     picks = []
     for restart in (False, True):
-        loop = make_loop(domain_shares={"mathematics": 1.5}, **chosen)
+        loop = make_loop(domain_shares={"mathematics": share}, **chosen)
         loop.peer.start_lineage()
         play(loop, restart=restart)
         picks.append([group.prompt_id for group in loop.groups(purpose="train")])
     assert len(picks[0]) == 16
     assert picks[0] == picks[1]
+
+
+def test_shares_asked_for_and_trained_are_exported_side_by_side(make_loop, engine, prompts):
+    loop = make_loop(domain_shares={"mathematics": [[0, 3.0], [6, 1.0]]}, preppo={"enabled": False}, max_steps=7)
+    loop.peer.start_lineage()
+    play(loop)
+    shown = {
+        (kind, domain): metrics.domain_share.labels(kind, domain)._value.get()
+        for kind in ("asked", "trained")
+        for domain in ("mathematics", "knowledge")
+    }
+    assert shown["asked", "mathematics"] == shown["asked", "knowledge"] == 0.5
+    trained = Counter(prompts[group.prompt_id].split()[0] for group in loop.groups(outcome="trained"))
+    assert loop.peer.version == 7
+    assert shown["trained", "mathematics"] == pytest.approx(trained["mathematics"] / trained.total(), abs=0.1)
+    assert shown["trained", "mathematics"] + shown["trained", "knowledge"] == pytest.approx(1)
+    record = collect(engine, loop.settings.run.id)
+    found = domain_shares(record.groups, record.domain_shares)
+    assert {domain: row["trained_groups"] for domain, row in found.items()} == trained
+    assert found["mathematics"]["asked"] > 0.5
+    assert (
+        abs(found["mathematics"]["dispatched"] - found["mathematics"]["asked"]) * len(loop.groups(purpose="train")) <= 1
+    )
 
 
 def test_a_learner_that_resumes_reopens_what_it_took_back(make_loop, prompts):

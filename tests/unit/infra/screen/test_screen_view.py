@@ -7,7 +7,7 @@ from rich.console import Console
 from infra.scrape import Scrape, parse
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
-from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, token_rates, topic_rows
+from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, domain_shares, token_rates, topic_rows
 
 BEFORE = """\
 rewardstream_messages_total{stage="rtv",topic="run.rtv.requests"} 10.0
@@ -68,11 +68,24 @@ def test_rewards_are_a_mean_over_the_last_versions() -> None:
 
 
 def test_domains_are_shown_with_the_overall_last() -> None:
-    rows = domain_rows({"writing": 0.5}, {"before": {"overall": 0.3, "writing": 0.2}, "after": {"writing": 0.4}})
-    assert [(row.domain, row.reward, row.heldout) for row in rows] == [
-        ("writing", 0.5, {"before": 0.2, "after": 0.4}),
-        ("overall", None, {"before": 0.3}),
+    heldout = {"before": {"overall": 0.3, "writing": 0.2}, "after": {"writing": 0.4}}
+    rows = domain_rows({"writing": 0.5}, heldout, {"coding": 0.4, "writing": 0.6}, {"writing": 1.0})
+    assert [(row.domain, row.reward, row.heldout, row.asked, row.trained) for row in rows] == [
+        ("coding", None, {}, 0.4, None),
+        ("writing", 0.5, {"before": 0.2, "after": 0.4}, 0.6, 1.0),
+        ("overall", None, {"before": 0.3}, None, None),
     ]
+
+
+def test_shares_are_read_by_their_kind() -> None:
+    text = (
+        'rewardstream_domain_share{kind="asked",domain="a"} 0.6\n'
+        'rewardstream_domain_share{kind="trained",domain="a"} 0.5\n'
+    )
+    assert (domain_shares(scrape(text, 1), "asked"), domain_shares(scrape(text, 1), "trained")) == (
+        {"a": 0.6},
+        {"a": 0.5},
+    )
 
 
 def view() -> View:
@@ -86,7 +99,7 @@ def view() -> View:
         trained_rate=120.0,
         processes=[ProcessRow("learner", "running", 7, 2, 0.5, 2**30, "v3")],
         topics=topic_rows(scrape(NOW, 102), scrape(BEFORE, 100), "run"),
-        domains=domain_rows({"writing": 0.5}, {"before": {"writing": 0.25}}),
+        domains=domain_rows({"writing": 0.5}, {"before": {"writing": 0.25}}, {"writing": 0.6}, {"writing": 0.5}),
         outcomes={"trained": 8, "open": 2},
         reasons={"zero_variance": 1},
         staleness={0: 1, 1: 3},
