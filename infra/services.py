@@ -43,6 +43,7 @@ class Service(StrEnum):
         ),
     )
     DIFFICULTY = "difficulty", ServiceTraits(module="streams.apps.difficulty", needs_database=True)
+    CROSSCHECK = "crosscheck", ServiceTraits(module="streams.apps.crosscheck", needs_database=True)
     SELECTOR = "selector", ServiceTraits(module="trainer.curriculum.selector", needs_database=True)
     """Drives the run: its exit code 0 means that the run is finished."""
     ROLLOUT = (

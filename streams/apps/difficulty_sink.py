@@ -10,7 +10,7 @@ from infra.db.sink import ScoredRecord
 from infra.metrics import metrics
 from streams.codec import decode
 from streams.dead_letters import dead_letter
-from streams.messages import ScoredTrajectory
+from streams.messages import Purpose, ScoredTrajectory
 from streams.records import Output, Record
 from streams.scored_rows import row_of
 
@@ -36,10 +36,19 @@ class DifficultyHandler:
         for record in records:
             try:
                 scored = decode(record.value, ScoredTrajectory)
-                rows.append(row_of(record, scored))
+                row = row_of(record, scored)
             except ValueError as error:  # DecodeError too
                 outputs.append(dead_letter(record, error, self.stage, self.dead_letters, now))
             else:
+                rows.append(row)
+                _count_surprisal(row)
                 metrics.end_to_end_seconds.labels(self.stage).observe(max(0.0, now - scored.rollout.timings.dispatched))
         await asyncio.to_thread(self.sink.write, rows)
         return outputs
+
+
+def _count_surprisal(row: ScoredRecord) -> None:
+    if row.surprisal is not None and row.purpose == Purpose.TRAIN and not row.shadow:
+        labels = row.route, row.domain
+        metrics.policy_surprisal_nats_total.labels(*labels).inc(max(0.0, row.surprisal) * row.response_tokens)
+        metrics.policy_surprisal_tokens_total.labels(*labels).inc(row.response_tokens)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from streams.clients import make_admin
-from streams.messages import Question, Rollout
+from streams.messages import Purpose, Question, Rollout
 from support import messages
 from support.broker_run import RunOnBroker
 from support.waiting import wait_until
@@ -36,7 +36,9 @@ class StageLoop(RunOnBroker):
         self.write_settings()
 
 
-def rollout(number: int, text: str = RIGHT, **question: Any) -> Rollout:
+def rollout(number: int, text: str = RIGHT, purpose: Purpose = Purpose.TRAIN, **question: Any) -> Rollout:
     """Of a group of its own; `question`: what differs from a sum that math verifies."""
     asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
-    return messages.rollout(number, 0, run_id="r1", prompt_id="p", group_size=1, text=text, question=asked)
+    return messages.rollout(
+        number, 0, run_id="r1", prompt_id="p", purpose=purpose, group_size=1, text=text, question=asked
+    )

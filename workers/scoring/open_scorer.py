@@ -1,7 +1,7 @@
 """Opens the scorer that a user names by NAME or NAME@VERSION, if exactly that version is installed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -33,20 +33,23 @@ class InstalledScorer:
 
 
 @asynccontextmanager
-async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
+async def open_scorer(
+    wanted: ScorerId, settings: Settings, on_verdict: Callable[[], None] = lambda: None
+) -> AsyncIterator[InstalledScorer]:
     """Opens a scorer, and closes it at the end of the block; verifier processes start with the first rollout.
+    `on_verdict` is called after each verdict of a verifier.
 
     Raises ScorerNotInstalledError, and whatever loading a judge raises (workers.judges.factory).
     """
     if wanted.name == GENRM:
-        async with _open_judge(wanted, settings) as found:
+        async with _open_judge(wanted, settings, on_verdict) as found:
             yield found
         return
     if wanted.name not in verifier_names():
         raise ScorerNotInstalledError(f"no scorer is called {wanted.name!r}; {_list_installed()}")
     found_id = _require_version(wanted, load_verifier(wanted.name).version)
     rtv = settings.rtv
-    pool = VerifierPool(rtv)
+    pool = VerifierPool(rtv, on_verdict)
     try:
         yield InstalledScorer(
             id=found_id,
@@ -60,10 +63,12 @@ async def open_scorer(wanted: ScorerId, settings: Settings) -> AsyncIterator[Ins
 
 
 @asynccontextmanager
-async def _open_judge(wanted: ScorerId, settings: Settings) -> AsyncIterator[InstalledScorer]:
+async def _open_judge(
+    wanted: ScorerId, settings: Settings, on_verdict: Callable[[], None]
+) -> AsyncIterator[InstalledScorer]:
     genrm = settings.genrm
     judge = await asyncio.to_thread(build_judge, genrm, settings.run.prepared)
-    pool = VerifierPool(settings.rtv)
+    pool = VerifierPool(settings.rtv, on_verdict)
     try:
         yield InstalledScorer(
             id=_require_version(wanted, judge.version),

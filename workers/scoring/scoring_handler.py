@@ -30,6 +30,8 @@ class ScoringHandler:
     scored: str
     """Topic of the scored trajectories."""
     dead_letters: str
+    rewards: bool = True
+    """Whether its scores are rewards; the metric of scores takes no others."""
     clock: Callable[[], float] = field(default=time.time)
 
     async def handle(self, records: list[Record]) -> list[Output]:
@@ -79,7 +81,7 @@ class ScoringHandler:
         metrics.scorer_requests_total.labels(message.scorer, message.status).inc()
         metrics.scorer_seconds.labels(message.scorer).observe(message.seconds)
         metrics.end_to_end_seconds.labels(self.stage).observe(max(0.0, now - message.rollout.timings.dispatched))
-        if message.score is not None:
+        if message.score is not None and self.rewards:
             metrics.score.labels(self.route, message.rollout.domain).observe(message.score)
 
 

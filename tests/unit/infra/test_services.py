@@ -33,6 +33,7 @@ def test_threads_are_those_of_the_settings() -> None:
         "rtv": 1,
         "genrm": 0,
         "difficulty": 1,
+        "crosscheck": 1,
         "selector": 1,
         "rollout": 2,
         "learner": 3,

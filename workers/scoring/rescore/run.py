@@ -14,10 +14,10 @@ from kafka import KafkaProducer
 
 from infra.db.sink import ScoredRecord
 from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, send
+from streams.clients import Delivery, LogReader, confirm, send
 from streams.codec import DecodeError, decode
 from streams.messages import Rollout, ScoredTrajectory
-from streams.records import Record
+from streams.records import Output, Record
 from streams.scored_rows import row_of
 from streams.topics import Topic, topic_name
 from workers.scoring.open_scorer import InstalledScorer
@@ -41,6 +41,40 @@ class Unscored:
 
     rollout: Rollout
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenScores:
+    scored: int
+    rows: int
+    """Number of rows new in Postgres."""
+    unscored: list[Unscored]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreWriter:
+    """Writes new scores to the log first, then to Postgres. A rollout without a verdict is not written, so that another
+    attempt can add it.
+    """
+
+    producer: KafkaProducer
+    request_timeout_seconds: float
+    rows: Rows
+
+    def write(self, outputs: Sequence[Output]) -> WrittenScores:
+        """Raises DeliveryError, sqlalchemy.exc.OperationalError; writing the same outputs again is the same as once."""
+        deliveries: list[Delivery] = []
+        rows: list[ScoredRecord] = []
+        unscored: list[Unscored] = []
+        for output in outputs:
+            scored = decode(output.value, ScoredTrajectory)
+            if scored.score is None:
+                unscored.append(Unscored(scored.rollout, scored.why))
+                continue
+            rows.append(make_row(output.topic, scored))
+            deliveries.append(send(self.producer, output))
+        confirm(self.producer, deliveries, self.request_timeout_seconds)
+        return WrittenScores(len(rows), self.rows(rows), unscored)
 
 
 @dataclass(slots=True)
@@ -103,18 +137,15 @@ class RescoreRun:
     async def _score_batch(
         self, batch: list[Record], scoring: ScoringHandler, producer: KafkaProducer, found: RescoreResult
     ) -> None:
-        """Writes the scores to the log first, then to Postgres."""
-        deliveries, rows = [], []
-        for output in await scoring.handle(batch):
-            scored = decode(output.value, ScoredTrajectory)
-            if scored.score is None:
-                found.unscored.append(Unscored(scored.rollout, scored.why))
-                continue
-            rows.append(self._make_row(scored))
-            deliveries.append(send(producer, output))
-        confirm(producer, deliveries, self.settings.broker.request_timeout_seconds)
-        found.scored += len(rows)
-        found.rows += self.rows(rows)
+        writer = ScoreWriter(
+            producer=producer,
+            request_timeout_seconds=self.settings.broker.request_timeout_seconds,
+            rows=self.rows,
+        )
+        written = writer.write(await scoring.handle(batch))
+        found.scored += written.scored
+        found.rows += written.rows
+        found.unscored += written.unscored
 
     def _find_done(self, found: RescoreResult, *, write: bool) -> frozenset[str]:
         """Returns the ids of the rollouts that the topic holds. With `write`, writes the rows that are missing."""
@@ -127,7 +158,7 @@ class RescoreRun:
             scored = [message for message in map(decode_scored, batch) if message is not None]
             done.update(message.rollout.rollout_id for message in scored)
             if write:
-                found.rows += self.rows([self._make_row(message) for message in scored])
+                found.rows += self.rows([make_row(self.topic, message) for message in scored])
         return frozenset(done)
 
     def _make_picker(self, selection: RescoreSelection, done: frozenset[str] = frozenset()) -> RescorePicker:
@@ -142,9 +173,10 @@ class RescoreRun:
         with LogReader(self.settings.broker, self.bootstrap, [topic]) as reader:
             yield from reader.read_to_end()
 
-    def _make_row(self, scored: ScoredTrajectory) -> ScoredRecord:
-        """Its offset has no meaning here, since no sink's offset moves."""
-        return row_of(Record(self.topic, 0, 0, scored.scored_at, None, None), scored)
+
+def make_row(topic: str, scored: ScoredTrajectory) -> ScoredRecord:
+    """Its offset has no meaning here, since no sink's offset moves."""
+    return row_of(Record(topic, 0, 0, scored.scored_at, None, None), scored)
 
 
 def in_batches(records: Iterable[R], size: int) -> Iterator[list[R]]:

@@ -24,7 +24,7 @@ def test_what_cannot_be_read_is_logged_and_tried_again(tmp_path: Path, caplog: p
                 assert not task.done()
             task.cancel()
 
-    with engine.connect(), caplog.at_level(logging.WARNING, "streams.apps.calibration"):
+    with engine.connect(), caplog.at_level(logging.WARNING, "streams.apps.periodic_reading"):
         asyncio.run(read())
     assert all("calibration is not read" in message for message in caplog.messages)
     engine.dispose()
