@@ -29,7 +29,7 @@ _SALT = b"crosscheck:"
 class CrossCheckHandler:
     settings: CrossCheckSettings
     scorers: Mapping[str, ScoringHandler]
-    """By the names in `crosscheck.scorers`."""
+    """Name in `crosscheck.scorers` -> scorer."""
     write: Callable[[Sequence[Output]], object]
     """Blocks until the verdicts are in the log and in Postgres."""
     spread: GroupSpread
