@@ -25,6 +25,19 @@ from infra.cli.options import (
 from infra.local.interrupts import interrupt_once
 
 
+def _list_sets(wanted: bool) -> None:  # noqa: FBT001 (typer calls it with the option's value)
+    """Prints the package sets, and what no package has; ends the command."""
+    if not wanted:
+        return
+    from infra.evaluation.package_sets import PACKAGE_SETS, skills_without_package
+
+    for one in PACKAGE_SETS.values():
+        state = one.installed or f"not installed: {one.install}"
+        print(f"{one.name:<22} {one.skill:<25} {one.package} {state}\n    {one.what}")
+    print(f"no package's set: {', '.join(skills_without_package())}; give a file as SKILL=FILE")
+    raise typer.Exit
+
+
 def evaluate(
     *,
     model: Annotated[
@@ -36,13 +49,20 @@ def evaluate(
     ],
     sets: Annotated[
         list[str],
-        typer.Option(metavar="[SKILL=]FILE", help="Prompts to answer: JSONL or Parquet. More may follow."),
+        typer.Option(
+            metavar="[SKILL=]FILE|NAME",
+            help="Prompts to answer: JSONL or Parquet, or a package's set (--list-sets). More may follow.",
+        ),
     ],
     more: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="More sets.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Responses per prompt.")] = None,
     pass_at: Annotated[
         list[int] | None, typer.Option("--pass-at", min=1, help="A k of pass@k; may be repeated.")
     ] = None,
+    list_sets: Annotated[  # noqa: ARG001 (its callback acts before the command)
+        bool,
+        typer.Option("--list-sets", is_eager=True, callback=_list_sets, help="List the sets of installed packages."),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of evaluation.json and evaluation.png.")] = None,
     recipe: Recipe = None,
     seed: Seed = None,
