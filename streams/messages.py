@@ -56,6 +56,8 @@ class Status(StrEnum):
 
 JUDGED_DETAIL = "judged"
 """Key in a vetoed verdict's details: the judge's score, if the judge was asked."""
+ANSWER_DETAIL = "answer"
+"""Key in a verdict's details: the answer that the verifier read in the response, as text."""
 
 
 class Outcome(StrEnum):

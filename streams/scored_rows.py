@@ -10,7 +10,7 @@ import numpy as np
 
 from infra.db.sink import ScoredRecord
 from streams.arrays import TOKEN_DTYPE, unpack_logprobs
-from streams.messages import JUDGED_DETAIL, ScoredTrajectory, Segment, Source
+from streams.messages import ANSWER_DETAIL, JUDGED_DETAIL, ScoredTrajectory, Segment, Source
 from streams.records import Record
 from streams.route_headers import route_of
 from streams.validate import check_rollout
@@ -20,6 +20,12 @@ def judged_of(scored: ScoredTrajectory) -> float | None:
     """Returns the judge's score of a vetoed rollout; None if the judge was not asked."""
     value = scored.details.get(JUDGED_DETAIL)
     return float(value) if isinstance(value, int | float) else None
+
+
+def answer_of(scored: ScoredTrajectory) -> str | None:
+    """Returns the answer that the verifier read in the response; None if it says of none."""
+    value = scored.details.get(ANSWER_DETAIL)
+    return value if isinstance(value, str) else None
 
 
 def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
@@ -51,6 +57,7 @@ def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
         shadow=scored.route is not route_of(rollout.question),
         judged=judged_of(scored),
         surprisal=surprisal_of(made),
+        answer=answer_of(scored),
     )
 
 

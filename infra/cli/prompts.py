@@ -160,8 +160,9 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
     """Everything known about a prompt. Raises CommandError if no id, or more than one, begins with the prefix."""
     from sqlalchemy import select
 
-    from infra.db.models import Group, Prompt, PromptStats, Selection
+    from infra.db.models import Group, Prompt, PromptStats
     from infra.db.statistics import posterior
+    from trainer.curriculum.decisions import explain_prompt
 
     with engine.connect() as connection:
         found = connection.execute(select(Prompt).where(Prompt.id.startswith(prefix, autoescape=True)).limit(2)).all()
@@ -169,8 +170,7 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
             what = "no prompt's id begins" if not found else "more than one prompt's id begins"
             raise CommandError(f"{what} with {prefix!r}: `rewardstream prompts list` shows ids", ExitCode.UNREACHABLE)
         prompt = found[0]
-        chosen = select(Selection).where(Selection.run_id == run_id, Selection.prompt_id == prompt.id)
-        selections = connection.execute(chosen.order_by(Selection.round)).all()
+        decisions = explain_prompt(connection, run_id, prompt.id)
         stats = connection.execute(
             select(PromptStats).where(PromptStats.run_id == run_id, PromptStats.prompt_id == prompt.id)
         ).all()
@@ -184,7 +184,7 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
         "scorer": _scorer_name(prompt.question)
         + (f", chosen {prompt.rerouted_at:%F %T}" if prompt.rerouted_at else ""),
         "quarantined": prompt.quarantined or "no",
-        "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in selections],
+        "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in decisions],
         "statistics": [
             f"{row.route}: {row.count} scores, mean {row.mean:.3f}, {row.passes} passed; posterior "
             f"{(belief := posterior(row.successes, row.failures))}, mean {belief.mean:.3f}, "

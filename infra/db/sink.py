@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from infra.db.json_rows import encode_rows, rows_of_parameter
 from infra.db.models import PromptStats, Score, StreamOffset
-from infra.db.statistics import Running
+from infra.db.statistics import Running, comparable
 
 _NUL = "\x00"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -67,6 +67,8 @@ class ScoredRecord:
     """The judge's own score, if a veto overrode it."""
     surprisal: float | None = None
     """Mean of -log p over the response's tokens, in nats, as in `infra.db.models.Score`."""
+    answer: str | None = None
+    """The answer that the verifier read in the response."""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too
@@ -95,6 +97,7 @@ def score_row(record: ScoredRecord) -> dict[str, object]:
     # A model may sample NUL, which Postgres cannot keep in text; the log still has the exact tokens.
     row["text"] = record.text.replace(_NUL, _REPLACEMENT)
     row["why"] = record.why.replace(_NUL, _REPLACEMENT)
+    row["answer"] = None if record.answer is None else record.answer.replace(_NUL, _REPLACEMENT)
     return row
 
 
@@ -186,7 +189,8 @@ class ScoreSink:
         for record in counted:
             assert record.score is not None
             key = record.run_id, record.prompt_id, record.route
-            running[key] = running[key].add(record.score, record.policy_version, self._decay)
+            answer = comparable(record.answer, record.text.replace(_NUL, _REPLACEMENT))
+            running[key] = running[key].add(record.score, record.policy_version, self._decay, answer)
         changed = [dict(zip(_KEY, key, strict=True)) | asdict(value) for key, value in running.items()]
         connection.execute(_CHANGE, {"statistics": encode_rows(changed)})
 

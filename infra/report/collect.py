@@ -10,15 +10,16 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Executable, select
+from sqlalchemy import Engine, Executable, func, select
 from sqlalchemy.orm import Session
 
 from infra.db.calibration import Calibration, read_calibration
-from infra.db.models import Evaluation, Group, Prompt, Run, Score, Selection
+from infra.db.models import Evaluation, Group, Prompt, Run, Score, Selection, SelectionRound
 from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
 
 BEFORE, AFTER = "before", "after"
+_MOST_QUARANTINED = 12
 _SHARES: TypeAdapter[dict[str, DomainShare]] = TypeAdapter(dict[str, DomainShare])
 
 
@@ -60,14 +61,32 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class SelectionRow:
-    round: int
-    prompt_id: str
+class SelectionKind:
+    """Prompts of the last selection round that share their decision."""
+
     domain: str
     origin: str
     selected: bool
+    reason: str
+    """A `trainer.curriculum.decisions.Reason`."""
+    prompts: int
+    mean: float | None
+    """Mean over those that were measured of the expected score under the posterior."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedPrompt:
+    text: str
+    domain: str
     why: str
-    normalised: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionSummary:
+    rounds: int = 0
+    kinds: tuple[SelectionKind, ...] = ()
+    quarantined: tuple[QuarantinedPrompt, ...] = ()
+    """The first ones by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +114,7 @@ class RunRecord:
     finished_at: datetime | None
     groups: tuple[GroupRow, ...]
     responses: tuple[Response, ...]
-    selections: tuple[SelectionRow, ...]
+    selections: SelectionSummary
     prompts: dict[str, str]
     """Prompt id -> last user turn, for the prompts that the run used."""
     calibration: tuple[Calibration, ...] = ()
@@ -112,7 +131,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
             raise LookupError(f"run {run_id!r} is not in this database")
         groups = tuple(GroupRow(*row) for row in session.execute(_groups(run_id)))
         responses = _first_scores(session.execute(_scores(run_id)).all(), run.settings.get("evaluation", {}))
-        selections = tuple(SelectionRow(*row) for row in session.execute(_selections(run_id)))
+        selections = _selections(session, run_id)
         used = select(Group.prompt_id).where(Group.run_id == run_id)
         prompts = session.execute(select(Prompt.id, Prompt.question["prompt"].astext).where(Prompt.id.in_(used)))
         texts = {prompt_id: text for prompt_id, text in prompts}  # noqa: C416 (to dict's type a Row is not a pair)
@@ -167,20 +186,25 @@ def _scores(run_id: str) -> Executable:
     )
 
 
-def _selections(run_id: str) -> Executable:
-    return (
-        select(
-            Selection.round,
-            Selection.prompt_id,
-            Prompt.domain,
-            Prompt.origin,
-            Selection.selected,
-            Selection.why,
-            Selection.normalised,
-        )
-        .join(Prompt, Prompt.id == Selection.prompt_id)
-        .where(Selection.run_id == run_id)
-        .order_by(Selection.round, Selection.prompt_id)
+def _selections(session: Session, run_id: str) -> SelectionSummary:
+    """The last round, counted in the database: it has a row per prompt."""
+    rounds = select(func.count(), func.max(SelectionRound.round)).where(SelectionRound.run_id == run_id)
+    count, last = session.execute(rounds).one()
+    of_last = (Selection.run_id == run_id, Selection.round == last)
+    key = (Prompt.domain, Prompt.origin, Selection.selected, Selection.reason)
+    mean = func.avg(Selection.a / (Selection.a + Selection.b))
+    kinds = select(*key, func.count(), mean).join(Selection, Selection.prompt_number == Prompt.number).where(*of_last)
+    quarantined = (
+        select(Prompt.question["prompt"].astext, Prompt.domain, Prompt.quarantined)
+        .join(Selection, Selection.prompt_number == Prompt.number)
+        .where(*of_last, Prompt.quarantined.is_not(None))
+    )
+    return SelectionSummary(
+        rounds=count,
+        kinds=tuple(SelectionKind(*row) for row in session.execute(kinds.group_by(*key).order_by(*key))),
+        quarantined=tuple(
+            QuarantinedPrompt(*row) for row in session.execute(quarantined.order_by(Prompt.id).limit(_MOST_QUARANTINED))
+        ),
     )
 
 

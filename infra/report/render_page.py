@@ -4,20 +4,19 @@ Invariant: the values are plain data. The template's autoescape is on, so whatev
 """
 
 import base64
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from infra.report.collect import AFTER, BEFORE, Response, RunRecord, SelectionRow
+from infra.report.collect import AFTER, BEFORE, Response, RunRecord, SelectionKind, SelectionSummary
 from infra.report.summary import prompt_scores
 from infra.report.summary_statistics import OPENING_WORDS, distinct_2, opening_share
+from trainer.curriculum.decisions import Reason
 
 SAMPLES_PER_DOMAIN = 3
 _OPENING_ALARM = 0.3
@@ -25,10 +24,16 @@ _OPENING_ALARM = 0.3
 _OPENING_GROWTH = 2.0
 _OPENING_TEXTS = 20
 """Fewer texts of four words have common openings by chance."""
-_MOST_WHYS = 12
-_SUSPICIOUS = "suspicious"
-_DETAILS = re.compile(r"[,;] |: none | \d")
-"""Start of the prompt's own numbers within a reason of the selection."""
+_REASONS = {
+    Reason.RULE: "by its rule",
+    Reason.STALE: "to be measured again",
+    Reason.UNSEEN: "not measured",
+    Reason.ORIGINAL: "an original prompt",
+    Reason.RESTING: "it rests, since its last groups taught nothing",
+    Reason.QUARANTINED: "quarantined",
+    Reason.OFF: "the selection is off",
+    Reason.BEFORE: "decided by an earlier release",
+}
 _OF_ARTIFACTS = frozenset({"seconds", "cpu_seconds", "made"})
 _DASH = "\N{EN DASH}"
 
@@ -65,7 +70,7 @@ def render(
         heldout=_heldout(summary["heldout"]),
         samples=list(_samples(record)),
         diversity=_diversity([response for response in record.responses if response.label in (BEFORE, AFTER)]),
-        selection=_selection(record.selections, record.prompts),
+        selection=_selection(record.selections),
         shares=_shares(summary["domain_shares"]),
         calibration=_calibration(summary["calibration"]),
         artifacts=_artifacts(summary["prepare"]),
@@ -210,37 +215,32 @@ def _diversity(responses: Sequence[Response]) -> dict[str, Any] | None:
     return {"verdict": verdict, "alarm_above": f"{_OPENING_ALARM:.0%}", "rows": rows} if rows else None
 
 
-def _selection(selections: Sequence[SelectionRow], prompts: Mapping[str, str]) -> dict[str, Any] | None:
-    """The last round of the selection. `prompts`: id -> text."""
-    if not selections:
+def _selection(selections: SelectionSummary) -> dict[str, Any] | None:
+    """The last round of the selection."""
+    if not selections.rounds:
         return None
-    last = max(row.round for row in selections)
-    rows = [row for row in selections if row.round == last]
     kinds: Rows = []
-    for domain, origin in sorted({(row.domain, row.origin) for row in rows}):
-        members = [row for row in rows if (row.domain, row.origin) == (domain, origin)]
-        kept = [row for row in members if row.selected]
-        means = (_score(_mean_normalised(some)) for some in (kept, members))
-        kinds.append((domain, origin, len(members), len(kept), *means))
-    suspicious = [
-        (prompts.get(row.prompt_id, row.prompt_id), row.domain, row.why) for row in rows if _SUSPICIOUS in row.why
-    ]
+    for domain, origin in sorted({(kind.domain, kind.origin) for kind in selections.kinds}):
+        members = [kind for kind in selections.kinds if (kind.domain, kind.origin) == (domain, origin)]
+        kept = [kind for kind in members if kind.selected]
+        sizes = (sum(kind.prompts for kind in some) for some in (members, kept))
+        kinds.append((domain, origin, *sizes, *(_score(_mean_expected(some)) for some in (kept, members))))
+    decisions: Counter[str] = Counter()
+    for kind in selections.kinds:
+        decisions[f"{'in' if kind.selected else 'out'}: {_REASONS[Reason(kind.reason)]}"] += kind.prompts
     return {
-        "rounds": last + 1 - min(row.round for row in selections),
+        "rounds": selections.rounds,
         "kinds": kinds,
-        "decisions": Counter(_kind_of(row.why) for row in rows).most_common(_MOST_WHYS),
-        "set_aside": suspicious[:_MOST_WHYS],
+        "decisions": decisions.most_common(),
+        "set_aside": [(prompt.text, prompt.domain, prompt.why) for prompt in selections.quarantined],
     }
 
 
-def _kind_of(why: str) -> str:
-    """Returns the reason without the prompt's own numbers."""
-    return _DETAILS.split(why, maxsplit=1)[0].removesuffix(":")
-
-
-def _mean_normalised(rows: Sequence[SelectionRow]) -> float | None:
-    values = [row.normalised for row in rows if row.normalised is not None]
-    return fmean(values) if values else None
+def _mean_expected(kinds: Sequence[SelectionKind]) -> float | None:
+    """The mean over the measured prompts of these kinds, as if a kind were measured whole or not at all."""
+    measured = [(kind.mean, kind.prompts) for kind in kinds if kind.mean is not None]
+    prompts = sum(count for _, count in measured)
+    return sum(mean * count for mean, count in measured) / prompts if prompts else None
 
 
 def _shares(domains: Mapping[str, Mapping[str, Any]]) -> Rows:

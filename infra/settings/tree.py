@@ -223,19 +223,44 @@ class AdmissionSettings(SettingsSection):
 
 
 class PrePPOSettings(SettingsSection):
-    """Pre-PPO prompt selection (arXiv 2503.22230, section 3.2)."""
+    """Pre-PPO prompt selection (arXiv 2503.22230, section 3.2): which prompts are worth their rollouts."""
 
     enabled: bool = True
     """Whether new prompts are scored and selected before PPO; if not, the run trains on all prompts."""
-    keep_share: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 0.1
-    """Fraction of the new prompts to keep, the lowest-scoring ones; 10 % was best in the paper."""
     samples: Annotated[int, Field(ge=1), NumberUnit("responses")] = 5
     """Responses k of the initial policy per new prompt. With five, four can agree, which shows a wrong reference."""
-    normalise: Literal["rank", "zscore"] = "rank"
-    """How scores are made comparable between domains. By rank, every domain keeps the same fraction, however its scores
-    are spread."""
     every_versions: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
     """Versions between two selections; 0 selects once."""
+    rule: str = "lowest"
+    """Rule that ranks the measured new prompts: `lowest` is the paper's; `informative`, `skip` and `uniform` are
+    others, and so is any that an installed package adds (trainer/curriculum/rules says when to use which)."""
+    mixture: Annotated[dict[str, Annotated[float, Field(gt=0)]], NumberUnit("factor")] = {}
+    """Rules with weights, in place of `rule`: {"lowest": 1, "informative": 1} gives each the half of the prompts, drawn
+    once per run, to rank. Empty uses `rule` alone."""
+    rule_by_domain: dict[str, str] = {}
+    """Rule of a domain, in place of `rule` and `mixture`."""
+    options: dict[str, dict[str, str | int | float | bool]] = {}
+    """Options of the rules, by rule: {"lowest": {"normalise": "zscore"}}. The rule's module describes them."""
+    keep_share: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 0.1
+    """Fraction of its prompts that a rule keeps; the lowest-scoring 10 % was best in the paper."""
+    originals: Literal["keep", "rank"] = "keep"
+    """Whether the original prompts are all kept, as in the paper, or ranked like new ones."""
+    unseen_share: Annotated[float, Field(ge=0), NumberUnit("fraction")] = 0.1
+    """Prompts without a score in this run that are let in per round, as a fraction of those that keep_share keeps in
+    their domain. Without it, a prompt that was ingested during the run, or whose assessment was lost, stays out for
+    ever. A tenth spends little on them; there are none if all were assessed."""
+    stale_after_versions: Annotated[int, Field(ge=0), NumberUnit("versions")] = 100
+    """Versions after which a score is too old to decide by; 0 means never. At difficulty.decay_per_version = 0.98 an
+    eighth of its weight is left then."""
+    stale_share: Annotated[float, Field(ge=0), NumberUnit("fraction")] = 0.1
+    """Prompts with stale scores that are let in per round to be measured again, as a fraction of those that keep_share
+    keeps in their domain, in addition to them. Without it, a skill that is lost again is never noticed."""
+    rest_after_groups: Annotated[int, Field(ge=0), NumberUnit("groups")] = 0
+    """Consecutive groups without spread after which a prompt rests, original or new; 0 lets none rest, as in the paper.
+    Such groups carry no gradient."""
+    rest_versions: Annotated[int, Field(ge=1), NumberUnit("versions")] = 50
+    """Versions after its newest score at which a resting prompt may come back, at the next round. After one more group
+    without spread it rests again."""
 
 
 class SelectorSettings(SettingsSection):

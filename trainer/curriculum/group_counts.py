@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from infra.db.models import Group, Prompt, Score
-from streams.messages import Outcome, Purpose, Route
-
-PRIMARY_ROUTE = case((Prompt.question["verifier"].astext.is_not(None), Route.RTV.value), else_=Route.GENRM.value)
-"""`streams.route_headers.route_of` in SQL, as the prompt is routed now."""
-
+from streams.messages import Outcome, Purpose
+from trainer.curriculum.prompt_ids import PromptIds, read_ids
 
 VERDICT_GRACE = timedelta(seconds=120)
 """How long, after its deadline and its closing, a group's score rows are awaited. The difficulty stage writes a verdict
@@ -83,8 +80,8 @@ def newest_trained(connection: Connection, run_id: str, newest: int) -> dict[str
     return dict(connection.execute(query.group_by(Prompt.domain)).tuples().all())
 
 
-def dispatched_prompts(connection: Connection, run_id: str, label: str) -> set[str]:
-    return set(connection.scalars(select(Group.prompt_id).where(Group.run_id == run_id, Group.label == label)))
+def dispatched_prompts(connection: Connection, run_id: str, label: str) -> PromptIds:
+    return read_ids(connection, select(Group.prompt_id).where(Group.run_id == run_id, Group.label == label))
 
 
 def unscored_groups(connection: Connection, run_id: str, label: str) -> int:

@@ -4,14 +4,14 @@ Invariant: each prompt is dispatched once under the label, however often the sel
 """
 
 import math
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.messages import Purpose
 from trainer.curriculum import group_counts
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import DispatchRequest
+from trainer.curriculum.prompt_ids import PromptIds
 
 _ENGINE_FILLS = 4
 """Rollouts in flight as a multiple of one engine's capacity: enough that it never waits for tickets, and few enough to
@@ -27,7 +27,7 @@ class MeasurementPlan:
     label: str
     purpose: Purpose
     samples: int
-    prompts: Sequence[str]
+    prompts: PromptIds
     min_version: int = 0
     fills: float = _ENGINE_FILLS
     seeds: Mapping[str, int] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class MeasurementPlan:
 @dataclass(slots=True)
 class Measurement:
     plan: MeasurementPlan
-    _left: deque[str] | None = field(default=None)
+    _left: PromptIds | None = field(default=None)
     """Prompts that have no group yet; read from the database at the first round."""
 
     def advance(self, context: Context) -> bool:
@@ -45,13 +45,12 @@ class Measurement:
         plan, run_id = self.plan, context.run_id
         with context.session.transaction() as connection:
             if self._left is None:
-                done = group_counts.dispatched_prompts(connection, run_id, plan.label)
-                self._left = deque(prompt for prompt in plan.prompts if prompt not in done)
+                self._left = plan.prompts.without(group_counts.dispatched_prompts(connection, run_id, plan.label))
             open_ = group_counts.open_groups(connection, run_id, label=plan.label)
             if not self._left and not open_:
                 return group_counts.unscored_groups(connection, run_id, plan.label) == 0
         room = max(0, self._max_in_flight(context) - open_)
-        batch = [self._left.popleft() for _ in range(min(room, len(self._left)))]
+        batch, self._left = self._left[:room], self._left[room:]
         context.dispatcher.dispatch(self._request(context), batch)
         return False
 

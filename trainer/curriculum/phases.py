@@ -20,7 +20,7 @@ from streams.messages import Purpose
 from trainer.curriculum import evaluation, group_counts, runs, selection
 from trainer.curriculum.context import Context
 from trainer.curriculum.measurement import Measurement, MeasurementPlan
-from trainer.curriculum.prompt_pool import heldout_prompts, train_prompts
+from trainer.curriculum.prompt_pool import heldout_prompts, prompts_to_assess
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.training import Training
 
@@ -117,7 +117,7 @@ class Phases:
 
     def _plan_heldout(self, label: str, version: int) -> MeasurementPlan:
         with self.context.session.transaction() as connection:
-            prompts = [prompt.id for prompt in heldout_prompts(connection, self.context.run_id)]
+            prompts = heldout_prompts(connection, self.context.run_id)
         if not prompts:
             log.warning("no held-out prompts: evaluation %r is skipped", label)
         samples = self._settings.eval_samples
@@ -125,11 +125,8 @@ class Phases:
 
     def _plan_new_prompts(self) -> MeasurementPlan:
         with self.context.session.transaction() as connection:
-            prompts = [
-                p.id
-                for p in train_prompts(connection, self.context.run_id)
-                if p.origin == "new" and p.quarantined is None
-            ]
+            originals = self._settings.preppo.originals == "rank"
+            prompts = prompts_to_assess(connection, self.context.run_id, originals=originals)
         samples = self._settings.preppo.samples
         return MeasurementPlan(label=selection.LABEL, purpose=Purpose.ASSESS, samples=samples, prompts=prompts)
 

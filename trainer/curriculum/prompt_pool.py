@@ -1,24 +1,19 @@
-"""The prompts from which a run draws, as light rows; the other columns are fetched when a ticket is made.
+"""The prompts from which a run draws, as a query and as compact ids; the other columns are fetched when a ticket is
+made.
 
 A run that has prompts of its own (`run_prompts`) draws from them; any other run draws from the whole table.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from infra.db.models import Prompt, RunPrompt
 from streams.messages import Question
-
-
-@dataclass(frozen=True, slots=True)
-class PoolPrompt:
-    id: str
-    domain: str
-    origin: str
-    quarantined: str | None
+from trainer.curriculum.prompt_ids import PromptIds, read_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +26,41 @@ class TicketPrompt:
     question: Question
 
 
-_HAS_SCORER = or_(
-    Prompt.question["verifier"].astext.is_not(None),
-    Prompt.question["ground_truth"].astext.is_not(None),
-    Prompt.question["references"][0].astext.is_not(None),
-)
-"""A prompt can be scored if it has a verifier, a ground truth or a reference."""
+_TRAIN = (Prompt.split == "train", Prompt.route.is_not(None))
+"""A prompt has a route if it has a verifier, a ground truth or a reference, by which it can be scored."""
 
 
-def train_prompts(connection: Connection, run_id: str) -> list[PoolPrompt]:
-    """Prompts of split `train` that can be scored, quarantined ones included; by id."""
-    return _pool(connection, run_id, Prompt.split == "train", _HAS_SCORER)
+def train_pool(connection: Connection, run_id: str) -> Select[*tuple[Any, ...]]:
+    """Prompts of split `train` that can be scored, quarantined ones included: (number, id, domain, origin, quarantined,
+    route).
+    """
+    columns = (Prompt.number, Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, Prompt.route)
+    return select(*columns).where(*_TRAIN, *_own(connection, run_id))
 
 
-def heldout_prompts(connection: Connection, run_id: str) -> list[PoolPrompt]:
-    """Prompts of split `heldout` that can be scored and are not quarantined; by id."""
-    return _pool(connection, run_id, Prompt.split == "heldout", Prompt.quarantined.is_(None), _HAS_SCORER)
+def prompts_to_assess(connection: Connection, run_id: str, *, originals: bool) -> PromptIds:
+    """New prompts of split `train` that can be scored and are not quarantined, and the original ones if asked for."""
+    conditions = [*_TRAIN, Prompt.quarantined.is_(None), *_own(connection, run_id)]
+    if not originals:
+        conditions.append(Prompt.origin == "new")
+    return read_ids(connection, select(Prompt.id).where(*conditions))
+
+
+def heldout_prompts(connection: Connection, run_id: str) -> PromptIds:
+    """Prompts of split `heldout` that can be scored and are not quarantined."""
+    conditions = [Prompt.split == "heldout", Prompt.quarantined.is_(None), Prompt.route.is_not(None)]
+    return read_ids(connection, select(Prompt.id).where(*conditions, *_own(connection, run_id)))
 
 
 def without_scorer(connection: Connection, run_id: str) -> int:
     """Number of prompts that are left out because nothing can score them: their references were not picked yet."""
-    return len(_pool(connection, run_id, ~_HAS_SCORER))
+    query = select(func.count()).select_from(Prompt).where(Prompt.route.is_(None), *_own(connection, run_id))
+    return connection.scalar(query) or 0
 
 
-def _pool(connection: Connection, run_id: str, *conditions: ColumnElement[bool]) -> list[PoolPrompt]:
-    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined).where(*conditions).order_by(Prompt.id)
+def _own(connection: Connection, run_id: str) -> list[ColumnElement[bool]]:
     own = select(RunPrompt.prompt_id).where(RunPrompt.run_id == run_id)
-    if connection.scalar(select(exists(own))):
-        query = query.where(Prompt.id.in_(own))
-    return [PoolPrompt(*row) for row in connection.execute(query)]
+    return [Prompt.id.in_(own)] if connection.scalar(select(exists(own))) else []
 
 
 def ticket_prompts(connection: Connection, prompt_ids: Sequence[str]) -> list[TicketPrompt]:

@@ -1,161 +1,101 @@
-"""Selection rounds in the database: read the candidates' statistics, write one decision per prompt.
+"""Selection rounds in the database: quarantine what is suspect, then decide on every prompt by one statement.
 
-Round 0 uses the responses of the initial policy (groups labelled `preppo`). Later rounds use the means of the prompts'
-posteriors as of the round's version, so that they follow what training has changed since.
+Invariant: a round reads the running statistics (`prompt_stats`) and no scores, so its cost depends on the number of
+prompts alone; round 0 is a round like any other. No row of a prompt comes into this process.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
+import time
+from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, select, update
+from sqlalchemy import Connection, Integer, String, func, insert, literal, select, text
 
-from infra.db.models import Group, Prompt, PromptStats, Selection
-from infra.db.statistics import posterior
+from infra.db.models import Prompt, PromptStats, Selection, SelectionCut, SelectionRound
 from infra.settings.tree import Settings
-from trainer.curriculum import preppo
-from trainer.curriculum.group_counts import PRIMARY_ROUTE, primary_scores
-from trainer.curriculum.preppo import Decision, SelectionCandidate
-from trainer.curriculum.prompt_pool import PoolPrompt, train_prompts
+from trainer.curriculum.prompt_ids import PromptIds, read_ids_by_domain
+from trainer.curriculum.prompt_pool import train_pool
+from trainer.curriculum.quarantine import quarantine_suspicious
+from trainer.curriculum.selection_plan import SelectionPlan
+from trainer.curriculum.selection_query import RoundQuery, off_query, round_query
 
 log = logging.getLogger(__name__)
 
 LABEL = "preppo"
-_BATCH = 5000
-"""Rows per INSERT, so that a million prompts take two hundred round trips."""
+_PLANNING = {
+    "work_mem": "64MB",  # with the default of 4 MB a million rows are sorted and hashed in hundreds of files
+    "enable_nestloop": "off",  # a table that was just filled has no statistics: a nested loop over it takes minutes
+    "jit": "off",  # compiling takes longer than it saves
+}
+"""Settings of Postgres for a round's transaction."""
+_DECISION = ("selected", "reason", "rule", "value", "a", "b", "scores", "age", "last", "repeats")
+_CUT = ("rule", "domain", "candidates", "kept", "cut")
 
 
 def latest_round(connection: Connection, run_id: str) -> tuple[int, int] | None:
     """(round, version) of the run's last selection."""
     row = connection.execute(
-        select(Selection.round, Selection.version)
-        .where(Selection.run_id == run_id)
-        .order_by(Selection.round.desc())
+        select(SelectionRound.round, SelectionRound.version)
+        .where(SelectionRound.run_id == run_id)
+        .order_by(SelectionRound.round.desc())
         .limit(1)
     ).one_or_none()
     return None if row is None else (row.round, row.version)
 
 
-def selected(connection: Connection, run_id: str, round_: int) -> dict[str, list[str]]:
+def selected(connection: Connection, run_id: str, round_: int) -> dict[str, PromptIds]:
     """Ids of the prompts in training, by domain."""
-    rows = connection.execute(
+    query = (
         select(Prompt.domain, Prompt.id)
-        .join(Selection, Selection.prompt_id == Prompt.id)
+        .join(Selection, Selection.prompt_number == Prompt.number)
         .where(Selection.run_id == run_id, Selection.round == round_, Selection.selected)
     )
-    by_domain: dict[str, list[str]] = defaultdict(list)
-    for domain, prompt_id in rows:
-        by_domain[domain].append(prompt_id)
-    return dict(by_domain)
+    return read_ids_by_domain(connection, query)
 
 
 def select_round(connection: Connection, settings: Settings, round_: int, version: int) -> None:
-    """Decides on every prompt of split `train` and writes the round; newly suspicious prompts are quarantined."""
-    run_id, preppo_settings = settings.run.id, settings.selector.preppo
-    prompts = train_prompts(connection, run_id)
-    if preppo_settings.enabled:
-        former: dict[str, bool] = {}
-        if round_ == 0:
-            measured = _candidates_from_assessment(connection, run_id)
-        else:
-            measured = _candidates_from_statistics(connection, run_id, version, settings.difficulty.decay_per_version)
-            former = _former_of_rerouted(connection, run_id, round_ - 1)
-        candidates = [
-            measured.get(prompt.id) or _unmeasured_candidate(prompt, former=former.get(prompt.id)) for prompt in prompts
-        ]
-        decisions = preppo.select(candidates, preppo_settings.keep_share, preppo_settings.normalise)
-    else:
-        decisions = preppo.select_all([_unmeasured_candidate(prompt) for prompt in prompts])
-    _write(connection, run_id, round_, version, decisions)
+    """Decides on every prompt of split `train` and writes the round; newly suspicious prompts are quarantined.
+
+    Raises SelectionRuleError if the settings name a rule, or an option, that does not exist.
+    """
+    run_id, began = settings.run.id, time.monotonic()
+    plan = SelectionPlan.of(settings, round_, version)
+    suspicious = quarantine_suspicious(connection, run_id) if plan.preppo.enabled else 0
+    pool = train_pool(connection, run_id).subquery("pool")
+    query = (
+        round_query(pool, run_statistics(run_id).subquery("statistics"), plan)
+        if plan.preppo.enabled
+        else off_query(pool)
+    )
+    for name, value in _PLANNING.items():
+        connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
+    connection.execute(
+        insert(SelectionRound).values(run_id=run_id, round=round_, version=version, settings=plan.as_json())
+    )
+    _write(connection, query, run_id, round_)
+    counts = select(func.count(), func.count().filter(Selection.selected))
+    total, kept = connection.execute(counts.where(Selection.run_id == run_id, Selection.round == round_)).one()
     log.info(
-        "selection round=%d version=%d prompts=%d in=%d quarantined=%d",
+        "selection round=%d version=%d prompts=%d in=%d quarantined=%d seconds=%.1f",
         round_,
         version,
-        len(decisions),
-        sum(decision.selected for decision in decisions),
-        sum(decision.quarantine for decision in decisions),
+        total,
+        kept,
+        suspicious,
+        time.monotonic() - began,
     )
 
 
-def _unmeasured_candidate(prompt: PoolPrompt, *, former: bool | None = None) -> SelectionCandidate:
-    return SelectionCandidate(prompt.id, prompt.domain, prompt.origin, quarantined=prompt.quarantined, former=former)
+def run_statistics(run_id: str) -> Any:
+    """The run's `prompt_stats`, as `round_query` takes them."""
+    columns = [column for column in PromptStats.__table__.c if column.name not in ("run_id", "updated_at")]
+    return select(*columns).where(PromptStats.run_id == run_id)
 
 
-def _candidates_from_assessment(connection: Connection, run_id: str) -> dict[str, SelectionCandidate]:
-    """Candidates from the responses of the initial policy to each new prompt."""
-    responses: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    for row in connection.execute(primary_scores(run_id, LABEL)):
-        if row.score is not None:
-            responses[row.prompt_id].append((row.score, row.text))
-    measured = select(Group.prompt_id).where(Group.run_id == run_id, Group.label == LABEL)
-    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, Prompt.question)
-    return {
-        row.id: SelectionCandidate(
-            row.id,
-            row.domain,
-            row.origin,
-            scores=tuple(score for score, _ in responses[row.id]),
-            answers=tuple(text for _, text in responses[row.id]),
-            has_truth=row.question.get("ground_truth") is not None,
-            quarantined=row.quarantined,
-        )
-        for row in connection.execute(query.where(Prompt.id.in_(measured)))
-    }
-
-
-def _candidates_from_statistics(
-    connection: Connection, run_id: str, version: int, decay: float
-) -> dict[str, SelectionCandidate]:
-    """Candidates from the running statistics of the prompt's own route as of `version`, without texts."""
-    route = and_(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id, PromptStats.route == PRIMARY_ROUTE)
-    statistics = (PromptStats.count, PromptStats.successes, PromptStats.failures, PromptStats.evidence_version)
-    query = select(Prompt.id, Prompt.domain, Prompt.origin, Prompt.quarantined, *statistics)
-    rows = connection.execute(query.join(PromptStats, route).where(Prompt.split == "train", Prompt.origin == "new"))
-    candidates: dict[str, SelectionCandidate] = {}
-    for row in rows:
-        belief = posterior(row.successes, row.failures, version - row.evidence_version, decay)
-        candidates[row.id] = SelectionCandidate(
-            row.id,
-            row.domain,
-            row.origin,
-            scores=(belief.mean,),
-            basis=f"{belief} at version {version} ({row.count} scores, the newest of version {row.evidence_version})",
-            quarantined=row.quarantined,
-        )
-    return candidates
-
-
-def _former_of_rerouted(connection: Connection, run_id: str, round_: int) -> dict[str, bool]:
-    """Whether that round selected them, for prompts that have statistics, but none of their present route."""
-    measured = exists().where(PromptStats.run_id == run_id, PromptStats.prompt_id == Prompt.id)
-    query = select(Selection.prompt_id, Selection.selected).join(Prompt, Selection.prompt_id == Prompt.id)
-    rows = connection.execute(
-        query.where(
-            Selection.run_id == run_id,
-            Selection.round == round_,
-            measured,
-            ~measured.where(PromptStats.route == PRIMARY_ROUTE),
-        )
-    )
-    return {row.prompt_id: row.selected for row in rows}
-
-
-def _write(connection: Connection, run_id: str, round_: int, version: int, decisions: Sequence[Decision]) -> None:
-    rows = [
-        {
-            "run_id": run_id,
-            "round": round_,
-            "prompt_id": decision.prompt_id,
-            "selected": decision.selected,
-            "why": decision.why,
-            "normalised": decision.normalised,
-            "version": version,
-        }
-        for decision in decisions
-    ]
-    for start in range(0, len(rows), _BATCH):
-        connection.execute(insert(Selection), rows[start : start + _BATCH])
-    for decision in decisions:
-        if decision.quarantine:
-            reason = decision.why.removeprefix("out: ")
-            connection.execute(update(Prompt).where(Prompt.id == decision.prompt_id).values(quarantined=reason))
+def _write(connection: Connection, query: RoundQuery, run_id: str, round_: int) -> None:
+    """Writes the decisions and the cuts by one statement, so that both are of one snapshot."""
+    keys = (literal(run_id, String).label("run_id"), literal(round_, Integer).label("round"))
+    decisions = query.decisions.add_columns(*keys)
+    columns = ["prompt_number", *_DECISION, "run_id", "round"]
+    cuts = insert(SelectionCut).from_select([*_CUT, "run_id", "round"], query.cuts.add_columns(*keys))
+    statement = insert(Selection).from_select(columns, decisions)
+    connection.execute(statement.add_cte(cuts.returning(SelectionCut.rule).cte("written_cuts")))

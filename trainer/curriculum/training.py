@@ -177,7 +177,7 @@ class Training:
             if evaluation.exists(connection, context.run_id, label):
                 self._evaluated.add(label)
                 return None
-            prompts = [prompt.id for prompt in heldout_prompts(connection, context.run_id)]
+            prompts = heldout_prompts(connection, context.run_id)
         return Measurement(
             MeasurementPlan(
                 label=label,

@@ -17,6 +17,7 @@ from streams.messages import Purpose, Question
 from streams.route_headers import judgeable
 from trainer.curriculum.dispatch import sampling_seed
 from trainer.curriculum.measurement import MeasurementPlan
+from trainer.curriculum.prompt_ids import PromptIds
 from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.evaluation.asked import Conditions, asked_digest
 from trainer.evaluation.results import PromptScores
@@ -66,7 +67,7 @@ class EvaluationPlan:
                 label=LABEL,
                 purpose=Purpose.EVAL,
                 samples=size,
-                prompts=[prompt.prompt_id for prompt in members],
+                prompts=PromptIds.of(prompt.prompt_id for prompt in members),
                 seeds={p.prompt_id: sampling_seed(self.seed, f"{p.prompt_id}/{p.stored}") for p in members},
             )
             for size, members in sorted(by_size.items(), reverse=True)

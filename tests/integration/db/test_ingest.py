@@ -11,7 +11,7 @@ from infra.db.engine import make_engine
 from infra.db.models import Prompt
 from infra.settings.evaluation import Skill
 from infra.settings.tree import Settings
-from trainer.curriculum.prompt_pool import train_prompts
+from trainer.curriculum.prompt_pool import prompts_to_assess
 from trainer.prompts.dataset import Defaults
 from trainer.prompts.ingest import ingest
 from trainer.prompts.rejected_rows import rejected_path
@@ -107,8 +107,8 @@ def test_a_run_draws_from_what_it_was_given(engine, dataset):
     ingest(engine, dataset(ROWS[2:]), Defaults())
     ingest(engine, dataset(ROWS[1:3]), Defaults(), run_id="own")
     with engine.connect() as connection:
-        own, other = train_prompts(connection, "own"), train_prompts(connection, "other")
-    assert (len(own), len(other)) == (3, 5)
+        own, other = (prompts_to_assess(connection, run, originals=True) for run in ("own", "other"))
+        assert (len(own), len(other)) == (3, 5)
 
 
 def test_a_skill_is_the_rows_own_or_the_sets_and_stays_if_a_later_file_names_none(engine, dataset):
@@ -147,6 +147,7 @@ def test_a_stack_in_the_background_draws_from_its_own_prompts(empty_database, da
     )
     engine = make_engine(empty_database)
     with engine.connect() as connection:
-        assert [len(train_prompts(connection, run)) for run in (first, second, "another")] == [3, 3, 5]
+        drawn = [prompts_to_assess(connection, run, originals=True) for run in (first, second, "another")]
+        assert [len(ids) for ids in drawn] == [3, 3, 5]
     engine.dispose()
     assert (tmp_path / "runs" / "latest").resolve().name == second

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select, update
 from support.selector_loop import play, reach, rows
 
-from infra.db.models import Evaluation, Group, Prompt, Run, Selection
+from infra.db.models import Evaluation, Group, Prompt, Run, Selection, SelectionRound
 from infra.settings.evaluation import Skill
 from infra.settings.tree import TopicSettings
 from streams.messages import Purpose
 from trainer.audit.audit import audit_or_stored, audit_run, save
+from trainer.curriculum.decisions import explain_prompt
 from trainer.curriculum.evaluation import prompt_scores
 from trainer.curriculum.runs import Phase
 from trainer.evaluation.results import compare, metrics_of, tabulate
@@ -40,12 +41,13 @@ def test_a_run_from_start_to_end(make_loop, engine, prompts, restart):
         for domain, samples in (("mathematics", 4), ("knowledge", 4), ("overall", 8))
     }
     assert {(label, version) for label, _, version, _ in results} == {("before", 0), ("after", 3)}
-    chosen = rows(engine, select(Selection.prompt_id, Selection.why).where(Selection.selected))
-    assert sorted(prompts[row.prompt_id] for row in chosen) == [
+    of_round = select(Prompt.id).join(Selection, Selection.prompt_number == Prompt.number)
+    chosen = {row.id for row in rows(engine, of_round.where(Selection.selected))}
+    assert sorted(prompts[prompt_id] for prompt_id in chosen) == [
         f"{domain} {number}?" for domain in ("knowledge", "mathematics") for number in (0, 1, 2, 3)
     ]
     trained = {prompts[group.prompt_id] for group in groups if group.purpose == Purpose.TRAIN}
-    assert trained <= {prompts[row.prompt_id] for row in chosen}
+    assert trained <= {prompts[prompt_id] for prompt_id in chosen}
     (run,) = rows(engine, select(Run.phase, Run.finished_at, Run.settings))
     assert run.phase == "finished"
     assert run.finished_at is not None
@@ -101,11 +103,14 @@ def test_evaluations_and_selections_beside_training(make_loop, engine, prompts):
     play(loop)
     results = rows(engine, select(Evaluation.label, Evaluation.version).where(Evaluation.domain == "overall"))
     assert set(results) == {("before", 0), ("v2", 2), ("after", 4)}
-    rounds = rows(engine, select(Selection.round, Selection.version).distinct())
+    rounds = rows(engine, select(SelectionRound.round, SelectionRound.version))
     assert set(rounds) == {(0, 0), (1, 2)}
-    later = rows(engine, select(Selection.why).where(Selection.round == 1, Selection.normalised.is_not(None)))
-    assert later
-    assert all("mean score" in row.why and " of Beta(" in row.why and " at version 2 (" in row.why for row in later)
+    with engine.connect() as connection:
+        explained = [explain_prompt(connection, loop.settings.run.id, prompt_id) for prompt_id in prompts]
+    later = [decision.why for decisions in explained for decision in decisions if decision.round == 1]
+    ranked = [why for why in later if "lowest: " in why]
+    assert len(ranked) == 8
+    assert all("mean score" in why and " of Beta(" in why and " at version 2 (" in why for why in ranked)
 
 
 def test_synchronous_training_waits_for_the_weights_of_the_step_before(make_loop, engine, prompts):

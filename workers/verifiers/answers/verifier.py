@@ -7,7 +7,7 @@ answers that it commits to are.
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
 
-from streams.messages import Question, Status
+from streams.messages import ANSWER_DETAIL, Question, Status
 from workers.verifiers.answers.final_answer import final_answers
 from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import NoAnswerError
@@ -19,6 +19,9 @@ POLICY = (
     "be right. What the writer corrects is replaced, and what they hedge, deny, ask or take back is not an answer."
 )
 """How answers are read, for the user; each verifier's policy begins with it."""
+
+_LONGEST_ANSWER = 400
+"""Characters of an answer in a verdict's details, which travel with every scored rollout."""
 
 Gold = TypeVar("Gold")
 Value = TypeVar("Value")
@@ -61,7 +64,7 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
             for one in found:
                 faults = [self.fault(gold, value) for value in one.readings]
                 if all(faults):
-                    return self._verdict(0.0, Status.WRONG, str(faults[0]))
+                    return self._verdict(0.0, Status.WRONG, str(faults[0]), self._answer(one))
             conflict = self.conflict(gold, found)
         except self.unreadable as error:
             return self._verdict(0.0, Status.UNPARSEABLE, str(error))
@@ -70,8 +73,13 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
         except RecursionError:
             return self._verdict(0.0, Status.UNPARSEABLE, "the answer nests too deeply")
         if conflict is not None:
-            return self._verdict(0.0, Status.WRONG, conflict)
-        return self._verdict(1.0, Status.CORRECT, f"{self.shown(found[-1].readings[-1])[:80]!r} is right")
+            return self._verdict(0.0, Status.WRONG, conflict, self._answer(found[-1]))
+        details = self._answer(found[-1])
+        return self._verdict(1.0, Status.CORRECT, f"{details[ANSWER_DETAIL][:80]!r} is right", details)
+
+    def _answer(self, read: Answer[Value]) -> dict[str, str]:
+        """The verdict's details: the answer that decided it."""
+        return {ANSWER_DETAIL: self.shown(read.readings[-1])[:_LONGEST_ANSWER]}
 
     def shown(self, value: Value) -> str:
         """A value, for the verdict's reason."""

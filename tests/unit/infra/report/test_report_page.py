@@ -10,7 +10,7 @@ from support.report_rows import START, group, response
 
 from infra.db.calibration import Calibration
 from infra.report.build import write_page
-from infra.report.collect import RunRecord, SelectionRow
+from infra.report.collect import QuarantinedPrompt, RunRecord, SelectionKind, SelectionSummary
 from infra.report.render_page import number
 from infra.report.summary import RunFacts, summarise
 
@@ -29,8 +29,17 @@ def record() -> RunRecord:
         for number in range(5)
         for label, score in (("before", 0.0), ("after", number / 4))
     )
-    suspicious = SelectionRow(0, "p1", "writing", "new", False, "out: suspicious: 4 of 4 responses agree", None)
-    return RunRecord("run", "finished", START, START, START, groups, responses, (suspicious,), {"p1": NASTY})
+    selections = SelectionSummary(
+        rounds=2,
+        kinds=(
+            SelectionKind("writing", "new", False, "quarantined", 1, 0.25),
+            SelectionKind("writing", "new", False, "rule", 3, 0.75),
+            SelectionKind("writing", "new", True, "rule", 2, 0.125),
+            SelectionKind("writing", "new", True, "unseen", 1, None),
+        ),
+        quarantined=(QuarantinedPrompt(NASTY, "writing", "suspicious: 4 of 4 responses agree"),),
+    )
+    return RunRecord("run", "finished", START, START, START, groups, responses, selections, {"p1": NASTY})
 
 
 def page(record: RunRecord, folder: Path) -> str:
@@ -80,14 +89,16 @@ def test_what_a_user_names_is_text(record: RunRecord, tmp_path: Path) -> None:
         for row in record.responses
     ]
     groups = [replace(row, domain=NASTY.replace("$", ""), reason=NASTY) for row in record.groups]
-    suspicious = SelectionRow(0, NASTY, NASTY, NASTY, False, f"out: suspicious: {NASTY}", None)
+    selections = SelectionSummary(
+        1, (SelectionKind(NASTY, NASTY, False, "rule", 1, None),), (QuarantinedPrompt(NASTY, NASTY, NASTY),)
+    )
     found = Calibration(NASTY, NASTY, NASTY, 40, 30, 5, 3, -0.25)
     changed = replace(
         record,
         run_id=NASTY,
         groups=tuple(groups),
         responses=tuple(named),
-        selections=(suspicious,),
+        selections=selections,
         calibration=(found,),
     )
     text = page(changed, tmp_path)
@@ -101,7 +112,17 @@ def test_samples_are_the_largest_gain_the_median_and_the_largest_loss(record: Ru
 
 
 def test_prompts_that_were_set_aside_are_named(record: RunRecord, tmp_path: Path) -> None:
-    assert "out: suspicious: 4 of 4 responses agree" in page(record, tmp_path)
+    assert "suspicious: 4 of 4 responses agree" in page(record, tmp_path)
+
+
+def test_the_selection_is_counted_by_kind_and_by_reason(record: RunRecord, tmp_path: Path) -> None:
+    shown = re.sub(r"\s*\n\s*", "", page(record, tmp_path))
+    section = shown[shown.index("Selection of prompts") :]
+    rows = re.findall(r"<tr>(.*?)</tr>", section[: section.index("</section>")])
+    cells = [[re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in rows]
+    assert ["writing", "new", "7", "3", "0.125", "0.458"] in cells
+    assert ["out: by its rule", "3"] in cells
+    assert ["in: not measured", "1"] in cells
 
 
 def test_collapse_onto_a_template_is_an_alarm(record: RunRecord, tmp_path: Path) -> None:
@@ -114,7 +135,7 @@ def test_collapse_onto_a_template_is_an_alarm(record: RunRecord, tmp_path: Path)
 
 
 def test_a_run_that_was_cut_short_has_a_page(record: RunRecord, tmp_path: Path) -> None:
-    empty = replace(record, groups=(), responses=(), selections=())
+    empty = replace(record, groups=(), responses=(), selections=SelectionSummary())
     facts = RunFacts(wall_seconds=1.0, prepare_seconds=0.0, broker="embedded", seed=0)
     path = write_page(tmp_path, summarise(empty, [], facts), empty, [], {})
     assert "not audited" in path.read_text()

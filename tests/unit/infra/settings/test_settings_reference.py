@@ -54,7 +54,7 @@ def test_a_name_is_an_option_a_section_or_a_part() -> None:
     assert paths("learner.kl.coefficient") == ["learner.kl.coefficient"]
     assert paths("learner.overlong") == [f"learner.overlong.{name}" for name in ("penalty", "penalty_share", "mask")]
     assert paths("canary") == ["genrm.canary_every", "genrm.canary_alarm", "genrm.canary_window"]
-    assert paths("normalize") == paths("normalise") == ["selector.preppo.normalise", "learner.normalise"]
+    assert paths("normalize") == paths("normalise") == ["learner.normalise"]
     assert paths("no such thing") == []
 
 

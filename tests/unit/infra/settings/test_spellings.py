@@ -20,9 +20,6 @@ value.kind = "none"
 
 [learner.objective]
 proximal = "behavior"
-
-[selector.preppo]
-normalize = "zscore"
 """
 
 
@@ -47,7 +44,6 @@ def test_a_recipe_in_the_other_spelling_loads_to_one_spelling(recipe: str) -> No
     learner = found.settings.learner
     assert (learner.advantage, learner.normalise, learner.param_dtype) == ("centred", "batch", "bfloat16")
     assert learner.objective.proximal == "behaviour"
-    assert found.settings.selector.preppo.normalise == "zscore"
     assert found.sources["learner.normalise"] == f"{recipe}:3"
     assert not re.search(rf"\b({'|'.join(SPELLINGS)})\b", str(found.settings.model_dump()))
 
@@ -55,12 +51,12 @@ def test_a_recipe_in_the_other_spelling_loads_to_one_spelling(recipe: str) -> No
 def test_layers_in_different_spellings_are_one_setting(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REWARDSTREAM_LEARNER__NORMALISE", "none")
     assert load(recipe).settings.learner.normalise == "none"
-    monkeypatch.setenv("REWARDSTREAM_SELECTOR__PREPPO__NORMALIZE", "rank")
+    monkeypatch.setenv("REWARDSTREAM_LEARNER__OBJECTIVE__PROXIMAL", "behavior")
     found = load(recipe, [parse_assignment("learner.normalize=auto")])
     assert found.settings.learner.normalise == "auto"
-    assert found.settings.selector.preppo.normalise == "rank"
+    assert found.settings.learner.objective.proximal == "behaviour"
     assert found.sources["learner.normalise"] == "option --set learner.normalize=auto"
-    assert found.sources["selector.preppo.normalise"].endswith("REWARDSTREAM_SELECTOR__PREPPO__NORMALIZE")
+    assert found.sources["learner.objective.proximal"].endswith("REWARDSTREAM_LEARNER__OBJECTIVE__PROXIMAL")
 
 
 def test_the_same_setting_in_both_spellings_of_one_layer_is_refused() -> None:
@@ -82,7 +78,7 @@ def test_a_value_of_no_list_is_refused_as_it_was_typed() -> None:
 
 
 def test_paths_are_translated_key_by_key() -> None:
-    assert canonical_path("selector.preppo.normalize") == "selector.preppo.normalise"
+    assert canonical_path("learner.normalize") == "learner.normalise"
     assert canonical_path("selector.domain_shares.normalize") == "selector.domain_shares.normalize"
     assert canonical_path("nowhere.normalize") == "nowhere.normalize"
 

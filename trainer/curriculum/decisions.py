@@ -1,0 +1,158 @@
+"""A decision of a selection round as a sentence, from the numbers that the round stored.
+
+Invariant: every stored decision has a sentence with its numbers, also after the settings have changed, since a round
+stores its plan and its cuts.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, and_, select
+
+from infra.db.models import Prompt, Selection, SelectionCut, SelectionRound
+from infra.db.statistics import BetaPosterior
+from infra.settings.tree import PrePPOSettings
+from trainer.curriculum.rules.base import RankedCandidate
+from trainer.curriculum.selection_plan import SelectionPlan
+
+T = TypeVar("T")
+
+
+class Reason(StrEnum):
+    """Why a prompt is in or out."""
+
+    RULE = "rule"
+    """Its rule ranked it; it is in if its value is up to the cut."""
+    STALE = "stale"
+    """In, to be measured again, although its rule leaves it out."""
+    UNSEEN = "unseen"
+    """Nothing is known of it on its route; in or out by a draw."""
+    ORIGINAL = "original"
+    """In: the original set is not filtered."""
+    RESTING = "resting"
+    """Out: its last groups taught nothing."""
+    QUARANTINED = "quarantined"
+    """Out: its reference is suspect."""
+    OFF = "off"
+    """In: the selection is turned off."""
+    BEFORE = "before"
+    """The decision was made before decisions were stored as numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDecision:
+    """A row of `selections`; the numbers are None if nothing was known of the prompt."""
+
+    selected: bool
+    reason: Reason
+    rule: str | None
+    value: float | None
+    a: float | None
+    b: float | None
+    scores: int | None
+    age: int | None
+    last: float | None
+    repeats: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCut:
+    """A row of `selection_cuts`."""
+
+    rule: str
+    domain: str
+    candidates: int
+    kept: int
+    cut: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedDecision:
+    round: int
+    version: int
+    selected: bool
+    why: str
+
+
+def explain_prompt(connection: Connection, run_id: str, prompt_id: str) -> list[ExplainedDecision]:
+    """Every decision on the prompt in a run, oldest first."""
+    prompt = connection.execute(select(Prompt).where(Prompt.id == prompt_id)).one()
+    rounds = connection.execute(
+        select(Selection.__table__, SelectionRound.version, SelectionRound.settings)
+        .join(SelectionRound, and_(SelectionRound.run_id == Selection.run_id, SelectionRound.round == Selection.round))
+        .where(Selection.run_id == run_id, Selection.prompt_number == prompt.number)
+        .order_by(Selection.round)
+    ).all()
+    stored = select(SelectionCut).where(SelectionCut.run_id == run_id, SelectionCut.domain.in_(("", prompt.domain)))
+    cuts = {(row.round, row.rule): fields_of(StoredCut, row) for row in connection.execute(stored)}
+    explained = []
+    for row in rounds:
+        decision = fields_of(StoredDecision, row)
+        plan = SelectionPlan.stored(row.settings, row.round, row.version) if row.settings else None
+        quota = row.reason if row.reason in (Reason.UNSEEN, Reason.STALE) else row.rule
+        why = sentence(decision, plan, cuts.get((row.round, quota)), prompt.origin, prompt.quarantined)
+        explained.append(ExplainedDecision(row.round, row.version, row.selected, why))
+    return explained
+
+
+def sentence(
+    decision: StoredDecision, plan: SelectionPlan | None, cut: StoredCut | None, origin: str, quarantined: str | None
+) -> str:
+    """Explains a decision with its numbers. `plan` is None for a round that stored none."""
+    place = "in" if decision.selected else "out"
+    told = {
+        Reason.ORIGINAL: "an original prompt; the original set is not filtered",
+        Reason.QUARANTINED: f"quarantined: {quarantined or 'released since'}",
+        Reason.OFF: "Pre-PPO selection is off (selector.preppo.enabled)",
+        Reason.BEFORE: "decided before this database stored the numbers of decisions",
+        Reason.UNSEEN: f"{origin} and not measured: none of its responses has a score; {_quota(cut)}",
+    }
+    if decision.reason in told or plan is None:
+        return f"{place}: {told[decision.reason]}"
+    if decision.reason is Reason.RESTING:
+        return f"{place}: {_rest(decision, plan.preppo)}"
+    ranked = f"{origin}, {decision.rule}: {_described(decision, plan)}"
+    if decision.reason is Reason.STALE:
+        return f"{place}: to be measured again; {ranked}; {_quota(cut)}"
+    return f"{place}: {ranked}; {_share(cut, plan)}"
+
+
+def _rest(decision: StoredDecision, preppo: PrePPOSettings) -> str:
+    return (
+        f"it rests: the last {decision.repeats} scores were all {decision.last:.2f}, which is "
+        f"{preppo.rest_after_groups} groups or more without spread; it may come back {preppo.rest_versions} versions "
+        f"after the newest of them, which is {decision.age} versions old"
+    )
+
+
+def _described(decision: StoredDecision, plan: SelectionPlan) -> str:
+    numbers = {name: getattr(decision, name) for name in ("a", "b", "scores", "age", "last", "value")}
+    assert decision.rule is not None
+    assert decision.repeats is not None
+    without_spread = decision.repeats // plan.context.group_size
+    candidate = RankedCandidate(context=plan.context, groups_without_spread=without_spread, **numbers)
+    version = plan.context.version
+    return (
+        f"{plan.rule(decision.rule).describe(candidate)} of {BetaPosterior(candidate.a, candidate.b)} at version "
+        f"{version} ({candidate.scores} scores, the newest of version {version - candidate.age})"
+    )
+
+
+def _share(cut: StoredCut | None, plan: SelectionPlan) -> str:
+    if cut is None:
+        return "the rule admits none"
+    where = f" in {cut.domain}" if cut.domain else ""
+    kept = f"{cut.kept} of {cut.candidates} are in (keep_share {plan.preppo.keep_share:.0%})"
+    return f"the cut{where} is at {cut.cut:.3f}: {kept}"
+
+
+def _quota(cut: StoredCut | None) -> str:
+    if cut is None:
+        return "no place is kept for such prompts"
+    return f"a draw lets {cut.kept} of {cut.candidates} in (selector.preppo.{cut.rule}_share)"
+
+
+def fields_of(kind: type[T], row: Any) -> T:
+    """The dataclass of a row that has its fields among others."""
+    return kind(**{name: getattr(row, name) for name in kind.__annotations__})

@@ -1,0 +1,1 @@
+"""Selection rules, one module each: which of the measured prompts are worth their rollouts."""
