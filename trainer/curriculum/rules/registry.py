@@ -11,11 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainer.curriculum.rules.base import SelectionRule
+from trainer.curriculum.rules.informative import Informative
 from trainer.curriculum.rules.lowest import Lowest
+from trainer.curriculum.rules.skip import Skip
 from trainer.curriculum.rules.uniform import Uniform
 
 GROUP = "rewardstream.selection_rules"
-_OWN: Mapping[str, type[SelectionRule]] = {rule.name: rule for rule in (Lowest, Uniform)}
+_OWN: Mapping[str, type[SelectionRule]] = {rule.name: rule for rule in (Lowest, Informative, Skip, Uniform)}
 """This project's rules. They are here and not among the entry points, so that they need no new installation."""
 
 
