@@ -122,6 +122,7 @@ STANDS = [
     "The answer is {a}. Others give something else, and that is wrong.",
     "The answer is {a}. I was wrong to hesitate.",
     "Therefore the answer is {a}. Never mind the rest.",
+    "The answer is {b}. Actually, one thing was missing, so {a}.",
 ]
 """Responses that commit to the answer a, not to b."""
 FALLS = [
@@ -163,6 +164,11 @@ FALLS = [
     ),
     *("The answer: {a}?", "The answer is {a}. That is wrong.", "The answer is {a}. Oh no, that was a mistake."),
     *("The answer is {a}. No, scratch that.", "The answer is {a}. I have made a mistake."),
+    *("Everything except {a}", "Anything but {a}.", "The answer is everything except {a}.", "It is other than {a}"),
+    *("If it isn't {b}, the answer is {a}.", "If not {b}, the answer is {a}.", "If that is wrong, the answer is {a}"),
+    "The answer would be {a} if it held, but it does not.",
+    "The answer would be {a} if we had more.",
+    "The answer is {a}. Actually, one more is missing, so {b}.",
 ]
 """Responses that do not commit to the answer a: it is hedged, denied, taken back or contradicted."""
 

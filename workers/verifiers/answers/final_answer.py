@@ -148,7 +148,7 @@ class _Reader(Generic[Value]):
                 yield Answer((), mark.start, mark.end, 3, doubt=str(error))
                 continue
             if value is not None:
-                denied = retractions.is_mark_denied(self._text, mark.start)
+                denied = retractions.is_mark_denied(self._text, mark.start, mark.end)
                 yield self._judged(Answer((value,), mark.start, mark.end, 3), denied=denied)
 
     def _of_statements(self) -> list[Answer[Value]]:
@@ -257,6 +257,8 @@ class _Reader(Generic[Value]):
             if start <= last:
                 break
             one = self._clause(inside, few_words=True)
+            if one is None and (so := retractions.conclusion_of_correction(self._text, inside)) is not None:
+                one = self._clause(so, few_words=True)
             if one is not None:
                 return [replace(self._judged(one), start=start)]
         return []
@@ -267,7 +269,8 @@ class _Reader(Generic[Value]):
         for stretch in (line.strip(), *sentence_stretches(line)):
             if not stretch or stretch.endswith("?"):
                 continue
-            named = few_words and (stretch.count(" ") < 1 or (stretch.count(" ") < 3 and not stretch[:1].islower()))
+            words = stretch.count(" ")
+            named = few_words and (words < 1 or (words < 3 and not stretch[:1].islower()) or stretch[0] in "{[")
             if (
                 self._grammar.free
                 and not self._grammar.literal(stretch)

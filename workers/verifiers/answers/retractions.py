@@ -41,6 +41,11 @@ _SHORT_DOUBT = re.compile(
     r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", re.IGNORECASE
 )
 """A whole sentence of doubt, right before the sentence of an answer."""
+_UNFINISHED = re.compile(
+    r"\bbut\s+(?:wait\b|let\s+me\b|let's\b|first\b|(?:i|we)\s+(?:still\s+)?(?:should|need\s+to|must|have\s+to)\b)",
+    re.IGNORECASE,
+)
+"""More work that a plain sentence announces."""
 _CLAUSE = re.compile(
     r"[,;:]|\s[—–-]\s|\b(?:but|so|hence|thus|therefore|then|because|since|however|and\s+so|which\s+means|meaning)\b",
     re.IGNORECASE,
@@ -60,8 +65,18 @@ _STATEMENT_DENIED = re.compile(
 _WOULD_BE = re.compile(r"[^\n.:]{0,30}?\s(?:would|could|might)\s+(?:be|have\s+been)\b", re.IGNORECASE)
 _OTHER_CASE = re.compile(r"\bif\b.*\b(?:were|was|had|asked|wanted|meant|instead)\b", re.IGNORECASE)
 """Before `the answer would be`: a question that is not the one asked."""
+_IF_ONLY = re.compile(
+    r"\bif\b[^\n.]{0,100}?(?:\b(?:were|had|held|did)\b|,\s*but\s(?:[^\n.]{0,60}\s)?(?:\w+n't|not|never)\b)",
+    re.IGNORECASE,
+)
+"""Behind `the answer would be`: a case that is not so."""
+_IF_NOT = re.compile(
+    r"\bif\s+(?:(?:it|this|that|(?:the|my)\s+(?:\w+\s+)?(?:answer|guess))\s*(?:'s|is|was)?\s*(?:n't|not|wrong)|not)\b[^.:;]*\Z",
+    re.IGNORECASE,
+)
+"""Before `the answer is`: another answer is supposed not to be right, as in `If it isn't Rome, the answer is`."""
 _MARK_DENIED = re.compile(
-    rf"(?:\b(?:{_DOUBT}|not|never|cannot|far\s+from|anything\s+but|nothing\s+like|nowhere\s+near|rather\s+than|instead\s+of|nicht|pas|não|не)|n't)"
+    rf"(?:\b(?:{_DOUBT}|not|never|cannot|far\s+from|nothing\s+like|nowhere\s+near|rather\s+than|instead\s+of|except|other\s+than|(?:any|every|no)thing\s+but|nicht|pas|não|не)|n't)"
     r"(?:\s+(?:be|it's|is|it\s+is|equal(?:\s+to)?|also\s+be))?\s*[$({\\\[]{0,4}\s*$"
     r"|\b(?:would\s+(?:write|look\s+like)|format\s+(?:is|would\s+be))\s*:?\s*[$({\\\[]{0,4}\s*$",
     re.IGNORECASE,
@@ -75,7 +90,12 @@ _DENYING_LEAD = re.compile(
     re.IGNORECASE,
 )
 """Denials and doubt at the beginning of a statement's content: `the answer is not 5`."""
-_OPEN = re.compile(r"\b(?:not|never|cannot|neither|nor|far\s+from|anything\s+but)\b|n't\b|\?", re.IGNORECASE)
+_EXCEPT = (
+    r"\b(?:except(?:ing)?|other\s+than|(?:any|every|no)thing\s+but)\b|\b(?:(?:twice|thrice|double|triple)(?:\s+of)?|(?:opposite|negative|negation|reciprocal|inverse"
+    r"|complement|half|third|square|cube|root)\s+of)\s*(?=[$\\({\[+-]*\s?(?:\d|(?-i:[A-Z]\b)))"
+)
+"""Words that make another value of the one that follows."""
+_OPEN = re.compile(rf"\b(?:not|never|cannot|neither|nor|far\s+from)\b|n't\b|\?|{_EXCEPT}", re.IGNORECASE)
 """Denials and questions in a plain sentence."""
 _SUPPOSED = re.compile(
     r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b", re.IGNORECASE
@@ -147,6 +167,11 @@ _CORRECTED_LEAD = re.compile(
     r"|(?:is|'s|should\s+(?:actually\s+)?be|must\s+be|would\s+be|has\s+to\s+be|be|was)\b\s*:?\s*){0,6}",
     re.IGNORECASE,
 )
+_SO = re.compile(
+    r",\s*(?:and\s+)?(?:so|thus|hence|therefore|which\s+(?:makes|gives)(?:\s+it)?|making\s+it)\b[\s,:]*"
+    r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|'s|should\s+be|must\s+be)\b\s*:?\s*)?(?=[^=\n]*\Z)",
+    re.IGNORECASE,
+)
 _ALTERNATIVE = re.compile(
     r"(?:[\s$*)\]}.,;!\"']|\\[)\]]){0,8}\(?(?P<word>or|but\s+(?:here|actually|really|in\s+fact|in\s+reality)|alternatively|maybe|perhaps|possibly|rather|oder|ou|o|или|或|或者)\b[\s,:]*"
     r"(?P<more>(?:(?:else|maybe|perhaps|possibly|probably|also|even|is\s+it|it\s+is|it's|it\s+(?:could|might|may)\s+(?:also\s+)?be"
@@ -178,7 +203,7 @@ def is_hedged(text: str, start: int) -> bool:
     return _HEDGE.search(clauses[-1]) is not None
 
 
-def is_mark_denied(text: str, start: int) -> bool:
+def is_mark_denied(text: str, start: int, end: int) -> bool:
     """Whether a mark, or the `the answer is` that introduces it, follows a denial."""
     before = sentence_before(text, start)
     if not before:
@@ -186,15 +211,28 @@ def is_mark_denied(text: str, start: int) -> bool:
     if _MARK_DENIED.search(before[-_REACH:]):
         return True
     anchors = ANCHORS.matches(before)
-    return bool(anchors) and _STATEMENT_DENIED.search(before[: anchors[-1].start()][-_REACH:]) is not None
+    if not anchors:
+        return False
+    would = _WOULD_BE.match(anchors[-1].group()) is not None
+    return _is_announcement_denied(before[: anchors[-1].start()]) or (would and _is_other_case(text, end))
 
 
 def is_statement_denied(text: str, start: int) -> bool:
     """Whether the words before `the answer is` deny it, or `the answer would be` speaks of another case."""
     before = sentence_before(text, start)
-    if _STATEMENT_DENIED.search(before[-_REACH:]):
+    if _is_announcement_denied(before):
         return True
-    return _WOULD_BE.match(text, start) is not None and _OTHER_CASE.search(before) is not None
+    would = _WOULD_BE.match(text, start)
+    return would is not None and (_OTHER_CASE.search(before) is not None or _is_other_case(text, would.end()))
+
+
+def _is_announcement_denied(before: str) -> bool:
+    return _STATEMENT_DENIED.search(before[-_REACH:]) is not None or _IF_NOT.search(before) is not None
+
+
+def _is_other_case(text: str, start: int) -> bool:
+    """Whether the rest of the sentence supposes what is not so."""
+    return _IF_ONLY.search(text, start, ends_sentence(text, start)) is not None
 
 
 def denying_lead(text: str) -> tuple[int, bool] | None:
@@ -231,7 +269,7 @@ def is_disowned(text: str) -> bool:
 
 def is_vague(sentence: str) -> bool:
     """Whether a plain sentence doubts what it says."""
-    return _HEDGE.search(sentence) is not None or _OWN_DOUBT.search(sentence) is not None
+    return any(pattern.search(sentence) for pattern in (_HEDGE, _OWN_DOUBT, _UNFINISHED))
 
 
 def is_open(text: str) -> bool:
@@ -249,6 +287,12 @@ def corrections(text: str, start: int) -> list[tuple[int, int]]:
     found = _CORRECTED.matches(text, start)[: -CORRECTIONS - 1 : -1]
     leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
     return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
+
+
+def conclusion_of_correction(text: str, start: int) -> int | None:
+    """Returns where the value begins in `Actually, 1 is one too, so {1, 2}`, whose replacement begins at `start`."""
+    found = _SO.search(text, start, ends_sentence(text, start))
+    return found.end() if found else None
 
 
 def has_rival(text: str, end: int) -> bool:

@@ -35,7 +35,7 @@ class MathReference:
 
 class MathVerifier(AnswerVerifier[MathReference, str]):
     name = "math"
-    version = "4"
+    version = "5"
     policy = (
         f"{POLICY} Without any of them the whole text must give one value, or conclude with one. Values are compared "
         "as mathematics. With whole_answer the response must be the number and nothing else."

@@ -38,7 +38,7 @@ class Test:
 
 class PuzzleVerifier(AnswerVerifier[Test, str]):
     name = "puzzle"
-    version = "2"
+    version = "3"
     policy = (
         f"{POLICY} Without any of them the whole text must be the answer, or conclude with it. Entries are of "
         "reasoning-gym's sets: those with one right answer are compared exactly, apart from layout; for the others "

@@ -28,7 +28,7 @@ _APPROXIMATE = re.compile(
 )
 _VAGUE = re.compile(
     r"\b(?:or|between|either|neither|at\s+least|at\s+most|up\s+to|more\s+than|less\s+than|greater\s+than|no\s+more|range|ranges"
-    r"|not|nor|never|far\s+from|anything\s+but|unless|above|below|over|under|exceeds?)\b|n't\b|±|\+/-|\+-|[<>≤≥?]|\\(?:leq?|geq?|lt|gt)\b|\bnan\b|\binf(?:inity)?\b|∞",
+    r"|not|nor|never|except|far\s+from|(?:any|every|no)thing\s+but|unless|above|below|over|under|exceeds?)\b|n't\b|±|\+/-|\+-|[<>≤≥?]|\\(?:leq?|geq?|lt|gt)\b|\bnan\b|\binf(?:inity)?\b|∞",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"\d\s*[A-Za-z%°]*\s*(?:[–—-]|\bto\b)\s*\d")
@@ -50,7 +50,7 @@ class QuantityReference:
 
 class QuantityVerifier(AnswerVerifier[QuantityReference, tuple[Quantity, ...]]):
     name = "quantity"
-    version = "3"
+    version = "4"
     policy = (
         f"{POLICY} Without any of them the whole text must give one quantity, or conclude with one. Units are "
         "converted; another dimension is wrong, and so is a missing unit if the reference has one. Without a tolerance "

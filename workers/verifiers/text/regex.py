@@ -34,7 +34,7 @@ class NoPatternError(ValueError):
 
 class RegexVerifier(BaseVerifier):
     name = "regex"
-    version = "2"
+    version = "3"
     policy = (
         "Only the text after the reasoning block counts. With a pattern (or a reference) the whole text must match "
         "it; with mode search a part suffices. With match or reject the text itself, bare or in one fenced block or "

@@ -46,6 +46,8 @@ def score(response: str) -> float | None:
         "Did he carve a numeral? He carved XIV here",
         "<answer>The answer is XIV</answer>",
         "\\boxed{So the answer is: XIV}",
+        "The answer would be XIV if we add them up.",
+        "The answer is VI. Actually, I took it for V, so XIV.",
     ],
 )
 def test_a_value_that_the_writer_stands_by_counts(response: str) -> None:
@@ -65,6 +67,10 @@ def test_a_value_that_the_writer_stands_by_counts(response: str) -> None:
         "<answer>The answer is not XIV</answer>",
         "<answer>The answer is probably XIV</answer>",
         "<answer>The answer is</answer> XIV",
+        "So it carries XIV, but let me count again and",
+        "He carved anything but XIV here",
+        "Twice XIV",
+        "The answer is VI. Actually, an X is missing, so XVI.",
     ],
 )
 def test_a_value_among_other_words_is_refused_if_it_is_denied_doubted_or_asked(response: str) -> None:
