@@ -267,7 +267,7 @@ class _Reader(Generic[Value]):
         """The value that begins at `inside`; a few words must be all of it if any text is one to the grammar."""
         line = self._text[inside : inside + _LONGEST].split("\n", 1)[0]
         for stretch in (line.strip(), *sentence_stretches(line)):
-            if not stretch or stretch.endswith("?"):
+            if not stretch or stretch.endswith(("?", " is", " are", " was")):
                 continue
             words = stretch.count(" ")
             named = few_words and (words < 1 or (words < 3 and not stretch[:1].islower()) or stretch[0] in "{[")

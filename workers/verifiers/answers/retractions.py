@@ -92,7 +92,7 @@ _DENYING_LEAD = re.compile(
 """Denials and doubt at the beginning of a statement's content: `the answer is not 5`."""
 _EXCEPT = (
     r"\b(?:except(?:ing)?|other\s+than|(?:any|every|no)thing\s+but)\b|\b(?:(?:twice|thrice|double|triple)(?:\s+of)?|(?:opposite|negative|negation|reciprocal|inverse"
-    r"|complement|half|third|square|cube|root)\s+of)\s*(?=[$\\({\[+-]*\s?(?:\d|(?-i:[A-Z]\b)))"
+    r"|complement|half|third|square|cube|root)\s+of)\s*(?=[$\\({\[+-]*\s?(?:\d|(?-i:[A-Z]+\b)))"
 )
 """Words that make another value of the one that follows."""
 _OPEN = re.compile(rf"\b(?:not|never|cannot|neither|nor|far\s+from)\b|n't\b|\?|{_EXCEPT}", re.IGNORECASE)
