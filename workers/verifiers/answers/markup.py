@@ -39,8 +39,9 @@ _BARE_BOX = re.compile(r"\\boxed\s+(-?[0-9A-Za-z.]{1,40})(?![0-9A-Za-z])|\\fbox(
 _ANNOUNCED = re.compile(
     r"(\*\*|__)((?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s{0,3}:?(?:[ \t][^\n]{1,200}?)??)\1(?!\w)", re.IGNORECASE
 )
+_CHEER = re.compile("[✅✓✔☑✨🎉🎊😀-😎🙂👍🎯]")
 _CHEERS = re.compile(
-    r"(?<=[\w.!?)\]}*$])[ \t]{1,3}[✅✓✔☑✨🎉🎊😀-😎🙂👍🎯\ufe0f]{1,8}[ \t]*$",
+    rf"(?<=[\w.!?)\]}}*$])[ \t]{{1,3}}(?:{_CHEER.pattern}|\ufe0f){{1,8}}[ \t]*$",
     re.MULTILINE,
 )
 """Pictures at a line's end that say nothing."""
@@ -66,7 +67,9 @@ def clean(text: str, *, verbatim: bool = False) -> str:
     if not text.isascii():
         if _OVERRIDES.search(text):
             raise NoAnswerError("the text holds characters that reorder it or strike it out")
-        text = _CHEERS.sub("", INVISIBLE.sub("", text).replace("’", "'"))
+        text = INVISIBLE.sub("", text).replace("’", "'")
+        if _CHEER.search(text):
+            text = _CHEERS.sub("", text)
     text = _announced(text) if verbatim else _undressed(text)
     if not text.strip():
         raise NoAnswerError("nothing follows the reasoning")

@@ -19,7 +19,8 @@ _TYPOGRAPHY = str.maketrans({**dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "
 def normalise(
     text: str, *, ignore_articles: bool = False, keep_punctuation: bool = False, case_sensitive: bool = False
 ) -> str:
-    text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).translate(_TYPOGRAPHY)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text)).translate(_TYPOGRAPHY)
     text = " ".join((text if case_sensitive else text.casefold()).split())
     if not keep_punctuation:
         text = _unquoted(text)

@@ -32,10 +32,10 @@ def after_reasoning(response: str) -> str:
     """
     if "<|channel|>" in response.casefold():
         return _final_channel(response)
-    bare = _BARE_CHANNELS.match(response)
+    bare = _BARE_CHANNELS.match(response) if "assistantfinal" in response else None
     if bare:
         return bare["final"].strip()
-    last = _last(_TAG, response)
+    last = _last(_TAG, response) if any(map(response.__contains__, "<[◁")) else None
     if last is None:
         return response.strip()
     return response[last.end() :].strip() if _closes(last) else ""

@@ -6,7 +6,7 @@ or in the explanation that follows) does not count. Every pattern is linear in t
 
 import re
 
-from workers.verifiers.answers.scan import Scan
+from workers.verifiers.answers.scan import Keyed, Scan
 from workers.verifiers.answers.statements import ANCHORS, SENTENCE_END, sentence_before
 
 CORRECTIONS = 20
@@ -15,6 +15,8 @@ _REACH = 80
 """Characters before a place in which a denial of it begins."""
 _BEHIND = 200
 """Characters behind a place in which doubt about it is looked for."""
+_SHORTEST = 4
+"""Characters behind a place that can say nothing of it, such as a full stop and a closing bracket."""
 
 _DOUBT = (
     r"maybe|perhaps(?!\s+surprisingly)|possibly|probably|presumably|might|could|either(?!\s+(?:way|case))|neither|unless|unsure|uncertain|whether"
@@ -28,6 +30,7 @@ _NOT_SURE = (
     r"|\b(?:i\s+have\s+)?no\s+idea\b"
 )
 """The writer's doubt in the first person, anywhere in a sentence."""
+_NOT_SURE_WORDS = ("not", "n't", "unsure", "uncertain", "idea")
 _HEDGE = re.compile(
     r"\b(?:maybe|perhaps(?!\s+surprisingly)|possibly|probably|presumably|(?<!most\s)likely|might|may\s+be|could\s+be"
     r"|either(?!\s+(?:way|case))|(?<!no\s)guess(?:ing)?|suppose|suspect)\b"
@@ -36,9 +39,9 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 """Words that hedge an answer in the same clause."""
-_OWN_DOUBT = re.compile(_NOT_SURE, re.IGNORECASE)
-_SHORT_DOUBT = re.compile(
-    r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", re.IGNORECASE
+_OWN_DOUBT = Keyed(_NOT_SURE, _NOT_SURE_WORDS)
+_SHORT_DOUBT = Keyed(
+    r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", ("sure", "certain")
 )
 """A whole sentence of doubt, right before the sentence of an answer."""
 _UNFINISHED = re.compile(
@@ -122,7 +125,7 @@ _TAKEN_BACK = re.compile(
 """Wordings that take an answer back from anywhere behind it."""
 _CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b", re.IGNORECASE)
 """Rejections that may be about another answer if they follow one."""
-_DOUBTED = re.compile(
+_DOUBTED = Keyed(
     rf"{_NOT_SURE}|\b(?:(?:just|only|merely|is|was)\s+an?|(?:wild|random|blind|pure)|my(?:\s+best)?)\s+(?:(?:wild|random|blind|pure|educated)\s+)?guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
     r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:only\s+\d{1,2}|[1-4]?\d)\s*\\?%\s+(?:confident|sure|certain)\b"
     rf"|\b(?:answer|this|that|it)(?:'s|\s+is|\s+was)\s+(?:very\s+)?(?:probably|likely|possibly|most\s+likely)\s+{_WRONG}\b"
@@ -132,7 +135,10 @@ _DOUBTED = re.compile(
     r"\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b"
     r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|that|helpful|useful|tempting|easier|simpler|noted|worth|different)\b)"
     r"|\balso\s+(?:plausible|possible|correct|right)\b|\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z",
-    re.IGNORECASE,
+    [
+        *(*_NOT_SURE_WORDS, "guess", "wrong", "%", "could", "may", "might", "also"),
+        *("perhaps", "probably", "possibly", "likely"),
+    ],
 )
 """Doubt within a short distance behind an answer."""
 _CORRECTION = re.compile(
@@ -192,11 +198,13 @@ _ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\
 def is_hedged(text: str, start: int) -> bool:
     """Whether doubt precedes a place: in the first person anywhere in its sentence, in other words in its clause."""
     before = sentence_before(text, start)
-    above = text[max(0, start - len(before) - _REACH) : start - len(before)]
-    if _OWN_DOUBT.search(before) or _SHORT_DOUBT.search(above):
+    above = text[max(0, start - len(before) - _REACH) : start - len(before)].rstrip()
+    if above.endswith((".", "!")) and _SHORT_DOUBT.is_in(above):
         return True
-    if not before:
+    if not before or before.isspace():
         return False
+    if _OWN_DOUBT.is_in(before):
+        return True
     clauses = _CLAUSE.split(before)
     if len(clauses) > 1 and not any(map(str.isalpha, clauses[-1])) and len(clauses[-2].split()) <= 4:
         return _HEDGE.search(clauses[-2]) is not None
@@ -222,11 +230,15 @@ def is_statement_denied(text: str, start: int) -> bool:
     before = sentence_before(text, start)
     if _is_announcement_denied(before):
         return True
+    if "be" not in text[start : start + _REACH]:
+        return False
     would = _WOULD_BE.match(text, start)
     return would is not None and (_OTHER_CASE.search(before) is not None or _is_other_case(text, would.end()))
 
 
 def _is_announcement_denied(before: str) -> bool:
+    if not before or before.isspace():
+        return False
     return _STATEMENT_DENIED.search(before[-_REACH:]) is not None or _IF_NOT.search(before) is not None
 
 
@@ -254,22 +266,22 @@ def is_rejected(text: str, end: int) -> bool:
 
 def is_taken_back(text: str, start: int) -> bool:
     """Whether what comes behind the last answer, which ends at `start`, takes it back."""
-    return _TAKEN_BACK.search(text, start) is not None
+    return len(text) - start > _SHORTEST and _TAKEN_BACK.search(text, start) is not None
 
 
 def is_doubted(text: str, start: int) -> bool:
     """Whether the writer doubts the last answer, which ends at `start`, soon behind it."""
-    return _DOUBTED.search(text[start : start + _BEHIND]) is not None
+    return len(text) - start > _SHORTEST and _DOUBTED.is_in(text[start : start + _BEHIND])
 
 
 def is_disowned(text: str) -> bool:
     """Whether a text that marks no answer takes back or doubts what it says."""
-    return is_taken_back(text, 0) or _CALLED_WRONG.search(text) is not None or _OWN_DOUBT.search(text) is not None
+    return is_taken_back(text, 0) or _CALLED_WRONG.search(text) is not None or _OWN_DOUBT.is_in(text)
 
 
 def is_vague(sentence: str) -> bool:
     """Whether a plain sentence doubts what it says."""
-    return any(pattern.search(sentence) for pattern in (_HEDGE, _OWN_DOUBT, _UNFINISHED))
+    return bool(_HEDGE.search(sentence) or _UNFINISHED.search(sentence)) or _OWN_DOUBT.is_in(sentence)
 
 
 def is_open(text: str) -> bool:

@@ -1,10 +1,24 @@
-"""A pattern that is tried only at places that begin with one of its first words, which is many times faster in prose.
+"""Patterns that are tried only if one of their words is in the text, which is many times faster in prose.
 
-Invariant: if each match of the pattern begins with one of the words, the matches are those of `finditer`.
+Invariant: if each match of a pattern holds (`Keyed`) or begins with (`Scan`) one of its words, the matches are the
+pattern's own.
 """
 
 import re
 from collections.abc import Sequence
+
+
+class Keyed:
+    """A pattern whose every match holds one of the words; a text without them is told in a tenth of the time."""
+
+    def __init__(self, pattern: str, words: Sequence[str]) -> None:
+        """The pattern ignores case; the words are in lower case."""
+        self.pattern = re.compile(pattern, re.IGNORECASE)
+        self._words = tuple(words)
+
+    def is_in(self, text: str) -> bool:
+        lower = text.lower()
+        return any(word in lower for word in self._words) and self.pattern.search(text) is not None
 
 
 class Scan:
@@ -17,15 +31,18 @@ class Scan:
 
     def matches(self, text: str, start: int = 0) -> list[re.Match[str]]:
         """Returns the matches that begin at `start` or behind it."""
-        lower = text.lower()
-        if len(lower) != len(text):  # some letters are two in lower case
+        lower = text[start:].lower()
+        if len(lower) != len(text) - start:  # some letters are two in lower case
             return list(self.pattern.finditer(text, start))
         places = set()
         for word in self._ascii if text.isascii() else self._words:
-            place = lower.find(word, start)
-            while place >= 0:
-                places.add(place)
-                place = lower.find(word, place + 1)
+            if word in lower:  # faster than the search that tells where
+                place = lower.find(word)
+                while place >= 0:
+                    places.add(start + place)
+                    place = lower.find(word, place + 1)
+        if not places:
+            return []
         found: list[re.Match[str]] = []
         end = 0
         for place in sorted(places):

@@ -188,6 +188,8 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
     """In the text's order, without those that are within a mark or lead to one."""
     found: list[Statement] = []
     matches = ANCHORS.matches(text)[-MAX_STATEMENTS:]
+    if not matches:
+        return found
     starts = sorted(mark.start for mark in found_marks)
     ends = sorted(mark.end for mark in found_marks)
     for match, following in zip_longest(matches, matches[1:]):

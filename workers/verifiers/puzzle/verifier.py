@@ -22,6 +22,8 @@ from workers.verifiers.puzzle.forms import Form, FormError, line
 
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _EMPHASIS = re.compile(r"(\*\*|__|`|\$)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
+_EMPHASISED = ("*", "_", "`", "$")
+"""First characters of an emphasised text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _test_by_rules(checker: Checker[Any], metadata: Any) -> Test:
 def _test_by_answer(form: Form, gold: str) -> Test:
     """Makes the test of a set with one right answer. Raises EntryError."""
     try:
-        right = form.read(INVISIBLE.sub("", gold))
+        right = form.read(gold if gold.isascii() else INVISIBLE.sub("", gold))
     except FormError as error:
         raise EntryError(f"the reference {gold[:80]!r} is not {form.says}: {error}") from error
 
@@ -157,8 +159,10 @@ def _find_gold(question: Question, entry: Mapping[str, Any]) -> str:
 def _strip_format(text: str) -> str:
     """Removes formatting: one code fence, emphasis, `$`, LaTeX's text commands. Lines are kept."""
     text = text.strip("\n").rstrip()
-    fence = _FENCE.fullmatch(text.strip())
+    fence = _FENCE.fullmatch(text.strip()) if "```" in text else None
     text = latex_text(enclosed(fence.group(1) if fence else text))
+    if text.lstrip()[:1] not in _EMPHASISED:
+        return text
     while (bare := _EMPHASIS.fullmatch(text.strip())) and bare.group(1) not in bare.group(2):
         text = bare.group(2)
     return text

@@ -61,6 +61,8 @@ _MIXED = re.compile(
     r"(?<![\d.,/^_])(?<![\d/]\s)(\d{1,6})(?:\s?\\[dt]?frac\s?\{(\d{1,4})\}\s?\{(\d{1,4})\}|\s(\d{1,4})/(\d{1,4})(?![\d/.^]))"
 )
 _INNER_POWER = re.compile(r"\^\s?\{\s?([+-]?\d{1,3})\s?\}")
+_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
+_INNER_SPACES = re.compile(r" (?:(?<=\( )|(?=\))|(?<=µ )(?=[A-Za-zΩ])|(?<= [kMGm] )(?=Ω))")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 
@@ -75,14 +77,17 @@ def _improper(found: re.Match[str]) -> str:
 
 def plain(text: str) -> str:
     """Rewrites a text with the grammar's own characters."""
-    text = text.translate(_CHARACTERS)
-    text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
+    if not text.isascii():
+        text = text.translate(_CHARACTERS)
+        text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
     if "\\" in text or "½" in text or "/" in text:
         text = _MIXED.sub(_improper, _HALF.sub(r"\1.5", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text)))
     if _MARKUP.search(text):
         text = _INNER_POWER.sub(r"^(\1)", plain_siunitx(text))
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
-    text = spelt_out(_HALVES.sub(r"\1.5", text.replace("½", "0.5")))
-    text = re.sub(r"[^\S\n]+", " ", text.replace("**", "^"))
-    return re.sub(r"(?<=\() | (?=\))|(?<=µ) (?=[A-Za-zΩ])|(?<= [kMGm]) (?=Ω)", "", text).strip()
+    text = text.replace("½", "0.5")
+    if "half" in text.lower():
+        text = _HALVES.sub(r"\1.5", text)
+    text = _SPACES.sub(" ", spelt_out(text).replace("**", "^"))
+    return _INNER_SPACES.sub("", text).strip()

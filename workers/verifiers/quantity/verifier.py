@@ -71,7 +71,7 @@ class QuantityVerifier(AnswerVerifier[QuantityReference, tuple[Quantity, ...]]):
         return QuantityReference(_read_gold(question.ground_truth), Tolerance.of(question.options))
 
     def grammar(self, gold: QuantityReference) -> Grammar[tuple[Quantity, ...]]:  # noqa: ARG002  the same for all
-        return Grammar(_read_accepted, _read_marked, lambda text: [tuple(_read_text(plain(text.replace("$$", " "))))])
+        return _GRAMMAR
 
     def fault(self, gold: QuantityReference, value: tuple[Quantity, ...]) -> str | None:
         """Returns why the value is wrong, or None. Raises UnitError."""
@@ -169,3 +169,10 @@ def _read_quantity(text: str) -> Quantity | None:
 def _first_sentence(text: str) -> str:
     end = _SENTENCE.search(text)
     return text[: end.start()] if end else text
+
+
+def _read_within(text: str) -> list[tuple[Quantity, ...]]:
+    return [tuple(_read_text(plain(text.replace("$$", " "))))]
+
+
+_GRAMMAR = Grammar(_read_accepted, _read_marked, _read_within)
