@@ -14,6 +14,7 @@ Stages:
 4. `plain`: if nothing is announced, the answer is the whole text, its conclusion, or the values among its words.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Generic
@@ -43,6 +44,11 @@ _BEHIND = 60
 """Characters behind a mark in which its unit is looked for."""
 _LONGEST = 1000
 """Characters of a correction, an alternative or a conclusion that are read."""
+
+_BEGINS_WITH_NUMBER = re.compile(
+    r"\s*\\?[$€£]?\s?[-+]?\.?\d[\d.,]*\b(?!\s*(?:more|less|fewer|times|greater|larger|smaller|of|per|out|[-–+*/^=:]))"
+)
+_BLOCK = re.compile(r"(?P<lead>[^\n]{1,200}):[ \t]*\n\s{0,3}```[^`\n]{0,20}\n(?P<block>[^`]*?)\n?[ \t]*```\s*\Z")
 
 _HEDGED = "the answer is hedged"
 
@@ -113,8 +119,9 @@ class _Reader(Generic[Value]):
         if replaced:
             return self.committed(replaced)
         whole = self._grammar.accepts(text)
-        if whole is not None and not self._grammar.free:
-            return [Answer((whole,), 0, size, 0)]
+        single = None if whole is None or self._grammar.free else Answer((whole,), 0, size, 0)
+        if (single := self._block_below() or single) is not None:
+            return [single]
         concluded = self._conclusion() or self._emphasised()
         if self._grammar.free:
             readings = [*([] if whole is None else [whole]), *self._within(text)]
@@ -134,6 +141,17 @@ class _Reader(Generic[Value]):
         if not given:
             raise NoAnswerError("no answer is given")
         return [Answer((value,), 0, size, 0) for value in given]
+
+    def _block_below(self) -> Answer[Value] | None:
+        """The one fenced block that ends a text and follows a line with a colon. Raises NoAnswerError."""
+        fenced = self._grammar.verbatim and self._text.count("```") == 2
+        found = _BLOCK.search(self._text) if fenced else None
+        value = None if found is None else self._grammar.accepts(found["block"])
+        if found is None or value is None:
+            return None
+        if retractions.is_open(found["lead"]):
+            raise NoAnswerError("the answer is denied, hedged or asked")
+        return Answer((value,), found.start("block"), len(self._text), 0)
 
     def _of_marks(self) -> Iterator[Answer[Value]]:
         read = self._grammar.marked or (lambda own, _: self._grammar.accepts(own))
@@ -313,12 +331,25 @@ class _Reader(Generic[Value]):
                 if one.doubt or vague or retractions.denying_lead(clause):
                     raise NoAnswerError(one.doubt or "the answer is hedged or denied")
                 return [*self._same_subject(spans[:-1], subject), self._judged(one)]
+        counted = self._counted(sentence, start)
+        if counted is not None:
+            return [counted]
         last = self._text.rsplit("\n\n", 2)[-2:]
         if len(last) > 1 and "\n" not in last[1] and self._grammar.accepts(last[0]) is None:
             one = self._read(last[1], len(self._text) - len(last[1]))
             if one is not None and not one.doubt:
                 return [self._judged(one)]
         return self._emphasised() or (self._last_value(start, end) if len(spans) > 1 else [])
+
+    def _counted(self, sentence: str, start: int) -> Answer[Value] | None:
+        """The one value with which a clause behind a verb begins: `So after 3 hours there are 15 gallons left`."""
+        if self._grammar.free or retractions.is_open(sentence):
+            return None
+        for clause in conclusion(sentence):
+            given = self._values_of(clause) if _BEGINS_WITH_NUMBER.match(clause) else []
+            if len(given) == 1:
+                return Answer((given[0],), start + len(sentence) - len(clause), start + len(sentence), 2)
+        return None
 
     def _last_value(self, start: int, end: int) -> list[Answer[Value]]:
         """The one value of a last sentence that concludes, such as `So Tom has 5 left`. Raises NoAnswerError."""

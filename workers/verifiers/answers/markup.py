@@ -10,8 +10,8 @@ from workers.verifiers.answers.normalisation import INVISIBLE
 
 MAX_TEXT = 100_000
 """Characters after the reasoning; a longer text does not answer a short question, and is not searched."""
-BRACES = re.compile(r"\\f?boxed\s{0,3}\{|[{}]")
-"""The beginning of a box, and the braces that may end it."""
+BRACES = re.compile(r"\\f?boxed\s{0,3}\{|(?<!\\)[{}]|(?<=\\\\)[{}]")
+"""The beginning of a box, and the braces that may end it; `\\{` is a sign that is shown."""
 
 _OVERRIDES = re.compile("[\u202d\u202e\u0335\u0336\u0337\u0338\u20d2\u20d3\u20e5]")
 """Characters that reorder a text or strike it out."""

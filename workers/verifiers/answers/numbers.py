@@ -27,7 +27,7 @@ _LETTERS = frozenset("mgshlLVWANJKCF")
 """Units of one letter."""
 _UNIT = (
     r"\\(?:text|textrm|mathrm|mbox|rm)\{\s*(?P<boxed_unit>[^{}\d\\]{1,24})\}"
-    r"|(?P<unit>[A-Za-zµ°Ω¢][A-Za-z°]{0,15}(?:/[A-Za-z]{1,8})?)"
+    r"|(?P<unit>[A-Za-zµ°Ω¢][A-Za-z°]{0,15}(?:/[A-Za-z]{1,8}|\s+per\s+[A-Za-z]{1,12})?)"
 )
 _NUMBER = re.compile(
     r"\s*(?P<sign>[-+]?)\s*(?:(?P<currency>\\?[$€£¥])\s*)?(?P<inner>-?)"

@@ -4,6 +4,7 @@ Invariant: this module finds places only; each verifier says whether a stretch i
 linear in the text, and the stretches of different statements do not overlap, except for a bounded number of prefixes.
 """
 
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ _COPULA = (
     r"|é|è|sono|är|er|on|adalah|ialah|to|jest|je|là|είναι|это|este)\b|[—–](?=\s)|คือ)"
 )
 _ANCHOR = re.compile(
-    rf"(?:(?P<hashes>####)|\b(?:{_LATIN})(?![\w-])[\"'”*]{{0,3}}{_ADJECTIVE}"
+    rf"(?:(?P<hashes>####)|(?:\b|(?<=final_))(?:{_LATIN})(?![\w-])[\"'”*]{{0,3}}{_ADJECTIVE}"
     r"(?:(?P<of>\s*(?:to|of|for|in|à|de|auf|на)\b[^.:=\n]{0,60}?)|\s*,[^,.:=\n]{0,30},|\s*\([^()\n]{0,30}\))?"
     rf"\s*[*_]{{0,2}}\s*{_COPULA}"
     r"|(?P<cjk>答案|答え|正解|解答|正确选项|정답|답)(?:\s*(?:应该|應該|应|就))?\s*(?:[:：=]|是|为|為|は|은|는|이|选|選)?|答\s*[:：]|(?:故|因此|所以|应|應)[选選]\s*[:：]?|คำตอบ(?:ที่ถูกต้อง)?\s*(?:คือ|[:：])"
@@ -144,6 +145,8 @@ CONCLUSION = re.compile(
     r"|as\s+a\s+result|this\s+means|it\s+follows|we\s+conclude|conclusion|summary|total)\b|\s(?:is|are)\s",
     re.IGNORECASE,
 )
+_MONEY = re.compile(r"\s*\\?\$\d[\d.,]*(?![^$]*\$)")
+"""An amount in dollars, whose sign has no partner."""
 _CLOSING = re.compile(
     r"[\s*_>(-]*(?:let\s+me\s+know|i\s+hope\s+(?:this|that|it)|(?:please\s+)?feel\s+free|if\s+you\s+(?:have|need|want|would)"
     r"|would\s+you\s+like|is\s+there\s+anything|do\s+you\s+(?:have|want|need)|(?:to\s+|(?:we|you|one)\s+can\s+)?(?:verify|check)\b"
@@ -156,6 +159,8 @@ _BESIDE = re.compile(
 )
 _TURN = re.compile(r"\b(?:not|but|however|so|wrong|therefore|thus|hence)\b|n't\b", re.IGNORECASE)
 """What a closing sentence does not hold."""
+_KEY = re.compile(r"\w+\"\s*:\s*")
+_JSON = json.JSONDecoder()
 _OPENING = re.compile(r"(?:[\s$]|\\[(\[])*\Z")
 """The beginning of a formula that encloses a mark."""
 _REMARK = re.compile(
@@ -199,6 +204,9 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
         end = min(following.start() if following else len(text), mark)
         inside = match.start() + len(match.group().rstrip())
         own = text[inside:end]
+        if (value := _json_value(text, match.start(), inside)) is not None:
+            inside, own = value
+            end = inside + len(own)
         own = _OPENING.sub("", own) if end == mark < len(text) else own
         colon = match.group().rstrip(" *_\n").endswith((":", "："))
         if end < len(text) and _FILLER.fullmatch(own):
@@ -212,6 +220,19 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
             Statement(own, match.start(), inside, weak, end == mark < len(text) and not SENTENCE_END.search(own))
         )
     return found
+
+
+def _json_value(text: str, start: int, inside: int) -> tuple[int, str] | None:
+    """Returns the place and the text of the value if `"answer":` is a key of JSON; a string's text if it is plain."""
+    if not text[max(0, start - 7) : start].endswith(('"', '"final_')) or not _KEY.fullmatch(text, start, inside):
+        return None
+    inside += len(text[inside:]) - len(text[inside:].lstrip())
+    try:
+        value, end = _JSON.raw_decode(text, inside)
+    except (ValueError, RecursionError):
+        return None
+    own = text[inside:end]
+    return (inside + 1, own[1:-1]) if isinstance(value, str) and value == own[1:-1] else (inside, own)
 
 
 def without_closing(text: str) -> str:
@@ -303,7 +324,8 @@ def conclusion(sentence: str) -> Iterator[str]:
     """Yields what follows each `is`, `equals` and `=` of a sentence, the last first: `So 6 times 7 is 42` gives 42."""
     for match in list(_COPULAS.finditer(sentence))[-1:-4:-1]:
         clause = sentence[match.end() :]
-        if clause.count(")") == clause.count("(") and clause.count("$") % 2 == 0:
+        dollars = clause.count("$") % 2 == 0 or _MONEY.match(clause) is not None
+        if clause.count(")") == clause.count("(") and dollars:
             yield clause
 
 

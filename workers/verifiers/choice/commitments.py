@@ -25,7 +25,7 @@ _VERB = (
     r"|\b(?:correct|right|best|final|chosen|selected)[ \t]+(?:option|choice|one|letter|statement|answer|selection)?"
     r"[ \t]*(?::|=|is\b|would\s+be\b|must\s+be\b)|^(?:correct|right)[ \t]*:"
     r"|^(?:final[ \t]+)?(?:option|choice|selection)[ \t]*[:=]|\b(?:option|choice|selection)\s+is\b"
-    r"|\banswer\s+(?=\W?[A-Z]\b)|\bchoose(?:\s+option)?|\bselect)"
+    r"|\banswer\s+(?=\W?[A-Z]\b)|\bchoose(?:\s+option)?|\bselect|(?:^|[,，。:：\s])(?:因此|所以|故|应|应该)?[选選](?:择|擇)?)"
 )
 _REMARK = (
     r"(?:\bi\s+(?:think|believe)(?:\s+that)?(?:\s+(?:it\s+is|it's|it\s+must\s+be))?"
@@ -37,8 +37,12 @@ _RIGHT = (
     r"(?:\s+(?:is|must\s+be|has\s+to\s+be|would\s+be)\s+(?:\w+\s+){0,3}?(?:correct|right|true|best|answer)\b"
     r"|\s+it\s+is(?=\s*[.!]?\s*$))"
 )
-_PLAIN = r"(?=\s*(?:$|\n|[.,;:!?)(—–]|-\s|because\b|since\b|as\b|due\b|and\b|or\b|is\b|/|&))"
-_FILLER = r"[ \t]*:?[ \t]*(?:(?:option|choice|the|answer|letter|is)[ \t]+){0,3}"
+_MATCHED = r"\b(?:corresponds\s+to|matches(?:\s+with)?|agrees\s+with|is)\s+(?:the\s+)?(?:option|choice|answer)\s+"
+_PLAIN = r"(?=\s*(?:$|\n|[.,;:!?)(—–。，；]|-\s|because\b|since\b|as\b|due\b|and\b|or\b|is\b|/|&))"
+_FILLER = (
+    r"[ \t]*:?[ \t]*(?:(?<=:)\s{0,4})?(?:(?<=:[ \t])\s{0,4})?(?:(?:option|choice|the|answer|letter|is)[ \t]+){0,3}"
+)
+_LABELLED_LINE = re.compile(r"\A\W{0,4}[A-Z0-9][.):]")
 _NEGATED = re.compile(r"\b(?:not|never|no)\b")
 _JOINED = re.compile(r"\b(?:or|nor|and|neither|not|why|is)\W*$")
 _BULLET = re.compile(r"^\s*(?:[-*•>]|#{1,6})\s+")
@@ -50,6 +54,7 @@ _LONGEST = 1000
 def remarks(text: str, labels: Labels) -> Iterator[Remark[Label]]:
     yield from _find_stated(text, labels)
     yield from _find_called_right(text, labels)
+    yield from _find_matched(text, labels)
     yield from _find_corrections(text, labels)
     yield from _find_lines(text, labels)
 
@@ -59,6 +64,8 @@ def _find_stated(text: str, labels: Labels) -> Iterator[Remark[Label]]:
     for rank, lead in ((2, _VERB), (1, _REMARK)):
         pattern = re.compile(rf"{lead}{_FILLER}(?={labels.wrapped}{_PLAIN})", re.IGNORECASE | re.MULTILINE)
         for match in pattern.finditer(text):
+            if "\n" in match.group() and _LABELLED_LINE.search(_line_below(text, match.end())):
+                continue  # the label begins the list of the choices
             if _VOID.search(sentence_before(text, match.start()) + match.group()):
                 continue
             one = _read(
@@ -66,6 +73,11 @@ def _find_stated(text: str, labels: Labels) -> Iterator[Remark[Label]]:
             )
             if one is not None and not (rank == 1 and len(one.value.name) == 1 and _is_lower_case(text, one)):
                 yield one
+
+
+def _line_below(text: str, position: int) -> str:
+    """The first line with content below the one that holds `position`."""
+    return text[position : position + _LONGEST].partition("\n")[2].lstrip().partition("\n")[0]
 
 
 def _is_lower_case(text: str, one: Remark[Label]) -> bool:
@@ -78,6 +90,14 @@ def _find_called_right(text: str, labels: Labels) -> Iterator[Remark[Label]]:
         before = sentence_before(text, match.start())
         if _NEGATED.search(match.group()) or _JOINED.search(before) or _VOID.search(before):
             continue
+        label = match["label"]
+        yield Remark(Label(labels.name_of(label) or label), match.start(), match.end(), 1)
+
+
+def _find_matched(text: str, labels: Labels) -> Iterator[Remark[Label]]:
+    """Finds `which corresponds to option B` at the end of the text."""
+    match = re.search(rf"{_MATCHED}{labels.wrapped}\W{{0,4}}\Z", text)
+    if match and not _VOID.search(sentence_before(text, match.start()) + match.group()):
         label = match["label"]
         yield Remark(Label(labels.name_of(label) or label), match.start(), match.end(), 1)
 

@@ -22,7 +22,7 @@ CLOSERS = r"[)\]}\"'”」）]"
 _LEAD = (
     r"(?:(?:definitely|clearly|certainly|obviously|therefore|thus|indeed|simply|surely|option|choice|letter|answer"
     r"|statement|number|the|it|is|it's|either|both|between|neither|none|definitively|correct|right|best|final|one"
-    r"|letra|opción|lettre|選項|选项)\b\s*:?\s*|[:=>\s]){0,8}"
+    r"|letra|opción|opção|lettre|la|el|le|選項|选项|项)\b\s*:?\s*|[:=>\s]){0,8}"
 )
 _CLOSING = ")]}）」"
 _JOIN = r"[\s,/&+;.|，、]{0,8}(?:\b(?:and|or|nor|und|oder|et|ou|y|o|as\s+well\s+as|plus|和|或)\b)?\s*"

@@ -16,6 +16,7 @@ from workers.verifiers.math.prose_values import environments, values
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _WORD = re.compile(r"(?<!\\)[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\(?:text|mathrm|textrm)\{[^{}]*\}|\\(?:begin|end)\{[A-Za-z]*matrix\}|\\[A-Za-z]+")
+_ABBREVIATION = re.compile(r"\b(?:i\.e|e\.g)\b", re.IGNORECASE)
 _FOREIGN = re.compile(r"[^\x00-\x7fΑ-ωℝ×÷·⋅≤≥≠≈∪∩∈∞∅±√°µ€£¥¢]")
 
 
@@ -58,6 +59,8 @@ def is_expression(text: str) -> bool:
     if literal is not None:
         return not isinstance(literal, Words)
     bare = _COMMAND.sub(" ", text)
+    if _ABBREVIATION.search(bare):
+        return False
     return bool(text) and not _FOREIGN.search(bare) and all(w.casefold() in MATHS_WORDS for w in _WORD.findall(bare))
 
 

@@ -38,6 +38,8 @@ _SYMBOLS = dict(
     ]
 )
 _SYMBOL = re.compile("|".join(map(re.escape, _SYMBOLS)))
+_DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}(?=(?:\d{1,2}|\d{4,30})(?![\d{.]))")
+"""`3{,}5` is written so that LaTeX sets a decimal comma; three digits are thousands."""
 _NAMES = {"pi": r"\pi ", "sqrt": r"\sqrt", "infinity": r"\infty ", "infty": r"\infty "}
 _NAME = re.compile(r"(?<![\\A-Za-z])(pi|sqrt|infinity|infty)(?![A-Za-z])")
 _FURNITURE = re.compile(r"\\(?:left|right)(?![A-Za-z])\.?|(?<!\\)\\!")
@@ -68,7 +70,7 @@ def latex(text: str) -> str:
     """Normalises the LaTeX of one expression after `characters`, without its dollars and its final full stop."""
     text = _RECURRING.sub(r"\1\\overline{\2}", enclosed(text.strip()).lstrip("=: "))
     text = known(enclosed(text.rstrip(".").strip()))
-    text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], text)
+    text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], _DECIMAL_COMMA.sub(".", text) if "{,}" in text else text)
     text = _SPACE.sub(" ", _FURNITURE.sub("", text))
     text = _NAME.sub(lambda found: _NAMES[found[1]], text)
     text = _ROOT.sub(lambda found: rf"\sqrt{{{next(filter(None, found.groups()), '')}}}", text).replace("√", r"\sqrt")

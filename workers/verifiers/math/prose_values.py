@@ -10,7 +10,8 @@ from workers.verifiers.answers.unit_names import SCALES, UNITS
 _DELIMITER = re.compile(r"(?<!\\)\$\$?|\\[()\[\]]")
 _CLOSING = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
 _JOIN = re.compile(r"\s*(?:,|;|,?\s*(?:and|or))\s*", re.IGNORECASE)
-_DIGITS = r"(?:\d{1,3}(?: \d{3})+(?![\d,])|\d{1,9} \d{1,9}/\d{1,9}|\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)"
+_REPEATING = r"\d{0,20}\.\d{0,20}\\overline\{\d{1,20}\}"
+_DIGITS = rf"(?:{_REPEATING}|" + r"\d{1,3}(?: \d{3})+(?![\d,])|\d{1,9} \d{1,9}/\d{1,9}|\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)"
 _SCALE = "|".join([*SCALES, "squared", "cubed", "factorial", "pi"])
 _CHAIN = re.compile(
     rf"(?<![0-9A-Za-z_.])(?>[-+±]?(?:\\?[$€£¥]\s?)?-?{_DIGITS}(?:\s?:\s?\d+)*(?:\s*\\?%|°|\s*[ap]\.?m\b)?"
@@ -29,7 +30,8 @@ def environments(text: str) -> list[tuple[int, int, str]]:
     for mark in _DELIMITER.finditer(text):
         if opened is not None and _CLOSING[opened[0]] == mark[0]:
             content = text[opened.end() : mark.start()]
-            if content.strip() and not (opened[0] == "$" and "\n" in content):
+            money = opened[0] == "$" and content[:1].isdigit() and text[mark.end() : mark.end() + 1].isdigit()
+            if content.strip() and not money and not (opened[0] == "$" and "\n" in content):
                 found.append((opened.start(), mark.end(), content))
                 opened = None
                 continue

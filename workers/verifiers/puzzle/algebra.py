@@ -42,11 +42,20 @@ class _Reader:
         return token
 
 
+_SIGNS = re.compile(r"\\(?:times|cdot|div)(?![A-Za-z])")
+
+
 def arithmetic(text: str) -> tuple[Fraction, list[int]]:
     """Returns the value of an expression in + - * / and parentheses, and the numbers used. Raises FormError, also if it
     divides by 0.
     """
-    flat = line(text).replace("×", "*").replace("·", "*").replace("÷", "/").replace("−", "-")
+    flat = (
+        _SIGNS.sub(lambda found: "/" if found[0] == "\\div" else "*", line(text))
+        .replace("×", "*")
+        .replace("·", "*")
+        .replace("÷", "/")
+        .replace("−", "-")
+    )
     if len(flat) > MAX_EXPRESSION:
         raise FormError(f"an expression of more than {MAX_EXPRESSION} characters")
     reader = _Reader(_split_arithmetic(flat))

@@ -22,6 +22,7 @@ from workers.verifiers.puzzle.forms import Form, FormError, line
 
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _EMPHASIS = re.compile(r"(\*\*|__|`|\$)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»"}
 _EMPHASISED = ("*", "_", "`", "$")
 """First characters of an emphasised text."""
 
@@ -139,7 +140,7 @@ def _test_by_answer(form: Form, gold: str) -> Test:
         raise EntryError(f"the reference {gold[:80]!r} is not {form.says}: {error}") from error
 
     def fault(answer: str) -> str | None:
-        same = form.same(right, form.read(answer))
+        same = form.same(right, form.read(answer)) or (form.free and form.same(right, form.read(_unquoted(answer))))
         return None if same else f"{line(answer)[:80]!r} is not the right answer"
 
     return Test(fault, free=form.free, right=line(gold))
@@ -166,6 +167,13 @@ def _strip_format(text: str) -> str:
     while (bare := _EMPHASIS.fullmatch(text.strip())) and bare.group(1) not in bare.group(2):
         text = bare.group(2)
     return text
+
+
+def _unquoted(text: str) -> str:
+    """Without one pair of quotation marks around all of it, which prose puts around a word."""
+    text = line(text)
+    inside = text[1:-1]
+    return inside if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and text[0] not in inside else text
 
 
 def _is_readable(test: Test, text: str) -> bool:

@@ -6,6 +6,7 @@ Invariant: only spelling changes, never a value; every pattern is linear in the 
 import re
 
 from workers.verifiers.quantity.compound import spelt_out
+from workers.verifiers.quantity.foreign_units import with_symbols
 from workers.verifiers.quantity.siunitx import plain_siunitx
 
 _LATEX = [
@@ -78,7 +79,7 @@ def _improper(found: re.Match[str]) -> str:
 def plain(text: str) -> str:
     """Rewrites a text with the grammar's own characters."""
     if not text.isascii():
-        text = text.translate(_CHARACTERS)
+        text = with_symbols(text.translate(_CHARACTERS))
         text = _SUPERSCRIPT.sub(lambda run: f"^{run.group().translate(_PLAIN_DIGITS)}", text)
     if "\\" in text or "½" in text or "/" in text:
         text = _MIXED.sub(_improper, _HALF.sub(r"\1.5", _SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text)))

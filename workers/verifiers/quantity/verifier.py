@@ -28,7 +28,7 @@ _APPROXIMATE = re.compile(
 )
 _VAGUE = re.compile(
     r"\b(?:or|between|either|neither|at\s+least|at\s+most|up\s+to|more\s+than|less\s+than|greater\s+than|no\s+more|range|ranges"
-    r"|not|nor|never|except|far\s+from|(?:any|every|no)thing\s+but|unless|above|below|over|under|exceeds?)\b|n't\b|±|\+/-|\+-|[<>≤≥?]|\\(?:leq?|geq?|lt|gt)\b|\bnan\b|\binf(?:inity)?\b|∞",
+    r"|not|nor|never|except|far\s+from|(?:any|every|no)thing\s+but|unless|exceeds?|(?:above|below|over|under)(?=\s+[$\\(]*-?[\d.])|(?:and|or)\s+(?:above|below|over|under|more|up))\b|n't\b|±|\+/-|\+-|[<>≤≥?]|\\(?:leq?|geq?|lt|gt)\b|\bnan\b|\binf(?:inity)?\b|∞",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"\d\s*[A-Za-z%°]*\s*(?:[–—-]|\bto\b)\s*\d")
@@ -39,6 +39,8 @@ _CONCLUSION = re.compile(
 )
 _VARIABLE = re.compile(r"\s*(?:[-*•>]\s+)?([A-Za-zα-ωΔ_\\]{1,12}(?:_\{?\w{1,8}\}?)?)\s*[=≈]\s*")
 _EQUALS = re.compile(r"[=≈]")
+_OR = re.compile(r",?\s*\(?\b(?:or|i\.e\.|that\s+is|which\s+is|equivalently)(?:\s+equivalently)?,?\s+", re.IGNORECASE)
+_LONGEST_PAIR = 200
 _SENTENCE = re.compile(r"[.!?;](?:\s|$)|\n")
 
 
@@ -93,9 +95,18 @@ def _read_gold(text: Any) -> Quantity:
     return gold
 
 
-def _read_accepted(text: str) -> tuple[Quantity] | None:
-    one = _read_quantity(plain(enclosed(text)))
-    return None if one is None else (one,)
+def _read_accepted(text: str) -> tuple[Quantity, ...] | None:
+    text = plain(enclosed(text))
+    one = _read_quantity(text)
+    return _read_equal(text) if one is None else (one,)
+
+
+def _read_equal(text: str) -> tuple[Quantity, ...] | None:
+    """Reads one quantity that is given twice: `3.4e-7 m, or 340 nm`. All of them must be right."""
+    parts = _OR.split(text) if len(text) < _LONGEST_PAIR else []
+    found = [_read_quantity(part) for part in parts] if len(parts) == 2 else []
+    both = [one for one in found if one is not None and one.unit is not None]
+    return tuple(both) if len(both) == 2 and both[0].unit != both[1].unit else None
 
 
 def _read_marked(text: str, behind: str) -> tuple[Quantity, ...]:

@@ -24,6 +24,7 @@ MAX_EXAMPLES = 1000
 
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL, "x": regex.VERBOSE, "a": regex.ASCII}
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_TAG = re.compile(r"<answer>(.*)</answer>", re.DOTALL | re.IGNORECASE)
 _FUZZY = re.compile(r"(?<!\\)\{[^{}]*[a-zA-Z<=]")
 """Syntax of the regex module's approximate matching, which Python's own patterns know as plain text."""
 
@@ -37,9 +38,9 @@ class RegexVerifier(BaseVerifier):
     version = "3"
     policy = (
         "Only the text after the reasoning block counts. With a pattern (or a reference) the whole text must match "
-        "it; with mode search a part suffices. With match or reject the text itself, bare or in one fenced block or "
-        "backticks, must be a Python pattern that matches each of match and none of reject, as a whole. An empty text "
-        "is wrong, and so is one on which a search takes too long."
+        "it; with mode search a part suffices. With match or reject the text itself, bare or in one fenced block, "
+        "backticks or `<answer>`, must be a Python pattern that matches each of match and none of reject, as a whole. "
+        "An empty text is wrong, and so is one on which a search takes too long."
     )
     options: ClassVar[Mapping[str, str]] = {
         "pattern": "the pattern, of Python's re or the regex module (default: the reference)",
@@ -111,6 +112,8 @@ def _pattern(question: Question, flags: int) -> "regex.Pattern[str]":
 
 def _response_pattern(text: str, flags: int) -> "regex.Pattern[str]":
     """Raises NoPatternError."""
+    tag = _TAG.fullmatch(text)
+    text = tag[1].strip() if tag else text
     fences = _FENCE.findall(text)
     if len(set(fences)) > 1:
         raise NoPatternError("several fenced blocks disagree")

@@ -233,6 +233,7 @@ class TestRegex(VerifierContract):
         "With a pattern": [Example("abbc", 0.0), Example("abbc", 1.0, asked(question, mode="search"))],
         "With match or reject": [
             Example("`a+`", 1.0, _turned),
+            Example("<answer>a+</answer>", 1.0, _turned),
             Example("[ab]+", 0.0, _turned),
             Example("(", 0.0, _turned),
         ],
