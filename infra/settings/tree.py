@@ -176,8 +176,8 @@ class RtvSettings(SettingsSection):
     workers: Annotated[int, Field(ge=1), NumberUnit("processes")] = 1
     """Verifier processes. One gives 200 verdicts per second."""
     timeout_seconds: Seconds = 5.0
-    """Time limit per verdict; the process is killed after it. A mathematics verdict takes 4 ms. Verifiers that use the
-    sandbox have sandbox.budget_seconds instead."""
+    """Time limit per verdict, without the time in which other processes have its CPU; the process is killed after it. A
+    mathematics verdict takes 4 ms. Verifiers that use the sandbox have sandbox.budget_seconds instead."""
     memory_mib: Annotated[int, Field(ge=512), NumberUnit("MiB")] = 1024
     """Address space of one verifier process. Its imports take 300 MiB, a mathematics verdict a few MiB."""
     batch: Annotated[int, Field(ge=1), NumberUnit("rollouts")] = 64

@@ -1,9 +1,11 @@
 """A verifier that does to its process what its prompt says."""
 
+import math
 import os
 import re
 import signal
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -20,8 +22,9 @@ class HostileVerifier:
 
     def verify(self, question: Question, response: str) -> Verdict:
         match question.prompt:
-            case "hang":
-                while True:
+            case "hang" | "work":
+                end = time.process_time() + question.options.get("seconds", math.inf)
+                while time.process_time() < end:
                     pass
             case "hang in C":
                 re.match(r"(a+)+$", "a" * 64 + "b")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
@@ -89,6 +90,15 @@ class Child:
     @property
     def alive(self) -> bool:
         return not self._spent and self._process.poll() is None
+
+    def starved_seconds(self) -> float:
+        """Seconds since its start in which it was ready to run and other processes had the CPU; 0 if the kernel does
+        not count them.
+        """
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0.0
 
     async def ask(self, data: bytes) -> Verdict:
         """Returns the verdict for `data`, a framed Job. Raises DiedError."""

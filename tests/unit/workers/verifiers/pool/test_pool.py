@@ -110,6 +110,29 @@ def test_bombs_are_refused_within_the_time(verify: Judge, bomb: str) -> None:
     assert (verdict.score, verdict.status) in {(0.0, Status.UNPARSEABLE), (0.0, Status.WRONG)}
 
 
+def test_a_busy_machine_makes_a_verdict_late_but_not_another() -> None:
+    """Four processes share one core, of which the verdict needs 0.4 of its limit."""
+    core = min(os.sched_getaffinity(0))
+    busy = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+
+    async def scenario() -> Verdict:
+        async with pool(timeout_seconds=1.0) as found:
+            await found.start()
+            for child in found._children:
+                os.sched_setaffinity(child.pid, {core})
+            others = [await asyncio.create_subprocess_exec(sys.executable, "-c", busy) for _ in range(3)]
+            try:
+                return await found.verify(hostile("work", seconds=0.4), "")
+            finally:
+                for other in others:
+                    other.kill()
+                    await other.wait()
+
+    verdict = asyncio.run(scenario())
+    assert verdict.status is Status.CORRECT, verdict.why
+    assert verdict.seconds <= 1.0
+
+
 def test_an_unknown_verifier_is_named_with_those_there_are(verify: Judge) -> None:
     verdict = verify(Question(prompt="?", verifier="maths"), "7")
     assert verdict.status is Status.INFRA_ERROR
