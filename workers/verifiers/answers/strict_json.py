@@ -18,7 +18,6 @@ MAX_DIGITS = 400
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(\w*)[ \t]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _OPEN_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
-_UNCLOSED = re.compile(r"(?:`{3,}|~{3,})[ \t]*(\w*)[ \t]*\n(.*)", re.DOTALL)
 _LANGUAGES = frozenset(["", "json", "json5", "jsonc", "text", "plaintext"])
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
@@ -60,9 +59,6 @@ def candidates(text: str, *, extra_text: bool) -> list[str]:
         if not blocks:
             raise NotJsonError("no fenced block holds JSON")
         return blocks
-    unclosed = _UNCLOSED.fullmatch(text)  # sampling that stops at a fence leaves it out
-    if unclosed and unclosed[1].casefold() in _LANGUAGES:
-        return [unclosed[2]]
     return _embedded(text) if extra_text else [text]
 
 

@@ -40,7 +40,7 @@ class EndlessError(ValueError):
 
 class JsonVerifier(BaseVerifier):
     name = "json"
-    version = "4"
+    version = "3"
     policy = (
         "Only the text after the reasoning block counts: the JSON in `<answer>` tags, if there are any, and there "
         "in fenced blocks, or else the whole text, which must be one JSON value; with extra_text prose may also be "
