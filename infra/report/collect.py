@@ -14,7 +14,7 @@ from sqlalchemy import Engine, Executable, func, select
 from sqlalchemy.orm import Session
 
 from infra.db.calibration import Calibration, read_calibration
-from infra.db.models import Evaluation, Group, Prompt, Run, Score, Selection, SelectionRound
+from infra.db.models import EvaluatedModel, Evaluation, Group, Prompt, Run, Score, Selection, SelectionRound
 from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
 
@@ -106,6 +106,21 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluatedVersion:
+    """A result of `rewardstream evaluate` on a version of the run."""
+
+    run_id: str
+    """Id of the run that evaluated it."""
+    lineage: int
+    version: int
+    domain: str
+    prompts: int
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     run_id: str
     phase: str
@@ -119,6 +134,7 @@ class RunRecord:
     """Prompt id -> last user turn, for the prompts that the run used."""
     calibration: tuple[Calibration, ...] = ()
     evaluations: tuple[EvaluationRow, ...] = ()
+    evaluated_versions: tuple[EvaluatedVersion, ...] = ()
     domain_shares: Mapping[str, DomainShare] = field(default_factory=dict)
     """The run's setting `selector.domain_shares`."""
 
@@ -137,6 +153,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         texts = {prompt_id: text for prompt_id, text in prompts}  # noqa: C416 (to dict's type a Row is not a pair)
         calibration = tuple(read_calibration(session.connection(), run_id))
         evaluations = tuple(EvaluationRow(*row) for row in session.execute(_evaluations(run_id)))
+        versions = tuple(EvaluatedVersion(*row) for row in session.execute(_evaluated_versions(run_id)))
     return RunRecord(
         run_id=run_id,
         phase=run.phase,
@@ -149,6 +166,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         prompts=texts,
         calibration=calibration,
         evaluations=evaluations,
+        evaluated_versions=versions,
         domain_shares=_SHARES.validate_python(run.settings.get("selector", {}).get("domain_shares", {})),
     )
 
@@ -215,6 +233,21 @@ def _evaluations(run_id: str) -> Executable:
         select(*(getattr(Evaluation, name) for name in names))
         .where(Evaluation.run_id == run_id, Evaluation.label.not_like("%@%"))
         .order_by(Evaluation.version, Evaluation.label, Evaluation.domain)
+    )
+
+
+def _evaluated_versions(run_id: str) -> Executable:
+    own = ("domain", "prompts", "mean", "low", "high")
+    return (
+        select(
+            EvaluatedModel.run_id,
+            EvaluatedModel.lineage,
+            EvaluatedModel.version,
+            *(getattr(Evaluation, name) for name in own),
+        )
+        .join(Evaluation, Evaluation.run_id == EvaluatedModel.run_id)
+        .where(EvaluatedModel.source_run == run_id)
+        .order_by(EvaluatedModel.version, EvaluatedModel.lineage, EvaluatedModel.created_at, Evaluation.domain)
     )
 
 

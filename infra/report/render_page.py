@@ -68,6 +68,7 @@ def render(
         cards=_cards(summary),
         pictures={name: png and base64.b64encode(png).decode() for name, png in pictures.items()},
         heldout=_heldout(summary["heldout"]),
+        versions=_evaluated_versions(record),
         samples=list(_samples(record)),
         diversity=_diversity([response for response in record.responses if response.label in (BEFORE, AFTER)]),
         selection=_selection(record.selections),
@@ -141,6 +142,20 @@ def _heldout(results: Mapping[str, Any]) -> Rows:
             _delta(row),
         )
         for name, row in [("overall", results["overall"]), *skills, *results["by_domain"].items()]
+    ]
+
+
+def _evaluated_versions(record: RunRecord) -> Rows:
+    """Results of `rewardstream evaluate` on the run's versions; empty if there are none."""
+    return [
+        (
+            row.version,
+            row.domain,
+            row.prompts,
+            _score_between(row.mean, None if row.low is None or row.high is None else (row.low, row.high)),
+            Marked(row.run_id, "code"),
+        )
+        for row in record.evaluated_versions
     ]
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 from support.evaluation_loop import deadline_passed, policy_files
 
 from infra.db.models import EvaluatedModel, Evaluation, Prompt, Run
+from infra.report.collect import collect
 from infra.settings.evaluation import Skill
 from streams.dead_letters import dead_letter
 from streams.messages import Outcome, PolicyVersion, Purpose
@@ -49,6 +50,17 @@ def test_an_evaluation_measures_every_prompt_and_its_audit_is_sound(make_evaluat
     assert next(row.mean for row in rows if row.domain == "overall") == pytest.approx(0.45)
     assert all(row.low is not None for row in rows)
     assert phase == "finished"
+
+
+def test_the_report_of_a_run_has_the_evaluations_of_its_versions(make_evaluation, engine, prompts) -> None:
+    loop = make_evaluation()
+    loop.peer.score_of = lambda _ticket, index: float(index)
+    loop.play(loop.plan(prompts, policy_files(version=12, source_run=loop.run_id)))  # any run that the database has
+    found = {row.domain: row for row in collect(engine, loop.run_id).evaluated_versions}
+    assert set(found) == {"overall", "mathematics", "knowledge"}
+    overall = found["overall"]
+    assert (overall.run_id, overall.version, overall.prompts, overall.mean) == (loop.run_id, 12, 5, 0.5)
+    assert (overall.low, overall.high) == (0.5, 0.5)
 
 
 def test_what_is_scored_is_not_asked_again_and_what_a_kill_left_is_drawn_as_before(make_evaluation, prompts) -> None:

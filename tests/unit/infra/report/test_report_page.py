@@ -10,7 +10,7 @@ from support.report_rows import START, group, response
 
 from infra.db.calibration import Calibration
 from infra.report.build import write_page
-from infra.report.collect import QuarantinedPrompt, RunRecord, SelectionKind, SelectionSummary
+from infra.report.collect import EvaluatedVersion, QuarantinedPrompt, RunRecord, SelectionKind, SelectionSummary
 from infra.report.render_page import number
 from infra.report.summary import RunFacts, summarise
 
@@ -61,6 +61,15 @@ def test_the_routes_are_compared_where_both_scored(record: RunRecord, tmp_path: 
     section = section[: section.index("</section>")]
     for cell in ("exact@1", "genrm-hf@abc", "40", "0.8", "0.5", "0.1", "-0.25"):
         assert cell in section
+
+
+def test_evaluated_versions_are_shown_with_the_run_that_evaluated_them(record: RunRecord, tmp_path: Path) -> None:
+    assert "rewardstream evaluate" not in page(record, tmp_path)
+    found = EvaluatedVersion("20260101-eval", 1, 12, "overall", 40, 0.5, 0.4, 0.625)
+    shown = page(replace(record, evaluated_versions=(found,)), tmp_path)
+    assert "rewardstream evaluate" in shown
+    for cell in ("20260101-eval", "0.500 [0.400, 0.625]"):
+        assert cell in shown
 
 
 def test_everything_is_inside_the_page(record: RunRecord, tmp_path: Path) -> None:
