@@ -79,6 +79,28 @@ class Prompt(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class PromptReference(Base):
+    """The origin of a reference that a reward model picked. Its text is in the prompt's question too, best first."""
+
+    __tablename__ = "prompt_references"
+
+    prompt_id: Mapped[str] = mapped_column(ForeignKey("prompts.id"), primary_key=True)
+    rank: Mapped[int] = mapped_column(Integer, primary_key=True)
+    """Place among the prompt's references, from 0."""
+    text: Mapped[str] = mapped_column(Text)
+    score: Mapped[float] = mapped_column(Float)
+    """The sigmoid of its reward; it compares responses to one prompt."""
+    scorer: Mapped[str] = mapped_column(String(64))
+    scorer_version: Mapped[str] = mapped_column(String(256))
+    policy: Mapped[str] = mapped_column(String(64))
+    """Digest of the weights that wrote it."""
+    run_id: Mapped[str] = mapped_column(String(64))
+    rollout_id: Mapped[str] = mapped_column(String(160))
+    responses: Mapped[int] = mapped_column(Integer)
+    """Number of responses that it was picked from."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class RunPrompt(Base):
     """The prompts that a run draws from. A run without a row here draws from all prompts."""
 
