@@ -1,4 +1,4 @@
-"""Measures one model without training it: announces it, dispatches its prompts, and closes their groups.
+"""Measures one model without training it: announces it, dispatches the prompts of a task, and closes their groups.
 
 Invariants:
 - It takes the selector's and the learner's place: it is the run's only writer of `prompts`, `policy.versions` and
@@ -22,9 +22,9 @@ from infra.db.models import Group
 from infra.settings.tree import Settings
 from streams.clients import BrokerUnavailableError, DeliveryError, LogReader, make_producer
 from streams.dead_letters import parse
-from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion, Purpose
+from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.topics import Topic, topic_name
-from trainer.curriculum import apply_closings, evaluation, runs
+from trainer.curriculum import apply_closings, runs
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
 from trainer.curriculum.learner_watch import LearnerWatch
@@ -33,8 +33,7 @@ from trainer.curriculum.measurement import Measurement
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.selector_lock import AnotherSelectorError, SelectorSession
 from trainer.evaluator.closings import EndedGroup, ended_groups
-from trainer.evaluator.plan import LABEL, EvaluationPlan, results_of
-from trainer.evaluator.stored import record_evaluation
+from trainer.evaluator.task import RunTask
 from trainer.log_writer import LogWriter
 
 log = logging.getLogger(__name__)
@@ -50,19 +49,19 @@ OUTAGES = (OperationalError, DatabaseUnavailableError, BrokerUnavailableError, D
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Groups of a run that evaluates."""
+    """Groups of a run without a learner."""
 
     groups: int
     measured: int = 0
     failed: int = 0
-    """Failed or expired: their prompts have no result, and the next evaluation asks them again."""
+    """Failed or expired: their prompts have no result, and the next such run asks them again."""
 
 
 @dataclass(slots=True)
 class Evaluator:
     """Call `advance` repeatedly, until it returns True: all groups are then closed, and the results written."""
 
-    plan: EvaluationPlan
+    task: RunTask
     context: Context
     writer: LogWriter
     dead_letters: LogReader
@@ -72,9 +71,9 @@ class Evaluator:
 
     def start(self) -> None:
         """Announces the model, and produces tickets that were not confirmed. Raises what `advance` raises."""
-        context, policy = self.context, self.plan.policy
+        context, policy = self.context, self.task.policy
         with context.session.transaction() as connection:
-            runs.insert_run(connection, context.settings, runs.EVALUATE)
+            runs.insert_run(connection, context.settings, self.task.phase)
             closed = select(func.count()).where(Group.run_id == context.run_id, Group.outcome.is_not(None))
             self._ordinal = connection.scalar(closed) or 0
         for message in context.watch.catch_up():
@@ -100,7 +99,7 @@ class Evaluator:
         context.lineages.add(started)
         context.watch.catch_up()
         context.dispatcher.recover()
-        self._measurements = [Measurement(plan) for plan in self.plan.measurements()]
+        self._measurements = [Measurement(plan) for plan in self.task.measurements()]
 
     def advance(self) -> bool:
         """Runs one round. Raises OUTAGES, none of which loses anything."""
@@ -118,7 +117,7 @@ class Evaluator:
             counts = {outcome: count for outcome, count in connection.execute(query)}  # noqa: C416 (a Row is no pair)
         measured = counts.get(Outcome.FILTERED, 0)
         failed = counts.get(Outcome.FAILED, 0) + counts.get(Outcome.EXPIRED, 0)
-        return Progress(len(self.plan.lacking), measured, failed)
+        return Progress(self.task.groups, measured, failed)
 
     def _close_ended(self) -> None:
         context = self.context
@@ -133,6 +132,7 @@ class Evaluator:
         self.writer.send(Topic.GROUPS_CLOSED, messages)
         with context.session.transaction() as connection:
             apply_closings.apply(connection, context.run_id, context.lineages, messages)
+            self.task.settle(connection, context.run_id)
         self._ordinal += len(messages)
         for group in ended:
             if group.outcome is not Outcome.FILTERED:
@@ -143,27 +143,26 @@ class Evaluator:
             run_id=self.context.run_id,
             group_id=group.group_id,
             seq=group.seq,
-            purpose=Purpose.EVAL,
+            purpose=self.task.purpose,
             outcome=group.outcome,
             reason=group.reason,
             lineage=self.context.watch.lineage,
             ordinal=ordinal,
-            version=self.plan.policy.version,
+            version=self.task.policy.version,
             staleness=None,
             mean_score=group.mean_score,
             closed_at=time.time(),
         )
 
     def _finish(self) -> None:
-        """Writes the results over all of the plan's prompts, including scores of earlier evaluations."""
-        run_id, version = self.context.run_id, self.plan.policy.version
+        run_id = self.context.run_id
         with self.context.session.transaction() as connection:
-            evaluation.write_results(connection, run_id, LABEL, version, results_of(connection, self.plan))
+            self.task.finish(connection, run_id)
             runs.enter(connection, run_id, Phase.FINISHED)
 
 
 @contextmanager
-def open_evaluator(settings: Settings, bootstrap: str, engine: Engine, plan: EvaluationPlan) -> Iterator[Evaluator]:
+def open_evaluator(settings: Settings, bootstrap: str, engine: Engine, task: RunTask) -> Iterator[Evaluator]:
     """Raises OUTAGES."""
     with ExitStack() as stack:
         session = stack.enter_context(SelectorSession(engine, settings.run.id))
@@ -177,28 +176,28 @@ def open_evaluator(settings: Settings, bootstrap: str, engine: Engine, plan: Eva
         writer = LogWriter(settings, bootstrap)
         stack.callback(writer.close)
         context = Context(settings, session, watch, Dispatcher(settings, session, producer), Lineages())
-        yield Evaluator(plan, context, writer, letters)
+        yield Evaluator(task, context, writer, letters)
 
 
 def measure(
     settings: Settings,
     bootstrap: str,
     engine: Engine,
-    plan: EvaluationPlan,
+    task: RunTask,
     *,
     pause: Callable[[Progress], None],
 ) -> Progress:
-    """Measures the plan's prompts to the end, through outages; returns what became of its groups.
+    """Measures the task's prompts to the end, through outages; returns what became of its groups.
 
     `pause` is called after every round; it waits for a moment, and raises if the services cannot go on. Raises what it
     raises, and the error of an outage that lasts longer than ten minutes.
     """
     with engine.begin() as connection:
-        record_evaluation(connection, settings.run.id, plan)
-    progress, outage_since = Progress(len(plan.lacking)), 0.0
+        task.begin(connection, settings.run.id)
+    progress, outage_since = Progress(task.groups), 0.0
     while True:
         try:
-            with open_evaluator(settings, bootstrap, engine, plan) as evaluator:
+            with open_evaluator(settings, bootstrap, engine, task) as evaluator:
                 evaluator.start()
                 while not evaluator.advance():
                     outage_since = 0.0
@@ -209,6 +208,6 @@ def measure(
             outage_since = outage_since or time.monotonic()
             if time.monotonic() - outage_since > _OUTAGE_SECONDS:
                 raise
-            log.warning("%s; the evaluation continues in %g s", error, _RETRY_SECONDS)
+            log.warning("%s; the run continues in %g s", error, _RETRY_SECONDS)
             time.sleep(_RETRY_SECONDS)
             pause(progress)

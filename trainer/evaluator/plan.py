@@ -15,6 +15,7 @@ from infra.settings.evaluation import Skill
 from infra.settings.tree import Settings
 from streams.messages import Purpose, Question
 from streams.route_headers import judgeable
+from trainer.curriculum import evaluation, runs
 from trainer.curriculum.dispatch import sampling_seed
 from trainer.curriculum.measurement import MeasurementPlan
 from trainer.curriculum.prompt_ids import PromptIds
@@ -22,7 +23,7 @@ from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.evaluation.asked import Conditions, asked_digest
 from trainer.evaluation.results import PromptScores
 from trainer.evaluator.policy_files import PolicyFiles
-from trainer.evaluator.stored import chunks, stored_scores
+from trainer.evaluator.stored import chunks, record_evaluation, stored_scores
 from workers.judges.factory import judge_version
 from workers.verifiers.registry import load_verifier
 
@@ -53,9 +54,16 @@ class EvaluationPlan:
     unscorable: int
     """Prompts that are left out: nothing can score them, or they are quarantined."""
 
+    phase = runs.EVALUATE
+    purpose = Purpose.EVAL
+
     @property
     def lacking(self) -> list[PlannedPrompt]:
         return [prompt for prompt in self.prompts if prompt.stored < self.samples]
+
+    @property
+    def groups(self) -> int:
+        return len(self.lacking)
 
     def measurements(self) -> list[MeasurementPlan]:
         """The groups to dispatch, by their size."""
@@ -72,6 +80,16 @@ class EvaluationPlan:
             )
             for size, members in sorted(by_size.items(), reverse=True)
         ]
+
+    def begin(self, connection: Connection, run_id: str) -> None:
+        record_evaluation(connection, run_id, self)
+
+    def settle(self, connection: Connection, run_id: str) -> None:
+        """Nothing is done with single groups."""
+
+    def finish(self, connection: Connection, run_id: str) -> None:
+        """Writes the results over all of the plan's prompts, including scores of earlier evaluations."""
+        evaluation.write_results(connection, run_id, LABEL, self.policy.version, results_of(connection, self))
 
 
 def make_plan(
