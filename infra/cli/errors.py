@@ -44,7 +44,7 @@ _EXPECTED = {
     "workers.scoring.open_scorer.ScorerNotInstalledError": ExitCode.USAGE,
     "trainer.prompts.dataset.DatasetError": ExitCode.USAGE,
     "infra.evaluation.run.EvaluationError": ExitCode.USAGE,
-    "infra.evaluation.run.ServicesEndedError": ExitCode.FAILED,
+    "infra.evaluation.own_stack.ServicesEndedError": ExitCode.FAILED,
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,
     "trainer.curriculum.selector_lock.AnotherSelectorError": ExitCode.UNREACHABLE,
     "trainer.supervised.sft.ExamplesError": ExitCode.USAGE,

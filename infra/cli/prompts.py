@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.cli import prompt_routes
+from infra.cli import prompt_references, prompt_routes
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
 from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_engine
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from trainer.prompts.ingest import IngestReport
 
-app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, route.")
+app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, route, references.")
 app.command()(prompt_routes.route)
+app.command()(prompt_references.references)
 
 _SHOWN_REJECTIONS = 5
 
@@ -160,7 +161,7 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
     """Everything known about a prompt. Raises CommandError if no id, or more than one, begins with the prefix."""
     from sqlalchemy import select
 
-    from infra.db.models import Group, Prompt, PromptStats
+    from infra.db.models import Group, Prompt, PromptReference, PromptStats
     from infra.db.statistics import posterior
     from trainer.curriculum.decisions import explain_prompt
 
@@ -176,6 +177,8 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
         ).all()
         used = select(Group).where(Group.run_id == run_id, Group.prompt_id == prompt.id)
         groups = connection.execute(used.order_by(Group.seq)).all()
+        picked = select(PromptReference).where(PromptReference.prompt_id == prompt.id)
+        references = connection.execute(picked.order_by(PromptReference.rank)).all()
     return {
         "id": prompt.id,
         "prompt": prompt.question["prompt"],
@@ -184,6 +187,11 @@ def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, An
         "scorer": _scorer_name(prompt.question)
         + (f", chosen {prompt.rerouted_at:%F %T}" if prompt.rerouted_at else ""),
         "quarantined": prompt.quarantined or "no",
+        "references": [
+            f"{_one_line(row.text)} (score {row.score:.3f} by {row.scorer} {row.scorer_version}, best of "
+            f"{row.responses} by {row.policy[:12]}, {row.rollout_id})"
+            for row in references
+        ],
         "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in decisions],
         "statistics": [
             f"{row.route}: {row.count} scores, mean {row.mean:.3f}, {row.passes} passed; posterior "

@@ -39,6 +39,16 @@ def open_engine(database: DatabaseSettings, root: Path) -> Iterator[Engine]:
         yield engine
 
 
+def running_url(database: DatabaseSettings, root: Path) -> str:
+    """URL of the embedded server that the settings name, else of the newest run's, if it is running now; else empty."""
+    try:
+        url = database.url or _newest_url(root)
+        connect(url).dispose()
+    except DatabaseUnavailableError:
+        return ""
+    return url
+
+
 @contextmanager
 def _start_server(root: Path) -> Iterator[str]:
     server = open_database(DatabaseSettings(), root / "postgres")

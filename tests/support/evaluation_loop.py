@@ -17,7 +17,7 @@ from trainer.evaluation.results import PromptScores
 from trainer.evaluator.evaluator import Evaluator, open_evaluator
 from trainer.evaluator.plan import EvaluationPlan, make_plan, results_of
 from trainer.evaluator.policy_files import PolicyFiles
-from trainer.evaluator.stored import record_evaluation
+from trainer.evaluator.task import RunTask
 
 MAX_ROUNDS = 200
 
@@ -53,15 +53,15 @@ class EvaluationLoop(RunOnBroker):
         with self.engine.connect() as connection:
             return make_plan(connection, self.settings, policy or policy_files(), prompt_ids)
 
-    def record(self, plan: EvaluationPlan) -> None:
+    def record(self, plan: RunTask) -> None:
         with self.engine.begin() as connection:
-            record_evaluation(connection, self.run_id, plan)
+            plan.begin(connection, self.run_id)
 
     def results(self, plan: EvaluationPlan) -> list[PromptScores]:
         with self.engine.connect() as connection:
             return results_of(connection, plan)
 
-    def play(self, plan: EvaluationPlan, *, restart: bool = False, rounds: int = MAX_ROUNDS) -> bool:
+    def play(self, plan: RunTask, *, restart: bool = False, rounds: int = MAX_ROUNDS) -> bool:
         """Plays the run to its end, or `rounds` rounds of it; `restart` kills the evaluator after each round. Returns
         whether it ended.
         """

@@ -30,6 +30,8 @@ class Phase(StrEnum):
 
 EVALUATE = "evaluate"
 """The only phase before `finished` of a run that measures a model and trains none."""
+REFERENCES = "references"
+"""The only phase before `finished` of a run that generates responses from which references are picked."""
 
 
 @dataclass(frozen=True, slots=True)

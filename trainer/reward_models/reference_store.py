@@ -53,7 +53,8 @@ def open_prompts(connection: Connection, domains: Sequence[str] = (), limit: int
 def pick_measured(connection: Connection, run_id: str, label: str, settings: PickSettings) -> Picked:
     """Picks references for the prompts of the run's measured groups that have none."""
     measured = (Group.run_id == run_id, Group.label == label, Group.outcome == Outcome.FILTERED)
-    query = select(Group.group_id, Prompt.id).join(Prompt, Prompt.id == Group.prompt_id).where(*measured, Prompt.route.is_(None))
+    query = select(Group.group_id, Prompt.id).join(Prompt, Prompt.id == Group.prompt_id)
+    query = query.where(*measured, Prompt.route.is_(None))
     prompts: dict[str, str] = {prompt_id: group for group, prompt_id in connection.execute(query.order_by(Group.seq))}
     found = Picked()
     ids = sorted(prompts)

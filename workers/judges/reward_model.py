@@ -57,11 +57,7 @@ class RewardModel:
 
         Raises RewardModelError, and OSError or ValueError if it does not load.
         """
-        if not is_reward_model(folder):
-            raise RewardModelError(
-                f"{folder} is not a reward model: its config.json names no {_CLASSIFIER} class with one label; train "
-                "one with `rewardstream rm train-bt`"
-            )
+        require_reward_model(folder)
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         model = load_classifier(folder, getattr(torch, dtype)).to(place).eval()
         return cls(model, prepare_tokenizer(folder, model), weights_hash(folder))
@@ -112,6 +108,15 @@ class RewardModel:
             for index in row:
                 number, group = numbered[index]
                 yield number, [next(rewards) for _ in group.suffixes]
+
+
+def require_reward_model(folder: Path) -> None:
+    """Raises RewardModelError, and OSError or ValueError if the folder describes no model."""
+    if not is_reward_model(folder):
+        raise RewardModelError(
+            f"{folder} is not a reward model: its config.json names no {_CLASSIFIER} class with one label; train one "
+            "with `rewardstream rm train-bt`"
+        )
 
 
 def is_reward_model(folder: Path) -> bool:
