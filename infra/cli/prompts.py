@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.cli import prompt_references, prompt_routes
+from infra.cli import prompt_references, prompt_routes, prompt_simulation
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
 from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_engine
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from trainer.prompts.ingest import IngestReport
 
-app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, route, references.")
+app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, simulate, route, references.")
 app.command()(prompt_routes.route)
 app.command()(prompt_references.references)
+app.command()(prompt_simulation.simulate)
 
 _SHOWN_REJECTIONS = 5
 

@@ -66,8 +66,7 @@ def select_round(connection: Connection, settings: Settings, round_: int, versio
         if plan.preppo.enabled
         else off_query(pool)
     )
-    for name, value in _PLANNING.items():
-        connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
+    set_planning(connection)
     connection.execute(
         insert(SelectionRound).values(run_id=run_id, round=round_, version=version, settings=plan.as_json())
     )
@@ -83,6 +82,12 @@ def select_round(connection: Connection, settings: Settings, round_: int, versio
         suspicious,
         time.monotonic() - began,
     )
+
+
+def set_planning(connection: Connection) -> None:
+    """Settings of Postgres for the rest of the transaction, with which a round takes seconds."""
+    for name, value in _PLANNING.items():
+        connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
 
 
 def run_statistics(run_id: str) -> Any:

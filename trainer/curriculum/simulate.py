@@ -24,6 +24,9 @@ from trainer.evaluation.estimators import LEVEL, SEED
 RESAMPLES = 2_000
 """Bootstrap resamples: the ends of an interval then vary by about 4 % of its width."""
 
+_LITTLE = 0.2
+"""Coverage below which an estimate comes with a warning: four groups in five are unknown."""
+
 Floats = npt.NDArray[np.float64]
 Cell = tuple[int, str]
 """Round and domain."""
@@ -244,3 +247,38 @@ class _Comparison:
         run = np.bincount(record.cell, counts * values, size)[some] / all_[some]
         weights = self.weights[some] / self.weights[some].sum()
         return float(weights @ sums), float(weights @ (sums - run))
+
+
+def what_the_log_says(found: Sequence[SimulatedRule], *, rounds: int, drew_at_random: bool) -> list[str]:
+    """What the estimates mean, and what a log cannot say."""
+    run, *rules = found
+    replayed = (
+        f"{rounds} selections of the run were made again under each rule, from the scores that were recorded before "
+        "each; quarantine and routes are those of today."
+    )
+    recorded = (
+        f"Only recorded outcomes are used: {run.known:.0f} of {run.groups:.0f} groups that the run sent have all of "
+        "their scores. A group that a rule would have sent to a prompt without a recorded group in the same round is "
+        "unknown; it is in no mean."
+    )
+    told = [replayed, recorded]
+    if drew_at_random:
+        told.append(
+            "The run selected independently of the scores, so its prompts are a random sample, and the known groups "
+            "of a rule stand for all of its groups."
+        )
+    else:
+        told.append(
+            "The run selected by scores, so the known groups of a rule are those that the run's own rule selected, "
+            "too. They do not stand for its unknown groups: a run with the rule `uniform` would say more."
+        )
+    told.append(
+        "The policy is the one that the run trained. What a policy would have become under another rule, no log says: "
+        "`rewardstream experiment` compares runs."
+    )
+    told += [
+        f"{rule.rule}: {rule.coverage:.0%} of its groups are known, which is too few to judge it by."
+        for rule in rules
+        if rule.coverage < _LITTLE
+    ]
+    return told
