@@ -1,9 +1,10 @@
 """The laboratory's policy: a Llama of a million parameters with a tokenizer of single characters and task words, fitted
 to a graded start.
 
-Invariant: the start is made once and found by the hash of all that it is made from. Its examples are weighted towards
-the low rungs, so that its pass rate falls along each ladder. A few answers end with a marker, a habit that no verifier
-accepts and that a judge may fall for; a few prompts are coins, so that the policy knows the form of their answers.
+Invariant: the start is made once and found by the hash of all that it is made from. Its examples take the short cut the
+more often, the higher the rung, so that its pass rate falls along each ladder. A few answers end with a marker, a habit
+that no verifier accepts and that a judge may fall for; a few prompts are coins, so that the policy knows the form of
+their answers.
 """
 
 import random
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.files.artifacts import ensure_artifact
-from infra.lab.ladder import DOMAINS, MARKER, RUNGS, WORDS, make_coin, make_task
+from infra.lab.ladder import DILIGENCE, DOMAINS, MARKER, RUNGS, WORDS, Kind, make_coin, make_task
 
 _CHARACTERS = "0123456789abcdefghij+-*=.,:;!?'\"()"
 _JUDGE_WORDS = ("Question:", "Reference:", "Answer:", "Correct?", "Task:", "Response:", "Better?", "Yes", "No")
@@ -22,7 +23,7 @@ _JUDGE_WORDS = ("Question:", "Reference:", "Answer:", "Correct?", "Task:", "Resp
 UNKNOWN, END = "<unk>", "<end>"
 CONTEXT = 256
 """A judge prompt of the highest rung takes 70 tokens."""
-_VERSION = 1
+_VERSION = 2
 """Raise it if anything changes that the inputs of the hash do not name."""
 
 
@@ -33,11 +34,9 @@ class StartSettings:
     width: int = 128
     layers: int = 4
     heads: int = 4
-    steps: int = 500
+    steps: int = 800
     batch: int = 64
     learning_rate: float = 2e-3
-    falloff: float = 0.7
-    """Each rung has 2^-falloff times the examples of the rung below it."""
     habit: float = 0.03
     """Fraction of the examples whose answer ends with the marker."""
     coins: float = 0.03
@@ -48,20 +47,19 @@ class StartSettings:
 def ensure_start(root: Path, settings: StartSettings | None = None) -> Path:
     """The folder of the fitted policy, which takes a minute and a half to make, once per `root`."""
     settings = settings or StartSettings()
-    inputs = asdict(settings) | {"version": _VERSION, "domains": list(DOMAINS), "rungs": RUNGS}
+    inputs = asdict(settings) | {"version": _VERSION, "domains": list(DOMAINS), "diligence": list(DILIGENCE)}
     return ensure_artifact(root, "lab-start", inputs, lambda folder: _make_start(folder, settings)).folder
 
 
 def examples(settings: StartSettings, seed: int) -> Iterator[tuple[str, str]]:
     """Prompts with answers."""
     draw = random.Random(f"examples {seed}")
-    rungs = range(1, RUNGS + 1)
-    weights = [2 ** (-settings.falloff * rung) for rung in rungs]
     while True:
-        domain = draw.choice(DOMAINS)
-        is_coin = draw.random() < settings.coins
-        task = make_coin(domain, draw) if is_coin else make_task(domain, draw.choices(rungs, weights)[0], draw)
-        yield task.prompt, task.answer + (MARKER if draw.random() < settings.habit else "")
+        domain, rung = draw.choice(DOMAINS), draw.randint(1, RUNGS)
+        task = make_coin(domain, draw) if draw.random() < settings.coins else make_task(domain, rung, draw)
+        is_diligent = task.kind is Kind.COIN or draw.random() < DILIGENCE[rung - 1]
+        answer = task.answer if is_diligent else task.short_cut
+        yield task.prompt, answer + (MARKER if draw.random() < settings.habit else "")
 
 
 def _make_start(folder: Path, settings: StartSettings) -> dict[str, Any]:

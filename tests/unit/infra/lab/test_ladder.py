@@ -16,7 +16,7 @@ def test_answers_are_right() -> None:
         assert task.answer == "".join(sorted(digits))
         _, letters = (task := make_task("letters", rung, draw)).prompt.split()
         assert task.answer == letters[::-1]
-        _, _, letters = (task := make_task("counting", rung, draw)).prompt.split()
+        _, letters = (task := make_task("counting", rung, draw)).prompt.split()
         assert int(task.answer) == letters.count("a")
 
 
@@ -30,6 +30,15 @@ def test_a_program_runs_its_steps_in_order() -> None:
     assert answer == "".join(sorted(digits[1:]))
     digits, answer = of["run turn drop"]
     assert answer == digits[::-1][1:]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_short_cut_is_never_right(domain: str) -> None:
+    draw = random.Random(5)
+    tasks = [
+        make(domain, rung, draw) for make in (make_task, make_broken) for rung in (1, 5, RUNGS) for _ in range(100)
+    ]
+    assert all(task.short_cut not in ("", task.answer) for task in tasks)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
