@@ -6,7 +6,7 @@ from infra.lab.experiment import Arm, Experiment, Findings, Results, Row
 from infra.lab.pictures import draw_curves
 from infra.lab.statistics import cost_ratio, difference, final_score, mean_of, rollouts, seconds
 
-STEPS = 120
+STEPS = 40
 _BASE = "s0-behaviour"
 
 
@@ -76,12 +76,12 @@ EXPERIMENT = Experiment(
     method=(
         "The arms differ in the staleness bound S (`selector.admission.staleness`) and in the old log-probs "
         "(`learner.objective.proximal`), which make no difference with S = 0. Each run trains "
-        f"{STEPS} steps of eight groups on the same prompts, so the "
+        f"{STEPS} steps of sixteen groups on the same prompts, so the "
         "groups that were trained on are equally many. Engine and learner are threads of one process here, which share "
         "a core: the time shows what a step costs, and not what two machines would gain; "
         "[trainer/curriculum](../../../trainer/curriculum/README.md) has the gain in time of whole runs."
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.max_steps": STEPS, "selector.eval_every_versions": 10},
+    changes={"selector.max_steps": STEPS, "selector.eval_every_versions": 5},
 )

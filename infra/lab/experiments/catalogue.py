@@ -1,9 +1,15 @@
 """All experiments by name, in the order of the list."""
 
 from infra.lab.experiment import Experiment
-from infra.lab.experiments import asynchrony, reselection, selection, unselected
+from infra.lab.experiments import asynchrony, reselection, schedule, selection, unselected
 
 EXPERIMENTS: dict[str, Experiment] = {
     one.name: one
-    for one in (selection.EXPERIMENT, unselected.EXPERIMENT, reselection.EXPERIMENT, asynchrony.EXPERIMENT)
+    for one in (
+        selection.EXPERIMENT,
+        unselected.EXPERIMENT,
+        schedule.EXPERIMENT,
+        reselection.EXPERIMENT,
+        asynchrony.EXPERIMENT,
+    )
 }
