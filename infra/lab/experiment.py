@@ -25,7 +25,11 @@ class Arm:
     composition: Composition | None = None
     """The prompts, if they are not the experiment's."""
     weakness: float = 0.0
-    """Fraction of the questions on which the marker fools the judge, if the judge scores the prompts."""
+    """Fraction of the questions on which the marker fools the planted judge, if a judge scores the prompts."""
+    fits_judge: bool = False
+    """Whether the judge is a model of the policy's size that was fitted for its task, instead of the planted one."""
+    imitates: str = ""
+    """The answers of more supervised fitting in place of PPO (infra.lab.imitation); empty: PPO."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from infra.files.artifacts import content_hash, model_hash
 from infra.lab.experiment import Arm, Experiment, Results
+from infra.lab.judge_fit import ensure_judge
 from infra.lab.judge_server import serve_judge
 from infra.lab.page import write_page
 from infra.lab.policy import StartSettings, ensure_start
@@ -104,14 +105,18 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
     """The settings of one run, and the digest of all that decides its outcome. `common`: settings over the arm's.
     Raises InvalidSettingsError.
     """
-    wanted = {**experiment.changes, **arm.changes, **common}
-    wanted |= {"run.seed": seed, "genrm.endpoint": f"{judge}/{arm.weakness}/v1"}
-    settings = load(RECIPE, [Option(path, value, "experiment") for path, value in wanted.items()]).settings
+    wanted = {**experiment.changes, **arm.changes, **common, "run.seed": seed}
     composition = experiment.composition_of(arm)
+    if arm.fits_judge:
+        fitted = ensure_judge(Path(wanted["run.prepared"]), Path(wanted["model.path"]), composition.reward)
+        wanted |= {"genrm.backend": "hf", "genrm.model": str(fitted), "genrm.dtype": "float32"}
+    else:
+        wanted["genrm.endpoint"] = f"{judge}/{arm.weakness}/v1"
+    settings = load(RECIPE, [Option(path, value, "experiment") for path, value in wanted.items()]).settings
     deciding = settings.model_dump(
         mode="json",
         include={"rollout", "router", "genrm", "difficulty", "selector", "learner", "topics"},
-        exclude={"genrm": {"endpoint", "api_key"}},
+        exclude={"genrm": {"endpoint", "api_key", "model"}},
     )
     digest = content_hash(
         {
@@ -119,7 +124,7 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
             "settings": deciding,
             "composition": dataclasses.asdict(composition),
             "start": model_hash(Path(settings.model.path)),
-            "weakness": arm.weakness,
+            "judge": model_hash(Path(settings.genrm.model)) if arm.fits_judge else arm.weakness,
         }
     )
     return _Planned(arm, seed, settings, composition, digest)

@@ -12,16 +12,26 @@ import random
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from infra.lab.ladder import DOMAINS, RUNGS, Kind, Task, distinct, make_broken, make_coin, make_task
+from infra.lab.ladder import DILIGENCE, DOMAINS, RUNGS, Kind, Task, distinct, make_broken, make_coin, make_task
 
 VERIFIER = "exact"
 JUDGED = "-judged"
 """Ending of the domain of a held-out prompt's copy that the judge scores: the proxy, next to the true score."""
 NEW, ORIGINAL = "new", "original"
+BEST_OF = 4
 _HELDOUT, _ORIGINAL, _NEW = range(3)
+
+
+class Reward(StrEnum):
+    VERIFIER = "verifier"
+    TRUTH = "truth"
+    """GenRM with the ground truth."""
+    REFERENCE = "reference"
+    """GenRM with a best-of-N reference: the first right one of N responses of the start, or a wrong one if all are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +49,8 @@ class Composition:
     heldout: int = 3
     """Held-out prompts per rung."""
     domains: tuple[str, ...] = DOMAINS
-    judged: bool = False
-    """Whether the judge scores the prompts, against their ground truth, instead of the verifier."""
+    reward: Reward = Reward.VERIFIER
+    """What scores the prompts that are trained on. If it is a judge, the held-out ones are scored by both."""
 
     @property
     def size(self) -> int:
@@ -73,7 +83,7 @@ def draw_pool(composition: Composition, seed: int) -> tuple[list[dict[str, Any]]
         return distinct((task for task in tasks if _class_of(task.prompt) in classes), count, taken)
 
     def add(tasks: Iterable[Task], origin: str) -> None:
-        train.extend(_row(task, judged=composition.judged) | {"origin": origin} for task in tasks)
+        train.extend(_row(task, composition.reward) | {"origin": origin} for task in tasks)
 
     new = (_NEW,) if composition.originals else (_NEW, _ORIGINAL)
     for domain in composition.domains:
@@ -81,9 +91,9 @@ def draw_pool(composition: Composition, seed: int) -> tuple[list[dict[str, Any]]
         for rung in range(1, RUNGS + 1):
             tasks = _sound(domain, rung, draw)
             measured = draw_some(tasks, composition.heldout, _HELDOUT)
-            heldout += [_row(task, judged=False) for task in measured]
-            if composition.judged:
-                heldout += [_row(task, judged=True) | {"domain": domain + JUDGED} for task in measured]
+            heldout += [_row(task, Reward.VERIFIER) for task in measured]
+            if composition.reward is not Reward.VERIFIER:
+                heldout += [_row(task, composition.reward) | {"domain": domain + JUDGED} for task in measured]
             if composition.rungs:
                 add(draw_some(tasks, composition.rungs[rung - 1], *new), NEW)
             if composition.originals:
@@ -107,15 +117,28 @@ def rung_of(source: str) -> tuple[int, Kind]:
     return int(rung), Kind(kind)
 
 
-def _row(task: Task, *, judged: bool) -> dict[str, Any]:
+def _row(task: Task, reward: Reward) -> dict[str, Any]:
     row: dict[str, Any] = {
         "domain": task.domain,
         "prompt": task.prompt,
-        "ground_truth": task.answer,
         "source": source_of(task),
         "options": {"must_finish": True},
     }
-    return row if judged else row | {"verifier": VERIFIER}
+    match reward:
+        case Reward.VERIFIER:
+            return row | {"ground_truth": task.answer, "verifier": VERIFIER}
+        case Reward.TRUTH:
+            return row | {"ground_truth": task.answer}
+        case Reward.REFERENCE:
+            return row | {"references": [best_of(task)]}
+
+
+def best_of(task: Task) -> str:
+    """What a perfect picker finds among BEST_OF responses of the start to the prompt."""
+    if task.kind is not Kind.SOUND:
+        return task.answer
+    draw = random.Random(f"reference {task.prompt}")
+    return task.answer if any(draw.random() < DILIGENCE[task.rung - 1] for _ in range(BEST_OF)) else task.short_cut
 
 
 def _sound(domain: str, rung: int, draw: random.Random) -> Iterator[Task]:

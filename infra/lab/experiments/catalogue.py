@@ -1,7 +1,7 @@
 """All experiments by name, in the order of the list."""
 
 from infra.lab.experiment import Experiment
-from infra.lab.experiments import asynchrony, reselection, schedule, selection, unselected
+from infra.lab.experiments import asynchrony, hacking, reselection, schedule, selection, unselected
 
 EXPERIMENTS: dict[str, Experiment] = {
     one.name: one
@@ -9,6 +9,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         selection.EXPERIMENT,
         unselected.EXPERIMENT,
         schedule.EXPERIMENT,
+        hacking.EXPERIMENT,
         reselection.EXPERIMENT,
         asynchrony.EXPERIMENT,
     )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from infra.lab.experiment import Arm, Experiment, Findings, Results, Row
 from infra.lab.pictures import draw_curves
-from infra.lab.pool import Composition
+from infra.lab.pool import Composition, Reward
 from infra.lab.results import LabRun
 from infra.lab.statistics import Curves, cost_ratio, difference, final_proxy, final_score, mean_of, rollouts
 
@@ -36,7 +36,7 @@ def selected(rule: str, keep: float, *, every: int, budget: int = GROUPS) -> dic
 
 
 def arms_of(suffix: str, *, judged: bool) -> tuple[Arm, ...]:
-    composition, weakness = (Composition(judged=True), 1.0) if judged else (None, 0.0)
+    composition, weakness = (Composition(reward=Reward.TRUTH), 1.0) if judged else (None, 0.0)
 
     def arm(name: str, label: str, changes: Mapping[str, Any]) -> Arm:
         return Arm(name=name + suffix, label=label, changes=changes, composition=composition, weakness=weakness)

@@ -9,14 +9,14 @@ from infra.lab.experiment import Arm, Experiment, Findings, Results
 from infra.lab.laboratory import Place, run_experiment
 from infra.lab.pictures import draw_curves
 from infra.lab.policy import StartSettings
-from infra.lab.pool import Composition
+from infra.lab.pool import Composition, Reward
 from infra.lab.results import LabRun, ResultFile
 from infra.lab.statistics import mean_of, rollouts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TINY = Composition(rungs=(6, 4, 2, 1, 1, 1, 1, 1), broken=1, coins=1, heldout=1, domains=("order", "counting"))
-JUDGED = Composition(rungs=TINY.rungs, broken=1, coins=1, heldout=1, domains=TINY.domains, judged=True)
+JUDGED = Composition(rungs=TINY.rungs, broken=1, coins=1, heldout=1, domains=TINY.domains, reward=Reward.TRUTH)
 ARMS = (
     Arm(name="verified", label="by the verifier"),
     Arm(name="judged", label="by a weak judge", composition=JUDGED, weakness=1.0),

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from infra.lab.ladder import DOMAINS, RUNGS, Kind
-from infra.lab.pool import JUDGED, Composition, draw_pool, rung_of, write_pool
+from infra.lab.pool import JUDGED, Composition, Reward, draw_pool, rung_of, write_pool
 from trainer.prompts.dataset import Defaults, PromptRow, read_dataset
 
 SMALL = Composition(rungs=(4, 3, 2, 2, 1, 1, 1, 1), broken=2, coins=1, heldout=2)
@@ -40,7 +40,7 @@ def test_no_seed_trains_on_what_another_measures_or_changes_an_origin() -> None:
 
 
 def test_judged_prompts_are_measured_twice() -> None:
-    train, heldout = draw_pool(Composition(rungs=SMALL.rungs, heldout=1, judged=True), seed=0)
+    train, heldout = draw_pool(Composition(rungs=SMALL.rungs, heldout=1, reward=Reward.TRUTH), seed=0)
     assert not any("verifier" in row for row in train)
     proxies = {row["prompt"] for row in heldout if row["domain"].endswith(JUDGED)}
     assert proxies == {row["prompt"] for row in heldout if row.get("verifier") == "exact"}
