@@ -8,13 +8,14 @@ import dataclasses
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.files.artifacts import content_hash, model_hash
 from infra.lab.experiment import Arm, Experiment, Results
+from infra.lab.imitation import Answers, imitate
 from infra.lab.judge_fit import ensure_judge
 from infra.lab.judge_server import serve_judge
 from infra.lab.page import write_page
@@ -27,7 +28,7 @@ from infra.settings.sources import Option
 from infra.settings.tree import Settings
 
 RECIPE = "lab"
-_LEFT = ("versions", "checkpoints", "fetched")
+_LEFT = ("versions", "checkpoints", "fetched", "imitated")
 """Folders of a finished run that are removed: every version's weights."""
 VERSION = 1
 """Part of every digest: raise it if runs of another version of the code are no longer comparable."""
@@ -93,7 +94,7 @@ def run_experiment(
             for each in (one for one in planned if one.seed == seed):
                 if each.key not in done:
                     say(f"{experiment.name}: {each.arm.name}, seed {seed}")
-                    done[each.key] = _execute(each, place, experiment.name)
+                    done[each.key] = _execute(each, place, experiment.name, _first_arm(planned, seed, done))
                     file.add(done[each.key])
                     say(describe(done[each.key]))
             found = [done[one.key] for one in planned if one.key in done]
@@ -124,6 +125,7 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
             "settings": deciding,
             "composition": dataclasses.asdict(composition),
             "start": model_hash(Path(settings.model.path)),
+            "imitates": arm.imitates,
             "judge": model_hash(Path(settings.genrm.model)) if arm.fits_judge else arm.weakness,
         }
     )
@@ -145,13 +147,23 @@ def describe(result: LabRun) -> str:
     )
 
 
-def _execute(planned: _Planned, place: Place, name: str) -> LabRun:
+def _first_arm(planned: Sequence[_Planned], seed: int, done: Mapping[tuple[str, int, str], LabRun]) -> LabRun | None:
+    """The first arm's run of the seed, if it has been made: what supervised fitting is given the time of."""
+    return next((done.get(one.key) for one in planned if one.seed == seed), None)
+
+
+def _execute(planned: _Planned, place: Place, name: str, first: LabRun | None) -> LabRun:
     """A run that was interrupted is not continued: its id, which says when it began, is not used again."""
     run_id = f"{planned.arm.name}-{planned.seed}-{int(time.time())}"
     settings = with_changes(planned.settings, run={"id": run_id})
     pool = write_pool(place.work / name / "prompts" / run_id, planned.composition, planned.seed)
     try:
-        return execute(settings, pool, arm=planned.arm.name, seed=planned.seed, digest=planned.digest)
+        if not planned.arm.imitates:
+            return execute(settings, pool, arm=planned.arm.name, seed=planned.seed, digest=planned.digest)
+        if first is None or first.arm == planned.arm.name:
+            raise ValueError(f"{name}: arm {planned.arm.name} is given the time of another: run the first arm with it")
+        answers = Answers(planned.arm.imitates)
+        return imitate(settings, pool, answers, first, arm=planned.arm.name, digest=planned.digest)
     finally:
         for kind in _LEFT:
             shutil.rmtree(settings.run.folder / run_id / kind, ignore_errors=True)

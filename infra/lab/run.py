@@ -47,7 +47,8 @@ def execute(settings: Settings, pool: PromptFiles, *, arm: str, seed: int, diges
 
 def _result(engine: Engine, stack: Stack, spent: tuple[float, float], *, arm: str, seed: int, digest: str) -> LabRun:
     run_id = stack.run_id
-    steps = [json.loads(line) for line in (stack.folder / STEPS_FILE).read_text().splitlines()]
+    file = stack.folder / STEPS_FILE
+    steps = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
     tenth = max(1, len(steps) // 10)
     with engine.connect() as connection:
         groups = _train_groups(connection, run_id)
@@ -66,11 +67,15 @@ def _result(engine: Engine, stack: Stack, spent: tuple[float, float], *, arm: st
         outcomes=dict(Counter(row.outcome or "open" for row in groups)),
         kinds=dict(Counter(row.source.removeprefix("rung ") for row in groups)),
         assessed=assessed,
-        entropy=(fmean(s["entropy"] for s in steps[:tenth]), fmean(s["entropy"] for s in steps[-tenth:])),
-        staleness=fmean(step["token_staleness"] for step in steps),
+        entropy=(_mean_of(steps[:tenth], "entropy"), _mean_of(steps[-tenth:], "entropy")),
+        staleness=_mean_of(steps, "token_staleness"),
         seconds=spent[0],
         cpu_seconds=spent[1],
     )
+
+
+def _mean_of(steps: Sequence[Mapping[str, Any]], field: str) -> float:
+    return fmean(step[field] for step in steps) if steps else 0.0
 
 
 class _Cost:

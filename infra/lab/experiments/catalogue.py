@@ -1,7 +1,7 @@
 """All experiments by name, in the order of the list."""
 
 from infra.lab.experiment import Experiment
-from infra.lab.experiments import asynchrony, hacking, reselection, schedule, selection, unselected
+from infra.lab.experiments import asynchrony, hacking, ppo, reselection, schedule, selection, unselected
 
 EXPERIMENTS: dict[str, Experiment] = {
     one.name: one
@@ -12,5 +12,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         hacking.EXPERIMENT,
         reselection.EXPERIMENT,
         asynchrony.EXPERIMENT,
+        ppo.EXPERIMENT,
     )
 }

@@ -1,5 +1,7 @@
 """Experiment: mathematics and coding first, or an even mix of the domains?"""
 
+from functools import partial
+
 from matplotlib.figure import Figure
 
 from infra.lab.experiment import Arm, Experiment, Findings, Results, Row
@@ -39,7 +41,7 @@ def conclude(results: Results) -> Findings:
         if not runs:
             continue
         row = {"shares": arm.label, "seeds": str(len(runs)), "final score": mean_of(runs, final_score).text()}
-        row |= {domain: mean_of(runs, lambda run, domain=domain: final_of(run, domain)).text(2) for domain in DOMAINS}
+        row |= {domain: mean_of(runs, partial(final_of, domain)).text(2) for domain in DOMAINS}
         rows.append(row)
         if arm.name != _EVEN and runs.keys() & even.keys():
             gained = difference(runs, even)
@@ -55,7 +57,7 @@ def conclude(results: Results) -> Findings:
     return Findings(sentences=sentences or ["No pair of arms has run yet."], rows=rows, draw=draw)
 
 
-def final_of(run: LabRun, domain: str) -> float:
+def final_of(domain: str, run: LabRun) -> float:
     """The mean of the domain's last two measurements."""
     last = run.curve[-2:]
     return sum(point.domains[domain] for point in last) / len(last)
