@@ -38,11 +38,11 @@ class Reward(StrEnum):
 class Composition:
     """What the pool holds, per domain."""
 
-    rungs: tuple[int, ...] = (14, 14, 14, 12, 10, 8, 8, 6)
+    rungs: tuple[int, ...] = (7, 7, 7, 6, 5, 4, 4, 3)
     """Sound prompts per rung, from the lowest; empty for none."""
-    broken: int = 6
+    broken: int = 3
     """Prompts with a wrong reference, of the three lowest rungs."""
-    coins: int = 4
+    coins: int = 2
     """Prompts whose answer was drawn by lot."""
     originals: tuple[int, ...] = ()
     """The same of origin `original`, which Pre-PPO does not select among; the others are `new`."""

@@ -6,7 +6,7 @@ from infra.lab.experiment import Arm, Experiment, Findings, Results, Row
 from infra.lab.pictures import draw_curves
 from infra.lab.statistics import cost_ratio, difference, final_score, mean_of, rollouts, seconds
 
-STEPS = 40
+STEPS = 15
 _BASE = "s0-behaviour"
 
 
@@ -83,5 +83,5 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.max_steps": STEPS, "selector.eval_every_versions": 5},
+    changes={"selector.max_steps": STEPS, "selector.eval_every_versions": 3},
 )

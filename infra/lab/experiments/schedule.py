@@ -13,7 +13,7 @@ from infra.lab.statistics import cost_ratio, difference, final_score, mean_of, r
 
 EARLY = ("mathematics", "coding")
 _WEIGHT = 4.0
-_UNTIL = 12
+_UNTIL = 6
 """Version at which the weight has fallen to 1; a run makes about twice as many."""
 _EVEN, _FIRST, _ALWAYS = "even", "early", "always"
 
@@ -80,5 +80,5 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.max_groups": GROUPS, "selector.eval_every_versions": 5},
+    changes={"selector.max_groups": GROUPS, "selector.eval_every_versions": 3},
 )

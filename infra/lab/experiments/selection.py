@@ -11,12 +11,12 @@ from infra.lab.pool import Composition, Reward
 from infra.lab.results import LabRun
 from infra.lab.statistics import Curves, cost_ratio, difference, final_proxy, final_score, mean_of, rollouts
 
-GROUPS = 500
+GROUPS = 480
 """Groups that a run spends; those on assessing prompts count too."""
 GROUP_SIZE = 8
 SAMPLES = 2
 """Responses per assessed prompt."""
-EVERY = 5
+EVERY = 3
 """Versions between two selections of the rules that select again."""
 GOAL = 0.5
 """The upper end of the interval that was asked for: half of the uniform run's rollouts."""
@@ -146,5 +146,5 @@ EXPERIMENT = Experiment(
     ),
     arms=(*VERIFIED, *JUDGED),
     conclude=conclude,
-    changes={"selector.eval_every_versions": 5},
+    changes={"selector.eval_every_versions": 3},
 )

@@ -10,7 +10,7 @@ from infra.lab.pictures import draw_curves
 from infra.lab.pool import Composition
 from infra.lab.statistics import cost_ratio, difference, final_score, mean_of, rollouts
 
-_ORIGINALS = Composition(rungs=(), broken=0, coins=0, originals=(3, 3, 3, 3, 3, 3, 3, 3))
+_ORIGINALS = Composition(rungs=(), broken=0, coins=0, originals=(2, 2, 2, 2, 2, 2, 2, 2))
 _BOTH = replace(Composition(), originals=_ORIGINALS.originals)
 _BASE = "originals"
 
@@ -80,5 +80,5 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.eval_every_versions": 5},
+    changes={"selector.eval_every_versions": 3},
 )
