@@ -31,7 +31,7 @@ RECIPE = "lab"
 _LEFT = ("versions", "checkpoints", "fetched", "imitated")
 """Folders of a finished run that are removed: every version's weights."""
 VERSION = 1
-"""Part of every digest: raise it if runs of another version of the code are no longer comparable."""
+"""Part of every digest: raise it if a change of the code, or of a default, makes earlier runs incomparable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
     settings = load(RECIPE, [Option(path, value, "experiment") for path, value in wanted.items()]).settings
     deciding = settings.model_dump(
         mode="json",
+        exclude_defaults=True,  # an option that is added later changes no run
         include={"rollout", "router", "genrm", "difficulty", "selector", "learner", "topics"},
         exclude={"genrm": {"endpoint", "api_key", "model"}},
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DILIGENCE = (0.98, 0.93, 0.82, 0.65, 0.45, 0.27, 0.13, 0.05)
-"""By rung, from the lowest: from solved to nearly never right."""
+"""Pass rates by rung, from the lowest: from solved to nearly never right."""
 RUNGS = len(DILIGENCE)
 WORDS = ("add", "sort", "turn", "run", "drop", "count", "toss", "yes", "no")
 """The words of prompts and answers, each of which is one token."""

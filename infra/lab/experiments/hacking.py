@@ -35,7 +35,7 @@ ARMS = (
 
 
 def proxy_gain(run: LabRun) -> float:
-    """By how much the run's own reward rose on the held-out prompts; a verifier's is the score itself."""
+    """The rise of the run's own reward on the held-out prompts; a verifier's is the score itself."""
     first = run.curve[0].proxy
     return gain(run) if first is None else final_proxy(run) - first
 
