@@ -35,6 +35,7 @@ class Peer:
     closed: set[int] = field(default_factory=set)
     most_open: int = 0
     score_of: Callable[[PromptTicket, int], float | None] = field(default=lambda _ticket, _sample: 0.5)
+    text_of: Callable[[PromptTicket, int], str] = field(default=lambda _ticket, sample: f"answer {sample}")
     second_of: Callable[[PromptTicket, int], float] | None = None
     """The second scorer's score of a response that is not trained on, as the cross-check writes it."""
 
@@ -86,7 +87,10 @@ class Peer:
     def score(self, ticket):
         """Rollouts and verdicts into the log, and the verdicts' rows into Postgres."""
         spans = [VersionSpan(self.lineage, self.version, 3)]
-        made = [rollout_of(ticket, sample, spans=spans, text=f"answer {sample}") for sample in range(ticket.samples)]
+        made = [
+            rollout_of(ticket, sample, spans=spans, text=self.text_of(ticket, sample))
+            for sample in range(ticket.samples)
+        ]
         verdicts = [self._verdict(rollout, self.score_of(ticket, rollout.index)) for rollout in made]
         self.run.send(*made)
         places = [delivery.get() for delivery in self.run.send(*verdicts)]

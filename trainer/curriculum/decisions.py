@@ -4,9 +4,9 @@ Invariant: every stored decision has a sentence with its numbers, also after the
 stores its plan and its cuts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from sqlalchemy import Connection, and_, select
 
@@ -15,8 +15,6 @@ from infra.db.statistics import BetaPosterior
 from infra.settings.tree import PrePPOSettings
 from trainer.curriculum.rules.base import RankedCandidate
 from trainer.curriculum.selection_plan import SelectionPlan
-
-T = TypeVar("T")
 
 
 class Reason(StrEnum):
@@ -55,6 +53,12 @@ class StoredDecision:
     last: float | None
     repeats: int | None
 
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """The decision of a row that has its columns among others."""
+        values = {field.name: getattr(row, field.name) for field in fields(cls)}
+        return cls(**values | {"reason": Reason(row.reason)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCut:
@@ -65,6 +69,11 @@ class StoredCut:
     candidates: int
     kept: int
     cut: float
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """The cut of a row that has its columns among others."""
+        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +94,10 @@ def explain_prompt(connection: Connection, run_id: str, prompt_id: str) -> list[
         .order_by(Selection.round)
     ).all()
     stored = select(SelectionCut).where(SelectionCut.run_id == run_id, SelectionCut.domain.in_(("", prompt.domain)))
-    cuts = {(row.round, row.rule): fields_of(StoredCut, row) for row in connection.execute(stored)}
+    cuts = {(row.round, row.rule): StoredCut.of(row) for row in connection.execute(stored)}
     explained = []
     for row in rounds:
-        decision = fields_of(StoredDecision, row)
+        decision = StoredDecision.of(row)
         plan = SelectionPlan.stored(row.settings, row.round, row.version) if row.settings else None
         quota = row.reason if row.reason in (Reason.UNSEEN, Reason.STALE) else row.rule
         why = sentence(decision, plan, cuts.get((row.round, quota)), prompt.origin, prompt.quarantined)
@@ -151,8 +160,3 @@ def _quota(cut: StoredCut | None) -> str:
     if cut is None:
         return "no place is kept for such prompts"
     return f"a draw lets {cut.kept} of {cut.candidates} in (selector.preppo.{cut.rule}_share)"
-
-
-def fields_of(kind: type[T], row: Any) -> T:
-    """The dataclass of a row that has its fields among others."""
-    return kind(**{name: getattr(row, name) for name in kind.__annotations__})

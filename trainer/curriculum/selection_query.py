@@ -43,7 +43,7 @@ from trainer.curriculum.rules.base import CandidateColumns
 from trainer.curriculum.selection_plan import SelectionPlan
 
 _QUARANTINED, _RESTING, _ORIGINAL, _UNSEEN, _RANKED = range(5)
-"""States of a prompt; the first one that applies, in this order."""
+"""States of a prompt; the first one that applies, in this order. From `_UNSEEN` on, it competes for a place."""
 _NO_RULE = -1
 """Slot of the unseen, which no rule ranks."""
 _NUMBERS = ("a", "b", "scores", "age", "last", "repeats")
@@ -210,13 +210,18 @@ def _domain_moments(candidates: CTE) -> CTE:
 
 
 def _counts(ranking: CTE) -> CTE:
-    """Number of prompts per scope, domain and state: a few rows."""
+    """Number of prompts that compete for a place, per scope and domain: a few rows."""
     c = ranking.c
-    admitted = func.count().filter(c.admitted)
     return (
-        select(c.scope, c.slot, c.domain, c.state, func.count().label("n"), admitted.label("admitted"))
-        .where(c.state.in_((_UNSEEN, _RANKED)))
-        .group_by(c.scope, c.slot, c.domain, c.state)
+        select(
+            c.scope,
+            c.domain,
+            func.min(c.slot).label("slot"),  # a scope has one slot; a key less makes the count a third cheaper
+            func.count().label("n"),
+            func.count().filter(c.admitted).label("admitted"),
+        )
+        .where(c.state >= _UNSEEN)
+        .group_by(c.scope, c.domain)
         .cte("counts")
     )
 
@@ -225,25 +230,23 @@ def _places(counts: CTE, plan: SelectionPlan) -> CTE:
     """Number of prompts that may be kept per scope."""
     c, preppo = counts.c, plan.preppo
     domain = case((c.slot.in_(_pooled(plan)), literal("", String)), else_=c.domain)
-    n = cast(func.sum(c.n), BigInteger)
-    ranked = select(
-        c.scope,
-        c.slot,
-        domain.label("domain"),
-        n.label("n"),
-        func.least(_ceiling(preppo.keep_share * n), cast(func.sum(c.admitted), BigInteger)).label("places"),
-    ).where(c.state == _RANKED)
-    ranked = ranked.group_by(c.scope, c.slot, domain)
+    n, admitted = cast(func.sum(c.n), BigInteger), cast(func.sum(c.admitted), BigInteger)
+    ranked = (
+        select(
+            c.scope,
+            c.slot,
+            domain.label("domain"),
+            n.label("n"),
+            func.least(_ceiling(preppo.keep_share * n), admitted).label("places"),
+        )
+        .where(c.slot != _NO_RULE)
+        .group_by(c.scope, c.slot, domain)
+    )
     all_ = counts.alias("all")
     in_domain = select(func.sum(all_.c.n)).where(all_.c.domain == c.domain).scalar_subquery()
-    unseen = select(
-        c.scope,
-        c.slot,
-        c.domain,
-        c.n,
-        func.least(_ceiling(preppo.unseen_share * preppo.keep_share * in_domain), c.n).label("places"),
-    ).where(c.state == _UNSEEN)
-    return union_all(ranked, unseen).cte("places")
+    quota = _ceiling(preppo.unseen_share * preppo.keep_share * in_domain)
+    unseen = select(c.scope, c.slot, c.domain, c.n, func.least(quota, c.n).label("places"))
+    return union_all(ranked, unseen.where(c.slot == _NO_RULE)).cte("places")
 
 
 def _cuts(ranking: CTE, places: CTE) -> CTE:
@@ -261,7 +264,8 @@ def _cuts(ranking: CTE, places: CTE) -> CTE:
 def _stale_cuts(ranking: CTE, cuts: CTE, counts: CTE, kept: ColumnElement[bool], plan: SelectionPlan) -> CTE | None:
     """Tie of the last stale prompt that is let in, per domain, although its rule leaves it out; None if none is."""
     c, preppo = ranking.c, plan.preppo
-    if not preppo.stale_after_versions or not preppo.stale_share:
+    oldest = plan.context.version  # no score is older
+    if not 0 < preppo.stale_after_versions <= oldest or not preppo.stale_share:
         return None
     place = func.row_number().over(partition_by=c.domain, order_by=c.tie).label("place")
     n = func.count().over(partition_by=c.domain).label("n")
@@ -273,7 +277,7 @@ def _stale_cuts(ranking: CTE, cuts: CTE, counts: CTE, kept: ColumnElement[bool],
     )
     in_domain = (
         select(func.sum(counts.c.n))
-        .where(counts.c.domain == left_out.c.domain, counts.c.state == _RANKED)
+        .where(counts.c.domain == left_out.c.domain, counts.c.slot != _NO_RULE)
         .scalar_subquery()
     )
     places = func.least(_ceiling(preppo.stale_share * preppo.keep_share * in_domain), left_out.c.n)

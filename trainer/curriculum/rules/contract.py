@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sqlalchemy import BigInteger, Connection, Float, FromClause, Integer, String, Text, column, values
 
 from infra.settings.tree import PrePPOSettings
-from trainer.curriculum.decisions import Reason, StoredCut, StoredDecision, fields_of, sentence
+from trainer.curriculum.decisions import Reason, StoredCut, StoredDecision, sentence
 from trainer.curriculum.rules.base import RoundContext, SelectionRule
 from trainer.curriculum.selection_plan import SelectionPlan
 from trainer.curriculum.selection_query import round_query
@@ -89,8 +89,8 @@ def decide(connection: Connection, prompts: Sequence[ExamplePrompt], plan: Selec
     rows = connection.execute(query.decisions).all()
     assert Counter(row.number for row in rows) == dict.fromkeys(numbers, 1)
     return DecidedRound(
-        {numbers[row.number]: fields_of(StoredDecision, row) for row in rows},
-        tuple(fields_of(StoredCut, row) for row in connection.execute(query.cuts)),
+        {numbers[row.number]: StoredDecision.of(row) for row in rows},
+        tuple(StoredCut.of(row) for row in connection.execute(query.cuts)),
     )
 
 
