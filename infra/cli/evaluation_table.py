@@ -9,6 +9,8 @@ from rich.text import Text
 
 _WIDTH = 140
 """Characters of the widest table: a name, and three metrics with intervals and p-values."""
+_CUT_OFF_TOLD = 0.05
+"""Above this fraction, a low score may say that the token limit is too low for the set."""
 
 
 def print_evaluation(summary: Mapping[str, Any], console: Console | None = None) -> None:
@@ -38,6 +40,8 @@ def _heading(model: Mapping[str, Any]) -> str:
         for name, what in (("missing", "without a result"), ("unscorable", "that nothing can score"))
         if model[name]
     )
+    cut_off = (model["cut_off"] or 0) > _CUT_OFF_TOLD
+    lacking += f"; {model['cut_off']:.0%} of the responses reached rollout.sampling.max_new_tokens" if cut_off else ""
     return f"{model['model']}{source}: {done}{lacking}"
 
 

@@ -27,7 +27,7 @@ from infra.report.build import write_evaluation
 from infra.report.evaluation import ModelResult, summarise_evaluation
 from infra.services import Service
 from infra.settings.tree import Settings
-from trainer.evaluator.plan import EvaluationPlan, make_plan, results_of
+from trainer.evaluator.plan import EvaluationPlan, cut_off_share, make_plan, results_of
 from trainer.evaluator.policy_files import PolicyFiles, find_policy
 from trainer.evaluator.stored import failures_of
 
@@ -116,6 +116,7 @@ def _result(
             prompts=results_of(connection, plan),
             missing=len(plan.lacking),
             unscorable=plan.unscorable,
+            cut_off=cut_off_share(connection, plan),
             failures=failures_of(connection, done.run_id) if done.run_id else {},
             run=done.run_id,
             rollouts=done.rollouts,

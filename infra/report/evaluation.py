@@ -35,6 +35,8 @@ class ModelResult:
     """Prompts without all of their scores; the next evaluation asks them again."""
     unscorable: int
     """Prompts that nothing can score."""
+    cut_off: float | None
+    """Fraction of the responses that reached their token limit; None without responses."""
     failures: Mapping[str, int]
     """Why groups failed this time -> number of groups."""
     run: str | None
@@ -71,6 +73,7 @@ def _model(result: ModelResult, metrics: Mapping[str, Metric]) -> dict[str, Any]
     )
     return {
         **{name: getattr(result, name) for name in fields},
+        "cut_off": None if result.cut_off is None else round(result.cut_off, _DIGITS),
         "failures": dict(result.failures),
         "rows": [_row(row) for row in tabulate(result.prompts, metrics)],
     }

@@ -42,6 +42,7 @@ class PlannedPrompt:
     """Whether a verifier scores it, and not the judge."""
     stored: int
     """Number of scores under the digest."""
+    max_new_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +110,15 @@ def make_plan(
     )
     asks_judge = any(prompt.question.verifier is None for prompt in prompts)
     judge = judge_version(settings.genrm, settings.run.prepared) if asks_judge else ""
+    longest = {
+        prompt.id: sampling.max_new_tokens_by_domain.get(prompt.domain, sampling.max_new_tokens) for prompt in prompts
+    }
     asked = {
         prompt.id: asked_digest(
             conditions,
             prompt.messages,
             prompt.question,
-            sampling.max_new_tokens_by_domain.get(prompt.domain, sampling.max_new_tokens),
+            longest[prompt.id],
             _scorer_of(prompt.question, judge),
         )
         for prompt in prompts
@@ -132,6 +136,7 @@ def make_plan(
                 asked=asked[prompt.id],
                 by_verifier=prompt.question.verifier is not None,
                 stored=len(stored.get(asked[prompt.id], ())),
+                max_new_tokens=longest[prompt.id],
             )
             for prompt in prompts
         ),
@@ -147,11 +152,22 @@ def results_of(connection: Connection, plan: EvaluationPlan) -> list[PromptScore
             prompt_id=prompt.prompt_id,
             domain=prompt.domain,
             skill=prompt.skill,
-            scores=tuple(scores[prompt.asked][: plan.samples]),
+            scores=tuple(one.score for one in scores[prompt.asked][: plan.samples]),
         )
         for prompt in sorted(plan.prompts, key=lambda prompt: prompt.prompt_id)
         if len(scores.get(prompt.asked, ())) >= plan.samples
     ]
+
+
+def cut_off_share(connection: Connection, plan: EvaluationPlan) -> float | None:
+    """The fraction of the responses that reached their token limit; None if there is no response."""
+    scores = stored_scores(connection, [prompt.asked for prompt in plan.prompts])
+    cut = [
+        one.tokens >= prompt.max_new_tokens
+        for prompt in plan.prompts
+        for one in scores.get(prompt.asked, ())[: plan.samples]
+    ]
+    return sum(cut) / len(cut) if cut else None
 
 
 def _scorable_prompts(connection: Connection, ids: Sequence[str]) -> tuple[dict[str, Skill | None], list[TicketPrompt]]:

@@ -6,6 +6,7 @@ its scores would be a biased sample; they stay in the database and are drawn aga
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, and_, func, select
@@ -40,13 +41,26 @@ def record_evaluation(connection: Connection, run_id: str, plan: "EvaluationPlan
         connection.execute(insert(EvaluatedPrompt), chunk)
 
 
-def stored_scores(connection: Connection, asked: Sequence[str]) -> dict[str, list[float]]:
+@dataclass(frozen=True, slots=True)
+class StoredScore:
+    score: float
+    tokens: int
+    """Length of the response."""
+
+
+def stored_scores(connection: Connection, asked: Sequence[str]) -> dict[str, list[StoredScore]]:
     """The scores of every whole group by digest, in the order in which they were drawn."""
-    found: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, list[StoredScore]] = defaultdict(list)
     for chunk in chunks(list(dict.fromkeys(asked))):
         first = (
             select(
-                EvaluatedPrompt.asked, EvaluatedModel.created_at, Group.run_id, Group.seq, Score.rollout_id, Score.score
+                EvaluatedPrompt.asked,
+                EvaluatedModel.created_at,
+                Group.run_id,
+                Group.seq,
+                Score.rollout_id,
+                Score.score,
+                Score.response_tokens,
             )
             .join(EvaluatedModel, EvaluatedModel.run_id == EvaluatedPrompt.run_id)
             .join(Group, and_(Group.run_id == EvaluatedPrompt.run_id, Group.prompt_id == EvaluatedPrompt.prompt_id))
@@ -62,8 +76,9 @@ def stored_scores(connection: Connection, asked: Sequence[str]) -> dict[str, lis
             .subquery()
         )
         order = (first.c.created_at, first.c.run_id, first.c.seq, first.c.rollout_id)
-        for digest, score in connection.execute(select(first.c.asked, first.c.score).order_by(*order)):
-            found[digest].append(score)
+        columns = (first.c.asked, first.c.score, first.c.response_tokens)
+        for digest, score, tokens in connection.execute(select(*columns).order_by(*order)):
+            found[digest].append(StoredScore(score, tokens))
     return dict(found)
 
 

@@ -1,5 +1,7 @@
 """An evaluation on a real broker and database: what it asks, what it counts, and what a kill leaves of it."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from sqlalchemy import select, update
@@ -13,6 +15,7 @@ from streams.messages import Outcome, PolicyVersion, Purpose
 from streams.topics import Topic
 from trainer.audit.audit import audit_run
 from trainer.evaluator.evaluator import open_evaluator
+from trainer.evaluator.plan import cut_off_share
 from trainer.evaluator.stored import failures_of
 
 
@@ -37,6 +40,11 @@ def test_an_evaluation_measures_every_prompt_and_its_audit_is_sound(make_evaluat
 
     announced = [message for message in loop.messages(Topic.POLICY_VERSIONS) if isinstance(message, PolicyVersion)]
     assert {(message.version, message.uri) for message in announced} == {(12, "/models/tiny")}
+    with engine.connect() as connection:
+        assert cut_off_share(connection, plan) == 0.0
+        assert cut_off_share(connection, make_evaluation(run={"seed": 9}).plan(prompts)) is None
+        at_limit = replace(plan, prompts=tuple(replace(prompt, max_new_tokens=3) for prompt in plan.prompts))
+        assert cut_off_share(connection, at_limit) == 1.0  # the peer's responses have three tokens
     report = audit_run(loop.settings, loop.bootstrap, engine)
     assert report.violations == []
     assert report.finished

@@ -37,6 +37,7 @@ def result(model: str, gain: float = 0.0, prompts: int = 4, **fields: object) ->
         "prompts": scores,
         "missing": 0,
         "unscorable": 0,
+        "cut_off": 0.0,
         "failures": {},
         "run": None,
         "rollouts": 0,
@@ -74,7 +75,9 @@ def test_one_model_has_a_table_by_skill_and_domain() -> None:
 
 
 def test_two_models_are_compared_prompt_by_prompt_and_drawn(tmp_path: Path) -> None:
-    second = result("second", 0.25, run="20260101-eval", rollouts=8, seconds=12.5, missing=1, failures={"why": 1})
+    second = result(
+        "second", 0.25, run="20260101-eval", rollouts=8, seconds=12.5, missing=1, failures={"why": 1}, cut_off=0.5
+    )
     summary = summarise_evaluation([result("first"), second], SETS, SETTINGS)
     (overall, *_) = summary["comparison"]["rows"]
     assert overall["metrics"]["avg@2"] == {
@@ -88,7 +91,8 @@ def test_two_models_are_compared_prompt_by_prompt_and_drawn(tmp_path: Path) -> N
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == placed
     assert Path(placed["picture"]).read_bytes()[:4] == b"\x89PNG"
     text = printed(placed)
-    assert "second: 8 responses generated in 12.5 s; 1 prompts without a result" in text
+    assert "second: 8 responses generated in 12.5 s; 1 prompts without a result; 50% of the responses reached" in text
+    assert "first: nothing generated\n" in text
     assert "second minus first, by prompt" in text
     assert "+0.125 [+0.125, +0.125]" in text
 
