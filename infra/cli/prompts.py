@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli import prompt_references, prompt_routes, prompt_simulation
+from infra.cli import prompt_explanation, prompt_references, prompt_routes, prompt_simulation
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
 from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_engine
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trainer.prompts.ingest import IngestReport
 
 app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, simulate, route, references.")
+app.command()(prompt_explanation.explain)
 app.command()(prompt_routes.route)
 app.command()(prompt_references.references)
 app.command()(prompt_simulation.simulate)
@@ -86,28 +87,6 @@ def list_(
             print(f"{row.id[:12]}  {row.domain:<14} {row.split:<8} {row.origin:<9} {_one_line(text)}")
 
 
-@app.command()
-def explain(
-    *,
-    prompt_id: Annotated[str, typer.Argument(help="Id of the prompt, or its beginning.")],
-    run: RunName = "latest",
-    runs: RunsFolder = RUNS,
-    as_json: AsJson = False,
-) -> None:
-    """Explain why a prompt is in or out, and how it was scored."""
-    place = find_run(run, runs)
-    with engine_of(place, runs) as engine:
-        story = _describe_prompt(engine, place.run_id, prompt_id)
-    if as_json:
-        print(json.dumps(story, indent=2, default=str))
-        return
-    for name, value in story.items():
-        lines = value if isinstance(value, list) else [value]
-        print(f"{name}: {lines[0] if lines else '-'}")
-        for line in lines[1:]:
-            print(f"{'':{len(name) + 2}}{line}")
-
-
 @app.command("select")
 def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
     """Select again which prompts the run trains on, from the current statistics."""
@@ -156,61 +135,6 @@ def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = N
     if report.rejected:
         typer.echo(f"  {report.rejected} rows set aside, all in {report.rejected_file}", err=True)
     return report
-
-
-def _describe_prompt(engine: "Engine", run_id: str, prefix: str) -> dict[str, Any]:
-    """Everything known about a prompt. Raises CommandError if no id, or more than one, begins with the prefix."""
-    from sqlalchemy import select
-
-    from infra.db.models import Group, Prompt, PromptReference, PromptStats
-    from infra.db.statistics import posterior
-    from trainer.curriculum.decisions import explain_prompt
-
-    with engine.connect() as connection:
-        found = connection.execute(select(Prompt).where(Prompt.id.startswith(prefix, autoescape=True)).limit(2)).all()
-        if len(found) != 1:
-            what = "no prompt's id begins" if not found else "more than one prompt's id begins"
-            raise CommandError(f"{what} with {prefix!r}: `rewardstream prompts list` shows ids", ExitCode.UNREACHABLE)
-        prompt = found[0]
-        decisions = explain_prompt(connection, run_id, prompt.id)
-        stats = connection.execute(
-            select(PromptStats).where(PromptStats.run_id == run_id, PromptStats.prompt_id == prompt.id)
-        ).all()
-        used = select(Group).where(Group.run_id == run_id, Group.prompt_id == prompt.id)
-        groups = connection.execute(used.order_by(Group.seq)).all()
-        picked = select(PromptReference).where(PromptReference.prompt_id == prompt.id)
-        references = connection.execute(picked.order_by(PromptReference.rank)).all()
-    return {
-        "id": prompt.id,
-        "prompt": prompt.question["prompt"],
-        "domain": f"{prompt.domain}, split {prompt.split}, origin {prompt.origin}",
-        "source": prompt.source,
-        "scorer": _scorer_name(prompt.question)
-        + (f", chosen {prompt.rerouted_at:%F %T}" if prompt.rerouted_at else ""),
-        "quarantined": prompt.quarantined or "no",
-        "references": [
-            f"{_one_line(row.text)} (score {row.score:.3f} by {row.scorer} {row.scorer_version}, best of "
-            f"{row.responses} by {row.policy[:12]}, {row.rollout_id})"
-            for row in references
-        ],
-        "selection": [f"round {row.round} at version {row.version}: {row.why}" for row in decisions],
-        "statistics": [
-            f"{row.route}: {row.count} scores, mean {row.mean:.3f}, {row.passes} passed; posterior "
-            f"{(belief := posterior(row.successes, row.failures))}, mean {belief.mean:.3f}, "
-            f"as of version {row.evidence_version}"
-            for row in stats
-        ],
-        "groups": [
-            f"{row.group_id} {row.purpose} {row.label}: {row.outcome or 'open'} {row.reason or ''}"
-            f"{'' if row.mean_score is None else f', mean {row.mean_score:.3f}'}"
-            for row in groups
-        ],
-    }
-
-
-def _scorer_name(question: dict[str, Any]) -> str:
-    veto = question.get("veto")
-    return question.get("verifier") or (f"genrm, under the veto of {veto}" if veto else "genrm")
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from infra.db.models import Prompt, Selection, SelectionCut, SelectionRound
 from infra.db.statistics import BetaPosterior
@@ -82,6 +82,11 @@ class ExplainedDecision:
     version: int
     selected: bool
     why: str
+    numbers: StoredDecision
+    cut: StoredCut | None
+    """The cut that it was compared with: its rule's, or a quota's."""
+    place: int | None
+    """Its place from the first among the cut's candidates; None if no rule ranked it."""
 
 
 def explain_prompt(connection: Connection, run_id: str, prompt_id: str) -> list[ExplainedDecision]:
@@ -100,9 +105,29 @@ def explain_prompt(connection: Connection, run_id: str, prompt_id: str) -> list[
         decision = StoredDecision.of(row)
         plan = SelectionPlan.stored(row.settings, row.round, row.version) if row.settings else None
         quota = row.reason if row.reason in (Reason.UNSEEN, Reason.STALE) else row.rule
-        why = sentence(decision, plan, cuts.get((row.round, quota)), prompt.origin, prompt.quarantined)
-        explained.append(ExplainedDecision(row.round, row.version, row.selected, why))
+        cut = cuts.get((row.round, quota))
+        why = sentence(decision, plan, cut, prompt.origin, prompt.quarantined)
+        place = _place(connection, run_id, row.round, decision, cuts.get((row.round, row.rule)))
+        explained.append(ExplainedDecision(row.round, row.version, row.selected, why, decision, cut, place))
     return explained
+
+
+def _place(
+    connection: Connection, run_id: str, round_: int, decision: StoredDecision, cut: StoredCut | None
+) -> int | None:
+    """Prompts with the same value share the first of their places."""
+    if decision.value is None or cut is None:
+        return None
+    before = select(func.count()).select_from(Selection)
+    before = before.where(
+        Selection.run_id == run_id,
+        Selection.round == round_,
+        Selection.rule == decision.rule,
+        Selection.value < decision.value,
+    )
+    if cut.domain:
+        before = before.join(Prompt, Prompt.number == Selection.prompt_number).where(Prompt.domain == cut.domain)
+    return 1 + (connection.scalar(before) or 0)
 
 
 def sentence(

@@ -74,9 +74,9 @@ class SimulatedRule:
     groups: float
     """Groups that it would have sent, to the domains in which it selects prompts."""
     known: float
-    """Of those, the groups whose prompt has a recorded outcome in the same round."""
+    """Those of the groups whose prompt has a recorded outcome in the same round."""
     without_spread: float | None
-    """Of the known groups, those without spread."""
+    """Known groups without spread."""
     spread: RateEstimate
     """Fraction of the known groups with a spread."""
     reward: RateEstimate

@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 from support.score_rows import record
 
 from infra.cli.errors import CommandError
-from infra.cli.prompts import explain, select_
+from infra.cli.prompt_explanation import explain
+from infra.cli.prompts import select_
 from infra.db.sink import ScoreSink
 from infra.local.run_folder import write_settings
 from infra.settings.tree import Settings
