@@ -117,20 +117,25 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
     deciding = settings.model_dump(
         mode="json",
         exclude_defaults=True,  # an option that is added later changes no run
-        include={"rollout", "router", "genrm", "difficulty", "selector", "learner", "topics"},
+        include={"rollout", "router", "genrm", "difficulty", "crosscheck", "selector", "learner", "topics"},
         exclude={"genrm": {"endpoint", "api_key", "model"}},
     )
     digest = content_hash(
         {
             "version": VERSION,
             "settings": deciding,
-            "composition": dataclasses.asdict(composition),
+            "composition": _described(composition),
             "start": model_hash(Path(settings.model.path)),
             "imitates": arm.imitates,
             "judge": model_hash(Path(settings.genrm.model)) if arm.fits_judge else arm.weakness,
         }
     )
     return _Planned(arm, seed, settings, composition, digest)
+
+
+def _described(composition: Composition) -> dict[str, Any]:
+    fields = dataclasses.asdict(composition)
+    return fields if not composition.copies else {name: value for name, value in fields.items() if name != "copies"}
 
 
 def by_arm(results: list[LabRun]) -> Results:

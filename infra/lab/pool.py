@@ -51,6 +51,9 @@ class Composition:
     domains: tuple[str, ...] = DOMAINS
     reward: Reward = Reward.VERIFIER
     """What scores the prompts that are trained on. If it is a judge, the held-out ones are scored by both."""
+    copies: bool = True
+    """Whether the held-out prompts of a judged pool have copies that the judge scores. Without them, the cross-check
+    can have it score the same responses."""
 
     @property
     def size(self) -> int:
@@ -92,7 +95,7 @@ def draw_pool(composition: Composition, seed: int) -> tuple[list[dict[str, Any]]
             tasks = _sound(domain, rung, draw)
             measured = draw_some(tasks, composition.heldout, _HELDOUT)
             heldout += [_row(task, Reward.VERIFIER) for task in measured]
-            if composition.reward is not Reward.VERIFIER:
+            if composition.reward is not Reward.VERIFIER and composition.copies:
                 heldout += [_row(task, composition.reward) | {"domain": domain + JUDGED} for task in measured]
             if composition.rungs:
                 add(draw_some(tasks, composition.rungs[rung - 1], *new), NEW)

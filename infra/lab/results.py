@@ -25,6 +25,24 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     domains: dict[str, float] = {}
 
 
+class GuardPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard saw at one evaluation, over all domains."""
+
+    version: int
+    credited: float
+    """Fraction of the held-out responses that the scorer of training passes."""
+    confirmed: float
+    """Fraction of the same responses that are truly right."""
+    fall: float
+    """How much lower `confirmed` is than at the best evaluation before, on the same prompts."""
+    fall_error: float
+    """Standard error of `fall`, over prompts."""
+    z: float | None
+    limit: float | None
+    alarms: list[str]
+    """Domains whose series raised an alarm here; `overall` is one of them."""
+
+
 class LabRun(msgspec.Struct, frozen=True, kw_only=True):
     arm: str
     seed: int
@@ -46,6 +64,8 @@ class LabRun(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     cpu_seconds: float
     """CPU time of the run's process and of what it started."""
+    guard: list[GuardPoint] = []
+    """Empty if no second scorer took part."""
 
 
 class ResultFile:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, and_, func, select
 
 from infra.db.engine import connect
 from infra.db.models import Group, Prompt, Run, Score
+from infra.lab.guarding import guard_points
 from infra.lab.pool import JUDGED, PromptFiles
 from infra.lab.results import LabRun, Point
 from infra.lab.services import run_services
@@ -57,6 +58,7 @@ def _result(engine: Engine, stack: Stack, spent: tuple[float, float], *, arm: st
         size = stack.settings.selector.group_size
         clock = {0: 0.0} | {step["version"]: step["at"] - float(began or 0) for step in steps}
         cost = _Cost(groups, assessed, size, clock)
+        guard = guard_points(connection, run_id) if stack.settings.crosscheck.scorers else []
         curve = [cost.point(*row) for row in _measurements(connection, run_id)]
     return LabRun(
         arm=arm,
@@ -71,6 +73,7 @@ def _result(engine: Engine, stack: Stack, spent: tuple[float, float], *, arm: st
         staleness=_mean_of(steps, "token_staleness"),
         seconds=spent[0],
         cpu_seconds=spent[1],
+        guard=guard,
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, ExitStack
 from types import ModuleType
 
 from infra.settings.tree import Settings
-from streams.apps import difficulty, genrm, router, rtv
+from streams.apps import crosscheck, difficulty, genrm, router, rtv
 from streams.apps.base import Handler, Stage
 from streams.clients import LogReader, confirm, make_producer, send
 from streams.records import Record
@@ -35,7 +35,7 @@ def serve_stages(settings: Settings, bootstrap: str, stop: threading.Event, serv
 
 async def _serve(settings: Settings, bootstrap: str, stop: threading.Event, served: threading.Event) -> None:
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        for app in STAGES:
+        for app in (*STAGES, crosscheck) if settings.crosscheck.scorers else STAGES:
             stage: Stage = app.stage_of(settings)
             handlers = await stack.enter_async_context(app.open_handlers(settings, stage))
             tasks.create_task(_feed(settings, bootstrap, stage, handlers.handle, stop))

@@ -1,7 +1,7 @@
 """All experiments by name, in the order of the list."""
 
 from infra.lab.experiment import Experiment
-from infra.lab.experiments import asynchrony, hacking, ppo, reselection, schedule, selection, unselected
+from infra.lab.experiments import asynchrony, hacking, hacking_alarm, ppo, reselection, schedule, selection, unselected
 
 EXPERIMENTS: dict[str, Experiment] = {
     one.name: one
@@ -10,6 +10,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         unselected.EXPERIMENT,
         schedule.EXPERIMENT,
         hacking.EXPERIMENT,
+        hacking_alarm.EXPERIMENT,
         reselection.EXPERIMENT,
         asynchrony.EXPERIMENT,
         ppo.EXPERIMENT,
