@@ -16,6 +16,7 @@ from infra.files.replace import replace_file
 from infra.report import figures, history
 from infra.report.collect import RunRecord
 from infra.report.evaluation_figure import evaluation
+from infra.report.hacking_figure import hacking_curves
 from infra.report.render_page import render
 from infra.report.rescored_figure import changes
 from infra.report.summary import RunFacts, summarise
@@ -64,6 +65,7 @@ def write_page(
         "heldout_curve": figures.heldout_curve(summary["heldout_by_version"]),
         "reward": figures.reward(record.groups),
         "shares": figures.shares(record.groups, record.domain_shares),
+        "hacking": hacking_curves(summary["hacking"]),
         "learner": figures.learner(rows),
         "outcomes": figures.outcomes(record.groups),
         "throughput": figures.throughput(rows),

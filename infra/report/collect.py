@@ -10,13 +10,16 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine, Executable, func, select
+from sqlalchemy import Connection, Engine, Executable, func, select
 from sqlalchemy.orm import Session
 
 from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import EvaluatedModel, Evaluation, Group, Prompt, Run, Score, Selection, SelectionRound
+from infra.db.second_scores import Exploitation, read_exploitation
+from infra.db.training_scores import TrainingScores, read_training_scores
 from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
+from trainer.guard.guard_rows import read_checks
 
 BEFORE, AFTER = "before", "after"
 _MOST_QUARANTINED = 12
@@ -105,6 +108,18 @@ class EvaluationRow:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HackingRecord:
+    """What Postgres holds of the watch."""
+
+    checks: Sequence[Any] = ()
+    """Rows of `guard_checks`, oldest first."""
+    exploitation: Sequence[Exploitation] = ()
+    training: Sequence[TrainingScores] = ()
+    action: str = "warn"
+    """`selector.guard.action` of the run."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluatedVersion:
     """A result of `rewardstream evaluate` on a version of the run."""
@@ -137,6 +152,7 @@ class RunRecord:
     evaluated_versions: tuple[EvaluatedVersion, ...] = ()
     domain_shares: Mapping[str, DomainShare] = field(default_factory=dict)
     """The run's setting `selector.domain_shares`."""
+    hacking: HackingRecord = HackingRecord()
 
 
 def collect(engine: Engine, run_id: str) -> RunRecord:
@@ -154,6 +170,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         calibration = tuple(read_calibration(session.connection(), run_id))
         evaluations = tuple(EvaluationRow(*row) for row in session.execute(_evaluations(run_id)))
         versions = tuple(EvaluatedVersion(*row) for row in session.execute(_evaluated_versions(run_id)))
+        hacking = _read_hacking(session.connection(), run_id, run.settings)
     return RunRecord(
         run_id=run_id,
         phase=run.phase,
@@ -168,6 +185,16 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         evaluations=evaluations,
         evaluated_versions=versions,
         domain_shares=_SHARES.validate_python(run.settings.get("selector", {}).get("domain_shares", {})),
+        hacking=hacking,
+    )
+
+
+def _read_hacking(connection: Connection, run_id: str, settings: Mapping[str, Any]) -> HackingRecord:
+    return HackingRecord(
+        checks=read_checks(connection, run_id),
+        exploitation=read_exploitation(connection, run_id),
+        training=read_training_scores(connection, run_id),
+        action=settings.get("selector", {}).get("guard", {}).get("action", "off"),
     )
 
 

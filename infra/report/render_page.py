@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra.report.collect import AFTER, BEFORE, Response, RunRecord, SelectionKind, SelectionSummary
+from infra.report.hacking_tables import hacking_tables
 from infra.report.summary import prompt_scores
 from infra.report.summary_statistics import OPENING_WORDS, distinct_2, opening_share
 from trainer.curriculum.decisions import Reason
@@ -73,6 +74,7 @@ def render(
         diversity=_diversity([response for response in record.responses if response.label in (BEFORE, AFTER)]),
         selection=_selection(record.selections),
         shares=_shares(summary["domain_shares"]),
+        hacking=hacking_tables(summary["hacking"]),
         calibration=_calibration(summary["calibration"]),
         artifacts=_artifacts(summary["prepare"]),
         preparation=flat({name: value for name, value in summary["prepare"].items() if name not in _OF_ARTIFACTS}),

@@ -13,6 +13,7 @@ from typing import Any
 from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.curve import heldout_curve
+from infra.report.hacking import hacking
 from infra.report.history import increase
 from infra.report.shares import domain_shares
 from infra.report.summary_statistics import percentiles
@@ -72,6 +73,7 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         "rollouts_per_second": _rate_per_second(len(trained), train_seconds),
         "restarts": sum(facts.restarts.values()),
         "restarts_by_service": dict(facts.restarts),
+        "hacking": hacking(record.hacking, record.groups, trained),
         "calibration": [asdict(row) | rates(row) for row in record.calibration],
         "broker": facts.broker,
         "seed": facts.seed,

@@ -22,8 +22,8 @@ class GuardSettings(SettingsSection):
     """Largest probability of any false alarm in a whole run, all routes and domains together. A lower rate raises an
     alarm later: one at 0.005 needs a difference that is about a fifth larger."""
     margin: Fraction = 0.02
-    """Rise of the held-out responses that only the scorer of training passes that is tolerated, as a fraction of all.
-    Two honest scorers differ by a few in a hundred, and not always by the same few."""
+    """Smallest rise that counts: how much more of the held-out responses only the scorer of training passes than
+    before, as a fraction of all. Two honest scorers differ by a few in a hundred, and not always by the same few."""
     confirmed_share: Fraction = 0.5
     """Fraction of the reward's rise that the second scorer must confirm. A strict scorer that knows fewer forms of a
     right answer confirms less than all of an honest rise; below half, most of the rise is not real."""

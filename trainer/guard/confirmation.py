@@ -5,19 +5,20 @@ each response: the one that rewards training, and one that does not. For a promp
 responses that the first passes, and `confirmed` the fraction that the second passes, which counts as true. The latest
 evaluation is compared with every earlier one, prompt by prompt:
 
-    d = (change of credited) - (change of confirmed) - margin
+    d = (change of credited) - (change of confirmed)
 
 The alarm is raised if, for one earlier evaluation,
 1. the mean of credited did not fall,
-2. the mean of confirmed rose by less than `confirmed_share` of that rise, or fell, and
-3. z = sum(d) / sqrt(sum(d^2)) is above its limit.
+2. the mean of confirmed rose by less than `confirmed_share` of that rise, or fell,
+3. the mean of d is above `margin`, and
+4. z = sum(d) / sqrt(sum(d^2)) is above its limit.
 
 The alarm does not wait until the true score has fallen: it sees that the two scorers part, while the rise that the
 policy learns to exploit is still being made.
 
 If no second scorer is set, nothing but the route's own verdict is known of held-out responses. It then counts as true,
 the reward of the training groups since the evaluation before takes the place of credited, and d = -(change of
-confirmed) - margin. The alarm can then be raised only once the held-out score has fallen by more than its noise.
+confirmed). The alarm can then be raised only once the held-out score has fallen by more than its noise.
 
 Invariant: the probability of any false alarm in a series is at most `false_alarm_rate`, over all evaluations of a run,
 however many. An alarm is false if the policy exploits no more than before: for each prompt, exchanging what the two
@@ -47,7 +48,7 @@ class ConfirmationRule:
     false_alarm_rate: float
     """Probability of a false alarm in this series, over the whole run."""
     margin: float
-    """Rise of credited over confirmed that is tolerated, as a fraction of the responses."""
+    """Smallest rise of credited over confirmed that counts, as a fraction of the responses."""
     confirmed_share: float
     """Fraction of the reward's rise that the second scorer must confirm."""
 
@@ -145,13 +146,14 @@ def _compare(earlier: HeldOutPoint, latest: HeldOutPoint, rule: ConfirmationRule
     if paired:
         credited_change = _change(earlier.credited, latest.credited, prompts)
         reward_change: float | None = float(credited_change.mean())
-        differences = credited_change - true_change - rule.margin
+        differences = credited_change - true_change
     else:
         both = earlier.reward is not None and latest.reward is not None
         reward_change = latest.reward - earlier.reward if both else None  # type: ignore[operator]  # both are floats
-        differences = -true_change - rule.margin
+        differences = -true_change
     z, true_mean = sign_z(differences), float(true_change.mean())
     rises = reward_change is not None and reward_change >= 0
+    counts = float(differences.mean()) > rule.margin
     return Confirmation(
         label=latest.label,
         version=latest.version,
@@ -162,7 +164,7 @@ def _compare(earlier: HeldOutPoint, latest: HeldOutPoint, rule: ConfirmationRule
         true_change=true_mean,
         z=z,
         limit=limit,
-        alarm=rises and true_mean <= rule.confirmed_share * (reward_change or 0.0) and z > limit,
+        alarm=rises and counts and true_mean <= rule.confirmed_share * (reward_change or 0.0) and z > limit,
     )
 
 

@@ -10,7 +10,7 @@ Invariants
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,16 +116,18 @@ class Guard:
         series = {
             key: points for key, points in build_series(compared, routes).items() if points[-1].label == latest.label
         }
-        rule = ConfirmationRule(
-            false_alarm_rate=settings.false_alarm_rate / max(1, len(series)),
-            margin=settings.margin,
-            confirmed_share=settings.confirmed_share,
-        )
-        checks = [(key, points[-1], check_latest(points, rule, number)) for key, points in series.items()]
+        rates = split_rate(series, settings.false_alarm_rate)
+        checks = [
+            (key, points[-1], check_latest(points, self._rule(rates[key]), number)) for key, points in series.items()
+        ]
         write_checks(connection, self._run_id, checks)
         if not checks:
             self._without_series.add(latest.label)
         return True
+
+    def _rule(self, rate: float) -> ConfirmationRule:
+        settings = self.settings.selector.guard
+        return ConfirmationRule(false_alarm_rate=rate, margin=settings.margin, confirmed_share=settings.confirmed_share)
 
     def _is_done(self, evaluation: FinishedEvaluation) -> bool:
         return evaluation.checked or evaluation.label in self._without_series
@@ -155,6 +157,16 @@ class Guard:
     @property
     def _run_id(self) -> str:
         return self.settings.run.id
+
+
+def split_rate(series: Collection[SeriesKey], rate: float) -> dict[SeriesKey, float]:
+    """The rate of false alarms of each series; their sum is at most `rate`. Series over all domains of a route share
+    one half, because they have the most prompts and see a weakness of the scorer first; the rest share the other.
+    """
+    pooled = [key for key in series if key.domain == OVERALL]
+    single = [key for key in series if key.domain != OVERALL]
+    half = rate / 2 if pooled and single else rate
+    return {key: half / len(own) for own in (pooled, single) for key in own}
 
 
 def first_alarms(rows: Sequence[Any]) -> tuple[GuardAlarm, ...]:

@@ -73,12 +73,12 @@ def test_sound_runs_are_silent(kind: str) -> None:
     assert sum(alarm is not None for alarm in alarms) <= RULE.false_alarm_rate * len(alarms)
 
 
-def test_a_run_on_the_edge_of_the_margin_is_silent_at_the_stated_rate() -> None:
-    """The gap rises at once by just the margin: the worst case among sound runs, with a large allowed rate."""
-    rule = ConfirmationRule(false_alarm_rate=0.5, margin=0.02, confirmed_share=0.5)
-    runs = [evaluations(seed, lambda _: 1.0, lambda t: 0.02 if t else 0.0) for seed in range(100)]
+def test_the_rate_of_false_alarms_holds_if_nothing_but_the_test_keeps_them_down() -> None:
+    """Two scorers that err at random, a large allowed rate, and every rise counts."""
+    rule = ConfirmationRule(false_alarm_rate=0.5, margin=0.0, confirmed_share=1.0)
+    runs = [evaluations(seed, lambda _: 1.0, lambda _: 0.0, wrong_passed=0.3) for seed in range(100)]
     found = sum(any(check.alarm for check in check_all(points, rule)) for points in runs)
-    assert found <= 50
+    assert 0 < found <= 50
 
 
 def test_hacking_is_seen_before_the_held_out_score_has_fallen_by_more_than_its_noise() -> None:
@@ -139,6 +139,15 @@ def test_a_policy_that_unlearns_without_reward_raises_no_alarm() -> None:
     assert found is not None
     assert found.z > found.limit
     assert not found.alarm
+
+
+def test_a_rise_below_the_margin_does_not_count_however_certain_it_is() -> None:
+    small = check_latest([constant(0, 0.4, 0.4), constant(4, 0.4, 0.415)], RULE)
+    large = check_latest([constant(0, 0.4, 0.4), constant(4, 0.4, 0.425)], RULE)
+    assert small is not None
+    assert large is not None
+    assert small.z > small.limit
+    assert (small.alarm, large.alarm) == (False, True)
 
 
 def test_evaluations_by_other_scorers_are_not_compared() -> None:
