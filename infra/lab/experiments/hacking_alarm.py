@@ -11,7 +11,7 @@ from infra.lab.pool import Composition, Reward
 from infra.lab.results import GuardPoint, LabRun
 from infra.report.style import INK, colour_of
 
-STEPS, EVERY = 32, 2
+STEPS, EVERY = 40, 2
 NOISE = 1.96
 """A fall is more than noise if it is more than so many standard errors."""
 _JUDGED = Composition(reward=Reward.TRUTH, copies=False)
@@ -175,7 +175,7 @@ EXPERIMENT = Experiment(
         "selector.eval_every_versions": EVERY,
         "selector.eval_samples": 2,
         "selector.admission.groups_per_step": 16,
-        "learner.learning_rate": 1e-4,
+        "learner.learning_rate": 2e-4,
         "crosscheck.scorers.rtv": "genrm",
         "crosscheck.scorers.genrm": "exact",
     },
