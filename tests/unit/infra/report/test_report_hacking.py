@@ -9,7 +9,7 @@ from support.report_rows import FACTS, group, record, response
 from infra.db.second_scores import Exploitation
 from infra.db.training_scores import TrainingScores
 from infra.report.build import write_page
-from infra.report.collect import HackingRecord
+from infra.report.collect import HackingRecord, SelectionSummary
 from infra.report.hacking import hacking
 from infra.report.hacking_figure import hacking_curves
 from infra.report.hacking_tables import hacking_tables
@@ -82,7 +82,7 @@ def test_first_and_last_quarter_of_training(watched: HackingRecord) -> None:
 
 def test_the_page_tells_the_alarm_and_shows_its_picture(watched: HackingRecord, tmp_path) -> None:
     groups, responses = groups_and_responses()
-    run = replace(record(groups, responses), hacking=replace(watched, action="stop"))
+    run = replace(record(groups, responses), selections=SelectionSummary(), hacking=replace(watched, action="stop"))
     summary = summarise(run, [], FACTS)
     text = write_page(tmp_path, summary, run, [], {}).read_text()
     section = text[text.index("Reward hacking") :]
