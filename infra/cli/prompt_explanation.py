@@ -15,6 +15,9 @@ from infra.settings.tree import Settings
 if TYPE_CHECKING:
     from trainer.curriculum.explain import ExplainedGroup, PromptExplanation
 
+_SHOWN = 90
+"""Characters of a reference's text that fit on a line."""
+
 
 def explain(
     *,
@@ -58,6 +61,13 @@ def _lines(story: "PromptExplanation", settings: Settings) -> Iterator[str]:
     yield f"source: {story.source}"
     yield f"scorer: {story.scorer}{chosen}; {story.why_scorer}"
     yield f"quarantined: {story.quarantined or 'no'}"
+    picked = [
+        f"{_one_line(row.text)} (score {row.score:.3f} by {row.scorer}, best of {row.responses} by {row.policy[:12]}, "
+        f"{row.rollout_id})"
+        for row in story.references
+    ]
+    if picked:
+        yield from _block("references", picked)
     decisions = []
     for one in story.decisions:
         place = "" if one.place is None or one.cut is None else f"; place {one.place} of {one.cut.candidates}"
@@ -81,6 +91,11 @@ def _block(name: str, lines: list[str]) -> Iterator[str]:
     yield f"{name}: {first}"
     for line in others:
         yield f"{'':{len(name) + 2}}{line}"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
 
 
 def _group_line(group: "ExplainedGroup", settings: Settings) -> str:

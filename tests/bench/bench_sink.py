@@ -110,11 +110,8 @@ def fill(engine: Engine, rows: int) -> None:
     prompts = max(1, rows // 10)
     with engine.begin() as connection:
         connection.execute(text("SET maintenance_work_mem = '512MB'"))
-        made = dict(
-            connection.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'scores'"))
-            .tuples()
-            .all()
-        )
+        indexes = connection.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'scores'"))
+        made = {name: definition for name, definition in indexes}  # noqa: C416 (to dict's type a Row is not a pair)
         key = made.pop("scores_pkey")
         connection.execute(text("ALTER TABLE scores DROP CONSTRAINT scores_pkey"))
         for name in made:

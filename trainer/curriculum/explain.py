@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from infra.db.models import Group, Prompt, PromptStats, Score
+from infra.db.models import Group, Prompt, PromptReference, PromptStats, Score
 from infra.db.statistics import posterior
 from infra.settings.tree import Settings
 from streams.messages import Question
@@ -65,6 +65,19 @@ class ScoresAtVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PickedReference:
+    """A reference that a reward model picked, as `infra.db.models.PromptReference` has it."""
+
+    text: str
+    score: float
+    scorer: str
+    """NAME@VERSION of the reward model."""
+    responses: int
+    policy: str
+    rollout_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptExplanation:
     id: str
     prompt: str
@@ -76,6 +89,8 @@ class PromptExplanation:
     why_scorer: str
     rerouted_at: datetime | None
     quarantined: str | None
+    references: list[PickedReference]
+    """Best first; references that the dataset gave are not among them."""
     next: str
     """What the selector does with the prompt until there is a decision on it."""
     decisions: list[ExplainedDecision]
@@ -106,6 +121,7 @@ def explain(connection: Connection, settings: Settings, prefix: str) -> PromptEx
         why_scorer=why,
         rerouted_at=prompt.rerouted_at,
         quarantined=prompt.quarantined,
+        references=_references(connection, prompt.id),
         next=first_step(prompt.split, prompt.origin, settings, scored=bool(question.verifier or judgeable(question))),
         decisions=explain_prompt(connection, run_id, prompt.id),
         statistics=_statistics(connection, run_id, prompt.id),
@@ -155,6 +171,21 @@ def first_step(split: str, origin: str, settings: Settings, *, scored: bool) -> 
         f"before training, {preppo.samples} responses to it are scored; the rule {rules} then ranks it, and the first "
         f"{preppo.keep_share:.0%} are in (selector.preppo)"
     )
+
+
+def _references(connection: Connection, prompt_id: str) -> list[PickedReference]:
+    query = select(PromptReference).where(PromptReference.prompt_id == prompt_id).order_by(PromptReference.rank)
+    return [
+        PickedReference(
+            text=row.text,
+            score=row.score,
+            scorer=f"{row.scorer}@{row.scorer_version}",
+            responses=row.responses,
+            policy=row.policy,
+            rollout_id=row.rollout_id,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _statistics(connection: Connection, run_id: str, prompt_id: str) -> list[StatisticsOnRoute]:

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from support.scored_groups import send_group
 
 from infra.cli.errors import CommandError
 from infra.cli.prompt_explanation import explain
-from infra.db.models import Prompt
+from infra.db.models import Prompt, PromptReference
 from infra.local.run_folder import write_settings
 from infra.settings.tree import Settings
 from streams.messages import Question
@@ -105,6 +105,26 @@ def test_a_prompt_that_is_not_there_and_a_run_that_is_not_there_are_named(engine
         explain(prompt_id="nothing", run="r", runs=tmp_path)
     with pytest.raises(CommandError, match="no run 'another'"):
         explain(prompt_id=prompts[0], run="another", runs=tmp_path)
+
+
+def test_a_picked_reference_says_where_it_comes_from(engine, settings, prompts, tmp_path, capsys):
+    reference = {
+        "prompt_id": prompts[0],
+        "rank": 0,
+        "text": "It is 1.",
+        "score": 0.875,
+        "scorer": "bt",
+        "scorer_version": "abc",
+        "policy": "f" * 64,
+        "run_id": "references",
+        "rollout_id": "references:3/1",
+        "responses": 8,
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(PromptReference).values(reference))
+    explain(prompt_id=prompts[0], run="r", runs=tmp_path)
+    line = "references: It is 1. (score 0.875 by bt@abc, best of 8 by ffffffffffff, references:3/1)"
+    assert line in capsys.readouterr().out
 
 
 def test_a_quarantined_prompt_says_why(engine, settings, prompts, tmp_path, capsys):
