@@ -5,9 +5,11 @@ from sqlalchemy import select, update
 from support.evaluation_loop import EvaluationLoop, deadline_passed, policy_files
 
 from infra.db.models import Prompt, PromptReference, Run
+from infra.settings.tree import Settings
 from streams.messages import Purpose
 from trainer.audit.audit import audit_run
 from trainer.curriculum.prompt_pool import train_pool, without_scorer
+from trainer.curriculum.selection import select_round, selected
 from trainer.reward_models.reference_plan import ReferencePlan
 from trainer.reward_models.reference_store import PickSettings, open_prompts, pick_measured
 
@@ -125,3 +127,17 @@ def test_a_group_that_fails_leaves_its_prompt_for_the_next_run(make_run, engine,
     assert plan.picked.picked == 3
     with engine.connect() as connection:
         assert len(open_prompts(connection)) == 1
+
+
+def test_a_run_in_training_takes_the_prompt_at_its_next_selection(make_run, engine, prompts) -> None:
+    training = Settings.model_validate({"run": {"id": "training"}})
+
+    def select_at(round_: int) -> set[str]:
+        with engine.begin() as connection:
+            select_round(connection, training, round_, version=round_)
+            return {prompt for ids in selected(connection, "training", round_).values() for prompt in ids}
+
+    assert not select_at(0) & set(prompts)
+    loop = make_run()
+    assert loop.play(plan_for(loop, prompts))
+    assert set(prompts) <= select_at(1)
