@@ -31,6 +31,8 @@ process, so the job gets a second one; two deaths are a verdict."""
 STARVED = 30.0
 """Most time limits that are added for a process that waits for the CPU. With 5 s they are two and a half minutes, after
 which a verdict is not worth waiting for."""
+_EARLY = 0.05
+"""Share of the limit after which the time without the CPU is counted: most verdicts have come, and cost no count."""
 _GRAIN_SECONDS = 0.01
 """Extensions that are shorter are not worth a wait."""
 _RENEW_SECONDS = 0.05
@@ -180,10 +182,15 @@ async def _ask_within(limit: float, child: Child, data: bytes) -> Verdict:
     a busy machine a verdict is the same, and later. Raises TimeoutError, DiedError.
     """
     loop = asyncio.get_running_loop()
-    started, starved = loop.time(), child.starved_seconds()
+    started, starved = loop.time(), 0.0
     timer: asyncio.TimerHandle | None = None
     try:
         async with asyncio.timeout_at(None) as watch:
+
+            def begin() -> None:
+                nonlocal timer, starved
+                starved = child.starved_seconds()
+                timer = loop.call_at(started + limit, extend)
 
             def extend() -> None:
                 nonlocal timer
@@ -193,7 +200,7 @@ async def _ask_within(limit: float, child: Child, data: bytes) -> Verdict:
                 else:
                     watch.reschedule(loop.time())
 
-            timer = loop.call_at(started + limit, extend)
+            timer = loop.call_at(started + limit * _EARLY, begin)
             return await child.ask(data)
     finally:
         if timer is not None:
