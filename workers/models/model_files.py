@@ -63,10 +63,19 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def demo_model_name() -> str:
+    """Returns the name of the demo's model once it is unpacked, which holds its hash. Raises ModelFilesError."""
+    return _unpacked_name(_find_gguf("model.path"))
+
+
+def _unpacked_name(gguf: Path) -> str:
+    digest = hashlib.sha256(file_sha256(gguf).encode() + _FORMAT).hexdigest()[:16]
+    return f"{DEMO_MODEL}-{digest}"
+
+
 def _resolve_demo_model(cache: Path, setting: str) -> Path:
     gguf = _find_gguf(setting)
-    digest = hashlib.sha256(file_sha256(gguf).encode() + _FORMAT).hexdigest()[:16]
-    target = cache / f"{DEMO_MODEL}-{digest}"
+    target = cache / _unpacked_name(gguf)
     if target.is_dir():
         return target
     try:

@@ -1,6 +1,7 @@
 """Artifacts of the preparation: complete or absent, made once, named by what they were made from."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from support.tiny_model import save_tiny_model
 
-from infra.files.artifacts import content_hash, ensure_artifact, model_hash
+from infra.files.artifacts import artifact_name, content_hash, ensure_artifact, made_from, model_hash
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -43,6 +44,22 @@ def test_an_artifact_is_made_once(tmp_path: Path) -> None:
 def test_other_inputs_make_another_artifact(tmp_path: Path) -> None:
     made = {ensure_artifact(tmp_path, "sft", {"steps": steps}, write).folder for steps in (1, 2)}
     assert len(made) == 2
+
+
+def test_a_kept_artifact_is_taken_only_if_it_was_made_from_the_same_inputs(tmp_path: Path) -> None:
+    first = ensure_artifact(tmp_path / "first", "sft", {"steps": 1}, write)
+    kept = tmp_path / "kept"
+    shutil.copytree(first.folder, kept / "sft")
+    assert made_from(kept / "sft") == first.folder.name == artifact_name("sft", {"steps": 1})
+    assert made_from(kept / "judge") is None
+
+    def refuse(_folder: Path) -> dict[str, Any]:
+        raise AssertionError("it is kept")
+
+    second = ensure_artifact(tmp_path / "second", "sft", {"steps": 1}, refuse, kept)
+    assert (second.made, second.report, second.seconds) == (False, first.report, first.seconds)
+    assert (second.folder / "content").read_text() == "whole"
+    assert ensure_artifact(tmp_path / "second", "sft", {"steps": 2}, write, kept).made
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
