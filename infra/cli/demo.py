@@ -63,7 +63,7 @@ def run(settings: Settings, *, screen: bool | None) -> None:
     from infra.cli.prepare_process import prepare_apart
     from infra.cli.run_whole import Preparation, execute
 
-    print("preparing: the SFT policy and the judge are trained once and kept", flush=True)
+    print("preparing: the judge is fitted once and kept", flush=True)
     prepared = prepare_apart(settings)
     seconds = time.time() - started
     preparation = Preparation(seconds=seconds, base_scores=prepared.base_scores, report=prepared.report)

@@ -8,11 +8,13 @@ import random
 from collections.abc import Iterator
 
 from infra.demo.number_tasks import number_tasks
-from infra.demo.splits import SEED, Split, facts, load, topics
-from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, DemoTask, instruction, knowledge, writing
+from infra.demo.passages import passages
+from infra.demo.splits import SEED, Split, load, topics
+from infra.demo.tasks import CORE_FORMATS, FORMATS, WRITING_PROMPTS, DemoTask, instruction, reading, writing
 from trainer.supervised.sft import SFTExample
 
 _NUMBER_KINDS = {"sum": 15, "story": 8, "larger": 12, "next": 12, "digits": 12, "sequence": 12}
+_READING_KINDS = {"what_2": 12, "what_3": 12, "who_2": 12, "who_3": 12}
 """Largest number of examples per kind."""
 
 
@@ -29,7 +31,7 @@ def sft_tasks() -> list[DemoTask]:
 
 def answered_tasks() -> list[tuple[DemoTask, str]]:
     """Returns each task of the SFT split with its answer."""
-    return [*_number_tasks(), *_fact_tasks(), *_sentence_tasks()]
+    return [*_number_tasks(), *_reading_tasks(), *_sentence_tasks()]
 
 
 def _number_tasks() -> Iterator[tuple[DemoTask, str]]:
@@ -38,9 +40,10 @@ def _number_tasks() -> Iterator[tuple[DemoTask, str]]:
             yield task, task.ground_truth or ""
 
 
-def _fact_tasks() -> Iterator[tuple[DemoTask, str]]:
-    for fact in facts()[Split.SFT]:
-        yield knowledge(fact), fact.answer
+def _reading_tasks() -> Iterator[tuple[DemoTask, str]]:
+    for kind, most in _READING_KINDS.items():
+        for passage in passages(Split.SFT, kind, most):
+            yield reading(passage), passage.answer
 
 
 def _sentence_tasks() -> Iterator[tuple[DemoTask, str]]:

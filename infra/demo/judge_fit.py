@@ -1,19 +1,21 @@
 """The demo's judge: fitted on triples of the training splits, measured on questions it has not seen.
 
-Invariant: the measurement shares no fact, no topic and no probe with the fit.
+Invariant: the measurement shares no passage, no topic and no probe with the fit.
 """
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from infra.demo.generate import Sample
 from infra.demo.measure import rate
+from infra.demo.passages import Passage
 from infra.demo.references import ranked
-from infra.demo.splits import SEED, Fact
-from infra.demo.tasks import DemoTask, knowledge
-from infra.demo.triples import UNSEEN_PROBES, knowledge_groups, writing_groups
+from infra.demo.splits import SEED
+from infra.demo.tasks import DemoTask, reading
+from infra.demo.triples import UNSEEN_PROBES, reading_groups, writing_groups
 from streams.messages import Question
 from trainer.supervised.genrm import FittedJudge, Triple, TripleGroup
 from trainer.supervised.measures import accuracy, auc, expected_calibration_error, false_positive_rate
@@ -21,19 +23,19 @@ from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
-MEASURES = 2
+MEASURES = 3
 """Version of `measures`, part of its hash: raise it when that function changes."""
-_KNOWLEDGE_ROUNDS, _WRITING_ROUNDS = 2, 3
-"""Each question is repeated with other candidates, and each writing prompt with another reference, so that two of three
-groups in a step are knowledge."""
+_READING_ROUNDS, _WRITING_ROUNDS = 2, 3
+"""Each passage is repeated with other candidates, and each writing prompt with another reference, so that two of three
+groups in a step are reading."""
 _CANARY_QUESTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Facts and writing tasks of either the training or the held-out splits, with the policy's own samples."""
+    """Passages and writing tasks of either the training or the held-out splits, with the policy's own samples."""
 
-    facts: Sequence[Fact]
+    passages: Sequence[Passage]
     answers: Mapping[str, Sequence[Sample]]
     """Samples by prompt."""
     writing: Sequence[DemoTask]
@@ -41,13 +43,19 @@ class Material:
 
 
 def training_groups(material: Material) -> list[TripleGroup]:
+    return [*reading_triples(material.passages, material.answers), *writing_triples(material.writing, material.texts)]
+
+
+def reading_triples(passages: Sequence[Passage], answers: Mapping[str, Sequence[Sample]]) -> list[TripleGroup]:
     rng = random.Random(SEED)
-    groups: list[TripleGroup] = []
-    for _ in range(_KNOWLEDGE_ROUNDS):
-        groups += knowledge_groups(material.facts, material.answers, rng)
-    for _ in range(_WRITING_ROUNDS):
-        groups += writing_groups(material.writing, material.texts, rng)
-    return groups
+    rounds = [reading_groups(passages, answers, rng) for _ in range(_READING_ROUNDS)]
+    return list(chain.from_iterable(rounds))
+
+
+def writing_triples(tasks: Sequence[DemoTask], texts: Sequence[Sequence[Sample]]) -> list[TripleGroup]:
+    rng = random.Random(SEED)
+    rounds = [writing_groups(tasks, texts, rng) for _ in range(_WRITING_ROUNDS)]
+    return list(chain.from_iterable(rounds))
 
 
 def measures(folder: Path, heldout: Material) -> dict[str, float]:
@@ -58,11 +66,11 @@ def measures(folder: Path, heldout: Material) -> dict[str, float]:
     judge = FittedJudge(folder)
     found: dict[str, float] = {}
     rng = random.Random(SEED + 1)
-    balanced = knowledge_groups(heldout.facts, heldout.answers, rng, UNSEEN_PROBES)
-    found |= _grade_triples("knowledge", balanced, judge.scores(balanced))
-    own = [_label_own_answers(knowledge(fact), heldout.answers[knowledge(fact).prompt]) for fact in heldout.facts]
+    balanced = reading_groups(heldout.passages, heldout.answers, rng, UNSEEN_PROBES)
+    found |= _grade_triples("reading", balanced, judge.scores(balanced))
+    own = [_label_own_answers(task, heldout.answers[task.prompt]) for task in map(reading, heldout.passages)]
     found |= _grade_triples("own_answers", own, judge.scores(own))
-    canaries = [_canary_group(fact) for fact in heldout.facts[:_CANARY_QUESTIONS]]
+    canaries = [_canary_group(passage) for passage in heldout.passages[:_CANARY_QUESTIONS]]
     fooled = [score for row in judge.scores(canaries) for score in row]
     found["canary_false_positive_rate"] = false_positive_rate(fooled)
     writing = [_rate_against_best(task, row) for task, row in zip(heldout.writing, heldout.texts, strict=True)]
@@ -107,7 +115,7 @@ def _rate_against_best(task: DemoTask, samples: Sequence[Sample]) -> TripleGroup
     return TripleGroup(Question(prompt=task.prompt, references=tuple(ranked(task, samples))), triples)
 
 
-def _canary_group(fact: Fact) -> TripleGroup:
-    asked = Question(prompt=knowledge(fact).prompt, ground_truth=fact.answer)
+def _canary_group(passage: Passage) -> TripleGroup:
+    asked = Question(prompt=reading(passage).prompt, ground_truth=passage.answer)
     responses = [request.response for request in canary_requests(JudgeRequest(asked, ""))]
     return TripleGroup(asked, tuple(Triple(text, 0.0) for text in (*responses, *UNSEEN_PROBES)))

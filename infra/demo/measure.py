@@ -7,11 +7,11 @@ cut off scores 0.
 from collections.abc import Sequence
 
 from infra.demo.generate import Sample
-from infra.demo.tasks import INSTRUCTIONS, KNOWLEDGE, MATHEMATICS, WRITING, DemoTask
+from infra.demo.tasks import INSTRUCTIONS, MATHEMATICS, READING, WRITING, DemoTask
 from streams.messages import Question
 from workers.verifiers.registry import load_verifier
 
-VERIFIERS = {MATHEMATICS: "math", INSTRUCTIONS: "instructions", KNOWLEDGE: "exact", WRITING: "sentence"}
+VERIFIERS = {MATHEMATICS: "math", INSTRUCTIONS: "instructions", READING: "exact", WRITING: "sentence"}
 
 
 class MeasureError(RuntimeError):

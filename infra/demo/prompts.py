@@ -1,11 +1,10 @@
 """The demo's prompts as tasks and as rows: the original set, new candidates for Pre-PPO, and the held-out set.
 
 Invariant: the prompts depend on `splits.SEED` and the data alone, so runs with different seeds are compared on the same
-prompts. In training the judge (GenRM) scores knowledge and writing; on held-out prompts a verifier scores every domain.
+prompts. In training the judge (GenRM) scores reading and writing; on held-out prompts a verifier scores every domain.
 """
 
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
@@ -13,7 +12,8 @@ from typing import Any
 
 from infra.demo.measure import VERIFIERS
 from infra.demo.number_tasks import number_tasks
-from infra.demo.splits import SEED, Fact, Split, facts, topics
+from infra.demo.passages import passages
+from infra.demo.splits import SEED, Split, topics
 from infra.demo.tasks import (
     CORE_FORMATS,
     INSTRUCTIONS,
@@ -21,24 +21,27 @@ from infra.demo.tasks import (
     WRITING_PROMPTS,
     DemoTask,
     instruction,
-    knowledge,
+    reading,
     writing,
 )
 
 Row = dict[str, Any]
 
-_CORE_FACTS = frozenset(
-    {"capital", "continent", "opposite", "plural", "past", "comparative", "colour", "kind", "group", "language"}
-)
-"""Kinds that a 135M model knows in part. The others are only candidates for Pre-PPO."""
+_CORE_READING = {"what_2": 12, "what_3": 12, "who_2": 12, "who_3": 12, "what_4": 6, "who_4": 6}
+_NEW_READING = {
+    "what_2": 12, "what_3": 12, "who_2": 12, "who_3": 12, "what_4": 8, "who_4": 8, "who_6": 4,
+}  # fmt: skip
+_HELDOUT_READING = {"what_2": 10, "what_3": 10, "who_2": 10, "who_3": 10, "what_4": 4, "who_4": 4}
 _CORE_NUMBERS = {"next": 18, "sequence": 18, "sum": 14, "digits": 6}
 _NEW_NUMBERS = {
     "next": 10, "sequence": 10, "digits": 8, "larger": 8, "smaller": 8, "story": 10, "difference": 8, "long_sum": 6,
 }  # fmt: skip
 _HELDOUT_NUMBERS = {"next": 18, "sequence": 13, "sum": 11, "digits": 6}
 _NEW_FORMATS = dict.fromkeys(CORE_FORMATS, 10) | {"honestly": 8, "capitals": 6, "five_words": 8}
-_ORIGINAL = {"instructions": 60, "knowledge": 60, "writing": 48}
-_NEW_KNOWLEDGE, _NEW_WRITING, _BROKEN = 64, 32, 6
+_ORIGINAL = {"instructions": 60, "writing": 48}
+_NEW_WRITING, _BROKEN = 32, 6
+_BREAKABLE = {"digits": "7", "what_2": "Antarctica", "who_2": "Nobody"}
+"""Wrong references by kind of prompt; the model is mostly right on these kinds."""
 HELDOUT = 48
 """Held-out prompts per domain. With 4 samples each, the standard error is about 0.04."""
 _OPTIONS = {"must_finish": True}
@@ -49,7 +52,7 @@ def original_tasks() -> list[DemoTask]:
     return [
         *_number_tasks(Split.TRAIN, _CORE_NUMBERS),
         *_instruction_tasks(Split.TRAIN, CORE_FORMATS, _ORIGINAL["instructions"]),
-        *_knowledge_tasks(Split.TRAIN, _CORE_FACTS, _ORIGINAL["knowledge"]),
+        *_reading_tasks(Split.TRAIN, _CORE_READING),
         *_writing_tasks(Split.TRAIN, _ORIGINAL["writing"]),
     ]
 
@@ -58,11 +61,10 @@ def new_tasks() -> list[DemoTask]:
     """Returns candidates for Pre-PPO: most resemble the originals, some are trivial, some are too hard for the model,
     and some have a wrong reference.
     """
-    every_kind = frozenset(fact.kind for fact in facts()[Split.NEW])
     sound = [
         *_number_tasks(Split.NEW, _NEW_NUMBERS),
         *chain.from_iterable(_instruction_tasks(Split.NEW, (kind,), count) for kind, count in _NEW_FORMATS.items()),
-        *_knowledge_tasks(Split.NEW, every_kind, _NEW_KNOWLEDGE + _BROKEN),
+        *_reading_tasks(Split.NEW, _NEW_READING),
         *_writing_tasks(Split.NEW, _NEW_WRITING),
     ]
     return [*_break_references(sound), *sound]
@@ -72,7 +74,7 @@ def heldout_tasks() -> list[DemoTask]:
     return [
         *_number_tasks(Split.HELDOUT, _HELDOUT_NUMBERS),
         *_instruction_tasks(Split.HELDOUT, CORE_FORMATS, HELDOUT),
-        *_knowledge_tasks(Split.HELDOUT, _CORE_FACTS, HELDOUT),
+        *_reading_tasks(Split.HELDOUT, _HELDOUT_READING),
         *_writing_tasks(Split.HELDOUT, HELDOUT),
     ]
 
@@ -126,13 +128,9 @@ def _instruction_tasks(split: Split, kinds: Sequence[str], count: int) -> list[D
     return _deal(decks, count)
 
 
-def _knowledge_tasks(split: Split, kinds: frozenset[str], count: int) -> list[DemoTask]:
-    """Takes a fact of each kind in turn, so that no kind fills the set."""
-    decks: dict[str, list[Fact]] = defaultdict(list)
-    for fact in facts()[split]:
-        if fact.kind in kinds:
-            decks[fact.kind].append(fact)
-    return [knowledge(fact) for fact in _deal([decks[kind] for kind in sorted(decks)], count)]
+def _reading_tasks(split: Split, counts: Mapping[str, int]) -> Iterable[DemoTask]:
+    for kind, count in counts.items():
+        yield from map(reading, passages(split, kind, count))
 
 
 def _writing_tasks(split: Split, count: int) -> list[DemoTask]:
@@ -147,10 +145,9 @@ def _break_references(sound: list[DemoTask]) -> list[DemoTask]:
     that knows the answer agrees with itself and never with such a reference, which Pre-PPO should notice.
     """
     found = []
-    for task in [task for task in sound if task.kind in {"digits", "continent", "plural"}][::3][:_BROKEN]:
+    for task in [task for task in sound if task.kind in _BREAKABLE][::3][:_BROKEN]:
         sound.remove(task)
-        wrong = {"digits": "7", "continent": "Antarctica"}.get(task.kind, f"{task.ground_truth}es")
-        found.append(replace(task, ground_truth=wrong, source=SOURCE_BROKEN))
+        found.append(replace(task, ground_truth=_BREAKABLE[task.kind], source=SOURCE_BROKEN))
     return found
 
 

@@ -1,14 +1,11 @@
-"""Assigns every fact, topic and number pair to exactly one split.
+"""Assigns every topic and number pair to exactly one split; the words of passages are assigned in their file.
 
-Invariant: facts that share a word (the subject, or either word of a pair of opposites) are in the same split, so no
-held-out answer can be inferred from training data. Number pairs are unordered: 3 and 4 are one pair in every task.
+Invariant: number pairs are unordered: 3 and 4 are one pair in every task.
 """
 
 import hashlib
 import json
-import random
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -30,20 +27,6 @@ class Split(StrEnum):
     HELDOUT = "heldout"
 
 
-_PATTERN = (
-    Split.TRAIN, Split.HELDOUT, Split.NEW, Split.TRAIN, Split.SFT,
-    Split.NEW, Split.TRAIN, Split.HELDOUT, Split.NEW, Split.TRAIN,
-)  # fmt: skip
-"""Facts of each kind are assigned to splits in this order: 40 % train, 30 % new, 20 % held out, 10 % SFT."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    kind: str
-    subject: str
-    answer: str
-
-
 @dataclass(frozen=True, slots=True)
 class WritingTopic:
     name: str
@@ -63,22 +46,6 @@ class WritingTopic:
 def load(name: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads((DATA / name).read_text(encoding="utf-8"))
     return data
-
-
-@cache
-def facts() -> dict[Split, tuple[Fact, ...]]:
-    """Returns every fact once, by split, in a fixed shuffled order."""
-    rng = random.Random(SEED)
-    dealt: dict[Split, list[Fact]] = {split: [] for split in Split}
-    decks: dict[tuple[str, ...], list[list[Fact]]] = defaultdict(list)
-    for cluster in _cluster_facts(_load_facts()):
-        decks[tuple(sorted({fact.kind for fact in cluster}))].append(cluster)
-    for _, deck in sorted(decks.items()):
-        rng.shuffle(deck)
-        start = rng.randrange(len(_PATTERN))
-        for number, cluster in enumerate(deck):
-            dealt[_PATTERN[(start + number) % len(_PATTERN)]].extend(cluster)
-    return {split: tuple(rng.sample(found, len(found))) for split, found in dealt.items()}
 
 
 @cache
@@ -109,50 +76,3 @@ def chain_split(numbers: Sequence[int]) -> Split | None:
         return Split.HELDOUT if set(splits) == {Split.HELDOUT} else None
     rest = set(splits) - {Split.SFT}
     return rest.pop() if len(rest) == 1 else None
-
-
-def _load_facts() -> list[Fact]:
-    data = load("facts.json")
-    found = list(_country_facts(data.pop("countries")))
-    for kind, pairs in data.items():
-        found.extend(Fact(kind, subject, answer) for subject, answer in pairs)
-    return found
-
-
-def _country_facts(names: Iterable[str]) -> Iterable[Fact]:
-    """Yields capitals and continents from the countryinfo package."""
-    from countryinfo import CountryInfo
-
-    for name in names:
-        info = CountryInfo(name).info()
-        if " " not in info["capital"]:
-            yield Fact("capital", name, info["capital"])
-        if info["region"] in {"Africa", "Asia", "Europe"}:
-            yield Fact("continent", name, info["region"])
-
-
-def _linking_words(fact: Fact) -> tuple[str, ...]:
-    """Returns the words that link a fact to others. Many facts share answers such as `fish` or `Asia`: these do not
-    link.
-    """
-    inverse = fact.kind in {"opposite", "feminine", "capital", "plural", "past", "comparative"}
-    return (fact.subject.lower(), fact.answer.lower()) if inverse else (fact.subject.lower(),)
-
-
-def _cluster_facts(found: list[Fact]) -> list[list[Fact]]:
-    """Returns the connected components of facts that share a word."""
-    root: dict[str, str] = {}
-
-    def find(word: str) -> str:
-        while root.setdefault(word, word) != word:
-            word = root[word]
-        return word
-
-    for fact in found:
-        first, *others = map(find, _linking_words(fact))
-        for other in others:
-            root[find(other)] = first
-    clusters: dict[str, list[Fact]] = defaultdict(list)
-    for fact in found:
-        clusters[find(fact.subject.lower())].append(fact)
-    return list(clusters.values())

@@ -1,4 +1,4 @@
-"""The demo's task templates: each makes a prompt, with its verifier's inputs, from a fact, a topic or a pair of
+"""The demo's task templates: each makes a prompt, with its verifier's inputs, from a passage, a topic or a pair of
 numbers.
 
 Invariant: a task names in `keys` everything it draws on, so that a test can prove the splits disjoint.
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from infra.demo.splits import Fact, WritingTopic
+from infra.demo.passages import Passage
+from infra.demo.splits import WritingTopic
 
-MATHEMATICS, INSTRUCTIONS, KNOWLEDGE, WRITING = "mathematics", "instructions", "knowledge", "writing"
-DOMAINS = (MATHEMATICS, INSTRUCTIONS, KNOWLEDGE, WRITING)
+MATHEMATICS, INSTRUCTIONS, READING, WRITING = "mathematics", "instructions", "reading", "writing"
+DOMAINS = (MATHEMATICS, INSTRUCTIONS, READING, WRITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class DemoTask:
     kind: str
     prompt: str
     keys: frozenset[str]
-    """Facts, topics and number pairs that the prompt draws on, e.g. `pair:3:4`, `topic:rivers`, `word:france`."""
+    """Words of passages, topics and number pairs that the prompt draws on: `pair:3:4`, `topic:rivers`, `word:soup`."""
     ground_truth: str | None = None
     topic: WritingTopic | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -34,37 +35,19 @@ def pair_key(first: int, second: int) -> str:
     return f"pair:{low}:{high}"
 
 
-# Knowledge
-
-_FACT_PROMPTS = {
-    "capital": "What is the capital of {}?",
-    "continent": "Which continent is {} in?",
-    "opposite": "What is the opposite of {}?",
-    "plural": "What is the plural of {}?",
-    "past": "What is the past tense of {}?",
-    "comparative": "What is the comparative form of {}?",
-    "colour": "What colour is {}?",
-    "young": "What is a young {} called?",
-    "kind": "Is a {} a fish, a bird, an insect, a reptile or a mammal?",
-    "group": "To which group of things does the word {} belong?",
-    "feminine": "What is the female form of {}?",
-    "next_day": "Which day comes right after {}?",
-    "next_month": "Which month comes right after {}?",
-    "language": "Which language do most people speak in {}?",
-}
-_CLASSES = frozenset({"kind", "group"})
-"""Kinds for which the plural is right too: fruit, fruits."""
+# Reading
 
 
-def knowledge(fact: Fact) -> DemoTask:
+def reading(passage: Passage) -> DemoTask:
+    told = frozenset(f"word:{own.lower()}" for pair in passage.people for own in pair)
     return DemoTask(
-        domain=KNOWLEDGE,
-        kind=fact.kind,
-        prompt=f"{_FACT_PROMPTS[fact.kind].format(fact.subject)} Answer with one word.",
-        keys=frozenset({f"word:{fact.subject.lower()}"}),
-        ground_truth=fact.answer,
-        options={"ignore_articles": True} | ({"accept": [f"{fact.answer}s"]} if fact.kind in _CLASSES else {}),
-        source="countryinfo" if fact.kind in {"capital", "continent"} else "hand-written",
+        domain=READING,
+        kind=passage.kind,
+        prompt=f"{passage.text} {passage.question} Answer with one word.",
+        keys=told,
+        ground_truth=passage.answer,
+        options={"ignore_articles": True},
+        source="generated",
     )
 
 

@@ -1,27 +1,32 @@
 """Preparation, whole, on a tiny model: interrupted, resumed, repeated, and independent of the run's seed."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.tiny_model import save_tiny_judge_model
 
-from infra.demo.prepare import Prepared, Recipe, prepare
+from infra.demo.keep import KINDS
+from infra.demo.plan import Recipe
+from infra.demo.prepare import Prepared, make_kept, prepare
 from infra.demo.prompts import heldout_tasks
 from infra.settings.tree import Settings
 from trainer.prompts.dataset import Defaults, PromptRow, read_dataset
 from trainer.supervised.fit import FitSettings
 from trainer.supervised.genrm import JudgeFitSettings
 from trainer.supervised.sft import SftSettings
+from workers.models.model_files import WEIGHTS_FILE
 
 SMALL = Recipe(
-    sft=SftSettings(fit=FitSettings(steps=2, learning_rate=1e-4), batch=4),
+    sft=SftSettings(fit=FitSettings(steps=2, learning_rate=1e-4, lora_rank=2), batch=4),
     judge=JudgeFitSettings(fit=FitSettings(steps=4, learning_rate=1e-4, upper_share=0.5), groups=2),
-    facts=8,
-    measured_facts=4,
+    passages=2,
+    measured_passages=1,
     measured_writing=4,
     answers=2,
 )
-LIMITS = {"mathematics": 4, "instructions": 4, "knowledge": 4, "writing": 8}
+LIMITS = {"mathematics": 4, "instructions": 4, "reading": 4, "writing": 8}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,7 @@ def settings(model: Path, root: Path, seed: int = 0) -> Settings:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three preparations, however busy the machine
 def test_preparation_resumes_and_is_made_once(tiny: Path, tmp_path: Path) -> None:
     def stop_in_the_judge(what: str, done: int, _total: int) -> None:
         if what == "judge" and done == 2:
@@ -49,17 +55,35 @@ def test_preparation_resumes_and_is_made_once(tiny: Path, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         prepare(settings(tiny, tmp_path), stop_in_the_judge, SMALL)
     left = {path.name.split("-")[0] for path in tmp_path.iterdir() if path.is_dir()}
-    assert left == {"sft", "samples"}
+    assert left == {"sft", "policy", "samples"}
 
     told: list[tuple[str, int, int]] = []
     first = prepare(settings(tiny, tmp_path), lambda *step: told.append(step), SMALL)
-    assert first.report["made"] == ["judge", "measures", "prompts", "base"]
+    assert first.report["made"] == ["judge", "measures", "references", "prompts", "base"]
     assert all(done <= total for _, done, total in told)
     again = prepare(settings(tiny, tmp_path, seed=7), recipe=SMALL)
     assert again.report["made"] == []
     assert again.policy == first.policy
     assert again.base_scores == first.base_scores
     check(first)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # three preparations, however busy the machine
+def test_kept_artifacts_spare_the_fit_and_the_scores(tiny: Path, tmp_path: Path) -> None:
+    make_kept(settings(tiny, tmp_path / "first"), recipe=SMALL)
+    kept = tmp_path / "kept"
+    for kind in KINDS:
+        (made,) = (tmp_path / "first").glob(f"{kind}-????????????????")
+        shutil.copytree(made, kept / kind)
+    second = prepare(settings(tiny, tmp_path / "second"), recipe=SMALL, kept=kept)
+    assert second.report["made"] == ["policy", "samples", "judge", "measures", "references", "prompts"]
+    again = prepare(settings(tiny, tmp_path / "first"), recipe=SMALL, kept=None)
+    assert (again.policy / WEIGHTS_FILE).read_bytes() == (second.policy / WEIGHTS_FILE).read_bytes()
+    assert again.base_scores == second.base_scores
+    other = replace(SMALL, sft=replace(SMALL.sft, batch=5))
+    make_kept(settings(tiny, tmp_path / "second"), recipe=other)
+    assert len(list((tmp_path / "second").glob("sft-*"))) == 2  # kept, but made with other settings
 
 
 def check(prepared: Prepared) -> None:
@@ -71,6 +95,9 @@ def check(prepared: Prepared) -> None:
     assert len(prepared.base_scores) == len(heldout_tasks())
     assert all(len(scores) == 2 for scores in prepared.base_scores.values())
     assert 0 <= prepared.report["judge"]["canary_false_positive_rate"] <= 1
-    assert set(prepared.report["seconds"]) == {"sft", "samples", "judge", "measures", "prompts", "base"}
+    assert set(prepared.report["seconds"]) == {
+        *KINDS,
+        *("policy", "samples", "judge", "measures", "references", "prompts"),
+    }
     for folder in (prepared.policy, prepared.judge):
         assert (folder / "model.safetensors").is_file()

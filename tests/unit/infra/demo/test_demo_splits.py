@@ -1,4 +1,4 @@
-"""Nothing held out is trained on: no fact, no topic, no pair of numbers, by the SFT, the judge or PPO."""
+"""Nothing held out is trained on: no word of a passage, no topic, no pair of numbers, by the SFT, the judge or PPO."""
 
 import itertools
 import re
@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from infra.demo.examples import sft_examples, sft_tasks
+from infra.demo.passages import RELATIONS, Passage, passages
+from infra.demo.plan import Plan, Recipe
 from infra.demo.prompts import HELDOUT, SOURCE_BROKEN, heldout_tasks, new_tasks, original_tasks
-from infra.demo.splits import Fact, Split, facts, pair_split, topics
-from infra.demo.tasks import DOMAINS, KNOWLEDGE, MATHEMATICS, DemoTask, digits, knowledge
+from infra.demo.splits import Split, load, pair_split, topics
+from infra.demo.tasks import DOMAINS, MATHEMATICS, READING, DemoTask, digits, reading
 
 TRAINED = {"sft": sft_tasks, "original": original_tasks, "new": new_tasks}
 
@@ -27,15 +29,49 @@ def test_original_and_new_prompts_share_no_key() -> None:
     assert keys(original_tasks()).isdisjoint(keys(new_tasks()))
 
 
-def test_judge_facts_share_no_word_with_heldout_facts() -> None:
-    tied = {"opposite", "feminine", "capital", "plural", "past", "comparative"}
+def test_the_judges_passages_share_no_word_with_held_out_ones() -> None:
+    plan = Plan(Recipe(), "base", {}, 4)
+    fitted, measured = map(
+        keys, ([reading(own) for own in found] for found in (plan.judge_passages, plan.heldout_passages))
+    )
+    assert fitted.isdisjoint(measured | keys(heldout_tasks()))
 
-    def words(split: Split) -> set[str]:
-        found = facts()[split]
-        return {fact.subject.lower() for fact in found} | {fact.answer.lower() for fact in found if fact.kind in tied}
 
-    for split in (Split.SFT, Split.TRAIN, Split.NEW):
-        assert words(split).isdisjoint(words(Split.HELDOUT))
+def test_the_words_of_the_splits_passages_differ_and_each_is_one_word() -> None:
+    words = load("passages.json")
+    tables = [words["names"], *words["values"].values()]
+    by_split = {
+        split: [word.lower() for table in tables for word in table[split]]
+        for split in ("sft", "train", "new", "heldout")
+    }
+    for split, own in by_split.items():
+        others = set(itertools.chain.from_iterable(found for name, found in by_split.items() if name != split))
+        assert others.isdisjoint(own)
+        assert all(word.isalpha() for word in own)
+    assert words["values"].keys() == RELATIONS.keys()
+
+
+@pytest.mark.parametrize("kind", ["what_2", "who_3", "what_4"])
+def test_a_passage_tells_its_answer_once_and_every_other_word_is_wrong(kind: str) -> None:
+    for passage in passages(Split.TRAIN, kind, 20):
+        told = re.findall(r"\w+", passage.text)
+        assert told.count(passage.answer) == 1
+        assert passage.answer not in passage.others
+        assert set(passage.others) < set(told)
+        assert len(passage.others) == 2 * len(passage.people) - 1
+        assert passage.kind == kind
+
+
+def test_a_question_is_about_the_other_end_of_its_fact() -> None:
+    pairs = (("Anna", "rice"), ("Tom", "soup"))
+    what, who = (Passage("eats", pairs, 1, person) for person in (False, True))
+    assert (what.text, what.question, what.answer) == ("Anna eats rice. Tom eats soup.", "What does Tom eat?", "soup")
+    assert (who.question, who.answer) == ("Who eats soup?", "Tom")
+
+
+def test_a_split_without_enough_words_says_so() -> None:
+    with pytest.raises(ValueError, match=r"sft has 0 passages of kind who_9, not 1: add words"):
+        passages(Split.SFT, "who_9", 1)
 
 
 def test_keys_name_every_number_and_topic_of_a_prompt() -> None:
@@ -69,11 +105,10 @@ def test_no_pair_of_numbers_that_a_heldout_task_rests_on_is_shown_by_another() -
             assert pairs_shown(task).isdisjoint(shown), task
 
 
-def test_splits_hold_every_fact_and_topic_once() -> None:
-    for items in (facts(), topics()):
-        everything = list(itertools.chain.from_iterable(items.values()))
-        assert len(everything) == len(set(everything))
-        assert all(items[split] for split in Split)
+def test_splits_hold_every_topic_once() -> None:
+    everything = list(itertools.chain.from_iterable(topics().values()))
+    assert len(everything) == len(set(everything))
+    assert all(topics()[split] for split in Split)
 
 
 def test_pairs_are_unordered() -> None:
@@ -95,9 +130,10 @@ def test_heldout_has_as_many_prompts_in_each_domain() -> None:
 
 def test_broken_references_are_wrong_and_marked() -> None:
     broken = [task for task in new_tasks() if task.source == SOURCE_BROKEN]
-    truths = {knowledge(fact).prompt: fact.answer for fact in facts()[Split.NEW]}
+    kinds = {task.kind for task in broken if task.domain == READING}
+    truths = {reading(own).prompt: own.answer for kind in kinds for own in passages(Split.NEW, kind, 12)}
     truths |= {digits(number).prompt: str(number) for number in range(100)}
-    assert {task.domain for task in broken} == {MATHEMATICS, KNOWLEDGE}
+    assert {task.domain for task in broken} == {MATHEMATICS, READING}
     assert all(truths[task.prompt] != task.ground_truth for task in broken)
 
 
@@ -108,11 +144,3 @@ def test_sft_examples_follow_their_own_instructions() -> None:
     for task, answer in answered_tasks():
         assert rate(task, answer) >= (0.75 if task.domain == "writing" else 1.0), (task.prompt, answer)
     assert len({example.response for example in sft_examples()}) > 150
-
-
-def test_a_fact_is_tied_to_its_words() -> None:
-    by_word = {}
-    for split, found in facts().items():
-        for fact in found:
-            assert by_word.setdefault(fact.subject.lower(), split) is split, fact
-    assert isinstance(facts()[Split.SFT][0], Fact)

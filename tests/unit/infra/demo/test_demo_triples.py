@@ -7,16 +7,17 @@ import pytest
 
 from infra.demo.generate import Sample
 from infra.demo.measure import rate
+from infra.demo.passages import READING_KINDS, passages
 from infra.demo.prompts import build_prompts, heldout_tasks, new_tasks, original_tasks
 from infra.demo.references import ranked
-from infra.demo.splits import Split, facts, topics
-from infra.demo.tasks import KNOWLEDGE, WRITING, knowledge, writing
-from infra.demo.triples import PROBES, UNSEEN_PROBES, knowledge_groups, writing_groups
+from infra.demo.splits import Split, topics
+from infra.demo.tasks import READING, WRITING, reading, writing
+from infra.demo.triples import PROBES, UNSEEN_PROBES, reading_groups, writing_groups
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.supervised.genrm import Triple
 from workers.verifiers.registry import verifier_names
 
-FACTS = facts()[Split.TRAIN]
+PASSAGES = [own for kind in READING_KINDS for own in passages(Split.TRAIN, kind, 16)]
 FORMS = {
     "full stop": lambda text: text.endswith("."),
     "quotes": lambda text: '"' in text,
@@ -27,7 +28,7 @@ FORMS = {
 
 
 def candidates(seeds: int) -> list[Triple]:
-    groups = [group for seed in range(seeds) for group in knowledge_groups(FACTS, {}, random.Random(seed))]
+    groups = [group for seed in range(seeds) for group in reading_groups(PASSAGES, {}, random.Random(seed))]
     return [one for group in groups for one in group.triples]
 
 
@@ -40,16 +41,16 @@ def said(text: str, *, finished: bool = True, logprob: float = -1.0) -> Sample:
 
 
 def test_labels_agree_with_the_verifier() -> None:
-    for fact, group in zip(FACTS, knowledge_groups(FACTS, {}, random.Random(1)), strict=True):
+    for passage, group in zip(PASSAGES, reading_groups(PASSAGES, {}, random.Random(1)), strict=True):
         assert {one.right for one in group.triples} == {0.0, 1.0}
-        assert all((rate(knowledge(fact), one.response) > 0) == (one.right == 1.0) for one in group.triples)
+        assert all((rate(reading(passage), one.response) > 0) == (one.right == 1.0) for one in group.triples)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_form_does_not_tell_right_from_wrong(form: str) -> None:
     """Each form is about as frequent among right answers as among wrong ones of one or two words."""
     triples = [
-        one for seed in range(4) for group in knowledge_groups(FACTS, {}, random.Random(seed)) for one in group.triples
+        one for seed in range(4) for group in reading_groups(PASSAGES, {}, random.Random(seed)) for one in group.triples
     ]
     shares = []
     for label in (1.0, 0.0):
@@ -59,11 +60,24 @@ def test_form_does_not_tell_right_from_wrong(form: str) -> None:
 
 
 def test_the_policys_own_wrong_answers_are_among_the_candidates() -> None:
-    fact = FACTS[0]
-    own = {knowledge(fact).prompt: [said("Wrongly"), said(fact.answer), said("Wrongly")]}
-    (group,) = knowledge_groups([fact, *FACTS[1:]], own, random.Random(2))[:1]
+    passage = PASSAGES[0]
+    own = {reading(passage).prompt: [said("Wrongly"), said(passage.answer), said("Wrongly")]}
+    (group,) = reading_groups([passage, *PASSAGES[1:]], own, random.Random(2))[:1]
     shown = [one.response.rstrip(".") for one in group.triples]
     assert shown.count("Wrongly") == 1
+
+
+def test_wrong_answers_are_mostly_other_words_of_the_passage() -> None:
+    for seed in range(2):
+        groups = reading_groups(PASSAGES, {}, random.Random(seed))
+        wrong = [
+            (passage, re.sub(r"(?i)^(?:the|a) ", "", one.response.strip('."')).lower())
+            for passage, group in zip(PASSAGES, groups, strict=True)
+            for one in group.triples
+            if one.right == 0.0
+        ]
+        shares = sum(text in map(str.lower, passage.others) for passage, text in wrong) / len(wrong)
+        assert 0.4 < shares < 0.7
 
 
 def test_probes_of_the_measurement_are_not_trained_on() -> None:
@@ -119,7 +133,7 @@ def test_rows_are_what_ingestion_takes_and_each_goes_its_route() -> None:
         assert len({row.id for row in parsed}) == len(rows)
         assert {row.split for row in parsed} == {split}
         for row in parsed:
-            judged = split == "train" and row.domain in {KNOWLEDGE, WRITING}
+            judged = split == "train" and row.domain in {READING, WRITING}
             assert (row.question.verifier is None) == judged
             assert bool(row.question.references) == (judged and row.domain == WRITING)
     assert len(heldout) == len(heldout_tasks())
