@@ -24,7 +24,8 @@ def draw_curves(
         axes.fill_between(x, mean - error, mean + error, color=colour_of(index), alpha=0.15, linewidth=0)
     axes.set_xlabel(label)
     axes.set_ylabel(ylabel)
-    axes.legend(fontsize=7, frameon=False)
+    if axes.get_lines():
+        axes.legend(fontsize=7, frameon=False)
 
 
 def draw_estimates(axes: Axes, names: Sequence[str], estimates: Sequence[SeedEstimate], label: str) -> None:

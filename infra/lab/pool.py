@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from infra.lab.ladder import DILIGENCE, DOMAINS, RUNGS, Kind, Task, distinct, make_broken, make_coin, make_task
+from infra.lab.ladder import DILIGENCE, RUNGS, Kind, Task, distinct, make_broken, make_coin, make_task
 
 VERIFIER = "exact"
 JUDGED = "-judged"
@@ -38,17 +38,18 @@ class Reward(StrEnum):
 class Composition:
     """What the pool holds, per domain."""
 
-    rungs: tuple[int, ...] = (7, 7, 7, 6, 5, 4, 4, 3)
+    rungs: tuple[int, ...] = (12, 12, 12, 10, 8, 7, 6, 5)
     """Sound prompts per rung, from the lowest; empty for none."""
-    broken: int = 3
+    broken: int = 5
     """Prompts with a wrong reference, of the three lowest rungs."""
-    coins: int = 2
+    coins: int = 3
     """Prompts whose answer was drawn by lot."""
     originals: tuple[int, ...] = ()
     """The same of origin `original`, which Pre-PPO does not select among; the others are `new`."""
-    heldout: int = 3
+    heldout: int = 5
     """Held-out prompts per rung."""
-    domains: tuple[str, ...] = DOMAINS
+    domains: tuple[str, ...] = ("coding", "order", "counting")
+    """By default those in which the start is able to do most of the work."""
     reward: Reward = Reward.VERIFIER
     """What scores the prompts that are trained on. If it is a judge, the held-out ones are scored by both."""
     copies: bool = True

@@ -4,7 +4,6 @@ Invariant: a run is finished exactly if its line is in the file, and its line na
 made from. A line of another digest is not a result of the same run, so that run is made again.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -84,15 +83,6 @@ class ResultFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             file.write(msgspec.json.encode(result) + b"\n")
-
-    def keep(self, digests: Iterable[tuple[str, int, str]]) -> list[LabRun]:
-        """Returns the results of exactly these (arm, seed, digest), and drops all others from the file."""
-        wanted = set(digests)
-        found = self.read()
-        kept = [result for result in found if (result.arm, result.seed, result.digest) in wanted]
-        if len(kept) < len(found):
-            self.path.write_bytes(b"".join(msgspec.json.encode(result) + b"\n" for result in kept))
-        return kept
 
 
 def _decode(line: bytes, number: int, path: Path) -> LabRun:

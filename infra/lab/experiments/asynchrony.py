@@ -83,5 +83,5 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.max_steps": STEPS, "selector.eval_every_versions": 3},
+    changes={"selector.max_steps": STEPS, "selector.eval_every_versions": 4},
 )

@@ -66,5 +66,5 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.max_groups": GROUPS, "selector.eval_every_versions": 3},
+    changes={"selector.max_groups": GROUPS, "selector.eval_every_versions": 4},
 )

@@ -64,5 +64,5 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.eval_every_versions": 3},
+    changes={"selector.eval_every_versions": 4},
 )

@@ -8,6 +8,7 @@ from infra.lab.experiment import Arm, Experiment, Findings, Results, Row
 from infra.lab.experiments.selection import GROUPS
 from infra.lab.ladder import DOMAINS
 from infra.lab.pictures import draw_curves
+from infra.lab.pool import Composition
 from infra.lab.results import LabRun
 from infra.lab.statistics import cost_ratio, difference, final_score, mean_of, rollouts
 
@@ -80,5 +81,6 @@ EXPERIMENT = Experiment(
     ),
     arms=ARMS,
     conclude=conclude,
-    changes={"selector.max_groups": GROUPS, "selector.eval_every_versions": 3},
+    composition=Composition(rungs=(7, 7, 7, 6, 5, 4, 4, 3), broken=3, coins=2, heldout=3, domains=DOMAINS),
+    changes={"selector.max_groups": GROUPS, "selector.eval_every_versions": 4},
 )

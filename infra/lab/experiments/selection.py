@@ -146,5 +146,5 @@ EXPERIMENT = Experiment(
     ),
     arms=(*VERIFIED, *JUDGED),
     conclude=conclude,
-    changes={"selector.eval_every_versions": 3},
+    changes={"selector.eval_every_versions": 4},
 )

@@ -7,7 +7,7 @@ from infra.lab.ladder import DOMAINS, RUNGS, Kind
 from infra.lab.pool import JUDGED, Composition, Reward, draw_pool, rung_of, write_pool
 from trainer.prompts.dataset import Defaults, PromptRow, read_dataset
 
-SMALL = Composition(rungs=(4, 3, 2, 2, 1, 1, 1, 1), broken=2, coins=1, heldout=2)
+SMALL = Composition(rungs=(4, 3, 2, 2, 1, 1, 1, 1), broken=2, coins=1, heldout=2, domains=DOMAINS)
 
 
 def test_a_pool_holds_what_its_composition_says() -> None:
