@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra.files.artifacts import ensure_artifact, model_hash
+from infra.files.artifacts import ensure_artifact
 from infra.lab.ladder import DOMAINS, MARKER, RUNGS, Task, make_task
 from infra.lab.pool import Reward, best_of
 from streams.messages import Question
@@ -22,7 +22,7 @@ _VERSION = 1
 
 def ensure_judge(root: Path, start: Path, reward: Reward) -> Path:
     """The folder of the judge for prompts of that reward, which takes a minute to make, once per `root`."""
-    inputs = {"start": model_hash(start), "reward": reward, "questions": _QUESTIONS, "version": _VERSION}
+    inputs = {"start": start.name, "reward": reward, "questions": _QUESTIONS, "version": _VERSION}
     return ensure_artifact(root, f"lab-judge-{reward}", inputs, lambda folder: _make(folder, start, reward)).folder
 
 

@@ -8,12 +8,12 @@ import dataclasses
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.files.artifacts import content_hash, model_hash
+from infra.files.artifacts import content_hash
 from infra.lab.experiment import Arm, Experiment, Results
 from infra.lab.imitation import Answers, imitate
 from infra.lab.judge_fit import ensure_judge
@@ -74,12 +74,16 @@ def run_experiment(
     changes: Mapping[str, Any] | None = None,
     start: StartSettings | None = None,
 ) -> Path:
-    """Makes the missing runs, seed by seed, and writes the page anew after each seed; returns the page. `changes` are
-    settings over those of every arm, `start` is another start than the laboratory's own.
+    """Makes the missing runs of the chosen arms (all, if none is named), seed by seed. After each seed it writes the
+    page anew, from all finished runs of all arms; returns the page. `changes` are settings over those of every arm,
+    `start` is another start than the laboratory's own.
     """
     policy = ensure_start(place.prepared, start)
     file = ResultFile(place.results(experiment.name))
-    chosen = [arm for arm in experiment.arms if not arms or arm.name in arms]
+    finished = file.read()
+    chosen = [(seed, arm) for seed in range(seeds) for arm in experiment.arms if not arms or arm.name in arms]
+    known = {(result.seed, result.arm) for result in finished}
+    others = [(seed, arm) for seed, arm in _pairs(experiment, known) if (seed, arm) not in chosen]
     page = place.out / f"{experiment.name}.md"
     with serve_judge() as judge:
         common = {
@@ -88,18 +92,24 @@ def run_experiment(
             "model.path": str(policy),
             **(changes or {}),
         }
-        planned = [plan(experiment, arm, seed, judge, common) for seed in range(seeds) for arm in chosen]
-        done = {(result.arm, result.seed, result.digest): result for result in file.read()}
+        planned = [plan(experiment, arm, seed, judge, common) for seed, arm in chosen]
+        shown = [*planned, *(plan(experiment, arm, seed, judge, common) for seed, arm in others)]
+        done = {(result.arm, result.seed, result.digest): result for result in finished}
         for seed in range(seeds):
             for each in (one for one in planned if one.seed == seed):
                 if each.key not in done:
                     say(f"{experiment.name}: {each.arm.name}, seed {seed}")
-                    done[each.key] = _execute(each, place, experiment.name, _first_arm(planned, seed, done))
+                    done[each.key] = _execute(each, place, experiment.name, _first_arm(experiment, shown, seed, done))
                     file.add(done[each.key])
                     say(describe(done[each.key]))
-            found = [done[one.key] for one in planned if one.key in done]
+            found = [done[one.key] for one in shown if one.key in done]
             write_page(experiment, by_arm(found), place.out)
     return page
+
+
+def _pairs(experiment: Experiment, known: Collection[tuple[int, str]]) -> list[tuple[int, Arm]]:
+    arms = {arm.name: arm for arm in experiment.arms}
+    return [(seed, arms[name]) for seed, name in sorted(known) if name in arms]
 
 
 def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mapping[str, Any]) -> _Planned:
@@ -125,9 +135,9 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
             "version": VERSION,
             "settings": deciding,
             "composition": _described(composition),
-            "start": model_hash(Path(settings.model.path)),
+            "start": Path(settings.model.path).name,  # the hash of what it is made from
             "imitates": arm.imitates,
-            "judge": model_hash(Path(settings.genrm.model)) if arm.fits_judge else arm.weakness,
+            "judge": Path(settings.genrm.model).name if arm.fits_judge else arm.weakness,
         }
     )
     return _Planned(arm, seed, settings, composition, digest)
@@ -153,9 +163,12 @@ def describe(result: LabRun) -> str:
     )
 
 
-def _first_arm(planned: Sequence[_Planned], seed: int, done: Mapping[tuple[str, int, str], LabRun]) -> LabRun | None:
-    """The first arm's run of the seed, if it has been made: what supervised fitting is given the time of."""
-    return next((done.get(one.key) for one in planned if one.seed == seed), None)
+def _first_arm(
+    experiment: Experiment, planned: Sequence[_Planned], seed: int, done: Mapping[tuple[str, int, str], LabRun]
+) -> LabRun | None:
+    """The run of the experiment's first arm with that seed, if it has been made: fits are given its time."""
+    first = experiment.arms[0].name
+    return next((done.get(one.key) for one in planned if (one.seed, one.arm.name) == (seed, first)), None)
 
 
 def _execute(planned: _Planned, place: Place, name: str, first: LabRun | None) -> LabRun:
@@ -166,7 +179,7 @@ def _execute(planned: _Planned, place: Place, name: str, first: LabRun | None) -
     try:
         if not planned.arm.imitates:
             return execute(settings, pool, arm=planned.arm.name, seed=planned.seed, digest=planned.digest)
-        if first is None or first.arm == planned.arm.name:
+        if first is None:
             raise ValueError(f"{name}: arm {planned.arm.name} is given the time of another: run the first arm with it")
         answers = Answers(planned.arm.imitates)
         return imitate(settings, pool, answers, first, arm=planned.arm.name, digest=planned.digest)
