@@ -11,7 +11,7 @@ from infra.lab.laboratory import by_arm, plan
 from infra.lab.ladder import DOMAINS
 from infra.lab.page import page_text, write_page
 from infra.lab.pool import Reward
-from infra.lab.results import LabRun, Point, ResultFile
+from infra.lab.results import GuardPoint, LabRun, Point, ResultFile
 
 ALL = pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
 
@@ -44,6 +44,19 @@ def run(arm: Arm, seed: int, experiment: Experiment) -> LabRun:
         staleness=0.7,
         seconds=20.0,
         cpu_seconds=15.0,
+        guard=[
+            GuardPoint(
+                version=2 * at,
+                credited=0.5 + 0.05 * at,
+                confirmed=0.5 - 0.05 * at,
+                fall=0.05 * at,
+                fall_error=0.02,
+                z=1.0 * at,
+                limit=2.5,
+                alarms=["overall"] if at > 2 else [],
+            )
+            for at in range(5)
+        ],
     )
 
 
@@ -76,7 +89,7 @@ def test_it_concludes_from_a_single_run(experiment: Experiment) -> None:
         findings = experiment.conclude(results)
         findings.draw(Figure())
         page = page_text(experiment, results, findings)
-        assert "10 seeds are planned" in page
+        assert f"{experiment.seeds} seeds are planned" in page
         if len(experiment.arms) > 1:
             assert "Not run yet" in page
 
