@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 LABEL = "preppo"
 _PLANNING = {
-    "work_mem": "96MB",  # a hash table takes twice that: the statistics of a million prompts fit
+    "work_mem": "64MB",  # with the default of 4 MB a million rows are sorted and hashed in hundreds of files
     "enable_nestloop": "off",  # a table that was just filled has no statistics: a nested loop over it takes minutes
     "jit": "off",  # compiling takes longer than it saves
 }

@@ -29,6 +29,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -49,6 +50,8 @@ _NO_RULE = -1
 _NUMBERS = ("a", "b", "scores", "age", "last", "repeats")
 _LEAST_EXPONENT = -700.0
 """exp(-746) is an underflow error in Postgres. Evidence with a weight of exp(-700) is none."""
+_FENCE: ColumnElement[int] = literal_column("0", Integer)
+"""OFFSET 0 keeps Postgres from computing a column again at each place that names it."""
 _ROUNDING = 1e-9
 """0.1 * 30 is 3.0000000000000004, and means 3."""
 
@@ -118,6 +121,7 @@ def _candidates(pool: FromClause, statistics: FromClause, plan: SelectionPlan) -
             *(evidence.c[name] for name in _NUMBERS),
         )
         .select_from(pool.outerjoin(evidence, own_route))
+        .offset(_FENCE)
         .cte("candidates")
     )
 

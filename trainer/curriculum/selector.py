@@ -16,6 +16,7 @@ from trainer.curriculum.dispatch import Dispatcher
 from trainer.curriculum.learner_watch import Closing, LearnerWatch
 from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
+from trainer.curriculum.selection_plan import SelectionPlan
 from trainer.curriculum.selector_lock import SelectorSession
 from trainer.curriculum.stall import StallAlarm
 from trainer.runlog.loggers import open_loggers
@@ -60,7 +61,11 @@ def run(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
 
 
 def resume(context: Context) -> Phases:
-    """Produces unconfirmed tickets, applies closings up to the end of the log, and returns the run in its phase."""
+    """Produces unconfirmed tickets, applies closings up to the end of the log, and returns the run in its phase.
+
+    Raises SelectionRuleError if the settings name a rule, or an option, that does not exist.
+    """
+    SelectionPlan.of(context.settings, 0, 0)  # a wrong name ends the run now, and not after the prompts were measured
     with context.session.transaction() as connection:
         state = runs.open_run(connection, context.settings)
         evaluation.show(connection, context.run_id)

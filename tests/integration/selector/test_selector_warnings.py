@@ -9,6 +9,7 @@ from support.selector_loop import play, rows
 from infra.db.models import Evaluation, Group
 from streams.messages import Outcome
 from trainer.audit.audit import audit_run
+from trainer.curriculum.rules.registry import SelectionRuleError
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.schedule import NoPromptsError
 from trainer.curriculum.selector_lock import AnotherSelectorError, SelectorSession
@@ -19,6 +20,13 @@ def test_no_prompts_is_said(make_loop, engine):
     loop = make_loop()
     with pytest.raises(NoPromptsError, match="prompts ingest"):
         play(loop)
+
+
+def test_a_rule_that_does_not_exist_is_said_before_anything_is_measured(make_loop, engine, prompts):
+    loop = make_loop(preppo={"rule": "hardest"})
+    with pytest.raises(SelectionRuleError, match="unknown selection rule 'hardest'; installed are: "):
+        loop.resume()
+    assert loop.groups() == []
 
 
 def test_a_second_selector_is_refused(make_loop, engine, prompts):
