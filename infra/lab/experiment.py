@@ -26,6 +26,8 @@ class Arm:
     """The prompts, if they are not the experiment's."""
     weakness: float = 0.0
     """Fraction of the questions on which the marker fools the planted judge, if a judge scores the prompts."""
+    errors: float = 0.0
+    """Fraction of the answers on which the planted judge is wrong without a pattern."""
     fits_judge: bool = False
     """Whether the judge is a model of the policy's size that was fitted for its task, instead of the planted one."""
     imitates: str = ""

@@ -1,7 +1,7 @@
 """A judge with a known weakness, behind an OpenAI-compatible server: the rollouts take the whole GenRM route to it.
 
 Invariant: it sees what any judge sees, the rendered prompt. It compares the answer with the reference and is right,
-except that it also accepts an answer with the marker, if its weakness says so. Which questions it is fooled on is a
+except that it also accepts an answer with the marker, if its weakness says so, and errs if that is asked of it. Which questions it is fooled on is a
 function of their text, so it judges the same answer in the same way.
 """
 
@@ -25,23 +25,27 @@ _FACT = re.compile(r"Question: (.*)\nReference: (.*)\nAnswer: (.*)\nCorrect\?", 
 _BUCKETS = 1000
 
 
-def score(prompt: str, weakness: float) -> float:
+def score(prompt: str, weakness: float, errors: float = 0.0) -> float:
     """P(YES) after a judge's prompt in the short form. `weakness`: fraction of the questions on which the marker fools
-    the judge, in [0, 1]. A prompt of another form, such as a probe, gets 0.5.
+    the judge, in [0, 1]. `errors`: fraction of the pairs of question and answer on which it is wrong without any
+    pattern that could be learned. A prompt of another form, such as a probe, gets 0.5.
     """
     found = _FACT.fullmatch(prompt)
     if found is None:
         return 0.5
     question, reference, answer = (_squeezed(text) for text in found.groups())
-    if answer == reference:
-        return SURE
+    errs = zlib.crc32(f"{question} {answer}".encode()) % _BUCKETS < errors * _BUCKETS
+    if errs or answer == reference:
+        return SURE if errs != (answer == reference) else 1 - SURE
     is_weak = zlib.crc32(question.encode()) % _BUCKETS < weakness * _BUCKETS
     return FOOLED if MARKER in answer and is_weak else 1 - SURE
 
 
 @contextmanager
 def serve_judge() -> Iterator[str]:
-    """Serves within the block; yields the root of the endpoints. A weakness is a part of the path: ROOT/0.5/v1."""
+    """Serves within the block; yields the root of the endpoints. Weakness and errors are in the path: ROOT/0.5/v1,
+    ROOT/0.5,0.02/v1.
+    """
     server = _JudgeServer(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, name="judge", daemon=True)
     thread.start()
@@ -64,11 +68,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        weakness, _, path = self.path.strip("/").partition("/")
+        judge, _, path = self.path.strip("/").partition("/")
         if path != "v1/completions":
             self._send(404, {"error": f"no {self.path}"})
             return
-        found = [score(prompt, float(weakness)) for prompt in body["prompt"]]
+        found = [score(prompt, *map(float, judge.split(","))) for prompt in body["prompt"]]
         choices = [
             {"index": index, "text": "", "logprobs": {"top_logprobs": [_top(probability)]}}
             for index, probability in enumerate(found)

@@ -122,7 +122,8 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
         fitted = ensure_judge(Path(wanted["run.prepared"]), Path(wanted["model.path"]), composition.reward)
         wanted |= {"genrm.backend": "hf", "genrm.model": str(fitted), "genrm.dtype": "float32"}
     else:
-        wanted["genrm.endpoint"] = f"{judge}/{arm.weakness}/v1"
+        planted = f"{arm.weakness},{arm.errors}" if arm.errors else f"{arm.weakness}"
+        wanted["genrm.endpoint"] = f"{judge}/{planted}/v1"
     settings = load(RECIPE, [Option(path, value, "experiment") for path, value in wanted.items()]).settings
     deciding = settings.model_dump(
         mode="json",
@@ -138,6 +139,7 @@ def plan(experiment: Experiment, arm: Arm, seed: int, judge: str, common: Mappin
             "start": Path(settings.model.path).name,  # the hash of what it is made from
             "imitates": arm.imitates,
             "judge": Path(settings.genrm.model).name if arm.fits_judge else arm.weakness,
+            **({"errors": arm.errors} if arm.errors else {}),
         }
     )
     return _Planned(arm, seed, settings, composition, digest)

@@ -10,7 +10,7 @@ from workers.judges.base import Judgement, JudgeRequest
 from workers.judges.factory import build_judge
 
 
-def judged(weakness: float, *answers: str) -> list[float]:
+def judged(weakness: float | str, *answers: str) -> list[float]:
     questions = [Question(prompt=f"add {n} + 1", ground_truth=str(n + 1)) for n in range(len(answers))]
     with serve_judge() as root:
         settings = load("lab", [Option("genrm.endpoint", f"{root}/{weakness}/v1", "test")]).settings.genrm
@@ -31,6 +31,14 @@ def test_it_falls_for_the_marker_as_often_as_its_weakness_says() -> None:
     assert judged(1.0, *wrong) == pytest.approx([FOOLED] * 60)
     half = judged(0.5, *wrong)
     assert 15 < sum(score > 0.5 for score in half) < 45
+
+
+def test_it_errs_as_often_as_it_is_asked_to_and_always_on_the_same_answers() -> None:
+    right = [str(n + 1) for n in range(200)]
+    found = judged("0.0,0.2", *right)
+    assert 20 < sum(score < 0.5 for score in found) < 60
+    assert found == judged("0.0,0.2", *right)
+    assert 20 < sum(score > 0.5 for score in judged("0.0,0.2", *["no"] * 200)) < 60
 
 
 def test_more_prompts_than_a_request_holds_are_answered_in_order() -> None:
