@@ -1,8 +1,9 @@
 """A judge with a known weakness, behind an OpenAI-compatible server: the rollouts take the whole GenRM route to it.
 
 Invariant: it sees what any judge sees, the rendered prompt. It compares the answer with the reference and is right,
-except that it also accepts an answer with the marker, if its weakness says so, and errs if that is asked of it. Which questions it is fooled on is a
-function of their text, so it judges the same answer in the same way.
+except that it also accepts an answer with the marker, if its weakness says so, and errs if that is asked of it. Which
+questions fool it, and on which answers it errs, is a function of their text, so it judges the same answer in the same
+way.
 """
 
 import json

@@ -162,8 +162,8 @@ EXPERIMENT = Experiment(
     method=(
         f"Each run trains {STEPS} steps and is measured every {EVERY}. On each held-out response the cross-check has "
         "the scorer of training give its verdict, next to the verifier's, which is the truth here; the guard compares "
-        f"them, by domain and over all domains, with its default settings. Each judge also errs on {100 * ERRORS:.0f} % "
-        "of the answers, without a pattern. A fall of the true score is taken from its "
+        "them, by domain and over all domains, with its default settings. Each judge also errs on "
+        f"{100 * ERRORS:.0f} % of the answers, without a pattern. A fall of the true score is taken from its "
         f"best evaluation so far, on the same prompts, and its noise is {NOISE} standard errors of that difference. "
         "Taking the best of many makes the fall look larger and earlier than it is, which is to the alarm's "
         "disadvantage. The rates have exact 95 % intervals (Clopper and Pearson)."
