@@ -33,6 +33,7 @@ class DifficultyHandler:
         rows: list[ScoredRecord] = []
         outputs: list[Output] = []
         now = self.clock()
+        end_to_end_seconds = metrics.end_to_end_seconds.labels(self.stage)
         for record in records:
             try:
                 scored = decode(record.value, ScoredTrajectory)
@@ -42,7 +43,7 @@ class DifficultyHandler:
             else:
                 rows.append(row)
                 _count_surprisal(row)
-                metrics.end_to_end_seconds.labels(self.stage).observe(max(0.0, now - scored.rollout.timings.dispatched))
+                end_to_end_seconds.observe(max(0.0, now - scored.rollout.timings.dispatched))
         await asyncio.to_thread(self.sink.write, rows)
         return outputs
 
