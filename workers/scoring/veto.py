@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from streams.messages import JUDGED_DETAIL, Rollout, Route, Status
+from streams.messages import ANSWER_DETAIL, JUDGED_DETAIL, Rollout, Route, Status
 from streams.route_headers import in_share, route_of
 from workers.scoring.retrying import Outage, Scorer
 from workers.verifiers.base import Verdict
@@ -67,5 +67,6 @@ def _combine(veto: Verdict | None, answer: Verdict | Outage | None) -> Verdict |
 def _apply_veto(veto: Verdict, verdict: Verdict) -> Verdict:
     """`verdict` names the responsible scorer: the judge if it was asked, else the verifier."""
     why = f"vetoed by {veto.scorer}: {veto.why}"
-    details = dict(verdict.details) | {"veto": f"{veto.scorer}@{veto.version}"}
+    read = {ANSWER_DETAIL: veto.details[ANSWER_DETAIL]} if ANSWER_DETAIL in veto.details else {}
+    details = dict(verdict.details) | read | {"veto": f"{veto.scorer}@{veto.version}"}
     return replace(verdict, score=0.0, status=Status.WRONG, why=why, details=details)

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from support.messages import rollout, verdict
 
@@ -16,3 +17,9 @@ from streams.scored_rows import row_of
 def test_surprisal_is_the_mean_of_minus_log_p_over_the_policy_s_tokens(logprobs, surprisal) -> None:
     scored = verdict(rollout(1, 0, tokens=range(len(logprobs)), logprobs=logprobs), 1.0)
     assert row_of(Record("scored", 0, 0, 0.0, b"k", b"v"), scored).surprisal == surprisal
+
+
+@pytest.mark.parametrize(("details", "answer"), [({"answer": "7"}, "7"), ({}, None), ({"answer": 7}, None)])
+def test_the_answer_that_the_verifier_read_is_stored(details, answer) -> None:
+    scored = msgspec.structs.replace(verdict(rollout(1, 0), 1.0), details=details)
+    assert row_of(Record("scored", 0, 0, 0.0, b"k", b"v"), scored).answer == answer
