@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from infra.files.replace import replace_file
 from infra.lab.experiment import Experiment, Findings, Results, Row
+from infra.lab.statistics import FEWEST
 from infra.report.style import png
 
 _SIZE = (7.2, 3.6)
@@ -33,7 +34,7 @@ def page_text(experiment: Experiment, results: Results, findings: Findings) -> s
     parts = [
         f"# {experiment.title}",
         experiment.question,
-        "\n".join(["**Result.** " + findings.sentences[0], *findings.sentences[1:]]),
+        "\n".join([f"**{_heading(results)}.** {findings.sentences[0]}", *findings.sentences[1:]]),
         f"![{experiment.title}]({experiment.name}.png)",
         table(findings.rows),
         experiment.method,
@@ -41,6 +42,11 @@ def page_text(experiment: Experiment, results: Results, findings: Findings) -> s
         f"    rewardstream experiment {experiment.name}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _heading(results: Results) -> str:
+    few = min(map(len, results.values())) < FEWEST
+    return f"Preliminary result, with fewer than {FEWEST} seeds in an arm" if few else "Result"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -53,12 +59,14 @@ def table(rows: Sequence[Row]) -> str:
 def _made_from(experiment: Experiment, results: Results) -> str:
     runs = [run for own in results.values() for run in own.values()]
     fewest, most = min(map(len, results.values())), max(map(len, results.values()))
-    seeds = str(most) if fewest == most else f"{fewest} to {most}"
+    seeds = f"{most} seed{'s' if most > 1 else ''}" if fewest == most else f"{fewest} to {most} seeds"
     text = (
-        f"The page is made from {len(runs)} runs, {seeds} seeds per arm; intervals are 95 %, by bootstrap over the "
+        f"The page is made from {len(runs)} runs, {seeds} per arm; intervals are 95 %, by bootstrap over the "
         f"seeds. A run took {fmean(run.cpu_seconds for run in runs):.0f} seconds of CPU on average."
     )
-    missing = [arm.label for arm in experiment.arms if arm.name not in results]
+    if fewest < FEWEST:
+        text += f" Values without an interval come from fewer than {FEWEST} seeds, and say little."
+    missing = [arm.name for arm in experiment.arms if arm.name not in results]
     if missing:
         text += f" Not run yet: {', '.join(missing)}."
     if fewest < experiment.seeds:

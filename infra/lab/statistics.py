@@ -4,6 +4,7 @@ Invariant: arms are compared by resampling the same seeds of both (a paired boot
 and samples have in common does not count as a difference.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ _RESAMPLES = 4000
 """The ends of a 95 % interval then move by less than a hundredth of its width."""
 _PLACES = 200
 """Places at which curves are compared: a two-hundredth of the cost is far below any interval."""
+FEWEST = 3
+"""Seeds from which on an interval is given: a bootstrap over two resamples three values."""
 _FINAL = 2
 """Measurements at the end of a run whose mean is its final score."""
 
@@ -27,15 +30,26 @@ class SeedEstimate:
     value: float
     low: float
     high: float
-    """Ends of the 95 % percentile interval of the bootstrap over seeds; equal to `value` with a single seed."""
+    """Ends of the 95 % percentile interval of the bootstrap over seeds; infinite if there are too few seeds for one."""
 
     def text(self, digits: int = 3, *, sign: bool = False) -> str:
         form = f"{{:{'+' if sign else ''}.{digits}f}}"
+        if not self.known:
+            return form.format(self.value)
         return f"{form.format(self.value)} [{form.format(self.low)}, {form.format(self.high)}]"
 
     def share(self) -> str:
-        """The same in per cent."""
-        return f"{100 * self.value:.0f} % [{100 * self.low:.0f}, {100 * self.high:.0f}]"
+        """The same in per cent; an infinite cost means never."""
+        value, low, high = (
+            "never" if one == math.inf else f"{100 * one:.0f}" for one in (self.value, self.low, self.high)
+        )
+        value = value if value == "never" else f"{value} %"
+        return f"{value} [{low}, {high}]" if self.known else value
+
+    @property
+    def known(self) -> bool:
+        """Whether there are seeds enough for an interval."""
+        return not (self.low == -math.inf and self.high == math.inf)
 
     @property
     def beyond_zero(self) -> bool:
@@ -47,8 +61,8 @@ def bootstrap(seeds: Sequence[int], statistic: Callable[[Sequence[int]], float])
     """The statistic of the seeds, with its interval over resamples of them. Infinite values are allowed."""
     draw = np.random.default_rng(0)
     value = statistic(seeds)
-    if len(seeds) < 2:
-        return SeedEstimate(value, value, value)
+    if len(seeds) < FEWEST:
+        return SeedEstimate(value, -math.inf, math.inf)
     drawn = [statistic([seeds[i] for i in draw.integers(len(seeds), size=len(seeds))]) for _ in range(_RESAMPLES)]
     low, high = np.quantile(drawn, [0.025, 0.975], method="nearest")
     return SeedEstimate(value, float(low), float(high))
@@ -80,8 +94,9 @@ def difference(runs: Curves, base: Curves, measure: Callable[[LabRun], float] = 
 
 
 def cost_ratio(runs: Curves, base: Curves, cost: Callable[[LabRun], Sequence[float]]) -> SeedEstimate:
-    """The cost at which the mean curve of `runs` first reaches the final score of `base`, divided by the whole cost of
-    `base`; infinite if it never does. `cost` gives the cost at each point of a run's curve.
+    """The cost at which the mean curve of `runs` reaches the final score of `base`, over the whole cost of `base`;
+    infinite if it never does. `cost` gives the cost at each point of a run's curve. The curve is made to rise first, so
+    that a single lucky measurement does not count as having reached a score.
     """
     common = sorted(runs.keys() & base.keys())
     most = max(cost(run)[-1] for side in (runs, base) for run in side.values())
@@ -92,7 +107,7 @@ def cost_ratio(runs: Curves, base: Curves, cost: Callable[[LabRun], Sequence[flo
 
     def statistic(seeds: Sequence[int]) -> float:
         target = np.mean([finals[seed] for seed in seeds])
-        reached = first_reached(grid, np.mean([own[seed] for seed in seeds], axis=0), float(target))
+        reached = first_reached(grid, rising(np.mean([own[seed] for seed in seeds], axis=0)), float(target))
         return reached / float(np.mean([ends[seed] for seed in seeds]))
 
     return bootstrap(common, statistic)
@@ -108,6 +123,18 @@ def first_reached(grid: npt.NDArray[np.float64], curve: npt.NDArray[np.float64],
         return float(grid[0])
     rise = curve[first] - curve[first - 1]
     return float(grid[first - 1] + (grid[first] - grid[first - 1]) * (target - curve[first - 1]) / rise)
+
+
+def rising(curve: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The nearest curve that never falls, in the sense of least squares (pool adjacent violators)."""
+    blocks: list[tuple[float, int]] = []
+    for value in curve.tolist():
+        mean, count = float(value), 1
+        while blocks and blocks[-1][0] > mean:
+            last, size = blocks.pop()
+            mean, count = (mean * count + last * size) / (count + size), count + size
+        blocks.append((mean, count))
+    return np.concatenate([np.full(count, mean) for mean, count in blocks])
 
 
 def mean_curve(

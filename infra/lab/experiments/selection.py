@@ -111,10 +111,11 @@ def _tell(results: Results, suffix: str, where: str) -> list[str]:
         return [f"{where}: not run yet."]
     ratio = cost_ratio(runs, base, rollouts)
     goal = "below half, as was hoped" if ratio.high < GOAL else "not below half, as was hoped"
+    goal = f"its interval is {goal}" if ratio.known else "there are too few seeds for an interval"
     reached = (
         f"{where}, the informative rule reached the uniform run's final score with {ratio.share()} of its rollouts"
     )
-    said = [f"{reached}: the interval is {goal}."]
+    said = [f"{reached}: {goal}."]
     for name in ("lowest10", "lowest20", "lowest50", "skip", "dynamic"):
         other = results.get(name + suffix, {})
         if other.keys() & runs.keys():

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from infra.lab.results import LabRun, Point
-from infra.lab.statistics import bootstrap, cost_ratio, difference, final_score, first_reached, mean_curve, rollouts
+from infra.lab.statistics import (
+    bootstrap,
+    cost_ratio,
+    difference,
+    final_score,
+    first_reached,
+    mean_curve,
+    rising,
+    rollouts,
+)
 
 
 def run(seed: int, scores: list[float], *, each: int = 100) -> LabRun:
@@ -35,9 +44,19 @@ def test_the_interval_of_a_mean_is_that_of_its_normal_approximation() -> None:
     assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
 
 
-def test_a_single_seed_has_no_width() -> None:
-    found = bootstrap([3], lambda seeds: float(seeds[0]))
-    assert (found.value, found.low, found.high) == (3.0, 3.0, 3.0)
+def test_too_few_seeds_have_no_interval_and_show_none() -> None:
+    found = bootstrap([3, 4], lambda seeds: float(seeds[0]))
+    assert not found.known
+    assert not found.beyond_zero
+    assert found.text(1) == "3.0"
+    assert found.share() == "300 %"
+    assert bootstrap([3, 4, 5], lambda seeds: float(seeds[0])).known
+
+
+def test_a_rising_curve_is_the_nearest_that_never_falls() -> None:
+    assert rising(np.array([1.0, 3.0, 2.0, 4.0])).tolist() == [1.0, 2.5, 2.5, 4.0]
+    assert rising(np.array([3.0, 2.0, 1.0])).tolist() == [2.0, 2.0, 2.0]
+    assert rising(np.array([0.0, 1.0])).tolist() == [0.0, 1.0]
 
 
 def test_pairs_of_a_seed_are_compared() -> None:
