@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 DEATHS = 2
 """Processes that may die of one job. A single death says nothing about the job, since anybody may have killed the
 process, so the job gets a second one; two deaths are a verdict."""
-STARVED = 30.0
-"""Most time limits that are added for a process that waits for the CPU. With 5 s they are two and a half minutes, after
-which a verdict is not worth waiting for."""
+STARVED = 10.0
+"""Most time limits that are added for a process that waits for the CPU. With 5 s they are 50 s, after which a verdict
+is not worth waiting for."""
 _EARLY = 0.05
 """Share of the limit after which the time without the CPU is counted: most verdicts have come, and cost no count."""
 _GRAIN_SECONDS = 0.01
