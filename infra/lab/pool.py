@@ -49,7 +49,7 @@ class Composition:
     heldout: int = 5
     """Held-out prompts per rung."""
     domains: tuple[str, ...] = ("coding", "order", "counting")
-    """By default those in which the start is able to do most of the work."""
+    """The default are those in which the start is able to do most of the work."""
     reward: Reward = Reward.VERIFIER
     """What scores the prompts that are trained on. If it is a judge, the held-out ones are scored by both."""
     copies: bool = True

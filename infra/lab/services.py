@@ -79,7 +79,7 @@ def run_services(settings: Settings, bootstrap: str) -> None:
             threads += [
                 ServiceThread("learner", learner.run),
                 ServiceThread("rollout", lambda: _generate(worker, stop)),
-                ServiceThread("selector", lambda: selector.main(settings, bootstrap, stop.is_set)),
+                ServiceThread("selector", lambda: selector.main(settings, bootstrap, stopped=stop.is_set)),
             ]
             try:
                 for thread in threads[1:]:

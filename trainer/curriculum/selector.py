@@ -27,7 +27,7 @@ _CLOSE_SECONDS = 2.0
 """The producer has nothing left to send, since every ticket is confirmed between rounds."""
 
 
-def main(settings: Settings, bootstrap: str, stopped: Callable[[], bool] = lambda: False) -> None:
+def main(settings: Settings, bootstrap: str, *, stopped: Callable[[], bool] = lambda: False) -> None:
     """Returns when the run is finished, or once `stopped` says that it was asked to stop.
 
     Raises DatabaseUnavailableError, BrokerUnavailableError, AnotherSelectorError and what a phase raises. The
