@@ -3,9 +3,9 @@
     python tests/bench/bench_long_rows.py [--tokens N ...]
 
 `learner.long.bytes_per_token`: bytes above the loaded learner at most, per token of one row, while a group of 16
-responses of N tokens (4,096, 8,192 and 16,384) is trained on for one step by a Llama of two layers (hidden 64, 512 words)
-with gradient checkpointing and bounded logits. Linear memory has the same figure at every N. `learner.long.seconds` is the
-step's time, and `learner.long.wire_bytes_per_token` what the leader of several processes sends of it.
+responses of N tokens (4,096, 8,192 and 16,384) is trained on for one step by a Llama of two layers (hidden size 64)
+with gradient checkpointing and bounded logits. Linear memory has the same figure at every N. `learner.long.seconds` is
+the step's time, and `learner.long.wire_bytes_per_token` what the leader of several processes sends of it.
 
 Each N in a process of its own, which reads its own peak resident size.
 """
