@@ -36,7 +36,7 @@ def wait_until(
 
 
 async def wait_in_loop_until(condition: Callable[[], bool], awaited: str) -> None:
-    """As `wait_until`, while the tasks of the running event loop go on."""
+    """Waits like `wait_until` while the tasks of the running event loop go on."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 from support.evaluation_loop import deadline_passed, policy_files
+from support.waiting import wait_until
 
 from infra.db.models import EvaluatedModel, Evaluation, Prompt, Run
 from infra.report.collect import collect
@@ -182,9 +183,7 @@ def test_a_ticket_in_the_dead_letters_is_not_awaited_until_its_deadline(make_eva
             record, ValueError("the prompt has 9000 tokens"), "rollout", loop.topic(Topic.DEAD_LETTERS)
         )
         loop.send_bytes(Topic.DEAD_LETTERS, letter.value or b"", *letter.headers, key=letter.key or b"")
-        for _ in range(50):
-            if loop.round(evaluator):
-                break
+        wait_until(lambda: loop.round(evaluator), "the group of the dead letter to close")
     (failed,) = [group for group in loop.groups() if group.outcome != Outcome.FILTERED]
     assert (failed.seq, failed.outcome, failed.reason) == (2, "failed", "rollout: the prompt has 9000 tokens")
 
@@ -197,7 +196,7 @@ def test_a_group_whose_rollouts_are_lost_expires(make_evaluation, engine, prompt
     deadline_passed(engine, loop.run_id, 1)
     with open_evaluator(loop.settings, loop.bootstrap, engine, plan) as evaluator:
         evaluator.start()
-        assert any(loop.round(evaluator) for _ in range(20))
+        wait_until(lambda: loop.round(evaluator), "the group past its deadline to close")
     assert [group.seq for group in loop.groups() if group.outcome == Outcome.EXPIRED] == [1]
     report = audit_run(loop.settings, loop.bootstrap, engine)
     assert report.violations == []
