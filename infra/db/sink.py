@@ -17,12 +17,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, String, Update, and_, func, literal, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from infra.db.json_rows import encode_rows, rows_of_parameter
+from infra.db.json_rows import encode_rows, rows_of_parameter, without_nul
 from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.statistics import Running, comparable
 
 _NUL = "\x00"
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _LIMITS = {
     column.name: column.type.length
     for column in Score.__table__.columns
@@ -94,10 +93,10 @@ _KEY = ("run_id", "prompt_id", "route")
 def score_row(record: ScoredRecord) -> dict[str, object]:
     row = {name: getattr(record, name) for name in _COLUMNS}
     row["scored_at"] = datetime.fromtimestamp(record.scored_at, UTC)
-    # A model may sample NUL, which Postgres cannot keep in text; the log still has the exact tokens.
-    row["text"] = record.text.replace(_NUL, _REPLACEMENT)
-    row["why"] = record.why.replace(_NUL, _REPLACEMENT)
-    row["answer"] = None if record.answer is None else record.answer.replace(_NUL, _REPLACEMENT)
+    # The log still has the exact tokens.
+    row["text"] = without_nul(record.text)
+    row["why"] = without_nul(record.why)
+    row["answer"] = None if record.answer is None else without_nul(record.answer)
     return row
 
 
@@ -189,7 +188,8 @@ class ScoreSink:
         for record in counted:
             assert record.score is not None
             key = record.run_id, record.prompt_id, record.route
-            answer = comparable(record.answer, record.text.replace(_NUL, _REPLACEMENT))
+            answer = comparable(record.answer, record.text)
+            answer = None if answer is None else without_nul(answer)  # as it is kept, for the next comparison
             running[key] = running[key].add(record.score, record.policy_version, self._decay, answer)
         changed = [dict(zip(_KEY, key, strict=True)) | asdict(value) for key, value in running.items()]
         connection.execute(_CHANGE, {"statistics": encode_rows(changed)})

@@ -1,5 +1,6 @@
 """The sink: delivered twice, in parts, or by two replicas at once has the effect of once."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields, replace
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 from support.score_rows import record
 
+from infra.db.json_rows import encode_rows
 from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.sink import ScoredRecord, ScoreSink
 from infra.db.statistics import Running
@@ -65,6 +67,20 @@ def test_text_with_nul_is_stored(engine, sink):
     sink.write([replace(record(0, 1.0), text="a\x00b")])
     with engine.connect() as connection:
         assert connection.scalar(select(Score.text)) == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_wrong_answers_with_nul_are_counted_as_one(engine, sink):
+    for index in range(2):
+        sink.write([replace(record(index, 0.0), answer="fr\x00", text="fr\x00", why="\x00")])
+    with engine.connect() as connection:
+        (found,) = connection.execute(select(PromptStats.wrong_answer, PromptStats.wrong_votes)).all()
+    assert tuple(found) == ("fr\N{REPLACEMENT CHARACTER}", 2)
+
+
+def test_no_parameter_of_rows_holds_nul():
+    rows = [{"a": "x\x00", "b": ["\x00", {"c\x00": "\x00"}], "d": r"\u0000"}]
+    clean = "\N{REPLACEMENT CHARACTER}"
+    assert json.loads(encode_rows(rows)) == [{"a": f"x{clean}", "b": [clean, {f"c{clean}": clean}], "d": r"\u0000"}]
 
 
 @pytest.mark.parametrize(
