@@ -1,6 +1,6 @@
 # make demo    train a small model in ten minutes, from nothing, and write its report
 # make test    the tests, but for the slow ones: whole runs, kills, a vLLM server, thousands of hostile inputs
-# make test-slow  those
+# make test-slow  those; ARGS="-m rebuild" instead makes again what the repository keeps of the demo (minutes)
 # make bench   all benchmarks: one JSON object a measure, kept in runs/bench.json
 # ARGS passes options on: make demo ARGS="--seed 1", make test ARGS="tests/unit -k settings"
 
@@ -19,7 +19,7 @@ test: $(INSTALLED)
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 test-slow: $(INSTALLED)
-	@$(BIN)/pytest -m slow $(ARGS)
+	@$(BIN)/pytest -m "slow and not rebuild" $(ARGS)
 
 bench: $(INSTALLED)
 	@$(BIN)/python tests/bench/run.py $(ARGS)

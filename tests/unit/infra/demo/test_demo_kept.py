@@ -36,6 +36,7 @@ def changes(adapter: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.rebuild
 @pytest.mark.timeout(7200)
 def test_the_command_makes_the_kept_artifacts_again(tmp_path: Path) -> None:
     """Not bit by bit, since the order of sums depends on the number of threads; but the same fits."""
