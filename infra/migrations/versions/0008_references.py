@@ -1,4 +1,4 @@
-"""Where a prompt's references come from."""
+"""The source of each prompt's references."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -37,7 +37,7 @@ def test_originals_are_added_unfiltered_and_quarantined_prompts_stay_out(connect
 
 @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.1, 1), (0.5, 5), (100, 60)])
 def test_a_quota_of_the_unseen_is_let_in(connection, share, kept):
-    """Of 100 prompts in the domain keep_share keeps 10, and the quota is a fraction of those."""
+    """keep_share keeps 10 of the 100 prompts in the domain, and the quota is a fraction of those."""
     prompts = [measured(f"p{n}", n / 40) for n in range(40)] + [ExamplePrompt(id=f"unseen{n}") for n in range(60)]
     found = decide(connection, prompts, plan_of([Lowest()], keep_share=0.1, unseen_share=share))
     assert sum(name.startswith("unseen") for name in found.kept) == kept

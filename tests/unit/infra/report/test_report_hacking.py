@@ -46,7 +46,7 @@ EXPLOITED = (Exploitation(1, "genrm", "qa", 4, 1), Exploitation(7, "genrm", "qa"
 
 
 def groups_and_responses():
-    """Of each version one group, whose five responses become one template."""
+    """Each version has one group, whose five responses become one template."""
     groups = tuple(group(version, version=version, domain="qa") for version in range(8))
     responses = tuple(
         response(

@@ -26,7 +26,7 @@ SENT = {(0, "math"): 8}
 
 
 def test_groups_are_counted_as_known_and_unknown():
-    """Of 8 groups the rule sends 2 to each of its 4 prompts; two of them are recorded, with spreads 1/2 and 1."""
+    """The rule sends 8 groups, 2 to each of its 4 prompts; two of them are recorded, with spreads 1/2 and 1."""
     found = by_hand(GROUPS, SENT, {"rule": [choice(4, {1, 3})]})
     rule, run = found["rule"], found["the run"]
     assert (rule.groups, rule.known, rule.unknown, rule.coverage) == (8, 4, 4, 0.5)
