@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 
-from infra.local.ports import LOOPBACK
 from infra.local.processes import LocalStackError, log_tail
 from infra.local.run_folder import write_settings
 from infra.local.state import ServiceLine, StackState, read_state
@@ -124,7 +123,7 @@ def status(runs: Path) -> StackStatus | None:
     if state is None:
         return None
     running = state.process is not None
-    endpoints = {service.name: f"http://{LOOPBACK}:{service.metrics_port}/metrics" for service in state.services}
+    endpoints = {service.name: service.metrics_url for service in state.services}
     with closing(Scraper()) as scraper:
         answers = scraper.scrape(endpoints if running else {}).services
     services = tuple(ServiceHealth(service=service, healthy=service.name in answers) for service in state.services)

@@ -10,6 +10,7 @@ import msgspec
 import psutil
 
 from infra.files.replace import replace_file
+from infra.local.ports import LOOPBACK
 
 _CLOCK_SECONDS = 1.0
 """Tolerance when start times are compared: kernels keep them in hundredths of a second since boot."""
@@ -23,6 +24,10 @@ class ServiceLine(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int
     cpu_cores: float
     memory_bytes: int
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.metrics_port}/metrics"
 
 
 class StackState(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,9 +69,7 @@ class Monitor:
 
     def tick(self, services: Sequence[ServiceLine]) -> View:
         """Scrapes and shows the run once. Raises OSError if the time series cannot be written."""
-        now = self._scraper.scrape(
-            {service.name: f"http://127.0.0.1:{service.metrics_port}/metrics" for service in services}
-        )
+        now = self._scraper.scrape({service.name: service.metrics_url for service in services})
         with contextlib.suppress(SQLAlchemyError):  # the supervisor reports a database that is gone
             self._facts = run_facts.read(self._engine, self._run.run_id)
         view = self._view(services, now)

@@ -22,11 +22,11 @@ from workers.judges.factory import build_judge
 from workers.models.model_files import DEMO_MODEL, resolve_model
 
 CANDIDATES = 16
-"""Of a question: a group's size."""
+"""Candidates per question: a group's size."""
 BATCH = 32
 """genrm.batch."""
 WORDS = 250
-"""Of question and reference together: a rubric prompt of about 500 tokens, 90 of them the candidate's own."""
+"""Words of question and reference together: a rubric prompt of about 500 tokens, 90 of them the candidate's own."""
 
 
 def requests(questions: int, tag: str) -> list[JudgeRequest]:

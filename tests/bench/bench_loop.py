@@ -45,7 +45,7 @@ AHEAD = 3
 """Steps that the loop is not asked for and yet dispatches for: its engine must not run dry before the last one."""
 LIMIT_SECONDS = 400.0
 PHASES = ("optimise", "wait", "publish", "background", "total")
-"""Of the learner's steps: `beside` runs while the next step optimises, whose `wait` for it is a part of that."""
+"""Phases of the learner's steps: `background` runs while the next step optimises, whose `wait` for it is part of it."""
 SETTINGS = {
     "selector.max_train_seconds": 0,
     "selector.eval_at_start": "false",

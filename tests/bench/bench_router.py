@@ -73,7 +73,7 @@ def fill(settings: Settings, count: int) -> None:
 
 
 def router(settings: Settings, folder: Path) -> Rate:
-    """Of the real process; its output topic says how far it is."""
+    """Measures the real process; its output topic says how far it is."""
     file = folder / "settings.json"
     file.write_text(settings.model_dump_json())
     command = [sys.executable, "-m", "infra.cli.main", "serve", "router", "--settings-file", str(file)]

@@ -49,7 +49,7 @@ def policy(attention: str | None = None) -> Any:
 
 
 def drawn_groups(lengths: tuple[int, int], groups: int = GROUPS, seed: int = 0) -> list[list[Trajectory]]:
-    """Of SAMPLES responses each, lengths and tokens uniform."""
+    """Each group has SAMPLES responses; lengths and tokens are uniform."""
     draw = random.Random(seed)
 
     def ids(count: int) -> tuple[int, ...]:

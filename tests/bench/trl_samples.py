@@ -29,7 +29,7 @@ Groups = list[list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Of responses, in tokens, both ends possible."""
+    """Lengths of responses in tokens; both ends are possible."""
 
     shortest: int
     longest: int

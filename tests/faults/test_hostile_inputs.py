@@ -47,7 +47,7 @@ WEIGHTS = {"math": 50, "instructions": 20, "code": 3, "sql": 3, "puzzle": 4}
 """The others have 4. Programs in the sandbox are slow, and have tests of their own."""
 LATE_SECONDS = 0.5
 SAMPLES = 60
-"""Of the memory in use, evenly over the row."""
+"""Samples of the memory in use, evenly spread over the row."""
 
 Input = tuple[Seed, str]
 
@@ -97,7 +97,7 @@ def _timed(ask: Callable[[Child, bytes], Awaitable[Verdict]]) -> Callable[[Child
 
 
 def left_cgroups() -> set[Path]:
-    """Whose process is gone; those of other services on this machine are theirs."""
+    """The groups whose process is gone; those of other services on this machine stay."""
     return {
         folder
         for folder in Path("/sys/fs/cgroup").rglob(f"{PREFIX}*")

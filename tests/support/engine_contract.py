@@ -49,7 +49,7 @@ def reference_logprobs(
     temperature: float = 1.0,
     past: DynamicCache | None = None,
 ) -> torch.Tensor:
-    """Of each of `tokens` after `prompt` (whose last token is not yet in `past`, all before it is)."""
+    """The log-prob of each of `tokens` after `prompt` (whose last token is not yet in `past`; all before it are)."""
     seen = past.get_seq_length() if past else 0
     ids = torch.tensor([[*prompt, *tokens][seen:]])
     with torch.inference_mode():

@@ -74,7 +74,7 @@ class PastRun(RunOnBroker):
             return list(reader.read_to_end())
 
     def new_scores(self, scorer: str = INSTALLED) -> dict[str, float | None]:
-        """By the rollout's id within the run; the first counts."""
+        """The scores by the rollout's id within the run; the first of several counts."""
         found: dict[str, float | None] = {}
         for record in self.new_records(scorer):
             scored = decode(record.value, ScoredTrajectory)

@@ -33,7 +33,7 @@ class RolloutLoop(RunOnBroker):
 
 
 def rollouts_of(records: list[Record]) -> dict[str, Rollout]:
-    """By id, the first of each."""
+    """The rollouts by id; the first of several counts."""
     found: dict[str, Rollout] = {}
     for record in records:
         rollout = decode(record.value, Rollout)

@@ -37,7 +37,7 @@ class StageLoop(RunOnBroker):
 
 
 def rollout(number: int, text: str = RIGHT, purpose: Purpose = Purpose.TRAIN, **question: Any) -> Rollout:
-    """Of a group of its own; `question`: what differs from a sum that math verifies."""
+    """Makes a rollout in a group of its own; `question` is what differs from a sum that math verifies."""
     asked = Question(**{"prompt": "What is 2 + 3?", "verifier": "math", "ground_truth": "5"} | question)
     return messages.rollout(
         number, 0, run_id="r1", prompt_id="p", purpose=purpose, group_size=1, text=text, question=asked

@@ -57,14 +57,15 @@ def test_each_public_class_name_is_defined_once() -> None:
 
 
 def test_no_docstring_begins_with_a_fragment() -> None:
-    """A sentence has a subject and a verb (CONTRIBUTING.md)."""
+    """A sentence has a subject and a verb (CONTRIBUTING.md), in the tests, too."""
+    files = [*modules().values(), *(ROOT / "tests").rglob("*.py")]
     strings = [
-        (f"{name}:{node.lineno}", node.value.value.strip())
-        for name, file in modules().items()
+        (f"{file.relative_to(ROOT)}:{node.lineno}", node.value.value.strip())
+        for file in files
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
-    assert len(strings) > len(modules())
+    assert len(strings) > len(files)
     assert [f"{place}: {text[:60]}" for place, text in strings if _FRAGMENT.match(text)] == []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
+from infra.files.replace import replace_file
 from infra.settings.tree import Settings
 from streams.clients import BrokerUnavailableError, LogReader
 from trainer.audit.evidence import audit_topics, gather, outcomes_by_purpose
@@ -137,7 +138,7 @@ def report_on(evidence: Evidence) -> AuditReport:
 def save(report: AuditReport, folder: Path) -> Path:
     """Writes the report into the run's folder; returns its path."""
     file = folder / AUDIT_FILE
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    replace_file(file, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return file
 
 

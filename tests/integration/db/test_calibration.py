@@ -53,7 +53,7 @@ def test_agreement_and_over_and_under_scoring_either_way_round(engine, sink, sha
 
 
 def test_a_vetoed_rollout_counts_by_what_the_judge_said(engine, sink) -> None:
-    """By its own score, which the verifier made, the two would always agree."""
+    """Its own score is the verifier's, with which the verifier would always agree."""
     sink.write(pair(0, 0.0, 0.0, shadow="rtv", status="wrong", judged=0.9))
     [found] = read(engine)
     assert (found.over_scored, found.mean_difference) == (1, pytest.approx(0.9))

@@ -26,7 +26,7 @@ def team(loop: LearnerLoop) -> LearnerLoop:
 
 
 def members(launcher: int) -> list[psutil.Process]:
-    """By rank."""
+    """The processes of the team, in the order of their ranks."""
     found = [child for child in psutil.Process(launcher).children() if "RANK" in child.environ()]
     return sorted(found, key=lambda child: int(child.environ()["RANK"]))
 

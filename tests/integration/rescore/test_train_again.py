@@ -59,7 +59,7 @@ def training(
 
 
 def test_rewards_are_those_of_the_scores_that_are_named(past: PastRun, training: Training) -> None:
-    """By the run: 1 and 0.5; no spread; an infra_error. By the rescore: right and wrong; the same; the same."""
+    """The run scored 1 and 0.5; no spread; an infra_error. The rescore says right and wrong, three times."""
     past.group(0, (RIGHT, WRONG), (1.0, 0.5))
     past.group(1, (RIGHT, WRONG), (1.0, 1.0))
     past.group(2, (RIGHT, WRONG), (None, 1.0))
@@ -91,7 +91,7 @@ def test_scores_that_nobody_made_are_refused(
 
 
 def _ends(past: PastRun) -> dict[Any, int]:
-    """Of the old run's topics that a learner writes to."""
+    """The ends of the old run's topics that a learner writes to."""
     topics = [past.topic(topic) for topic in (Topic.GROUPS_CLOSED, Topic.POLICY_VERSIONS, Topic.DEAD_LETTERS)]
     with LogReader(past.settings.broker, past.bootstrap, topics) as reader:
         list(reader.read_to_end())

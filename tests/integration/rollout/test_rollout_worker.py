@@ -30,7 +30,7 @@ def ids(loop: RolloutLoop, seqs: range, samples: int) -> set[str]:
 
 
 def committed(loop: RolloutLoop) -> dict[int, int]:
-    """By partition of the prompts, as the next member of the group would start."""
+    """The offsets at which the next member of the group would start, by partition of the prompts."""
     consumer = KafkaConsumer(
         bootstrap_servers=loop.bootstrap, group_id=f"{loop.run_id}.{STAGE}", enable_auto_commit=False
     )

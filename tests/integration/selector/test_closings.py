@@ -58,7 +58,7 @@ def histories(draw):
 
 
 def interleaved(messages, rng):
-    """As a reader of three partitions gets them: each partition in order, batches in any."""
+    """The messages as a reader of three partitions gets them: each partition in order, batches in any."""
     partitions = [[], [], []]
     for message in messages:
         partitions[message.seq % 3 if isinstance(message, GroupClosed) else 0].append(message)

@@ -41,7 +41,7 @@ def topic(topic_settings: Settings) -> str:
 
 
 def put(producer: KafkaProducer, topic: str, values: list[bytes]) -> None:
-    """As one batch a partition."""
+    """Sends the values as one batch per partition."""
     confirm(producer, [send(producer, Output(topic, value, value)) for value in values], 10)
 
 

@@ -24,7 +24,7 @@ from streams.topics import Topic
 pytestmark = pytest.mark.slow
 
 SESSION_SECONDS = 6
-"""Of the group: a held batch outlasts it."""
+"""The consumer group's session timeout; a held batch outlasts it."""
 STOP_SECONDS = 30
 """A stage gives up its batch within seconds; it would wait for the judge for ever."""
 

@@ -30,7 +30,7 @@ class Length:
 
 
 def install(site: Path, version: str) -> None:
-    """As a package of the user's would be: a module, and metadata with its entry point."""
+    """Installs it as a user's package would be: a module, and metadata with its entry point."""
     metadata = site / "length_verifier-1.dist-info"
     metadata.mkdir(parents=True, exist_ok=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: length-verifier\nVersion: 1\n")
@@ -39,7 +39,7 @@ def install(site: Path, version: str) -> None:
 
 
 def versions(loop: StageLoop, count: int) -> Counter[str]:
-    """Of the verdicts so far, each rollout of which has one."""
+    """Verdicts so far, by scorer version; each rollout has one."""
     scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, count)]
     assert len({one.rollout.rollout_id for one in scored}) == len(scored) == count
     assert all(one.score is not None for one in scored)

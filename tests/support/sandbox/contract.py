@@ -13,7 +13,7 @@ from workers.sandbox.base import BOUNDS, Sandbox, SandboxError
 from workers.sandbox.factory import build_sandbox
 
 SETTINGS = SandboxSettings(interpreters={"bash": ("bash",), "node": ("node",)}, file_mib=4, warm=1)
-"""Of what the limits here ask for, so that the warm path is tested."""
+"""The limits here match it, so that the warm path is tested."""
 
 
 class SandboxContract(ProgramContract, BoundsContract, IsolationContract, SessionContract):

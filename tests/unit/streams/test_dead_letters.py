@@ -21,7 +21,7 @@ records = st.builds(
 
 
 def stored(output: Output, offset: int = 0) -> Record:
-    """As it lies in the dead-letter topic."""
+    """The record that the dead-letter topic holds."""
     return Record(output.topic, 3, offset, 2.0, output.key, output.value, output.headers)
 
 

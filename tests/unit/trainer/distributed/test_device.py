@@ -1,4 +1,4 @@
-"""Where the models of a learner are, and that all they compute is there."""
+"""The models of a learner are on one device, and so is all that they compute."""
 
 from contextlib import nullcontext
 

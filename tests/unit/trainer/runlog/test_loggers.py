@@ -118,7 +118,7 @@ def test_a_logger_whose_package_is_not_there_names_the_remedy(caplog):
 
 
 def test_a_logger_that_hangs_holds_nobody(monkeypatch, caplog, metric_change):
-    """As one whose server does not answer."""
+    """Such a logger is one whose server does not answer."""
     monkeypatch.setattr(loggers_module, "_CLOSE_SECONDS", 0.1)
     monkeypatch.setattr(loggers_module, "_QUEUE", 2)
     release = threading.Event()

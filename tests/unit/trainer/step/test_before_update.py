@@ -1,4 +1,4 @@
-"""Whoever reads the models beside a step is asked before anything of them changes."""
+"""A concurrent reader of the models is asked before a step changes anything of them."""
 
 import pytest
 import torch

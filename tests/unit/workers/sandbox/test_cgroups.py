@@ -1,4 +1,4 @@
-"""Where groups are looked for, under both versions, on files like the kernel's."""
+"""Groups are found under both versions of cgroups, on files like the kernel's."""
 
 from pathlib import Path
 

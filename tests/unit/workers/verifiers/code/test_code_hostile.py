@@ -149,7 +149,7 @@ def test_no_trick_passes_for_the_function(code: CodeVerifier, source: str) -> No
 
 @pytest.mark.parametrize("source", WRONG.values(), ids=WRONG)
 def test_no_trick_passes_a_checker(code: CodeVerifier, source: str, request: pytest.FixtureRequest) -> None:
-    """Whose == is Python's, on plain values: 3.0 is 3 there, and hard-coded answers to all that it asks are right."""
+    """A checker's == is Python's, on plain values: 3.0 is 3, and hard-coded answers to all that it asks are right."""
     verdict = judged(code, source, CHECKER)
     name = request.node.callspec.id
     right = name in {"a float", "hard-coded visible tests"}

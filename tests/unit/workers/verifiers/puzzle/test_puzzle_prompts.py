@@ -25,7 +25,7 @@ DEFAULTS = Defaults(verifiers=tuple(verifier_names()))
 
 @pytest.mark.parametrize("options", [ROW["options"], json.dumps(ROW["options"])])
 def test_an_entry_is_a_row_of_a_dataset(tmp_path: Path, options: Any) -> None:
-    """As JSON, and as text, which Parquet keeps it in."""
+    """Options may be an object, or its JSON as text, in which Parquet keeps it."""
     file = tmp_path / "puzzles.jsonl"
     file.write_text(json.dumps(ROW | {"options": options}) + "\n")
     ((_, row),) = read_dataset(file, DEFAULTS)

@@ -170,7 +170,7 @@ def test_importing_the_verifier_does_not_import_the_package() -> None:
 
 
 def draw(dataset: str, seed: int) -> list[dict[str, Any]]:
-    """As they travel: through JSON."""
+    """Entries as they travel: through JSON."""
     made = _gym("reasoning_gym").create_dataset(dataset, size=DRAWN, seed=seed, **EASY.get(dataset, {}))
     return json.loads(json.dumps([made[index] for index in range(DRAWN)], default=str))
 
