@@ -58,6 +58,7 @@ class BradleyTerrySettings:
     """Weight of (r(chosen) + r(rejected))^2 (arXiv 2312.09244). The loss fixes differences only; centred rewards give
     every prompt the same zero, from which a value model can start."""
     seed: int = 0
+    """Seed of the new head and adapter, of the prompts' order, and of which of them are held out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,8 @@ def fit_reward_model(
     order, size = shuffled_epochs(len(training), settings.seed), min(settings.batch, len(training))
     batches = [[training[next(order)] for _ in range(size)] for _ in range(steps)]
     backward = partial(_backward, centering=settings.centering)
-    losses = fit_loss(model, backward, map(ranked_step, batches), fit_settings, progress, head=model.score)
+    rows = map(ranked_step, batches)
+    losses = fit_loss(model, backward, rows, fit_settings, progress, head=model.score, seed=settings.seed)
     with autocast(enabled=fit_settings.autocast, device=device_of(model)):
         accuracy, loss, by_domain = measure(judged, [group for group, _ in heldout])
     model.save_pretrained(out_folder)

@@ -1,8 +1,9 @@
 """Supervised fine-tuning on packed rows, of all weights, the upper layers or a LoRA adapter. The loss is cross-entropy
 at chosen positions (SFT, the generative judge), or another one that its caller gives (the Bradley-Terry model).
 
-Invariant: weights are float32 and matrix products bfloat16 under autocast; logits exist only at the positions that
-carry loss, so the vocabulary costs nothing elsewhere. A fitted model has its own class and parameter names again, since
+Invariants: a fit is a function of its start, its data, its settings and its seed, on one machine with one number of
+threads; weights are float32 and matrix products bfloat16 under autocast; logits exist only at the positions that
+carry loss, so the vocabulary costs nothing elsewhere; a fitted model has its own class and parameter names again, since
 an adapter is merged into the weights.
 """
 
@@ -49,8 +50,8 @@ class FitSettings:
     """Fraction of the decoder layers, counted from the last, that are trained together with the final norm; half of
     them take two thirds of the time. 1 trains everything, embeddings included."""
     lora_rank: int = 0
-    """Rank of an adapter on every linear layer, which is trained instead of the weights and merged into them at the
-    end; 0 trains the weights. Gradients and optimizer then take a hundredth of the memory."""
+    """Rank of an adapter on every linear layer of these decoder layers, which is trained instead of the weights and
+    merged into them at the end; 0 trains the weights. Gradients and optimizer then take a hundredth of the memory."""
     lora_alpha: int = 32
     """Scale of the adapter, which is multiplied by alpha / rank (`infra.settings.learner.LoraSettings`)."""
     device: DeviceKind = "auto"
@@ -90,6 +91,7 @@ def fit_folder(
     out_folder: Path,
     *,
     settings: FitSettings,
+    seed: int = 0,
     progress: FitProgress | None = None,
 ) -> FitReport:
     """Fine-tunes the model in `model_folder`, and saves weights (float32) and tokenizer in `out_folder`.
@@ -99,7 +101,7 @@ def fit_folder(
     """
     started, cpu = time.monotonic(), time.process_time()
     model = load_causal_lm(model_folder).to(chosen_device(settings.device))
-    losses = fit(model, steps, settings, progress)
+    losses = fit(model, steps, settings, progress, seed=seed)
     model.save_pretrained(out_folder)
     tokenizer.save_pretrained(out_folder)
     return FitReport(
@@ -151,11 +153,13 @@ def fit(
     steps: Iterable[Step],
     settings: FitSettings,
     progress: FitProgress | None = None,
+    *,
+    seed: int = 0,
 ) -> list[float]:
     """Trains a language model in place; returns the mean loss of each step. Raises FloatingPointError if a loss is not
     finite.
     """
-    return fit_loss(model, backward_cross_entropy, steps, settings, progress)
+    return fit_loss(model, backward_cross_entropy, steps, settings, progress, seed=seed)
 
 
 def fit_loss(
@@ -166,12 +170,15 @@ def fit_loss(
     progress: FitProgress | None = None,
     *,
     head: nn.Module | None = None,
+    seed: int = 0,
 ) -> list[float]:
     """Trains in place under another loss; returns the loss of each step.
 
     `backward` computes a step's loss, adds its gradient to the model's, and returns it. `head` is trained whatever part
-    of the decoder is. Raises FloatingPointError if a loss is not finite.
+    of the decoder is. `seed` decides how a new adapter begins and what dropout the model has. Raises FloatingPointError
+    if a loss is not finite.
     """
+    torch.manual_seed(seed)
     parameters = _select_trained(model, settings, head)
     optimizer = torch.optim.AdamW(
         parameters,
@@ -207,19 +214,36 @@ def _select_trained(model: Any, settings: FitSettings, head: nn.Module | None) -
     share, body = settings.upper_share, model.base_model
     if not 0 < share <= 1:
         raise ValueError(f"upper_share = {share}: give a share of the layers above 0 and up to 1")
-    if settings.lora_rank and share < 1:
-        raise ValueError(f"lora_rank = {settings.lora_rank} and upper_share = {share}: choose one of them")
     if settings.lora_rank:
         model.requires_grad_(requires_grad=False)
-        lora.adapt(body, LoraSettings(rank=settings.lora_rank, alpha=settings.lora_alpha), Path())
+        targets = _linear_names(body, share) if share < 1 else ()
+        lora.adapt(
+            body, LoraSettings(rank=settings.lora_rank, alpha=settings.lora_alpha, target_modules=targets), Path()
+        )
     elif share < 1:
-        first = len(body.layers) - math.ceil(share * len(body.layers))
+        first = _first_trained(body, share)
         model.requires_grad_(requires_grad=False)
         for part in (*body.layers[first:], body.norm):
             part.requires_grad_(requires_grad=True)
     if head is not None:
         head.requires_grad_(requires_grad=True)
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _first_trained(body: Any, share: float) -> int:
+    """Index of the first decoder layer that is trained."""
+    return len(body.layers) - math.ceil(share * len(body.layers))
+
+
+def _linear_names(body: Any, share: float) -> tuple[str, ...]:
+    """Names within `body` of the linear layers of the decoder layers that are trained."""
+    trained = range(_first_trained(body, share), len(body.layers))
+    return tuple(
+        f"layers.{number}.{name}"
+        for number in trained
+        for name, part in body.layers[number].named_modules()
+        if isinstance(part, nn.Linear)
+    )
 
 
 def schedule(step: int, settings: FitSettings) -> float:

@@ -60,6 +60,7 @@ class JudgeFitSettings:
     groups: int = 11
     """Groups per step."""
     seed: int = 0
+    """Seed of the groups' order and of a new adapter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,9 @@ def fit_judge(
         raise ValueError("no triple to train the judge on: every group is empty or without content")
     order = shuffled_epochs(len(encoded), settings.seed)
     steps = [_step([encoded[next(order)] for _ in range(settings.groups)], words) for _ in range(settings.fit.steps)]
-    report = fit_folder(model_folder, tokenizer, steps, out_folder, settings=settings.fit, progress=progress)
+    report = fit_folder(
+        model_folder, tokenizer, steps, out_folder, settings=settings.fit, seed=settings.seed, progress=progress
+    )
     triples = sum(len(set(row.positions)) for step in steps for row in step)
     return JudgeFitReport(**asdict(report), triples=triples)
 

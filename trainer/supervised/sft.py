@@ -42,6 +42,7 @@ class SftSettings:
     batch: int = 16
     """Examples per step."""
     seed: int = 0
+    """Seed of the examples' order and of a new adapter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,13 @@ def run_sft(
     tokenizer = load_tokenizer(model_folder)
     batches = _batches([_encode(tokenizer, example) for example in examples], settings)
     report = fit_folder(
-        model_folder, tokenizer, map(sft_step, batches), out_folder, settings=settings.fit, progress=progress
+        model_folder,
+        tokenizer,
+        map(sft_step, batches),
+        out_folder,
+        settings=settings.fit,
+        seed=settings.seed,
+        progress=progress,
     )
     return SftReport(
         **asdict(report),
