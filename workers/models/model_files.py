@@ -8,6 +8,7 @@ a model.
 import hashlib
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 from infra.files.folders import atomic_folder, remove_unfinished
 from infra.files.lock import locked
@@ -116,7 +117,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     trained with.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from workers.models.gguf_weights import read_llama_weights
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.eos_token = _END_TOKEN  # the file says <|im_start|>
@@ -124,7 +127,12 @@ def _convert(gguf: Path, folder: Path) -> None:
     tokenizer.clean_up_tokenization_spaces = False  # it would strip spaces before punctuation
     tokenizer.chat_template = _CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-    )
+    config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]  # theirs
+    weights = read_llama_weights(gguf, config.num_attention_heads, config.num_key_value_heads)
+    missing, unknown = model.load_state_dict(weights, strict=False, assign=True)
+    if unknown or set(missing) - set(model.all_tied_weights_keys):
+        raise ValueError(f"{gguf} is not a whole Llama model: missing {missing}, unknown {unknown}")
+    model.tie_weights()
     model.save_pretrained(folder)
