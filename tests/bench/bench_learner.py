@@ -2,7 +2,7 @@
 
     python tests/bench/bench_learner.py [--rounds N]
 
-`learner.vs_bare`: response tokens a second of `PPO.step`, rows packed within it (SmolLM2-135M, the demo-group recipe, 8
+`learner.vs_bare`: response tokens a second of `PPO.step`, rows packed within it (SmolLM2-135M, the demo's recipe, 8
 groups of 8 responses of the demo's lengths), against a bare loop over the same packed rows: transformers' own sdpa
 attention under the same mask, logits at the same positions, cross-entropy, the same bfloat16 autocast, backward, and
 fused AdamW as often. The bare loop makes no rows, advantages, ratios, entropy, norms or clipping. `.long`: responses of

@@ -3,7 +3,7 @@
     python tests/bench/bench_learner_mfu.py [--rounds N]
 
 `learner.mfu.MODEL`: FLOPs of one forward and backward pass over the batch (`flops.py`), divided by the seconds of
-`PPO.step` on it (the demo-group recipe, 16 groups of 8 responses of 128 to 512 tokens, rows of 4,096), as a share of
+`PPO.step` on it (the demo's recipe, 16 groups of 8 responses of 128 to 512 tokens, rows of 4,096), as a share of
 the card's dense bfloat16 peak; for a card whose peak is not known, `learner.flops.MODEL` in TFLOP/s. Packing,
 advantages, recomputed proximal log-probabilities and the optimizer take time and count for nothing. SmolLM2-135M as the
 demo trains it, and a model of Llama-3.2-1B's shape with random weights. Without a CUDA device nothing is measured.

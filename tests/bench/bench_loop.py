@@ -82,7 +82,7 @@ class LoopError(RuntimeError):
 
 def settings_of(steps: int, folder: Path) -> Settings:
     values = SETTINGS | {"selector.max_steps": SKIPPED + steps + AHEAD, "run.folder": folder}
-    settings = resolve("demo-group", [f"{path}={value}" for path, value in values.items()]).settings
+    settings = resolve("demo", [f"{path}={value}" for path, value in values.items()]).settings
     with redirect_stdout(sys.stderr):  # its progress
         return with_prepared(settings, prepare_apart(settings))
 

@@ -1,4 +1,4 @@
-"""What the learner's benchmarks run on: the demo's policy, settings of the demo-group recipe, drawn batches.
+"""What the learner's benchmarks run on: the demo's policy, settings of the demo's recipe, drawn batches.
 
 Invariant: a seed gives the same batch in every process.
 """
@@ -33,8 +33,8 @@ PROMPT = 25
 
 
 def settings_of(**changes: Any) -> LearnerSettings:
-    """The demo-group recipe's, with sections of `changes` merged in."""
-    values = tomllib.loads((ROOT / "infra" / "recipes" / "demo-group.toml").read_text())["learner"]
+    """The demo's recipe, with sections of `changes` merged in."""
+    values = tomllib.loads((ROOT / "infra" / "recipes" / "demo.toml").read_text())["learner"]
     for name, value in changes.items():
         values[name] = values.get(name, {}) | value if isinstance(value, dict) else value
     return LearnerSettings.model_validate(values)

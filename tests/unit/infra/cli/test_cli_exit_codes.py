@@ -64,7 +64,7 @@ def test_wrong_setting(rewardstream) -> None:
 def test_recipe_that_is_not_there(rewardstream) -> None:
     code, _, err = rewardstream("demo", "--recipe", "no-such")
     assert code == ExitCode.USAGE
-    assert "demo-group" in err
+    assert "demo-value" in err
 
 
 def test_unknown_option(rewardstream) -> None:

@@ -196,7 +196,7 @@ def test_assignment_that_is_none_is_refused(text: str) -> None:
 
 
 def test_recipe_that_is_not_there_names_those_that_are() -> None:
-    with pytest.raises(InvalidSettingsError, match=r"no-such: no such file.*demo, demo-group, .*production"):
+    with pytest.raises(InvalidSettingsError, match=r"no-such: no such file.*demo, demo-value, .*production"):
         find_recipe("no-such")
 
 
