@@ -43,6 +43,8 @@ _EXPECTED = {
     "workers.judges.rubrics.RubricError": ExitCode.USAGE,
     "workers.scoring.open_scorer.ScorerNotInstalledError": ExitCode.USAGE,
     "trainer.prompts.dataset.DatasetError": ExitCode.USAGE,
+    "infra.capacity.hardware.AssumptionError": ExitCode.USAGE,
+    "infra.capacity.model_shape.ModelConfigError": ExitCode.USAGE,
     "infra.evaluation.run.EvaluationError": ExitCode.USAGE,
     "infra.evaluation.own_stack.ServicesEndedError": ExitCode.FAILED,
     "trainer.curriculum.schedule.NoPromptsError": ExitCode.USAGE,

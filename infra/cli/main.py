@@ -13,6 +13,7 @@ from infra.cli import (
     demo,
     evaluate,
     experiment,
+    plan,
     prompts,
     report,
     rescore,
@@ -43,6 +44,7 @@ app.command()(stack.top)
 app.command()(stack.reload)
 app.command()(report.report)
 app.command()(audit.audit)
+app.command()(plan.plan)
 app.command()(score.score)
 app.command()(rescore.rescore)
 app.command()(train.sft)
