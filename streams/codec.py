@@ -33,10 +33,12 @@ def headers_of(message: msgspec.Struct, **extra: str) -> list[Header]:
     return [(name, value.encode()) for name, value in (fixed | extra).items()]
 
 
-def header(headers: Iterable[Header] | Mapping[str, bytes] | None, name: str) -> str | None:
-    """Returns the header's value, or None if it is missing."""
+def header(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, bytes] | None, name: str) -> str | None:
+    """Returns the header's value, or None if it is missing. Kafka knows headers without a value, which count as
+    missing.
+    """
     pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
-    return next((value.decode("utf-8", "replace") for key, value in pairs if key == name), None)
+    return next((value.decode("utf-8", "replace") for key, value in pairs if key == name and value is not None), None)
 
 
 def decode(raw: bytes | None, kind: type[M]) -> M:

@@ -2,7 +2,10 @@
 
 Invariant: key, value and headers of the record survive unchanged; what is known about it goes into headers with
 the prefix `dead_letter.`. A record that is put back and fails again keeps the time of its first failure, and its count
-of attempts goes up.
+of attempts goes up. Whatever a record contains, it can be set aside, and what was set aside can be listed.
+
+The only exception: a value with which the letter would be larger than a record may be stays where it is. The letter
+then says so, and where that is.
 """
 
 import time
@@ -18,6 +21,12 @@ from streams.records import Output, Record
 _PREFIX = "dead_letter."
 _KEPT = (f"{_PREFIX}attempts", f"{_PREFIX}first_failed_at")
 """Headers that travel with a record that is put back."""
+_LEFT_OUT = f"{_PREFIX}value_left_out"
+"""Header: the number of bytes of the value that the letter does not hold."""
+_REASON_CHARACTERS = 2000
+"""Longest reason that is kept: an error may quote all of a record."""
+_YEAR_9999 = 253_402_300_800.0
+"""Unix seconds, where dates in Python end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +54,23 @@ def dead_letter(record: Record, error: Exception, stage: str, topic: str, now: f
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
-        "attempts": str(int(header(record.headers, f"{_PREFIX}attempts") or 0) + 1),
+        "attempts": str(_int_of(header(record.headers, f"{_PREFIX}attempts"), 0) + 1),
         "error_class": type(error).__name__,
-        "reason": str(error),
+        "reason": str(error)[:_REASON_CHARACTERS],
         "first_failed_at": header(record.headers, f"{_PREFIX}first_failed_at") or repr(now),
     }
     headers = [pair for pair in record.headers if not pair[0].startswith(_PREFIX)]
-    headers += [(_PREFIX + name, value.encode()) for name, value in about.items()]
+    headers += [(_PREFIX + name, value.encode(errors="backslashreplace")) for name, value in about.items()]
     return Output(topic, record.key, record.value, tuple(headers))
+
+
+def within(output: Output, largest: int) -> Output:
+    """Returns the dead letter, without its value if it would be larger than a record of `largest` bytes."""
+    if output.size <= largest:
+        return output
+    left_out = (_LEFT_OUT, str(len(output.value or b"")).encode())
+    own = tuple(pair for pair in output.headers if pair[0].startswith(_PREFIX))
+    return Output(output.topic, (output.key or b"")[:_REASON_CHARACTERS], None, (*own, left_out))
 
 
 def reason_of(output: Output) -> str:
@@ -66,18 +84,20 @@ def list_dead_letters(reader: LogReader) -> list[DeadLetter]:
 
 
 def parse(record: Record) -> DeadLetter:
-    """Parses a record of the dead-letter topic. A missing header becomes `unknown`, -1 or 0."""
-    about = {name: value.decode("utf-8", "replace") for name, value in record.headers if name.startswith(_PREFIX)}
+    """Parses a record of the dead-letter topic. A missing or wrong header becomes `unknown`, -1 or 0."""
+    about = {
+        name: (value or b"").decode("utf-8", "replace") for name, value in record.headers if name.startswith(_PREFIX)
+    }
     return DeadLetter(
         id=f"{record.partition}:{record.offset}",
         stage=about.get(f"{_PREFIX}stage", "unknown"),
         topic=about.get(f"{_PREFIX}topic", "unknown"),
-        partition=int(about.get(f"{_PREFIX}partition", -1)),
-        offset=int(about.get(f"{_PREFIX}offset", -1)),
-        attempts=int(about.get(f"{_PREFIX}attempts", 0)),
+        partition=_int_of(about.get(f"{_PREFIX}partition"), -1),
+        offset=_int_of(about.get(f"{_PREFIX}offset"), -1),
+        attempts=_int_of(about.get(f"{_PREFIX}attempts"), 0),
         error_class=about.get(f"{_PREFIX}error_class", "unknown"),
         reason=about.get(f"{_PREFIX}reason", ""),
-        first_failed_at=float(about.get(f"{_PREFIX}first_failed_at", 0)),
+        first_failed_at=_seconds_of(about.get(f"{_PREFIX}first_failed_at")),
         record=record,
     )
 
@@ -96,6 +116,12 @@ def put_back(letter: DeadLetter) -> Output:
     """Returns the record as it was, for the topic it came from, with the count of its attempts. Raises ValueError."""
     if letter.topic == "unknown":
         raise ValueError(f"dead letter {letter.id} does not say which topic it came from")
+    if (left_out := header(letter.record.headers, _LEFT_OUT)) is not None:
+        raise ValueError(
+            f"dead letter {letter.id} does not hold the record's {left_out} bytes, with which it would have been "
+            f"larger than broker.max_message_bytes: the record is in {letter.topic}[{letter.partition}] at "
+            f"{letter.offset}"
+        )
     headers: list[Header] = [
         pair for pair in letter.record.headers if pair[0] in _KEPT or not pair[0].startswith(_PREFIX)
     ]
@@ -110,3 +136,20 @@ def replay(producer: KafkaProducer, letters: Iterable[DeadLetter], timeout: floa
     deliveries = [send(producer, output) for output in [put_back(letter) for letter in letters]]
     confirm(producer, deliveries, timeout)
     return len(deliveries)
+
+
+def _int_of(text: str | None, otherwise: int) -> int:
+    """Returns the number that a header holds, within what a counter may be."""
+    try:
+        value = int(text or "")
+    except ValueError:
+        return otherwise
+    return value if abs(value) < 2**63 - 1 else otherwise
+
+
+def _seconds_of(text: str | None) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return 0.0
+    return value if 0 <= value < _YEAR_9999 else 0.0

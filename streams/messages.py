@@ -6,14 +6,32 @@ and float32 bytes (`streams.arrays`), which keeps decoding flat in their number.
 
 Identity is deterministic: a group is `{run_id}:{seq}`, a rollout `{group_id}/{index}`. A rollout that
 is produced twice has the same id, and every consumer keeps the first one that it reads in its partition.
+
+Bounds of single fields are part of their types, so a message out of bounds does not decode anywhere. NaN is out of
+every bound. Rules over several fields are in `streams.validate`.
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 SCHEMA_VERSION = 1
+
+Int31 = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""Counts and versions: they are `integer` in Postgres."""
+Int63 = Annotated[int, Meta(ge=0, le=2**63 - 2)]
+"""Positions, whose successor is still a `bigint` in Postgres."""
+LARGEST_GROUP = 2**16
+"""Samples of a group: far more than any recipe takes, and few enough to count them out."""
+Samples = Annotated[int, Meta(ge=1, le=LARGEST_GROUP)]
+SampleIndex = Annotated[int, Meta(ge=0, lt=LARGEST_GROUP)]
+Score01 = Annotated[float, Meta(ge=0, le=1)]
+UnixSeconds = Annotated[float, Meta(ge=0, le=253_402_300_799)]
+"""To the end of the year 9999, where dates in Python end."""
+Duration = Annotated[float, Meta(ge=0, le=1e9)]
+"""Seconds, at most thirty years."""
 
 
 class Purpose(StrEnum):
@@ -98,11 +116,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """The distribution that tokens are sampled from. Behaviour log-probs are log-probs under this distribution."""
 
-    temperature: float
+    temperature: Annotated[float, Meta(ge=0, le=1e6)]
     """0 means greedy; the log-probabilities are then those at temperature 1."""
-    max_new_tokens: int
-    top_p: float = 1.0
-    seed: int = 0
+    max_new_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class PromptTicket(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,20 +128,20 @@ class PromptTicket(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     group_id: str
-    seq: int
+    seq: Int63
     """Position in the run's dispatch order, contiguous from 0 over all purposes."""
     prompt_id: str
     domain: str
     purpose: Purpose
-    samples: int
+    samples: Samples
     messages: tuple[dict[str, str], ...]
     """Chat turns, each with `role` and `content`."""
     question: Question
     sampling: Sampling
-    deadline: float
+    deadline: UnixSeconds
     """Unix seconds after which the group is expired."""
-    dispatched_at: float
-    min_version: int = 0
+    dispatched_at: UnixSeconds
+    min_version: Int31 = 0
     """Lowest policy version that the worker must hold before it starts this group."""
 
 
@@ -139,17 +157,17 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 class VersionSpan(msgspec.Struct, frozen=True):
     """`tokens` consecutive policy tokens made by `version` of `lineage`."""
 
-    lineage: int
-    version: int
-    tokens: int
+    lineage: Int31
+    version: Int31
+    tokens: Int31
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
 
-    dispatched: float
-    started: float
-    finished: float
+    dispatched: UnixSeconds
+    started: UnixSeconds
+    finished: UnixSeconds
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,12 +176,12 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     group_id: str
     rollout_id: str
-    seq: int
+    seq: Int63
     prompt_id: str
     domain: str
     purpose: Purpose
-    index: int
-    group_size: int
+    index: SampleIndex
+    group_size: Samples
     segments: tuple[Segment, ...]
     spans: tuple[VersionSpan, ...]
     """Versions of the policy tokens, in order; together the spans cover every policy token once."""
@@ -174,7 +192,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     question: Question
     sampling: Sampling
     timings: Timings
-    deadline: float
+    deadline: UnixSeconds
     engine: str = ""
 
 
@@ -182,15 +200,15 @@ class ScoredTrajectory(msgspec.Struct, frozen=True, kw_only=True):
     """Topic `scored`: self-contained, a learner trains from it without a join."""
 
     rollout: Rollout
-    score: float | None
+    score: Score01 | None
     """In [0, 1]; None exactly when status is infra_error."""
     status: Status
     why: str
     route: Route
     scorer: str
     scorer_version: str
-    seconds: float
-    scored_at: float
+    seconds: Duration
+    scored_at: UnixSeconds
     details: dict[str, Any] = {}
 
 
@@ -199,20 +217,20 @@ class GroupClosed(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     group_id: str
-    seq: int
+    seq: Int63
     purpose: Purpose
     outcome: Outcome
     reason: str
-    lineage: int
-    ordinal: int
+    lineage: Int31
+    ordinal: Int63
     """Counts the closings of the surviving history; a resumed learner continues from its checkpoint's count,
     so a later lineage overrides the earlier ones from its first ordinal on."""
-    version: int
+    version: Int31
     """The version the learner held when it closed the group (for `trained`: the version the step made)."""
-    staleness: int | None
+    staleness: Int31 | None
     """Versions between the oldest token and the step; None if the group was not trained."""
-    mean_score: float | None
-    closed_at: float
+    mean_score: Score01 | None
+    closed_at: UnixSeconds
 
 
 class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,24 +239,24 @@ class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     run_id: str
-    lineage: int
-    version: int
-    ordinal: int
-    started_at: float
+    lineage: Int31
+    version: Int31
+    ordinal: Int63
+    started_at: UnixSeconds
 
 
 class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Topic `policy.versions`: announced once its files are in place. The newest announcement wins."""
 
     run_id: str
-    lineage: int
-    version: int
+    lineage: Int31
+    version: Int31
     uri: str
     """A folder that transformers, peft and vLLM load: a path, or a URL of fsspec."""
     sha256: str
     """Digest of `model.safetensors`, or of an adapter's `adapter_model.safetensors`."""
-    step: int
-    announced_at: float
+    step: Int31
+    announced_at: UnixSeconds
     kind: WeightsKind = WeightsKind.FULL
     files: dict[str, str] = {}
     """sha256 of every file of the folder, by name; empty if the message is older than this field."""

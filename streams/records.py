@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from streams.codec import Header
 
+_HEADER_BYTES, _RECORD_BYTES = 16, 256
+"""What Kafka's clients count in addition to the parts of a header and of a record, or more."""
+
 
 class TopicPartition(NamedTuple):
     topic: str
@@ -44,3 +47,9 @@ class Output:
     key: bytes | None
     value: bytes | None
     headers: tuple[Header, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """An upper bound of the bytes that a client counts for the record."""
+        headers = sum(4 * len(name) + len(value or b"") + _HEADER_BYTES for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers + _RECORD_BYTES

@@ -13,13 +13,12 @@ from streams.arrays import TOKEN_DTYPE, unpack_logprobs
 from streams.messages import ANSWER_DETAIL, JUDGED_DETAIL, ScoredTrajectory, Segment, Source
 from streams.records import Record
 from streams.route_headers import route_of
-from streams.validate import check_rollout
 
 
 def judged_of(scored: ScoredTrajectory) -> float | None:
-    """Returns the judge's score of a vetoed rollout; None if the judge was not asked."""
+    """Returns the judge's score of a vetoed rollout; None if the judge was not asked, or gave something else."""
     value = scored.details.get(JUDGED_DETAIL)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
 
 
 def answer_of(scored: ScoredTrajectory) -> str | None:
@@ -29,9 +28,8 @@ def answer_of(scored: ScoredTrajectory) -> str | None:
 
 
 def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
-    """Raises ValueError if the trajectory can never be stored."""
+    """`scored`: what `streams.validate.decode_scored` returned. Raises ValueError if it can never be stored."""
     rollout = scored.rollout
-    check_rollout(rollout)
     made = [segment for segment in rollout.segments if segment.source is Source.POLICY]
     return ScoredRecord(
         topic=record.topic,

@@ -25,7 +25,14 @@ from infra.settings.tree import Settings
 from streams.messages import GroupClosed, LineageStarted, Outcome
 from streams.topics import Topic
 from trainer.background import SerialExecutor
-from trainer.groups.batching import BatchAssembler, ReadyGroup, endings_of_step, read_available, resume_offsets
+from trainer.groups.batching import (
+    BatchAssembler,
+    OrphanWatch,
+    ReadyGroup,
+    endings_of_step,
+    read_available,
+    resume_offsets,
+)
 from trainer.groups.groups import GroupEnding, OpenGroup
 from trainer.groups.replay import open_source
 from trainer.leader.commands import DropGroups, GatherCheckpoint, GatherWeights, LoadCheckpoint, Train
@@ -78,6 +85,7 @@ class Learner:
         topics = (self._source.prompts_topic, self._source.scored_topic)
         self._coordinator.broadcast(LoadCheckpoint(saved, self._source.run_id, topics))
         ppo, history = restored_ppo(settings, saved, template)
+        vocabulary = ppo.policy.get_input_embeddings().num_embeddings
         self._ppo = self._coordinator.shard(ppo)
         self._ppo.before_update = self._background.drain
         announced = newest_announcement(settings, bootstrap)
@@ -88,8 +96,9 @@ class Learner:
         self._loggers = open_loggers(settings, "learner", first_version=history.version + 1)
         limits = AdmissionLimits.of(settings.selector.admission)
         self._assembler = BatchAssembler(
-            self._source, settings.learner, limits, history.closed, self._coordinator.verdicts
+            self._source, settings.learner, limits, history.closed, self._coordinator.verdicts, vocabulary
         )
+        self._orphans = OrphanWatch()
         self._reader = self._coordinator.open_reader(settings, bootstrap, topics, history.offsets)
         self._at_end = False
         self._ended = False
@@ -138,20 +147,25 @@ class Learner:
             if self._batch_is_due():
                 return
         broken, count = read_available(self._reader, self._assembler, _POLL_SECONDS)
+        orphans = self._orphans.orphans(self._assembler.book, time.monotonic(), self._has_read_all)
+        broken += self._assembler.drop_orphans(orphans)
         if broken:
             self._background.submit(partial(self._writer.write_dead_letters, broken))
         self._background.check()
         if count:
             self._progress_at = time.monotonic()
         now = time.time()
-        at_end = self._at_end = self._source.is_replay and not count and not any(self._reader.lag().values())
+        at_end = self._at_end = self._source.is_replay and not count and self._has_read_all()
         if at_end:
             now = math.inf  # a group that is incomplete at the end of the log stays incomplete
             self._assembler.close_missing()
-        caught_up = at_end or (self._assembler.has_overdue_groups(now) and not any(self._reader.lag().values()))
+        caught_up = at_end or (self._assembler.has_overdue_groups(now) and self._has_read_all())
         self._close_unused(list(self._assembler.endings(self._position.version, now, caught_up=caught_up)))
         self._fill_batch()
         self._ended = at_end and not self._assembler.book.open
+
+    def _has_read_all(self) -> bool:
+        return not any(self._reader.lag().values())
 
     def _fill_batch(self) -> None:
         """Takes ready groups until the batch is full or no more are ready."""

@@ -9,7 +9,7 @@ from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import confirm, make_producer, publish, send
 from streams.codec import DecodeError
-from streams.dead_letters import dead_letter, reason_of
+from streams.dead_letters import dead_letter, reason_of, within
 from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.records import Record
 from streams.topics import Topic, topic_name
@@ -22,6 +22,7 @@ class LogWriter:
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
         self._timeout = settings.broker.request_timeout_seconds
+        self._largest = settings.broker.max_message_bytes
         self._topics = {topic: topic_name(settings.topics.prefix, topic) for topic in Topic}
         self._producer = make_producer(settings.broker, bootstrap)
 
@@ -35,7 +36,8 @@ class LogWriter:
         if not broken:
             return
         topic = self._topics[Topic.DEAD_LETTERS]
-        outputs = [dead_letter(record, error, "learner", topic) for record, error in broken]
+        letters = [dead_letter(record, error, "learner", topic) for record, error in broken]
+        outputs = [within(letter, self._largest) for letter in letters]
         confirm(self._producer, [send(self._producer, output) for output in outputs], self._timeout)
         for output in outputs:
             metrics.dead_letters_total.labels("learner", reason_of(output)).inc()

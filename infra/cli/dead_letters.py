@@ -146,9 +146,11 @@ def _letter_content(letter: "DeadLetter") -> dict[str, Any]:
     from streams.codec import DecodeError, decode_by_schema
 
     record = letter.record
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers if "dead_letter." not in name}
+    headers = {
+        name: (value or b"").decode("utf-8", "replace") for name, value in record.headers if "dead_letter." not in name
+    }
     try:
-        body: Any = msgspec.to_builtins(decode_by_schema(record.value, record.headers))
+        body: Any = msgspec.to_builtins(decode_by_schema(record.value, record.headers), enc_hook=repr)
     except DecodeError as error:
         body = {"does_not_decode": str(error), "hex": (record.value or b"")[:4096].hex()}
     return {"key": (record.key or b"").decode("utf-8", "replace"), "headers": headers, "body": body}

@@ -16,7 +16,7 @@ from mode.supervisors import CrashingSupervisor
 from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.apps.faust_driver import LedgerConsumer, StageApp
-from streams.dead_letters import reason_of
+from streams.dead_letters import reason_of, within
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
@@ -105,6 +105,7 @@ class BatchAgent:
         self._stage = stage
         self._handler = handler
         self._dead_letters = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
+        self._largest = settings.broker.max_message_bytes
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -147,12 +148,15 @@ class BatchAgent:
 
     async def _process_batch(self, events: list[Any]) -> None:
         records = [_record_from_message(event.message) for event in events]
-        outputs = await self._handler(records)
+        outputs = [self._fitting(output) for output in await self._handler(records)]
         deliveries = [await self._send_output(output) for output in outputs]
         await asyncio.gather(*deliveries)
         for record in records:
             self.consumer.ledger.done(record.place)
         self._count_batch(records, outputs)
+
+    def _fitting(self, output: Output) -> Output:
+        return within(output, self._largest) if output.topic == self._dead_letters else output
 
     async def _send_output(self, output: Output) -> Awaitable[object]:
         """The returned awaitable resolves once the broker has acknowledged the output."""

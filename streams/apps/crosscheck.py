@@ -97,5 +97,6 @@ async def _open_second_scorer(name: str, settings: Settings, stage: Stage) -> As
             ),
             scored=create_rescored_topic(settings, settings.broker.bootstrap_servers, opened.id),
             dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
+            largest=settings.broker.max_message_bytes,
             rewards=False,
         )

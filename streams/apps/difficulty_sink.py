@@ -8,11 +8,11 @@ from typing import Protocol
 
 from infra.db.sink import ScoredRecord
 from infra.metrics import metrics
-from streams.codec import decode
 from streams.dead_letters import dead_letter
-from streams.messages import Purpose, ScoredTrajectory
+from streams.messages import Purpose
 from streams.records import Output, Record
 from streams.scored_rows import row_of
+from streams.validate import decode_scored
 
 
 class Sink(Protocol):
@@ -36,7 +36,7 @@ class DifficultyHandler:
         end_to_end_seconds = metrics.end_to_end_seconds.labels(self.stage)
         for record in records:
             try:
-                scored = decode(record.value, ScoredTrajectory)
+                scored = decode_scored(record)
                 row = row_of(record, scored)
             except ValueError as error:  # DecodeError too
                 outputs.append(dead_letter(record, error, self.stage, self.dead_letters, now))

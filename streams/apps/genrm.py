@@ -66,6 +66,7 @@ async def open_handlers(
             ),
             scored=topic_name(prefix, Topic.SCORED),
             dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+            largest=settings.broker.max_message_bytes,
         )
 
         async def reload() -> None:

@@ -43,5 +43,6 @@ async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[Stage
         },
         dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
         shadow_share=settings.router.shadow_share,
+        largest=settings.broker.max_message_bytes,
     )
     yield StageHandlers(routing.handle)

@@ -56,6 +56,7 @@ async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[Stage
             ),
             scored=topic_name(prefix, Topic.SCORED),
             dead_letters=topic_name(prefix, Topic.DEAD_LETTERS),
+            largest=settings.broker.max_message_bytes,
         )
         yield StageHandlers(scoring.handle, pool.renew)
     finally:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from infra.settings.tree import BrokerSettings
 from streams.clients.connect import common_options, connected
@@ -21,6 +21,10 @@ a dead one."""
 
 class DeliveryError(RuntimeError):
     """The broker did not acknowledge some records; they may or may not be in the log."""
+
+
+class TooLargeError(DeliveryError):
+    """The record is larger than broker.max_message_bytes, so no broker of this run will ever take it."""
 
 
 class Delivery(Protocol):
@@ -52,11 +56,13 @@ def publish(producer: KafkaProducer, topic: str, message: msgspec.Struct, key: s
 
 
 def send(producer: KafkaProducer, output: Output) -> Delivery:
-    """Send bytes as they are. Raises DeliveryError if the record cannot even be queued."""
+    """Send bytes as they are. Raises TooLargeError, and DeliveryError if the record cannot be queued."""
     try:
         delivery: Delivery = producer.send(
             output.topic, value=output.value, key=output.key, headers=list(output.headers)
         )
+    except MessageSizeTooLargeError as error:
+        raise TooLargeError(f"topic {output.topic!r}: a record of {output.size} bytes: {error}") from error
     except KafkaError as error:
         raise DeliveryError(f"topic {output.topic!r}: {error!r}") from error
     return delivery

@@ -163,7 +163,7 @@ def trajectory(seq: int, index: int, prompt: str, draw: random.Random) -> Scored
         question=Question(prompt="What is 6 * 7?", verifier="math", ground_truth="42"),
         sampling=Sampling(temperature=1.0, max_new_tokens=TOKENS),
         timings=Timings(dispatched=0.0, started=0.0, finished=0.0),
-        deadline=1e12,
+        deadline=2e11,
     )
     return ScoredTrajectory(
         rollout=rollout,

@@ -31,7 +31,7 @@ from streams.messages import (
 RUN = "run"
 QUESTION = Question(prompt="2+2?", verifier="math", ground_truth="4")
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=8)
-NEVER = 1e12
+NEVER = 2e11
 """A deadline that does not pass."""
 
 

@@ -5,22 +5,23 @@ group that was taken into a batch stays open until then, so a learner that resum
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from infra.metrics import metrics
 from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.learner import LearnerSettings
 from streams.clients import Reader
-from streams.codec import DecodeError, decode
-from streams.messages import Outcome, PromptTicket, Purpose, ScoredTrajectory
+from streams.codec import DecodeError
+from streams.messages import Outcome, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
+from streams.validate import decode_scored, decode_ticket, group_named_in, sample_named_in
 from trainer.curriculum.admission import Admission
 from trainer.groups.groups import GroupBook, GroupEnding, OpenGroup, ending_of
 from trainer.groups.replay import GroupSource
 from trainer.runlog import skipped_updates
 from trainer.seqset import SeqSet
-from trainer.step.batch import Trajectory, TrajectoryError, trajectory_of
+from trainer.step.batch import Trajectory, TrajectoryError, trajectories_of
 from trainer.step.report import StepReport
 
 log = logging.getLogger(__name__)
@@ -44,31 +45,61 @@ class BatchAssembler:
     closed: SeqSet
     verdicts: Callable[[OpenGroup], Iterable[ScoredTrajectory]] = OpenGroup.trajectories
     """Returns a group's verdicts with their tokens."""
+    vocabulary: int | None = None
+    """Number of token ids that the policy has; None leaves them unchecked."""
     book: GroupBook = field(init=False)
     admission: Admission = field(init=False)
     taken: list[ReadyGroup] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.book = GroupBook(self.closed)
+        self.book = GroupBook(self.closed, awaits_tickets=not self.source.is_replay)
         limits = one_group_window(self.limits) if self.source.is_replay else self.limits
         self.admission = Admission(limits, self.closed.low)
         for seq in self.closed.above:
             self.admission.closed(seq)
 
     def add(self, record: Record) -> None:
-        """Raises DecodeError; the caller then sends the record to the dead letters."""
+        """Raises DecodeError; the caller then sends the record to the dead letters. If the record names an open group,
+        that group has failed.
+        """
         if record.topic == self.source.prompts_topic:
-            ticket = decode(record.value, PromptTicket)
-            if ticket.run_id == self.source.run_id:
-                self.book.add_ticket(ticket, record.source, record.offset)
-                self.admission.dispatched(ticket.seq, train=ticket.purpose is Purpose.TRAIN)
-            return
-        scored = decode(record.value, ScoredTrajectory)
-        if self.source.scores is not None:
-            scored = self.source.scores.apply(scored)
-        if scored.rollout.run_id == self.source.run_id:
-            self.book.add_scored(scored, record.source, record.offset)
+            self._add_ticket(record)
+        else:
+            self._add_scored(record)
+
+    def _add_ticket(self, record: Record) -> None:
+        try:
+            ticket = decode_ticket(record)
+        except DecodeError as error:
+            named = group_named_in(record)
+            if named is not None and named.run_id == self.source.run_id:
+                self.book.refuse_ticket(named, str(error), record)
+                self.admission.dispatched(named.seq, train=True)
+            raise
+        if ticket.run_id == self.source.run_id:
+            self.book.add_ticket(ticket, record)
+            self.admission.dispatched(ticket.seq, train=ticket.purpose is Purpose.TRAIN)
+
+    def _add_scored(self, record: Record) -> None:
+        try:
+            scored = decode_scored(record)
+            if self.source.scores is not None:
+                scored = self.source.scores.apply(scored)
+            if scored.rollout.run_id != self.source.run_id:
+                return
+            self.book.add_scored(scored, record)
+        except DecodeError as error:
+            named = sample_named_in(record)
+            if named is not None and named.run_id == self.source.run_id:
+                self.book.refuse_sample(named, str(error), record)
+            raise
+        if not self.book.awaits_tickets:
             self.admission.dispatched(scored.rollout.seq, train=scored.rollout.purpose is Purpose.TRAIN)
+
+    def drop_orphans(self, seqs: Collection[int]) -> list[tuple[Record, DecodeError]]:
+        """Forgets groups of which there are verdicts and no ticket; returns their records for the dead letters."""
+        why = DecodeError("a verdict on a group that was never dispatched: there is no ticket for it in the log")
+        return [(record, why) for record in self.book.drop_orphans(seqs)]
 
     def endings(self, version: int, now: float, *, caught_up: bool) -> Iterator[tuple[OpenGroup, GroupEnding]]:
         """Groups that must be closed without being trained on, with the reason."""
@@ -101,7 +132,7 @@ class BatchAssembler:
             group = self.book.open[seq]
             self.admission.take(seq)
             try:
-                self.taken.append(ReadyGroup(group, [trajectory_of(scored) for scored in self.verdicts(group)]))
+                self.taken.append(ReadyGroup(group, trajectories_of(self.verdicts(group), self.vocabulary)))
                 room -= 1
             except TrajectoryError as error:
                 yield group, GroupEnding(Outcome.FAILED, str(error))
@@ -124,6 +155,21 @@ class BatchAssembler:
 
     def has_overdue_groups(self, now: float) -> bool:
         return any(not group.complete and now > group.deadline for group in self.book.open.values())
+
+
+@dataclass(slots=True)
+class OrphanWatch:
+    """Finds groups of which verdicts were read and no ticket, although all tickets written before them are read."""
+
+    patience_seconds: float = 30.0
+    """Far longer than a ticket takes to be read once its topic is read to the end."""
+    _since: dict[int, float] = field(default_factory=dict)
+
+    def orphans(self, book: GroupBook, now: float, is_caught_up: Callable[[], bool]) -> list[int]:
+        """`now`: time.monotonic(). `is_caught_up`: whether everything in the log was read; asked only if it matters."""
+        self._since = {seq: self._since.get(seq, now) for seq in book.orphans()}
+        old = [seq for seq, since in self._since.items() if now - since > self.patience_seconds]
+        return old if old and is_caught_up() else []
 
 
 def one_group_window(limits: AdmissionLimits) -> AdmissionLimits:

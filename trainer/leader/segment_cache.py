@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from streams.codec import DecodeError, decode, encode
+from streams.codec import DecodeError, encode
 from streams.messages import ScoredTrajectory, without_content
 from streams.records import Record
 from streams.route_headers import route_of
+from streams.validate import decode_scored
 from trainer.leader.commands import SegmentsByIndex
 from trainer.seqset import SeqSet
 
@@ -32,7 +33,7 @@ class SegmentCache:
         if record.topic != self.scored_topic:
             return record
         try:
-            scored = decode(record.value, ScoredTrajectory)
+            scored = decode_scored(record)
         except DecodeError:
             return record
         rollout = scored.rollout
@@ -52,6 +53,8 @@ class SegmentCache:
 
 
 def with_segments(scored: ScoredTrajectory, segments: SegmentsByIndex) -> ScoredTrajectory:
-    """The verdict as it was before it was stripped, except for its text. Raises KeyError if no process cached it."""
-    rollout = msgspec.structs.replace(scored.rollout, segments=segments[scored.rollout.index])
+    """The verdict as it was before it was stripped, except for its text. It has no segments if no process cached any,
+    as for a verdict that came without them; nobody can train on it then.
+    """
+    rollout = msgspec.structs.replace(scored.rollout, segments=segments.get(scored.rollout.index, ()))
     return msgspec.structs.replace(scored, rollout=rollout)

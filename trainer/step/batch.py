@@ -11,7 +11,7 @@ Invariants:
 Shapes: L tokens of a row, N targets of a row.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,9 @@ from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.messages import ScoredTrajectory, Source
 from streams.validate import check_rollout
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
+
+_LEAST_LOGPROB, _MOST_LOGPROB = -1e4, 1e-2
+"""Log-probs of sampled tokens are within these in every engine's arithmetic; others would make ratios infinite."""
 
 
 class TrajectoryError(ValueError):
@@ -105,6 +108,25 @@ def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
         raise TrajectoryError(f"{scored.rollout.rollout_id}: {error}") from error
 
 
+def trajectories_of(group: Iterable[ScoredTrajectory], vocabulary: int | None = None) -> list[Trajectory]:
+    """Unpacks the verdicts of one group. Raises TrajectoryError if one of them cannot be trained on: also for a token
+    id that the policy, with `vocabulary` ids, does not have, and for responses that do not share one prompt.
+    """
+    members: list[Trajectory] = []
+    for scored in group:
+        member = trajectory_of(scored)
+        name = scored.rollout.rollout_id
+        if vocabulary is not None:
+            for ids in (member.prompt, member.tokens):
+                if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary:
+                    wrong = ids.min() if ids.min() < 0 else ids.max()
+                    raise TrajectoryError(f"{name}: token id {wrong} is not one of the policy's {vocabulary}")
+        if members and not np.array_equal(member.prompt, members[0].prompt):
+            raise TrajectoryError(f"{name}: its prompt is not that of the other responses of its group")
+        members.append(member)
+    return members
+
+
 def _unpack(scored: ScoredTrajectory) -> Trajectory:
     """Unpacks a verdict whose rollout passed `check_rollout`. Raises ValueError."""
     rollout = scored.rollout
@@ -116,8 +138,10 @@ def _unpack(scored: ScoredTrajectory) -> Trajectory:
     tokens = [unpack_tokens(segment.token_ids) for segment in after]
     made = [segment.source is Source.POLICY for segment in after]
     logprobs = _joined([unpack_logprobs(segment.logprobs) for segment in after if segment.logprobs], np.float32)
-    if not len(logprobs) or not np.isfinite(logprobs).all():
-        raise ValueError("no policy tokens, or log-probabilities that are not finite")
+    if not len(logprobs):
+        raise ValueError("no policy tokens")
+    if not (logprobs.min() >= _LEAST_LOGPROB and logprobs.max() <= _MOST_LOGPROB):  # NaN fails this too
+        raise ValueError(f"log-probabilities between {logprobs.min()} and {logprobs.max()}")
     prompt = unpack_tokens(rollout.segments[0].token_ids)
     if not len(prompt):
         raise ValueError("the prompt has no tokens")

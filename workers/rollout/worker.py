@@ -14,18 +14,19 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from infra.metrics import metrics
 from infra.settings.tree import Settings
-from streams.clients import LogReader, confirm, make_consumer, make_producer, publish, send
-from streams.codec import DecodeError, decode
-from streams.dead_letters import dead_letter, reason_of
+from streams.clients import Delivery, LogReader, TooLargeError, confirm, make_consumer, make_producer, publish, send
+from streams.codec import DecodeError
+from streams.dead_letters import dead_letter, reason_of, within
 from streams.messages import PromptTicket
 from streams.records import Record
-from streams.route_headers import route_headers
+from streams.route_headers import ROUTE_HEADER, route_headers
 from streams.topics import Topic, topic_name
+from streams.validate import decode_ticket
 from workers.engines.base import Engine, Generation
 from workers.engines.factory import make_engine
 from workers.models.model_files import resolve_model
 from workers.models.weight_cache import WeightCache
-from workers.rollout.build_rollout import build_request, build_rollout
+from workers.rollout.build_rollout import build_failure, build_request, build_rollout
 from workers.rollout.deliveries import Deliveries, Sent
 from workers.rollout.intake import STAGE, TicketIntake
 from workers.rollout.policy_follower import PolicyFollower
@@ -61,6 +62,7 @@ class RolloutWorker:
         self._policy = PolicyFollower(versions, engine, cache, settings.run.id, self._set_aside)
         self._dead_letters_topic = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
+        self._scored_topic = topic_name(settings.topics.prefix, Topic.SCORED)
         self._book = TicketBook()
         self._deliveries = Deliveries()
         self._capacity = _QUEUED_PER_SLOT * settings.rollout.engine.max_running
@@ -114,7 +116,7 @@ class RolloutWorker:
     def _accept(self, record: Record) -> bool:
         """Returns False if nothing is left to do for the record."""
         try:
-            ticket = decode(record.value, PromptTicket)
+            ticket = decode_ticket(record)
         except DecodeError as error:
             self._set_aside(record, error)
             return False
@@ -134,12 +136,11 @@ class RolloutWorker:
         if not self._policy.ready:
             return
         for ticket in self._book.startable(self._engine.weights.version):
-            prompt = self._engine.encode_chat(ticket.messages)
             try:
+                prompt = self._engine.encode_chat(ticket.messages)
                 self._engine.submit(build_request(ticket, prompt))
-            except ValueError as error:
-                self._set_aside(self._book.group(ticket.group_id).record, error)
-                self._intake.done(self._book.drop(ticket.group_id))
+            except Exception as error:  # noqa: BLE001 (a chat template may raise anything about a ticket's turns)
+                self._fail_group(ticket, error)
             else:
                 self._book.start(ticket.group_id, prompt)
 
@@ -148,11 +149,29 @@ class RolloutWorker:
         text = self._engine.decode(generation.token_ids)
         rollout = build_rollout(group.ticket, group.prompt_token_ids, generation, text, self._engine.name)
         headers = route_headers(rollout.question)
-        delivery = publish(self._producer, self._rollouts_topic, rollout, rollout.group_id, **headers)
+        try:
+            delivery = publish(self._producer, self._rollouts_topic, rollout, rollout.group_id, **headers)
+        except TooLargeError as error:
+            delivery = self._publish_failure(
+                group.ticket, generation.index, f"the rollout cannot be published: {error}"
+            )
         self._deliveries.add(Sent(generation.key, generation.index, delivery))
         metrics.rollouts_total.labels(rollout.domain, rollout.finish_reason).inc()
         metrics.generated_tokens_total.inc(len(generation.token_ids))
         metrics.end_to_end_seconds.labels(STAGE).observe(max(0.0, time.time() - group.ticket.dispatched_at))
+
+    def _fail_group(self, ticket: PromptTicket, error: Exception) -> None:
+        """Sets a ticket aside that the engine cannot work on; its group then closes as failed."""
+        self._set_aside(self._book.group(ticket.group_id).record, error)
+        why = f"the ticket cannot be generated: {type(error).__name__}: {error}"
+        confirm(self._producer, [self._publish_failure(ticket, 0, why)], self._settings.broker.request_timeout_seconds)
+        self._intake.done(self._book.drop(ticket.group_id))
+
+    def _publish_failure(self, ticket: PromptTicket, index: int, why: str) -> Delivery:
+        log.error("sample %d of group %s fails: %s", index, ticket.group_id, why)
+        verdict = build_failure(ticket, index, why, time.time())
+        marks = {ROUTE_HEADER: str(verdict.route)}
+        return publish(self._producer, self._scored_topic, verdict, ticket.group_id, **marks)
 
     def _settle_deliveries(self) -> None:
         for sent in self._deliveries.acknowledged():
@@ -160,6 +179,7 @@ class RolloutWorker:
 
     def _set_aside(self, record: Record, error: Exception) -> None:
         letter = dead_letter(record, error, STAGE, self._dead_letters_topic)
+        letter = within(letter, self._settings.broker.max_message_bytes)
         log.error("%s[%d]@%d to the dead letters: %s", record.topic, record.partition, record.offset, error)
         confirm(self._producer, [send(self._producer, letter)], self._settings.broker.request_timeout_seconds)
         metrics.dead_letters_total.labels(STAGE, reason_of(letter)).inc()

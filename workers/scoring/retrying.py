@@ -2,7 +2,10 @@
 
 Invariants
 - Every rollout gets exactly one verdict, and only a scorer's answer becomes a score.
-- A request that fails while others are answered is asked a bounded number of times.
+- A request that fails while others are answered is asked a bounded number of times, whichever way it fails. A scorer
+  that has answered nothing for `attempts` rounds is also asked CONTROL, a question that any scorer can answer: if it is
+  answered, each open request is asked alone, and what fails then is the request's own failure.
+- A request on which the scorer raises what inputs make it raise fails alone too; the others are answered.
 - While the scorer as a whole is unavailable the batch is held, so that nothing behind it is read and lag shows. A
   rollout is given up as infra_error only after its own deadline, when nobody waits for it any more.
 """
@@ -17,13 +20,37 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Protocol
 
+from jinja2 import TemplateError
+
 from infra.metrics import metrics
-from streams.messages import Rollout, Status
+from streams.messages import Purpose, Question, Rollout, Sampling, Status, Timings
 from workers.scoring.heartbeat import Heartbeat
 from workers.verifiers.base import Verdict
 
 log = logging.getLogger(__name__)
 
+_INPUT_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, TemplateError)
+"""What code raises because of what it was given. A device, memory or connection that fails raises something else."""
+CONTROL = Rollout(
+    run_id="control",
+    group_id="control:0",
+    rollout_id="control:0/0",
+    seq=0,
+    prompt_id="control",
+    domain="control",
+    purpose=Purpose.EVAL,
+    index=0,
+    group_size=1,
+    segments=(),
+    spans=(),
+    finish_reason="stop",
+    text="The answer is 2.",
+    question=Question(prompt="What is 1 + 1?", verifier="math", ground_truth="2"),
+    sampling=Sampling(temperature=0.0, max_new_tokens=8),
+    timings=Timings(dispatched=0.0, started=0.0, finished=0.0),
+    deadline=0.0,
+)
+"""Tells a request that the scorer cannot answer from a scorer that answers nobody. Its verdict goes nowhere."""
 _LONGEST_BACKOFF_SECONDS = 30.0
 """Longest wait until an endpoint that is back is asked again."""
 
@@ -88,6 +115,10 @@ class RetryingScorer:
         for rounds in count(1):
             answers = await self._ask_scorer(left)
             outages = [answer for answer in answers.values() if isinstance(answer, Outage)]
+            if len(outages) == len(left) and rounds >= self.retry.attempts and await self._answers_control():
+                answers = await self._ask_each(left) if len(left) > 1 else answers
+                answers = {index: _own_failure(answer) for index, answer in answers.items()}
+                outages = []
             probes = self._note_outage(outages, probes, len(left))
             for index, answer in answers.items():
                 failures[index] += not isinstance(answer, Outage)
@@ -103,8 +134,41 @@ class RetryingScorer:
 
     async def _ask_scorer(self, left: Mapping[int, Rollout]) -> dict[int, Verdict | Outage]:
         self.heartbeat.beat()
-        answers = await self.scorer.score(list(left.values()))
+        try:
+            answers = await self.scorer.score(list(left.values()))
+        except _INPUT_ERRORS as error:
+            return await self._find_culprits(left, error)
         return dict(zip(left, answers, strict=True))
+
+    async def _ask_each(self, left: Mapping[int, Rollout]) -> dict[int, Verdict | Outage]:
+        """Asks for one rollout at a time."""
+        answers: dict[int, Verdict | Outage] = {}
+        for index, rollout in left.items():
+            answers |= await self._ask_scorer({index: rollout})
+        return answers
+
+    async def _find_culprits(self, left: Mapping[int, Rollout], error: Exception) -> dict[int, Verdict | Outage]:
+        """Fails the rollout on which the scorer raised, and answers the others. Raises the error again if the scorer
+        raises on CONTROL too: then the defect is the scorer's.
+        """
+        if len(left) > 1:
+            return await self._ask_each(left)
+        log.error("the scorer of stage %s raised on a request", self.stage, exc_info=error)
+        try:
+            await self.scorer.score([CONTROL])
+        except _INPUT_ERRORS:
+            raise error from None
+        why = f"the scorer raised {type(error).__name__}: {error}"
+        return dict.fromkeys(left, Verdict(None, Status.INFRA_ERROR, why, self.stage, "raised"))
+
+    async def _answers_control(self) -> bool:
+        """Whether the scorer answers at all."""
+        self.heartbeat.beat()
+        try:
+            [answer] = await self.scorer.score([CONTROL])
+        except _INPUT_ERRORS:
+            return False
+        return not isinstance(answer, Outage)
 
     def _settle(self, answer: Verdict | Outage, rollout: Rollout, *, spent: bool) -> Verdict | None:
         """Returns the rollout's verdict; None while it is worth asking again. `spent`: no attempts are left. Attempts
@@ -151,6 +215,14 @@ def require_valid_score(verdict: Verdict) -> Verdict:
         return verdict
     why = f"{verdict.scorer} gave score {score!r} with status {verdict.status}: {verdict.why}"
     return replace(verdict, score=None, status=Status.INFRA_ERROR, why=why)
+
+
+def _own_failure(answer: Verdict | Outage) -> Verdict:
+    """Returns the verdict on a request that was asked alone while the scorer answered others."""
+    if not isinstance(answer, Outage):
+        return answer
+    why = f"the scorer answers others, and on this request: {answer.why}"
+    return Verdict(None, Status.INFRA_ERROR, why, answer.scorer, answer.version)
 
 
 def _give_up(outage: Outage) -> Verdict:

@@ -4,14 +4,17 @@ Invariant: every rollout of a batch leaves as exactly one ScoredTrajectory or on
 cannot answer yields `infra_error` with score None, after retries; it never yields a reward.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from infra.metrics import metrics
 from streams.codec import DecodeError, encode, header, headers_of
 from streams.dead_letters import dead_letter
-from streams.messages import Rollout, Route, ScoredTrajectory, Status
+from streams.messages import Question, Rollout, Route, ScoredTrajectory, Status, without_content
 from streams.records import Output, Record
 from streams.route_headers import SHADOW_HEADER
 from streams.validate import decode_rollout
@@ -32,6 +35,8 @@ class ScoringHandler:
     dead_letters: str
     rewards: bool = True
     """Whether its scores are rewards; the metric of scores takes no others."""
+    largest: int = sys.maxsize
+    """Bytes of the largest record that the broker takes."""
     clock: Callable[[], float] = field(default=time.time)
 
     async def handle(self, records: list[Record]) -> list[Output]:
@@ -75,7 +80,11 @@ class ScoringHandler:
         )
         self._count_metrics(message, now)
         marks = {"route": str(self.route)} | ({SHADOW_HEADER: "1"} if shadow else {})
-        return Output(self.scored, record.key, encode(message), tuple(headers_of(message, **marks)))
+        headers = tuple(headers_of(message, **marks))
+        output = Output(self.scored, record.key, _encode(message), headers)
+        if output.size > self.largest:
+            output = Output(self.scored, record.key, encode(_too_large(message, output.size, self.largest)), headers)
+        return output
 
     def _count_metrics(self, message: ScoredTrajectory, now: float) -> None:
         metrics.scorer_requests_total.labels(message.scorer, message.status).inc()
@@ -83,6 +92,29 @@ class ScoringHandler:
         metrics.end_to_end_seconds.labels(self.stage).observe(max(0.0, now - message.rollout.timings.dispatched))
         if message.score is not None and self.rewards:
             metrics.score.labels(self.route, message.rollout.domain).observe(message.score)
+
+
+def _encode(scored: ScoredTrajectory) -> bytes:
+    """Encodes a verdict, without what a scorer said in it that has no form in MessagePack."""
+    try:
+        return encode(scored)
+    except (ValueError, TypeError, RecursionError):  # half of a surrogate pair, for example, from a judge's JSON
+        why = scored.why.encode(errors="backslashreplace").decode()
+        details = {SHADOW_HEADER: True} if SHADOW_HEADER in scored.details else {}
+        return encode(msgspec.structs.replace(scored, why=why, details=details))
+
+
+def _too_large(scored: ScoredTrajectory, size: int, largest: int) -> ScoredTrajectory:
+    """Returns the verdict that says so, which carries no content, in place of a verdict that no broker takes."""
+    question = Question(prompt="", verifier=scored.rollout.question.verifier)
+    return msgspec.structs.replace(
+        scored,
+        rollout=msgspec.structs.replace(without_content(scored.rollout), question=question),
+        score=None,
+        status=Status.INFRA_ERROR,
+        why=f"rollout and verdict have {size} bytes, more than broker.max_message_bytes ({largest})",
+        details={name: True for name in (SHADOW_HEADER,) if name in scored.details},
+    )
 
 
 def enforce_must_finish(rollout: Rollout, verdict: Verdict) -> Verdict:

@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 
 from infra.db.sink import ScoredRecord
 from infra.settings.tree import Settings
+from streams import validate
 from streams.clients import Delivery, LogReader, confirm, send
 from streams.codec import DecodeError, decode
 from streams.messages import Rollout, ScoredTrajectory
@@ -189,6 +190,6 @@ def in_batches(records: Iterable[R], size: int) -> Iterator[list[R]]:
 def decode_scored(record: Record) -> ScoredTrajectory | None:
     """Returns None if the record does not decode: the learner sets such a record aside."""
     try:
-        return decode(record.value, ScoredTrajectory)
+        return validate.decode_scored(record)
     except DecodeError:
         return None

@@ -4,19 +4,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.messages import scored, ticket
 
-from streams.messages import Outcome, Purpose, Route, ScoredTrajectory, VersionSpan
-from streams.records import TopicPartition
+from streams.messages import Outcome, PromptTicket, Purpose, Rollout, Route, ScoredTrajectory, VersionSpan
+from streams.records import Record, TopicPartition
 from trainer.groups.groups import GroupBook, ending_of
 
 PROMPTS = TopicPartition("prompts", 0)
 SCORED = TopicPartition("scored", 0)
 
 
+def at(place: TopicPartition, offset: int) -> Record:
+    return Record(*place, offset, 0.0, b"key", b"")
+
+
 def book_of(*members: ScoredTrajectory) -> GroupBook:
+    """The verdicts, after the tickets of their groups."""
     book = GroupBook()
+    for member in members:
+        book.add_ticket(ticket_of(member.rollout), at(PROMPTS, 0))
     for offset, member in enumerate(members):
-        book.add_scored(member, SCORED, offset)
+        book.add_scored(member, at(SCORED, offset))
     return book
+
+
+def ticket_of(made: Rollout) -> PromptTicket:
+    return ticket(made.seq, purpose=made.purpose, deadline=made.deadline, samples=made.group_size)
 
 
 def ending(book: GroupBook, seq: int = 0, *, version: int = 0, now: float = 0.0, caught_up: bool = True):
@@ -89,8 +100,8 @@ def test_the_first_verdict_of_a_sample_stays():
 def test_records_of_a_closed_group_change_nothing():
     book = book_of(scored(0, 0, 1.0), scored(0, 1, 0.0))
     book.close(book.open[0])
-    assert not book.add_scored(scored(0, 0, 1.0), SCORED, 9)
-    assert not book.add_ticket(ticket(0), PROMPTS, 9)
+    assert not book.add_scored(scored(0, 0, 1.0), at(SCORED, 9))
+    assert not book.add_ticket(ticket(0), at(PROMPTS, 9))
     assert book.open == {}
 
 
@@ -101,13 +112,13 @@ def test_resuming_at_the_watermarks_sees_every_record_of_every_open_group(record
 
     def feed(book: GroupBook, first: dict[TopicPartition, int]) -> None:
         for offset, (seq, is_ticket) in enumerate(log):
-            at = PROMPTS if is_ticket else SCORED
-            if offset < first.get(at, 0):
+            read = at(PROMPTS if is_ticket else SCORED, offset)
+            if offset < first.get(read.source, 0):
                 continue
             if is_ticket:
-                book.add_ticket(ticket(seq), at, offset)
+                book.add_ticket(ticket(seq), read)
             else:
-                book.add_scored(scored(seq, offset % 2, 1.0), at, offset)
+                book.add_scored(scored(seq, offset % 2, 1.0), read)
 
     feed(book, {})
     for seq in to_close & set(book.open):

@@ -4,10 +4,11 @@ from support.messages import RUN, scored, ticket
 
 from streams.codec import decode, encode
 from streams.messages import Route, ScoredTrajectory
-from streams.records import Record, TopicPartition
+from streams.records import Record
 from trainer.groups.groups import GroupBook
 from trainer.leader.segment_cache import SegmentCache, with_segments
 from trainer.seqset import SeqSet
+from trainer.step.batch import TrajectoryError, trajectory_of
 
 
 def record(message, topic="scored", offset=0):
@@ -42,7 +43,7 @@ def test_the_same_verdict_is_held_as_the_book_counts():
     cache, book = cache_of(), GroupBook()
     for offset, verdict in enumerate(verdicts):
         cache.strip(record(verdict, offset=offset))
-        book.add_scored(verdict, TopicPartition("scored", 1), offset)
+        book.add_scored(verdict, record(verdict, offset=offset))
     counted = {index: verdict.rollout.segments for index, verdict in book.open[0].scored.items()}
     assert cache.segments(0) == counted
 
@@ -67,6 +68,6 @@ def test_what_others_read_or_nobody_can_is_passed_on():
     assert cache.segments(0) == {}
 
 
-def test_segments_that_nobody_held_are_an_error():
-    with pytest.raises(KeyError):
-        with_segments(scored(0, 0, 1.0), {})
+def test_a_verdict_that_came_without_segments_cannot_be_trained_on():
+    with pytest.raises(TrajectoryError):
+        trajectory_of(with_segments(scored(0, 0, 1.0), {}))

@@ -23,9 +23,10 @@ RUN = "r1"
 
 
 def rollout(seq: int = 0, index: int = 0, **changes: object) -> Rollout:
-    changes = {"domain": "mathematics", "purpose": Purpose.TRAIN, "text": "5", **changes}
+    changes = {"run_id": RUN, "domain": "mathematics", "purpose": Purpose.TRAIN, "text": "5", **changes}
+    group = f"{changes['run_id']}:{seq}"
     return msgspec.structs.replace(
-        ROLLOUT, group_id=f"{RUN}:{seq}", rollout_id=f"{RUN}:{seq}/{index}", seq=seq, index=index, **changes
+        ROLLOUT, group_id=group, rollout_id=f"{group}/{index}", seq=seq, index=index, **changes
     )
 
 

@@ -14,7 +14,7 @@ from support.metrics import metric_value
 
 from streams.messages import Question, Rollout, Status
 from workers.scoring.heartbeat import Heartbeat
-from workers.scoring.retrying import Outage, Retry, RetryingScorer
+from workers.scoring.retrying import CONTROL, Outage, Retry, RetryingScorer
 from workers.scoring.scorers import VerifierScorer
 from workers.verifiers.base import Verdict
 
@@ -33,9 +33,17 @@ class World:
     waits: list[float] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
 
+    controls: int = 0
+    """Calls for CONTROL, which gets what the call before it got first."""
+    last: Verdict | Outage = OK
+
     async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+        if rollouts == [CONTROL]:
+            self.controls += 1
+            return [self.last]
         self.calls.append(len(rollouts))
         answers = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        self.last = answers[0]
         return answers * len(rollouts) if len(answers) == 1 else answers
 
     def why_unscorable(self, rollout: Rollout) -> str | None:
@@ -103,6 +111,61 @@ def test_every_rollout_gets_one_verdict_and_a_failure_is_never_a_score(script, d
     assert len(verdicts) == len(deadlines)
     assert all(verdict == OK or (verdict.score, verdict.status) == (None, Status.INFRA_ERROR) for verdict in verdicts)
     assert world.now - START <= max(0, *deadlines) + 2 * 30 + 3 * 30
+
+
+@dataclass
+class Pills:
+    """A scorer that answers at once, but has an outage, or raises, for every rollout whose text names it so."""
+
+    asked: int = 0
+    slept: float = 0.0
+
+    async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+        self.asked += len(rollouts)
+        if any(rollout.text == "raises" for rollout in rollouts):
+            raise KeyError("a template's variable")
+        return [DOWN if rollout.text == "unanswered" else OK for rollout in rollouts]
+
+    def why_unscorable(self, rollout: Rollout) -> str | None:
+        return None
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    def ask(self, *texts: str) -> list[Verdict]:
+        rollouts = [msgspec.structs.replace(ROLLOUT, index=i, text=t, deadline=1e9) for i, t in enumerate(texts)]
+        retry = Retry(attempts=3, backoff_seconds=0.5, sleep=self.sleep)
+        asking = RetryingScorer(stage="genrm", scorer=self, retry=retry, clock=lambda: START)
+        return asyncio.run(asking.verdicts(rollouts))
+
+
+@given(st.lists(st.sampled_from(["fine", "unanswered", "raises"]), min_size=1, max_size=9))
+def test_a_request_that_always_fails_holds_no_other_and_is_asked_a_bounded_number_of_times(texts) -> None:
+    """Also if it is alone in its batch. The deadline is far away, so nothing else would end the wait."""
+    pills = Pills()
+    found = pills.ask(*texts)
+    assert [verdict.status is Status.INFRA_ERROR for verdict in found] == [text != "fine" for text in texts]
+    assert pills.slept <= 0.5 + 1 + 2 + 4 + 8
+    assert pills.asked <= 16 * len(texts) + 8
+
+
+def test_a_crowd_that_is_turned_away_together_loses_no_request_of_it() -> None:
+    """A server that answers requests one at a time, and none of a batch."""
+
+    class Overloaded(Pills):
+        async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+            return [OK if len(rollouts) == 1 else DOWN for _ in rollouts]
+
+    assert Overloaded().ask("a", "b", "c") == [OK] * 3
+
+
+def test_a_scorer_that_raises_on_everything_ends_its_process() -> None:
+    class Defect(Pills):
+        async def score(self, rollouts: Sequence[Rollout]) -> list[Verdict | Outage]:
+            raise KeyError("defect")
+
+    with pytest.raises(KeyError, match="defect"):
+        Defect().ask("a", "b")
 
 
 def test_a_silent_batch_is_cancelled_and_one_that_says_how_long_it_waits_is_not() -> None:
