@@ -29,7 +29,12 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def headers_of(message: msgspec.Struct, **extra: str) -> list[Header]:
-    fixed = {"schema": type(message).__name__, "schema_version": str(SCHEMA_VERSION)}
+    return headers_of_kind(type(message), **extra)
+
+
+def headers_of_kind(kind: type[msgspec.Struct], **extra: str) -> list[Header]:
+    """The headers of a message of this kind that is encoded already."""
+    fixed = {"schema": kind.__name__, "schema_version": str(SCHEMA_VERSION)}
     return [(name, value.encode()) for name, value in (fixed | extra).items()]
 
 

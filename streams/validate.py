@@ -51,6 +51,8 @@ def decode_ticket(record: Record) -> PromptTicket:
     """Raises DecodeError if the record does not decode, or if no group can be made of it."""
     ticket = decode(record.value, PromptTicket)
     _require_ids(ticket)
+    if not ticket.messages:
+        raise DecodeError(f"ticket {ticket.group_id}: it has no turns; with them it was larger than a record")
     for turn in ticket.messages:
         if turn.keys() < _TURN:
             raise DecodeError(f"ticket {ticket.group_id}: a turn has {sorted(turn)} instead of role and content")

@@ -45,7 +45,8 @@ def ingest(
     """
     settings = resolve(recipe, assignments, *connections(None, database_url)).settings
     with open_engine(settings.database, runs) as engine:
-        reports = [ingest_file(engine, path, split) for path in files or []] or ingest_splits(engine, settings)
+        given = [ingest_file(engine, path, split, settings) for path in files or []]
+        reports = given or ingest_splits(engine, settings)
     if not reports:
         raise CommandError("nothing to ingest: name files, or set data.prompts and data.heldout", ExitCode.USAGE)
     if as_json:
@@ -112,10 +113,12 @@ def ingest_splits(engine: "Engine", settings: Settings) -> "list[IngestReport]":
     """Ingests `data.prompts` and `data.heldout`, if they are set. Raises DatasetError."""
     files = ((settings.data.prompts, "train"), (settings.data.heldout, "heldout"))
     run_id = settings.run.id or None
-    return [ingest_file(engine, path, split, run_id) for path, split in files if path is not None]
+    return [ingest_file(engine, path, split, settings, run_id) for path, split in files if path is not None]
 
 
-def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = None) -> "IngestReport":
+def ingest_file(
+    engine: "Engine", path: Path, split: str, settings: Settings, run_id: str | None = None
+) -> "IngestReport":
     """Ingests one file. With `run_id`, that run draws only from files that were ingested for it. Raises
     DatasetError.
     """
@@ -126,7 +129,8 @@ def ingest_file(engine: "Engine", path: Path, split: str, run_id: str | None = N
 
     if split not in ("train", "heldout"):
         raise CommandError(f"--split {split}: allowed are train and heldout", ExitCode.USAGE)
-    defaults = Defaults(split=split, verifiers=tuple(verifier_names()))
+    largest = settings.broker.max_message_bytes // 2
+    defaults = Defaults(split=split, verifiers=tuple(verifier_names()), largest_bytes=largest)
     report = read_in(engine, path, defaults, rejected_path(path), run_id)
     domains = ", ".join(f"{domain} {count}" for domain, count in sorted(report.by_domain.items()))
     typer.echo(f"{path}: {report.new} new, {report.known} known ({domains})", err=True)

@@ -2,30 +2,36 @@
 
 Invariants
 - `seq` is contiguous from 0: the run's only selector assigns it in the transaction that writes the row.
+- A prompt that no record holds is quarantined. Its ticket goes out without content, so that its group fails and none
+  is left open.
 - A crash at any point neither loses nor doubles a group: the ticket of an unconfirmed row is produced again at start,
   with the same bytes, and a ticket that is read twice makes one group.
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from kafka import KafkaProducer
 from sqlalchemy import Connection, func, insert, select, update
 
-from infra.db.models import Group
+from infra.db.models import Group, Prompt
 from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import confirm, send
-from streams.codec import decode, encode, headers_of
-from streams.messages import PromptTicket, Purpose, Sampling, group_id
+from streams.codec import encode, headers_of_kind
+from streams.messages import PromptTicket, Purpose, Question, Sampling, group_id
 from streams.records import Output
 from streams.topics import Topic, topic_name
 from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.curriculum.selector_lock import SelectorSession
+
+log = logging.getLogger(__name__)
 
 _RECOVER_BATCH = 256
 """Tickets that `recover` produces at a time, since it reads them into memory."""
@@ -54,6 +60,7 @@ class Dispatcher:
         self._session = session
         self._producer = producer
         self._topic = topic_name(settings.topics.prefix, Topic.PROMPTS)
+        self._headers = tuple(headers_of_kind(PromptTicket))
 
     def dispatch(self, request: DispatchRequest, prompt_ids: Sequence[str]) -> None:
         """Dispatches one group per prompt, in this order. After a DeliveryError the rows wait for `recover`."""
@@ -63,36 +70,64 @@ class Dispatcher:
             first = next_seq(connection, self._session.run_id)
             prompts = ticket_prompts(connection, prompt_ids)
             tickets = [self._ticket(request, prompt, first + index) for index, prompt in enumerate(prompts)]
-            encoded = [(ticket, encode(ticket)) for ticket in tickets]
+            encoded = [(ticket, self._encode_fitting(connection, ticket)) for ticket in tickets]
             connection.execute(insert(Group), [_row(request, ticket, raw) for ticket, raw in encoded])
-        self._produce(encoded)
+        self._produce([(ticket.seq, ticket.group_id, raw) for ticket, raw in encoded])
         for ticket in tickets:
             metrics.groups_dispatched_total.labels(ticket.purpose, ticket.domain).inc()
 
     def recover(self) -> int:
         """Produces every unconfirmed ticket again, oldest first; returns their number."""
         recovered = 0
-        query = select(Group.ticket).where(Group.run_id == self._session.run_id, ~Group.confirmed)
+        query = select(Group.seq, Group.group_id, Group.ticket)
+        query = query.where(Group.run_id == self._session.run_id, ~Group.confirmed)
         while True:
             with self._session.transaction() as connection:
-                raws = connection.scalars(query.order_by(Group.seq).limit(_RECOVER_BATCH)).all()
-            if not raws:
+                rows = connection.execute(query.order_by(Group.seq).limit(_RECOVER_BATCH)).all()
+            if not rows:
                 return recovered
-            self._produce([(decode(raw, PromptTicket), raw) for raw in raws])
-            recovered += len(raws)
+            self._produce([(row.seq, row.group_id, row.ticket) for row in rows])
+            recovered += len(rows)
 
-    def _produce(self, tickets: Sequence[tuple[PromptTicket, bytes]]) -> None:
-        deliveries = [
-            send(self._producer, Output(self._topic, ticket.group_id.encode(), raw, tuple(headers_of(ticket))))
-            for ticket, raw in tickets
-        ]
+    def repeat_overdue(self, grace_seconds: float) -> int:
+        """Produces the tickets of open groups again whose deadline passed more than `grace_seconds` ago, oldest first
+        and at most as many as `recover` reads at a time; returns their number. The learner expires a group that it
+        hears of only now: its first ticket is gone from the log, or was lost with a broker's disk.
+        """
+        late = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, grace_seconds)
+        query = select(Group.seq, Group.group_id, Group.ticket).where(
+            Group.run_id == self._session.run_id, Group.outcome.is_(None), Group.confirmed, Group.deadline < late
+        )
+        with self._session.transaction() as connection:
+            rows = connection.execute(query.order_by(Group.seq).limit(_RECOVER_BATCH)).all()
+        self._produce([(row.seq, row.group_id, row.ticket) for row in rows])
+        return len(rows)
+
+    def _produce(self, tickets: Sequence[tuple[int, str, bytes]]) -> None:
+        """`tickets`: (seq, group id, encoded ticket)."""
+        if not tickets:
+            return
+        outputs = [Output(self._topic, group.encode(), raw, self._headers) for _, group, raw in tickets]
+        deliveries = [send(self._producer, output) for output in outputs]
         confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
         with self._session.transaction() as connection:
             connection.execute(
                 update(Group)
-                .where(Group.run_id == self._session.run_id, Group.seq.in_([ticket.seq for ticket, _ in tickets]))
+                .where(Group.run_id == self._session.run_id, Group.seq.in_([seq for seq, *_ in tickets]))
                 .values(confirmed=True)
             )
+
+    def _encode_fitting(self, connection: Connection, ticket: PromptTicket) -> bytes:
+        """Encodes a ticket; one that is too large for a record without its content, and its prompt is quarantined."""
+        raw, largest = encode(ticket), self._settings.broker.max_message_bytes
+        size = Output(self._topic, ticket.group_id.encode(), raw, self._headers).size
+        if size <= largest:
+            return raw
+        why = f"its ticket has {size} bytes, more than broker.max_message_bytes ({largest})"
+        log.error("prompt %s is quarantined: %s", ticket.prompt_id, why)
+        connection.execute(update(Prompt).where(Prompt.id == ticket.prompt_id).values(quarantined=why))
+        question = Question(prompt="", verifier=ticket.question.verifier)
+        return encode(msgspec.structs.replace(ticket, messages=(), question=question))
 
     def _ticket(self, request: DispatchRequest, prompt: TicketPrompt, seq: int) -> PromptTicket:
         settings, now = self._settings, time.time()

@@ -18,7 +18,7 @@ from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
 from trainer.curriculum.selection_plan import SelectionPlan
 from trainer.curriculum.selector_lock import SelectorSession
-from trainer.curriculum.stall import StallAlarm
+from trainer.curriculum.stall import GRACE_SECONDS, StallAlarm
 from trainer.runlog.loggers import open_loggers
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,10 @@ def run(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
         if _apply(context, messages):
             alarm.progress()
         with context.session.transaction() as connection:
-            alarm.check(connection, phases.waits_for)
+            stalled = alarm.check(connection, phases.waits_for)
+        repeated = context.dispatcher.repeat_overdue(GRACE_SECONDS) if stalled else 0
+        if repeated:
+            log.warning("%d tickets are produced again, whose groups are open past their deadline", repeated)
 
 
 def resume(context: Context) -> Phases:

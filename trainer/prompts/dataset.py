@@ -78,6 +78,9 @@ class Defaults:
     skill: Skill | None = None
     verifiers: tuple[str, ...] | None = None
     """Names of verifiers that rows may use; None means any."""
+    largest_bytes: int = 4 * 2**20
+    """Largest prompt, with its reference and options: half of the default broker.max_message_bytes. A record holds it
+    together with a response."""
 
 
 def read_dataset(path: Path, defaults: Defaults) -> Iterator[tuple[int, PromptRow | Rejection]]:
@@ -101,6 +104,7 @@ def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
     fields = _common_columns(raw)
     messages = chat_turns(fields.get("messages") or fields.get("prompt"))
     question = _question(fields, messages, defaults.verifiers)
+    _require_room(messages, question, defaults.largest_bytes)
     return PromptRow(
         id=prompt_id(messages, question),
         domain=_domain(fields),
@@ -285,6 +289,16 @@ def _require_storable(question: Question, messages: tuple[dict[str, str], ...], 
         b"\\\\", b""
     ):  # an escaped backslash before u0000 is plain text
         raise RowError("contains a NUL character, which Postgres cannot store")
+
+
+def _require_room(messages: tuple[dict[str, str], ...], question: Question, largest: int) -> None:
+    """Raises RowError for a prompt that no record holds together with a response to it."""
+    size = len(pack((messages, question)))
+    if size > largest:
+        raise RowError(
+            f"prompt, reference and options have {size} bytes, more than {largest}, which is half of "
+            "broker.max_message_bytes: shorten them, or raise it"
+        )
 
 
 def _domain(fields: Mapping[str, Any]) -> str:
