@@ -53,3 +53,11 @@ class Output:
         """An upper bound of the bytes that a client counts for the record."""
         headers = sum(4 * len(name) + len(value or b"") + _HEADER_BYTES for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers + _RECORD_BYTES
+
+    @property
+    def sendable(self) -> "Output":
+        """The record as Python's clients send it, who refuse two things that Kafka allows: a record without key and
+        value, and a header without a value. Both become empty bytes.
+        """
+        key = b"" if self.key is None and self.value is None else self.key
+        return Output(self.topic, key, self.value, tuple((name, value or b"") for name, value in self.headers))

@@ -160,7 +160,7 @@ class BatchAgent:
 
     async def _send_output(self, output: Output) -> Awaitable[object]:
         """The returned awaitable resolves once the broker has acknowledged the output."""
-        producer = self._app.producer
+        producer, output = self._app.producer, output.sendable
         return await producer.send(output.topic, output.key, output.value, None, None, list(output.headers))
 
     def _count_batch(self, records: list[Record], outputs: list[Output]) -> None:

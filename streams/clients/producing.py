@@ -57,6 +57,7 @@ def publish(producer: KafkaProducer, topic: str, message: msgspec.Struct, key: s
 
 def send(producer: KafkaProducer, output: Output) -> Delivery:
     """Send bytes as they are. Raises TooLargeError, and DeliveryError if the record cannot be queued."""
+    output = output.sendable
     try:
         delivery: Delivery = producer.send(
             output.topic, value=output.value, key=output.key, headers=list(output.headers)

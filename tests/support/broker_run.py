@@ -108,6 +108,11 @@ class RunOnBroker:
         """A record as no service of this version would write it."""
         confirm(self.producer, [send(self.producer, Output(self.topic(topic), key, value, headers))], _CONFIRM_SECONDS)
 
+    def send_records(self, topic: Topic, records: Sequence[Record]) -> None:
+        """Records that a test made, whatever is in them."""
+        outputs = [Output(self.topic(topic), record.key, record.value, record.headers) for record in records]
+        confirm(self.producer, [send(self.producer, output) for output in outputs], _CONFIRM_SECONDS)
+
     def reader(self, topic: Topic) -> LogReader:
         return LogReader(self.settings.broker, self.bootstrap, [self.topic(topic)])
 

@@ -10,6 +10,7 @@ from copy import deepcopy
 from typing import Any
 
 import msgspec
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from streams.arrays import pack_logprobs, pack_tokens
@@ -103,3 +104,17 @@ def good_record(message: Keyed, topic: str, offset: int = 0, partition: int = 0)
 def _route_headers(message: Keyed) -> dict[str, str]:
     question = getattr(message, "question", None)
     return route_headers(question) if question is not None and hasattr(message, "index") else {}
+
+
+def drawn(strategy: st.SearchStrategy[Record], count: int) -> list[Record]:
+    """The same `count` records each time, for a test whose broker is too slow for a property of its own."""
+    found: list[Record] = []
+
+    @seed(0)
+    @settings(max_examples=count, database=None, phases=[Phase.generate], deadline=None)
+    @given(strategy)
+    def collect(record: Record) -> None:
+        found.append(record)
+
+    collect()
+    return found
