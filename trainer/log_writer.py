@@ -21,7 +21,7 @@ class LogWriter:
     """The learner's producer. Raises BrokerUnavailableError."""
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
-        self._timeout = settings.broker.request_timeout_seconds
+        self._timeout = settings.broker.outage_seconds
         self._largest = settings.broker.max_message_bytes
         self._topics = {topic: topic_name(settings.topics.prefix, topic) for topic in Topic}
         self._producer = make_producer(settings.broker, bootstrap)

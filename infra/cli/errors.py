@@ -8,6 +8,8 @@ import errno
 from collections.abc import Iterator
 from enum import IntEnum
 
+from infra import outages
+
 
 class ExitCode(IntEnum):
     OK = 0
@@ -23,6 +25,8 @@ class ExitCode(IntEnum):
     """EX_DATAERR of sysexits.h: gradients were not finite, several times in a row."""
     DISK_FULL = 74
     """EX_IOERR of sysexits.h."""
+    AWAY = outages.EXIT_CODE
+    """A service ended because a broker, database or judge is away that may come back: EX_TEMPFAIL of sysexits.h."""
     INTERRUPTED = 130
 
 

@@ -66,7 +66,7 @@ def version() -> None:
 
 def main() -> None:
     """Console script. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 something needed is not available, 65
-    diverged, 74 disk full, 130 interrupted.
+    diverged, 74 disk full, 75 a service's part is away, 130 interrupted.
     """
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' bars would be in logs and on the screen
     try:

@@ -16,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.errors import CommandError, ExitCode
+from infra import outages
+from infra.cli.errors import CommandError, ExitCode, explain
 from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
 from infra.cli.torchrun import leads, spread
 from infra.services import Service
@@ -71,6 +72,12 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
             main(settings, settings.broker.bootstrap_servers)
     except KeyboardInterrupt:
         log.info("stopped by signal")
+    except Exception as error:
+        if outages.is_outage(error):
+            explained = explain(error)
+            text = explained[1] if explained else f"{type(error).__name__}: {error}"
+            raise CommandError(text, ExitCode.AWAY) from error
+        raise
     else:
         log.info("done")
 
@@ -124,4 +131,5 @@ def _bound_threads(threads: int) -> None:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    outages.stopping.set()
     raise KeyboardInterrupt

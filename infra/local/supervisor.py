@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from infra import outages
 from infra.local import disk
 from infra.local.ports import free_port, port_is_free
 from infra.local.processes import ChildProcess, LocalStackError, log_tail, spawn, terminate
@@ -229,9 +230,16 @@ class Supervisor:
             return _failed_end(f"{name} refuses its settings; the end of {child.log}:\n{child.log_tail()}")
         if code == _DIVERGED:
             return _failed_end(f"{name}: training diverged; the end of {child.log}:\n{child.log_tail()}")
-        wait = service.restarts.after_death(time.monotonic() - child.started)
+        now = time.monotonic()
+        if code == outages.EXIT_CODE:
+            wait, why = (
+                service.restarts.after_outage(now - child.started, now),
+                "finds a part away that does not come back",
+            )
+        else:
+            wait, why = service.restarts.after_death(now - child.started), f"keeps dying ({describe_exit(code)})"
         if wait is None:
-            return self._give_up(name, f"keeps dying ({describe_exit(code)})", child.log)
+            return self._give_up(name, why, child.log)
         log.warning("%s died (%s); it starts again in %.1f s", name, describe_exit(code), wait)
         service.start_at = time.monotonic() + wait
         service.count += 1

@@ -22,6 +22,14 @@ class FlowMetrics(MetricSection):
         healthy="0.",
         otherwise="Use `rewardstream dead-letters list` and `show`, and `replay` once the cause is fixed.",
     )
+    outage_seconds = Scalar(
+        Gauge,
+        labels=("part",),
+        unit="seconds",
+        meaning="How long the process has waited for a part that does not answer: broker, database or store.",
+        healthy="0.",
+        otherwise="What is held waits, for the part's outage_seconds in the settings; start the part again.",
+    )
     end_to_end_seconds = Scalar(
         Histogram,
         labels=("stage",),

@@ -137,6 +137,13 @@ def activity(name: str, now: Scrape, before: Scrape, facts: RunFactsNow) -> str:
     """Describes in a few words what a process does."""
     if name in now.silent:
         return "does not answer"
+    own = Scrape(now.at, {name: now.services.get(name, {})})
+    away = own.by(FlowMetrics.outage_seconds.series, "part")
+    if any(away.values()):
+        part = max(away, key=lambda part: away[part])
+        return f"waits for the {part} ({away[part]:.0f} s)"
+    if own.largest(ScoringMetrics.scorer_unavailable.series):
+        return "its scorer does not answer"
     generated, trained = token_rates(now, before)
     version = int(now.largest(LearningMetrics.policy_version.series) or 0)
     held = int(now.largest(FlowMetrics.engine_policy_version.series) or 0)

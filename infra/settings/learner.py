@@ -156,6 +156,9 @@ class LearnerSettings(SettingsSection):
     """Place where versions are published for the engines: an fsspec URL such as s3://bucket/path (which needs the
     package of its protocol, here s3fs), under which each run has a folder. Empty: the run's own folder, on a disk that
     learner and engines share."""
+    publish_outage_seconds: Seconds = 1800.0
+    """Longest absence of publish_to that the learner waits out with the version that it holds; its next step waits for
+    it, too."""
     loggers: tuple[LoggerKind, ...] = ()
     """Loggers that get the scalars of infra/scalars, in addition to Prometheus and steps.jsonl. A logger that fails
     does not stop the run. They need `pip install 'rewardstream[loggers]'`. W&B reads its own environment variables:

@@ -48,6 +48,9 @@ class BrokerSettings(SettingsSection):
     """A client that finds no broker for this long gives up with an error; a local broker is up in four seconds."""
     request_timeout_seconds: Seconds = 30.0
     """Time limit of one request: above the broker's own replication timeout, below any deadline of a group."""
+    outage_seconds: Seconds = 1800.0
+    """Longest absence of the broker that a process waits out with all that it holds: a cluster's upgrade or a failed
+    disk takes minutes. After it the process ends, and its supervisor starts it again until the broker is back."""
     max_message_bytes: Annotated[int, Field(gt=0), NumberUnit("bytes")] = 8 * 2**20
     """Largest message: a group's longest rollout, with reference and prompt. The arrays of 32k tokens take 256 KiB, so
     8 MiB is ample."""
@@ -74,6 +77,8 @@ class DatabaseSettings(SettingsSection):
     password is masked wherever settings are printed."""
     connect_timeout_seconds: Seconds = 10.0
     """A client that finds no database for this long gives up with an error."""
+    outage_seconds: Seconds = 1800.0
+    """Longest absence of the database that the difficulty stage waits out with the rows that it holds."""
 
 
 class ModelSettings(SettingsSection):

@@ -14,6 +14,7 @@ from typing import Any
 from mode.supervisors import CrashingSupervisor
 
 from infra.metrics import metrics
+from infra.outages import RETRY_SECONDS, Outage, is_outage
 from infra.settings.tree import Settings
 from streams.apps.faust_driver import LedgerConsumer, StageApp
 from streams.dead_letters import reason_of, within
@@ -106,6 +107,7 @@ class BatchAgent:
         self._handler = handler
         self._dead_letters = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
         self._largest = settings.broker.max_message_bytes
+        self._outage_seconds = settings.broker.outage_seconds
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -149,11 +151,35 @@ class BatchAgent:
     async def _process_batch(self, events: list[Any]) -> None:
         records = [_record_from_message(event.message) for event in events]
         outputs = [self._fitting(output) for output in await self._handler(records)]
-        deliveries = [await self._send_output(output) for output in outputs]
-        await asyncio.gather(*deliveries)
+        await self._deliver(outputs)
         for record in records:
             self.consumer.ledger.done(record.place)
         self._count_batch(records, outputs)
+
+    async def _deliver(self, outputs: list[Output]) -> None:
+        """Returns once the broker has acknowledged every output; sends again what an absent broker did not take, which
+        may then be in the log twice.
+        """
+        outage, left = Outage("broker", self._outage_seconds), outputs
+        while left:
+            self._stage.heartbeat.beat(quiet_seconds=RETRY_SECONDS)
+            results = await asyncio.gather(*[self._acknowledged(output) for output in left])
+            errors = [error for error in results if error is not None]
+            for error in errors:
+                if not (is_outage(error) and outage.waits(error)):
+                    raise error
+            if errors:
+                await asyncio.sleep(RETRY_SECONDS)
+            left = [output for output, error in zip(left, results, strict=True) if error is not None]
+        outage.over()
+
+    async def _acknowledged(self, output: Output) -> Exception | None:
+        """Sends the output; returns what kept the broker from taking it."""
+        try:
+            await (await self._send_output(output))
+        except Exception as error:  # noqa: BLE001 (the caller sends again, or raises it)
+            return error
+        return None
 
     def _fitting(self, output: Output) -> Output:
         return within(output, self._largest) if output.topic == self._dead_letters else output

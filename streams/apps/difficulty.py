@@ -47,6 +47,8 @@ async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[Stage
             stage=stage.name,
             sink=ScoreSink(engine, settings.difficulty.decay_per_version, group_of(settings, stage.name)),
             dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
+            outage_seconds=settings.database.outage_seconds,
+            heartbeat=stage.heartbeat,
         )
         yield StageHandlers(difficulty.handle)
     finally:

@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from infra.db.sink import ScoredRecord
 from infra.metrics import metrics
+from infra.outages import RETRY_SECONDS, Outage
 from streams.dead_letters import dead_letter
 from streams.messages import Purpose
 from streams.records import Output, Record
 from streams.scored_rows import row_of
 from streams.validate import decode_scored
+from workers.scoring.heartbeat import Heartbeat
 
 
 class Sink(Protocol):
@@ -26,10 +30,13 @@ class DifficultyHandler:
     stage: str
     sink: Sink
     dead_letters: str
+    outage_seconds: float = 0.0
+    """Longest absence of the database that a batch is held for."""
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     clock: Callable[[], float] = field(default=time.time)
 
     async def handle(self, records: list[Record]) -> list[Output]:
-        """Raises sqlalchemy.exc.OperationalError if the database is gone; then nothing of the batch was written."""
+        """Raises sqlalchemy.exc.OperationalError if the database stays away; then nothing of the batch was written."""
         rows: list[ScoredRecord] = []
         outputs: list[Output] = []
         now = self.clock()
@@ -44,8 +51,23 @@ class DifficultyHandler:
                 rows.append(row)
                 _count_surprisal(row)
                 end_to_end_seconds.observe(max(0.0, now - scored.rollout.timings.dispatched))
-        await asyncio.to_thread(self.sink.write, rows)
+        await self._write(rows)
         return outputs
+
+    async def _write(self, rows: Sequence[ScoredRecord]) -> None:
+        """Holds the rows while the database is away."""
+        outage = Outage("database", self.outage_seconds)
+        while True:
+            self.heartbeat.beat(quiet_seconds=RETRY_SECONDS)
+            try:
+                await asyncio.to_thread(self.sink.write, rows)
+            except (OperationalError, InterfaceError) as error:
+                if not outage.waits(error):
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                outage.over()
+                return
 
 
 def _count_surprisal(row: ScoredRecord) -> None:

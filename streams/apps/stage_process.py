@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, NoReturn
 
+from infra.outages import EXIT_CODE, is_outage
 from infra.settings.tree import Settings
 from streams.admin import require_topics
 from streams.apps.base import BatchAgent, Stage, StageHandlers, build_app
@@ -39,8 +40,9 @@ class StageCrashedError(RuntimeError):
 
 
 def run_stage(settings: Settings, bootstrap: str, stage: Stage, open_handlers: OpenHandlers) -> None:
-    """Serve until SIGTERM or SIGINT; a failure ends the process with exit code 1. Raises BrokerUnavailableError,
-    LookupError if a topic does not exist, and whatever opening the handlers raises.
+    """Serve until SIGTERM or SIGINT; a failure ends the process with exit code 1, or with that of an outage.
+
+    Raises BrokerUnavailableError, LookupError if a topic does not exist, and whatever opening the handlers raises.
     """
     require_topics(settings, bootstrap)
     asyncio.run(_serve(settings, bootstrap, stage, open_handlers))
@@ -66,7 +68,7 @@ async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handlers
         work.cancel()
         stopped = await _finish_within(app.stop(), _STOP_SECONDS)
     if error is not None or not (drained and stopped):
-        _exit_now(0 if error is None else 1)
+        _exit_now(0 if error is None else EXIT_CODE if is_outage(error) else 1)
 
 
 def _listen_for_stop() -> asyncio.Future[None]:

@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 from support.stack_program import spec
 from support.supervised import (
+    AWAY,
     CRASH,
     DIVERGE,
     FAMILY,
@@ -105,6 +106,20 @@ def test_a_learner_that_diverged_is_not_started_again(supervise: Supervise) -> N
     assert "a gradient that is not finite" in end.message
     assert supervisor.snapshot()[0].restarts == 0
     assert supervisor_module._DIVERGED == ExitCode.DIVERGED
+
+
+def test_a_part_that_is_away_is_no_crash_loop(supervise: Supervise) -> None:
+    policy = RestartPolicy(first_seconds=0.02, longest_seconds=0.02, short_lives=3, outage_seconds=1000.0)
+    supervisor = supervise({"learner": AWAY}, policy=policy)
+    wait_until(lambda: supervisor.snapshot()[0].restarts > 2 * policy.short_lives, "more starts than short lives")
+    assert supervisor.wait(0) is None
+
+
+def test_a_part_that_stays_away_ends_the_run_with_the_reason(supervise: Supervise) -> None:
+    policy = RestartPolicy(first_seconds=0.02, longest_seconds=0.02, outage_seconds=1.0)
+    end = end_of(supervise({"learner": AWAY}, policy=policy))
+    assert end.message.startswith("learner finds a part away that does not come back")
+    assert "no Kafka broker answers" in end.message
 
 
 def test_the_selectors_end_is_the_runs(supervise: Supervise, tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ def main(name: str, behaviour: str, folder: Path, port: int) -> None:
     if behaviour == "diverge":
         print("updates in a row had a gradient that is not finite")
         sys.exit(65)
+    if behaviour == "away":
+        print("no Kafka broker answers")
+        sys.exit(75)
     if behaviour == "fill":
         fill(folder)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else lambda *_: sys.exit(0))

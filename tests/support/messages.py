@@ -71,7 +71,7 @@ def rollout(
         "prompt_id": f"p{seq}",
         "domain": "mathematics",
         "purpose": Purpose.TRAIN,
-        "group_size": 2,
+        "group_size": max(2, index + 1),
         "segments": (
             Segment(source=Source.PROMPT, token_ids=pack_tokens(prompt)),
             Segment(source=Source.POLICY, token_ids=pack_tokens(tokens), logprobs=pack_logprobs(sampled)),

@@ -7,7 +7,7 @@ import psutil
 from support.waiting import wait_until
 
 IDLE, STUBBORN, CRASH, FAMILY, FILL, LEAVE, REFUSE = "idle", "stubborn", "crash", "family", "fill", "leave", "refuse"
-DIVERGE = "diverge"
+DIVERGE, AWAY = "diverge", "away"
 
 
 def ready_file(folder: Path, name: str) -> Path:

@@ -109,7 +109,7 @@ class Dispatcher:
             return
         outputs = [Output(self._topic, group.encode(), raw, self._headers) for _, group, raw in tickets]
         deliveries = [send(self._producer, output) for output in outputs]
-        confirm(self._producer, deliveries, self._settings.broker.request_timeout_seconds)
+        confirm(self._producer, deliveries, self._settings.broker.outage_seconds)
         with self._session.transaction() as connection:
             connection.execute(
                 update(Group)

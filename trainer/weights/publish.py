@@ -1,15 +1,15 @@
 """Publishes weights: writes a folder, copies it to a URL if one is set, and makes the announcement.
 
 Invariant: an announced folder is complete and its checksums are true; folders are kept until `keep` newer ones exist. A
-folder that was not written completely, on disk or at the URL, is never announced: the error ends the learner, which
-writes it again after its restart.
+folder that was not written completely, on disk or at the URL, is never announced. An absent store is waited out; after
+that, as for a local disk at once, the error ends the learner, which writes the folder again after its restart.
 
 `gather_weights` reads the policy. `write` touches files only, so it may run concurrently with the next step.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from infra.files.folders import atomic_folder, copy_description, keep_newest
+from infra.outages import wait_out
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import decode_by_schema
@@ -34,10 +35,6 @@ from workers.models.remote_files import RemoteFolder
 log = logging.getLogger(__name__)
 
 _PATTERN = "lineage*-v*"
-_ATTEMPTS = 3
-"""Attempts to upload one file. Object stores answer `slow down` now and then; one that fails three times is down."""
-_BACKOFF_SECONDS = 1.0
-"""Wait before the second attempt; it is twice as long before the third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +58,8 @@ class Publisher:
     keep: int
     remote: RemoteFolder | None = None
     """The URL from which engines fetch versions; None if they read `folder` itself."""
+    outage_seconds: float = 0.0
+    """Longest absence of `remote` that an upload waits out."""
 
     def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
         """Gathers and writes the weights; returns the announcement to make. Raises OSError."""
@@ -113,7 +112,7 @@ class Publisher:
         """Copies the folder to the remote, and removes old versions there. Returns its URL. Raises OSError."""
         place = remote.child(source.name)
         for path in sorted(source.iterdir()):
-            _retry(partial(place.put, path))
+            wait_out("store", partial(place.put, path), OSError, self.outage_seconds)
         stale = [name for name in remote.folders() if name.startswith("lineage")][: -self.keep]
         for name in stale:
             try:
@@ -121,20 +120,6 @@ class Publisher:
             except OSError as error:  # the new version is there, so the run goes on; the next version removes it
                 log.warning("an old version could not be removed: %s", error)
         return place.url
-
-
-def _retry(action: Callable[[], None]) -> None:
-    """Repeats the action while it raises OSError; raises the error of the last attempt."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            action()
-        except OSError as error:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            log.warning("%s; attempt %d of %d", error, attempt + 2, _ATTEMPTS)
-            time.sleep(_BACKOFF_SECONDS * 2**attempt)
-        else:
-            return
 
 
 def publisher_of(settings: Settings, template: Path) -> Publisher:
@@ -147,6 +132,7 @@ def publisher_of(settings: Settings, template: Path) -> Publisher:
         dtype=getattr(torch, settings.model.dtype),
         keep=settings.learner.keep_versions,
         remote=RemoteFolder(f"{place}/{run.id}") if place else None,
+        outage_seconds=settings.learner.publish_outage_seconds,
     )
 
 

@@ -164,7 +164,7 @@ class RolloutWorker:
         """Sets a ticket aside that the engine cannot work on; its group then closes as failed."""
         self._set_aside(self._book.group(ticket.group_id).record, error)
         why = f"the ticket cannot be generated: {type(error).__name__}: {error}"
-        confirm(self._producer, [self._publish_failure(ticket, 0, why)], self._settings.broker.request_timeout_seconds)
+        confirm(self._producer, [self._publish_failure(ticket, 0, why)], self._settings.broker.outage_seconds)
         self._intake.done(self._book.drop(ticket.group_id))
 
     def _publish_failure(self, ticket: PromptTicket, index: int, why: str) -> Delivery:
@@ -181,7 +181,7 @@ class RolloutWorker:
         letter = dead_letter(record, error, STAGE, self._dead_letters_topic)
         letter = within(letter, self._settings.broker.max_message_bytes)
         log.error("%s[%d]@%d to the dead letters: %s", record.topic, record.partition, record.offset, error)
-        confirm(self._producer, [send(self._producer, letter)], self._settings.broker.request_timeout_seconds)
+        confirm(self._producer, [send(self._producer, letter)], self._settings.broker.outage_seconds)
         metrics.dead_letters_total.labels(STAGE, reason_of(letter)).inc()
 
 

@@ -59,6 +59,13 @@ def test_a_process_that_does_not_answer_is_silent() -> None:
     assert activity("rtv", now, scrape(BEFORE, 100), RunFactsNow()) == "does not answer"
 
 
+def test_a_process_that_waits_for_a_part_says_so() -> None:
+    waits = NOW + 'rewardstream_outage_seconds{part="broker"} 35.0\nrewardstream_outage_seconds{part="store"} 0.0\n'
+    assert activity("rtv", scrape(waits, 102), scrape(BEFORE, 100), RunFactsNow()) == "waits for the broker (35 s)"
+    judge = NOW + 'rewardstream_scorer_unavailable{stage="rtv"} 1.0\n'
+    assert activity("rtv", scrape(judge, 102), scrape(BEFORE, 100), RunFactsNow()) == "its scorer does not answer"
+
+
 def test_rewards_are_a_mean_over_the_last_versions() -> None:
     rewards = Rewards(window=2)
     for version, reward in ((1, 0.0), (2, 0.5), (3, 1.0)):

@@ -1,6 +1,7 @@
 """From the learner's weights to a folder on the engine's machine: whole and true, or not at all."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from safetensors.torch import load_file
 
+from infra import outages
 from streams.messages import PolicyVersion, WeightsKind
 from trainer.step.language_models import load_causal_lm
-from trainer.weights import publish
 from trainer.weights.publish import Publisher
 from workers.models.model_files import WEIGHTS_FILE
 from workers.models.remote_files import RemoteFolder
@@ -105,15 +106,14 @@ class TearingFileSystem(MemoryFileSystem):
         self.pipe_file(rpath, content[: len(content) // 2] if rpath.endswith(WEIGHTS_FILE) else content)
 
 
-def test_a_torn_upload_is_never_announced(tmp_path, template, policy, monkeypatch):
-    monkeypatch.setattr(publish, "_BACKOFF_SECONDS", 0.0)
+def test_a_torn_upload_is_never_announced(tmp_path, template, policy):
     fsspec.register_implementation("tearing", TearingFileSystem, clobber=True)
     with pytest.raises(OSError, match=r"cannot write model.safetensors to tearing://.*bytes of .* arrived"):
         publisher(tmp_path, template, "tearing://run").publish(policy, 0, 1)
 
 
 def test_an_upload_that_fails_once_is_tried_again(tmp_path, template, policy, monkeypatch, caplog):
-    monkeypatch.setattr(publish, "_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(outages, "_QUIET_SECONDS", 0.0)
     put, failed = MemoryFileSystem.put_file, []
 
     def slow_down(self: MemoryFileSystem, lpath: str, rpath: str, **options: Any) -> None:
@@ -123,7 +123,8 @@ def test_an_upload_that_fails_once_is_tried_again(tmp_path, template, policy, mo
         put(self, lpath, rpath, **options)
 
     monkeypatch.setattr(MemoryFileSystem, "put_file", slow_down)
-    announced = publisher(tmp_path, template, f"memory://{tmp_path.name}").publish(policy, 0, 1)
+    uploading = replace(publisher(tmp_path, template, f"memory://{tmp_path.name}"), outage_seconds=600.0)
+    announced = uploading.publish(policy, 0, 1)
     assert "slow down" in caplog.text
     WeightCache(tmp_path / "fetched").folder_of(announced)
 
