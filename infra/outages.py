@@ -68,7 +68,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 @dataclass(slots=True)
-class Outage:
+class PartWait:
     """One wait for a part, from the first failure on."""
 
     part: str
@@ -116,7 +116,7 @@ def wait_out(
     """Returns what `action` returns, after as many attempts as it takes. Raises its error, which is one of `away`, once
     the wait is given up.
     """
-    outage = Outage(part, limit_seconds)
+    outage = PartWait(part, limit_seconds)
     while True:
         try:
             result = action()

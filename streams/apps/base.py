@@ -14,7 +14,7 @@ from typing import Any
 from mode.supervisors import CrashingSupervisor
 
 from infra.metrics import metrics
-from infra.outages import RETRY_SECONDS, Outage, is_outage
+from infra.outages import RETRY_SECONDS, PartWait, is_outage
 from infra.settings.tree import Settings
 from streams.apps.faust_driver import LedgerConsumer, StageApp
 from streams.dead_letters import reason_of, within
@@ -160,7 +160,7 @@ class BatchAgent:
         """Returns once the broker has acknowledged every output; sends again what an absent broker did not take, which
         may then be in the log twice.
         """
-        outage, left = Outage("broker", self._outage_seconds), outputs
+        outage, left = PartWait("broker", self._outage_seconds), outputs
         while left:
             self._stage.heartbeat.beat(quiet_seconds=RETRY_SECONDS)
             results = await asyncio.gather(*[self._acknowledged(output) for output in left])

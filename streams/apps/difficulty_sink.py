@@ -10,7 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from infra.db.sink import ScoredRecord
 from infra.metrics import metrics
-from infra.outages import RETRY_SECONDS, Outage
+from infra.outages import RETRY_SECONDS, PartWait
 from streams.dead_letters import dead_letter
 from streams.messages import Purpose
 from streams.records import Output, Record
@@ -56,7 +56,7 @@ class DifficultyHandler:
 
     async def _write(self, rows: Sequence[ScoredRecord]) -> None:
         """Holds the rows while the database is away."""
-        outage = Outage("database", self.outage_seconds)
+        outage = PartWait("database", self.outage_seconds)
         while True:
             self.heartbeat.beat(quiet_seconds=RETRY_SECONDS)
             try:

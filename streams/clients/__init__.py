@@ -2,7 +2,15 @@
 
 from streams.clients.connect import BrokerUnavailableError, make_admin, require_broker
 from streams.clients.consuming import make_consumer, record_of
-from streams.clients.producing import Delivery, DeliveryError, TooLargeError, confirm, make_producer, publish, send
+from streams.clients.producing import (
+    Delivery,
+    DeliveryError,
+    RecordTooLargeError,
+    confirm,
+    make_producer,
+    publish,
+    send,
+)
 from streams.clients.reading import LogReader, OffsetsLostError, Reader
 
 __all__ = [
@@ -12,7 +20,7 @@ __all__ = [
     "LogReader",
     "OffsetsLostError",
     "Reader",
-    "TooLargeError",
+    "RecordTooLargeError",
     "confirm",
     "make_admin",
     "make_consumer",

@@ -8,7 +8,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
-from infra.outages import Outage
+from infra.outages import PartWait
 from infra.settings.tree import BrokerSettings
 from streams.clients.connect import BrokerUnavailableError, common_options, connected
 from streams.codec import encode, headers_of
@@ -28,7 +28,7 @@ class DeliveryError(RuntimeError):
     """The broker did not acknowledge some records; they may or may not be in the log."""
 
 
-class TooLargeError(DeliveryError):
+class RecordTooLargeError(DeliveryError):
     """The record is larger than broker.max_message_bytes, so no broker of this run will ever take it."""
 
 
@@ -76,14 +76,14 @@ def publish(producer: KafkaProducer, topic: str, message: msgspec.Struct, key: s
 
 
 def send(producer: KafkaProducer, output: Output) -> Delivery:
-    """Send bytes as they are. Raises TooLargeError, and DeliveryError if the record cannot be queued."""
+    """Send bytes as they are. Raises RecordTooLargeError, and DeliveryError if the record cannot be queued."""
     output = output.sendable
     try:
         delivery: Delivery = producer.send(
             output.topic, value=output.value, key=output.key, headers=list(output.headers)
         )
     except MessageSizeTooLargeError as error:
-        raise TooLargeError(f"topic {output.topic!r}: a record of {output.size} bytes: {error}") from error
+        raise RecordTooLargeError(f"topic {output.topic!r}: a record of {output.size} bytes: {error}") from error
     except KafkaError as error:
         raise DeliveryError(f"topic {output.topic!r}: {error!r}") from error
     return delivery
@@ -95,7 +95,7 @@ def confirm(producer: KafkaProducer, deliveries: Iterable[Delivery], timeout: fl
     """
     deliveries = list(deliveries)
     failures: list[KafkaError] = []
-    outage = Outage("broker", timeout)
+    outage = PartWait("broker", timeout)
     while True:
         try:
             producer.flush(timeout=min(_SLICE_SECONDS, timeout))

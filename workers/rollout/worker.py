@@ -14,7 +14,16 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from infra.metrics import metrics
 from infra.settings.tree import Settings
-from streams.clients import Delivery, LogReader, TooLargeError, confirm, make_consumer, make_producer, publish, send
+from streams.clients import (
+    Delivery,
+    LogReader,
+    RecordTooLargeError,
+    confirm,
+    make_consumer,
+    make_producer,
+    publish,
+    send,
+)
 from streams.codec import DecodeError
 from streams.dead_letters import dead_letter, reason_of, within
 from streams.messages import PromptTicket
@@ -151,7 +160,7 @@ class RolloutWorker:
         headers = route_headers(rollout.question)
         try:
             delivery = publish(self._producer, self._rollouts_topic, rollout, rollout.group_id, **headers)
-        except TooLargeError as error:
+        except RecordTooLargeError as error:
             delivery = self._publish_failure(
                 group.ticket, generation.index, f"the rollout cannot be published: {error}"
             )

@@ -10,10 +10,10 @@ from infra import outages
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.serve import run
 from infra.db.engine import DatabaseUnavailableError
-from infra.outages import Outage, is_outage, wait_out
+from infra.outages import PartWait, is_outage, wait_out
 from infra.services import Service
 from infra.settings.tree import Settings
-from streams.clients import BrokerUnavailableError, DeliveryError, TooLargeError
+from streams.clients import BrokerUnavailableError, DeliveryError, RecordTooLargeError
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_wait_is_bounded_and_shown_meanwhile(clock: list[float]) -> None:
         wait_out("store", action, OSError, 20.0)
     assert clock[0] == 120.0
     assert metric_value("outage_seconds", part="store") == 19
-    Outage("store", 0.0).over()
+    PartWait("store", 0.0).over()
 
 
 def test_a_process_that_was_asked_to_stop_does_not_wait_for_long(clock: list[float]) -> None:
@@ -78,7 +78,7 @@ def chained(error: Exception, cause: Exception) -> Exception:
         (DatabaseUnavailableError("no database"), True),
         (chained(DeliveryError("3 of 4"), BrokerUnavailableError("h:1", 1, "refused")), True),
         (DeliveryError("3 of 4 were refused"), False),
-        (TooLargeError("8 MiB"), False),
+        (RecordTooLargeError("8 MiB"), False),
         (ValueError("a defect"), False),
         (None, False),
     ],
