@@ -63,7 +63,7 @@ def run(settings: Settings, *, screen: bool | None) -> None:
     from infra.cli.prepare_process import prepare_apart
     from infra.cli.run_whole import Preparation, execute
 
-    print("preparing: the judge is fitted once and kept", flush=True)
+    print("preparing: policy, judge and prompts, once", flush=True)
     prepared = prepare_apart(settings)
     seconds = time.time() - started
     preparation = Preparation(seconds=seconds, base_scores=prepared.base_scores, report=prepared.report)

@@ -4,7 +4,7 @@ Invariant: `apply_adapter` is a function of the base model's and the adapter's f
 from the same weights. The factors are bfloat16: rounding changes a weight by less than 1 % of what the fit changed it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -41,7 +41,13 @@ def extract_adapter(base: Path, fitted: Path, rank: int, folder: Path) -> None:
         tensors[f"{NAME_PREFIX}{module}.lora_A.weight"] = a.to(torch.bfloat16).contiguous()
         tensors[f"{NAME_PREFIX}{module}.lora_B.weight"] = b.to(torch.bfloat16).contiguous()
     modules = sorted({name.split(".")[-3] for name in tensors})
-    LoraConfig(r=rank, lora_alpha=rank, target_modules=modules, task_type="CAUSAL_LM").save_pretrained(str(folder))
+    LoraConfig(
+        r=rank,
+        lora_alpha=rank,
+        target_modules=modules,
+        layers_to_transform=_layers(tensors),
+        task_type="CAUSAL_LM",
+    ).save_pretrained(str(folder))
     save_file(tensors, folder / ADAPTER_FILE)
 
 
@@ -59,6 +65,11 @@ def apply_adapter(base: Path, adapter: Path, folder: Path) -> None:
         weights[target] = weights[target] + b @ a
     copy_description(base, folder)
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+
+
+def _layers(names: Iterable[str]) -> list[int]:
+    """Indices of the decoder layers whose tensors these are."""
+    return sorted({int(name.partition(".layers.")[2].partition(".")[0]) for name in names})
 
 
 def _differences(before: dict[str, Tensor], after: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -1,6 +1,6 @@
 """The demo's judge: fitted on triples of the training splits, measured on questions it has not seen.
 
-Invariant: the measurement shares no passage, no topic and no probe with the fit.
+Invariant: the measurement shares no passage, no topic and no phrase with the fit.
 """
 
 import random
@@ -15,19 +15,20 @@ from infra.demo.passages import Passage
 from infra.demo.references import ranked
 from infra.demo.splits import SEED
 from infra.demo.tasks import DemoTask, reading
-from infra.demo.triples import UNSEEN_PROBES, reading_groups, writing_groups
+from infra.demo.triples import reading_groups, writing_groups
 from streams.messages import Question
+from trainer.reward_models.hard_negatives import UNSEEN_PHRASES
 from trainer.supervised.genrm import FittedJudge, Triple, TripleGroup
 from trainer.supervised.measures import accuracy, auc, expected_calibration_error, false_positive_rate
 from workers.judges.base import JudgeRequest
 from workers.judges.canary import canary_requests
 
 Scores = Sequence[Sequence[float]]
-MEASURES = 3
+MEASURES = 4
 """Version of `measures`, part of its hash: raise it when that function changes."""
-_READING_ROUNDS, _WRITING_ROUNDS = 2, 3
-"""Each passage is repeated with other candidates, and each writing prompt with another reference, so that two of three
-groups in a step are reading."""
+_READING_ROUNDS, _WRITING_ROUNDS = 3, 6
+"""Each passage is repeated with other candidates, and each writing prompt with another reference, so that three of five
+groups are reading. The fit sees each group once."""
 _CANARY_QUESTIONS = 16
 
 
@@ -66,7 +67,7 @@ def measures(folder: Path, heldout: Material) -> dict[str, float]:
     judge = FittedJudge(folder)
     found: dict[str, float] = {}
     rng = random.Random(SEED + 1)
-    balanced = reading_groups(heldout.passages, heldout.answers, rng, UNSEEN_PROBES)
+    balanced = reading_groups(heldout.passages, heldout.answers, rng, UNSEEN_PHRASES)
     found |= _grade_triples("reading", balanced, judge.scores(balanced))
     own = [_label_own_answers(task, heldout.answers[task.prompt]) for task in map(reading, heldout.passages)]
     found |= _grade_triples("own_answers", own, judge.scores(own))
@@ -118,4 +119,4 @@ def _rate_against_best(task: DemoTask, samples: Sequence[Sample]) -> TripleGroup
 def _canary_group(passage: Passage) -> TripleGroup:
     asked = Question(prompt=reading(passage).prompt, ground_truth=passage.answer)
     responses = [request.response for request in canary_requests(JudgeRequest(asked, ""))]
-    return TripleGroup(asked, tuple(Triple(text, 0.0) for text in (*responses, *UNSEEN_PROBES)))
+    return TripleGroup(asked, tuple(Triple(text, 0.0) for text in (*responses, *UNSEEN_PHRASES)))

@@ -1,7 +1,7 @@
 """Makes the artifacts that the repository keeps, all from the model as shipped: `python -m infra.demo.keep [FOLDER]`.
 
-Invariant: what is kept was made by the same code that a demo runs if nothing is kept. It takes two minutes on two
-cores; FOLDER, for work in progress, keeps what was made if it is interrupted.
+Invariant: what is kept was made by the same code that a demo runs if nothing is kept. It takes about five minutes
+on two cores; FOLDER, for work in progress, keeps what was made if it is interrupted.
 """
 
 import shutil
@@ -14,9 +14,9 @@ from infra.demo.prepare import KEPT, make_kept, plan_of
 from infra.settings.load import load, with_changes
 from workers.models.model_files import demo_model_name
 
-KINDS = ("sft", "base")
-"""The SFT policy as an adapter, and the held-out scores of the shipped model. Whatever has the size of a model is made
-by each demo."""
+KINDS = ("sft", "references", "base")
+"""The SFT policy as an adapter, the references that the Bradley-Terry model picked, and the held-out scores of the
+shipped model. Whatever has the size of a model is made by each demo."""
 
 
 def demo_plan() -> Plan:

@@ -19,14 +19,18 @@ from infra.demo.references import SAMPLES
 from infra.demo.splits import Split
 from infra.demo.tasks import WRITING, DemoTask, reading
 from infra.files.artifacts import artifact_name
+from trainer.reward_models.bradley_terry import BradleyTerrySettings
 from trainer.supervised.fit import FitSettings
 from trainer.supervised.genrm import JudgeFitSettings
 from trainer.supervised.sft import SftSettings
 
-CODE = 2
+CODE = 3
 """Part of every name: raise it if code changes what an artifact contains."""
 _SFT = SftSettings(fit=FitSettings(steps=28, learning_rate=7e-4, lora_rank=8), batch=16)
-_JUDGE = JudgeFitSettings(fit=FitSettings(steps=96, learning_rate=7e-5, upper_share=0.5), groups=6)
+_JUDGE = JudgeFitSettings(fit=FitSettings(steps=220, learning_rate=7e-4, upper_share=0.5, lora_rank=16), groups=6)
+_BT = BradleyTerrySettings(
+    fit=FitSettings(steps=30, learning_rate=5e-4, upper_share=0.5, lora_rank=8), batch=8, heldout_share=0.1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,9 @@ class Recipe:
     """Just enough steps for the model to know the answer formats: half of them leave PPO without a signal, twice as
     many leave little to improve."""
     judge: JudgeFitSettings = _JUDGE
-    """About 45 triples per step. Many small steps on the upper half of the layers were better than full steps of twice
-    the size in the same time: of 100 wrong answers of the policy, 5 instead of 15 were judged right."""
+    """About 45 triples per step."""
+    bt: BradleyTerrySettings = _BT
+    """Three passes over the writing prompts, most of which have two dozen comparisons."""
     passages: int = 24
     """Passages per kind and split that the judge is fitted on."""
     measured_passages: int = 12
@@ -86,8 +91,8 @@ class Plan:
             },
         )
         triples = judge_fit.reading_triples(self.judge_passages, {})  # the rest follows from the samples
-        judge = add(
-            "judge",
+        genrm = add(
+            "genrm",
             {
                 "base": self.base,
                 "samples": samples,
@@ -95,8 +100,10 @@ class Plan:
                 "settings": asdict(recipe.judge),
             },
         )
+        judge = add("judge", {"base": self.base, "adapter": genrm})
         add("measures", {"judge": judge, "samples": samples, "measures": judge_fit.MEASURES})
-        add("references", {"samples": samples})
+        bt = add("bt", {"policy": policy, "samples": samples, "settings": asdict(recipe.bt)})
+        add("references", {"bt": bt, "samples": samples})
         rows = [heldout_row(task) for task in heldout_tasks()]
         add("base", {"base": self.base, "rows": rows, "samples": self.eval_samples, "limits": dict(self.limits)})
         return found

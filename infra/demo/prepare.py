@@ -23,12 +23,13 @@ from infra.demo.generate import Sample, sample
 from infra.demo.judge_fit import Material
 from infra.demo.plan import Plan, Recipe
 from infra.demo.prompts import build_prompts, heldout_row, heldout_tasks
-from infra.demo.references import ranked
+from infra.demo.references import compare_with_rubric, comparisons, ranked, rewards_of
 from infra.demo.splits import SEED
 from infra.demo.tasks import DemoTask
 from infra.files.artifacts import Artifact, ensure_artifact, model_hash
 from infra.settings.tree import Settings
 from trainer.prompts.dataset import Defaults, parse_row
+from trainer.reward_models.bradley_terry import fit_reward_model
 from trainer.supervised.genrm import fit_judge
 from trainer.supervised.sft import run_sft
 from workers.models.model_files import DEMO_MODEL, resolve_model
@@ -55,7 +56,7 @@ class Prepared:
     """JSONL to ingest as split `heldout`."""
     report: dict[str, Any]
     """`seconds` and `cpu_seconds` by artifact, `made` (the artifacts made just now), `sft`, `judge` (its measures),
-    `prompts`, `base`."""
+    `references`, `prompts`, `base`."""
     base_scores: dict[str, list[float]]
     """Prompt id -> the base model's scores, `selector.eval_samples` of them."""
 
@@ -113,13 +114,11 @@ class _Preparation:
         self._artifacts: dict[str, Artifact] = {}
 
     def run(self) -> Prepared:
-        sft = self._ensure("sft", self._train_policy)
-        policy = self._ensure("policy", lambda folder: self._merge(sft, folder))
-        judge = self._ensure("judge", self._fit_judge)
-        self._ensure("measures", lambda _folder: judge_fit.measures(judge.folder, self._heldout_material()))
-        references = self._ensure("references", self._pick_references)
-        prompts = self._build_prompts(json.loads((references.folder / _REFERENCES).read_text(encoding="utf-8")))
-        scores = self._ensure("base", self._score_base)
+        policy, judge = self._policy(), self._judge()
+        self._measures()
+        references = json.loads((self._references().folder / _REFERENCES).read_text(encoding="utf-8"))
+        prompts = self._build_prompts(references)
+        scores = self._base_scores()
         return Prepared(
             policy=policy.folder,
             judge=judge.folder,
@@ -131,22 +130,58 @@ class _Preparation:
         )
 
     def make_kept(self) -> None:
-        self._ensure("sft", self._train_policy)
-        self._ensure("base", self._score_base)
+        self._policy()
+        self._judge()
+        self._measures()
+        self._references()
+        self._base_scores()
+
+    def _policy(self) -> Artifact:
+        sft = self._ensure("sft", self._train_policy)
+        return self._ensure("policy", lambda folder: self._merge(sft, folder))
+
+    def _judge(self) -> Artifact:
+        adapter = self._ensure("genrm", self._fit_judge)
+        return self._ensure("judge", lambda folder: self._merge(adapter, folder))
+
+    def _measures(self) -> Artifact:
+        return self._ensure(
+            "measures", lambda _folder: judge_fit.measures(self._judge().folder, self._heldout_material())
+        )
+
+    def _references(self) -> Artifact:
+        return self._ensure("references", self._pick_references)
+
+    def _base_scores(self) -> Artifact:
+        return self._ensure("base", self._score_base)
 
     def _train_policy(self, folder: Path) -> dict[str, Any]:
         settings = self._plan.recipe.sft
-        with TemporaryDirectory(dir=self._root) as fitted:
-            report = run_sft(self._base, sft_examples(), Path(fitted), settings, self._report_step("sft"))
-            extract_adapter(self._base, Path(fitted), settings.fit.lora_rank, folder)
+        with self._fitted() as fitted:
+            report = run_sft(self._base, sft_examples(), fitted, settings, self._report_step("sft"))
+            extract_adapter(self._base, fitted, settings.fit.lora_rank, folder)
         return asdict(report)
 
     def _fit_judge(self, folder: Path) -> dict[str, Any]:
         settings, passages = self._plan.recipe.judge, self._plan.judge_passages
         tasks, texts = self._samples("writing")
         groups = judge_fit.training_groups(Material(passages, self._answers("passages"), tasks, texts))
-        report = fit_judge(self._base, groups, folder, settings, self._report_step("judge"))
+        with self._fitted() as fitted:
+            report = fit_judge(self._base, groups, fitted, settings, self._report_step("genrm"))
+            extract_adapter(self._base, fitted, settings.fit.lora_rank, folder)
         return asdict(report)
+
+    def _fit_reward_model(self, folder: Path) -> dict[str, Any]:
+        tasks, texts = self._samples("writing")
+        policy, settings = self._policy().folder, self._plan.recipe.bt
+        report = fit_reward_model(policy, comparisons(tasks, texts), folder, settings, self._report_step("bt"))
+        return asdict(report)
+
+    @contextmanager
+    def _fitted(self) -> Iterator[Path]:
+        """A folder for a whole model, of which only the adapter stays."""
+        with TemporaryDirectory(dir=self._root) as folder:
+            yield Path(folder)
 
     def _merge(self, adapter: Artifact, folder: Path) -> dict[str, Any]:
         apply_adapter(self._base, adapter.folder, folder)
@@ -154,9 +189,14 @@ class _Preparation:
 
     def _pick_references(self, folder: Path) -> dict[str, Any]:
         tasks, texts = self._samples("writing")
-        found = {task.prompt: ranked(task, row) for task, row in zip(tasks, texts, strict=True)}
+        rewards: Sequence[Sequence[float] | None] = [None] * len(tasks)
+        report: dict[str, Any] = {}
+        if comparisons(tasks, texts):  # another model's samples may all score the same
+            bt = self._ensure("bt", self._fit_reward_model)
+            rewards, report = rewards_of(bt.folder, tasks, texts), {"bt": bt.report}
+        found = {task.prompt: ranked(task, row, own) for task, row, own in zip(tasks, texts, rewards, strict=True)}
         (folder / _REFERENCES).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return {"prompts": len(found)}
+        return {"prompts": len(found), "rubric": compare_with_rubric(tasks, texts, found)} | report
 
     def _build_prompts(self, references: dict[str, list[str]]) -> Artifact:
         train, heldout = build_prompts(references)
@@ -195,7 +235,7 @@ class _Preparation:
         return self._plan.asked[name][0], samples
 
     def _draw_samples(self, folder: Path) -> dict[str, Any]:
-        policy = self._root / self._plan.name("policy")
+        policy = self._policy().folder
         for name, (tasks, count) in self._plan.asked.items():
             found = self._sample_tasks(policy, tasks, count, name)
             (folder / f"{name}.json").write_bytes(msgspec.json.encode(found))
@@ -230,6 +270,7 @@ class _Preparation:
             "made": [name for name, found in self._artifacts.items() if found.made],
             "sft": self._artifacts["sft"].report,
             "judge": self._artifacts["measures"].report,
+            "references": self._artifacts["references"].report,
             "prompts": self._artifacts["prompts"].report,
             "base": scores.report,
         }

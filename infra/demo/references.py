@@ -5,8 +5,9 @@ The rubric stands in for people: the model is fitted on its comparisons of sampl
 by the rubric's score, then by the policy's own mean log-probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from infra.demo.generate import Sample
 from infra.demo.measure import rate
@@ -59,6 +60,20 @@ def rewards_of(folder: Path, tasks: Sequence[DemoTask], samples: Sequence[Sequen
         for task, row in zip(tasks, samples, strict=True)
     ]
     return RewardModel.load(folder).rewards(groups)
+
+
+def compare_with_rubric(
+    tasks: Sequence[DemoTask], samples: Sequence[Sequence[Sample]], references: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Mean rubric scores of all finished samples (`any`), of the first references (`first`), and of each prompt's best
+    sample (`best`).
+    """
+    rated = [
+        [rate(task, one.text) for one in row if one.finished] or [0.0] for task, row in zip(tasks, samples, strict=True)
+    ]
+    first = [rate(task, references[task.prompt][0]) for task in tasks]
+    means = [sum(row) / len(row) for row in rated]
+    return {"any": fmean(means), "first": fmean(first), "best": fmean(map(max, rated))}
 
 
 def _messages(task: DemoTask) -> tuple[dict[str, str]]:

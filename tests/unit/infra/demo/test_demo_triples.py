@@ -12,9 +12,11 @@ from infra.demo.prompts import build_prompts, heldout_tasks, new_tasks, original
 from infra.demo.references import ranked
 from infra.demo.splits import Split, topics
 from infra.demo.tasks import READING, WRITING, reading, writing
-from infra.demo.triples import PROBES, UNSEEN_PROBES, reading_groups, writing_groups
+from infra.demo.triples import reading_groups, writing_groups
 from trainer.prompts.dataset import Defaults, parse_row
+from trainer.reward_models.hard_negatives import TRAINED_PHRASES, UNSEEN_PHRASES
 from trainer.supervised.genrm import Triple
+from workers.judges.canary import FORGERIES, MASTER_KEYS, OPENINGS
 from workers.verifiers.registry import verifier_names
 
 PASSAGES = [own for kind in READING_KINDS for own in passages(Split.TRAIN, kind, 16)]
@@ -80,10 +82,15 @@ def test_wrong_answers_are_mostly_other_words_of_the_passage() -> None:
         assert 0.4 < shares < 0.7
 
 
-def test_probes_of_the_measurement_are_not_trained_on() -> None:
+def test_what_measures_the_judge_is_not_trained_on() -> None:
+    """Neither the unseen half of the phrases, nor a canary, which a run measures its judge with."""
+    task = writing(topics()[Split.TRAIN][0], "vivid")
+    row = [said(good(task.topic.name)), said("word")]
+    written = [writing_groups([task] * 30, [row] * 30, random.Random(seed)) for seed in range(3)]
     trained = {one.response for one in candidates(3)}
-    assert trained & set(PROBES)
-    assert trained.isdisjoint(UNSEEN_PROBES)
+    trained |= {one.response for groups in written for group in groups for one in group.triples}
+    assert set(TRAINED_PHRASES) < trained
+    assert trained.isdisjoint((*UNSEEN_PHRASES, *MASTER_KEYS, *FORGERIES, *OPENINGS))
 
 
 def test_writing_candidates_are_ordered_by_the_rubric() -> None:
@@ -95,15 +102,17 @@ def test_writing_candidates_are_ordered_by_the_rubric() -> None:
     ]
     row = [said(text) for text in texts]
     groups = writing_groups([task] * 12, [row] * 12, random.Random(3))
-    scores = {text: rate(task, text) for text in texts}
+    spoiled = 0
     for group in groups:
         (reference,) = group.question.references
         for one in group.triples:
-            if one.response in scores:
-                difference = scores[one.response] - scores[reference]
-                assert (one.right > 0.5, one.right < 0.5) == (difference > 0, difference < 0)
-            else:
+            if one.response in {*TRAINED_PHRASES, task.prompt}:
                 assert one.right == 0.0
+                continue
+            spoiled += one.response not in texts
+            difference = rate(task, one.response) - rate(task, reference)
+            assert (one.right > 0.5, one.right < 0.5) == (difference > 0, difference < 0)
+    assert spoiled > len(groups) / 2
 
 
 def test_the_best_reference_is_first_and_cut_off_ones_are_last() -> None:
