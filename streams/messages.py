@@ -234,8 +234,9 @@ class GroupClosed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `groups.closed`: the learner (re)started. Closings of earlier lineages with an ordinal at or above
-    `ordinal` are abandoned: their updates are not in the surviving model.
+    """Topic `groups.closed`: a learner (re)started and claims a lineage. If the claim counts
+    (`trainer.curriculum.lineages`), closings of earlier lineages with an ordinal at or above `ordinal` are abandoned:
+    their updates are not in the surviving model.
     """
 
     run_id: str
@@ -243,10 +244,17 @@ class LineageStarted(msgspec.Struct, frozen=True, kw_only=True):
     version: Int31
     ordinal: Int63
     started_at: UnixSeconds
+    follows: Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None = None
+    """The newest lineage in the log when the learner made the claim, -1 if there was none. The claim counts only if
+    that lineage is still the newest where the claim stands. None, as in older messages, stands for `lineage` - 1."""
+    learner: str = ""
+    """Who made the claim: host, process id, and a random part that no other learner has."""
 
 
 class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `policy.versions`: announced once its files are in place. The newest announcement wins."""
+    """Topic `policy.versions`: announced once its files are in place. The highest lineage wins, and in it the newest
+    announcement.
+    """
 
     run_id: str
     lineage: Int31

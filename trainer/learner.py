@@ -8,23 +8,27 @@ Invariants:
   after that checkpoint.
 - All output goes through one `SerialExecutor`, which keeps that order while the next step begins. No weight changes
   before the executor is empty, because a checkpoint may read the models themselves; so versions never pile up.
-- It reads from its own offsets, which are in its checkpoint; the broker stores none for it.
+- It reads from its own offsets, which are in its saved history; the broker stores none for it.
+- It announces and saves nothing unless its claim to the run is the newest (`trainer.fencing.claim`).
+- Between two steps, the history is saved apart from the weights every few seconds, as long as its version is that of
+  the weights on disk; so a restart repeats seconds of measuring and filtering.
 """
 
 import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from infra.files.folders import remove_unfinished
 from infra.metrics import metrics
 from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.tree import Settings
-from streams.messages import GroupClosed, LineageStarted, Outcome
+from streams.messages import GroupClosed, Outcome
 from streams.topics import Topic
 from trainer.background import SerialExecutor
+from trainer.fencing import saved_states
+from trainer.fencing.claim import Claim
 from trainer.groups.batching import (
     BatchAssembler,
     OrphanWatch,
@@ -47,14 +51,16 @@ from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
-from trainer.weights.checkpoint import LearnerHistory
-from trainer.weights.publish import PublishedWeights, newest_announcement, publisher_of
+from trainer.weights.history import LearnerHistory
+from trainer.weights.publish import PublishedWeights, publisher_of
 from workers.models.model_files import resolve_model
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
 """A full batch is noticed within this time, which is far below that of a step."""
+_HISTORY_SECONDS = 3.0
+"""Time between two saved histories: a crash repeats at most this much measuring, for one small file."""
 
 
 @dataclass(slots=True)
@@ -75,22 +81,25 @@ class Learner:
         self._settings = settings
         self._coordinator: Coordinator = coordinator or SingleProcess()
         self._folder = settings.run.folder / settings.run.id
+        self._states = self._folder / "checkpoints"
         self._writer = LogWriter(settings, bootstrap)
         self._background = SerialExecutor("publish")
-        for kind in ("checkpoints", "versions"):
-            remove_unfinished(self._folder / kind)
         template = resolve_model(settings.model.path, settings.run.prepared)
-        saved = checkpoint.latest(self._folder / "checkpoints")
+        self._claim = Claim(settings, bootstrap)
+        saved = saved_states.newest_state(self._states, self._claim.lineages)
+        history = saved.history
+        self._claimed = self._claim.make(history, saved_states.highest_lineage(self._states))
+        self._own = saved_states.own_folder(self._states, self._claimed.lineage, self._claim.unique)
+        saved = saved_states.pin(self._states, saved, self._claim.lineages, self._own)
         self._source = open_source(settings, bootstrap)
         topics = (self._source.prompts_topic, self._source.scored_topic)
-        self._coordinator.broadcast(LoadCheckpoint(saved, self._source.run_id, topics))
-        ppo, history = restored_ppo(settings, saved, template)
+        self._coordinator.broadcast(LoadCheckpoint(saved.checkpoint, history, self._source.run_id, topics))
+        ppo = restored_ppo(settings, saved.checkpoint, template)
         vocabulary = ppo.policy.get_input_embeddings().num_embeddings
         self._ppo = self._coordinator.shard(ppo)
         self._ppo.before_update = self._background.drain
-        announced = newest_announcement(settings, bootstrap)
-        lineage = announced.lineage + 1 if announced else history.lineage
-        self._position = Position(lineage, history.version, history.ordinal)
+        self._position = Position(self._claimed.lineage, history.version, history.ordinal)
+        self._taken_over = replace(history, lineage=self._claimed.lineage)
         self._restored = (history.lineage, history.version)
         self._publisher = publisher_of(settings, template)
         self._loggers = open_loggers(settings, "learner", first_version=history.version + 1)
@@ -105,18 +114,24 @@ class Learner:
         self._checkpointed = history.version
         self._resumable: LearnerHistory | None = None
         self._progress_at = time.monotonic()
-        log.info("lineage=%d version=%d resumed_from=%s", lineage, history.version, saved)
+        self._history_at = time.monotonic() + _HISTORY_SECONDS
+        log.info(
+            "lineage=%d version=%d closings=%d resumed_from=%s",
+            self._position.lineage, history.version, history.ordinal, saved.checkpoint,
+        )  # fmt: skip
 
     def run(self) -> None:
         """Trains until interrupted; in a replay, until every group of the log is closed.
 
-        Raises KeyboardInterrupt. It writes a last checkpoint in both cases, except if the interrupt came within a step.
+        Raises KeyboardInterrupt. It saves its state in both cases, except if the interrupt came within a step. Raises
+        FencedError if another learner takes the run over.
         """
-        self._start_lineage()
         try:
+            self._start_lineage()
             while not self._ended:
                 self._read()
                 self._resumable = self._history()
+                self._keep_history()
                 if self._batch_is_due():
                     self._step()
             self._save_last_checkpoint()
@@ -126,19 +141,18 @@ class Learner:
         finally:
             self._background.close()
             self._reader.close()
+            self._claim.close()
             self._writer.close()
             self._loggers.close()
 
     def _start_lineage(self) -> None:
-        at = self._position
-        started = LineageStarted(
-            run_id=self._settings.run.id,
-            lineage=at.lineage,
-            version=at.version,
-            ordinal=at.ordinal,
-            started_at=time.time(),
-        )
-        self._send(Topic.GROUPS_CLOSED, [started])
+        """Claims the run, takes over what earlier lineages saved, and announces the version."""
+        self._writer.send(Topic.GROUPS_CLOSED, [self._claimed])
+        self._claim.require_newest()
+        self._writer.write_dead_letters(self._claim.unreadable)
+        saved_states.save_history(self._own, self._taken_over)
+        saved_states.remove_others(self._states, self._own)
+        self._publisher.remove_unfinished(self._position.lineage)
         self._announce()
 
     def _read(self) -> None:
@@ -250,7 +264,9 @@ class Learner:
         self._background.submit(partial(self._publish, weights, self._position.lineage, self._position.version))
 
     def _publish(self, weights: PublishedWeights, lineage: int, version: int) -> None:
-        self._writer.send(Topic.POLICY_VERSIONS, [self._publisher.write(weights, lineage, version)])
+        announcement = self._publisher.write(weights, lineage, version)
+        self._claim.require_newest()
+        self._writer.send(Topic.POLICY_VERSIONS, [announcement])
         metrics.policy_version.set(version)
 
     def _send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
@@ -295,20 +311,38 @@ class Learner:
             closed=self._assembler.book.closed.copy(),
         )
 
+    def _keep_history(self) -> None:
+        """Saves the history every few seconds, and notices a learner that took over."""
+        if time.monotonic() < self._history_at:
+            return
+        self._history_at = time.monotonic() + _HISTORY_SECONDS
+        self._save_history()
+
+    def _save_history(self) -> None:
+        """The history on disk must go with the weights on disk, so one of a later version waits for its checkpoint."""
+        history = self._resumable
+        self._background.submit(self._claim.require_newest)
+        if history is not None and history.version == self._checkpointed:
+            self._background.submit(partial(saved_states.save_history, self._own, history))
+
     def _save_last_checkpoint(self) -> None:
-        """Saves the newest consistent state, if it is newer than the last checkpoint; returns when all is written.
+        """Saves the newest consistent state, with the weights if they are newer than the last checkpoint; returns when
+        all is written.
 
         An interrupt may come between an action and its bookkeeping. `_resumable` is the history at the last moment when
         everything read and sent was recorded, or None within a step.
         """
         if self._resumable is not None and self._resumable.version > self._checkpointed:
             self._save_checkpoint(self._resumable)
+        else:
+            self._save_history()
         self._background.drain()
 
     def _save_checkpoint(self, history: LearnerHistory) -> None:
-        folder, template = self._folder / "checkpoints", self._publisher.template
+        template, keep = self._publisher.template, self._settings.learner.keep_checkpoints
         self._coordinator.broadcast(GatherCheckpoint())
         collected = checkpoint.collect(self._ppo)
-        keep = self._settings.learner.keep_checkpoints
-        self._background.submit(partial(checkpoint.write, folder, collected, history, template, keep))
+        self._background.submit(self._claim.require_newest)
+        self._background.submit(partial(checkpoint.write, self._own, collected, history, template, keep))
+        self._background.submit(partial(saved_states.remove_others, self._states, self._own))
         self._checkpointed = history.version

@@ -47,8 +47,16 @@ class LogWriter:
 
 
 def key_of(message: LearnerMessage) -> str:
-    """The record's key: the group's id, so that a group's records share a partition; the run's id for all else."""
-    return message.group_id if isinstance(message, GroupClosed) else message.run_id
+    """The record's key: the group's id, so that a group's records share a partition; the run's id for claims, whose
+    order decides; run and lineage for announcements, of which compaction thus keeps the newest of each lineage.
+    """
+    match message:
+        case GroupClosed():
+            return message.group_id
+        case PolicyVersion():
+            return f"{message.run_id}:{message.lineage}"
+        case _:
+            return message.run_id
 
 
 def reason_label(closing: GroupClosed) -> str:

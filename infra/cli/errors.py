@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     """EX_IOERR of sysexits.h."""
     AWAY = outages.EXIT_CODE
     """A service ended because a broker, database or judge is away that may come back: EX_TEMPFAIL of sysexits.h."""
+    FENCED = 76
+    """EX_PROTOCOL of sysexits.h: another learner took the run over. Started again, this one would take it back."""
     INTERRUPTED = 130
 
 
@@ -58,12 +60,14 @@ _EXPECTED = {
     "trainer.reward_models.bradley_terry.NoPairsError": ExitCode.USAGE,
     "trainer.reward_models.judge_training.NoTriplesError": ExitCode.USAGE,
     "trainer.weights.checkpoint.CheckpointError": ExitCode.USAGE,
+    "trainer.weights.history.HistoryError": ExitCode.USAGE,
     "trainer.distributed.device.DeviceError": ExitCode.USAGE,
     "trainer.weights.value_init.ValueInitError": ExitCode.USAGE,
     "trainer.weights.policy_io.PolicyFilesError": ExitCode.USAGE,
     "trainer.weights.lora.LoraError": ExitCode.USAGE,
     "trainer.leader.fsdp.ShardingError": ExitCode.USAGE,
     "trainer.weights.build_models.ReferenceModelError": ExitCode.USAGE,
+    "trainer.fencing.claim.FencedError": ExitCode.FENCED,
     "trainer.runlog.skipped_updates.DivergedError": ExitCode.DIVERGED,
     "infra.local.processes.LocalStackError": ExitCode.UNREACHABLE,
     "infra.db.engine.DatabaseUnavailableError": ExitCode.UNREACHABLE,

@@ -5,6 +5,7 @@ Invariant: a reader that sees the folder sees all of it, also after a power cut.
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -60,8 +61,8 @@ def copy_description(model: Path, folder: Path) -> None:
 
 
 def keep_newest(parent: Path, pattern: str, count: int) -> list[Path]:
-    """Removes all but the `count` last folders by name; returns the removed ones."""
-    folders = sorted(path for path in parent.glob(pattern) if path.is_dir())
+    """Removes all but the `count` last folders by the numbers in their names; returns the removed ones."""
+    folders = sorted((path for path in parent.glob(pattern) if path.is_dir()), key=_numbers_in_name)
     removed = folders[: max(0, len(folders) - count)]
     for folder in removed:
         shutil.rmtree(folder)
@@ -74,6 +75,10 @@ def remove_unfinished(parent: Path, name: str = "") -> None:
     """
     for folder in parent.glob(f"{UNFINISHED}{name}*"):
         shutil.rmtree(folder)
+
+
+def _numbers_in_name(path: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 def _rename(temporary: Path, target: Path, *, may_exist: bool) -> None:

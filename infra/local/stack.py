@@ -118,8 +118,8 @@ class Stack:
             try:
                 if self.supervisor is not None:
                     self.supervisor.stop()
-                    for kind in ("checkpoints", "versions"):  # a learner may have been killed while it wrote one
-                        remove_unfinished(self.folder / kind)
+                    for parent in (self.folder / "versions", *self.folder.glob("checkpoints/*")):
+                        remove_unfinished(parent)  # a learner may have been killed while it wrote there
             finally:
                 with ThreadPoolExecutor(2) as pool:
                     stops = [pool.submit(part.stop) for part in (self.broker, self.database)]

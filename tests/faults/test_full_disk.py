@@ -13,7 +13,7 @@ from trainer.seqset import SeqSet
 from trainer.step.language_models import load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import LearnerHistory
+from trainer.weights.history import LearnerHistory
 from trainer.weights.publish import Publisher
 
 SETTINGS = LearnerSettings(advantage="group", value=ValueSettings(kind="none"))

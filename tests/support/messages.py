@@ -148,7 +148,9 @@ def key_of(message: Keyed) -> str:
     match message:
         case ScoredTrajectory():
             return message.rollout.group_id
-        case LineageStarted() | PolicyVersion():
+        case LineageStarted():
             return message.run_id
+        case PolicyVersion():
+            return f"{message.run_id}:{message.lineage}"
         case _:
             return message.group_id

@@ -23,7 +23,7 @@ from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
 from trainer.step.row_partition import RankRows
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import LearnerHistory
+from trainer.weights.history import LearnerHistory
 from trainer.weights.policy_io import load_policy
 from trainer.weights.publish import Publisher
 

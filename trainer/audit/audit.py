@@ -128,6 +128,7 @@ def report_on(evidence: Evidence) -> AuditReport:
             "closings": len(log.closings),
             "closings_taken_back": len(log.closings) - surviving,
             "lineages": len(evidence.lineages.starts),
+            "claims_refused": evidence.lineages.refused,
             "dead_letters": log.dead_letters.total(),
         },
         dead_letters=dict(log.dead_letters),

@@ -45,11 +45,9 @@ class Evidence:
     @cached_property
     def surviving(self) -> dict[int, list[GroupClosed]]:
         """Surviving closings by seq; a sound history has one each. A closing that was read twice counts once."""
-        known = self.lineages.starts
         unique = {
             (closing.seq, closing.lineage, closing.ordinal, closing.outcome): closing
-            for closing in self.log.closings
-            if closing.lineage in known and not self.lineages.abandoned(closing)
+            for closing in self.lineages.admit(self.log.closings)
         }
         by_seq: dict[int, list[GroupClosed]] = defaultdict(list)
         for closing in sorted(unique.values(), key=lambda closing: (closing.ordinal, closing.lineage)):

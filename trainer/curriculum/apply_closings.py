@@ -2,7 +2,8 @@
 
 Invariant: a group's row has the outcome of the surviving history, in whatever order and however often the partitions
 deliver: a later lineage's closing replaces an earlier one's, and a lineage that starts reopens the groups whose
-closings it abandons.
+closings it abandons. A closing that is not plausible changes nothing, and one that comes before the claim of its
+lineage waits for it.
 """
 
 from collections.abc import Sequence
@@ -39,10 +40,13 @@ def apply(
     connection: Connection, run_id: str, lineages: Lineages, messages: Sequence[GroupClosed | LineageStarted]
 ) -> Applied:
     """Writes a batch of one run's messages, and adds the starts in it to `lineages`."""
-    starts = [message for message in messages if isinstance(message, LineageStarted) and lineages.add(message)]
-    reopened = sum(_reopen(connection, run_id, start) for start in starts)
-    closings = [message for message in messages if isinstance(message, GroupClosed) and not lineages.abandoned(message)]
-    closed = sum(_close(connection, closing) for closing in closings)
+    before = set(lineages.starts.values())
+    for message in messages:
+        if isinstance(message, LineageStarted):
+            lineages.add(message)
+    reopened = sum(_reopen(connection, run_id, start) for start in lineages.starts.values() if start not in before)
+    closings = [message for message in messages if isinstance(message, GroupClosed)]
+    closed = sum(_close(connection, closing) for closing in lineages.admit(closings))
     return Applied(closed, reopened)
 
 

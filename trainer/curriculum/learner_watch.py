@@ -1,8 +1,10 @@
-"""Follows the learner through the topics `groups.closed` and `policy.versions`, from the beginning of the log.
+"""Follows the learner through the topic `groups.closed`, from the beginning of the log.
 
-Invariant: each record is returned once, in its partition's order. A record that does not decode is a defect of the
-learner, the only writer of these topics; it is logged as an error with its place, and the audit names the group that it
-leaves open.
+Invariants:
+- Each record is returned once, in its partition's order. A record that does not decode waits in `broken` until its
+  owner has set it aside.
+- `lineage` and `version` come from claims that count and from plausible closings under them. Announcements are not
+  read: a version is announced before its first closing, so a version that is known here is announced.
 """
 
 import logging
@@ -12,9 +14,10 @@ from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode_by_schema
-from streams.messages import GroupClosed, LineageStarted, PolicyVersion
+from streams.messages import GroupClosed, LineageStarted
 from streams.records import Record
 from streams.topics import Topic, topic_name
+from trainer.curriculum.lineages import Lineages
 
 log = logging.getLogger(__name__)
 
@@ -23,23 +26,33 @@ Closing = GroupClosed | LineageStarted
 
 @dataclass(slots=True)
 class LearnerWatch:
-    """`lineage` and `version` are the newest in any record, or 0 before the learner's first one.
-
-    They are taken from closings too, since a cluster may deliver a closing before the announcement that was
-    acknowledged before it.
-    """
-
     run_id: str
     reader: LogReader
-    lineage: int = 0
-    version: int = 0
+    broken: list[tuple[Record, DecodeError]] = field(default_factory=list)
+    _lineages: Lineages = field(default_factory=Lineages)
+    _versions: dict[int, int] = field(default_factory=dict)
+    """The highest version by lineage."""
     _pending: list[Closing] = field(default_factory=list)
 
     @classmethod
     def open(cls, settings: Settings, bootstrap: str) -> "LearnerWatch":
-        """Raises BrokerUnavailableError; LookupError where the topics do not exist."""
-        topics = [topic_name(settings.topics.prefix, topic) for topic in (Topic.GROUPS_CLOSED, Topic.POLICY_VERSIONS)]
-        return cls(settings.run.id, LogReader(settings.broker, bootstrap, topics))
+        """Raises BrokerUnavailableError; LookupError where the topic does not exist."""
+        topic = topic_name(settings.topics.prefix, Topic.GROUPS_CLOSED)
+        return cls(settings.run.id, LogReader(settings.broker, bootstrap, [topic]))
+
+    @property
+    def lineage(self) -> int:
+        """The newest lineage, or 0 before the learner's first message."""
+        return self._lineages.newest if self._lineages.starts else max(self._versions, default=0)
+
+    @property
+    def version(self) -> int:
+        """The newest version of that lineage, or 0."""
+        return self._versions.get(self.lineage, 0)
+
+    @property
+    def newest_claim(self) -> LineageStarted | None:
+        return self._lineages.starts.get(self._lineages.newest)
 
     def catch_up(self) -> list[Closing]:
         """Returns everything up to the current end of the log."""
@@ -61,12 +74,17 @@ class LearnerWatch:
         metrics.messages_total.labels("selector", record.topic).inc()
         try:
             message = decode_by_schema(record.value, record.headers)
-        except DecodeError:
+        except DecodeError as error:
             log.exception("unreadable record %s[%d]@%d", record.topic, record.partition, record.offset)
+            self.broken.append((record, error))
             return
-        if not isinstance(message, PolicyVersion | Closing) or message.run_id != self.run_id:
+        if not isinstance(message, Closing) or message.run_id != self.run_id:
             return
-        self.lineage, self.version = max((self.lineage, self.version), (message.lineage, message.version))
-        metrics.policy_version.set(self.version)
-        if isinstance(message, Closing):
-            self._pending.append(message)
+        counts = self._lineages.add(message) if isinstance(message, LineageStarted) else self._is_sane(message)
+        if counts:
+            self._versions[message.lineage] = max(self._versions.get(message.lineage, 0), message.version)
+            metrics.policy_version.set(self.version)
+        self._pending.append(message)
+
+    def _is_sane(self, closing: GroupClosed) -> bool:
+        return self._lineages.is_plausible(closing) and not self._lineages.is_early(closing)

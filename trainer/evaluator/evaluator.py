@@ -81,7 +81,12 @@ class Evaluator:
                 context.lineages.add(message)
         now, lineage = time.time(), context.watch.lineage + 1
         started = LineageStarted(
-            run_id=context.run_id, lineage=lineage, version=policy.version, ordinal=self._ordinal, started_at=now
+            run_id=context.run_id,
+            lineage=lineage,
+            version=policy.version,
+            ordinal=self._ordinal,
+            started_at=now,
+            follows=context.lineages.newest,
         )
         announced = PolicyVersion(
             run_id=context.run_id,

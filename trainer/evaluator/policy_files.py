@@ -28,6 +28,8 @@ from workers.models.model_files import (
 _VERSION_FOLDER = re.compile(r"(?:lineage(?P<lineage>\d+)-)?v(?P<version>\d+)")
 _PUBLISHED = "lineage*-v*"
 _KINDS = ("versions", "checkpoints")
+_DEPTH = 2
+"""A version lies in its kind's folder, a checkpoint in its learner's folder there."""
 _TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 """Files that decide which tokens a prompt becomes, if the folder has them."""
 
@@ -118,9 +120,9 @@ def _number(folder: Path) -> int:
 def _run_of(folder: Path) -> Path | None:
     """The folder of the run that made a version or checkpoint; None if it is not of a run."""
     place = folder.resolve()
-    run = place.parents[1] if len(place.parents) > 1 else place
-    of_run = place.parent.name in _KINDS and (run / "settings.json").is_file()
-    return run if of_run and _VERSION_FOLDER.fullmatch(place.name) else None
+    kinds = [parent for parent in place.parents[:_DEPTH] if parent.name in _KINDS]
+    of_run = bool(kinds) and (kinds[0].parent / "settings.json").is_file()
+    return kinds[0].parent if of_run and _VERSION_FOLDER.fullmatch(place.name) else None
 
 
 def _from_folder(name: str, folder: Path, run: Settings | None) -> PolicyFiles:

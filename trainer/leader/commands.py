@@ -9,16 +9,19 @@ from pathlib import Path
 from streams.messages import Segment
 from streams.records import Record, TopicPartition
 from trainer.step.batch import Trajectory, WeightsId
+from trainer.weights.history import LearnerHistory
 
 
 @dataclass(frozen=True, slots=True)
 class LoadCheckpoint:
-    """Build the learner from this checkpoint, or from scratch if there is none, and read these topics.
+    """Build the learner from this checkpoint, or from scratch if there is none, and read these topics from where the
+    history says.
 
     It is the first command.
     """
 
     saved: Path | None
+    history: LearnerHistory
     run_id: str
     topics: tuple[str, str]
     """The names of the topics `prompts` and `scored`."""

@@ -38,7 +38,7 @@ class Follower:
         self._processes = processes
         self._packed_row_tokens = settings.learner.packed_row_tokens
         template = resolve_model(settings.model.path, settings.run.prepared)
-        ppo, history = restored_ppo(settings, start.saved, template)
+        ppo, history = restored_ppo(settings, start.saved, template), start.history
         self._ppo = shard_ppo(ppo, settings.learner, processes.mesh, row_partition_of(processes))
         self._publisher = publisher_of(settings, template)
         self._cache = SegmentCache(start.run_id, start.topics[1], history.closed.copy())

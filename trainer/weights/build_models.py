@@ -12,12 +12,10 @@ from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from trainer.distributed.device import CPU, chosen_device
 from trainer.distributed.process_group import world_size
-from trainer.seqset import SeqSet
 from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.layers import recompute_activations
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint, lora
-from trainer.weights.checkpoint import LearnerHistory
 from trainer.weights.policy_io import load_policy, own_tensors
 from trainer.weights.value_init import value_model_from
 from trainer.weights.weight_files import require_template_shapes
@@ -58,10 +56,12 @@ def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
     return PPO(policy, value, learner, reference)
 
 
-def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> tuple[PPO, LearnerHistory]:
+def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> PPO:
     """The learner from a checkpoint, or in its initial state. Raises what `build_ppo` raises, and CheckpointError."""
     ppo = build_ppo(settings, saved or template, template)
-    return ppo, checkpoint.restore(saved, ppo) if saved else LearnerHistory(0, 0, 0, {}, SeqSet())
+    if saved is not None:
+        checkpoint.restore(saved, ppo)
+    return ppo
 
 
 def _prepare(model: torch.nn.Module, settings: LearnerSettings) -> None:

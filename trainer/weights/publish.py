@@ -8,6 +8,7 @@ that, as for a local disk at once, the error ends the learner, which writes the 
 """
 
 import logging
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +19,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from infra.files.folders import atomic_folder, copy_description, keep_newest
+from infra.files.folders import UNFINISHED, atomic_folder, copy_description, keep_newest
 from infra.outages import wait_out
 from infra.settings.tree import Settings
-from streams.clients import LogReader
-from streams.codec import decode_by_schema
 from streams.messages import PolicyVersion, WeightsKind
-from streams.topics import Topic, topic_name
 from trainer.distributed.gather import full_tensor
 from trainer.weights import lora
 from trainer.weights.policy_io import own_tensors
@@ -102,6 +100,12 @@ class Publisher:
             files=files,
         )
 
+    def remove_unfinished(self, lineage: int) -> None:
+        """Removes what learners of lineages before `lineage` left unfinished. Raises OSError."""
+        for path in self.folder.glob(f"{UNFINISHED}lineage*"):
+            if int(path.name.removeprefix(f"{UNFINISHED}lineage").partition("-")[0]) < lineage:
+                shutil.rmtree(path, ignore_errors=True)
+
     def _copy_to_cpu(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         copies: dict[str, torch.Tensor] = {}
         for name, tensor in state.items():
@@ -134,15 +138,3 @@ def publisher_of(settings: Settings, template: Path) -> Publisher:
         remote=RemoteFolder(f"{place}/{run.id}") if place else None,
         outage_seconds=settings.learner.publish_outage_seconds,
     )
-
-
-def newest_announcement(settings: Settings, bootstrap: str) -> PolicyVersion | None:
-    """The last announcement of this run in the log, or None."""
-    topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
-    newest: PolicyVersion | None = None
-    with LogReader(settings.broker, bootstrap, [topic]) as reader:
-        for record in reader.read_to_end():
-            message = decode_by_schema(record.value, record.headers)
-            if isinstance(message, PolicyVersion) and message.run_id == settings.run.id:
-                newest = message
-    return newest

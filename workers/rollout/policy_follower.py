@@ -1,13 +1,18 @@
 """Follows the learner: loads the newest announced version, if its files are the announced ones.
 
-Invariant: the engine holds complete weights, old or announced. A file whose digest differs is never loaded: it is
-counted, and the engine keeps its weights. Only the newest announcement counts, by its position in the log, so that a
-resumed learner's lower version replaces a higher one.
+Invariants:
+- The engine holds complete weights, old or announced. A file whose digest differs is never loaded: it is counted, and
+  the engine keeps its weights.
+- The lineage of the engine's weights never falls, whatever an overtaken learner announces. In one lineage the newest
+  announcement counts, by its position in the log.
+- An announcement whose files cannot be loaded holds up no other: while it waits for its next attempt, the newest one of
+  the lineage below it is loaded.
 """
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.metrics import metrics
@@ -22,7 +27,65 @@ from workers.rollout.fetching import Fetcher
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
-"""A missing file may still be on its way over a network file system."""
+"""Wait before the second attempt; a missing file may still be on its way over a network file system."""
+_LONGEST_RETRY_SECONDS = 60.0
+"""The wait doubles up to this: an announcement from nowhere is tried for ever, and should cost nothing."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """An announcement that is not loaded yet."""
+
+    announced: PolicyVersion
+    failures: int = 0
+    try_at: float = 0.0
+
+    def postpone(self) -> float:
+        """Returns the wait in seconds."""
+        wait = min(_LONGEST_RETRY_SECONDS, _RETRY_SECONDS * 2.0**self.failures)
+        self.failures += 1
+        self.try_at = time.monotonic() + wait
+        return wait
+
+
+@dataclass(slots=True)
+class Announcements:
+    """The announcements that may still be loaded: the newest of each lineage, none of a lineage below `loaded`."""
+
+    loaded: int = -1
+    """Lineage of the engine's weights."""
+    _wanted: dict[int, _Wanted] = field(default_factory=dict)
+
+    def add(self, announced: PolicyVersion) -> bool:
+        """Returns False for one of an abandoned lineage."""
+        if announced.lineage < self.loaded:
+            return False
+        self._wanted[announced.lineage] = _Wanted(announced)
+        return True
+
+    def next(self, now: float) -> PolicyVersion | None:
+        """The one to load: of the highest lineage that need not wait."""
+        due = [lineage for lineage, wanted in self._wanted.items() if now >= wanted.try_at]
+        return self._wanted[max(due)].announced if due else None
+
+    def overtaken(self, fetched: PolicyVersion) -> bool:
+        """Whether a higher lineage is there that can be loaded as far as is known, so that `fetched` must not be."""
+        return fetched.lineage < self.loaded or any(
+            lineage > fetched.lineage and not wanted.failures for lineage, wanted in self._wanted.items()
+        )
+
+    def note_loaded(self, announced: PolicyVersion) -> None:
+        self.loaded = announced.lineage
+        self._wanted = {
+            lineage: wanted
+            for lineage, wanted in self._wanted.items()
+            if lineage >= self.loaded and wanted.announced is not announced
+        }
+
+    def postpone(self, announced: PolicyVersion) -> float:
+        """Notes a failed attempt. Returns the seconds until the next one, or 0 if a newer one has taken its place."""
+        wanted = self._wanted.get(announced.lineage)
+        return wanted.postpone() if wanted is not None and wanted.announced is announced else 0.0
 
 
 class PolicyFollower:
@@ -39,8 +102,7 @@ class PolicyFollower:
         self._fetcher = Fetcher(cache)
         self._run_id = run_id
         self._set_aside = set_aside
-        self._wanted: PolicyVersion | None = None
-        self._try_at = 0.0
+        self._announcements = Announcements()
 
     @property
     def ready(self) -> bool:
@@ -51,8 +113,8 @@ class PolicyFollower:
         """Read the announcements; fetch the newest version if it is not loaded yet."""
         for record in self._reader.poll(timeout=0):
             self._note_announcement(record)
-        if self._wanted is not None and not self._fetcher.busy and time.monotonic() >= self._try_at:
-            self._fetcher.start(self._wanted)
+        if not self._fetcher.busy and (wanted := self._announcements.next(time.monotonic())) is not None:
+            self._fetcher.start(wanted)
 
     def swap(self) -> None:
         """Load the fetched version, between two steps of the engine.
@@ -64,13 +126,10 @@ class PolicyFollower:
         fetched = self._fetcher.outcome()
         if fetched is None:
             return
-        wanted, announced = self._wanted, fetched.announced
-        if wanted is not None and wanted.lineage != announced.lineage:
-            return
         if fetched.folder is None:
-            self._refuse(announced, fetched.error)
-        else:
-            self._load(announced, fetched.folder)
+            self._refuse(fetched.announced, fetched.error)
+        elif not self._announcements.overtaken(fetched.announced):
+            self._load(fetched.announced, fetched.folder)
 
     def _note_announcement(self, record: Record) -> None:
         try:
@@ -78,9 +137,11 @@ class PolicyFollower:
         except DecodeError as error:
             self._set_aside(record, error)
             return
-        if announced.run_id == self._run_id:
-            self._wanted = announced
-            self._try_at = 0.0
+        if announced.run_id == self._run_id and not self._announcements.add(announced):
+            log.warning(
+                "version %d of lineage %d is not loaded: lineage %d has taken the run over",
+                announced.version, announced.lineage, self._announcements.loaded,
+            )  # fmt: skip
 
     def _load(self, announced: PolicyVersion, folder: Path) -> None:
         started = time.monotonic()
@@ -89,8 +150,7 @@ class PolicyFollower:
         except (OSError, ValueError) as error:
             self._refuse(announced, error)
             return
-        if self._wanted is announced:
-            self._wanted = None
+        self._announcements.note_loaded(announced)
         seconds = time.monotonic() - started
         metrics.weight_swap_seconds.observe(seconds)
         metrics.engine_policy_version.set(announced.version)
@@ -99,9 +159,8 @@ class PolicyFollower:
     def _refuse(self, announced: PolicyVersion, error: Exception | None) -> None:
         reason = "mismatch" if isinstance(error, WeightsMismatchError) else "unreadable"
         metrics.weights_refused_total.labels(reason).inc()
-        if self._wanted is announced:
-            self._try_at = time.monotonic() + _RETRY_SECONDS
+        wait = self._announcements.postpone(announced)
         log.error(
             "version %d of lineage %d is not loaded, %s stays: %s; next attempt in %g s",
-            announced.version, announced.lineage, self._engine.weights, error, _RETRY_SECONDS,
+            announced.version, announced.lineage, self._engine.weights, error, wait,
         )  # fmt: skip

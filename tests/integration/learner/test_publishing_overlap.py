@@ -12,6 +12,8 @@ from support.learner_loop import LearnerLoop
 
 from streams.messages import PolicyVersion
 from streams.records import Record
+from trainer.curriculum.lineages import Lineages
+from trainer.fencing import saved_states
 from trainer.learner import Learner
 from trainer.step.ppo import PPO
 from trainer.weights.publish import PublishedWeights, Publisher
@@ -43,8 +45,8 @@ def test_a_version_that_cannot_be_written_ends_the_learner_and_closes_nothing(
             Learner(loop.settings, loop.bootstrap).run()
     assert [each.version for each in loop.versions()] == [0, 1]
     assert {each.version for each in loop.closings().closed} == {1}
-    checkpoints = loop.run_folder / "checkpoints"
-    assert not checkpoints.exists()  # that of version 2 would come after its closings
+    saved = saved_states.newest_state(loop.run_folder / "checkpoints", Lineages())
+    assert saved.checkpoint is None  # that of version 2 would come after its closings
     require_each_group_once(loop, 6)
 
 
@@ -84,7 +86,7 @@ def test_an_interrupt_while_a_version_is_published_finishes_it(loop: LearnerLoop
     folder = loop.run_folder
     assert [each.version for each in loop.versions()] == [0, 1]
     assert sorted(each.seq for each in loop.closings().closed) == [0, 1]
-    assert (folder / "checkpoints" / "v000001" / "learner.pt").is_file()
+    assert [path.parent.name for path in folder.glob("checkpoints/lineage000-*/*/learner.pt")] == ["v000001"]
     assert not list(folder.rglob(".unfinished-*"))
 
 

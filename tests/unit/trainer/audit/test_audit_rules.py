@@ -31,6 +31,7 @@ def test_a_sound_history_has_no_violation_and_is_counted():
         "closings": 6,
         "closings_taken_back": 1,
         "lineages": 2,
+        "claims_refused": 0,
         "dead_letters": 0,
     }
 

@@ -11,7 +11,7 @@ from trainer.curriculum.lineages import Lineages
     [(1, 4, False), (1, 5, True), (2, 5, False), (2, 7, False), (2, 8, True), (3, 8, False), (1, 9, True)],
 )
 def test_closings_from_a_later_start_on_are_abandoned(lineage, ordinal, abandoned):
-    lineages = Lineages.of([started(3, 8), started(1, 0), started(2, 5)])
+    lineages = Lineages.of([started(1, 0), started(2, 5), started(3, 8)])
     assert lineages.abandoned(closed(0, ordinal, lineage=lineage)) is abandoned
 
 

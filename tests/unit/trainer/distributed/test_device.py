@@ -15,7 +15,7 @@ from trainer.step.batch import pack_batch
 from trainer.step.language_models import ValueModel, device_of, policy_forward, value_forward
 from trainer.weights import checkpoint
 from trainer.weights.build_models import build_ppo
-from trainer.weights.checkpoint import LearnerHistory
+from trainer.weights.history import LearnerHistory
 from workers.models import packed_attention
 from workers.models.shared_prefix import PrefixGroup, pack
 

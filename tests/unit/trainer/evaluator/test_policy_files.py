@@ -35,7 +35,7 @@ def runs(tmp_path: Path, base: Path) -> Path:
     write_settings(with_changes(Settings(), run={"id": "r1"}, model={"path": str(base)}), folder)
     for name in ("lineage001-v000003", "lineage001-v000004", "lineage002-v000003"):
         shutil.copytree(base, folder / "versions" / name)
-    shutil.copytree(base, folder / "checkpoints" / "v000004")
+    shutil.copytree(base, folder / "checkpoints" / "lineage000-a1b2" / "v000004")
     return tmp_path / "runs"
 
 
@@ -64,7 +64,7 @@ def test_a_run_s_version_is_that_of_its_newest_lineage(runs: Path, name: str, li
 
 def test_folders_within_a_run_are_of_that_run_and_a_copy_elsewhere_is_not(runs: Path, tmp_path: Path) -> None:
     version = find(runs / "r1" / "versions" / "lineage001-v000004", runs)
-    checkpoint = find(runs / "r1" / "checkpoints" / "v000004", runs)
+    checkpoint = find(runs / "r1" / "checkpoints" / "lineage000-a1b2" / "v000004", runs)
     copied = shutil.copytree(runs / "r1" / "versions" / "lineage001-v000004", tmp_path / "lineage001-v000004")
     assert (version.source_run, version.lineage, version.version) == ("r1", 1, 4)
     assert (checkpoint.source_run, checkpoint.lineage, checkpoint.version) == ("r1", 0, 4)

@@ -15,7 +15,8 @@ from trainer.step.batch import pack_batch
 from trainer.step.language_models import load_causal_lm, policy_forward
 from trainer.step.ppo import split_rows
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import CheckpointError, LearnerHistory
+from trainer.weights.checkpoint import CheckpointError
+from trainer.weights.history import LearnerHistory
 from workers.models.chat import load_tokenizer
 
 KINDS = {
@@ -165,7 +166,6 @@ def test_a_restored_learner_takes_the_same_step_bit_for_bit(tiny_policy_folder, 
     path = checkpoint.write(tmp_path, checkpoint.collect(ppo), history, tiny_policy_folder, keep=2)
     expected = ppo.step(batch, version=1, seed=3)
 
-    assert checkpoint.latest(tmp_path) == path
     again = ppo_of(path, settings)
     assert checkpoint.restore(path, again) == history
     found = again.step(batch, version=1, seed=3)
@@ -233,7 +233,6 @@ def test_an_interrupted_save_leaves_the_checkpoint_before(tiny_policy_folder, tm
         checkpoint.write(
             tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 0, {}, SeqSet()), tiny_policy_folder, keep=2
         )
-    assert checkpoint.latest(tmp_path) == path
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 

@@ -10,7 +10,7 @@ from trainer.seqset import SeqSet
 from trainer.step.language_models import load_causal_lm
 from trainer.weights import checkpoint
 from trainer.weights.build_models import hold_in_bfloat16
-from trainer.weights.checkpoint import LearnerHistory
+from trainer.weights.history import LearnerHistory
 
 STEPS = 6
 SETTINGS = {

@@ -8,7 +8,7 @@ from trainer.seqset import SeqSet
 from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
-from trainer.weights.checkpoint import LearnerHistory
+from trainer.weights.history import LearnerHistory
 from trainer.weights.policy_io import load_policy
 from trainer.weights.publish import Publisher
 from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
