@@ -316,13 +316,12 @@ class Learner:
         if time.monotonic() < self._history_at:
             return
         self._history_at = time.monotonic() + _HISTORY_SECONDS
-        self._save_history()
+        self._save_history(self._history())
 
-    def _save_history(self) -> None:
+    def _save_history(self, history: LearnerHistory) -> None:
         """The history on disk must go with the weights on disk, so one of a later version waits for its checkpoint."""
-        history = self._resumable
         self._background.submit(self._claim.require_newest)
-        if history is not None and history.version == self._checkpointed:
+        if history.version == self._checkpointed:
             self._background.submit(partial(saved_states.save_history, self._own, history))
 
     def _save_last_checkpoint(self) -> None:
@@ -332,10 +331,11 @@ class Learner:
         An interrupt may come between an action and its bookkeeping. `_resumable` is the history at the last moment when
         everything read and sent was recorded, or None within a step.
         """
-        if self._resumable is not None and self._resumable.version > self._checkpointed:
-            self._save_checkpoint(self._resumable)
-        else:
-            self._save_history()
+        if self._resumable is not None:
+            if self._resumable.version > self._checkpointed:
+                self._save_checkpoint(self._resumable)
+            else:
+                self._save_history(self._resumable)
         self._background.drain()
 
     def _save_checkpoint(self, history: LearnerHistory) -> None:

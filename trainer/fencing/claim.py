@@ -18,7 +18,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
+from kafka.errors import KafkaError
 
+from infra.outages import wait_out
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode, header
@@ -55,6 +57,7 @@ class Claim:
     def __init__(self, settings: Settings, bootstrap: str) -> None:
         """Reads the claims and announcements that are in the log."""
         self._run_id = settings.run.id
+        self._outage_seconds = settings.broker.outage_seconds
         self.lineages = Lineages()
         self.unreadable: list[tuple[Record, DecodeError]] = []
         """Claims and announcements that do not decode; the owner sets them aside."""
@@ -88,7 +91,7 @@ class Claim:
     def require_newest(self) -> None:
         """Reads the log to its end. Raises FencedError unless the claim made counts and is still the newest."""
         assert self._mine is not None, "make() comes first"
-        self._read_claims()
+        wait_out("broker", self._read_claims, KafkaError, self._outage_seconds)
         require_newest(self.lineages, self._mine)
 
     def close(self) -> None:
