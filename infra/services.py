@@ -27,6 +27,8 @@ class ServiceTraits:
     """Whether it loads its scorer again on SIGHUP."""
     rereads_settings: bool = False
     """Whether it reads the settings again for that; `main` then has a third argument."""
+    marks_ready: bool = False
+    """Whether it loads for long, and says when it has (`infra.readiness`)."""
 
 
 class Service(StrEnum):
@@ -48,9 +50,9 @@ class Service(StrEnum):
     """Drives the run: its exit code 0 means that the run is finished."""
     ROLLOUT = (
         "rollout",
-        ServiceTraits(module="workers.rollout.worker", threads=attrgetter("rollout.engine.threads")),
+        ServiceTraits(module="workers.rollout.worker", threads=attrgetter("rollout.engine.threads"), marks_ready=True),
     )
-    LEARNER = "learner", ServiceTraits(module="trainer.main", threads=attrgetter("learner.threads"))
+    LEARNER = "learner", ServiceTraits(module="trainer.main", threads=attrgetter("learner.threads"), marks_ready=True)
 
     def __new__(cls, name: str, traits: ServiceTraits) -> Self:
         member = str.__new__(cls, name)

@@ -21,10 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+
 from infra.metrics import metrics
+from infra.readiness import mark_ready
 from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.tree import Settings
-from streams.messages import GroupClosed, Outcome
+from streams.messages import GroupClosed, Outcome, PolicyVersion
 from streams.topics import Topic
 from trainer.background import SerialExecutor
 from trainer.fencing import saved_states
@@ -49,6 +52,7 @@ from trainer.runlog.step_log import STEPS_FILE, record_step
 from trainer.step.batch import TrainingBatch, pack_batch, with_one_prompt
 from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of
+from trainer.stop_signals import StopSignals
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
 from trainer.weights.history import LearnerHistory
@@ -97,7 +101,8 @@ class Learner:
         ppo = restored_ppo(settings, saved.checkpoint, template)
         vocabulary = ppo.policy.get_input_embeddings().num_embeddings
         self._ppo = self._coordinator.shard(ppo)
-        self._ppo.before_update = self._background.drain
+        self._ppo.before_update = self._begin_update
+        self._stop_signals = StopSignals()
         self._position = Position(self._claimed.lineage, history.version, history.ordinal)
         self._taken_over = replace(history, lineage=self._claimed.lineage)
         self._restored = (history.lineage, history.version)
@@ -109,6 +114,7 @@ class Learner:
         )
         self._orphans = OrphanWatch()
         self._reader = self._coordinator.open_reader(settings, bootstrap, topics, history.offsets)
+        self._announced: PolicyVersion | None = None
         self._at_end = False
         self._ended = False
         self._checkpointed = history.version
@@ -123,8 +129,8 @@ class Learner:
     def run(self) -> None:
         """Trains until interrupted; in a replay, until every group of the log is closed.
 
-        Raises KeyboardInterrupt. It saves its state in both cases, except if the interrupt came within a step. Raises
-        FencedError if another learner takes the run over.
+        Raises KeyboardInterrupt. It saves its state in both cases; an interrupt that comes while weights change waits
+        for the end of the step. Raises FencedError if another learner takes the run over.
         """
         try:
             self._start_lineage()
@@ -133,7 +139,8 @@ class Learner:
                 self._resumable = self._history()
                 self._keep_history()
                 if self._batch_is_due():
-                    self._step()
+                    with self._stop_signals:
+                        self._step()
             self._save_last_checkpoint()
         except KeyboardInterrupt:
             self._save_last_checkpoint()
@@ -154,6 +161,7 @@ class Learner:
         saved_states.remove_others(self._states, self._own)
         self._publisher.remove_unfinished(self._position.lineage)
         self._announce()
+        mark_ready()
 
     def _read(self) -> None:
         if self._source.is_replay:
@@ -210,14 +218,13 @@ class Learner:
         known_weights = frozenset(() if self._source.is_replay else (now, self._restored))
         groups = [with_one_prompt(member.trajectories) for member in taken]
         batch = pack_batch(groups, self._settings.learner.packed_row_tokens, known_weights)
-        self._resumable = None
         self._coordinator.broadcast(Train(groups, known_weights, self._position.version, self._settings.run.seed))
         report = self._ppo.step(batch, self._position.version, self._settings.run.seed)
         self._save_skipped(batch, taken, report)
         self._position.version += 1
         trained = time.monotonic()
         report.seconds |= self._background.pop_timings()
-        self._announce()
+        self._announce(unchanged=report.value_only)
         report.seconds["publish"] = time.monotonic() - trained
         self._close(endings_of_step(taken, staleness, report))
         self._assembler.taken = []
@@ -246,6 +253,12 @@ class Learner:
             report.policy_loss,
         )
 
+    def _begin_update(self) -> None:
+        """From the first update to the step's end the weights fit no history, so a stop waits for that end."""
+        self._background.drain()
+        self._stop_signals.defer()
+        self._resumable = None
+
     def _save_skipped(self, batch: TrainingBatch, taken: Sequence[ReadyGroup], report: StepReport) -> None:
         """Saves the batches of skipped updates. Raises DivergedError after too many skips in a row.
 
@@ -258,16 +271,28 @@ class Learner:
         )
         skipped_updates.require_sane(self._ppo.skips_in_a_row, self._folder, learner)
 
-    def _announce(self) -> None:
+    def _announce(self, *, unchanged: bool = False) -> None:
+        """Announces the version. If the policy is unchanged, so are the files of the announcement before."""
+        if unchanged:
+            self._background.submit(partial(self._announce_again, self._position.version))
+            return
         self._coordinator.broadcast(GatherWeights())
         weights = self._publisher.gather_weights(self._ppo.policy)
         self._background.submit(partial(self._publish, weights, self._position.lineage, self._position.version))
 
     def _publish(self, weights: PublishedWeights, lineage: int, version: int) -> None:
-        announcement = self._publisher.write(weights, lineage, version)
+        self._send_announcement(self._publisher.write(weights, lineage, version))
+
+    def _announce_again(self, version: int) -> None:
+        assert self._announced is not None, "a lineage begins with an announcement"
+        again = msgspec.structs.replace(self._announced, version=version, step=version, announced_at=time.time())
+        self._send_announcement(again)
+
+    def _send_announcement(self, announcement: PolicyVersion) -> None:
         self._claim.require_newest()
         self._writer.send(Topic.POLICY_VERSIONS, [announcement])
-        metrics.policy_version.set(version)
+        self._announced = announcement
+        metrics.policy_version.set(announcement.version)
 
     def _send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
         self._background.submit(partial(self._writer.send, topic, messages))
@@ -329,7 +354,7 @@ class Learner:
         all is written.
 
         An interrupt may come between an action and its bookkeeping. `_resumable` is the history at the last moment when
-        everything read and sent was recorded, or None within a step.
+        everything read and sent was recorded, or None before the first one.
         """
         if self._resumable is not None:
             if self._resumable.version > self._checkpointed:

@@ -18,6 +18,8 @@ class ServiceSpec:
     argv: Callable[[int], list[str]]
     """Makes the command line from the port of its metrics."""
     env: Mapping[str, str] = field(default_factory=dict)
+    marks_ready: bool = False
+    """Whether it says when it has loaded; its life counts from there."""
 
 
 CommandTable = Callable[[Settings, Path], list[ServiceSpec]]
@@ -31,6 +33,7 @@ def service_specs(settings: Settings, settings_file: Path) -> list[ServiceSpec]:
             name=service,
             argv=_serve_command(service, settings_file),
             env=_thread_environment(service.traits.threads(settings)),
+            marks_ready=service.traits.marks_ready,
         )
         for service in Service
     ]

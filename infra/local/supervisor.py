@@ -21,6 +21,7 @@ from infra.local.restarts import RestartPolicy, Restarts
 from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
 from infra.metrics import metrics
+from infra.readiness import READY_FILE, ready_since
 from infra.services import Service
 
 log = logging.getLogger(__name__)
@@ -215,7 +216,20 @@ class Supervisor:
         if not port_is_free(service.port):
             service.port = free_port()
         argv = service.spec.argv(service.port)
-        service.child = spawn(service.spec.name, argv, log=self._log_of(service), env=service.spec.env)
+        ready = self._ready_file(service)
+        ready.unlink(missing_ok=True)
+        env = {**service.spec.env, READY_FILE: str(ready)} if service.spec.marks_ready else service.spec.env
+        service.child = spawn(service.spec.name, argv, log=self._log_of(service), env=env)
+
+    def _life_seconds(self, service: _Service, child: ChildProcess, now: float) -> float:
+        """How long the service worked: loading is not life, or one that always dies of its first work after a long load
+        would be started for ever.
+        """
+        since = ready_since(self._ready_file(service)) if service.spec.marks_ready else child.started
+        return 0.0 if since is None else now - since
+
+    def _ready_file(self, service: _Service) -> Path:
+        return self._folder / "logs" / f"{service.spec.name}.ready"
 
     def _log_of(self, service: _Service) -> Path:
         return self._folder / "logs" / f"{service.spec.name}.log"
@@ -231,13 +245,14 @@ class Supervisor:
         if code == _DIVERGED:
             return _failed_end(f"{name}: training diverged; the end of {child.log}:\n{child.log_tail()}")
         now = time.monotonic()
+        life = self._life_seconds(service, child, now)
         if code == outages.EXIT_CODE:
             wait, why = (
-                service.restarts.after_outage(now - child.started, now),
+                service.restarts.after_outage(life, now),
                 "finds a part away that does not come back",
             )
         else:
-            wait, why = service.restarts.after_death(now - child.started), f"keeps dying ({describe_exit(code)})"
+            wait, why = service.restarts.after_death(life), f"keeps dying ({describe_exit(code)})"
         if wait is None:
             return self._give_up(name, why, child.log)
         log.warning("%s died (%s); it starts again in %.1f s", name, describe_exit(code), wait)

@@ -26,7 +26,8 @@ class ValueSettings(SettingsSection):
     policy's folder; the paper starts from the reward model."""
     pretrain_steps: Annotated[int, Field(ge=0), NumberUnit("steps")] = 0
     """First steps that train only the values, on Monte-Carlo returns of the policy, which is kept as it is (VC-PPO
-    2503.01491; VAPO 2504.05118 takes 50). Each uses a batch and publishes a version with unchanged weights."""
+    2503.01491; VAPO 2504.05118 takes 50). Each uses a batch and makes a version, which is announced with
+    the files of the one before; its groups end as trained for the reason `value_only`."""
     learning_rate: LearningRate = 2e-6
     """AdamW's learning rate for the value model (VAPO 2504.05118, section 5.1)."""
     clip: Annotated[float, Field(ge=0), NumberUnit("score")] = 0.2

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -57,6 +58,15 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
 
 def end_of(supervisor: Supervisor) -> RunEnd:
     return wait_until(lambda: supervisor.wait(1), "the end of the run")
+
+
+def test_loading_is_not_life(tmp_path: Path) -> None:
+    """A service that dies while it loads is given up, however long that takes."""
+    policy = RestartPolicy(first_seconds=0.02, longest_seconds=0.02, long_life_seconds=0.001, short_lives=3)
+    loading = replace(spec("learner", CRASH, tmp_path), marks_ready=True)
+    supervisor = Supervisor([loading], folder=tmp_path, policy=policy)
+    supervisor.start()
+    assert end_of(supervisor).outcome is RunOutcome.FAILED
 
 
 def test_a_killed_service_comes_back_and_is_counted(supervise: Supervise, tmp_path: Path) -> None:

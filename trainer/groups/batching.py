@@ -26,6 +26,9 @@ from trainer.step.report import StepReport
 
 log = logging.getLogger(__name__)
 
+VALUE_ONLY = "value_only"
+"""Reason of groups on which the value model alone was trained."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadyGroup:
@@ -211,6 +214,6 @@ def endings_of_step(
     return [
         (member.group, Outcome.FAILED, skipped_updates.REASON, None)
         if number in skipped
-        else (member.group, Outcome.TRAINED, "", age)
+        else (member.group, Outcome.TRAINED, VALUE_ONLY if report.value_only else "", age)
         for number, (member, age) in enumerate(zip(taken, staleness, strict=True))
     ]

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from kafka import KafkaConsumer, KafkaProducer
 
 from infra.metrics import metrics
+from infra.readiness import mark_ready
 from infra.settings.tree import Settings
 from streams.clients import (
     Delivery,
@@ -220,6 +221,7 @@ def open_worker(settings: Settings, bootstrap: str) -> Iterator[RolloutWorker]:
 def main(settings: Settings, bootstrap: str) -> None:
     """Runs until interrupted. Raises whatever `open_worker` raises, and DeliveryError."""
     with open_worker(settings, bootstrap) as worker:
+        mark_ready()
         try:
             while True:
                 worker.turn()
