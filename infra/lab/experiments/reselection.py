@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from infra.lab.experiment import Arm, Experiment, Findings, Results, Row
-from infra.lab.experiments.selection import EVERY, GROUPS, SAMPLES, selected, wasted
+from infra.lab.experiments.selection import EVERY, GROUPS, POOL, SAMPLES, selected, wasted
 from infra.lab.pictures import draw_curves
 from infra.lab.statistics import cost_ratio, difference, final_score, mean_of, rollouts
 
@@ -65,4 +65,5 @@ EXPERIMENT = Experiment(
     arms=ARMS,
     conclude=conclude,
     changes={"selector.eval_every_versions": 4},
+    composition=POOL,
 )
