@@ -144,9 +144,10 @@ EXPERIMENT = Experiment(
         f"Each run spends the rollouts of {GROUPS} groups of {GROUP_SIZE}, and the rules that assess their prompts "
         f"first ({SAMPLES} responses each) pay for that from them. `uniform` trains on every group, without spread or "
         "not; `dynamic sampling` (DAPO) filters those without and so do the rules. `lowest` selects once, as in the "
-        f"paper; `skip` (GRESO) and `informative` select again every {EVERY} versions. Half of the "
-        "prompts are out of the start's reach, a fifth is solved, and some teach nothing (broken references and coins), "
-        "so that two groups in three of `uniform` have no spread. How much a rule can save depends on this mixture. The judge falls for a marker on every question. The score is the verifier's "
+        f"paper; `skip` (GRESO) and `informative` select again every {EVERY} versions. Half of the prompts are out of "
+        "the start's reach, a fifth is solved, and some teach nothing (broken references and coins), so that two "
+        "groups in three of `uniform` have no spread. How much a rule can save depends on this mixture. The judge "
+        "falls for a marker on every question. The score is the verifier's "
         "in both cases, and the proxy is the judge's own on the same held-out prompts."
     ),
     arms=(*VERIFIED, *JUDGED),
