@@ -22,12 +22,16 @@ EVERY = 3
 POOL = Composition(rungs=(10, 8, 6, 6, 6, 10, 25, 25))
 """About two groups in three of a run that selects nothing have no spread, as in the demo's recipe after 200 steps: most
 of the prompts are solved or out of reach."""
+SCARCE = Composition(rungs=(4, 3, 3, 3, 3, 4, 40, 50), broken=3, coins=2)
+"""About one group in eight of a run that selects nothing has a spread."""
+SCARCE_GROUPS = 960
+"""A run on few useful prompts needs more rollouts to learn from."""
 GOAL = 0.5
 """The upper end of the interval that was asked for: half of the uniform run's rollouts."""
-_UNIFORM, _INFORMATIVE = "uniform", "informative"
+_UNIFORM, _DYNAMIC, _INFORMATIVE = "uniform", "dynamic", "informative"
 
 
-def selected(rule: str, keep: float, *, every: int, budget: int = GROUPS) -> dict[str, Any]:
+def selected(rule: str, keep: float, *, every: int, budget: int = GROUPS, pool: Composition = POOL) -> dict[str, Any]:
     """Settings of a run that assesses its prompts first, and pays for that from the same budget."""
     return {
         "selector.preppo.enabled": True,
@@ -35,7 +39,7 @@ def selected(rule: str, keep: float, *, every: int, budget: int = GROUPS) -> dic
         "selector.preppo.keep_share": keep,
         "selector.preppo.samples": SAMPLES,
         "selector.preppo.every_versions": every,
-        "selector.max_groups": budget - SAMPLES * POOL.size // GROUP_SIZE,
+        "selector.max_groups": budget - SAMPLES * pool.size // GROUP_SIZE,
     }
 
 
@@ -48,31 +52,51 @@ def arms_of(suffix: str, *, judged: bool) -> tuple[Arm, ...]:
     every_group = {"selector.max_groups": GROUPS}
     return (
         arm(_UNIFORM, "uniform", every_group | {"learner.filter_zero_variance": False}),
-        arm("dynamic", "dynamic sampling", every_group),
+        arm(_DYNAMIC, "dynamic sampling", every_group),
         *(arm(f"lowest{n}", f"lowest {n} %", selected("lowest", n / 100, every=0)) for n in (10, 20, 50)),
         arm("skip", "skip", selected("skip", 0.5, every=EVERY)),
         arm(_INFORMATIVE, "informative", selected("informative", 0.3, every=EVERY)),
     )
 
 
-VERIFIED, JUDGED = arms_of("", judged=False), arms_of("-judged", judged=True)
+def _scarce() -> tuple[Arm, ...]:
+    every_group = {"selector.max_groups": SCARCE_GROUPS}
+
+    def settings(rule: str, keep: float, every: int) -> dict[str, Any]:
+        return selected(rule, keep, every=every, budget=SCARCE_GROUPS, pool=SCARCE)
+
+    changes = {
+        _UNIFORM: ("uniform", every_group | {"learner.filter_zero_variance": False}),
+        _DYNAMIC: ("dynamic sampling", every_group),
+        "lowest10": ("lowest 10 %", settings("lowest", 0.1, 0)),
+        _INFORMATIVE: ("informative", settings("informative", 0.15, EVERY)),
+    }
+    return tuple(
+        Arm(name=f"{name}-scarce", label=label, changes=change, composition=SCARCE)
+        for name, (label, change) in changes.items()
+    )
+
+
+VERIFIED, JUDGED, FEW = arms_of("", judged=False), arms_of("-judged", judged=True), _scarce()
+_SETS = (
+    ("", "verifier", VERIFIED),
+    ("-scarce", "verifier, few useful prompts", FEW),
+    ("-judged", "weak judge", JUDGED),
+)
 
 
 def conclude(results: Results) -> Findings:
     sentences = [
         *_tell(results, "", "On the verifier's rewards"),
+        *_tell(results, "-scarce", "With few useful prompts"),
         *_tell(results, "-judged", "On the rewards of the judge with the weakness"),
     ]
-    rows = [
-        _row(arm, results, f"{_UNIFORM}{suffix}", reward)
-        for suffix, reward, arms in (("", "verifier", VERIFIED), ("-judged", "weak judge", JUDGED))
-        for arm in arms
-        if arm.name in results
-    ]
+    rows = [_row(arm, results, suffix, reward) for suffix, reward, arms in _SETS for arm in arms if arm.name in results]
 
     def draw(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, sharey=True)
+        left, middle, right = figure.subplots(1, 3, sharey=True)
         draw_curves(left, VERIFIED, results, cost=rollouts, label="rollouts spent, verifier's rewards")
+        draw_curves(middle, FEW, results, cost=rollouts, label="the same, few useful prompts", ylabel="")
         draw_curves(right, JUDGED, results, cost=rollouts, label="rollouts spent, weak judge's rewards", ylabel="")
 
     return Findings(sentences=sentences, rows=rows, draw=draw)
@@ -88,24 +112,41 @@ def unteachable(run: LabRun) -> float:
     return sum(n for kind, n in run.kinds.items() if not kind.endswith("sound")) / sum(run.kinds.values())
 
 
-def _row(arm: Arm, results: Results, base_name: str, reward: str) -> Row:
-    runs, base = results[arm.name], results.get(base_name, {})
-    paired = arm.name != base_name and bool(runs.keys() & base.keys())
+def updates(run: LabRun) -> float:
+    """Versions that the run trained."""
+    return float(run.curve[-1].version)
+
+
+def _row(arm: Arm, results: Results, suffix: str, reward: str) -> Row:
+    runs = results[arm.name]
+
+    def cost_to(name: str) -> str:
+        base = results.get(name + suffix, {})
+        return cost_ratio(runs, base, rollouts).share() if _paired(arm, name + suffix, runs, base) else "-"
+
+    base = results.get(_UNIFORM + suffix, {})
+    paired = _paired(arm, _UNIFORM + suffix, runs, base)
     row = {
         "prompts": arm.label,
         "reward": reward,
         "seeds": str(len(runs)),
         "groups without spread": mean_of(runs, wasted).share(),
         "of broken prompts or coins": mean_of(runs, unteachable).share(),
+        "versions": f"{mean_of(runs, updates).value:.0f}",
         "final score": mean_of(runs, final_score).text(),
         "minus uniform": difference(runs, base).text(sign=True) if paired else "-",
-        "rollouts to the final score of uniform": cost_ratio(runs, base, rollouts).share() if paired else "-",
+        "rollouts to the final score of uniform": cost_to(_UNIFORM),
+        "of dynamic sampling": cost_to(_DYNAMIC),
         "proxy minus score": "-",
     }
     if all(run.curve[-1].proxy is not None for run in runs.values()):
         gap = mean_of(runs, lambda run: final_proxy(run) - final_score(run))
         row["proxy minus score"] = gap.text(sign=True)
     return row
+
+
+def _paired(arm: Arm, name: str, runs: Curves, base: Curves) -> bool:
+    return arm.name != name and bool(runs.keys() & base.keys())
 
 
 def _tell(results: Results, suffix: str, where: str) -> list[str]:
@@ -120,7 +161,7 @@ def _tell(results: Results, suffix: str, where: str) -> list[str]:
         f"{where}, the informative rule reached the uniform run's final score with {ratio.share()} of its rollouts"
     )
     said = [f"{reached}: {goal}."]
-    for name in ("lowest10", "lowest20", "lowest50", "skip", "dynamic"):
+    for name in ("lowest10", "lowest20", "lowest50", "skip", _DYNAMIC):
         other = results.get(name + suffix, {})
         if other.keys() & runs.keys():
             against = difference(runs, other)
@@ -146,11 +187,13 @@ EXPERIMENT = Experiment(
         "not; `dynamic sampling` (DAPO) filters those without and so do the rules. `lowest` selects once, as in the "
         f"paper; `skip` (GRESO) and `informative` select again every {EVERY} versions. Half of the prompts are out of "
         "the start's reach, a fifth is solved, and some teach nothing (broken references and coins), so that two "
-        "groups in three of `uniform` have no spread. How much a rule can save depends on this mixture. The judge "
-        "falls for a marker on every question. The score is the verifier's "
+        "groups in three of `uniform` have no spread. How much a rule can save depends on this mixture, so "
+        f"four arms are run on another one, too, with {SCARCE_GROUPS} groups: one group in eight has a spread there. A "
+        "step takes 16 groups that are trained on, so a run that filters makes fewer of them. The judge falls for a "
+        "marker on every question. The score is the verifier's "
         "in both cases, and the proxy is the judge's own on the same held-out prompts."
     ),
-    arms=(*VERIFIED, *JUDGED),
+    arms=(*VERIFIED, *FEW, *JUDGED),
     conclude=conclude,
     changes={"selector.eval_every_versions": 4},
 )
