@@ -1,6 +1,6 @@
 """Makes the artifacts that the repository keeps, all from the model as shipped: `python -m infra.demo.keep [FOLDER]`.
 
-Invariant: what is kept was made by the same code that a demo runs if nothing is kept. It takes about five minutes
+Invariant: what is kept was made by the same code that a demo runs if nothing is kept. It takes about ten minutes
 on two cores; FOLDER, for work in progress, keeps what was made if it is interrupted.
 """
 

@@ -52,11 +52,12 @@ def test_an_adapter_makes_the_fitted_model_again(base: Path, tmp_path: Path) -> 
     assert {path.name for path in base.iterdir()} == {path.name for path in (tmp_path / "again").iterdir()}
 
 
-def test_the_adapter_is_one_that_engines_load(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [".layers.", ".layers.1."], ids=["all layers", "upper layer"])
+def test_the_adapter_is_one_that_engines_load(base: Path, tmp_path: Path, part: str) -> None:
     from trainer.step.language_models import load_causal_lm
     from workers.engines.adapters import load_adapter_in_place
 
-    model = fitted(base, empty(tmp_path / "fitted"), RANK)
+    model = fitted(base, empty(tmp_path / "fitted"), RANK, part=part)
     extract_adapter(base, model, RANK, empty(tmp_path / "adapter"))
     apply_adapter(base, tmp_path / "adapter", empty(tmp_path / "again"))
     ids = torch.arange(8)[None]

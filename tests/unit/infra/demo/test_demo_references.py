@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from infra.demo.generate import Sample
-from infra.demo.references import KEPT, comparisons, ranked, rewards_of
+from infra.demo.measure import rate
+from infra.demo.references import KEPT, compare_with_rubric, comparisons, ranked, rewards_of
 from infra.demo.splits import Split, topics
 from infra.demo.tasks import DemoTask, writing
 from trainer.reward_models.bradley_terry import BradleyTerrySettings, fit_reward_model
@@ -48,6 +49,14 @@ def test_rewards_decide_and_what_was_cut_off_is_last(tasks) -> None:
     assert ranked(tasks[0], row, [1.0, 0.0, 9.0])[0] == row[0].text
     assert ranked(tasks[0], row)[0] == row[0].text  # without rewards, the rubric's order
     assert len(ranked(tasks[0], [replace(row[0], text=f"One {n}.") for n in range(9)])) == KEPT
+
+
+def test_picks_are_compared_with_the_rubric_over_finished_samples(tasks) -> None:
+    samples = rows(tasks)
+    good, word = (rate(tasks[0], samples[0][place].text) for place in (0, 1))
+    picked = {task.prompt: [row[1].text] for task, row in zip(tasks, samples, strict=True)}
+    found = compare_with_rubric(tasks, samples, picked)
+    assert found == pytest.approx({"any": (good + word) / 2, "first": word, "best": good})
 
 
 def test_a_model_fitted_on_the_comparisons_picks_as_the_rubric_does(tiny_policy_folder: Path, tmp_path, tasks) -> None:
