@@ -255,15 +255,28 @@ class SelectionCut(Base):
 
 class Selection(Base):
     """One row per prompt and selection round: in or out, and the numbers that say why. They become a sentence by
-    `trainer.curriculum.decisions`. No foreign key: checking it would take most of a round's time, and prompts are
-    never deleted.
+    `trainer.curriculum.decisions`.
+
+    There is no foreign key and no tree: either would take half of a round's time. A round is written in one statement,
+    in the order of the numbers, so that a range of blocks holds a range of numbers. The key of `SelectionRound` keeps
+    it from being written twice.
     """
 
     __tablename__ = "selections"
+    __table_args__ = (
+        Index(
+            "ix_selections",
+            "run_id",
+            "round",
+            "prompt_number",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32},
+        ),
+    )
 
-    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    round: Mapped[int] = mapped_column(Integer, primary_key=True)
-    prompt_number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    run_id: Mapped[str] = mapped_column(String(64))
+    round: Mapped[int] = mapped_column(Integer)
+    prompt_number: Mapped[int] = mapped_column(BigInteger)
     """`Prompt.number`."""
     selected: Mapped[bool]
     reason: Mapped[str] = mapped_column(String(16))
@@ -281,6 +294,8 @@ class Selection(Base):
     last: Mapped[float | None] = mapped_column(REAL)
     repeats: Mapped[int | None] = mapped_column(Integer)
     """Both as in `PromptStats`."""
+
+    __mapper_args__ = {"primary_key": [run_id, round, prompt_number]}  # noqa: RUF012 (SQLAlchemy's own form)
 
 
 class Evaluation(Base):

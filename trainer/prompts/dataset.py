@@ -9,7 +9,6 @@ Formats, recognised for each row by its columns
     TRL     prompt, solution; optional domain (mathematics otherwise)
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,13 +20,12 @@ import msgspec
 from infra.settings.evaluation import Skill
 from streams.messages import Question
 from streams.wide_integers import pack
+from trainer.prompts.prompt_id import is_plain, prompt_id
 
 _ROLES = ("system", "user", "assistant")
 _SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout", "validation": "heldout", "val": "heldout"}
-_ORIGINS = ("original", "new")
+_ORIGINS = {"original": "original", "new": "new"}
 _MATH = ("math", "mathematics")
-_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-"""The text that ids are hashes of. It never changes: the prompts in every database have their ids from it."""
 _STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _MAX_DOMAIN = 64
 """Width of the database's column."""
@@ -111,18 +109,10 @@ def parse_row(raw: Any, defaults: Defaults, where: str = "") -> PromptRow:
         messages=messages,
         question=question,
         split=_choice(fields, "split", _SPLITS, defaults.split),
-        origin=_choice(fields, "origin", {name: name for name in _ORIGINS}, defaults.origin),
+        origin=_choice(fields, "origin", _ORIGINS, defaults.origin),
         source=str(fields.get("source") or fields.get("id") or where),
         skill=_skill(fields.get("skill"), defaults.skill),
     )
-
-
-def prompt_id(messages: tuple[dict[str, str], ...], question: Question) -> str:
-    """64 hexadecimal digits; the same question in the same form has the same id in every dataset."""
-    hashed: list[Any] = [messages, question.verifier, question.ground_truth, question.options]
-    if question.veto is not None:
-        hashed.append(question.veto)
-    return hashlib.sha256(_CANONICAL.encode(hashed).encode()).hexdigest()
 
 
 def raw_rows(path: Path) -> Iterator[tuple[int, Any, str]]:
@@ -279,7 +269,7 @@ def _require_storable(question: Question, messages: tuple[dict[str, str], ...], 
     Postgres takes no NUL in text and no NaN in JSON, and UTF-8 takes no lone surrogate.
     """
     try:
-        if question.options:  # all else is text
+        if question.options and not is_plain(question.options):  # all else is text
             _STRICT.encode(question.options)
             pack(question.options)
         text = msgspec.json.encode((question, messages, others))

@@ -20,12 +20,14 @@ FROM generate_series(1, :count) n
 """
 
 
-def test_more_prompts_than_a_statement_takes_parameters(engine):
+def test_more_prompts_than_a_statement_takes_parameters(engine, caplog):
+    caplog.set_level("INFO", logger="trainer.curriculum.selection")
     with engine.begin() as connection:
         for statement in (_PROMPTS, _STATISTICS):
             connection.execute(text(statement), {"count": PROMPTS})
         settings = Settings.model_validate({"run": {"id": "run"}, "selector": {"preppo": {"keep_share": 0.5}}})
         select_round(connection, settings, 0, 0)
+        assert f"prompts={PROMPTS} quarantined=0 " in caplog.text
         kept = select(func.count()).select_from(Selection).where(Selection.selected)
         assert connection.scalar(kept) == PROMPTS // 2
         assert sum(map(len, selected(connection, "run", 0).values())) == PROMPTS // 2
