@@ -92,9 +92,11 @@ def list_(
 def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
     """Select again which prompts the run trains on, from the current statistics."""
     from trainer.curriculum.selection import latest_round, select_round, selected
+    from trainer.curriculum.selector_lock import lock_rounds
 
     place = find_run(run, runs)
     with engine_of(place, runs) as engine, engine.begin() as connection:
+        lock_rounds(connection, place.run_id)
         last = latest_round(connection, place.run_id)
         if last is None:
             raise CommandError(

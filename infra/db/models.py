@@ -295,7 +295,7 @@ class Selection(Base):
     repeats: Mapped[int | None] = mapped_column(Integer)
     """Both as in `PromptStats`."""
 
-    __mapper_args__ = {"primary_key": [run_id, round, prompt_number]}  # noqa: RUF012 (SQLAlchemy's own form)
+    __mapper_args__ = {"primary_key": ("run_id", "round", "prompt_number")}  # noqa: RUF012 (SQLAlchemy's own form)
 
 
 class Evaluation(Base):
@@ -379,6 +379,19 @@ class GuardCheck(Base):
     z_limit: Mapped[float | None] = mapped_column(Float)
     alarm: Mapped[bool]
     checked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DispatchFactors(Base):
+    """Factors on the dispatch shares of some domains, which the guard's alarms set, from one group on."""
+
+    __tablename__ = "dispatch_factors"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    from_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """`Group.seq` of the first group that they apply to."""
+    factors: Mapped[dict[str, Any]]
+    """Domain -> factor. Domains that are not named have the factor 1."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class StreamOffset(Base):

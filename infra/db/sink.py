@@ -9,12 +9,26 @@ The scores of a batch are one parameter, which Postgres unpacks, and so are the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, String, Update, and_, func, literal, select, update
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Engine,
+    Float,
+    Integer,
+    Select,
+    String,
+    Update,
+    and_,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from infra.db.json_rows import encode_rows, rows_of_parameter, without_nul
@@ -22,11 +36,19 @@ from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.statistics import Running, comparable
 
 _NUL = "\x00"
+_LAST_INTEGER = 2**31 - 1
+_FIRST_TIME, _LAST_TIME = -62_135_510_400.0, 253_402_214_400.0
+"""The second day of year 1 and the last of year 9999, in Unix seconds: between them, every time is a `datetime`."""
+_COLUMNS_OF_SCORES = Score.__table__.columns
 _LIMITS = {
     column.name: column.type.length
-    for column in Score.__table__.columns
+    for column in _COLUMNS_OF_SCORES
     if isinstance(column.type, String) and column.type.length
 }
+_INTEGERS, _FLOATS, _TIMES = (
+    tuple(column.name for column in _COLUMNS_OF_SCORES if isinstance(column.type, kind))
+    for kind in (Integer, Float, DateTime)
+)
 StatsKey = tuple[str, str, str]
 """run_id, prompt_id, route."""
 
@@ -72,12 +94,21 @@ class ScoredRecord:
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too
             raise ValueError(f"rollout {self.rollout_id}: score {self.score} is not in [0, 1]")
-        if not math.isfinite(self.seconds) or not math.isfinite(self.judged or 0):
-            raise ValueError(f"rollout {self.rollout_id}: seconds {self.seconds} or judged {self.judged} is not finite")
+        for name in _INTEGERS:
+            self._require(name, lambda value: abs(value) <= _LAST_INTEGER, "an integer of 32 bits")
+        for name in _FLOATS:
+            self._require(name, lambda value: value is None or math.isfinite(value), "finite")
+        for name in _TIMES:
+            self._require(name, lambda value: _FIRST_TIME <= value <= _LAST_TIME, "a time in Unix seconds")
         for name, limit in _LIMITS.items():
             value: str = getattr(self, name)
             if len(value) > limit or _NUL in value:
                 raise ValueError(f"{name} is longer than {limit} characters or contains NUL: {value[:limit]!r}")
+
+    def _require(self, name: str, holds: Callable[[Any], bool], what: str) -> None:
+        value = getattr(self, name)
+        if not holds(value):
+            raise ValueError(f"rollout {self.rollout_id}: {name} {value} is not {what}")
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -54,18 +54,18 @@ def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
     return None if row is None else OldestOpenGroup(row.group_id, row.deadline)
 
 
-def train_history(connection: Connection, run_id: str) -> Iterable[tuple[str, int]]:
-    """The domain of each train group dispatched so far, and the version at its dispatch, in the order of dispatch. Read
-    it within the transaction.
+def train_history(connection: Connection, run_id: str) -> Iterable[tuple[int, str, int]]:
+    """The seq and the domain of each train group dispatched so far, and the version at its dispatch, in the order of
+    dispatch. Read it within the transaction.
     """
     query = (
-        select(Prompt.domain, Group.dispatched_version)
+        select(Group.seq, Prompt.domain, Group.dispatched_version)
         .join(Group, Group.prompt_id == Prompt.id)
         .where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
         .order_by(Group.seq)
     )
     rows = connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME})
-    return ((domain, version) for domain, version in rows)
+    return ((seq, domain, version) for seq, domain, version in rows)
 
 
 def newest_trained(connection: Connection, run_id: str, newest: int) -> dict[str, int]:

@@ -2,6 +2,9 @@
 
 Invariant: every write of a selector goes through the connection that holds the run's advisory lock. If the connection
 breaks, the lock is gone with it and the process ends, so two selectors never dispatch at the same time.
+
+Selection rounds are written by `rewardstream prompts select`, too, while a selector runs. Who writes a later round than
+the first holds the lock of the run's rounds from the look at the last round until the commit.
 """
 
 import zlib
@@ -13,8 +16,9 @@ from typing import Self
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-_SPACE = 0x52535F53
-"""First half of the lock's key, "RS_S", which separates it from locks of other kinds."""
+_SPACE, _ROUNDS = 0x52535F53, 0x52535F52
+"""First half of a lock's key, "RS_S" for the selector and "RS_R" for its rounds, which separates it from locks of other
+kinds."""
 _WAIT_SECONDS = 20.0
 """Longest wait for the lock. A killed predecessor's session ends within seconds, when the server notices its socket."""
 
@@ -55,7 +59,7 @@ class SelectorSession:
         self.close()
 
     def _lock(self) -> None:
-        key = zlib.crc32(self.run_id.encode()) - 2**31  # the key's halves are signed
+        key = _key(self.run_id)
         try:
             with self.transaction() as connection:
                 connection.execute(text(f"SET LOCAL lock_timeout = {self._wait_ms}"))
@@ -67,3 +71,15 @@ class SelectorSession:
                 f"another selector of run {self.run_id!r} holds its lock in the database: one run has one selector; "
                 "stop the other one, or give this run another run.id"
             ) from error
+
+
+def lock_rounds(connection: Connection, run_id: str) -> None:
+    """Waits until no other session writes a selection round of the run, and keeps them out until the transaction
+    ends.
+    """
+    connection.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), {"space": _ROUNDS, "key": _key(run_id)})
+
+
+def _key(run_id: str) -> int:
+    """Second half of the key; both halves are signed."""
+    return zlib.crc32(run_id.encode()) - 2**31

@@ -20,12 +20,13 @@ from infra.db.models import Run
 from infra.metrics import metrics
 from infra.settings.admission_limits import AdmissionLimits
 from streams.messages import Purpose
-from trainer.curriculum import evaluation, group_counts, selection
+from trainer.curriculum import dispatch_factors, evaluation, group_counts, selection
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import DispatchRequest
 from trainer.curriculum.measurement import DURING_TRAINING_FILLS, Measurement, MeasurementPlan
 from trainer.curriculum.prompt_pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
+from trainer.curriculum.selector_lock import lock_rounds
 from trainer.guard.guard import Guard, GuardAlarm
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class Training:
     _evaluating: Measurement | None = None
     _evaluated: set[str] = field(default_factory=set)
     guard: Guard = field(init=False)
-    _alarms: Sequence[GuardAlarm] = ()
+    _alarms: Sequence[GuardAlarm] | None = None
+    """The alarms that the schedule's factors follow; None before the first look."""
     _lineage: int = -1
     """The newest lineage when evaluations were last compared with the learner's history."""
     _shown: int = -1
@@ -108,13 +110,16 @@ class Training:
         round_ = latest[0] if latest else -1
         if self._schedule is None:
             self._schedule = Schedule(context.settings.run.seed, context.settings.selector.domain_shares, {})
-            self._schedule.replay(group_counts.train_history(connection, context.run_id))
+            dispatch_factors.replay(connection, context.run_id, self._schedule)
         if round_ != self._round:
             self._round = round_
             self._schedule.select(selection.selected(connection, context.run_id, round_))
         if alarms != self._alarms:
             self._alarms = alarms
-            self._schedule.factors = self.guard.dispatch_factors(connection)
+            factors = self.guard.dispatch_factors(connection)
+            if factors != self._schedule.factors:
+                dispatch_factors.store(connection, context.run_id, factors)
+                self._schedule.factors = factors
         self._show_shares(connection, self._schedule)
         return self._schedule
 
@@ -131,11 +136,20 @@ class Training:
                 metrics.domain_share.labels("trained", domain).set(trained.get(domain, 0) / total)
 
     def _reselect(self, connection: Connection) -> None:
+        if self._round_due(connection) is None:
+            return
+        lock_rounds(connection, self.context.run_id)
+        round_ = self._round_due(connection)  # `prompts select` may have written one in the meantime
+        if round_ is not None:
+            selection.select_round(connection, self.context.settings, round_, self.context.watch.version)
+
+    def _round_due(self, connection: Connection) -> int | None:
+        """Number of the round that is to be written at this version; None if none is."""
         every = self.context.settings.selector.preppo.every_versions
         latest = selection.latest_round(connection, self.context.run_id)
-        version = self.context.watch.version
-        if every and latest is not None and version >= latest[1] + every:
-            selection.select_round(connection, self.context.settings, latest[0] + 1, version)
+        if not every or latest is None or self.context.watch.version < latest[1] + every:
+            return None
+        return latest[0] + 1
 
     def _evaluate(self) -> None:
         """Evaluates held-out prompts every N versions, concurrently with training, one evaluation at a time."""

@@ -12,11 +12,12 @@ import msgspec
 
 from infra.settings.tree import Settings
 from streams.clients import LogReader
-from streams.codec import DecodeError, decode
+from streams.codec import DecodeError
 from streams.messages import ScoredTrajectory, Status
 from streams.records import Record
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
+from streams.validate import decode_scored
 from workers.scoring.rescore.topics import ScorerId, rescored_topic, rescored_topics
 
 
@@ -50,7 +51,7 @@ class NewScores:
         groups: set[str] = set()
         for record in records:
             try:
-                scored = decode(record.value, ScoredTrajectory)
+                scored = decode_scored(record)
             except DecodeError:
                 continue
             new = NewScore(scored.score, scored.status, scored.why, scored.scorer, scored.scorer_version)

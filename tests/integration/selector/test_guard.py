@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 from support.selector_loop import SelectorLoop, play, reach, rows
 
-from infra.db.models import Evaluation, Group, GuardCheck
+from infra.db.models import DispatchFactors, Evaluation, Group, GuardCheck
 from infra.metrics import metrics
 from streams.messages import PromptTicket, Purpose
 from trainer.curriculum.runs import Phase
@@ -115,22 +115,26 @@ def test_each_evaluation_is_tested_once_with_its_numbers(make_loop, engine, prom
     assert later.reward == pytest.approx(0.5)
 
 
-def test_stop_ends_training_with_its_reason(make_loop, engine, prompts, caplog) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+def test_stop_ends_training_with_its_reason(make_loop, engine, prompts, caplog, restart) -> None:
     loop = hacked_loop(make_loop, action="stop")
     with caplog.at_level(logging.ERROR):
-        assert play(loop)[-1] is Phase.FINISHED
+        assert play(loop, restart=restart)[-1] is Phase.FINISHED
     [(_, version)] = alarms(engine, loop)
     assert loop.peer.version < STEPS
     assert re.search(rf"training ends at version \d+: reward hacking is suspected at version {version} ", caplog.text)
 
 
-def test_reweight_lowers_the_domain_s_share_of_dispatch(make_loop, engine, prompts) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+def test_reweight_lowers_the_domain_s_share_of_dispatch(make_loop, engine, prompts, restart) -> None:
     loop = hacked_loop(make_loop, action="reweight", factor=0)
-    play(loop)
+    play(loop, restart=restart)
     query = select(Group.prompt_id).where(Group.run_id == loop.run_id, Group.purpose == Purpose.TRAIN)
     order = [prompts[row.prompt_id] for row in rows(engine, query.order_by(Group.seq))]
     assert set(order[:4]) == {"knowledge", "mathematics"}
     assert set(order[-2:]) == {"mathematics"}
+    stored = rows(engine, select(DispatchFactors.factors).where(DispatchFactors.run_id == loop.run_id))
+    assert [row.factors for row in stored] == [{"knowledge": 0}]
 
 
 def test_an_evaluation_waits_for_its_second_scores(make_loop, engine, prompts) -> None:
