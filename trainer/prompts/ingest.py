@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import ARRAY, Connection, Engine, String, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.db.copy_rows import copy_rows
 from infra.db.json_rows import encode_rows, rows_of_parameter
 from infra.db.models import Prompt, RunPrompt
 from streams.messages import Question
@@ -98,12 +99,12 @@ def _write_chunk(
 ) -> None:
     batch = _Batch(report)
     with engine.begin() as connection:
-        batch.known = _existing(connection, {row.id for _, row in chunk if isinstance(row, PromptRow)})
+        batch.existing = _existing(connection, {row.id for _, row in chunk if isinstance(row, PromptRow)})
         for line, row in chunk:
             rejection = row if isinstance(row, Rejection) else batch.add(line, row)
             if rejection is not None:
                 rejected.add(rejection)
-        _write(connection, list(batch.values.values()))
+        _write(connection, batch)
         _link(connection, run_id, list(batch.values))
 
 
@@ -137,13 +138,14 @@ class _Batch:
     """The rows of one transaction. Of rows with the same prompt, the last is written."""
 
     report: IngestReport
-    known: dict[str, _Known] = field(default_factory=dict)
+    existing: dict[str, _Known] = field(default_factory=dict)
+    """Those of the rows' prompts that the database has, by id."""
     values: dict[str, dict[str, object]] = field(default_factory=dict)
     """The rows of `prompts` to write, by id."""
 
     def add(self, line: int, row: PromptRow) -> Rejection | None:
         """Adds the row and counts it, or says why it is rejected."""
-        before, report = self.known.get(row.id), self.report
+        before, report = self._before(row.id), self.report
         if before is not None and before.split != row.split:
             reason = f"the same prompt is already in split {before.split!r}, this row says {row.split!r}"
             return Rejection(report.file, line, reason, row.source)
@@ -151,8 +153,6 @@ class _Batch:
         report.new += before is None
         report.by_domain[row.domain] = report.by_domain.get(row.domain, 0) + 1
         question = row.question if before is None else before.merge(row.question)
-        rerouted = before is not None and before.rerouted
-        self.known[row.id] = _Known(row.split, question.references, rerouted, question.verifier, question.veto)
         self.values[row.id] = {
             "id": row.id,
             "domain": row.domain,
@@ -165,16 +165,29 @@ class _Batch:
         }
         return None
 
+    def _before(self, prompt_id: str) -> _Known | None:
+        """What is known of a prompt from the database, or from an earlier row."""
+        existing, value = self.existing.get(prompt_id), self.values.get(prompt_id)
+        if value is None:
+            return existing
+        question: Any = value["question"]
+        rerouted = existing is not None and existing.rerouted
+        return _Known(str(value["split"]), question.references, rerouted, question.verifier, question.veto)
+
 
 def _existing(connection: Connection, ids: set[str]) -> dict[str, _Known]:
     rows = connection.execute(_EXISTING, {"ids": list(ids)})
     return {row.id: _Known(row.split, tuple(row.references or ()), *row[3:]) for row in rows}
 
 
-def _write(connection: Connection, values: Sequence[dict[str, object]]) -> None:
-    if values:
-        in_key_order = sorted(values, key=lambda value: str(value["id"]))
-        connection.execute(_UPSERT, {"prompts": encode_rows(in_key_order)})
+def _write(connection: Connection, batch: _Batch) -> None:
+    """Writes in key order, so that two commands that ingest the same prompts wait for each other and never deadlock."""
+    new = [value for key, value in sorted(batch.values.items()) if key not in batch.existing]
+    known = [value for key, value in sorted(batch.values.items()) if key in batch.existing]
+    if new and not copy_rows(connection, Prompt, _COLUMNS, new):  # another command has just written one of them
+        known = [value for _, value in sorted(batch.values.items())]
+    if known:
+        connection.execute(_UPSERT, {"prompts": encode_rows(known)})
 
 
 def _link(connection: Connection, run_id: str | None, prompt_ids: Sequence[str]) -> None:
@@ -184,14 +197,14 @@ def _link(connection: Connection, run_id: str | None, prompt_ids: Sequence[str])
 
 def _upsert() -> Any:
     """A row that says nothing new is not written again."""
-    columns = ("id", "domain", "split", "origin", "messages", "question", "source", "skill")
-    statement = insert(Prompt).from_select(columns, rows_of_parameter(Prompt, columns, "prompts"))
+    statement = insert(Prompt).from_select(_COLUMNS, rows_of_parameter(Prompt, _COLUMNS, "prompts"))
     changed: dict[str, Any] = {name: statement.excluded[name] for name in ("domain", "origin", "question", "source")}
     changed["skill"] = func.coalesce(statement.excluded.skill, Prompt.skill)
     news = or_(*(getattr(Prompt, name).is_distinct_from(value) for name, value in changed.items()))
     return statement.on_conflict_do_update(index_elements=["id"], set_=changed, where=news)
 
 
+_COLUMNS = ("id", "domain", "split", "origin", "messages", "question", "source", "skill")
 _IDS = bindparam("ids", type_=ARRAY(String))
 _EXISTING = select(
     Prompt.id,

@@ -1,19 +1,21 @@
 """Datasets into Postgres: once is the same as twice, and a prompt never changes its split."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 from sqlalchemy import func, select, text, update
 
 from infra.cli.stack import with_own_prompts
+from infra.db.copy_rows import copy_rows
 from infra.db.engine import make_engine
 from infra.db.models import Prompt
 from infra.settings.evaluation import Skill
 from infra.settings.tree import Settings
 from trainer.curriculum.prompt_pool import prompts_to_assess
-from trainer.prompts.dataset import Defaults
-from trainer.prompts.ingest import ingest
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.prompts.ingest import _COLUMNS, IngestReport, _Batch, _write, ingest
 from trainer.prompts.rejected_rows import rejected_path
 
 ROWS = [{"domain": "qa", "prompt": f"Question {number}?", "ground_truth": str(number)} for number in range(5)]
@@ -151,3 +153,35 @@ def test_a_stack_in_the_background_draws_from_its_own_prompts(empty_database, da
         assert [len(ids) for ids in drawn] == [3, 3, 5]
     engine.dispose()
     assert (tmp_path / "runs" / "latest").resolve().name == second
+
+
+def test_text_and_json_of_any_kind_come_back_as_they_were(engine, dataset):
+    odd = 'a\tb\nc\rd\\N \\. \\n "q" {x} é \u2028 \x7f \x01'
+    row = {"domain": "q\\a", "prompt": odd, "verifier": "exact", "ground_truth": odd, "source": odd}
+    row["options"] = {odd: [odd, 1.5, None, {"deep": odd}]}
+    ingest(engine, dataset([row]), Defaults())
+    with engine.connect() as connection:
+        found = connection.execute(select(Prompt.domain, Prompt.source, Prompt.messages, Prompt.question)).one()
+    assert (found.domain, found.source) == (row["domain"], odd)
+    assert found.messages == [{"role": "user", "content": odd}]
+    assert found.question == {"prompt": odd, "verifier": "exact", "ground_truth": odd, "options": row["options"]}
+
+
+def test_commands_that_ingest_the_same_prompts_at_once_are_as_one(engine, dataset):
+    """Each command's first look sees none of them; one writes, and the other finds them when it writes."""
+    path, rows = dataset(ROWS * 300), [parse_row(row, Defaults()) for row in ROWS]
+    with engine.begin() as connection:
+        assert copy_rows(connection, Prompt, _COLUMNS, [as_value(row) for row in rows[:2]])
+    with engine.begin() as connection:
+        assert not copy_rows(connection, Prompt, _COLUMNS, [as_value(row) for row in rows[1:]])
+        assert connection.scalar(select(func.count()).select_from(Prompt)) == 2
+        _write(connection, _Batch(IngestReport("x"), values={row.id: as_value(row) for row in rows[1:]}))
+        assert connection.scalar(select(func.count()).select_from(Prompt)) == 5
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(lambda _: ingest(engine, path, Defaults()), range(2)))
+    assert [report.accepted for report in reports] == [1500, 1500]
+    assert count(engine) == 5
+
+
+def as_value(row):
+    return {name: getattr(row, name) for name in _COLUMNS}
