@@ -31,7 +31,7 @@ def copy_rows(
     assert isinstance(driver, psycopg.Connection)
     savepoint = connection.begin_nested()
     try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[call-overload]  # the names are the model's
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write("\n".join([*lines, ""]))
     except psycopg.errors.UniqueViolation:
         savepoint.rollback()
