@@ -2,11 +2,11 @@
 decides the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, distinct, func, select
 
 from infra.db.models import Group, Prompt, Score
 from streams.messages import Outcome, Purpose
@@ -35,12 +35,6 @@ def open_groups(connection: Connection, run_id: str, purpose: Purpose | None = N
         query = query.where(Group.purpose == purpose)
     if label is not None:
         query = query.where(Group.label == label)
-    return connection.scalar(query) or 0
-
-
-def train_groups(connection: Connection, run_id: str) -> int:
-    """Number of groups that were ever dispatched for training."""
-    query = select(func.count()).select_from(Group).where(Group.run_id == run_id, Group.purpose == Purpose.TRAIN)
     return connection.scalar(query) or 0
 
 
@@ -84,31 +78,40 @@ def dispatched_prompts(connection: Connection, run_id: str, label: str) -> Promp
     return read_ids(connection, select(Group.prompt_id).where(Group.run_id == run_id, Group.label == label))
 
 
-def unscored_groups(connection: Connection, run_id: str, label: str) -> int:
-    """Number of the label's measured groups whose missing verdicts may still come into the database."""
-    return _groups_lacking_rows(connection, run_id, label, _verdicts_due_by() > func.now())
+def unscored_groups(
+    connection: Connection, run_id: str, label: str, among: Sequence[str] | None = None
+) -> Sequence[str]:
+    """Ids of the label's measured groups whose missing verdicts may still come into the database.
+
+    `among` are the ids that an earlier look found, if no group of the label was dispatched or closed since: scores do
+    not vanish, so no other group can lack one.
+    """
+    query = _groups_lacking_rows(run_id, label).where(_verdicts_due_by() > func.now())
+    return connection.scalars(query if among is None else query.where(Group.group_id.in_(among))).all()
 
 
 def given_up_groups(connection: Connection, run_id: str, label: str) -> int:
     """Number of the label's measured groups whose missing verdicts are no longer awaited; they count without them."""
-    return _groups_lacking_rows(connection, run_id, label, _verdicts_due_by() <= func.now())
+    lacking = _groups_lacking_rows(run_id, label).where(_verdicts_due_by() <= func.now())
+    return connection.scalar(select(func.count()).select_from(lacking.subquery())) or 0
 
 
 def _verdicts_due_by() -> ColumnElement[datetime]:
     return func.greatest(Group.deadline, Group.closed_at, type_=Group.deadline.type) + VERDICT_GRACE
 
 
-def _groups_lacking_rows(connection: Connection, run_id: str, label: str, condition: ColumnElement[bool]) -> int:
-    scored = primary_scores(run_id, label).subquery()
-    counts = select(scored.c.group_id, func.count().label("rows")).group_by(scored.c.group_id).subquery()
-    query = (
-        select(func.count())
-        .select_from(Group)
-        .outerjoin(counts, counts.c.group_id == Group.group_id)
-        .where(Group.run_id == run_id, Group.label == label, Group.outcome == Outcome.FILTERED)
-        .where(func.coalesce(counts.c.rows, 0) < Group.samples, condition)
+def _groups_lacking_rows(run_id: str, label: str) -> Select[str]:
+    """Ids of measured groups with fewer rollouts in `scores` than samples. The scores of a group are counted through
+    their index, so the cost is that of the groups that the caller's condition leaves, and not that of the run's scores.
+    """
+    scored = (
+        select(func.count(distinct(Score.rollout_id)))
+        .where(Score.group_id == Group.group_id, ~Score.shadow)
+        .scalar_subquery()
     )
-    return connection.scalar(query) or 0
+    return select(Group.group_id).where(
+        Group.run_id == run_id, Group.label == label, Group.outcome == Outcome.FILTERED, scored < Group.samples
+    )
 
 
 def primary_scores(run_id: str, label: str) -> Select[str, str, str, str, float | None, str]:

@@ -4,7 +4,7 @@ Invariant: each prompt is dispatched once under the label, however often the sel
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.messages import Purpose
@@ -39,6 +39,8 @@ class Measurement:
     plan: MeasurementPlan
     _left: PromptIds | None = field(default=None)
     """Prompts that have no group yet; read from the database at the first round."""
+    _unscored: Sequence[str] | None = None
+    """The groups that lacked verdicts when all groups had just been closed; None as long as one is open."""
 
     def advance(self, context: Context) -> bool:
         """Dispatches as many groups as may be in flight; returns whether all are dispatched, closed and scored."""
@@ -48,7 +50,9 @@ class Measurement:
                 self._left = plan.prompts.without(group_counts.dispatched_prompts(connection, run_id, plan.label))
             open_ = group_counts.open_groups(connection, run_id, label=plan.label)
             if not self._left and not open_:
-                return group_counts.unscored_groups(connection, run_id, plan.label) == 0
+                self._unscored = group_counts.unscored_groups(connection, run_id, plan.label, self._unscored)
+                return not self._unscored
+            self._unscored = None
         room = max(0, self._max_in_flight(context) - open_)
         batch, self._left = self._left[:room], self._left[room:]
         context.dispatcher.dispatch(self._request(context), batch)

@@ -49,6 +49,11 @@ class Schedule:
     _passes: dict[str, tuple[int, "array[int]"]] = field(default_factory=dict)
     """Number of the current pass of each domain, and its order, as indexes of the domain's prompts."""
 
+    @property
+    def groups(self) -> int:
+        """Number of groups that were counted."""
+        return self._dispatched.total()
+
     def replay(self, groups: Iterable[tuple[str, int]]) -> None:
         """Counts groups that were dispatched earlier, given by their (domain, step) in the order of dispatch."""
         for domain, step in groups:

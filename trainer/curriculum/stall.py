@@ -65,7 +65,7 @@ class StallAlarm:
             "%s: all groups are closed, but %d have lacked verdicts in the database for %.0f s: check that the "
             "difficulty stage, which writes them, runs and reads",
             label,
-            groups,
+            len(groups),
             silent,
         )
         return True

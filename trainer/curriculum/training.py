@@ -90,7 +90,15 @@ class Training:
     def _groups_left(self, connection: Connection) -> int:
         """Groups that may still be dispatched under the bound of groups."""
         bound = self.context.settings.selector.max_groups
-        return bound - group_counts.train_groups(connection, self.context.run_id) if bound else sys.maxsize
+        return bound - self._counted(connection).groups if bound else sys.maxsize
+
+    def _counted(self, connection: Connection) -> Schedule:
+        """The schedule, in which every group is counted that was ever dispatched for training."""
+        if self._schedule is None:
+            settings = self.context.settings
+            self._schedule = Schedule(settings.run.seed, settings.selector.domain_shares, {})
+            dispatch_factors.replay(connection, self.context.run_id, self._schedule)
+        return self._schedule
 
     def _groups_to_dispatch(self, open_: int) -> int:
         """Number of groups to dispatch now. Near the end it is at most what the remaining steps need."""
@@ -108,20 +116,18 @@ class Training:
         context = self.context
         latest = selection.latest_round(connection, context.run_id)
         round_ = latest[0] if latest else -1
-        if self._schedule is None:
-            self._schedule = Schedule(context.settings.run.seed, context.settings.selector.domain_shares, {})
-            dispatch_factors.replay(connection, context.run_id, self._schedule)
+        schedule = self._counted(connection)
         if round_ != self._round:
             self._round = round_
-            self._schedule.select(selection.selected(connection, context.run_id, round_))
+            schedule.select(selection.selected(connection, context.run_id, round_))
         if alarms != self._alarms:
             self._alarms = alarms
             factors = self.guard.dispatch_factors(connection)
-            if factors != self._schedule.factors:
+            if factors != schedule.factors:
                 dispatch_factors.store(connection, context.run_id, factors)
-                self._schedule.factors = factors
-        self._show_shares(connection, self._schedule)
-        return self._schedule
+                schedule.factors = factors
+        self._show_shares(connection, schedule)
+        return schedule
 
     def _show_shares(self, connection: Connection, schedule: Schedule) -> None:
         version = self.context.watch.version

@@ -14,10 +14,11 @@ import pytest
 from sqlalchemy import Engine, select, update
 from support.selector_loop import SelectorLoop, play, reach, rows
 
-from infra.db.models import DispatchFactors, Evaluation, Group, GuardCheck
+from infra.db.models import Evaluation, Group, GuardCheck
 from infra.metrics import metrics
 from streams.messages import PromptTicket, Purpose
 from trainer.curriculum.runs import Phase
+from trainer.curriculum.training import Training
 from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
 
@@ -115,26 +116,35 @@ def test_each_evaluation_is_tested_once_with_its_numbers(make_loop, engine, prom
     assert later.reward == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("restart", [False, True])
-def test_stop_ends_training_with_its_reason(make_loop, engine, prompts, caplog, restart) -> None:
+def test_stop_ends_training_with_its_reason(make_loop, engine, prompts, caplog) -> None:
     loop = hacked_loop(make_loop, action="stop")
     with caplog.at_level(logging.ERROR):
-        assert play(loop, restart=restart)[-1] is Phase.FINISHED
+        assert play(loop)[-1] is Phase.FINISHED
     [(_, version)] = alarms(engine, loop)
     assert loop.peer.version < STEPS
     assert re.search(rf"training ends at version \d+: reward hacking is suspected at version {version} ", caplog.text)
 
 
-@pytest.mark.parametrize("restart", [False, True])
-def test_reweight_lowers_the_domain_s_share_of_dispatch(make_loop, engine, prompts, restart) -> None:
+def test_reweight_lowers_the_domain_s_share_of_dispatch_also_after_a_restart(make_loop, engine, prompts) -> None:
     loop = hacked_loop(make_loop, action="reweight", factor=0)
-    play(loop, restart=restart)
+    context, phases = reach(loop, Phase.TRAIN)
+    while phases.phase is Phase.TRAIN:
+        loop.round(context, phases)
+        loop.peer.work()
     query = select(Group.prompt_id).where(Group.run_id == loop.run_id, Group.purpose == Purpose.TRAIN)
     order = [prompts[row.prompt_id] for row in rows(engine, query.order_by(Group.seq))]
     assert set(order[:4]) == {"knowledge", "mathematics"}
     assert set(order[-2:]) == {"mathematics"}
-    stored = rows(engine, select(DispatchFactors.factors).where(DispatchFactors.run_id == loop.run_id))
-    assert [row.factors for row in stored] == [{"knowledge": 0}]
+    before = phases._training._schedule
+    assert before.factors == {"knowledge": 0}
+    again = Training(loop.resume()[0])
+    with engine.begin() as connection:
+        alarmed = again.guard.look(connection)
+        after = again._current_schedule(connection, alarmed)
+    assert (after.factors, after._owed, after.groups) == (before.factors, before._owed, len(order))
+    loop.settings.selector.guard.action = "stop"
+    with engine.begin() as connection:
+        assert again._has_ended(connection, alarmed)
 
 
 def test_an_evaluation_waits_for_its_second_scores(make_loop, engine, prompts) -> None:
