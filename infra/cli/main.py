@@ -18,6 +18,7 @@ from infra.cli import (
     report,
     rescore,
     rm,
+    run_rows,
     score,
     serve,
     settings,
@@ -54,6 +55,7 @@ app.add_typer(rm.app, name="rm")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(database.app, name="db")
+app.add_typer(run_rows.app, name="runs")
 app.command()(settings.settings)
 app.command()(serve.serve)
 

@@ -1,0 +1,73 @@
+"""`rewardstream runs`: the runs in a database, and how their rows go."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from infra.cli.errors import CommandError, ExitCode
+from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
+from infra.cli.runs import RUNS, RunsFolder, open_engine
+
+app = typer.Typer(no_args_is_help=True, help="The runs in a database.")
+
+FINISHED = "finished"
+
+
+@app.command("list")
+def list_(
+    *,
+    recipe: Recipe = None,
+    assignments: Set = None,
+    database_url: DatabaseUrl = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs in the database with what they take, oldest first."""
+    from infra.db.prune import list_runs
+
+    settings = resolve(recipe, assignments, *connections(None, database_url)).settings
+    with open_engine(settings.database, runs) as engine:
+        found = list_runs(engine)
+    for run in found:
+        if as_json:
+            print(json.dumps(asdict(run), default=str))
+        else:
+            size = f"{run.bytes / 1e6:,.1f} MB"
+            print(f"{run.run_id:<40} {run.phase:<12} {run.groups:>9,} groups {run.scores:>11,} scores {size:>12}")
+
+
+@app.command()
+def prune(
+    run_ids: Annotated[list[str], typer.Argument(help="Ids of the runs whose rows are deleted.")],
+    *,
+    recipe: Recipe = None,
+    assignments: Set = None,
+    database_url: DatabaseUrl = None,
+    runs: RunsFolder = RUNS,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Delete a run that is not finished, too; nothing of it may be running.")
+    ] = False,
+) -> None:
+    """Delete runs from the database: groups, scores, statistics, selections. Prompts and the log stay."""
+    from infra.db.prune import list_runs, prune_run, vacuum
+
+    settings = resolve(recipe, assignments, *connections(None, database_url)).settings
+    with open_engine(settings.database, runs) as engine:
+        phases = {run.run_id: run.phase for run in list_runs(engine)}
+        if missing := [run_id for run_id in run_ids if run_id not in phases]:
+            raise CommandError(f"no run {', '.join(missing)} in the database: `rewardstream runs list` shows them")
+        going_on = [run_id for run_id in run_ids if phases[run_id] != FINISHED]
+        if going_on and not unfinished:
+            raise CommandError(
+                f"run {', '.join(going_on)} is not finished (phase {phases[going_on[0]]}): stop it first, then give "
+                "--unfinished",
+                ExitCode.USAGE,
+            )
+        changed: set[str] = set()
+        for run_id in run_ids:
+            deleted = dict(prune_run(engine, run_id))
+            changed |= deleted.keys()
+            print(f"{run_id}: " + (", ".join(f"{count:,} {name}" for name, count in deleted.items()) or "no rows"))
+        vacuum(engine, sorted(changed))
