@@ -15,8 +15,8 @@ _SCORE_ROW = 420
 """A row of `scores` and its entries in the indexes, without the text: the ids take most of it."""
 _GROUP_ROW = 750
 """A row of `groups` and its entries in five indexes, without the ticket's texts."""
-_SELECTION_ROW = 150
-"""A row of `selections` and its entry in the primary key."""
+_SELECTION_ROW = 115
+"""A row of `selections`; no index has an entry per row."""
 _COMPRESSED = 0.53
 """Share that is left of English that Postgres compresses (pglz)."""
 _COMPRESSES_FROM = 2000

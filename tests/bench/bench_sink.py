@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
-from measures import measure, note
+from measures import Stopwatch, measure, note
 from sqlalchemy import Connection, Engine, bindparam, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -178,8 +178,8 @@ def trajectory(seq: int, index: int, prompt: str, draw: random.Random) -> Scored
     )
 
 
-def seconds(sink: Sink, batch: int, log: Sequence[Record]) -> tuple[float, float]:
-    """Seconds of the sink, and of the whole handler."""
+def seconds(sink: Sink, batch: int, log: Sequence[Record], data: Path) -> tuple[float, float, float, float]:
+    """Seconds of the sink and of the whole handler; CPU seconds of this process and of the server."""
     timed = TimedSink(sink)
     handler = DifficultyHandler(stage="difficulty", sink=timed, dead_letters="dead-letters")
 
@@ -187,9 +187,9 @@ def seconds(sink: Sink, batch: int, log: Sequence[Record]) -> tuple[float, float
         for start in range(0, len(log), batch):
             assert not await handler.handle(list(log[start : start + batch])), "a record went to the dead letters"
 
-    started = time.perf_counter()
+    watch = Stopwatch(data)
     asyncio.run(write())
-    return timed.seconds, time.perf_counter() - started
+    return timed.seconds, *watch.read()
 
 
 class TimedSink:
@@ -217,19 +217,25 @@ def main() -> None:
                 note(f"{connection.scalar(select(func.count()).select_from(Score)):,} scores")
             logs = [records(rows + turn * COUNTED, COUNTED, max(1, rows // 10)) for turn in range(2 * TURNS)]
             by_parameters = ParameterSink(engine, settings.decay_per_version)
-            before = [seconds(by_parameters, 128, log) for log in logs[:TURNS]]
+            before = [seconds(by_parameters, 128, log, server.folder) for log in logs[:TURNS]]
             for name in OLD_INDEXES:
                 outside_transaction(engine, f"DROP INDEX {name}")
             sink = ScoreSink(engine, settings.decay_per_version, "difficulty")
-            after = [seconds(sink, settings.batch, log) for log in logs[TURNS:]]
+            after = [seconds(sink, settings.batch, log, server.folder) for log in logs[TURNS:]]
         finally:
             engine.dispose()
             server.stop()
     for place, name in enumerate(("sink.rows_per_s", "sink.stage_rows_per_s")):
         old, new = (TURNS * COUNTED / sum(turn[place] for turn in turns) for turns in (before, after))
         against = f"{name}.by_parameters"
-        measure(against, old, "rows/s", rows=rows, batch=128)
-        measure(name, new, "rows/s", against=against, ratio=new / old, rows=rows, batch=settings.batch)
+        measure(against, old, "rows/s", rows=rows, batch=128, **cpu_of(before))
+        measure(name, new, "rows/s", against=against, ratio=new / old, rows=rows, batch=settings.batch, **cpu_of(after))
+
+
+def cpu_of(turns: Sequence[tuple[float, ...]]) -> dict[str, int]:
+    """Microseconds per row of the handler's CPU and of the server's."""
+    own, server = (round(sum(turn[place] for turn in turns) / (TURNS * COUNTED) * 1e6) for place in (2, 3))
+    return {"cpu_us_per_row": own, "server_cpu_us_per_row": server}
 
 
 if __name__ == "__main__":
