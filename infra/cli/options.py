@@ -1,14 +1,17 @@
 """Options that all commands with settings share, and how they become a tree of settings."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from infra.cli.errors import CommandError, ExitCode
 from infra.settings.load import Resolved, described, described_text, load
 from infra.settings.sources import Option, parse_assignment
+from infra.settings.tree import Settings
 
 Recipe = Annotated[
     str | None,
@@ -82,3 +85,17 @@ def print_dry_run(resolved: Resolved, *, as_json: bool = False) -> None:
         print(json.dumps(rows, indent=2))
     else:
         print(described_text(resolved))
+
+
+def require_names(command: str, settings: Settings, names: Sequence[str] = ("run.id", "topics.prefix")) -> None:
+    """Raises CommandError if the run has no id or its topics no prefix: two such runs on one broker and database would
+    be one run, and would process each other's rollouts.
+    """
+    values = {"run.id": settings.run.id, "topics.prefix": settings.topics.prefix}
+    missing = [name for name in names if not values[name]]
+    if missing:
+        raise CommandError(
+            f"{command} needs {' and '.join(missing)}, which no other run on this broker and database has: give "
+            f"{' '.join(f'--set {name}=NAME' for name in missing)}, the same for every process of the run",
+            ExitCode.USAGE,
+        )

@@ -18,7 +18,17 @@ import typer
 
 from infra import outages
 from infra.cli.errors import CommandError, ExitCode, explain
-from infra.cli.options import BootstrapServers, DatabaseUrl, DryRun, Recipe, Set, connections, print_dry_run, resolve
+from infra.cli.options import (
+    BootstrapServers,
+    DatabaseUrl,
+    DryRun,
+    Recipe,
+    Set,
+    connections,
+    print_dry_run,
+    require_names,
+    resolve,
+)
 from infra.cli.torchrun import leads, spread
 from infra.services import Service
 from infra.settings.tree import Settings
@@ -43,6 +53,7 @@ def serve(
         return
     settings = resolved.settings
     require_addresses(name, settings)
+    require_names(f"serve {name}", settings)
     if name is Service.LEARNER:
         spread(settings.learner.processes)
     set_up_logging(name)

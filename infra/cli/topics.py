@@ -5,7 +5,7 @@ import json
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
-from infra.cli.options import AsJson, BootstrapServers, Recipe, Set, connections, resolve
+from infra.cli.options import AsJson, BootstrapServers, Recipe, Set, connections, require_names, resolve
 from infra.settings.tree import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The topics on the broker.")
@@ -19,6 +19,7 @@ def create(*, recipe: Recipe = None, assignments: Set = None, bootstrap_servers:
     from streams.admin import create_topics, topic_specs
 
     settings = _settings_with_broker(recipe, assignments, bootstrap_servers)
+    require_names("topics create", settings, ["topics.prefix"])
     specs = topic_specs(settings)
     create_topics(settings.broker, settings.broker.bootstrap_servers, specs, settings.topics.replication)
     for spec in specs:

@@ -1,6 +1,6 @@
 """Settings of the policy's objective: which ratio, which weight, which average, and what is added to it.
 
-Every default is off, or plain decoupled PPO; each option names its source.
+Every default is off, or decoupled PPO with a bounded weight; each option names its source.
 """
 
 from typing import Annotated, Literal, Self
@@ -24,9 +24,10 @@ class ObjectiveSettings(SettingsSection):
     ratio: Literal["token", "sequence"] = "token"
     """Level of the PPO ratio. `sequence`: the geometric mean over a response's tokens, the same for each of them (GSPO
     2507.18071); its clip range is some hundred times narrower."""
-    weight: Literal["full", "truncated", "icepop", "vtrace"] = "full"
+    weight: Literal["full", "truncated", "icepop", "vtrace"] = "truncated"
     """Importance weight of a token, from w = p_proximal / p_behaviour. `full`: w itself (AReaL 2505.24298).
-    `truncated`: min(w, weight_cap) (truncated importance sampling, Ionides 2008). `icepop`: w within [weight_low,
+    `truncated`: min(w, weight_cap) (truncated importance sampling, Ionides 2008), so that one token on which engine and
+    learner disagree does not own a step; with proximal = 'behaviour' it is 1. `icepop`: w within [weight_low,
     weight_high], else 0 (IcePop, Ring-1T 2510.18855). `vtrace`: min(w, 1), with V-trace's values and advantages
     (IMPALA 1802.01561, rho = c = 1)."""
     weight_cap: Bound = 2.0
@@ -54,10 +55,10 @@ class ObjectiveSettings(SettingsSection):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.weight != "full" and self.proximal == "behaviour":
+        if self.weight in {"icepop", "vtrace"} and self.proximal == "behaviour":
             raise ValueError(
                 f"objective.weight = '{self.weight}' corrects proximal against behaviour log-probabilities, which are "
-                "the same with objective.proximal = 'behaviour': set proximal to 'recomputed', or weight to 'full'"
+                "the same with objective.proximal = 'behaviour': set proximal to 'recomputed', or weight to 'truncated'"
             )
         if self.weight == "vtrace" and self.ratio == "sequence":
             raise ValueError("objective.weight = 'vtrace' weighs tokens: it needs objective.ratio = 'token'")

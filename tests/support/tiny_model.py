@@ -12,7 +12,7 @@ END = 2
 CONTEXT = 256
 
 
-def save_tiny_model(folder: Path, seed: int) -> Path:
+def save_tiny_model(folder: Path, seed: int, context: int = CONTEXT) -> Path:
     """Weights by seed, float32."""
     torch.manual_seed(seed)
     tokenizer = _byte_tokenizer()
@@ -23,7 +23,7 @@ def save_tiny_model(folder: Path, seed: int) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=context,
         bos_token_id=1,
         eos_token_id=END,
         pad_token_id=END,

@@ -13,6 +13,7 @@ from infra.settings.sources import parse_assignment
 from workers.models.model_files import ModelFilesError
 
 NOWHERE = "127.0.0.1:9"  # discard: nothing listens there
+NAMED = ("--set", "run.id=r", "--set", "topics.prefix=r")
 QUICK = ("--set", "broker.connect_timeout_seconds=0.2")
 
 
@@ -90,7 +91,7 @@ def test_nothing_is_up(rewardstream, tmp_path: Path) -> None:
 def test_metrics_port_that_is_taken(rewardstream) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        code, _, err = rewardstream("serve", "router", "--bootstrap-servers", NOWHERE, "--metrics-port", port)
+        code, _, err = rewardstream("serve", "router", "--bootstrap-servers", NOWHERE, "--metrics-port", port, *NAMED)
     assert code == ExitCode.UNREACHABLE
     assert f"metrics port 127.0.0.1:{port} cannot be used" in err
     assert "--metrics-port" in err
@@ -104,6 +105,17 @@ def test_a_single_service_needs_its_addresses(rewardstream, arguments: tuple[str
     code, _, err = rewardstream("serve", *arguments)
     assert code == ExitCode.USAGE
     assert missing in err
+
+
+@pytest.mark.parametrize("given", [(), NAMED[:2], NAMED[2:]])
+def test_processes_of_a_run_need_its_id_and_prefix(rewardstream, given: tuple[str, ...]) -> None:
+    """Two runs without would be one, on one broker and database."""
+    code, _, err = rewardstream("serve", "router", "--bootstrap-servers", NOWHERE, *given)
+    assert code == ExitCode.USAGE
+    for name in ("run.id", "topics.prefix"):
+        assert (f"--set {name}=NAME" in err) == (f"{name}=r" not in given)
+    code, _, err = rewardstream("topics", "create", "--bootstrap-servers", NOWHERE)
+    assert (code, "--set topics.prefix=NAME" in err) == (ExitCode.USAGE, True)
 
 
 def test_train_without_prompts(rewardstream) -> None:

@@ -18,7 +18,7 @@ GROUP = {"advantage": "group", "value": {"kind": "none"}}
         ({"value": {"kind": "head", "path": "rm"}}, "value.path"),
         (GROUP | {"objective": {"weight": "vtrace"}}, "needs learner.advantage = 'gae'"),
         (GROUP | {"lambda_alpha": 0.05}, "a lambda of GAE"),
-        ({"objective": {"weight": "truncated", "proximal": "behaviour"}}, "set proximal to 'recomputed'"),
+        ({"objective": {"weight": "icepop", "proximal": "behaviour"}}, "set proximal to 'recomputed'"),
         ({"objective": {"weight": "vtrace", "ratio": "sequence"}}, "needs objective.ratio = 'token'"),
         ({"objective": {"weight_low": 2.0, "weight_high": 1.0}}, "every token is rejected"),
         ({"objective": {"dual_clip": 0.5}}, "bounds ratios above 1"),
