@@ -2,6 +2,7 @@
 # make test    the tests, but for the slow ones: whole runs, kills, a vLLM server, thousands of hostile inputs
 # make test-slow  those; ARGS="-m rebuild" instead makes again what the repository keeps of the demo (minutes)
 # make bench   all benchmarks: one JSON object a measure, kept in runs/bench.json
+# make gpu-check  ten minutes on a machine with a GPU: steps against the CPU, utilisation, vLLM in the loop; a table
 # ARGS passes options on: make demo ARGS="--seed 1", make test ARGS="tests/unit -k settings"
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 
-.PHONY: demo test test-slow bench lint clean compose-demo
+.PHONY: demo test test-slow bench gpu-check lint clean compose-demo
 
 demo: $(INSTALLED)
 	@$(BIN)/rewardstream demo $(ARGS)
@@ -23,6 +24,9 @@ test-slow: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+gpu-check: $(INSTALLED)
+	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_check
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

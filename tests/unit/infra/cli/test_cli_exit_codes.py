@@ -18,7 +18,7 @@ QUICK = ("--set", "broker.connect_timeout_seconds=0.2")
 
 
 def test_broker_that_is_not_there(rewardstream) -> None:
-    code, out, err = rewardstream("topics", "create", "--bootstrap-servers", NOWHERE, *QUICK)
+    code, out, err = rewardstream("topics", "create", "--bootstrap-servers", NOWHERE, *QUICK, *NAMED)
     assert (code, out) == (ExitCode.UNREACHABLE, "")
     assert err.startswith(f"error: no Kafka broker answers at {NOWHERE}")
     assert "--bootstrap-servers" in err

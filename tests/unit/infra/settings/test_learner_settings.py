@@ -61,6 +61,6 @@ def test_algorithms_load_alone_and_over_a_recipe_of_sizes(base, name):
 
 def test_a_later_recipe_wins_and_an_unknown_one_is_named():
     assert load("demo,gspo").settings.learner.clip_low == 3e-4
-    assert load("gspo,demo").settings.learner.advantage == "gae"
+    assert load("gspo,demo-value").settings.learner.advantage == "gae"
     with pytest.raises(InvalidSettingsError, match=r"gpro: no such file.*grpo"):
         load("demo,gpro")
