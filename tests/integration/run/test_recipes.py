@@ -106,10 +106,7 @@ def test_a_recipe_trains_two_steps(recipe, model, bootstrap, engine, tmp_path):
         create_topics(settings.broker, bootstrap, topic_specs(settings))
         for split in ("train", "heldout"):
             file = tmp_path / f"{split}.jsonl"
-            chosen = (
-                rows() if split == "train" else [row | {"prompt": f"held out: {row['prompt']}"} for row in rows()[:2]]
-            )
-            file.write_text("".join(json.dumps(row) + "\n" for row in chosen))
+            file.write_text("".join(json.dumps(row) + "\n" for row in rows(split)))
             ingest(engine, file, Defaults(split=split), run_id=settings.run.id)
         run_services(settings, bootstrap)
     steps = [json.loads(line) for line in (tmp_path / settings.run.id / STEPS_FILE).read_text().splitlines()]
