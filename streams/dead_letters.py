@@ -11,12 +11,15 @@ then says so, and where that is.
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from kafka import KafkaProducer
 
 from streams.clients import LogReader, confirm, send
 from streams.codec import Header, header
 from streams.records import Output, Record
+
+E = TypeVar("E", bound=Exception)
 
 _PREFIX = "dead_letter."
 _KEPT = (f"{_PREFIX}attempts", f"{_PREFIX}first_failed_at")
@@ -81,6 +84,15 @@ def reason_of(output: Output) -> str:
 def list_dead_letters(reader: LogReader) -> list[DeadLetter]:
     """Returns every dead letter in the topic that `reader` reads from the beginning, oldest first in each partition."""
     return [parse(record) for record in reader.read_to_end()]
+
+
+def not_set_aside(reader: LogReader, broken: Iterable[tuple[Record, E]]) -> list[tuple[Record, E]]:
+    """Returns those of `broken` that no dead letter in the topic of `reader` holds: who reads a log again from its
+    beginning meets the same records again.
+    """
+    broken = list(broken)
+    known = {(letter.topic, letter.partition, letter.offset) for letter in map(parse, reader.read_to_end())}
+    return [(record, error) for record, error in broken if (record.topic, record.partition, record.offset) not in known]
 
 
 def parse(record: Record) -> DeadLetter:

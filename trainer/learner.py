@@ -156,7 +156,7 @@ class Learner:
         """Claims the run, takes over what earlier lineages saved, and announces the version."""
         self._writer.send(Topic.GROUPS_CLOSED, [self._claimed])
         self._claim.require_newest()
-        self._writer.write_dead_letters(self._claim.unreadable)
+        self._writer.set_aside(self._claim.unreadable)
         saved_states.save_history(self._own, self._taken_over)
         saved_states.remove_others(self._states, self._own)
         self._publisher.remove_unfinished(self._position.lineage)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from infra.metrics import metrics
 from infra.settings.tree import Settings
-from streams.clients import confirm, make_producer, publish, send
+from streams.clients import LogReader, confirm, make_producer, publish, send
 from streams.codec import DecodeError
-from streams.dead_letters import dead_letter, reason_of, within
+from streams.dead_letters import dead_letter, not_set_aside, reason_of, within
 from streams.messages import GroupClosed, LineageStarted, Outcome, PolicyVersion
 from streams.records import Record
 from streams.topics import Topic, topic_name
@@ -21,6 +21,7 @@ class LogWriter:
     """The learner's producer. Raises BrokerUnavailableError."""
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
+        self._broker, self._bootstrap = settings.broker, bootstrap
         self._timeout = settings.broker.outage_seconds
         self._largest = settings.broker.max_message_bytes
         self._topics = {topic: topic_name(settings.topics.prefix, topic) for topic in Topic}
@@ -41,6 +42,15 @@ class LogWriter:
         confirm(self._producer, [send(self._producer, output) for output in outputs], self._timeout)
         for output in outputs:
             metrics.dead_letters_total.labels("learner", reason_of(output)).inc()
+
+    def set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
+        """Writes the dead letters that were not written before, by this process or an earlier one. Raises
+        DeliveryError.
+        """
+        if broken:
+            with LogReader(self._broker, self._bootstrap, [self._topics[Topic.DEAD_LETTERS]]) as reader:
+                broken = not_set_aside(reader, broken)
+            self.write_dead_letters(broken)
 
     def close(self) -> None:
         self._producer.close(timeout=1)

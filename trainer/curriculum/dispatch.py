@@ -23,16 +23,18 @@ from sqlalchemy import Connection, func, insert, select, update
 from infra.db.models import Group, Prompt
 from infra.metrics import metrics
 from infra.settings.tree import Settings
-from streams.clients import confirm, send
-from streams.codec import encode, headers_of_kind
+from streams.clients import LogReader, confirm, send
+from streams.codec import DecodeError, encode, headers_of_kind
+from streams.dead_letters import dead_letter, not_set_aside, reason_of, within
 from streams.messages import PromptTicket, Purpose, Question, Sampling, group_id
-from streams.records import Output
+from streams.records import Output, Record
 from streams.topics import Topic, topic_name
 from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.curriculum.selector_lock import SelectorSession
 
 log = logging.getLogger(__name__)
 
+_STAGE = "selector"
 _RECOVER_BATCH = 256
 """Tickets that `recover` produces at a time, since it reads them into memory."""
 
@@ -88,6 +90,21 @@ class Dispatcher:
                 return recovered
             self._produce([(row.seq, row.group_id, row.ticket) for row in rows])
             recovered += len(rows)
+
+    def set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
+        """Writes dead letters for records of the learner that do not decode, unless an earlier selector did. Raises
+        DeliveryError.
+        """
+        if not broken:
+            return
+        broker, topic = self._settings.broker, topic_name(self._settings.topics.prefix, Topic.DEAD_LETTERS)
+        with LogReader(broker, broker.bootstrap_servers, [topic]) as reader:
+            new = not_set_aside(reader, broken)
+        letters = [within(dead_letter(record, error, _STAGE, topic), broker.max_message_bytes) for record, error in new]
+        deliveries = [send(self._producer, letter) for letter in letters]
+        confirm(self._producer, deliveries, broker.outage_seconds)
+        for letter in letters:
+            metrics.dead_letters_total.labels(_STAGE, reason_of(letter)).inc()
 
     def repeat_overdue(self, grace_seconds: float) -> int:
         """Produces the tickets of open groups again whose deadline passed more than `grace_seconds` ago, oldest first

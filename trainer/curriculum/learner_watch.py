@@ -66,6 +66,11 @@ class LearnerWatch:
             self._add(record)
         return self._pop_pending()
 
+    def pop_broken(self) -> list[tuple[Record, DecodeError]]:
+        """Returns the records that did not decode, each once."""
+        broken, self.broken = self.broken, []
+        return broken
+
     def _pop_pending(self) -> list[Closing]:
         pending, self._pending = self._pending, []
         return pending

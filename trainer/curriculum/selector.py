@@ -87,6 +87,7 @@ def resume(context: Context) -> Phases:
 
 def _apply(context: Context, messages: list[Closing]) -> bool:
     """Applies closings; returns whether a group was closed."""
+    context.dispatcher.set_aside(context.watch.pop_broken())
     if not messages:
         return False
     with context.session.transaction() as connection:

@@ -144,3 +144,34 @@ def test_what_is_no_fault_of_a_version_ends_the_worker():
     following.cache.may_end.set()
     with pytest.raises(MemoryError):
         following.until(lambda: False)
+
+
+def test_a_lineage_that_was_left_never_comes_back():
+    """A learner that wakes up announces a higher version of its old lineage."""
+    following = Following()
+    following.cache.may_end.set()
+    following.log.add(20, lineage=1)
+    following.until(lambda: following.engine.weights.version == 20)
+    following.log.add(10, lineage=2)
+    following.until(lambda: following.engine.weights.version == 10)
+    following.log.add(21, lineage=1)
+    for _ in range(50):
+        following.turn()
+    assert following.engine.weights == WeightVersion(2, 10)
+    following.log.add(11, lineage=2)
+    following.until(lambda: following.engine.weights == WeightVersion(2, 11))
+
+
+def test_an_announcement_from_nowhere_holds_up_no_other(caplog):
+    following = Following()
+    following.cache.may_end.set()
+    following.log.add(0)
+    following.until(lambda: following.follower.ready)
+    following.cache.error = OSError("no such place")
+    following.log.add(1_000_000, lineage=99)
+    following.until(lambda: "no such place" in caplog.text)
+    following.cache.error = None
+    following.log.add(1)
+    following.until(lambda: following.engine.weights == WeightVersion(0, 1))
+    following.log.add(1, lineage=1)
+    following.until(lambda: following.engine.weights == WeightVersion(1, 1))
