@@ -53,18 +53,32 @@ class Side:
 
     def turn(self) -> dict[str, Any]:
         """What the child replies. Raises SideEndedError."""
+        self.begin()
+        return self.reply()
+
+    def begin(self) -> None:
+        """Raises SideEndedError."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
         except BrokenPipeError:
-            line = ""
+            raise self._ended() from None
+
+    def reply(self) -> dict[str, Any]:
+        """What the child replies to the turn that was begun. Raises SideEndedError."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
-            raise SideEndedError(f"a side ended with exit code {self._process.wait()}: see {self._log}")
+            raise self._ended()
         reply: dict[str, Any] = json.loads(line)
         return reply
+
+    def _ended(self) -> SideEndedError:
+        code = self._process.wait()
+        return SideEndedError(
+            f"a side ended with exit code {code}; the end of {self._log}:\n{self._log.read_text()[-2000:]}"
+        )
 
     def __enter__(self) -> Self:
         return self
