@@ -16,7 +16,7 @@ from mode.supervisors import CrashingSupervisor
 from infra.metrics import metrics
 from infra.outages import RETRY_SECONDS, PartWait, is_outage
 from infra.settings.tree import Settings
-from streams.apps.faust_driver import LedgerConsumer, StageApp
+from streams.apps.faust_driver import BatchLimits, BatchProducer, LedgerConsumer, StageApp
 from streams.dead_letters import reason_of, within
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
@@ -28,12 +28,14 @@ Handler = Callable[[list[Record]], Awaitable[list[Output]]]
 
 _COMMIT_SECONDS = 1.0
 """A crash repeats at most the work that a stage does in this time."""
-_LINGER_SECONDS = 0.005
-"""Faust counts the producer's linger in seconds. A batch's outputs are sent at once, so a few milliseconds fill it."""
 _PRODUCER_BATCH_BYTES = 2**20
 """Rollouts are 16 KiB and more: the library's 16 KiB would hold one, and every sender would wait for every other."""
-_BUFFERED_BATCHES = 2
-"""Records are large; one batch in work and one waiting keep a stage busy."""
+_BATCH_BYTES = 8 * 2**20
+"""As much as one message may have. Larger batches are not routed faster, and memory is what they cost."""
+_BUFFERED_BATCHES = 1
+"""Records are large; one batch in work and one waiting keep a stage busy. A third waits for room in the buffer, so that
+a stage holds at most three batches, and what its client fetched ahead: at most 50 MiB from a broker (aiokafka's
+fetch_max_bytes)."""
 _HELD_SECONDS = 7 * 86_400.0
 """A batch that is held through an outage keeps its partitions; Heartbeat and LagWatchdog find a stage that hangs."""
 
@@ -64,7 +66,7 @@ def group_of(settings: Settings, stage: str) -> str:
 
 def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
     broker = settings.broker
-    return StageApp(
+    app = StageApp(
         group_of(settings, stage.name),
         broker=";".join(f"kafka://{address.strip()}" for address in bootstrap.split(",")),
         autodiscover=False,
@@ -75,7 +77,7 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
         topic_allow_declare=False,
         topic_disable_leader=True,
         table_standby_replicas=0,
-        stream_buffer_maxsize=_BUFFERED_BATCHES * stage.batch,
+        stream_buffer_maxsize=_BUFFERED_BATCHES,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         broker_session_timeout=broker.session_timeout_seconds,
@@ -83,6 +85,7 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
         broker_request_timeout=max(broker.request_timeout_seconds, broker.session_timeout_seconds),
         broker_rebalance_timeout=broker.request_timeout_seconds,
         broker_max_poll_interval=_HELD_SECONDS,
+        broker_max_poll_records=stage.batch,
         stream_processing_timeout=_HELD_SECONDS,
         broker_commit_livelock_soft_timeout=_HELD_SECONDS,
         broker_commit_interval=_COMMIT_SECONDS,
@@ -90,12 +93,13 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=broker.max_message_bytes,
         producer_acks=-1,
-        producer_linger=_LINGER_SECONDS,
         producer_max_batch_size=min(_PRODUCER_BATCH_BYTES, broker.max_message_bytes),
         producer_max_request_size=broker.max_message_bytes,
         producer_request_timeout=broker.request_timeout_seconds,
         worker_redirect_stdouts=False,
     )
+    app.batch_limits = BatchLimits(records=stage.batch, bytes=_BATCH_BYTES, seconds=stage.max_batch_wait_seconds)
+    return app
 
 
 class BatchAgent:
@@ -133,23 +137,21 @@ class BatchAgent:
         await self._idle.wait()
 
     async def _take_batches(self, stream: Any) -> None:
-        async for events in stream.noack_take(self._stage.batch, self._stage.max_batch_wait_seconds):
+        async for event in stream.noack().events():
             if self._draining:
                 await _wait_forever()
             self._idle.clear()
             try:
                 async with self._stage.heartbeat.watch():
-                    await self._process_batch(events)
+                    await self._process_batch(event.message.value.records)
             except Exception as error:  # noqa: BLE001 (handed to the process, which logs it and exits)
                 self.failure.set_result(error)
                 # Faust acknowledges what an agent leaves behind, so a failed agent waits for the process to end.
                 await _wait_forever()
-            for event in events:
-                await stream.ack(event)
+            await stream.ack(event)
             self._idle.set()
 
-    async def _process_batch(self, events: list[Any]) -> None:
-        records = [_record_from_message(event.message) for event in events]
+    async def _process_batch(self, records: list[Record]) -> None:
         outputs = [self._fitting(output) for output in await self._handler(records)]
         await self._deliver(outputs)
         for record in records:
@@ -160,34 +162,22 @@ class BatchAgent:
         """Returns once the broker has acknowledged every output; sends again what an absent broker did not take, which
         may then be in the log twice.
         """
+        producer = self._app.producer
+        assert isinstance(producer, BatchProducer)
         outage, left = PartWait("broker", self._outage_seconds), outputs
         while left:
             self._stage.heartbeat.beat(quiet_seconds=RETRY_SECONDS)
-            results = await asyncio.gather(*[self._acknowledged(output) for output in left])
-            errors = [error for error in results if error is not None]
-            for error in errors:
-                if not (is_outage(error) and outage.waits(error)):
-                    raise error
-            if errors:
+            refusals = await producer.send_outputs(left)
+            for refusal in refusals:
+                if not (is_outage(refusal.error) and outage.waits(refusal.error)):
+                    raise refusal.error
+            if refusals:
                 await asyncio.sleep(RETRY_SECONDS)
-            left = [output for output, error in zip(left, results, strict=True) if error is not None]
+            left = [output for refusal in refusals for output in refusal.outputs]
         outage.over()
-
-    async def _acknowledged(self, output: Output) -> Exception | None:
-        """Sends the output; returns what kept the broker from taking it."""
-        try:
-            await (await self._send_output(output))
-        except Exception as error:  # noqa: BLE001 (the caller sends again, or raises it)
-            return error
-        return None
 
     def _fitting(self, output: Output) -> Output:
         return within(output, self._largest) if output.topic == self._dead_letters else output
-
-    async def _send_output(self, output: Output) -> Awaitable[object]:
-        """The returned awaitable resolves once the broker has acknowledged the output."""
-        producer, output = self._app.producer, output.sendable
-        return await producer.send(output.topic, output.key, output.value, None, None, list(output.headers))
 
     def _count_batch(self, records: list[Record], outputs: list[Output]) -> None:
         for topic, count in Counter(record.topic for record in records).items():
@@ -195,18 +185,6 @@ class BatchAgent:
         for output in outputs:
             if output.topic == self._dead_letters:
                 metrics.dead_letters_total.labels(self._stage.name, reason_of(output)).inc()
-
-
-def _record_from_message(message: Any) -> Record:
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.timestamp,
-        message.key,
-        message.value,
-        tuple(message.headers or ()),
-    )
 
 
 async def _wait_forever() -> None:

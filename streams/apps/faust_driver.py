@@ -1,4 +1,7 @@
-"""Faust's Kafka driver, with commits that follow our own ledger.
+"""Faust's Kafka driver, by batches, with commits that follow our own ledger.
+
+A message of Faust is here a batch of records (`RecordBatch`), and outputs are sent as whole batches: what Faust and
+aiokafka do for each message is most of what a stage costs that only passes bytes on.
 
 Faust counts a record as processed in more cases than it should: an agent's exception, a skipped event, a gap of
 one at the head of the partition, the first record after a gap. `LedgerConsumer` therefore takes every committed
@@ -7,15 +10,43 @@ The producer is not idempotent (the embedded broker refuses aiokafka's request f
 write a record twice, and every consumer drops duplicates by id anyway.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, ConsumerMessage
 
 from streams.offsets import OffsetLedger
-from streams.records import RecordPlace, TopicPartition
+from streams.records import Output, Record, RecordPlace, TopicPartition
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLimits:
+    """A batch is handed over once it holds `records` records, or `bytes` bytes of values (its last record may exceed
+    them), or has waited `seconds` for more.
+    """
+
+    records: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class RecordBatch:
+    """Records of one or more partitions, each partition's in order."""
+
+    records: list[Record] = field(default_factory=list)
+    bytes: int = 0
+
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+        self.bytes += len(record.value or b"")
 
 
 class LedgerConsumer(driver.Consumer):
@@ -23,10 +54,81 @@ class LedgerConsumer(driver.Consumer):
         self.ledger = OffsetLedger()
         super().__init__(*args, **kwargs)
 
-    def _to_message(self, tp: TP, record: Any) -> Any:
+    async def getmany(
+        self,
+        timeout: float,  # noqa: ASYNC109 (the interface is Faust's)
+    ) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Yields whole batches, each as a message of its first record's partition.
+
+        A fetch that a rebalance overtakes is dropped: when it ends, every partition is read from its committed offset.
+        """
+        limits = cast("StageApp", self.app).batch_limits
+        fetched, active = await self._wait_next_records(timeout)
+        if fetched and not self.flow_active:
+            await self._seek_back()
+        generation = self.app.consumer_generation_id
+        batch = RecordBatch()
+        lingered = False
+        while fetched and self._flows(generation):
+            for record in self._deliver(fetched):
+                batch.add(record)
+                if len(batch.records) >= limits.records or batch.bytes >= limits.bytes:
+                    yield self._message_of(batch, generation)
+                    batch = RecordBatch()
+                    if not self._flows(generation):
+                        return
+            if lingered or not batch.records:
+                break
+            # Slept, not waited for records: each wakening would cost a fetch of the few that have come.
+            await self.sleep(limits.seconds)
+            lingered, fetched = True, await self._getmany(active, 0)
+        if batch.records and self._flows(generation):
+            yield self._message_of(batch, generation)
+
+    def _flows(self, generation: int) -> bool:
+        """Whether no rebalance has begun since the group's `generation`."""
+        return bool(self.flow_active and generation == self.app.consumer_generation_id and not self.should_stop)
+
+    def _deliver(self, fetched: Mapping[TP, Sequence[Any]]) -> Iterator[Record]:
         """Every record passes here, in order, before anything in Faust can drop it."""
-        self.ledger.deliver(RecordPlace(TopicPartition(*tp), record.offset), record.timestamp / 1000)
-        return super()._to_message(tp, record)
+        for tp, found in fetched.items():
+            partition = TopicPartition(*tp)
+            for raw in found:
+                self.ledger.deliver(RecordPlace(partition, raw.offset), raw.timestamp / 1000)
+                yield Record(
+                    raw.topic, raw.partition, raw.offset, raw.timestamp / 1000, raw.key, raw.value, tuple(raw.headers)
+                )
+
+    @staticmethod
+    def _message_of(batch: RecordBatch, generation: int) -> tuple[TP, ConsumerMessage]:
+        first = batch.records[0]
+        tp = TP(*first.source)
+        value: Any = batch  # Faust passes on what a topic of raw bytes holds
+        message = ConsumerMessage(
+            *tp, first.offset, first.timestamp, 0, None, None, value, None, tp=tp, generation_id=generation
+        )
+        return tp, message
+
+    async def _seek_back(self) -> None:
+        """As Faust does where it finds its flow stopped; the end of the rebalance seeks in any case."""
+        try:
+            await self.perform_seek()
+        except Exception as error:  # noqa: BLE001 (of any kind while partitions change hands)
+            log.warning("no seek to the committed offsets while the flow is stopped: %r", error)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Does nothing: a batch that does not fit waits, and with it the fetching of all partitions."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Does nothing, see on_buffer_full."""
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Does nothing: offsets between two batches' first records are no gap, and the ledger knows the gaps."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        """The started partitions of `topics` (names or partitions; None means all), whatever Faust has seen done."""
+        started = (TP(*partition) for partition in self.ledger.positions())
+        return (tp for tp in started if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()
@@ -54,12 +156,80 @@ class LedgerConsumer(driver.Consumer):
         self.ledger.drop(TopicPartition(*tp) for tp in revoked)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Outputs that the broker did not acknowledge, and why; they may or may not be in the log."""
+
+    error: Exception
+    outputs: list[Output]
+
+
+class BatchProducer(driver.Producer):
+    """Sends outputs in batches of one partition each, with one future a batch instead of one an output."""
+
+    async def send_outputs(self, outputs: Sequence[Output]) -> list[Refusal]:
+        """Send all, in order within a partition; returns what the broker did not acknowledge, once nothing is open."""
+        try:
+            batches = await self._batches_of(outputs)
+        except Exception as error:  # noqa: BLE001 (the caller sends again, or raises it)
+            return [Refusal(error, list(outputs))]
+        refusals = await asyncio.gather(*[self._send_in_turn(tp, parts) for tp, parts in batches.items()])
+        return [refusal for refusal in refusals if refusal is not None]
+
+    async def _batches_of(self, outputs: Sequence[Output]) -> dict[TP, list["_Batch"]]:
+        producer = self._ensure_producer()
+        batches: dict[TP, list[_Batch]] = {}
+        found: dict[tuple[str, bytes | None], TP] = {}
+        for each in outputs:
+            output = each.sendable
+            address = (output.topic, output.key)
+            tp = found.get(address)
+            if tp is None:
+                await producer.partitions_for(output.topic)  # waits until they are known
+                tp = found[address] = self.key_partition(output.topic, cast("bytes", output.key))
+            parts = batches.setdefault(tp, [])
+            if not (parts and parts[-1].append(output)):
+                parts.append(_Batch(producer.create_batch()))
+                parts[-1].append(output)
+        return batches
+
+    async def _send_in_turn(self, tp: TP, batches: Sequence["_Batch"]) -> Refusal | None:
+        """A batch that is refused holds back those after it, so that a second attempt keeps the order."""
+        producer = self._ensure_producer()
+        for number, batch in enumerate(batches):
+            batch.builder.close()  # an open one would linger for more
+            try:
+                await (await producer.send_batch(batch.builder, tp.topic, partition=tp.partition))
+            except Exception as error:  # noqa: BLE001 (the caller sends again, or raises it)
+                return Refusal(error, [output for held in batches[number:] for output in held.outputs])
+        return None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Outputs of one partition, and aiokafka's builder, which has them encoded."""
+
+    builder: Any
+    outputs: list[Output] = field(default_factory=list)
+
+    def append(self, output: Output) -> bool:
+        """Returns whether the output still fits; an empty batch takes one of any size."""
+        headers = list(output.headers)
+        if self.builder.append(timestamp=None, key=output.key, value=output.value, headers=headers) is None:
+            return False
+        self.outputs.append(output)
+        return True
+
+
 class LedgerTransport(driver.Transport):
     Consumer = LedgerConsumer
+    Producer = BatchProducer
 
 
 class StageApp(faust.App):
     """A Faust app on this driver. It keeps no state of its own, so it creates no folder."""
+
+    batch_limits: BatchLimits
 
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self)

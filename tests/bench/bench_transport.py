@@ -48,7 +48,7 @@ GROUPS = {512: 500, 8192: 60}
 """Groups of a turn by tokens: some seconds of either, 28 and 48 MB."""
 OURS = "ours"
 REDIS = ("redis", "redis-rollouts")
-BARE_TOPICS = ("bare.in", "bare.out")
+BARE_TOPICS = ("in", "out")
 START_SECONDS = 30.0
 
 
@@ -121,9 +121,8 @@ class Bench:
         )
 
     def confluent(self, records: Path, groups: int) -> Way:
-        specs = [
-            TopicSpec(name=name, partitions=4, config={"max.message.bytes": str(8 * 2**20)}) for name in BARE_TOPICS
-        ]
+        names = [f"{records.name}.{part}" for part in BARE_TOPICS]
+        specs = [TopicSpec(name=name, partitions=4, config={"max.message.bytes": str(8 * 2**20)}) for name in names]
         create_topics(BrokerSettings(), self._bootstrap, specs)
         return self._bare("confluent", records, self._bootstrap, groups, {"broker": self._broker})
 
@@ -143,7 +142,7 @@ class Bench:
     def _bare(self, kind: str, records: Path, address: str, groups: int, others: dict[str, psutil.Process]) -> Way:
         assert self._python is not None
         script = [self._python, HERE / "transport_bare.py", kind]
-        words = [records, address, str(groups)]
+        words = [records, address, records.name, str(groups)]
         router = self._started(f"{kind}-router", [*script, "route", *words])
         return Way(
             kind,

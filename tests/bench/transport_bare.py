@@ -1,11 +1,12 @@
 """The other sides of a benchmark of the transport: bare loops, each in a process of its own.
 
-    python transport_bare.py confluent|redis|redis-rollouts produce|route|read RECORDS_FILE ADDRESS GROUPS
+    python transport_bare.py confluent|redis|redis-rollouts produce|route|read RECORDS_FILE ADDRESS NAME GROUPS
 
 They send bytes that are encoded already and decode nothing. `confluent`: idempotent producers that all replicas
 acknowledge; the router flushes a batch before it commits its offsets. `redis`: one append a group, as PipelineRL sends
 them, or in `redis-rollouts` one a rollout; the server flushes each to disk before it answers. `produce` and `read` do
-one pass a turn. They run in an environment of infra/requirements/transport.txt.
+one pass a turn. NAME begins the names of topics, streams and consumer groups. They run in an environment of
+infra/requirements/transport.txt.
 """
 
 import resource
@@ -20,7 +21,6 @@ from turns import Turns
 
 Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 """Key, value and headers."""
-IN, OUT = "bare.in", "bare.out"
 GROUP = 8
 BATCH = 500
 """Records of one round of the router: more did not make it faster."""
@@ -29,8 +29,10 @@ PATIENCE_SECONDS = 120.0
 
 
 class Confluent:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, name: str) -> None:
         self._address = address
+        self._name = name
+        self._in, self._out = f"{name}.in", f"{name}.out"
         self._failed: list[Any] = []
         self._producer: Any = None
 
@@ -38,24 +40,24 @@ class Confluent:
         self._producer = self._make_producer()
         for _ in passes():
             for key, value, headers in records:
-                self._send(IN, key, value, headers)
+                self._send(self._in, key, value, headers)
             self._require_delivered()
 
     def route(self) -> None:
-        self._producer, consumer = self._make_producer(), self._make_consumer("bare")
-        consumer.subscribe([IN])
+        self._producer, consumer = self._make_producer(), self._make_consumer("router")
+        consumer.subscribe([self._in])
         while True:
             found = consumer.consume(BATCH, timeout=0.05)
             for message in found:
                 require_record(message)
-                self._send(OUT, message.key(), message.value(), message.headers())
+                self._send(self._out, message.key(), message.value(), message.headers())
             self._require_delivered()
             if found:
                 consumer.commit(asynchronous=False)
 
     def read(self, groups: int) -> None:
-        consumer = self._make_consumer("bare-reader")
-        consumer.subscribe([OUT])
+        consumer = self._make_consumer("reader")
+        consumer.subscribe([self._out])
         for started in passes():
             whole = 0
             members: Counter[bytes] = Counter()
@@ -76,7 +78,10 @@ class Confluent:
         from confluent_kafka import Consumer
 
         options = {"enable.auto.commit": False, "auto.offset.reset": "earliest", "max.partition.fetch.bytes": 8 * 2**20}
-        return Consumer({"bootstrap.servers": self._address, "group.id": group, "fetch.wait.max.ms": 100} | options)
+        return Consumer(
+            {"bootstrap.servers": self._address, "group.id": f"{self._name}.{group}", "fetch.wait.max.ms": 100}
+            | options
+        )
 
     def _send(self, topic: str, key: bytes, value: bytes, headers: Any) -> None:
         while True:
@@ -98,9 +103,10 @@ class Confluent:
 
 
 class Redis:
-    def __init__(self, address: str, appends_a_group: int) -> None:
+    def __init__(self, address: str, name: str, appends_a_group: int) -> None:
         import redis
 
+        self._in, self._out = f"{name}.in", f"{name}.out"
         host, port = address.split(":")
         self._client: Any = redis.Redis(host, int(port))
         self._appends = appends_a_group
@@ -111,14 +117,14 @@ class Redis:
         appends = [b"".join(values[start : start + step]) for start in range(0, len(values), step)]
         for _ in passes():
             for data in appends:
-                self._client.xadd(IN, {"data": data})
+                self._client.xadd(self._in, {"data": data})
 
     def route(self) -> None:
         last = b"0"
         while True:
-            found = self._entries(IN, last)
+            found = self._entries(self._in, last)
             for entry, fields in found:
-                self._client.xadd(OUT, fields)
+                self._client.xadd(self._out, fields)
                 last = entry
 
     def read(self, groups: int) -> None:
@@ -127,7 +133,7 @@ class Redis:
             left = groups * self._appends
             while left > 0:
                 require_time(started)
-                found = self._entries(OUT, last)
+                found = self._entries(self._out, last)
                 left -= len(found)
                 last = found[-1][0] if found else last
 
@@ -162,8 +168,8 @@ def cpu_seconds() -> float:
 
 
 def main() -> None:
-    kind, role, file, address, groups = sys.argv[1:]
-    side = Confluent(address) if kind == "confluent" else Redis(address, 1 if kind == "redis" else GROUP)
+    kind, role, file, address, name, groups = sys.argv[1:]
+    side = Confluent(address, name) if kind == "confluent" else Redis(address, name, 1 if kind == "redis" else GROUP)
     if role == "produce":
         side.produce(msgspec.msgpack.decode(Path(file).read_bytes(), type=list[Record]))
     elif role == "route":

@@ -19,9 +19,9 @@ import faust
 from infra.settings.tree import Settings
 from streams.apps import base
 from streams.apps.base import Stage, StageHandlers, build_app
-from streams.apps.faust_driver import LedgerConsumer
+from streams.apps.faust_driver import LedgerConsumer, RecordBatch
 from streams.apps.stage_process import run_stage
-from streams.records import Output, Record, RecordPlace, TopicPartition
+from streams.records import Output, Record
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 
@@ -62,12 +62,15 @@ async def run_out_of_order(settings: Settings, mode: str, target: str, held: byt
     async def copy(stream: faust.Stream[bytes]) -> None:
         async for event in stream.noack().events():
             message = event.message
-            if message.value == held:
-                continue
-            await (await app.producer.send(target, message.key, message.value, None, None, None))
-            if isinstance(app.consumer, LedgerConsumer):
-                app.consumer.ledger.done(RecordPlace(TopicPartition(message.topic, message.partition), message.offset))
-            event.ack()
+            # A message of our driver is a batch of records; Faust's own has the same fields as one of them.
+            records = message.value.records if isinstance(message.value, RecordBatch) else [message]
+            for record in records:
+                if record.value == held:
+                    continue
+                await (await app.producer.send(target, record.key, record.value, None, None, None))
+                if isinstance(app.consumer, LedgerConsumer):
+                    app.consumer.ledger.done(record.place)
+                event.ack()
 
     await app.start()
     await asyncio.Event().wait()
