@@ -1,6 +1,10 @@
-"""Token ids and log-probabilities as raw little-endian bytes: int32 and float32, one per token."""
+"""Token ids and log-probabilities as raw little-endian bytes: int32 and float32, one per token.
+
+Engines give Python's numbers, which `struct` packs in half of numpy's time.
+"""
 
 from collections.abc import Sequence
+from struct import pack
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +14,7 @@ LOGPROB_DTYPE = np.dtype("<f4")
 
 
 def pack_tokens(token_ids: Sequence[int]) -> bytes:
-    return np.asarray(token_ids, dtype=TOKEN_DTYPE).tobytes()
+    return pack(f"<{len(token_ids)}i", *token_ids)
 
 
 def unpack_tokens(raw: bytes) -> npt.NDArray[np.int32]:
@@ -18,7 +22,7 @@ def unpack_tokens(raw: bytes) -> npt.NDArray[np.int32]:
 
 
 def pack_logprobs(logprobs: Sequence[float]) -> bytes:
-    return np.asarray(logprobs, dtype=LOGPROB_DTYPE).tobytes()
+    return pack(f"<{len(logprobs)}f", *logprobs)
 
 
 def unpack_logprobs(raw: bytes) -> npt.NDArray[np.float32]:

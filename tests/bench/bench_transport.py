@@ -1,6 +1,6 @@
 """Groups a second from worker to learner on Apache Kafka, over the router: transport.512 and transport.8192.
 
-    KAFKA_HOME=... .venv/bin/python tests/bench/bench_transport.py [--rounds N] [--tokens N ...] [--python PATH]
+    KAFKA_HOME=... .venv/bin/python tests/bench/bench_transport.py [--rounds N] [--tokens N ...] [--against SIDE ...]
 
 Ours: a producer that builds, encodes and publishes as the rollout worker does, the real router, a reader that reads and
 decodes as the learner does, until all groups are whole; a group is eight rollouts. Against it, in turns, on the same
@@ -47,7 +47,7 @@ REQUIREMENTS = ROOT / "infra" / "requirements" / "transport.txt"
 GROUPS = {512: 500, 8192: 60}
 """Groups of a turn by tokens: some seconds of either, 28 and 48 MB."""
 OURS = "ours"
-REDIS = ("redis", "redis-rollouts")
+OTHERS = ("confluent", "redis", "redis-rollouts")
 BARE_TOPICS = ("in", "out")
 START_SECONDS = 30.0
 
@@ -58,6 +58,13 @@ class Pass:
 
     seconds: float
     cpu: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Others:
+    python: Path | None
+    """None if their clients are not installed."""
+    kinds: tuple[str, ...]
 
 
 @dataclass
@@ -120,13 +127,16 @@ class Bench:
             {"router": process, "broker": self._broker},
         )
 
-    def confluent(self, records: Path, groups: int) -> Way:
+    def other(self, kind: str, records: Path, groups: int) -> Way | None:
+        return self._confluent(records, groups) if kind == "confluent" else self._redis(kind, records, groups)
+
+    def _confluent(self, records: Path, groups: int) -> Way:
         names = [f"{records.name}.{part}" for part in BARE_TOPICS]
         specs = [TopicSpec(name=name, partitions=4, config={"max.message.bytes": str(8 * 2**20)}) for name in names]
         create_topics(BrokerSettings(), self._bootstrap, specs)
         return self._bare("confluent", records, self._bootstrap, groups, {"broker": self._broker})
 
-    def redis(self, kind: str, records: Path, groups: int) -> Way | None:
+    def _redis(self, kind: str, records: Path, groups: int) -> Way | None:
         server = shutil.which("redis-server")
         if server is None:
             note("no comparison with Redis: redis-server is not installed (apt-get install redis-server)")
@@ -186,15 +196,15 @@ def await_port(port: int) -> None:
             return
 
 
-def compare(folder: Path, bootstrap: str, python: Path | None, tokens: int, rounds: int) -> None:
+def compare(folder: Path, bootstrap: str, others: Others, tokens: int, rounds: int) -> None:
     groups = GROUPS.get(tokens, max(1, 400_000 // tokens))
     records = folder / f"records-{tokens}"
     size = write_records(Rollouts(tokens, groups), records)
     with ExitStack() as stack:
-        bench = Bench(stack, folder, bootstrap, python)
+        bench = Bench(stack, folder, bootstrap, others.python)
         ways = [bench.ours(tokens, groups)]
-        if python is not None:
-            found = [bench.confluent(records, groups), *(bench.redis(kind, records, groups) for kind in REDIS)]
+        if others.python is not None:
+            found = [bench.other(kind, records, groups) for kind in others.kinds]
             ways += [way for way in found if way is not None]
         passes: dict[str, list[Pass]] = {way.name: [] for way in ways}
         for number in range(rounds + 1):
@@ -259,15 +269,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, nargs="+", default=sorted(GROUPS))
+    parser.add_argument("--against", nargs="*", default=OTHERS, choices=OTHERS)
     parser.add_argument("--python", type=Path, help="of an environment with the other sides' clients")
     options = parser.parse_args()
     if "KAFKA_HOME" not in os.environ:
         note("bench_transport needs Apache Kafka: set KAFKA_HOME")
         return
-    python = options.python or made_environment()
+    others = Others(options.python or made_environment(), tuple(options.against))
     with tempfile.TemporaryDirectory(prefix="rewardstream-bench-") as name, started_broker(Path(name) / "broker") as at:
         for tokens in options.tokens:
-            compare(Path(name), at, python, tokens, options.rounds)
+            compare(Path(name), at, others, tokens, options.rounds)
 
 
 if __name__ == "__main__":
