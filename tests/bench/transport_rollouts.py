@@ -59,7 +59,7 @@ class Rollouts:
             messages=({"role": "user", "content": question.prompt},),
             question=question,
             sampling=Sampling(temperature=1.0, max_new_tokens=self._tokens),
-            deadline=1e12,
+            deadline=1e11,
             dispatched_at=0.0,
         )
 
