@@ -31,7 +31,7 @@ _COMMIT_SECONDS = 1.0
 _PRODUCER_BATCH_BYTES = 2**20
 """Rollouts are 16 KiB and more: the library's 16 KiB would hold one, and every sender would wait for every other."""
 _BATCH_BYTES = 8 * 2**20
-"""As much as one message may have. Larger batches are not routed faster, and memory is what they cost."""
+"""This is as much as one message may have. Larger batches are not routed faster, and memory is what they cost."""
 _BUFFERED_BATCHES = 1
 """Records are large; one batch in work and one waiting keep a stage busy. A third waits for room in the buffer, so that
 a stage holds at most three batches, and what its client fetched ahead: at most 50 MiB from a broker (aiokafka's

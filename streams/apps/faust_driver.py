@@ -110,7 +110,7 @@ class LedgerConsumer(driver.Consumer):
         return tp, message
 
     async def _seek_back(self) -> None:
-        """As Faust does where it finds its flow stopped; the end of the rebalance seeks in any case."""
+        """Seeks, as Faust does where it finds its flow stopped; the end of the rebalance seeks in any case."""
         try:
             await self.perform_seek()
         except Exception as error:  # noqa: BLE001 (of any kind while partitions change hands)

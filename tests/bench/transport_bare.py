@@ -23,7 +23,7 @@ Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 """Key, value and headers."""
 GROUP = 8
 BATCH = 500
-"""Records of one round of the router: more did not make it faster."""
+"""Records of one round of the router, as many as it consumes at a time."""
 PATIENCE_SECONDS = 120.0
 """A turn that takes longer has lost its router."""
 

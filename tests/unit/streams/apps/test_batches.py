@@ -46,7 +46,7 @@ class FakeConsumer(LedgerConsumer):
 
 
 def fetches_of(sizes: list[list[tuple[int, int]]]) -> list[Fetch]:
-    """Of each fetch, the partition and the value's bytes of every record."""
+    """Makes fetches from the partition and the bytes of the value of each record in each."""
     ends: dict[int, int] = defaultdict(int)
     fetches = []
     for fetch in sizes:
