@@ -29,6 +29,7 @@ from workers.verifiers.answers.statements import (
     bold,
     conclusion,
     is_remark,
+    sentence_before,
     sentence_end,
     sentence_stretches,
     sentences,
@@ -66,6 +67,8 @@ def final_answers(text: str, grammar: Grammar[Value]) -> list[Answer[Value]]:
 
 def _distinct(found: list[Answer[Value]]) -> list[Answer[Value]]:
     """Raises NoAnswerError."""
+    if len(found) == 1:
+        return found
     kept: list[Answer[Value]] = []
     for one in found:
         if all(one.readings != other.readings for other in kept):
@@ -85,13 +88,19 @@ class _Reader(Generic[Value]):
         self._grammar = grammar
         self._marks, echoes = marks(text, literal=grammar.literal)
         self._statements = stated(text, [*self._marks, *echoes])
-        self.marks_nothing = not self._marks and ("\\boxed" in text or "<answer" in text.lower())
+        self.marks_nothing = not self._marks and ("\\boxed" in text or ("<" in text and "<answer" in text.lower()))
 
     def announced(self) -> list[Answer[Value]]:
         """Answers of marks, statements and remarks, in the text's order. Raises NoAnswerError."""
-        found = [*self._of_marks(), *self._of_statements(), *map(self._of_remark, self._grammar.remarks(self._text))]
-        if not found and self._marks:
-            raise NoAnswerError(f"{self._marks[-1].text[:80]!r} is not an answer")
+        found = [*map(self._of_remark, self._grammar.remarks(self._text))]
+        if self._statements:
+            found = [*self._of_statements(), *found]
+        if self._marks:
+            found = [*self._of_marks(), *found]
+            if not found:
+                raise NoAnswerError(f"{self._marks[-1].text[:80]!r} is not an answer")
+        if not found:
+            return found
         best = max((one.rank for one in found if one.stands), default=0)
         return sorted((one for one in found if one.rank >= min(best, 2)), key=lambda one: one.start)
 
@@ -166,8 +175,9 @@ class _Reader(Generic[Value]):
                 yield Answer((), mark.start, mark.end, 3, doubt=str(error))
                 continue
             if value is not None:
-                denied = retractions.is_mark_denied(self._text, mark.start, mark.end)
-                yield self._judged(Answer((value,), mark.start, mark.end, 3), denied=denied)
+                before = sentence_before(self._text, mark.start)
+                denied = retractions.is_mark_denied(self._text, before, mark.end)
+                yield self._judged((value,), mark.start, mark.end, 3, before=before, denied=denied)
 
     def _of_statements(self) -> list[Answer[Value]]:
         """Sure ones, or else weak ones; by what they are, or else by what they hold among other words."""
@@ -184,11 +194,11 @@ class _Reader(Generic[Value]):
         ]
 
     def _of_statement(self, statement: Statement) -> Answer[Value] | None:
-        about = is_remark(statement.text) and not any(map(self._grammar.literal, stretches(statement.text)))
-        if self._grammar.free and (statement.leads_on or about):
-            return None
-        denied = retractions.is_statement_denied(self._text, statement.start)
         content, inside = statement.text, statement.inside
+        if self._grammar.free and (
+            statement.leads_on or (is_remark(content) and not any(map(self._grammar.literal, stretches(content))))
+        ):
+            return None
         lead = retractions.denying_lead(content)
         if lead is not None and not self._grammar.literal(content.strip(" .\n")):
             length, doubt = lead
@@ -205,15 +215,20 @@ class _Reader(Generic[Value]):
         one = self._read(content, inside)
         if one is None:
             return None
-        return self._judged(replace(one, start=statement.start), denied=denied)
+        before = sentence_before(self._text, statement.start)
+        denied = retractions.is_statement_denied(self._text, statement.start, before)
+        return self._judged(one.readings, statement.start, one.end, one.rank, one.doubt, before=before, denied=denied)
 
     def _of_clause(self, statement: Statement) -> list[Answer[Value]]:
         """Raises NoAnswerError."""
         end = statement.inside + sentence_end(statement.text.rstrip(), 0)
         clause = self._text[statement.inside : end]
-        denied = retractions.is_statement_denied(self._text, statement.start)
-        made = [Answer((value,), statement.start, end, 2) for value in self._within(clause)]
-        return [self._judged(one, denied=denied) for one in made]
+        before = sentence_before(self._text, statement.start)
+        denied = retractions.is_statement_denied(self._text, statement.start, before)
+        return [
+            self._judged((value,), statement.start, end, 2, before=before, denied=denied)
+            for value in self._within(clause)
+        ]
 
     def _within(self, text: str) -> list[Value]:
         """The values among a text's words. Raises NoAnswerError if one is in a sentence that denies, doubts or asks."""
@@ -232,12 +247,28 @@ class _Reader(Generic[Value]):
             return []
 
     def _of_remark(self, remark: Remark[Value]) -> Answer[Value]:
-        return self._judged(Answer((remark.value,), remark.start, remark.end, remark.rank, doubt=remark.doubt))
+        return self._judged((remark.value,), remark.start, remark.end, remark.rank, remark.doubt)
 
-    def _judged(self, one: Answer[Value], *, denied: bool = False) -> Answer[Value]:
-        stands = not denied and not retractions.is_rejected(self._text, one.end)
-        doubt = one.doubt or (_HEDGED if retractions.is_hedged(self._text, one.start) else "")
-        return replace(one, stands=stands, doubt=doubt) if doubt or not stands else one
+    def _judged(
+        self,
+        readings: tuple[Value, ...],
+        start: int,
+        end: int,
+        rank: int,
+        doubt: str = "",
+        *,
+        before: str | None = None,
+        denied: bool = False,
+    ) -> Answer[Value]:
+        """`before`: the sentence up to `start`, if it is known."""
+        if not doubt:
+            before = sentence_before(self._text, start) if before is None else before
+            doubt = _HEDGED if retractions.is_hedged(self._text, start, before) else ""
+        stands = not denied and not retractions.is_rejected(self._text, end)
+        return Answer(readings, start, end, rank, stands, doubt)
+
+    def _of(self, one: Answer[Value]) -> Answer[Value]:
+        return self._judged(one.readings, one.start, one.end, one.rank, one.doubt)
 
     def _read(self, content: str, inside: int) -> Answer[Value] | None:
         """A statement's content, by its stretches."""
@@ -278,7 +309,7 @@ class _Reader(Generic[Value]):
             if one is None and (so := retractions.conclusion_of_correction(self._text, inside)) is not None:
                 one = self._clause(so, few_words=True)
             if one is not None:
-                return [replace(self._judged(one), start=start)]
+                return [replace(self._of(one), start=start)]
         return []
 
     def _clause(self, inside: int, *, few_words: bool) -> Answer[Value] | None:
@@ -330,7 +361,7 @@ class _Reader(Generic[Value]):
                 vague = retractions.is_vague(sentence) or retractions.is_supposed(subject)
                 if one.doubt or vague or retractions.denying_lead(clause):
                     raise NoAnswerError(one.doubt or "the answer is hedged or denied")
-                return [*self._same_subject(spans[:-1], subject), self._judged(one)]
+                return [*self._same_subject(spans[:-1], subject), self._of(one)]
         counted = self._counted(sentence, start)
         if counted is not None:
             return [counted]
@@ -338,7 +369,7 @@ class _Reader(Generic[Value]):
         if len(last) > 1 and "\n" not in last[1] and self._grammar.accepts(last[0]) is None:
             one = self._read(last[1], len(self._text) - len(last[1]))
             if one is not None and not one.doubt:
-                return [self._judged(one)]
+                return [self._of(one)]
         return self._emphasised() or (self._last_value(start, end) if len(spans) > 1 else [])
 
     def _counted(self, sentence: str, start: int) -> Answer[Value] | None:
@@ -363,6 +394,8 @@ class _Reader(Generic[Value]):
 
     def _emphasised(self) -> list[Answer[Value]]:
         """The one value in bold type in the last sentence, which marks it, if that says nothing else of it."""
+        if "**" not in self._written:
+            return []
         start, end = next(reversed(sentences(self._text)), (0, 0))
         value = bold(self._written, self._text[start:end])
         one = None if value is None else self._grammar.accepts(value)

@@ -100,14 +100,18 @@ def _undressed(text: str) -> str:
         text = _HTML.sub("", _CALCULATOR.sub("", text))
     if "~~" in text:
         text = _STRUCK.sub("", text)
-    text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else "", _unfenced(text))
-    text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
+    text = _unfenced(text)
+    if "#" in text or _may_be_headed(text.lower()):
+        text = _HEADING.sub(lambda found: "Answer: " if found["answer"] or found["alone"] else "", text)
+    if "    " in text or not text.isprintable():  # of spaces only the common one is printable
+        text = _BLANK.sub(lambda run: "\n\n" if "\n" in run.group() else "  ", text)
     if "*" in text or "_" in text or "`" in text:
         text = _BOLD.sub("", _EMPHASIS.sub(_plain, text))
     if "\\text" in text:
         text = _ANNOUNCING_TEXT.sub(r"\1", text)
-    if "\\" in text or "$$" in text:
+    if "\\[" in text or "$$" in text or "\\begin" in text:
         text = _joined_displays(text)
+    if "box" in text:
         text = _BARE_BOX.sub(lambda found: rf"\boxed{{{found[1]}}}" if found[1] else r"\boxed", text)
     return text.strip()
 

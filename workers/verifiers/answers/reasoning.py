@@ -30,12 +30,12 @@ def after_reasoning(response: str) -> str:
     tags counts: one that is forged or quoted within the reasoning brings nothing of it into the answer if the true one
     follows.
     """
-    if "<|channel|>" in response.casefold():
+    if "<|" in response and "<|channel|>" in response.casefold():
         return _final_channel(response)
     bare = _BARE_CHANNELS.match(response) if "assistantfinal" in response else None
     if bare:
         return bare["final"].strip()
-    last = _last(_TAG, response) if any(map(response.__contains__, "<[◁")) else None
+    last = _last(_TAG, response) if "<" in response or "[" in response or "◁" in response else None
     if last is None:
         return response.strip()
     return response[last.end() :].strip() if _closes(last) else ""

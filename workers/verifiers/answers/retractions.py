@@ -7,7 +7,7 @@ or in the explanation that follows) does not count. Every pattern is linear in t
 import re
 
 from workers.verifiers.answers.scan import Keyed, Scan
-from workers.verifiers.answers.statements import ANCHORS, SENTENCE_END, sentence_before
+from workers.verifiers.answers.statements import ANCHORS, SENTENCE_END
 
 CORRECTIONS = 20
 """The last ones that are looked at; nobody changes their mind more often."""
@@ -195,9 +195,13 @@ _INTERJECTIONS = frozenset(
 _ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\$?\s*\\approx|≈|~)", re.IGNORECASE)
 
 
-def is_hedged(text: str, start: int) -> bool:
-    """Whether doubt precedes a place: in the first person anywhere in its sentence, in other words in its clause."""
-    before = sentence_before(text, start)
+def is_hedged(text: str, start: int, before: str) -> bool:
+    """Whether doubt precedes a place: in the first person anywhere in its sentence, in other words in its clause.
+
+    `before` is the sentence up to the place.
+    """
+    if start == 0:
+        return False
     above = text[max(0, start - len(before) - _REACH) : start - len(before)].rstrip()
     if above.endswith((".", "!")) and _SHORT_DOUBT.is_in(above):
         return True
@@ -211,9 +215,8 @@ def is_hedged(text: str, start: int) -> bool:
     return _HEDGE.search(clauses[-1]) is not None
 
 
-def is_mark_denied(text: str, start: int, end: int) -> bool:
-    """Whether a mark, or the `the answer is` that introduces it, follows a denial."""
-    before = sentence_before(text, start)
+def is_mark_denied(text: str, before: str, end: int) -> bool:
+    """Whether a mark, or the `the answer is` that introduces it, follows a denial; `before`: its sentence up to it."""
     if not before:
         return False
     if _MARK_DENIED.search(before[-_REACH:]):
@@ -225,9 +228,8 @@ def is_mark_denied(text: str, start: int, end: int) -> bool:
     return _is_announcement_denied(before[: anchors[-1].start()]) or (would and _is_other_case(text, end))
 
 
-def is_statement_denied(text: str, start: int) -> bool:
+def is_statement_denied(text: str, start: int, before: str) -> bool:
     """Whether the words before `the answer is` deny it, or `the answer would be` speaks of another case."""
-    before = sentence_before(text, start)
     if _is_announcement_denied(before):
         return True
     if "be" not in text[start : start + _REACH]:

@@ -17,8 +17,7 @@ class Keyed:
         self._words = tuple(words)
 
     def is_in(self, text: str) -> bool:
-        lower = text.lower()
-        return any(word in lower for word in self._words) and self.pattern.search(text) is not None
+        return any(map(text.lower().__contains__, self._words)) and self.pattern.search(text) is not None
 
 
 class Scan:
@@ -26,23 +25,29 @@ class Scan:
 
     def __init__(self, pattern: re.Pattern[str], words: Sequence[str]) -> None:
         self.pattern = pattern
-        self._ascii = tuple(word for word in words if word.isascii())
         self._words = tuple(words)
+        plain = [word for word in words if word.isascii()]
+        self._ascii = tuple(
+            tuple(word for word in plain if len(word) <= size) for size in range(max(map(len, plain)) + 1)
+        )
+        """Those that fit into an ASCII text of a size, by the size."""
 
     def matches(self, text: str, start: int = 0) -> list[re.Match[str]]:
         """Returns the matches that begin at `start` or behind it."""
-        lower = text[start:].lower()
-        if len(lower) != len(text) - start:  # some letters are two in lower case
+        lower = text[start:].lower() if start else text.lower()
+        size = len(lower)
+        if size != len(text) - start:  # some letters are two in lower case
             return list(self.pattern.finditer(text, start))
-        places = set()
-        for word in self._ascii if text.isascii() else self._words:
-            if word in lower:  # faster than the search that tells where
-                place = lower.find(word)
-                while place >= 0:
-                    places.add(start + place)
-                    place = lower.find(word, place + 1)
-        if not places:
+        words = self._ascii[min(size, len(self._ascii) - 1)] if lower.isascii() else self._words
+        present = list(filter(lower.__contains__, words))
+        if not present:
             return []
+        places = set()
+        for word in present:
+            place = lower.find(word)
+            while place >= 0:
+                places.add(start + place)
+                place = lower.find(word, place + 1)
         found: list[re.Match[str]] = []
         end = 0
         for place in sorted(places):
