@@ -16,7 +16,6 @@ Stages:
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Generic
 
 from workers.verifiers.answers import retractions
@@ -99,7 +98,7 @@ class _Reader(Generic[Value]):
             found = [*self._of_marks(), *found]
             if not found:
                 raise NoAnswerError(f"{self._marks[-1].text[:80]!r} is not an answer")
-        if not found:
+        if len(found) < 2:
             return found
         best = max((one.rank for one in found if one.stands), default=0)
         return sorted((one for one in found if one.rank >= min(best, 2)), key=lambda one: one.start)
@@ -208,7 +207,7 @@ class _Reader(Generic[Value]):
                 return (
                     None
                     if one is None
-                    else replace(one, start=statement.start, stands=doubt, doubt=_HEDGED if doubt else "")
+                    else one._replace(start=statement.start, stands=doubt, doubt=_HEDGED if doubt else "")
                 )
             inside += len(content) - len(rest)
             content = rest
@@ -309,7 +308,7 @@ class _Reader(Generic[Value]):
             if one is None and (so := retractions.conclusion_of_correction(self._text, inside)) is not None:
                 one = self._clause(so, few_words=True)
             if one is not None:
-                return [replace(self._of(one), start=start)]
+                return [self._of(one)._replace(start=start)]
         return []
 
     def _clause(self, inside: int, *, few_words: bool) -> Answer[Value] | None:

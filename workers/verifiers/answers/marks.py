@@ -7,8 +7,8 @@ Invariant: what a mark holds is read whole or not at all. A mark that only echoe
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from workers.verifiers.answers.markup import BRACES, NoAnswerError, enclosed, latex_text
 
@@ -31,8 +31,7 @@ _JOIN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     text: str
     """The content of the mark."""
     start: int

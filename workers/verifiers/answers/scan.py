@@ -8,16 +8,35 @@ import re
 from collections.abc import Sequence
 
 
+class Words:
+    """Words of which a text may hold one, in any case. Those that are longer than the text are not tried."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        """The words are in lower case."""
+        self._all = tuple(words)
+        plain = [word for word in words if word.isascii()]
+        longest = max(map(len, plain), default=0)
+        self._ascii = tuple(tuple(word for word in plain if len(word) <= size) for size in range(longest + 1))
+
+    def may_be_in(self, lower: str) -> tuple[str, ...]:
+        """Returns all that a text in lower case has room for, and the alphabet."""
+        return self._ascii[min(len(lower), len(self._ascii) - 1)] if lower.isascii() else self._all
+
+    def are_in(self, text: str) -> bool:
+        lower = text.lower()
+        return any(map(lower.__contains__, self.may_be_in(lower)))
+
+
 class Keyed:
     """A pattern whose every match holds one of the words; a text without them is told in a tenth of the time."""
 
     def __init__(self, pattern: str, words: Sequence[str]) -> None:
         """The pattern ignores case; the words are in lower case."""
         self.pattern = re.compile(pattern, re.IGNORECASE)
-        self._words = tuple(words)
+        self._words = Words(words)
 
     def is_in(self, text: str) -> bool:
-        return any(map(text.lower().__contains__, self._words)) and self.pattern.search(text) is not None
+        return self._words.are_in(text) and self.pattern.search(text) is not None
 
 
 class Scan:
@@ -25,21 +44,14 @@ class Scan:
 
     def __init__(self, pattern: re.Pattern[str], words: Sequence[str]) -> None:
         self.pattern = pattern
-        self._words = tuple(words)
-        plain = [word for word in words if word.isascii()]
-        self._ascii = tuple(
-            tuple(word for word in plain if len(word) <= size) for size in range(max(map(len, plain)) + 1)
-        )
-        """Those that fit into an ASCII text of a size, by the size."""
+        self._words = Words(words)
 
     def matches(self, text: str, start: int = 0) -> list[re.Match[str]]:
         """Returns the matches that begin at `start` or behind it."""
         lower = text[start:].lower() if start else text.lower()
-        size = len(lower)
-        if size != len(text) - start:  # some letters are two in lower case
+        if len(lower) != len(text) - start:  # some letters are two in lower case
             return list(self.pattern.finditer(text, start))
-        words = self._ascii[min(size, len(self._ascii) - 1)] if lower.isascii() else self._words
-        present = list(filter(lower.__contains__, words))
+        present = list(filter(lower.__contains__, self._words.may_be_in(lower)))
         if not present:
             return []
         places = set()

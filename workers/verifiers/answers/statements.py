@@ -8,8 +8,8 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
+from typing import NamedTuple
 
 from workers.verifiers.answers.marks import Mark
 from workers.verifiers.answers.scan import Scan
@@ -176,8 +176,7 @@ _WINDOW = 400
 """Characters of a sentence before a place that are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     text: str
     """The text between the announcement and the next one."""
     start: int
