@@ -107,17 +107,24 @@ class _Reader(Generic[Value]):
         """Returns the answers that are left after corrections, denials and doubt. Raises NoAnswerError."""
         found = self._corrected(found)
         firm = [one for one in found if one.stands and not one.doubt]
+        if len(firm) < len(found):
+            firm = self._without_denied(found, firm)
+        end = max([one.end for one in firm])
+        if retractions.is_taken_back(self._text, end) or retractions.is_doubted(self._text, end):
+            raise NoAnswerError("the answer is doubted or taken back")
+        size = len(self._text)
+        return [*firm, *self._alternatives([one for one in firm if one.end < size])]
+
+    def _without_denied(self, found: list[Answer[Value]], firm: list[Answer[Value]]) -> list[Answer[Value]]:
+        """Returns the firm answers that no later denial is about. Raises NoAnswerError if none is left, or by doubt."""
         for one in found:
             if not one.stands:
                 firm = [own for own in firm if own.start > one.start or own.readings != one.readings]
-        last = max(firm, key=lambda one: one.start, default=None)
-        doubts = [one.doubt for one in found if one.doubt and (last is None or one.start > last.start)]
-        if last is None or doubts:
+        last = max((one.start for one in firm), default=-1)
+        doubts = [one.doubt for one in found if one.doubt and one.start > last]
+        if not firm or doubts:
             raise NoAnswerError(doubts[-1] if doubts else "the answer is denied or asked")
-        end = max(one.end for one in firm)
-        if retractions.is_taken_back(self._text, end) or retractions.is_doubted(self._text, end):
-            raise NoAnswerError("the answer is doubted or taken back")
-        return [*firm, *self._alternatives(firm)]
+        return firm
 
     def plain(self) -> list[Answer[Value]]:
         """Answers of a text that announces none: the whole, what it gives, or its conclusion. Raises NoAnswerError."""

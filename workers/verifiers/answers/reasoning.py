@@ -13,6 +13,8 @@ _TAG = re.compile(  # every repeat is bounded, so that no text makes the search 
     r"|<\|(?P<pipe>begin_of_|end_of_|start_|end_)(?:thought|thinking|reasoning)\|>",
     re.IGNORECASE,
 )
+_WORDS = ("think", "thought", "reasoning", "scratchpad")
+"""Of which each tag holds one."""
 _CHANNEL = re.compile(
     r"<\|channel\|>\s{0,3}(?P<name>\w{1,40})[^<]{0,200}(?:<\|constrain\|>[^<]{0,200})?<\|message\|>", re.IGNORECASE
 )
@@ -35,10 +37,20 @@ def after_reasoning(response: str) -> str:
     bare = _BARE_CHANNELS.match(response) if "assistantfinal" in response else None
     if bare:
         return bare["final"].strip()
-    last = _last(_TAG, response) if "<" in response or "[" in response or "◁" in response else None
+    last = _last(_TAG, response) if _may_hold_tag(response) else None
     if last is None:
         return response.strip()
     return response[last.end() :].strip() if _closes(last) else ""
+
+
+def _may_hold_tag(response: str) -> bool:
+    """A quick test that excludes most responses without a tag."""
+    if not response.isascii():  # the pattern ignores case, in which letters beyond ASCII may be i, k or s
+        return True
+    if "<" not in response and "[" not in response:
+        return False
+    lower = response.lower()
+    return any(map(lower.__contains__, _WORDS))
 
 
 def _closes(tag: re.Match[str]) -> bool:

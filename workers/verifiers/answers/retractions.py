@@ -6,7 +6,7 @@ or in the explanation that follows) does not count. Every pattern is linear in t
 
 import re
 
-from workers.verifiers.answers.scan import Keyed, Scan
+from workers.verifiers.answers.scan import Keyed, Scan, Words
 from workers.verifiers.answers.statements import ANCHORS, SENTENCE_END
 
 CORRECTIONS = 20
@@ -39,6 +39,15 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 """Words that hedge an answer in the same clause."""
+_HEDGE_WORDS = Words(
+    [
+        *(*_NOT_SURE_WORDS, "maybe", "perhaps", "possibly", "probabl", "presumably", "likely", "might", "may", "could"),
+        *("either", "guess", "suppose", "suspect", "vielleicht", "vermutlich", "wahrscheinlich", "peut-", "quiz"),
+        *("tal", "talvez", "provavelmente", "forse", "возможно", "вероятно", "наверное", "可能", "也许", "大概"),
+        *("おそらく", "たぶん", "아마"),
+    ]
+)
+"""Of which `_HEDGE` and `_OWN_DOUBT` hold one each; the latter's beginnings suffice."""
 _OWN_DOUBT = Keyed(_NOT_SURE, _NOT_SURE_WORDS)
 _SHORT_DOUBT = Keyed(
     r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", ("sure", "certain")
@@ -202,10 +211,11 @@ def is_hedged(text: str, start: int, before: str) -> bool:
     """
     if start == 0:
         return False
-    above = text[max(0, start - len(before) - _REACH) : start - len(before)].rstrip()
-    if above.endswith((".", "!")) and _SHORT_DOUBT.is_in(above):
-        return True
-    if not before or before.isspace():
+    if len(before) < start:
+        above = text[max(0, start - len(before) - _REACH) : start - len(before)].rstrip()
+        if above.endswith((".", "!")) and _SHORT_DOUBT.is_in(above):
+            return True
+    if not before or before.isspace() or not _HEDGE_WORDS.are_in(before):
         return False
     if _OWN_DOUBT.is_in(before):
         return True

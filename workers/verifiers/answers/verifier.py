@@ -5,9 +5,11 @@ answers that it commits to are.
 """
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar, Generic, TypeVar
 
 from streams.messages import ANSWER_DETAIL, Question, Status
+from streams.wide_integers import pack
 from workers.verifiers.answers.final_answer import final_answers
 from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import NoAnswerError
@@ -22,6 +24,11 @@ POLICY = (
 
 _LONGEST_ANSWER = 400
 """Characters of an answer in a verdict's details, which travel with every scored rollout."""
+
+_REFERENCES = 64
+"""References that are kept as read: the responses of a group have one question, and few groups are judged at a time."""
+_LONGEST_QUESTION = 20_000
+"""Bytes of a question whose reference is kept; more are rare, and keeping them would take memory."""
 
 Gold = TypeVar("Gold")
 Value = TypeVar("Value")
@@ -39,7 +46,10 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
 
     @abstractmethod
     def gold(self, question: Question) -> Gold:
-        """Reads the reference and the options. Raises OptionsError if the prompt is wrong."""
+        """Reads the reference and the options: a function of the question alone, whose result is never changed.
+
+        Raises OptionsError if the prompt is wrong.
+        """
 
     @abstractmethod
     def grammar(self, gold: Gold) -> Grammar[Value]:
@@ -58,7 +68,7 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
         return None
 
     def judge(self, question: Question, response: str) -> Verdict:
-        gold = self.gold(question)
+        gold = self._reference(question)
         try:
             found = self.answers(gold, after_reasoning(response))
             for one in found:
@@ -76,6 +86,26 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
             return self._verdict(0.0, Status.WRONG, conflict, self._answer(found[-1]))
         details = self._answer(found[-1])
         return self._verdict(1.0, Status.CORRECT, f"{details[ANSWER_DETAIL][:80]!r} is right", details)
+
+    def _reference(self, question: Question) -> Gold:
+        """Returns what `gold` reads, or has read of the same question. Raises OptionsError."""
+        try:
+            key = pack(question)
+        except (TypeError, ValueError, OverflowError, RecursionError):  # options that no message could carry
+            return self.gold(question)
+        if key in self._references:
+            return self._references[key]
+        gold = self.gold(question)
+        if len(key) <= _LONGEST_QUESTION:
+            if len(self._references) >= _REFERENCES:
+                del self._references[next(iter(self._references))]
+            self._references[key] = gold
+        return gold
+
+    @cached_property
+    def _references(self) -> dict[bytes, Gold]:
+        """By the question, the oldest first."""
+        return {}
 
     def _answer(self, read: Answer[Value]) -> dict[str, str]:
         """The verdict's details: the answer that decided it."""

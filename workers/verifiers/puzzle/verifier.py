@@ -7,7 +7,7 @@ package itself is not needed, since an entry contains what its judgement needs.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from streams.messages import Question, Status
@@ -23,6 +23,8 @@ from workers.verifiers.puzzle.forms import Form, FormError, line
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _EMPHASIS = re.compile(r"(\*\*|__|`|\$)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»"}
+_TESTED = 4
+"""Answers whose test by the rules is kept: the same text is tested when it is found and when it is judged."""
 _EMPHASISED = ("*", "_", "`", "$")
 """First characters of an emphasised text."""
 
@@ -129,7 +131,7 @@ def _test_by_rules(checker: Checker[Any], metadata: Any) -> Test:
         except EntryError as error:
             raise OptionsError(str(error)) from error
 
-    return Test(cache(fault), several=True)
+    return Test(lru_cache(_TESTED)(fault), several=True)
 
 
 def _test_by_answer(form: Form, gold: str) -> Test:
