@@ -65,15 +65,19 @@ class ExactVerifier(AnswerVerifier[Accepted, str]):
         return Accepted(frozenset(texts), flags, extract == "final")
 
     def grammar(self, gold: Accepted) -> Grammar[str]:
+        known: dict[str, str] = {}  # a stretch is read up to four times
+
+        def marked(text: str, _: str = "") -> str:
+            if text not in known:
+                known[text] = gold.normalised(unwrapped(text))
+            return known[text]
+
         def accepts(text: str) -> str | None:
-            answer = gold.normalised(unwrapped(text))
+            answer = marked(text)
             return answer if 0 < len(answer) <= gold.longest else None
 
-        def marked(text: str, _: str) -> str:
-            return gold.normalised(unwrapped(text))
-
         def is_gold(text: str) -> bool:
-            return len(text) <= gold.longest and gold.normalised(unwrapped(text)) in gold.texts
+            return len(text) <= gold.longest and marked(text) in gold.texts
 
         return Grammar(accepts, marked, literal=is_gold, free=True)
 
