@@ -35,6 +35,7 @@ from workers.verifiers.answers.statements import (
     stated,
     stretches,
     without_announcement,
+    without_circumstance,
     without_closing,
 )
 
@@ -49,6 +50,8 @@ _BEGINS_WITH_NUMBER = re.compile(
     r"\s*\\?[$€£]?\s?[-+]?\.?\d[\d.,]*\b(?!\s*(?:more|less|fewer|times|greater|larger|smaller|of|per|out|[-–+*/^=:]))"
 )
 _BLOCK = re.compile(r"(?P<lead>[^\n]{1,200}):[ \t]*\n\s{0,3}```[^`\n]{0,20}\n(?P<block>[^`]*?)\n?[ \t]*```\s*\Z")
+
+_ASIDE_END = re.compile(r"[,;)](?:\s|\Z)")
 
 _HEDGED = "the answer is hedged"
 
@@ -137,7 +140,9 @@ class _Reader(Generic[Value]):
         single = None if whole is None or self._grammar.free else Answer((whole,), 0, size, 0)
         if (single := self._block_below() or single) is not None:
             return [single]
-        concluded = self._conclusion() or self._emphasised()
+        concluded = self._conclusion()
+        if self._grammar.free or not concluded:
+            concluded = [*concluded, *self._emphasised()]
         if self._grammar.free:
             readings = [*([] if whole is None else [whole]), *self._within(text)]
             readings += [own for one in concluded for own in one.readings]
@@ -145,6 +150,13 @@ class _Reader(Generic[Value]):
                 return [Answer(tuple(readings), 0, size, 0)]
         if retractions.is_disowned(text):
             raise NoAnswerError("the answer is doubted or taken back")
+        return self._among_words(concluded)
+
+    def _among_words(self, concluded: list[Answer[Value]]) -> list[Answer[Value]]:
+        """Returns the conclusion, or else the values among the text's words. Raises NoAnswerError."""
+        text = self._text
+        if retractions.is_unfinished(text):
+            raise NoAnswerError("the text ends before its answer")
         try:
             given = self._within(text) if not concluded or len(text) <= _LONGEST else []
         except NoAnswerError:
@@ -155,18 +167,24 @@ class _Reader(Generic[Value]):
             return concluded
         if not given:
             raise NoAnswerError("no answer is given")
-        return [Answer((value,), 0, size, 0) for value in given]
+        return [Answer((value,), 0, len(text), 0) for value in given]
 
     def _block_below(self) -> Answer[Value] | None:
-        """The one fenced block that ends a text and follows a line with a colon. Raises NoAnswerError."""
-        fenced = self._grammar.verbatim and self._text.count("```") == 2
-        found = _BLOCK.search(self._text) if fenced else None
-        value = None if found is None else self._grammar.accepts(found["block"])
-        if found is None or value is None:
+        """The one fenced block, or the lines, that end a text and follow a line with a colon. Raises NoAnswerError."""
+        if not self._grammar.verbatim:
             return None
-        if retractions.is_open(found["lead"]):
+        if "```" in self._text:
+            found = _BLOCK.search(self._text) if self._text.count("```") == 2 else None
+            lead, block = ("", "") if found is None else (found["lead"], found["block"])
+        else:
+            lead, _, block = ("", "", "") if self._grammar.free else self._text.rpartition(":")
+            lead = lead.rpartition("\n")[2] if block.lstrip(" \t").startswith("\n") else ""
+        value = self._grammar.accepts(block) if lead else None
+        if value is None:
+            return None
+        if retractions.is_open(lead):
             raise NoAnswerError("the answer is denied, hedged or asked")
-        return Answer((value,), found.start("block"), len(self._text), 0)
+        return Answer((value,), len(self._text) - len(block), len(self._text), 0)
 
     def _of_marks(self) -> Iterator[Answer[Value]]:
         read = self._grammar.marked or (lambda own, _: self._grammar.accepts(own))
@@ -318,10 +336,14 @@ class _Reader(Generic[Value]):
                 return [self._of(one)._replace(start=start)]
         return []
 
-    def _clause(self, inside: int, *, few_words: bool) -> Answer[Value] | None:
-        """The value that begins at `inside`; a few words must be all of it if any text is one to the grammar."""
+    def _clause(self, inside: int, *, few_words: bool, aside: bool = False) -> Answer[Value] | None:
+        """The value that begins at `inside`; a few words must be all of it if any text is one to the grammar.
+
+        `aside`: more may follow it behind a comma or a bracket, as in `5 (or 6, depending on the rounding)`.
+        """
         line = self._text[inside : inside + _LONGEST].split("\n", 1)[0]
-        for stretch in (line.strip(), *sentence_stretches(line)):
+        first = [_ASIDE_END.split(line, maxsplit=1)[0].strip()] if aside else []
+        for stretch in (line.strip(), *sentence_stretches(line), *first):
             if not stretch or stretch.endswith(("?", " is", " are", " was")):
                 continue
             words = stretch.count(" ")
@@ -336,6 +358,10 @@ class _Reader(Generic[Value]):
             if value is not None:
                 end = inside + line.find(stretch) + self._grammar.extent(stretch, value)
                 return Answer((value,), inside, end, 2)
+        for stretch in first if not self._grammar.free else []:
+            given = self._values_of(stretch) if _BEGINS_WITH_NUMBER.match(stretch) else []
+            if given:
+                return Answer((given[0],), inside, inside + len(stretch), 2)
         return None
 
     def _alternatives(self, firm: list[Answer[Value]]) -> Iterator[Answer[Value]]:
@@ -344,7 +370,7 @@ class _Reader(Generic[Value]):
             if retractions.has_rival(self._text, one.end):
                 raise NoAnswerError("another answer is possible")
             inside = retractions.alternative(self._text, one.end)
-            other = None if inside is None else self._clause(inside, few_words=True)
+            other = None if inside is None else self._clause(inside, few_words=True, aside=True)
             if inside is not None and other is not None:
                 if retractions.is_vague(self._text[one.end : inside]):
                     raise NoAnswerError("another answer is possible")
@@ -356,7 +382,7 @@ class _Reader(Generic[Value]):
         if not spans or not self._grammar.concludes:
             return []
         start, end = spans[-1]
-        sentence = self._text[start : min(end, start + _LONGEST)]
+        sentence = without_circumstance(self._text[start : min(end, start + _LONGEST)])
         if sentence.endswith("?"):
             return []
         for clause in conclusion(sentence):

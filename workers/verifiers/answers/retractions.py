@@ -15,6 +15,8 @@ _REACH = 80
 """Characters before a place in which a denial of it begins."""
 _BEHIND = 200
 """Characters behind a place in which doubt about it is looked for."""
+_CUT_OFF_REACH = 20
+"""Characters at the end of a text in which its last word begins."""
 _SHORTEST = 4
 """Characters behind a place that can say nothing of it, such as a full stop and a closing bracket."""
 
@@ -182,8 +184,14 @@ _CORRECTED_LEAD = re.compile(
     r"|(?:is|'s|should\s+(?:actually\s+)?be|must\s+be|would\s+be|has\s+to\s+be|be|was)\b\s*:?\s*){0,6}",
     re.IGNORECASE,
 )
+_CUT_OFF = re.compile(
+    r"(?:[=+×÷^≈]|\s[-–*/<]|\\(?:times|cdot|div|approx)|\b(?:and|or|nor|plus|minus|times|equals|is|are|was|were|to|of|than|with|the|but"
+    r"|not|because|since|if|gives|makes))[\s$*]*\Z",
+    re.IGNORECASE,
+)
+"""What a text does not end with unless it was cut off."""
 _SO = re.compile(
-    r",\s*(?:and\s+)?(?:so|thus|hence|therefore|which\s+(?:makes|gives)(?:\s+it)?|making\s+it)\b[\s,:]*"
+    r"(?::\s*(?=\\?[{\[])|,\s*(?:and\s+)?(?:so|thus|hence|therefore|which\s+(?:makes|gives)(?:\s+it)?|making\s+it)\b[\s,:]*)"
     r"(?:(?:it|that|this|the\s+(?:\w+\s+)?answer)\s*(?:is|'s|should\s+be|must\s+be)\b\s*:?\s*)?(?=[^=\n]*\Z)",
     re.IGNORECASE,
 )
@@ -289,6 +297,11 @@ def is_doubted(text: str, start: int) -> bool:
 def is_disowned(text: str) -> bool:
     """Whether a text that marks no answer takes back or doubts what it says."""
     return is_taken_back(text, 0) or _CALLED_WRONG.search(text) is not None or _OWN_DOUBT.is_in(text)
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether a text ends in the middle of a sentence or a calculation: `So 2 + 3 =`."""
+    return _CUT_OFF.search(text, max(0, len(text) - _CUT_OFF_REACH)) is not None
 
 
 def is_vague(sentence: str) -> bool:

@@ -145,6 +145,10 @@ CONCLUSION = re.compile(
     r"|as\s+a\s+result|this\s+means|it\s+follows|we\s+conclude|conclusion|summary|total)\b|\s(?:is|are)\s",
     re.IGNORECASE,
 )
+_CIRCUMSTANCE = re.compile(
+    r",?\s+(?:when|where|for|at|attained|achieved|reached|obtained|occurring)\b(?:\s+(?:when|where|for|at))?\s+[$\\(]*[A-Za-z]\w{0,3}\s*=[^,]*\Z"
+)
+"""The place at which a value is reached: `, attained at x = 1`."""
 _MONEY = re.compile(r"\s*\\?\$\d[\d.,]*(?![^$]*\$)")
 """An amount in dollars, whose sign has no partner."""
 _CLOSING = re.compile(
@@ -155,7 +159,9 @@ _CLOSING = re.compile(
 )
 _BOLD = re.compile(r"(?<!\*)\*\*([^*\n]{1,200})\*\*(?!\*)")
 _BESIDE = re.compile(
-    r"\b(?:not|or|nor|neither|either|never|except|but|if|cannot|maybe|perhaps|might|could)\b|n't\b|\?", re.IGNORECASE
+    r"\b(?:not|or|nor|neither|either|never|except|but|if|cannot|maybe|perhaps|might|could|wrong|incorrect|false)\b"
+    r"|n't\b|\?",
+    re.IGNORECASE,
 )
 _TURN = re.compile(r"\b(?:not|but|however|so|wrong|therefore|thus|hence)\b|n't\b", re.IGNORECASE)
 """What a closing sentence does not hold."""
@@ -326,6 +332,12 @@ def conclusion(sentence: str) -> Iterator[str]:
         dollars = clause.count("$") % 2 == 0 or _MONEY.match(clause) is not None
         if clause.count(")") == clause.count("(") and dollars:
             yield clause
+
+
+def without_circumstance(sentence: str) -> str:
+    """A sentence up to `, attained at x = 1`, if it gives something before."""
+    found = _CIRCUMSTANCE.search(sentence) if "=" in sentence else None
+    return sentence[: found.start()] if found and _COPULAS.search(sentence, 0, found.start()) else sentence
 
 
 def bold(written: str, sentence: str) -> str | None:

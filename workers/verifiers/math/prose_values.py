@@ -20,6 +20,10 @@ _CHAIN = re.compile(
     re.IGNORECASE,
 )
 
+_DETERMINER = re.compile(r"\b(?:the|all|these|those|both)\s\Z", re.IGNORECASE)
+_DETERMINER_REACH = 8
+_NOUN = re.compile(r"\s(?!(?:and|or|is|are|was|were|plus|minus|times|of|to|that|which)\b)[a-z]{3}", re.IGNORECASE)
+
 
 def environments(text: str) -> list[tuple[int, int, str]]:
     r"""Finds start, end and content of each `$...$`, `$$...$$`, `\(...\)` and `\[...\]`; a single dollar closes in its
@@ -54,4 +58,14 @@ def values(text: str) -> list[str]:
         outside.append(between)
         position = end
     rest = " ; ".join([*outside, text[position:]])
-    return found + [match[0].strip() for match in _CHAIN.finditer(rest)]
+    chains = list(_CHAIN.finditer(rest))
+    if len(chains) > 1 or (chains and found):
+        chains = [chain for chain in chains if not _is_restated(rest, chain)] or chains
+    return found + [match[0].strip() for match in chains]
+
+
+def _is_restated(text: str, chain: re.Match[str]) -> bool:
+    """Whether a number only counts things that are known: 16 in `$64 for the 16 glasses`."""
+    before = text[max(0, chain.start() - _DETERMINER_REACH) : chain.start()]
+    counts = chain[0][-1:].isalpha() or _NOUN.match(text, chain.end()) is not None
+    return counts and _DETERMINER.search(before) is not None

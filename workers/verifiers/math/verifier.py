@@ -21,6 +21,9 @@ from workers.verifiers.math.expressions import Expression, read, read_gold, same
 from workers.verifiers.math.literals import Verbatim, Words, verbatim
 from workers.verifiers.math.notation import characters, latex
 
+_DECIMAL_COMMA = re.compile(r"\s*(-?\d{1,30}),(\d{1,2}|\d{4,30})(?!\d)([^\d,]*)")
+"""Three digits behind a comma are thousands."""
+_OR = re.compile(r",?\s+or\s+")
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -35,10 +38,10 @@ class MathReference:
 
 class MathVerifier(AnswerVerifier[MathReference, str]):
     name = "math"
-    version = "5"
+    version = "6"
     policy = (
         f"{POLICY} Without any of them the whole text must give one value, or conclude with one. Values are compared "
-        "as mathematics. With whole_answer the response must be the number and nothing else."
+        "as mathematics; `3,5` is also read as 3.5. With whole_answer the response must be the number and nothing else."
     )
     options: ClassVar[Mapping[str, str]] = {
         "whole_answer": "if true, the response must be the number and nothing else (default false)"
@@ -71,7 +74,22 @@ class MathVerifier(AnswerVerifier[MathReference, str]):
         found = verbatim(latex(value)) if isinstance(gold.value, Verbatim) else read(_strip_asked(value, gold.prompt))
         if found is None:
             raise NoAnswerError(f"{value[:80]!r} is not a mathematical expression")
-        return None if same(gold.value, found) else f"{value[:80]!r} is not the ground truth"
+        if same(gold.value, found) or self._is_decimal(gold, value) or self._is_given_twice(gold, value):
+            return None
+        return f"{value[:80]!r} is not the ground truth"
+
+    def _is_decimal(self, gold: MathReference, value: str) -> bool:
+        """Whether the reference is one number and the value is that with a decimal comma: `3,5`, but not `3,500`."""
+        comma = _DECIMAL_COMMA.fullmatch(value)
+        if comma is None or "," in gold.text:
+            return False
+        found = read(f"{comma[1]}.{comma[2]}{comma[3]}")
+        return found is not None and same(gold.value, found)
+
+    def _is_given_twice(self, gold: MathReference, value: str) -> bool:
+        """Whether the value is the reference in two forms: `0.25, or 25%`."""
+        parts = _OR.split(value)
+        return len(parts) == 2 and all((own := read(part)) is not None and same(gold.value, own) for part in parts)
 
 
 def _gold(text: str | None) -> Expression | None:

@@ -43,7 +43,7 @@ class Test:
 
 class PuzzleVerifier(AnswerVerifier[Test, str]):
     name = "puzzle"
-    version = "3"
+    version = "4"
     policy = (
         f"{POLICY} Without any of them the whole text must be the answer, or conclude with it. Entries are of "
         "reasoning-gym's sets: those with one right answer are compared exactly, apart from layout; for the others "
@@ -87,7 +87,6 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
             literal=lambda text: bool(gold.right) and line(text) == gold.right,
             free=gold.free,
             verbatim=True,
-            concludes=not gold.free,
         )
 
     def fault(self, gold: Test, value: str) -> str | None:

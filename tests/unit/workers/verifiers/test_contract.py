@@ -48,7 +48,11 @@ class TestMath(AnswerContract):
             Example("Tom has 3 and Ann has 4. So they have 7.", 1.0),
             Example("7 or 8", 0.0),
         ],
-        "Values are compared": [Example("\\boxed{\\frac{14}{2}}", 1.0), Example("\\boxed{7.1}", 0.0)],
+        "Values are compared": [
+            Example("\\boxed{\\frac{14}{2}}", 1.0),
+            Example("\\boxed{7.1}", 0.0),
+            Example("La respuesta es 3,5.", 1.0, Question(prompt="?", ground_truth="3.5")),
+        ],
         "With whole_answer": [
             Example("7", 1.0, asked(question, whole_answer=True)),
             Example("It is 7", 0.0, asked(question, whole_answer=True)),
