@@ -5,11 +5,15 @@ another checkout or another program can judge it.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench_verifiers import STEPS, mathematics
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from support.hostile_seeds import SCHEMA, SEEDS, TESTS
 from support.verifiers import (
     choices_committed,
