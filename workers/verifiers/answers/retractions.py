@@ -6,7 +6,7 @@ or in the explanation that follows) does not count. Every pattern is linear in t
 
 import re
 
-from workers.verifiers.answers.scan import Keyed, Scan, Words
+from workers.verifiers.answers.scan import Keyed, Scan, WordGuard
 from workers.verifiers.answers.statements import ANCHORS, SENTENCE_END
 
 CORRECTIONS = 20
@@ -41,7 +41,7 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 """Words that hedge an answer in the same clause."""
-_HEDGE_WORDS = Words(
+_HEDGE_WORDS = WordGuard(
     [
         *(*_NOT_SURE_WORDS, "maybe", "perhaps", "possibly", "probabl", "presumably", "likely", "might", "may", "could"),
         *("either", "guess", "suppose", "suspect", "vielleicht", "vermutlich", "wahrscheinlich", "peut-", "quiz"),

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 
 
-class Words:
-    """Words of which a text may hold one, in any case. Those that are longer than the text are not tried."""
+class WordGuard:
+    """WordGuard of which a text may hold one, in any case. Those that are longer than the text are not tried."""
 
     def __init__(self, words: Sequence[str]) -> None:
         """The words are in lower case."""
@@ -33,7 +33,7 @@ class Keyed:
     def __init__(self, pattern: str, words: Sequence[str]) -> None:
         """The pattern ignores case; the words are in lower case."""
         self.pattern = re.compile(pattern, re.IGNORECASE)
-        self._words = Words(words)
+        self._words = WordGuard(words)
 
     def is_in(self, text: str) -> bool:
         return self._words.are_in(text) and self.pattern.search(text) is not None
@@ -44,7 +44,7 @@ class Scan:
 
     def __init__(self, pattern: re.Pattern[str], words: Sequence[str]) -> None:
         self.pattern = pattern
-        self._words = Words(words)
+        self._words = WordGuard(words)
 
     def matches(self, text: str, start: int = 0) -> list[re.Match[str]]:
         """Returns the matches that begin at `start` or behind it."""
