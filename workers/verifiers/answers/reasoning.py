@@ -14,7 +14,7 @@ _TAG = re.compile(  # every repeat is bounded, so that no text makes the search 
     re.IGNORECASE,
 )
 _WORDS = ("think", "thought", "reasoning", "scratchpad")
-"""Of which each tag holds one."""
+"""Each tag holds one of them."""
 _CHANNEL = re.compile(
     r"<\|channel\|>\s{0,3}(?P<name>\w{1,40})[^<]{0,200}(?:<\|constrain\|>[^<]{0,200})?<\|message\|>", re.IGNORECASE
 )

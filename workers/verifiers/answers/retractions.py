@@ -49,7 +49,7 @@ _HEDGE_WORDS = WordGuard(
         *("おそらく", "たぶん", "아마"),
     ]
 )
-"""Of which `_HEDGE` and `_OWN_DOUBT` hold one each; the latter's beginnings suffice."""
+"""Each match of `_HEDGE` and `_OWN_DOUBT` holds one of them."""
 _OWN_DOUBT = Keyed(_NOT_SURE, _NOT_SURE_WORDS)
 _SHORT_DOUBT = Keyed(
     r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", ("sure", "certain")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 class WordGuard:
-    """WordGuard of which a text may hold one, in any case. Those that are longer than the text are not tried."""
+    """Tells whether a text holds one of some words, in any case. Words that are longer than the text are not tried."""
 
     def __init__(self, words: Sequence[str]) -> None:
         """The words are in lower case."""

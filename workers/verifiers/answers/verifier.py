@@ -104,7 +104,7 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
 
     @cached_property
     def _references(self) -> dict[bytes, Gold]:
-        """By the question, the oldest first."""
+        """The references by their question, the oldest first."""
         return {}
 
     def _answer(self, read: Answer[Value]) -> dict[str, str]:
