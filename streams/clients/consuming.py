@@ -10,8 +10,8 @@ from streams.clients.connect import common_options, connected
 from streams.records import Record
 
 _METADATA_MS = 10_000
-"""A leader that joins before it knows the topic's partitions hands out none, until its metadata is fetched again;
-Kafka's default would leave the group idle for five minutes."""
+"""A leader that joins before it knows the topic's partitions hands out none, until its metadata is fetched again, and
+partitions that were added are found then; Kafka's default would leave them unread for five minutes."""
 _HEARTBEATS = 3
 """Heartbeats per session timeout, as Kafka's documentation advises."""
 
@@ -26,7 +26,6 @@ def make_consumer(settings: BrokerSettings, bootstrap: str, group: str, topics: 
         "group_instance_id": settings.group_instance_id or None,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": session_ms // _HEARTBEATS,
-        "metadata_max_age_ms": _METADATA_MS,
     }
     consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**options))
     consumer.subscribe(topics=list(topics))
@@ -37,6 +36,7 @@ def reader_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
     return common_options(settings, bootstrap) | {
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
+        "metadata_max_age_ms": _METADATA_MS,
         "max_partition_fetch_bytes": settings.max_message_bytes,
         "fetch_max_bytes": max(50 * 2**20, settings.max_message_bytes),
         "allow_auto_create_topics": False,

@@ -1,5 +1,6 @@
 """Reads the log without a consumer group: the caller keeps the positions in the partitions."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -7,17 +8,22 @@ from typing import Protocol, Self
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaTopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from infra.settings.tree import BrokerSettings
 from streams.clients.connect import BrokerUnavailableError, connected
 from streams.clients.consuming import reader_options, record_of
 from streams.records import Record, TopicPartition
 
+log = logging.getLogger(__name__)
+
 _POLL_SECONDS = 0.5
+_LOOK_SECONDS = 5.0
+"""How often a reader looks for new partitions in the metadata that its client holds, which costs nothing."""
 
 
 class OffsetsLostError(RuntimeError):
-    """The log no longer holds, or does not yet hold, the offset that reading should start from."""
+    """The log ends before the offset that reading should start from: it is not the log that was read before."""
 
 
 class Reader(Protocol):
@@ -33,7 +39,9 @@ class Reader(Protocol):
 
 
 class LogReader:
-    """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on.
+    """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on. Records that
+    are gone from the log, since retention passed them, are said in an error of the log, and reading goes on after them.
+    Partitions that are added to a topic are read from their beginning.
 
     `start` gives the first offset by partition; partitions that it does not name are read from the beginning.
     `share=(rank, size)`: of each topic, read the partitions with `partition % size == rank`, possibly none.
@@ -49,11 +57,14 @@ class LogReader:
         share: tuple[int, int] = (0, 1),
     ) -> None:
         self._fetched: dict[KafkaTopicPartition, int] = {}
+        self._due: dict[KafkaTopicPartition, int] = {}
+        """The offset after the last record that was returned, by partition."""
+        self._topics, self._share = topics, share
+        self._look_at = time.monotonic() + _LOOK_SECONDS
         self._timeout_ms = int(settings.request_timeout_seconds * 1000)
         self._consumer = connected(settings, bootstrap, lambda: KafkaConsumer(**reader_options(settings, bootstrap)))
         try:
-            found = [partition for topic in topics for partition in self._partitions_of(topic)]
-            self._partitions = [partition for partition in found if partition.partition % share[1] == share[0]]
+            self._partitions = self._shared_partitions()
             if self._partitions:
                 self._consumer.assign(self._partitions)
                 self._consumer.seek_to_beginning(*self._partitions)
@@ -64,10 +75,15 @@ class LogReader:
 
     def poll(self, timeout: float = _POLL_SECONDS, max_records: int = 500) -> list[Record]:
         """Returns the records that have arrived, at most `max_records`; none if none arrive for `timeout` seconds."""
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            self._add_partitions()
         if not self._partitions:
             time.sleep(timeout)
             return []
         batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
+        for partition, batch in batches.items():
+            self._note_batch(partition, batch[0].offset, batch[-1].offset)
         return [record_of(raw) for batch in batches.values() for raw in batch]
 
     def read_to_end(self) -> Iterator[Record]:
@@ -99,9 +115,15 @@ class LogReader:
         }
 
     def lag(self) -> dict[TopicPartition, int]:
-        """Returns the number of records written and not yet returned, by partition; a lower bound if an end is one."""
+        """Returns the number of records written and not yet returned, by partition; a lower bound if an end is one, and
+        1 if the broker is away.
+        """
         positions = self.positions()
-        return {partition: max(0, end - positions[partition]) for partition, end in self.end_offsets().items()}
+        try:
+            ends = self.end_offsets()
+        except KafkaTimeoutError:  # the broker is away: nobody may conclude that everything was read
+            return dict.fromkeys(positions, 1)
+        return {partition: max(0, end - positions[partition]) for partition, end in ends.items()}
 
     def close(self) -> None:
         self._consumer.close()
@@ -120,6 +142,37 @@ class LogReader:
             raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
         return [KafkaTopicPartition(topic, number) for number in sorted(numbers)]
 
+    def _shared_partitions(self) -> list[KafkaTopicPartition]:
+        rank, size = self._share
+        found = [partition for topic in self._topics for partition in self._partitions_of(topic)]
+        return [partition for partition in found if partition.partition % size == rank]
+
+    def _add_partitions(self) -> None:
+        """Reads partitions that were added since the reader was made."""
+        known = {topic: self._consumer.partitions_for_topic(topic) or set() for topic in self._topics}
+        rank, size = self._share
+        new = [
+            partition
+            for topic, numbers in known.items()
+            for number in sorted(numbers)
+            if number % size == rank and (partition := KafkaTopicPartition(topic, number)) not in self._partitions
+        ]
+        if new:
+            log.warning("partitions were added: %s", ", ".join(f"{topic}[{number}]" for topic, number in new))
+            self._partitions += new
+            self._consumer.assign(self._partitions)
+            self._consumer.seek_to_beginning(*new)
+
+    def _note_batch(self, partition: KafkaTopicPartition, first: int, last: int) -> None:
+        """Says which records are gone. A gap is none if the log still begins before it: compacted topics and
+        transactions have such gaps.
+        """
+        due, self._due[partition] = self._due.get(partition, first), last + 1
+        if first > due:
+            begins = self._consumer.beginning_offsets([partition], timeout_ms=self._timeout_ms)[partition]
+            if begins > due:
+                _say_lost(partition, due, begins)
+
     def _seek_to(self, settings: BrokerSettings, bootstrap: str, start: Mapping[TopicPartition, int]) -> None:
         asked = {KafkaTopicPartition(*partition): offset for partition, offset in start.items()}
         wanted = {partition: offset for partition, offset in asked.items() if partition in self._partitions}
@@ -131,13 +184,26 @@ class LogReader:
         self._fetched = _fetch_ends(settings, bootstrap, doubtful)
         last.update(self._fetched)
         for partition, offset in wanted.items():
-            if not first[partition] <= offset <= last[partition]:
+            if not 0 <= offset <= last[partition]:
                 raise OffsetsLostError(
                     f"{partition.topic}[{partition.partition}]: offset {offset} is not in the log, which holds "
-                    f"{first[partition]} to {last[partition]}: retention passed it, or the broker lost its log; "
-                    "start from another checkpoint or a new run"
+                    f"{first[partition]} to {last[partition]}: the broker lost its log, or it is another broker; start "
+                    "from another checkpoint or a new run"
                 )
-            self._consumer.seek(partition, offset)
+            if offset < first[partition]:
+                _say_lost(partition, offset, first[partition])
+            self._due[partition] = max(offset, first[partition])
+            self._consumer.seek(partition, self._due[partition])
+
+
+def _say_lost(partition: KafkaTopicPartition, start: int, end: int) -> None:
+    log.error(
+        "%s[%d]: the records %d to %d are gone from the log and were never read: retention passed them (raise "
+        "topics.retention_hours), or a broker lost its disk. Groups that they belong to expire at their deadline",
+        *partition,
+        start,
+        end - 1,
+    )
 
 
 def _fetch_ends(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from kafka import KafkaProducer
+from kafka import TopicPartition as KafkaTopicPartition
+from kafka.admin import NewPartitions
 from support.examples import EXAMPLES
+from support.waiting import wait_until
 
 from infra.settings.tree import BrokerSettings, Settings
 from streams.admin import TopicMismatchError, create_topics, list_topics, require_topics, topic_specs
@@ -16,15 +19,18 @@ from streams.clients import (
     LogReader,
     OffsetsLostError,
     confirm,
+    consuming,
+    make_admin,
     make_consumer,
     make_producer,
     publish,
+    reading,
     record_of,
     require_broker,
     send,
 )
 from streams.codec import decode_by_schema, header
-from streams.records import Output, TopicPartition
+from streams.records import Output, Record, TopicPartition
 from streams.topics import Topic, topic_name
 
 
@@ -202,3 +208,48 @@ def test_something_that_is_no_broker_is_reported_the_same() -> None:
 def test_addresses_that_are_none_are_refused(bootstrap_servers) -> None:
     with pytest.raises((ValueError, BrokerUnavailableError)):
         require_broker(BrokerSettings(connect_timeout_seconds=0.2), bootstrap_servers)
+
+
+def needs_kafka(request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["bootstrap"] == "embedded":
+        pytest.skip("the embedded broker neither adds partitions nor deletes records")
+
+
+def test_partitions_that_are_added_are_read_too(
+    topic_settings: Settings, bootstrap: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group of a key may then be in another partition than before; ids tell copies apart."""
+    needs_kafka(request)
+    monkeypatch.setattr(reading, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(consuming, "_METADATA_MS", 500)
+    name = topic_name(topic_settings.topics.prefix, Topic.SCORED)
+    with LogReader(topic_settings.broker, bootstrap, [name]) as reader:
+        admin = make_admin(topic_settings.broker, bootstrap)
+        admin.create_partitions({name: NewPartitions(total_count=6)})
+        admin.close()
+        producer = make_producer(topic_settings.broker, bootstrap)
+        sent = [send(producer, Output(name, f"k{number}".encode(), b"x")) for number in range(60)]
+        confirm(producer, sent, 30)
+        found: list[Record] = []
+        wait_until(lambda: found.extend(reader.poll(0.2)) or len(found) == 60, "all records")
+        assert {record.partition for record in found} == set(range(6))
+        producer.close()
+    create_topics(topic_settings.broker, bootstrap, topic_specs(topic_settings))  # more partitions are no mismatch
+
+
+def test_a_reader_goes_on_after_records_that_retention_removed(
+    topic_settings: Settings, bootstrap: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    needs_kafka(request)
+    name = topic_name(topic_settings.topics.prefix, Topic.SCORED)
+    producer = make_producer(topic_settings.broker, bootstrap)
+    confirm(producer, [send(producer, Output(name, b"k", b"%d" % number)) for number in range(10)], 30)
+    with LogReader(topic_settings.broker, bootstrap, [name]) as reader:
+        [place] = {record.source for record in reader.read_to_end()}
+    admin = make_admin(topic_settings.broker, bootstrap)
+    admin.delete_records({KafkaTopicPartition(*place): 6})
+    admin.close()
+    with LogReader(topic_settings.broker, bootstrap, [name], {place: 2}) as reader:
+        assert [record.offset for record in reader.read_to_end()] == [6, 7, 8, 9]
+    assert "the records 2 to 5 are gone from the log" in caplog.text
+    producer.close()

@@ -1,5 +1,7 @@
+import pytest
+
 from infra.settings.tree import Settings
-from streams.admin import topic_specs
+from streams.admin import topic_specs, weaknesses
 from streams.topics import Topic, topic_name
 
 
@@ -23,3 +25,27 @@ def test_dead_letters_outlive_their_sources() -> None:
     specs = {spec.name: spec for spec in topic_specs(Settings())}
     retention = {name: int(spec.config.get("retention.ms", 0)) for name, spec in specs.items()}
     assert retention["dead-letters"] > max(time for name, time in retention.items() if name != "dead-letters")
+
+
+def test_an_acknowledged_record_is_on_all_replicas_but_one() -> None:
+    for replication, insync in ((1, "1"), (2, "1"), (3, "2")):
+        specs = topic_specs(Settings.model_validate({"topics": {"replication": replication}}))
+        assert {spec.config["min.insync.replicas"] for spec in specs} == {insync}
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ({}, None),
+        ({"retention.ms": "-1", "min.insync.replicas": "3", "cleanup.policy": "delete"}, None),
+        ({"retention.ms": "60000"}, "retention.ms = 60000, below"),
+        ({"min.insync.replicas": "1"}, "min.insync.replicas = 1, below 2"),
+        ({"max.message.bytes": "1048588"}, "max.message.bytes = 1048588, below"),
+        ({"cleanup.policy": "compact"}, "cleanup.policy = compact, not delete"),
+        ({"unclean.leader.election.enable": "true"}, "unclean.leader.election.enable"),
+    ],
+)
+def test_a_topic_that_loses_records_is_refused(found: dict[str, str], why: str | None) -> None:
+    specs = {spec.name: spec for spec in topic_specs(Settings.model_validate({"topics": {"replication": 3}}))}
+    short = weaknesses(specs["scored"], found)
+    assert (short == []) if why is None else (len(short) == 1 and why in short[0])
