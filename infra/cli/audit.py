@@ -62,6 +62,8 @@ def _print_report(report: "AuditReport") -> None:
     }
     for name, value in rows.items():
         print(f"{name}: {_format_inline(value)}")
+    for gap in report.unprovable:
+        print(f"not provable: {gap}")
     for violation in report.violations[:_MOST_VIOLATIONS]:
         print(f"violation: {violation.kind} {violation.group}: {violation.detail}")
     print(f"{len(report.violations) or 'no'} violation{'' if len(report.violations) == 1 else 's'}")

@@ -39,9 +39,9 @@ class Reader(Protocol):
 
 
 class LogReader:
-    """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on. Records that
-    are gone from the log, since retention passed them, are said in an error of the log, and reading goes on after them.
-    Partitions that are added to a topic are read from their beginning.
+    """Invariant: per partition, `poll` returns each record once, in order, without a gap from the start on. Records
+    that are gone from the log, since retention passed them, are said in an error of the log, and reading goes on after
+    them. Partitions that are added to a topic are read from their beginning.
 
     `start` gives the first offset by partition; partitions that it does not name are read from the beginning.
     `share=(rank, size)`: of each topic, read the partitions with `partition % size == rank`, possibly none.
@@ -99,6 +99,13 @@ class LogReader:
             TopicPartition(*partition): self._consumer.position(partition, timeout_ms=self._timeout_ms)
             for partition in self._partitions
         }
+
+    def first_offsets(self) -> dict[TopicPartition, int]:
+        """Returns the offset of the first record that the log still holds, by partition."""
+        found = (
+            self._consumer.beginning_offsets(self._partitions, timeout_ms=self._timeout_ms) if self._partitions else {}
+        )
+        return {TopicPartition(*partition): offset for partition, offset in found.items()}
 
     def end_offsets(self) -> dict[TopicPartition, int]:
         """Returns the offset that the next record written will have, by partition.

@@ -17,6 +17,7 @@ from streams.messages import (
 from streams.records import Record
 from support.messages import RUN, closed, rollout, scored, started, ticket
 from trainer.audit.audit import report_on
+from trainer.audit.contents import Found, StoredScore, compare_scores
 from trainer.audit.evidence import AuditedGroup, DatabaseEvidence, digest, read_log
 from trainer.audit.rules import Evidence
 
@@ -44,17 +45,17 @@ class History:
             ticket(3),
             *(rollout(seq, index) for seq in range(4) for index in range(SAMPLES)),
             rollout(1, 0),
-            *(scored(seq, index, 1.0) for seq in range(4) for index in range(SAMPLES)),
-            scored(1, 0, 0.0),
+            *(scored(seq, index, float(index)) for seq in range(4) for index in range(SAMPLES)),
+            scored(1, 0, 1.0),
             scored(1, 0, 1.0, route=Route.GENRM),
             rollout(4, 0),
             scored(4, 0, None),
-            closed(0, 0, Outcome.FILTERED),
-            closed(1, 1),
-            closed(2, 2),
+            closed(0, 0, Outcome.FILTERED, mean_score=0.5),
+            closed(1, 1, mean_score=0.5),
+            closed(2, 2, mean_score=0.5),
             started(2, 2),
-            closed(2, 2, lineage=2),
-            closed(3, 3, lineage=2),
+            closed(2, 2, lineage=2, mean_score=0.5),
+            closed(3, 3, lineage=2, mean_score=0.5),
             closed(4, 4, Outcome.EXPIRED, lineage=2),
         ]
         self.extra = []
@@ -66,10 +67,18 @@ class History:
         }
         for seq, row in self.rows.items():
             purpose = Purpose.EVAL if seq == 0 else Purpose.TRAIN
-            self.rows[seq] = replace(row, digest=digest(encode(ticket(seq, purpose=purpose))))
-        self.scores = {f"{RUN}:0": 2, f"{RUN}:1": 3, f"{RUN}:2": 2, f"{RUN}:3": 2, f"{RUN}:4": 1}
-        self.bad_scores = []
+            facts = {"closed_version": 1}
+            if seq < 4:
+                facts["mean_score"] = 0.5
+            if 1 <= seq < 4:
+                facts["staleness"] = 0
+            self.rows[seq] = replace(row, digest=digest(encode(ticket(seq, purpose=purpose))), **facts)
+        self.row_changes = {}
+        """Rollout id -> what its row of `scores` says instead of the log; None for a row that is missing."""
+        self.more_rows = []
+        self.statistics = []
         self.finished = True
+        self.gone = {}
 
     def drop(self, kind, **fields):
         def matches(message):
@@ -90,8 +99,23 @@ class History:
         ]
         end = datetime.fromtimestamp(END, UTC) if self.finished else None
         phase = "finished" if self.finished else "train"
-        database = DatabaseEvidence(phase, end, dict(self.rows), dict(self.rows), self.scores, self.bad_scores)
-        return Evidence(RUN, read_log(RUN, records + self.extra, SINK), database)
+        log = read_log(RUN, records + self.extra, SINK)
+        log.gone = self.gone
+        compared = compare_scores({group: found.said for group, found in log.groups.items()}, self.stored())
+        database = DatabaseEvidence(phase, end, dict(self.rows), dict(self.rows), compared, self.statistics)
+        return Evidence(RUN, log, database)
+
+    def stored(self):
+        """The rows of `scores`, as the sink has written them: the first verdict of each key."""
+        rows = {}
+        for offset, message in enumerate(self.messages):
+            if isinstance(message, ScoredTrajectory) and offset < SINK["scored", 0]:
+                made = message.rollout
+                key = (made.rollout_id, str(message.route), message.scorer, message.scorer_version)
+                found = self.row_changes.get(made.rollout_id, Found(message.score, str(message.status)))
+                if found is not None:
+                    rows.setdefault(key, StoredScore(made.group_id, key, found))
+        return [*rows.values(), *self.more_rows]
 
     def violations(self):
         return {(violation.kind, violation.group) for violation in report_on(self.evidence()).violations}

@@ -19,7 +19,7 @@ from infra.files.replace import replace_file
 from infra.settings.tree import Settings
 from streams.clients import BrokerUnavailableError, LogReader
 from trainer.audit.evidence import audit_topics, gather, outcomes_by_purpose
-from trainer.audit.rules import Evidence, Violation, violations_of
+from trainer.audit.rules import Evidence, Violation, unprovable_in, violations_of
 
 AUDIT_FILE = "audit.json"
 FROM_LOG = "the log and Postgres"
@@ -42,6 +42,8 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     audited_at: float
     """Unix seconds."""
     source: str = FROM_LOG
+    unprovable: list[str] = []
+    """What cannot be proved because records are gone from the log; empty if it is whole."""
 
     @property
     def sound(self) -> bool:
@@ -123,8 +125,8 @@ def report_on(evidence: Evidence) -> AuditReport:
             "rollouts": sum(len(group.rollouts) for group in log.groups.values()),
             "rollouts_repeated": sum(group.rollouts.total() - len(group.rollouts) for group in log.groups.values()),
             "verdicts": sum(group.copies for group in log.groups.values()),
-            "infra_errors": sum(not scored for group in log.groups.values() for scored in group.verdicts.values()),
-            "score_rows": sum(database.scores.values()),
+            "infra_errors": sum(score is None for group in log.groups.values() for score in group.verdicts.values()),
+            "score_rows": database.scores.rows.total(),
             "closings": len(log.closings),
             "closings_taken_back": len(log.closings) - surviving,
             "lineages": len(evidence.lineages.starts),
@@ -133,6 +135,7 @@ def report_on(evidence: Evidence) -> AuditReport:
         },
         dead_letters=dict(log.dead_letters),
         audited_at=time.time(),
+        unprovable=unprovable_in(evidence),
     )
 
 

@@ -2,7 +2,10 @@
 
 Invariant: rows are read before the log and again after it, so that a run in progress is judged only by what must be
 there already. A ticket that was confirmed before the log was read must be in the log, and a ticket in the log must have
-its row after the log was read.
+its row after the log was read. Nothing is compared by clocks.
+
+Memory: one small object per group and per verdict, some hundred bytes each; no text, no tokens, and no ticket, whose
+digest the server computes.
 """
 
 import hashlib
@@ -11,12 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Engine, func, select
 
-from infra.db.models import Group, Run, Score, StreamOffset
-from infra.db.rescores import RESCORED
+from infra.db.models import Group, Run, StreamOffset
 from streams.clients import LogReader
-from streams.codec import DecodeError, decode_by_schema
+from streams.codec import DecodeError, decode, decode_by_schema
 from streams.dead_letters import parse
 from streams.messages import (
     GroupClosed,
@@ -30,12 +33,29 @@ from streams.messages import (
 from streams.records import Record, RecordPlace, TopicPartition
 from streams.route_headers import route_of
 from streams.topics import Topic, topic_name
+from streams.validate import check_rollout
+from trainer.audit.contents import (
+    Difference,
+    Found,
+    ScoreComparison,
+    VerdictKey,
+    compare_scores,
+    differing_statistics,
+    score_rows,
+)
 
 READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)
 """The topics to read. Those of the scorers' requests are left out, since they repeat the rollouts."""
 
-VerdictKey = tuple[int, str, str, str]
-"""Sample index, route, scorer, scorer's version."""
+
+_SCHEMAS: dict[Topic, type[msgspec.Struct]] = {
+    Topic.PROMPTS: PromptTicket,
+    Topic.ROLLOUTS: Rollout,
+    Topic.SCORED: ScoredTrajectory,
+}
+"""The topics of one schema."""
+_BATCH = 2000
+"""Rows per round trip to the database."""
 
 
 @dataclass(slots=True)
@@ -54,8 +74,14 @@ class GroupLog:
 
     rollouts: Counter[int] = field(default_factory=Counter)
     """Number of copies by sample index."""
-    verdicts: dict[int, bool] = field(default_factory=dict)
-    """Maps a sample index to whether the first verdict on the question's own route has a score."""
+    sizes: set[int] = field(default_factory=set)
+    """Group sizes that its rollouts and verdicts name."""
+    oldest: int | None = None
+    """Lowest policy version of a token of the verdicts that count."""
+    verdicts: dict[int, float | None] = field(default_factory=dict)
+    """Maps a sample index to the score of the first verdict on the question's own route."""
+    said: dict[VerdictKey, Found] = field(default_factory=dict)
+    """The first verdict of each key, in the order of the partition."""
     stored: set[VerdictKey] = field(default_factory=set)
     """Verdicts that the sink must have written, by its stored offsets."""
     copies: int = 0
@@ -74,6 +100,8 @@ class LogEvidence:
     """(place in the log, error) of records that neither decode nor are in the dead letters."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     """Number of dead letters by stage and error class."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """Number of records that the log no longer holds, by topic without the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +115,9 @@ class AuditedGroup:
     outcome: str | None
     closed_lineage: int | None
     closed_ordinal: int | None
+    closed_version: int | None = None
+    staleness: int | None = None
+    mean_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,33 +128,36 @@ class DatabaseEvidence:
     """Groups by seq, before the log was read."""
     after: dict[int, AuditedGroup]
     """Groups by seq, after the log was read."""
-    scores: dict[str, int]
-    """Number of rows in `scores` by group, without those of a rescore."""
-    bad_scores: list[tuple[str, str]]
-    """Like LogEvidence.bad_verdicts, for rows."""
+    scores: ScoreComparison
+    """The rows of `scores`, without those of a rescore, compared with the log."""
+    statistics: list[Difference]
+    """Prompts whose statistics differ from their rows."""
 
 
 def gather(run_id: str, engine: Engine, reader: LogReader) -> tuple[LogEvidence, DatabaseEvidence]:
     """Reads a run's rows, its log, and its rows again. Raises LookupError if the database has no such run."""
     before, sunk = _group_rows(engine, run_id), _sink_offsets(engine)
+    gone = Counter[str]()
+    for place, offset in reader.first_offsets().items():
+        gone[bare_topic(place.topic)] += offset
     log = read_log(run_id, reader.read_to_end(), sunk)
+    log.gone = {topic: count for topic, count in gone.items() if count}
     after = _group_rows(engine, run_id)
     with engine.connect() as connection:
         run = connection.execute(select(Run.phase, Run.finished_at).where(Run.id == run_id)).one_or_none()
         if run is None:
             raise LookupError(f"run {run_id!r} is not in this database")
-        counts = connection.execute(
-            select(Score.group_id, func.count())
-            .where(Score.run_id == run_id, Score.route != RESCORED)
-            .group_by(Score.group_id)
-        )
-        scores = {group: count for group, count in counts}  # noqa: C416 (mypy does not accept a Row as dict's pair)
-        wrong = (Score.score.is_(None)) != (Score.status == Status.INFRA_ERROR.value)
-        rows = connection.execute(
-            select(Score.group_id, Score.rollout_id, Score.status, Score.score).where(Score.run_id == run_id, wrong)
-        )
-        bad = [(row.group_id, f"row of {row.rollout_id}: {row.status} with score {row.score}") for row in rows]
-    return log, DatabaseEvidence(run.phase, run.finished_at, before, after, scores, bad)
+        statistics = differing_statistics(connection, run_id) if run.finished_at is not None else []
+    said = {group: found.said for group, found in log.groups.items()}
+    scores = compare_scores(said, score_rows(engine, run_id))
+    if run.finished_at is None:  # rows of verdicts that were written after the log was read
+        scores.differences = [each for each in scores.differences if each[0] != "row_without_verdict"]
+    return log, DatabaseEvidence(run.phase, run.finished_at, before, after, scores, statistics)
+
+
+def bare_topic(name: str) -> str:
+    """The topic without the run's prefix."""
+    return next((str(topic) for topic in READ if name.endswith(topic)), name)
 
 
 def audit_topics(prefix: str) -> list[str]:
@@ -139,18 +173,20 @@ def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[TopicPartitio
     """
     log = LogEvidence()
     dead_places: set[RecordPlace] = set()
-    unread: dict[RecordPlace, str] = {}
+    dead_values: set[bytes] = set()
+    unread: dict[RecordPlace, tuple[str, bytes]] = {}
     written: list[tuple[RecordPlace, str, VerdictKey]] = []
     for record in records:
         if record.topic.endswith(Topic.DEAD_LETTERS):
             letter = parse(record)
             dead_places.add(RecordPlace(TopicPartition(letter.topic, letter.partition), letter.offset))
+            dead_values.add(digest(record.value or b""))
             log.dead_letters[f"{letter.stage}/{letter.error_class}"] += 1
             continue
         try:
-            message = decode_by_schema(record.value, record.headers)
+            message = _decode(record)
         except DecodeError as error:
-            unread[record.place] = str(error)
+            unread[record.place] = str(error), digest(record.value or b"")
             continue
         if _run_of(message) == run_id:
             _add_message(log, record, message)
@@ -161,10 +197,24 @@ def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[TopicPartitio
             log.groups[group].stored.add(key)
     log.unreadable = [
         (f"{place.partition.topic}[{place.partition.partition}]@{place.offset}", why)
-        for place, why in unread.items()
-        if place not in dead_places
+        for place, (why, value) in unread.items()
+        # the router passes bodies on unread, so a dead letter may name another topic than that of the record here
+        if place not in dead_places and value not in dead_values
     ]
     return log
+
+
+def _decode(record: Record) -> msgspec.Struct:
+    """Raises DecodeError where the services set a record aside: headers do not matter in a topic of one schema."""
+    for topic, kind in _SCHEMAS.items():
+        if record.topic.endswith(topic):
+            message = decode(record.value, kind)
+            if isinstance(message, Rollout):
+                check_rollout(message)
+            elif isinstance(message, ScoredTrajectory):
+                check_rollout(message.rollout)
+            return message
+    return decode_by_schema(record.value, record.headers)
 
 
 def _run_of(message: object) -> str | None:
@@ -179,7 +229,9 @@ def _add_message(log: LogEvidence, record: Record, message: object) -> None:
             seen.digests.add(digest(record.value or b""))
             seen.copies += 1
         case Rollout():
-            log.groups[message.group_id].rollouts[message.index] += 1
+            group = log.groups[message.group_id]
+            group.rollouts[message.index] += 1
+            group.sizes.add(message.group_size)
         case GroupClosed():
             log.closings.append(message)
         case LineageStarted():
@@ -192,19 +244,24 @@ def _add_verdict(log: LogEvidence, scored: ScoredTrajectory) -> None:
     rollout = scored.rollout
     group = log.groups[rollout.group_id]
     group.copies += 1
+    group.sizes.add(rollout.group_size)
+    group.said.setdefault(_key(scored), Found(scored.score, str(scored.status)))
     if (scored.score is None) != (scored.status is Status.INFRA_ERROR):
         what = f"verdict on {rollout.rollout_id}: {scored.status} with score {scored.score}"
         log.bad_verdicts.append((rollout.group_id, what))
-    if scored.route is route_of(rollout.question):
-        group.verdicts.setdefault(rollout.index, scored.score is not None)
+    if scored.route is route_of(rollout.question) and rollout.index not in group.verdicts:
+        group.verdicts[rollout.index] = scored.score
+        versions = [span.version for span in rollout.spans]
+        group.oldest = min(versions if group.oldest is None else [*versions, group.oldest], default=None)
 
 
 def _key(scored: ScoredTrajectory) -> VerdictKey:
-    return scored.rollout.index, scored.route, scored.scorer, scored.scorer_version
+    return scored.rollout.rollout_id, str(scored.route), scored.scorer, scored.scorer_version
 
 
 def digest(raw: bytes) -> bytes:
-    return hashlib.blake2b(raw, digest_size=16).digest()
+    """SHA-256, which Postgres computes, too."""
+    return hashlib.sha256(raw).digest()
 
 
 def outcomes_by_purpose(engine: Engine, run_id: str) -> dict[str, dict[str, int]]:
@@ -225,13 +282,17 @@ def _group_rows(engine: Engine, run_id: str) -> dict[int, AuditedGroup]:
         Group.purpose,
         Group.samples,
         Group.confirmed,
-        Group.ticket,
+        func.sha256(Group.ticket),
         Group.outcome,
         Group.closed_lineage,
         Group.closed_ordinal,
+        Group.closed_version,
+        Group.staleness,
+        Group.mean_score,
     ).where(Group.run_id == run_id)
     with engine.connect() as connection:
-        return {row.seq: AuditedGroup(*row[:5], digest(row.ticket), *row[6:]) for row in connection.execute(query)}
+        rows = connection.execution_options(yield_per=_BATCH).execute(query)
+        return {row.seq: AuditedGroup(*row) for row in rows}
 
 
 def _sink_offsets(engine: Engine) -> dict[TopicPartition, int]:

@@ -1,22 +1,26 @@
 """The rules of an audit. Each is a pure function from evidence to violations that name the group.
 
 The surviving history consists of the closings that no later lineage took back (`streams.messages.LineageStarted`). A
-learner that was started after the run had finished is not part of the run's history and is left out.
+learner that was started after the run had finished is not part of the run's history and is left out: the selector,
+which wrote the surviving outcomes, has never heard of its lineage. No rule compares clocks.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
 
-from streams.messages import GroupClosed, Outcome
-from trainer.audit.evidence import DatabaseEvidence, LogEvidence
+from streams.messages import GroupClosed, Outcome, Purpose
+from streams.topics import Topic
+from trainer.audit.evidence import AuditedGroup, DatabaseEvidence, GroupLog, LogEvidence
 from trainer.curriculum.lineages import Lineages
 
 _COMPLETE = (Outcome.TRAINED, Outcome.FILTERED, Outcome.STALE)
 """Outcomes that only a group with verdicts for all samples can have."""
+_ROUNDING = 1e-9
+"""Sums of scores in another order differ by less."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +42,9 @@ class Evidence:
 
     @cached_property
     def lineages(self) -> Lineages:
-        end = self.database.finished_at
-        starts = [start for start in self.log.starts if end is None or start.started_at <= end.timestamp()]
-        return Lineages.of(starts)
+        heard = [row.closed_lineage for row in self.database.after.values() if row.closed_lineage is not None]
+        last = max(heard, default=None) if self.finished else None
+        return Lineages.of([start for start in self.log.starts if last is None or start.lineage <= last])
 
     @cached_property
     def surviving(self) -> dict[int, list[GroupClosed]]:
@@ -140,7 +144,7 @@ def complete_groups(evidence: Evidence) -> Iterator[Violation]:
         if row is None or closing.outcome not in _COMPLETE:
             continue
         verdicts = evidence.log.groups[row.group_id].verdicts if row.group_id in evidence.log.groups else {}
-        scored = sum(verdicts.get(index, False) for index in range(row.samples))
+        scored = sum(verdicts.get(index) is not None for index in range(row.samples))
         if scored < row.samples:
             detail = f"{closing.outcome} with {scored} of {row.samples} samples scored"
             yield Violation(kind="incomplete", group=row.group_id, detail=detail)
@@ -148,14 +152,18 @@ def complete_groups(evidence: Evidence) -> Iterator[Violation]:
 
 def honest_scores(evidence: Evidence) -> Iterator[Violation]:
     """A verdict has no score if and only if it is an infra_error."""
-    for group, detail in [*evidence.log.bad_verdicts, *evidence.database.bad_scores]:
+    for group, detail in evidence.log.bad_verdicts:
         yield Violation(kind="score_of_infra_error", group=group, detail=detail)
 
 
 def stored_scores(evidence: Evidence) -> Iterator[Violation]:
-    """Every verdict below the sink's offset has a row."""
+    """Every verdict below the sink's offset has a row, and every row is the log's verdict: its score and status. The
+    statistics of a prompt count its rows.
+    """
+    for kind, group, detail in [*evidence.database.scores.differences, *evidence.database.statistics]:
+        yield Violation(kind=kind, group=group, detail=detail)
     for group, log in evidence.log.groups.items():
-        rows = evidence.database.scores.get(group, 0)
+        rows = evidence.database.scores.rows.get(group, 0)
         if rows < len(log.stored):
             detail = f"{len(log.stored)} verdicts in the log below the sink's offset, {rows} rows in Postgres"
             yield Violation(kind="scores_lost", group=group, detail=detail)
@@ -172,8 +180,59 @@ def same_outcomes(evidence: Evidence) -> Iterator[Violation]:
         if found is None or found.outcome != row.outcome:
             log = "no such closing" if found is None else str(found.outcome)
             yield Violation(kind="outcome_differs", group=row.group_id, detail=f"{stored}, {log} in the log")
+        elif facts_of(row) != (found.version, found.staleness, found.mean_score):
+            detail = f"version, staleness and mean score are {facts_of(row)} in Postgres, in the log "
+            detail += f"{(found.version, found.staleness, found.mean_score)}"
+            yield Violation(kind="closing_differs", group=row.group_id, detail=detail)
         elif evidence.finished and found not in evidence.surviving.get(seq, []):
             yield Violation(kind="outcome_abandoned", group=row.group_id, detail=f"{stored}, taken back in the log")
+
+
+def trained_contents(evidence: Evidence) -> Iterator[Violation]:
+    """What a group was trained on is in the log: it was dispatched for training, its members are its samples, each with
+    a rollout; and its closing tells their mean score and staleness. The versions of steps rise with the ordinals.
+    """
+    trained = sorted(
+        (closings[-1] for closings in evidence.surviving.values() if closings[-1].outcome is Outcome.TRAINED),
+        key=lambda closing: closing.ordinal,
+    )
+    before = 0
+    for closing in trained:
+        row = evidence.database.after.get(closing.seq)
+        log = evidence.log.groups.get(closing.group_id)
+        if row is not None and Purpose.TRAIN not in {row.purpose, closing.purpose}:
+            yield Violation(kind="trained_measurement", group=closing.group_id, detail=f"trained for {row.purpose}")
+        if row is not None and log is not None:
+            yield from _members(closing, row, log)
+        if closing.version < before:
+            detail = f"trained into version {closing.version}, after a group of version {before}"
+            yield Violation(kind="version_falls", group=closing.group_id, detail=detail)
+        before = max(before, closing.version)
+
+
+def _members(closing: GroupClosed, row: AuditedGroup, log: GroupLog) -> Iterator[Violation]:
+    group = closing.group_id
+    if log.sizes - {row.samples}:
+        detail = f"dispatched with {row.samples} samples; its members name {sorted(log.sizes)}"
+        yield Violation(kind="size_differs", group=group, detail=detail)
+    lost = [index for index in range(row.samples) if not log.rollouts[index]]
+    if lost:
+        yield Violation(kind="rollouts_lost", group=group, detail=f"trained on samples {lost} without a rollout")
+    scores = [score for _, score in sorted(log.verdicts.items()) if score is not None]
+    if len(scores) != row.samples:
+        return  # another rule says so
+    mean = sum(scores) / len(scores)
+    if closing.mean_score is not None and abs(closing.mean_score - mean) > _ROUNDING:
+        detail = f"closed with mean score {closing.mean_score}; its verdicts in the log have {mean}"
+        yield Violation(kind="mean_differs", group=group, detail=detail)
+    age = max(0, closing.version - 1 - log.oldest) if log.oldest is not None else closing.staleness
+    if closing.staleness != age:
+        detail = f"closed with staleness {closing.staleness}; its oldest token was {age} versions old"
+        yield Violation(kind="staleness_differs", group=group, detail=detail)
+
+
+def facts_of(row: AuditedGroup) -> tuple[int | None, int | None, float | None]:
+    return row.closed_version, row.staleness, row.mean_score
 
 
 def readable_records(evidence: Evidence) -> Iterator[Violation]:
@@ -192,9 +251,41 @@ RULES: tuple[Rule, ...] = (
     honest_scores,
     stored_scores,
     same_outcomes,
+    trained_contents,
     readable_records,
 )
 
+_RESTS_ON = {
+    "never_closed": Topic.GROUPS_CLOSED,
+    "closing_lost": Topic.GROUPS_CLOSED,
+    "outcome_differs": Topic.GROUPS_CLOSED,
+    "outcome_abandoned": Topic.GROUPS_CLOSED,
+    "ticket_lost": Topic.PROMPTS,
+    "incomplete": Topic.SCORED,
+    "row_without_verdict": Topic.SCORED,
+    "score_differs": Topic.SCORED,
+    "mean_differs": Topic.SCORED,
+    "staleness_differs": Topic.SCORED,
+    "rollouts_lost": Topic.ROLLOUTS,
+}
+"""What proves nothing once records of a topic are gone: a record that is not found may have been there."""
+
 
 def violations_of(evidence: Evidence) -> list[Violation]:
-    return [violation for rule in RULES for violation in rule(evidence)]
+    """The violations that the log proves, as far as it is still there."""
+    return [violation for violation in _found(evidence) if _RESTS_ON.get(violation.kind) not in evidence.log.gone]
+
+
+def unprovable_in(evidence: Evidence) -> list[str]:
+    """What cannot be proved since retention removed the head of the log, in sentences; empty for a whole log."""
+    gone = evidence.log.gone
+    open_ = Counter(_RESTS_ON[v.kind] for v in _found(evidence) if _RESTS_ON.get(v.kind) in gone)
+    return [
+        f"{count} records of {topic} are gone from the log: {open_[Topic(topic)]} findings which rest on it are "
+        "neither proved nor refuted"
+        for topic, count in sorted(gone.items())
+    ]
+
+
+def _found(evidence: Evidence) -> Iterator[Violation]:
+    return (violation for rule in RULES for violation in rule(evidence))

@@ -8,9 +8,20 @@ from support.messages import RUN, closed, rollout, scored, started, ticket, verd
 
 from streams.codec import encode
 from streams.dead_letters import dead_letter
-from streams.messages import GroupClosed, Outcome, PromptTicket, Route, ScoredTrajectory, Status
+from streams.messages import (
+    GroupClosed,
+    LineageStarted,
+    Outcome,
+    PromptTicket,
+    Purpose,
+    Rollout,
+    Route,
+    ScoredTrajectory,
+    Status,
+)
 from streams.records import Record
 from trainer.audit.audit import load, report_on, save
+from trainer.audit.contents import Found, StoredScore
 from trainer.audit.evidence import digest
 
 
@@ -52,7 +63,7 @@ def closed_twice(history):
 def closing_lost(history):
     """Group 3's ordinal is used by nobody."""
     history.drop(GroupClosed, seq=3)
-    history.messages.append(closed(3, 7, lineage=2))
+    history.messages.append(closed(3, 7, lineage=2, mean_score=0.5))
     history.row(3, closed_ordinal=7)
 
 
@@ -106,20 +117,18 @@ def incomplete_for_an_infra_error(history):
 
 def zero_for_infra_error(history):
     history.messages.append(verdict(rollout(4, 1), 0.0, status=Status.INFRA_ERROR))
-    history.scores[f"{RUN}:4"] += 1
 
 
 def zero_for_infra_error_in_postgres(history):
-    history.bad_scores.append((f"{RUN}:4", "infra_error with score 0.0"))
+    history.row_changes[f"{RUN}:4/0"] = Found(0.0, "infra_error")
 
 
 def no_score_for_a_verdict(history):
     history.messages.append(verdict(rollout(4, 1), None, status=Status.WRONG))
-    history.scores[f"{RUN}:4"] += 1
 
 
 def scores_lost(history):
-    history.scores[f"{RUN}:2"] = 1
+    history.row_changes[f"{RUN}:2/1"] = None
 
 
 def outcome_differs(history):
@@ -156,7 +165,6 @@ def unreadable(history):
         (incomplete_for_a_shadow_score, "incomplete", 3),
         (incomplete_for_an_infra_error, "incomplete", 2),
         (zero_for_infra_error, "score_of_infra_error", 4),
-        (zero_for_infra_error_in_postgres, "score_of_infra_error", 4),
         (no_score_for_a_verdict, "score_of_infra_error", 4),
         (scores_lost, "scores_lost", 2),
         (outcome_differs, "outcome_differs", 1),
@@ -168,6 +176,128 @@ def test_a_violation_is_caught_and_names_its_group(break_, kind, group):
     history = History()
     break_(history)
     assert history.violations() == {(kind, f"{RUN}:{group}")}
+
+
+def test_an_infra_error_that_postgres_scores_breaks_two_rules():
+    history = History()
+    zero_for_infra_error_in_postgres(history)
+    assert history.violations() == {("score_of_infra_error", f"{RUN}:4"), ("score_differs", f"{RUN}:4")}
+
+
+def score_flipped(history):
+    history.row_changes[f"{RUN}:2/1"] = Found(0.0, "wrong")
+
+
+def row_exchanged(history):
+    """As many rows as verdicts, and one of them is of another rollout."""
+    history.row_changes[f"{RUN}:3/1"] = None
+    history.more_rows.append(StoredScore(f"{RUN}:3", (f"{RUN}:3/7", "rtv", "math", "1"), Found(1.0, "correct")))
+
+
+def rollouts_gone(history):
+    history.drop(Rollout, seq=3)
+
+
+def trained_measurement(history):
+    history.drop(GroupClosed, seq=0)
+    history.messages.append(closed(0, 0, purpose=Purpose.EVAL, mean_score=0.5))
+    history.row(0, outcome="trained", staleness=0)
+
+
+def mean_falsified(history):
+    history.drop(GroupClosed, seq=3)
+    history.messages.append(closed(3, 3, lineage=2, mean_score=0.9))
+    history.row(3, mean_score=0.9)
+
+
+def mean_falsified_in_postgres(history):
+    history.row(3, mean_score=0.9)
+
+
+def staleness_falsified(history):
+    history.drop(GroupClosed, seq=3)
+    history.messages.append(closed(3, 3, lineage=2, mean_score=0.5, staleness=1))
+    history.row(3, staleness=1)
+
+
+def version_falsified_in_postgres(history):
+    history.row(1, closed_version=7)
+
+
+def version_falls(history):
+    """Group 1 is trained into a later version than group 2, whose ordinal is higher."""
+    history.drop(GroupClosed, seq=1)
+    history.messages.append(closed(1, 1, version=3, staleness=2, mean_score=0.5))
+    history.row(1, closed_version=3, staleness=2)
+
+
+def statistics_doubled(history):
+    history.statistics.append(("statistics_differ", "p1", "statistics on route rtv count 4 scores of 2"))
+
+
+def score_out_of_range(history):
+    history.messages.append(scored(3, 0, 1e6))
+
+
+@pytest.mark.parametrize(
+    ("break_", "violations"),
+    [
+        (score_flipped, {("score_differs", "run:2")}),
+        (row_exchanged, {("row_without_verdict", "run:3")}),
+        (rollouts_gone, {("rollouts_lost", "run:3")}),
+        (trained_measurement, {("trained_measurement", "run:0")}),
+        (mean_falsified, {("mean_differs", "run:3")}),
+        (mean_falsified_in_postgres, {("closing_differs", "run:3")}),
+        (staleness_falsified, {("staleness_differs", "run:3")}),
+        (version_falsified_in_postgres, {("closing_differs", "run:1")}),
+        (version_falls, {("version_falls", "run:2"), ("version_falls", "run:3")}),
+        (statistics_doubled, {("statistics_differ", "p1")}),
+    ],
+)
+def test_contents_that_were_changed_are_named(break_, violations):
+    history = History()
+    break_(history)
+    assert history.violations() == violations
+
+
+def test_a_score_out_of_range_is_unreadable_and_not_counted():
+    history = History()
+    score_out_of_range(history)
+    [(kind, place)] = history.violations()
+    assert (kind, place[:9]) == ("unreadable", "scored[0]")
+
+
+def test_what_retention_removed_is_said_and_proves_nothing():
+    history = History()
+    history.drop(Rollout, seq=3)
+    history.drop(ScoredTrajectory, seq=3)
+    history.gone = {"scored": 2, "rollouts": 2}
+    report = report_on(history.evidence())
+    assert report.violations == []
+    assert [sentence.partition(":")[0] for sentence in report.unprovable] == [
+        "2 records of rollouts are gone from the log",
+        "2 records of scored are gone from the log",
+    ]
+
+
+def test_a_body_that_the_router_passed_on_is_accounted_for_where_it_was_set_aside():
+    """The dead letter names the topic of the scorer's requests, which the audit does not read."""
+    history = History()
+    broken = Record("rollouts", 1, 7, 0.0, b"k", b"\xc1", (("route", b"rtv"),))
+    passed_on = Record("rtv.requests", 0, 3, 0.0, b"k", b"\xc1", broken.headers)
+    letter = dead_letter(passed_on, ValueError("x"), "rtv", "dead-letters")
+    history.extra += [broken, Record("dead-letters", 0, 0, 0.0, letter.key, letter.value, letter.headers)]
+    assert history.violations() == set()
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+def test_a_clock_that_is_wrong_makes_no_violation(skew):
+    """The learner's clock stamps its starts, and Postgres' clock the end."""
+    history = History()
+    for index, message in enumerate(history.messages):
+        if isinstance(message, LineageStarted):
+            history.messages[index] = started(message.lineage, message.ordinal, at=max(0.0, END + skew))
+    assert history.violations() == set()
 
 
 def test_an_unreadable_record_is_a_violation_unless_it_was_set_aside():

@@ -1,0 +1,101 @@
+"""The contents that an audit compares: each row of `scores` with the log's verdict, and statistics with their rows.
+
+Invariant: rows are read through a cursor of the server, a batch at a time, so their number costs no memory; the log's
+verdicts are in memory, one tuple each, by the group they belong to.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, and_, func, select
+
+from infra.db.models import PromptStats, Score
+from infra.db.rescores import RESCORED
+from streams.messages import Status
+
+_BATCH = 2000
+"""Rows per round trip."""
+
+VerdictKey = tuple[str, str, str, str]
+"""Rollout id, route, scorer, scorer's version: the key of a row of `scores`."""
+
+
+class Found(NamedTuple):
+    """What a verdict says, in the log or in a row."""
+
+    score: float | None
+    status: str
+
+
+class StoredScore(NamedTuple):
+    """A row of `scores`."""
+
+    group_id: str
+    key: VerdictKey
+    found: Found
+
+
+Difference = tuple[str, str, str]
+"""Kind of violation, group, detail."""
+
+
+@dataclass(slots=True)
+class ScoreComparison:
+    """How the rows differ from the log's verdicts."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    """Number of rows by group."""
+    differences: list[Difference] = field(default_factory=list)
+
+
+def compare_scores(verdicts: Mapping[str, Mapping[VerdictKey, Found]], rows: Iterable[StoredScore]) -> ScoreComparison:
+    """Compares every row with the log's first verdict of its key. `verdicts`: group -> its verdicts in the log."""
+    result = ScoreComparison()
+    for group, key, found in rows:
+        result.rows[group] += 1
+        what = f"row of {key[0]} by {key[2]} ({key[1]})"
+        if (found.score is None) != (found.status == Status.INFRA_ERROR.value):
+            result.differences.append(
+                ("score_of_infra_error", group, f"{what}: {found.status} with score {found.score}")
+            )
+        logged = verdicts.get(group, {}).get(key)
+        if logged is None:
+            result.differences.append(("row_without_verdict", group, f"{what}: no such verdict in the log"))
+        elif logged != found:
+            said = f"{found.status} {found.score} in Postgres, {logged.status} {logged.score} in the log"
+            result.differences.append(("score_differs", group, f"{what}: {said}"))
+    return result
+
+
+def score_rows(engine: Engine, run_id: str) -> Iterator[StoredScore]:
+    """The run's rows without those of a rescore, in no order."""
+    key = (Score.rollout_id, Score.route, Score.scorer, Score.scorer_version)
+    query = select(Score.group_id, *key, Score.score, Score.status).where(
+        Score.run_id == run_id, Score.route != RESCORED
+    )
+    with engine.connect() as connection:
+        for row in connection.execution_options(yield_per=_BATCH).execute(query):
+            yield StoredScore(row[0], (row[1], row[2], row[3], row[4]), Found(row[5], row[6]))
+
+
+def differing_statistics(connection: Connection, run_id: str) -> list[Difference]:
+    """The prompts whose statistics do not count the rows of `scores` that have a score, each once."""
+    counted = (
+        select(Score.prompt_id, Score.route, func.count(Score.score).label("scores"))
+        .where(Score.run_id == run_id, Score.route != RESCORED)
+        .group_by(Score.prompt_id, Score.route)
+        .subquery()
+    )
+    same = and_(PromptStats.prompt_id == counted.c.prompt_id, PromptStats.route == counted.c.route)
+    scores = func.coalesce(counted.c.scores, 0)
+    query = (
+        select(PromptStats.prompt_id, PromptStats.route, PromptStats.count, scores)
+        .outerjoin(counted, same)
+        .where(PromptStats.run_id == run_id, PromptStats.count != scores)
+    )
+    return [
+        ("statistics_differ", prompt, f"statistics on route {route} count {count} scores of {rows}")
+        for prompt, route, count, rows in connection.execute(query)
+    ]
