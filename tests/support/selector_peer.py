@@ -39,6 +39,9 @@ class Peer:
     second_of: Callable[[PromptTicket, int], float] | None = None
     """The second scorer's score of a response that is not trained on, as the cross-check writes it."""
 
+    _means: dict[int, float | None] = field(default_factory=dict)
+    """The mean score of each group that is scored and not closed."""
+
     def __post_init__(self):
         self.reader = self.run.reader(Topic.PROMPTS)
 
@@ -92,6 +95,8 @@ class Peer:
             for sample in range(ticket.samples)
         ]
         verdicts = [self._verdict(rollout, self.score_of(ticket, rollout.index)) for rollout in made]
+        scores = [one.score for one in verdicts if one.score is not None]
+        self._means[ticket.seq] = sum(scores) / len(scores) if scores else None
         self.run.send(*made)
         places = [delivery.get() for delivery in self.run.send(*verdicts)]
         rows = [row_of(place, one) for place, one in zip(places, verdicts, strict=True)]
@@ -121,7 +126,7 @@ class Peer:
                 reason=reason,
                 lineage=self.lineage,
                 version=self.version,
-                mean_score=0.5,
+                mean_score=self._means.pop(ticket.seq, None),
                 closed_at=time.time(),
             )
         )
