@@ -190,13 +190,9 @@ def same_outcomes(evidence: Evidence) -> Iterator[Violation]:
 
 def trained_contents(evidence: Evidence) -> Iterator[Violation]:
     """What a group was trained on is in the log: it was dispatched for training, its members are its samples, each with
-    a rollout; and its closing tells their mean score and staleness. The versions of steps rise with the ordinals.
+    a rollout; and its closing tells their mean score and staleness.
     """
-    trained = sorted(
-        (closings[-1] for closings in evidence.surviving.values() if closings[-1].outcome is Outcome.TRAINED),
-        key=lambda closing: closing.ordinal,
-    )
-    before = 0
+    trained = [closings[-1] for closings in evidence.surviving.values() if closings[-1].outcome is Outcome.TRAINED]
     for closing in trained:
         row = evidence.database.after.get(closing.seq)
         log = evidence.log.groups.get(closing.group_id)
@@ -204,10 +200,6 @@ def trained_contents(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(kind="trained_measurement", group=closing.group_id, detail=f"trained for {row.purpose}")
         if row is not None and log is not None:
             yield from _members(closing, row, log)
-        if closing.version < before:
-            detail = f"trained into version {closing.version}, after a group of version {before}"
-            yield Violation(kind="version_falls", group=closing.group_id, detail=detail)
-        before = max(before, closing.version)
 
 
 def _members(closing: GroupClosed, row: AuditedGroup, log: GroupLog) -> Iterator[Violation]:

@@ -224,8 +224,8 @@ def version_falsified_in_postgres(history):
     history.row(1, closed_version=7)
 
 
-def version_falls(history):
-    """Group 2 is trained into a later version than group 3, whose ordinal is higher."""
+def version_falsified(history):
+    """Group 2 is closed with a version that its lineage cannot have reached, so the closing counts for nobody."""
     history.drop(GroupClosed, seq=2)
     history.messages.append(closed(2, 2, lineage=2, version=2, staleness=1, mean_score=0.5))
     history.row(2, closed_version=2, staleness=1)
@@ -250,7 +250,10 @@ def score_out_of_range(history):
         (mean_falsified_in_postgres, {("closing_differs", "run:3")}),
         (staleness_falsified, {("staleness_differs", "run:3")}),
         (version_falsified_in_postgres, {("closing_differs", "run:1")}),
-        (version_falls, {("version_falls", "run:3")}),
+        (
+            version_falsified,
+            {("closing_lost", "run:3"), ("never_closed", "run:2"), ("outcome_abandoned", "run:2")},
+        ),
         (statistics_doubled, {("statistics_differ", "p1")}),
     ],
 )
