@@ -17,7 +17,7 @@ from streams.messages import (
 from streams.records import Record
 from support.messages import RUN, closed, rollout, scored, started, ticket
 from trainer.audit.audit import report_on
-from trainer.audit.contents import Found, StoredScore, compare_scores
+from trainer.audit.contents import AuditedScore, Found, compare_scores
 from trainer.audit.evidence import AuditedGroup, DatabaseEvidence, digest, read_log
 from trainer.audit.rules import Evidence
 
@@ -114,7 +114,7 @@ class History:
                 key = (made.rollout_id, str(message.route), message.scorer, message.scorer_version)
                 found = self.row_changes.get(made.rollout_id, Found(message.score, str(message.status)))
                 if found is not None:
-                    rows.setdefault(key, StoredScore(made.group_id, key, found))
+                    rows.setdefault(key, AuditedScore(made.group_id, key, found))
         return [*rows.values(), *self.more_rows]
 
     def violations(self):

@@ -29,7 +29,7 @@ class Found(NamedTuple):
     status: str
 
 
-class StoredScore(NamedTuple):
+class AuditedScore(NamedTuple):
     """A row of `scores`."""
 
     group_id: str
@@ -50,7 +50,7 @@ class ScoreComparison:
     differences: list[Difference] = field(default_factory=list)
 
 
-def compare_scores(verdicts: Mapping[str, Mapping[VerdictKey, Found]], rows: Iterable[StoredScore]) -> ScoreComparison:
+def compare_scores(verdicts: Mapping[str, Mapping[VerdictKey, Found]], rows: Iterable[AuditedScore]) -> ScoreComparison:
     """Compares every row with the log's first verdict of its key. `verdicts`: group -> its verdicts in the log."""
     result = ScoreComparison()
     for group, key, found in rows:
@@ -69,7 +69,7 @@ def compare_scores(verdicts: Mapping[str, Mapping[VerdictKey, Found]], rows: Ite
     return result
 
 
-def score_rows(engine: Engine, run_id: str) -> Iterator[StoredScore]:
+def score_rows(engine: Engine, run_id: str) -> Iterator[AuditedScore]:
     """The run's rows without those of a rescore, in no order."""
     key = (Score.rollout_id, Score.route, Score.scorer, Score.scorer_version)
     query = select(Score.group_id, *key, Score.score, Score.status).where(
@@ -77,7 +77,7 @@ def score_rows(engine: Engine, run_id: str) -> Iterator[StoredScore]:
     )
     with engine.connect() as connection:
         for row in connection.execution_options(yield_per=_BATCH).execute(query):
-            yield StoredScore(row[0], (row[1], row[2], row[3], row[4]), Found(row[5], row[6]))
+            yield AuditedScore(row[0], (row[1], row[2], row[3], row[4]), Found(row[5], row[6]))
 
 
 def differing_statistics(connection: Connection, run_id: str) -> list[Difference]:

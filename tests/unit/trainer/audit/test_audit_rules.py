@@ -21,7 +21,7 @@ from streams.messages import (
 )
 from streams.records import Record
 from trainer.audit.audit import load, report_on, save
-from trainer.audit.contents import Found, StoredScore
+from trainer.audit.contents import AuditedScore, Found
 from trainer.audit.evidence import digest
 
 
@@ -189,9 +189,9 @@ def score_flipped(history):
 
 
 def row_exchanged(history):
-    """As many rows as verdicts, and one of them is of another rollout."""
+    """There are as many rows as verdicts, and one of them is of another rollout."""
     history.row_changes[f"{RUN}:3/1"] = None
-    history.more_rows.append(StoredScore(f"{RUN}:3", (f"{RUN}:3/7", "rtv", "math", "1"), Found(1.0, "correct")))
+    history.more_rows.append(AuditedScore(f"{RUN}:3", (f"{RUN}:3/7", "rtv", "math", "1"), Found(1.0, "correct")))
 
 
 def rollouts_gone(history):
