@@ -26,7 +26,7 @@ from trainer.prompts.dataset import Defaults
 from trainer.prompts.ingest import ingest
 from trainer.runlog.step_log import STEPS_FILE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 NEW_TOKENS = 300
 """More than a block of attention (256 tokens), in whose shorter ones other code runs."""

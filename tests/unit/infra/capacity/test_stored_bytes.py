@@ -15,7 +15,7 @@ from streams.messages import Sampling
 from trainer.seqset import SeqSet
 from trainer.weights import checkpoint
 from trainer.weights.build_models import build_ppo
-from trainer.weights.checkpoint import LearnerHistory
+from trainer.weights.history import LearnerHistory
 from trainer.weights.publish import publisher_of
 from workers.engines.base import GenerationRequest
 from workers.engines.hf import HfEngine
