@@ -262,7 +262,8 @@ class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
     uri: str
     """A folder that transformers, peft and vLLM load: a path, or a URL of fsspec."""
     sha256: str
-    """Digest of `model.safetensors`, or of an adapter's `adapter_model.safetensors`."""
+    """Digest of `model.safetensors`, of the index if the weights are in several files, or of an adapter's
+    `adapter_model.safetensors`."""
     step: Int31
     announced_at: UnixSeconds
     kind: WeightsKind = WeightsKind.FULL

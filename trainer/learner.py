@@ -42,14 +42,14 @@ from trainer.groups.batching import (
 )
 from trainer.groups.groups import GroupEnding, OpenGroup
 from trainer.groups.replay import open_source
-from trainer.leader.commands import DropGroups, GatherCheckpoint, GatherWeights, LoadCheckpoint, Train
+from trainer.leader.commands import DropGroups, GatherWeights, LoadCheckpoint, SaveCheckpoint
 from trainer.leader.coordinator import Coordinator, SingleProcess
 from trainer.log_writer import LearnerMessage, LogWriter, reason_label
 from trainer.runlog import skipped_updates
 from trainer.runlog.loggers import open_loggers
 from trainer.runlog.names import scalars_of_step
 from trainer.runlog.step_log import STEPS_FILE, record_step
-from trainer.step.batch import TrainingBatch, pack_batch, with_one_prompt
+from trainer.step.batch import TrainingBatch, with_one_prompt
 from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of
 from trainer.stop_signals import StopSignals
@@ -83,7 +83,7 @@ class Learner:
     def __init__(self, settings: Settings, bootstrap: str, coordinator: Coordinator | None = None) -> None:
         """`coordinator` reaches the other processes, if the models are sharded over several."""
         self._settings = settings
-        self._coordinator: Coordinator = coordinator or SingleProcess()
+        self._coordinator: Coordinator = coordinator or SingleProcess(settings.learner)
         self._folder = settings.run.folder / settings.run.id
         self._states = self._folder / "checkpoints"
         self._writer = LogWriter(settings, bootstrap)
@@ -98,9 +98,8 @@ class Learner:
         self._source = open_source(settings, bootstrap)
         topics = (self._source.prompts_topic, self._source.scored_topic)
         self._coordinator.broadcast(LoadCheckpoint(saved.checkpoint, history, self._source.run_id, topics))
-        ppo = restored_ppo(settings, saved.checkpoint, template)
-        vocabulary = ppo.policy.get_input_embeddings().num_embeddings
-        self._ppo = self._coordinator.shard(ppo)
+        self._ppo = restored_ppo(settings, saved.checkpoint, template, self._coordinator.processes)
+        vocabulary = self._ppo.policy.get_input_embeddings().num_embeddings
         self._ppo.before_update = self._begin_update
         self._stop_signals = StopSignals()
         self._position = Position(self._claimed.lineage, history.version, history.ordinal)
@@ -217,8 +216,7 @@ class Learner:
         now = (self._position.lineage, self._position.version)
         known_weights = frozenset(() if self._source.is_replay else (now, self._restored))
         groups = [with_one_prompt(member.trajectories) for member in taken]
-        batch = pack_batch(groups, self._settings.learner.packed_row_tokens, known_weights)
-        self._coordinator.broadcast(Train(groups, known_weights, self._position.version, self._settings.run.seed))
+        batch = self._coordinator.begin_step(groups, known_weights, self._position.version)
         report = self._ppo.step(batch, self._position.version, self._settings.run.seed)
         self._save_skipped(batch, taken, report)
         self._position.version += 1
@@ -364,10 +362,11 @@ class Learner:
         self._background.drain()
 
     def _save_checkpoint(self, history: LearnerHistory) -> None:
-        template, keep = self._publisher.template, self._settings.learner.keep_checkpoints
-        self._coordinator.broadcast(GatherCheckpoint())
-        collected = checkpoint.collect(self._ppo)
+        processes, keep = self._coordinator.processes, self._settings.learner.keep_checkpoints
+        temporary = checkpoint.make_room(self._own, history.version)
+        self._coordinator.broadcast(SaveCheckpoint(temporary))
+        begun = checkpoint.start(temporary, self._ppo, None if processes is None else processes.checkpoint_group)
         self._background.submit(self._claim.require_newest)
-        self._background.submit(partial(checkpoint.write, self._own, collected, history, template, keep))
+        self._background.submit(partial(checkpoint.finish, begun, history, self._publisher.template, keep))
         self._background.submit(partial(saved_states.remove_others, self._states, self._own))
         self._checkpointed = history.version

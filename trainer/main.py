@@ -33,7 +33,7 @@ def run_distributed(settings: Settings, bootstrap: str) -> None:
     """Runs the leader or a follower. Raises what `Learner.run` raises, and RuntimeError if another process is gone."""
     processes = join_process_group(settings.learner.device)
     if processes.is_leader:
-        leader = Leader(processes, settings.learner)
+        leader = Leader(processes, settings)
         _handle_signals(leader)
         Learner(settings, bootstrap, leader).run()
     else:

@@ -21,15 +21,23 @@ _FULL_BYTES = 256 * 2**20
 """If less than this is free after a failed write, the disk is full: writers write at most this much at a time."""
 
 
+def unfinished_folder(target: Path) -> Path:
+    """A new temporary folder that `atomic_folder` can make `target` of later. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{target.name}-", dir=target.parent))
+
+
 @contextmanager
-def atomic_folder(target: Path, *, replace: bool = True, sync: bool = True, mode: int = 0o755) -> Iterator[Path]:
+def atomic_folder(
+    target: Path, begun: Path | None = None, *, replace: bool = True, sync: bool = True, mode: int = 0o755
+) -> Iterator[Path]:
     """A temporary folder that becomes `target` at the end of the block, unless the block raises. Raises OSError.
 
-    `replace=False`: if another process has made `target` meanwhile, that one stays. `sync=False`: for content that is
-    checked when it is read, or that its writer synced; a power cut may then leave a part of it.
+    `begun` is the temporary folder, if it exists already (`unfinished_folder`). `replace=False`: if another process has
+    made `target` meanwhile, that one stays. `sync=False`: for content that is checked when it is read, or that its
+    writer synced; a power cut may then leave a part of it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{target.name}-", dir=target.parent))
+    temporary = begun or unfinished_folder(target)
     replaced = temporary.with_name(f"{temporary.name}-replaced")
     try:
         yield temporary

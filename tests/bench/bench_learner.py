@@ -23,7 +23,8 @@ from measures import measure
 
 from trainer.step.batch import TrainingBatch, TrainingRow, pack_batch
 from trainer.step.language_models import autocast, policy_forward
-from trainer.step.ppo import PPO, split_rows
+from trainer.step.ppo import PPO
+from trainer.step.row_plan import split_rows
 
 
 def main() -> None:
@@ -40,7 +41,9 @@ def against_bare(name: str, lengths: tuple[int, int], groups: int, rounds: int) 
     members, settings = cases.drawn_groups(lengths, groups), settings_of()
     ppo, plain, same = PPO(cases.policy(), None, settings), cases.policy("sdpa"), cases.policy()
     batch = pack_batch(members, settings.packed_row_tokens)
-    parts = split_rows(batch.rows, settings.minibatches, random.Random(0))
+    targets = [len(row.targets_N) for row in batch.rows]
+    numbers = split_rows(range(len(targets)), targets, settings.minibatches, random.Random(0))
+    parts = [[batch.rows[number] for number in part] for part in numbers]
     ours, bare, like = alternated(
         rounds,
         lambda: ppo.step(pack_batch(members, settings.packed_row_tokens), version=settings.warmup_steps, seed=0),

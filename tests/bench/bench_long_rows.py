@@ -5,7 +5,7 @@
 `learner.long.bytes_per_token`: bytes above the loaded learner at most, per token of one row, while a group of 16
 responses of N tokens (4,096, 8,192 and 16,384) is trained on for one step by a Llama of two layers (hidden size 64)
 with gradient checkpointing and bounded logits. Linear memory has the same figure at every N. `learner.long.seconds` is
-the step's time, and `learner.long.wire_bytes_per_token` what the leader of several processes sends of it.
+the step's time, and `learner.long.wire_bytes_per_token` what a leader sends to all of four processes together.
 
 Each N in a process of its own, which reads its own peak resident size.
 """
@@ -26,13 +26,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from infra.settings.learner import LearnerSettings
 from trainer.leader.commands import Train
-from trainer.step.batch import Trajectory, pack_batch
+from trainer.leader.coordinator import shares_of
+from trainer.step.batch import Trajectory, outline_of, pack_batch
 from trainer.step.language_models import load_causal_lm
 from trainer.step.layers import recompute_activations
 from trainer.step.ppo import PPO
+from trainer.step.row_plan import plan_rows
 
 TOKENS = (4_096, 8_192, 16_384)
 SAMPLES = 16
+PROCESSES = 4
 PROMPT = 512
 ROW_TOKENS = 32_768
 VOCABULARY = 512
@@ -76,8 +79,11 @@ def report_step(sender: Connection, tokens: int) -> None:
     row_tokens = max(len(row.packed.input_ids) for row in batch.rows)
     before, started = peak_bytes(), time.perf_counter()
     ppo.step(batch, version=1, seed=0)
-    wire = len(pickle.dumps(Train([group], frozenset(), 0, 0))) / (SAMPLES * tokens)
     seconds = time.perf_counter() - started
+    outline = outline_of([group], ROW_TOKENS)
+    plan = plan_rows(outline, LearnerSettings.model_validate(SETTINGS), version=1, seed=0, processes=PROCESSES)
+    sent = [Train(outline, 1, 0)] * PROCESSES + shares_of(plan, group, frozenset())
+    wire = sum(len(pickle.dumps(each)) for each in sent) / (SAMPLES * tokens)
     sender.send(
         {"bytes": (peak_bytes() - before) / row_tokens, "seconds": seconds, "wire": wire, "row_tokens": row_tokens}
     )

@@ -56,7 +56,7 @@ def measure_swaps(name: str, rank: int, swaps: int, threads: int) -> None:
 
     torch.set_num_threads(threads)
     model = resolve_model(DEMO_MODEL, Path("runs/prepared"))
-    policy = load_policy(model, model, LoraSettings(rank=rank))
+    policy = load_policy(model, LoraSettings(rank=rank))
     settings = EngineSettings(kind=name, max_running=ROWS, max_model_tokens=512, threads=threads)
     engine = make_engine(settings, model, "bfloat16", lora_rank=rank)
     with tempfile.TemporaryDirectory() as folder:

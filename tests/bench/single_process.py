@@ -66,7 +66,7 @@ class SingleProcess:
             Route.RTV: VerifierScorer(pool),
             Route.GENRM: VetoScorer(judge=judge, pool=pool, calibrated_share=settings.router.shadow_share),
         }
-        self.ppo = build_ppo(settings, folder, folder)
+        self.ppo = build_ppo(settings, folder)
         self._load_weights(0)
 
     def step(self, tickets: Sequence[PromptTicket], version: int) -> dict[str, float]:

@@ -28,7 +28,7 @@ LEARNER = {
 def main(model: Path, samples: Path, threads: int, dtype: str) -> None:
     turns = Turns()
     settings = Settings.model_validate({"learner": LEARNER | {"threads": threads, "autocast": dtype == "bfloat16"}})
-    ppo = build_ppo(settings, model, model)
+    ppo = build_ppo(settings, model)
     members = trajectories(read_groups(samples))
     version = 0
     while turns.wait():

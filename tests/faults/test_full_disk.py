@@ -34,10 +34,10 @@ def template(tmp_path: Path) -> Path:
 def test_a_checkpoint_on_a_full_disk(small_disk: Path, template: Path) -> None:
     ppo = PPO(load_causal_lm(template), None, SETTINGS)
     folder = small_disk / "checkpoints"
-    whole = checkpoint.write(folder, checkpoint.collect(ppo), LearnerHistory(0, 1, 1, {}, SeqSet()), template, keep=1)
+    whole = checkpoint.save(folder, ppo, LearnerHistory(0, 1, 1, {}, SeqSet()), template, keep=1)
     fill(small_disk)
     with pytest.raises(OSError, match="No space left") as raised:
-        checkpoint.write(folder, checkpoint.collect(ppo), LearnerHistory(0, 2, 2, {}, SeqSet()), template, keep=1)
+        checkpoint.save(folder, ppo, LearnerHistory(0, 2, 2, {}, SeqSet()), template, keep=1)
     assert raised.value.errno == errno.ENOSPC
     assert list(folder.iterdir()) == [whole]
     assert checkpoint.restore(whole, ppo).version == 1

@@ -20,7 +20,7 @@ LORA = LoraSettings(rank=3, alpha=6)
 
 def adapted(base: Path, seed: int) -> Any:
     """The learner's policy as if it had trained: B is no longer 0, and moves the distribution."""
-    policy = load_policy(base, base, LORA)
+    policy = load_policy(base, LORA)
     torch.manual_seed(seed)
     for name, parameter in policy.named_parameters():
         if "lora_B" in name:
@@ -81,7 +81,7 @@ class AdapterContract:
     ) -> None:
         made.load_weights(folders[0], FIRST)
         expected = generate(made, request("g"))["g", 0].token_ids
-        other = load_policy(first_folder, first_folder, LORA.model_copy(update={"rank": 2}))
+        other = load_policy(first_folder, LORA.model_copy(update={"rank": 2}))
         publisher = Publisher(folder=tmp_path, template=first_folder, run_id="r", dtype=torch.float32, keep=2)
         for folder in (Path(publisher.publish(other, 1, 9).uri), first_folder):
             with pytest.raises(ValueError, match=str(folder)):

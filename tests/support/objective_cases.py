@@ -37,7 +37,7 @@ def drawn_tokens(seed: int, settings: LearnerSettings, kept=(True,) * 4, good=(F
     proximal_N = -3 * torch.rand(n, generator=draw)
     loss_mask_B, positive_B = torch.tensor(kept), torch.tensor(good)
     objective = settings.objective
-    counts, good_counts = Counts.of([row], loss_mask_B), Counts.of([row], loss_mask_B & positive_B)
+    counts, good_counts = Counts.of(LENGTHS, kept), Counts.of(LENGTHS, (loss_mask_B & positive_B).tolist())
     return Tokens(
         logprobs_N=(proximal_N + normal(0.5)).requires_grad_(),
         entropy_N=torch.rand(n, generator=draw).requires_grad_(),

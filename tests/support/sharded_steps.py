@@ -1,33 +1,31 @@
 """A learner over several processes, as torchrun would start them: the same steps as one process takes."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
-from torch.distributed import destroy_process_group
-from torch.multiprocessing.spawn import spawn
 
 from infra.settings.learner import KLSettings, LearnerSettings, LoraSettings, ValueSettings
 from infra.settings.objective import ObjectiveSettings
 from streams.records import TopicPartition
+from support.ppo_cases import settings_for
 from support.trajectories import trajectory
-from trainer.distributed.process_group import join_process_group
-from trainer.leader.fsdp import shard_ppo
+from trainer.distributed.process_group import ProcessGroup
+from trainer.leader.coordinator import shares_of
 from trainer.seqset import SeqSet
-from trainer.step.batch import TrainingBatch, pack_batch
-from trainer.step.language_models import ValueModel, load_causal_lm
-from trainer.step.layers import recompute_activations
+from trainer.step.batch import TrainingBatch, Trajectory, outline_of, pack_rows
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
-from trainer.step.row_partition import RankRows
+from trainer.step.row_plan import plan_rows
 from trainer.weights import checkpoint
+from trainer.weights.build_models import build_ppo
 from trainer.weights.history import LearnerHistory
-from trainer.weights.policy_io import load_policy
 from trainer.weights.publish import Publisher
 
 STEPS = 2
+SEED = 7
+ROW_TOKENS = 24
 PLAIN: dict[str, Any] = {"learning_rate": 1e-2, "warmup_steps": 0, "autocast": False, "minibatches": 2}
 HISTORY = LearnerHistory(0, STEPS, 4, {TopicPartition("scored", 1): 7}, SeqSet.of(2, [5]))
 CASES = {
@@ -48,54 +46,63 @@ CASES = {
 }
 
 
-def whole_ppo(folder: Path, template: Path, settings: LearnerSettings) -> PPO:
-    torch.manual_seed(0)
-    policy = load_policy(folder, template, settings.lora)
-    if settings.gradient_checkpointing:
-        recompute_activations(policy)
-    trunk = load_causal_lm(template).base_model if settings.value.kind == "model" else None
-    value = None if settings.value.kind == "none" else ValueModel(policy.config.hidden_size, trunk)
-    reference = load_causal_lm(template).requires_grad_(False) if settings.kl.apply_to != "none" else None
-    return PPO(policy, value, settings, reference)
+def built(template: Path, learner: LearnerSettings, processes: ProcessGroup | None = None) -> PPO:
+    return build_ppo(settings_for(template, template.parent, **learner.model_dump()), template, processes)
 
 
-def batch(number: int) -> TrainingBatch:
+def groups(number: int) -> list[list[Trajectory]]:
     """Five groups of uneven lengths in three rows, of which one of two mini-batches has a single one: then all but one
     process have none.
     """
     torch.manual_seed(number)
-    groups = []
+    found = []
     for size, prompt in ((2, 3), (3, 2), (2, 9), (2, 4), (4, 5)):
         tokens = [torch.randint(3, 200, (length,)).tolist() for length in range(2, 2 + size)]
         start = torch.randint(3, 200, (prompt,)).tolist()
-        groups.append([trajectory(start, ids, score=float(i % 2)) for i, ids in enumerate(tokens)])
-    return pack_batch(groups, 24)
+        found.append([trajectory(start, ids, score=float(i % 2)) for i, ids in enumerate(tokens)])
+    return found
 
 
-def take_steps(ppo: PPO, first: int = 0) -> list[StepReport]:
-    return [ppo.step(batch(number), number, seed=7) for number in range(first, first + STEPS)]
+def batch(number: int, learner: LearnerSettings, rank: int = 0, size: int = 1) -> TrainingBatch:
+    """What process `rank` of `size` has of the batch."""
+    members = groups(number)
+    outline = outline_of(members, ROW_TOKENS)
+    plan = plan_rows(outline, learner, version=number, seed=SEED, processes=size)
+    share = shares_of(plan, [one for group in members for one in group], frozenset())[rank]
+    rows = pack_rows(outline, share.numbers, share.trajectories, None)
+    return TrainingBatch(outline, share.numbers, rows, [])
 
 
-def member(rank: int, size: int, template: Path, out: Path, saved: dict[str, Path]) -> None:
+def take_steps(ppo: PPO, learner: LearnerSettings, first: int = 0, rank: int = 0, size: int = 1) -> list[StepReport]:
+    return [ppo.step(batch(n, learner, rank, size), n, seed=SEED) for n in range(first, first + STEPS)]
+
+
+def member(processes: ProcessGroup, template: Path, out: Path, saved: dict[str, Path]) -> None:
     """One process: from the checkpoints `saved`, or from the start; writes reports, a version and a checkpoint."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
-    torch.set_num_threads(1)
-    processes = join_process_group("auto")
-    for name, settings in CASES.items():
-        ppo = whole_ppo(saved.get(name, template), template, settings)
+    rank, size = processes.rank, processes.size
+    for name, learner in CASES.items():
+        ppo = built(template, learner, processes)
         if name in saved:
-            checkpoint.restore(saved[name], ppo)
-        ppo = shard_ppo(ppo, settings, processes.mesh, RankRows(rank, size, processes.cpu_group))
-        reports = take_steps(ppo, STEPS if name in saved else 0)
+            checkpoint.restore(saved[name], ppo, processes.checkpoint_group)
+        reports = take_steps(ppo, learner, STEPS if name in saved else 0, rank, size)
         publisher = Publisher(out / name / "versions", template, "r", torch.float32, 2)
-        snapshot, collected = publisher.gather_weights(ppo.policy), checkpoint.collect(ppo)
-        if rank == 0:
-            publisher.write(snapshot, 0, STEPS)
-            checkpoint.write(out / name / "checkpoints", collected, HISTORY, template, keep=1)
+        if processes.is_leader:
+            publisher.write(publisher.gather_weights(ppo.policy), 0, STEPS)
             (out / name / "reports").write_bytes(msgspec.json.encode(reports))
-    destroy_process_group()
+        else:
+            publisher.help_to_gather(ppo.policy)
+        save(ppo, out / name / "checkpoints", HISTORY, template, processes)
 
 
-def run(size: int, template: Path, out: Path, saved: dict[str, Path]) -> None:
-    """All of them, to their end."""
-    spawn(member, (size, template, out, saved), nprocs=size)
+def save(ppo: PPO, folder: Path, history: LearnerHistory, template: Path, processes: ProcessGroup) -> None:
+    """A checkpoint, written by all processes as the learner's commands make them do it."""
+    if processes.is_leader:
+        temporary = checkpoint.make_room(folder, history.version)
+        processes.broadcast(temporary)
+    else:
+        temporary = processes.receive()
+    begun = checkpoint.start(temporary, ppo, processes.checkpoint_group)
+    if processes.is_leader:
+        checkpoint.finish(begun, history, template, keep=2)
+    begun.written.result()
+    processes.gather(None) if processes.is_leader else processes.reply(None)  # the folder has its name

@@ -1,13 +1,10 @@
-"""Gathers the tensors of a sharded model, as a single process would hold them.
+"""Gathers a tensor of a sharded model, as a single process would hold it.
 
-Invariant: on a sharded tensor these functions are collectives: every process of the mesh calls them, in the same order.
+Invariant: on a sharded tensor this is a collective: every process of the mesh calls it, in the same order.
 """
-
-from typing import Any
 
 from torch import Tensor
 from torch.distributed.tensor import DTensor
-from torch.utils._pytree import tree_map
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
@@ -16,8 +13,3 @@ def full_tensor(tensor: Tensor) -> Tensor:
         full: Tensor = tensor.full_tensor()
         return full
     return tensor
-
-
-def full_state(tree: Any) -> Any:
-    """Copies nested dicts and lists with every sharded tensor gathered on the CPU; other values stay as they are."""
-    return tree_map(lambda leaf: full_tensor(leaf).cpu() if isinstance(leaf, DTensor) else leaf, tree)

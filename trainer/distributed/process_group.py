@@ -6,6 +6,7 @@ from the group that the GPUs use.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from trainer.distributed.device import chosen_device
 
 _TIMEOUT = timedelta(minutes=30)
 """Bounds a hang only: a process that dies closes its connections, which ends the others at once. It is far above the
-longest wait without a hang, which is for the leader to write a checkpoint."""
+longest wait without a hang, which is for the slowest process to write its part of a checkpoint."""
 
 
 class LeaderGoneError(RuntimeError):
@@ -32,6 +33,9 @@ class ProcessGroup:
     size: int
     mesh: DeviceMesh
     cpu_group: dist.ProcessGroup
+    """Commands, rows and small tensors."""
+    checkpoint_group: dist.ProcessGroup
+    """For the thread that writes a checkpoint, which would disturb the collectives of another group."""
 
     @property
     def is_leader(self) -> bool:
@@ -50,6 +54,17 @@ class ProcessGroup:
             raise LeaderGoneError(
                 f"process {self.rank} of {self.size}: process 0 of this learner ended; its own log says why"
             ) from error
+        return box[0]
+
+    def scatter(self, parts: Sequence[Any]) -> Any:
+        """Sends each process its part, by rank; only the leader calls it, and gets its own."""
+        dist.scatter_object_list([None], [None, *parts[1:]], src=0, group=self.cpu_group)
+        return parts[0]
+
+    def receive_part(self) -> Any:
+        """Waits for this process's part of what the leader scatters; only followers call it."""
+        box: list[Any] = [None]
+        dist.scatter_object_list(box, None, src=0, group=self.cpu_group)
         return box[0]
 
     def reply(self, answer: Any) -> None:
@@ -78,6 +93,11 @@ def join_process_group(kind: DeviceKind) -> ProcessGroup:
         torch.cuda.set_device(device)
     dist.init_process_group("cuda:nccl,cpu:gloo" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     size = dist.get_world_size()
-    cpu_group = dist.new_group(backend="gloo", timeout=_TIMEOUT)
-    assert isinstance(cpu_group, dist.ProcessGroup)
-    return ProcessGroup(dist.get_rank(), size, init_device_mesh(device.type, (size,)), cpu_group)
+    groups = [dist.new_group(backend="gloo", timeout=_TIMEOUT) for _ in range(2)]
+    mesh = init_device_mesh(device.type, (size,))
+    return ProcessGroup(dist.get_rank(), size, mesh, *(_joined(group) for group in groups))
+
+
+def _joined(group: Any) -> dist.ProcessGroup:
+    assert isinstance(group, dist.ProcessGroup)
+    return group

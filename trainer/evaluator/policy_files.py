@@ -7,13 +7,15 @@ results under any name and in any folder.
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infra.settings.load import load
 from infra.settings.tree import Settings
 from streams.messages import WeightsKind
+from trainer.distributed.tensor_files import TensorFilesError
+from trainer.weights.export import exported, is_checkpoint
 from workers.models.model_files import (
     ADAPTER_CONFIG,
     ADAPTER_FILE,
@@ -74,7 +76,15 @@ def find_policy(name: str, runs: Path, prepared: Path) -> PolicyFiles:
     if not folder.is_dir():
         folder = _version_of_run(name, runs)
     run = _run_of(folder)
-    return _from_folder(name, folder, None if run is None else load(str(run / "settings.json")).settings)
+    of_run = None if run is None else load(str(run / "settings.json")).settings
+    if not is_checkpoint(folder):
+        return _from_folder(name, folder, of_run)
+    try:
+        weights = exported(folder, prepared)
+    except TensorFilesError as error:
+        raise ModelFilesError(f"--model {name}: {folder}: {error}") from error
+    version = _VERSION_FOLDER.fullmatch(folder.resolve().name)
+    return replace(_from_folder(name, weights, of_run), version=int(version["version"]) if version else 0)
 
 
 def settings_file_of(name: str, runs: Path) -> Path | None:

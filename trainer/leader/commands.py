@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streams.messages import Segment
 from streams.records import Record, TopicPartition
-from trainer.step.batch import Trajectory, WeightsId
+from trainer.step.batch import BatchOutline, Trajectory, WeightsId
 from trainer.weights.history import LearnerHistory
 
 
@@ -68,13 +68,22 @@ class DropGroups:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Take one step on these groups. Every process packs them by itself, since rows take four times the bytes."""
+    """Take one step on this batch; a `BatchShare` follows for each process."""
 
-    groups: list[list[Trajectory]]
-    """Members of a group share one array for their prompt, so it is sent once."""
-    known_weights: frozenset[WeightsId]
+    outline: BatchOutline
     version: int
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShare:
+    """The rows that one process computes, as trajectories: packed rows take four times the bytes."""
+
+    numbers: list[int]
+    """Numbers of its rows in the outline."""
+    trajectories: dict[int, Trajectory]
+    """Those of its rows, by index. Members of a group share one array for their prompt, so it is sent once."""
+    known_weights: frozenset[WeightsId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +92,11 @@ class GatherWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class GatherCheckpoint:
-    """Join the collectives that gather the learner's state for a checkpoint."""
+class SaveCheckpoint:
+    """Begin to write your parts of a checkpoint."""
+
+    temporary: Path
+    """The folder that the leader made for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,6 @@ Command = (
     | DropGroups
     | Train
     | GatherWeights
-    | GatherCheckpoint
+    | SaveCheckpoint
     | Shutdown
 )

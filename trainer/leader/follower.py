@@ -4,27 +4,27 @@ Invariant: it enters the same collectives as the leader, in the same order, beca
 """
 
 import logging
+from concurrent.futures import Future
 
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from trainer.distributed.process_group import ProcessGroup
 from trainer.leader.commands import (
+    BatchShare,
     Command,
     DropGroups,
-    GatherCheckpoint,
     GatherWeights,
     LoadCheckpoint,
     PolledRecords,
     PollPartitions,
     ReportLag,
+    SaveCheckpoint,
     SendSegments,
     Shutdown,
     Train,
 )
-from trainer.leader.coordinator import row_partition_of
-from trainer.leader.fsdp import shard_ppo
 from trainer.leader.segment_cache import SegmentCache
-from trainer.step.batch import pack_batch
+from trainer.step.batch import TrainingBatch, pack_rows
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo
 from trainer.weights.publish import publisher_of
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 class Follower:
     def __init__(self, settings: Settings, bootstrap: str, processes: ProcessGroup, start: LoadCheckpoint) -> None:
         self._processes = processes
-        self._packed_row_tokens = settings.learner.packed_row_tokens
         template = resolve_model(settings.model.path, settings.run.prepared)
-        ppo, history = restored_ppo(settings, start.saved, template), start.history
-        self._ppo = shard_ppo(ppo, settings.learner, processes.mesh, row_partition_of(processes))
+        self._ppo, history = restored_ppo(settings, start.saved, template, processes), start.history
+        self._ppo.before_update = self._finish_writing
+        self._writing: Future[None] | None = None
         self._publisher = publisher_of(settings, template)
         self._cache = SegmentCache(start.run_id, start.topics[1], history.closed.copy())
         share = (processes.rank, processes.size)
@@ -51,6 +51,7 @@ class Follower:
         try:
             while not isinstance(command := self._processes.receive(), Shutdown):
                 self._execute(command)
+            self._finish_writing()
         finally:
             self._reader.close()
 
@@ -65,11 +66,20 @@ class Follower:
                 self._processes.reply(self._cache.segments(seq))
             case DropGroups(seqs):
                 self._cache.drop(seqs)
-            case Train(groups, known_weights, version, seed):
-                self._ppo.step(pack_batch(groups, self._packed_row_tokens, known_weights), version, seed)
+            case Train(outline, version, seed):
+                share: BatchShare = self._processes.receive_part()
+                rows = pack_rows(outline, share.numbers, share.trajectories, share.known_weights)
+                self._ppo.step(TrainingBatch(outline, share.numbers, rows, []), version, seed)
             case GatherWeights():
-                self._publisher.gather_weights(self._ppo.policy)
-            case GatherCheckpoint():
-                checkpoint.collect(self._ppo)
+                self._publisher.help_to_gather(self._ppo.policy)
+            case SaveCheckpoint(temporary):
+                self._finish_writing()
+                self._writing = checkpoint.start(temporary, self._ppo, self._processes.checkpoint_group).written
             case _:
                 raise TypeError(f"not a command of a running learner: {command!r}")
+
+    def _finish_writing(self) -> None:
+        """Waits until this process's last checkpoint is written. Raises OSError or RuntimeError."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None

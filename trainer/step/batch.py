@@ -7,11 +7,13 @@ Invariants:
   in one row, with its prompt once (`workers.models.shared_prefix`), if it fits; else its responses are spread over
   several rows, each with the prompt.
 - Memory and time are linear in the number of tokens; arrays are views of the messages' bytes if that is possible.
+- What several processes must agree on (`BatchOutline`) is numbers per response; a process packs only the rows whose
+  trajectories it has (`pack_rows`).
 
 Shapes: L tokens of a row, N targets of a row.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,9 +58,48 @@ class Trajectory:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseOutline:
+    """One trajectory without its tokens."""
+
+    tokens: int
+    """Number of tokens after the prompt."""
+    targets: int
+    """Number of policy tokens."""
+    score: float
+    limit: int
+    cut_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutline:
+    """What a row consists of."""
+
+    parts: tuple[tuple[int, ...], ...]
+    """Indices of the trajectories in their order; those of one part follow the same prompt."""
+    tokens: int
+    """L."""
+
+    @property
+    def trajectories(self) -> list[int]:
+        return [index for part in self.parts for index in part]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutline:
+    """What every process knows of a batch."""
+
+    rows: list[RowOutline]
+    responses: list[ResponseOutline]
+    """One per trajectory."""
+    groups: list[list[int]]
+    """Indices of each group's trajectories."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRow:
     """A packed row and its N targets."""
 
+    outline: RowOutline
     packed: PackedRow
     predictors_N: Tensor
     """int64: the position in the row whose logits predict the target."""
@@ -80,19 +121,30 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
+    outline: BatchOutline
+    numbers: list[int]
+    """Numbers of the rows that this process has, in the outline."""
     rows: list[TrainingRow]
+    """Those rows."""
     trajectories: list[Trajectory]
-    groups: list[list[int]]
-    """Indices of each group's trajectories."""
+    """All of them; none in a process that another one leads."""
+
+    @property
+    def groups(self) -> list[list[int]]:
+        return self.outline.groups
+
+    @property
+    def responses(self) -> list[ResponseOutline]:
+        return self.outline.responses
 
     @property
     def targets(self) -> int:
-        return sum(len(row.targets_N) for row in self.rows)
+        return sum(response.targets for response in self.responses)
 
     @property
     def tokens(self) -> int:
-        """Tokens computed; each group's prompt counts once."""
-        return sum(len(row.packed.input_ids) for row in self.rows)
+        """Tokens computed; each group's prompt counts once per row."""
+        return sum(row.tokens for row in self.outline.rows)
 
 
 WeightsId = tuple[int, int]
@@ -179,13 +231,37 @@ def pack_batch(
     `known_weights` names the weights that this learner's history holds at the start of the step; None counts every
     version as known.
     """
+    outline = outline_of(members, packed_row_tokens)
+    trajectories = [trajectory for group in members for trajectory in group]
+    numbers = list(range(len(outline.rows)))
+    return TrainingBatch(
+        outline, numbers, pack_rows(outline, numbers, dict(enumerate(trajectories)), known_weights), trajectories
+    )
+
+
+def outline_of(members: Sequence[Sequence[Trajectory]], packed_row_tokens: int) -> BatchOutline:
+    """Which rows `pack_batch` makes of these groups."""
     trajectories = [trajectory for group in members for trajectory in group]
     starts = np.cumsum([0, *(len(group) for group in members)]).tolist()
     groups = [list(range(starts[i], starts[i + 1])) for i in range(len(members))]
-    parts = [part for group in groups for part in _split_group(group, trajectories, packed_row_tokens)]
+    parts = [tuple(part) for group in groups for part in _split_group(group, trajectories, packed_row_tokens)]
     sizes = [_tokens_of(part, trajectories) for part in parts]
-    rows = [_row([parts[i] for i in chosen], trajectories, known_weights) for chosen in fill(sizes, packed_row_tokens)]
-    return TrainingBatch(rows, trajectories, groups)
+    rows = [
+        RowOutline(tuple(parts[i] for i in chosen), sum(sizes[i] for i in chosen))
+        for chosen in fill(sizes, packed_row_tokens)
+    ]
+    responses = [ResponseOutline(len(t.tokens), len(t.logprobs), t.score, t.limit, t.cut_off) for t in trajectories]
+    return BatchOutline(rows, responses, groups)
+
+
+def pack_rows(
+    outline: BatchOutline,
+    numbers: Sequence[int],
+    trajectories: Mapping[int, Trajectory],
+    known_weights: Collection[WeightsId] | None,
+) -> list[TrainingRow]:
+    """The rows of these numbers; `trajectories` has those of the rows, by index."""
+    return [_row(outline.rows[number], trajectories, known_weights) for number in numbers]
 
 
 def _tokens_of(part: Sequence[int], trajectories: Sequence[Trajectory]) -> int:
@@ -201,15 +277,13 @@ def _split_group(group: Sequence[int], trajectories: Sequence[Trajectory], budge
 
 
 def _row(
-    parts: Sequence[Sequence[int]],
-    trajectories: Sequence[Trajectory],
-    known_weights: Collection[WeightsId] | None,
+    outline: RowOutline, trajectories: Mapping[int, Trajectory], known_weights: Collection[WeightsId] | None
 ) -> TrainingRow:
-    """Packs parts of groups; each is given by the indices of its trajectories."""
+    parts = outline.parts
     packed = pack(
         [PrefixGroup(trajectories[part[0]].prompt, [trajectories[index].tokens for index in part]) for part in parts]
     )
-    owners = [index for part in parts for index in part]
+    owners = outline.trajectories
     members = [trajectories[index] for index in owners]
     lengths = [len(member.logprobs) for member in members]
     predictors: list[npt.NDArray[np.int64]] = []
@@ -219,6 +293,7 @@ def _row(
             made = np.flatnonzero(trajectories[index].by_policy) + (where.start - 1)
             predictors.append(np.where(made < where.start, last, made))
     return TrainingRow(
+        outline=outline,
         packed=packed,
         predictors_N=_tensor(predictors, np.int64),
         targets_N=_tensor([member.tokens[member.by_policy] for member in members], np.int64),

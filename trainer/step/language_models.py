@@ -16,17 +16,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
+from torch.distributed.device_mesh import DeviceMesh
 from transformers import AutoModelForCausalLM
 
 from trainer.distributed.device import CPU
 from trainer.step.batch import TrainingRow
+from trainer.step.sharded_models import Adapter, inside, load_sharded, reshard
 from trainer.step.token_logprobs import sliced_logprobs
 from workers.models import packed_attention
 from workers.models.packed_model import check_model, output_head, row_states
-
-SHARDED_FORWARD = "policy_tensors"
-"""The method of a sharded policy that runs `policy_tensors` inside the policy's call (`trainer.leader.fsdp`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +46,21 @@ def device_of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def load_causal_lm(folder: Path) -> Any:
-    """Loads a causal language model in float32 and eval mode. Raises OSError or ValueError if it does not load, and
-    ModelMismatchError (a ValueError) if rows would give other log-probs than its own forward pass.
+def load_causal_lm(folder: Path, mesh: DeviceMesh | None = None, adapter: Adapter | None = None) -> Any:
+    """Loads a causal language model in float32 and eval mode. With a mesh it is sharded over it, with the adapter's
+    layers if there is one, and every process of the mesh must call this.
 
-    Gradients work in eval mode too, and dropout would make the learner's log-probs differ from the engine's.
+    Raises OSError or ValueError if it does not load, and ModelMismatchError (a ValueError) if rows would give other
+    log-probs than its own forward pass. Gradients work in eval mode too, and dropout would make the learner's log-probs
+    differ from the engine's.
     """
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=packed_attention.implementation(folder)
-    )
-    check_model(model.eval())
+    attention = packed_attention.implementation(folder)
+    if mesh is not None:
+        model: Any = load_sharded(AutoModelForCausalLM, folder, mesh, attention, adapter)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+    check_model(model.eval(), partial(inside, model))
+    reshard(model)
     return model
 
 
@@ -76,9 +79,8 @@ def policy_forward(
     targets have logits at a time; 0 means no bound. A sharded model has whole weights only inside its own call, so all
     of this runs inside it.
     """
-    sharded = isinstance(model, FSDPModule)
-    compute: Any = getattr(model, SHARDED_FORWARD) if sharded else partial(policy_tensors, model)
-    logprobs_N, entropy_N, states_ND = compute(row, logits_chunk_tokens=logits_chunk_tokens)
+    compute = partial(policy_tensors, logits_chunk_tokens=logits_chunk_tokens)
+    logprobs_N, entropy_N, states_ND = inside(model, compute, model, row)
     return PolicyOutput(logprobs_N.cpu(), (entropy_N if entropy_gradient else entropy_N.detach()).cpu(), states_ND)
 
 

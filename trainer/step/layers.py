@@ -10,13 +10,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-def layers_of(model: nn.Module, described_by: nn.Module | None = None) -> list[nn.Module]:
-    """The modules whose classes are in transformers' `_no_split_modules`, in order; an empty list if it names none.
-
-    `described_by` is the module that has the attribute, if that is not `model` itself.
-    """
-    names = set(getattr(described_by or model, "_no_split_modules", None) or ())
-    return [module for module in model.modules() if type(module).__name__ in names]
+def layers_of(model: nn.Module) -> list[nn.Module]:
+    """The modules whose classes are in transformers' `_no_split_modules`, in order; an empty list if it names none."""
+    names = set(getattr(model, "_no_split_modules", None) or ())
+    # FSDP2 makes a subclass of a sharded layer's class
+    return [module for module in model.modules() if any(kind.__name__ in names for kind in type(module).__mro__)]
 
 
 def recompute_activations(model: nn.Module) -> None:

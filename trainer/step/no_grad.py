@@ -16,14 +16,16 @@ from infra.settings.learner import LearnerSettings
 from trainer.step.batch import TrainingBatch, TrainingRow
 from trainer.step.language_models import ValueModel, autocast, device_of, policy_forward, value_forward
 from trainer.step.row_partition import RowPartition
+from trainer.step.row_plan import RowPlan
+from trainer.step.sharded_models import reshard
 
 
 @dataclass(frozen=True, slots=True)
 class NoGradOutputs:
     mask_BT: Tensor
     """float32: 1 at each token, 0 elsewhere."""
-    behaviour_BT: Tensor
-    """The engine's log-probs."""
+    behaviour_BT: Tensor | None
+    """The engine's log-probs; None if nothing uses them."""
     proximal_BT: Tensor | None
     """Old log-probs, of the policy at the start of the step; only the rows that were asked for are filled in."""
     reference_BT: Tensor | None
@@ -41,42 +43,54 @@ class StepModels:
 @torch.no_grad()
 def compute_no_grad(
     batch: TrainingBatch,
+    plan: RowPlan,
     models: StepModels,
-    proximal_rows: Collection[TrainingRow],
+    proximal_rows: Collection[int],
+    *,
     partition: RowPartition,
     settings: LearnerSettings,
 ) -> NoGradOutputs:
-    """Runs each model once over the rows. `proximal_rows` are those whose old log-probs are needed before the step."""
-    lengths = torch.tensor([len(trajectory.logprobs) for trajectory in batch.trajectories])
+    """Runs each model once over the rows. `proximal_rows` are the numbers of the rows whose old log-probs are needed
+    before the step.
+    """
+    lengths = torch.tensor([response.targets for response in batch.responses])
     mask_BT = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).float()
-    behaviour_BT = torch.zeros_like(mask_BT)
-    for row in batch.rows:
-        behaviour_BT[_token_index(row)] = row.behaviour_N
-    wanted = {id(row) for row in proximal_rows}
+    every = range(len(plan.owners))
     shares_policy = models.value is not None and models.value.trunk is None
-    passes: list[tuple[Sequence[TrainingRow], Callable[[TrainingRow], dict[str, Tensor]]]] = []
-    if wanted or shares_policy:
-        policy_rows = batch.rows if shares_policy else [row for row in batch.rows if id(row) in wanted]
+    passes: list[tuple[Sequence[int], Callable[[TrainingRow], dict[str, Tensor]]]] = []
+    if uses_behaviour(settings):
+        passes.append((every, lambda row: {"behaviour": row.behaviour_N}))
+    if proximal_rows or shares_policy:
+        policy_rows = every if shares_policy else sorted(proximal_rows)
         passes.append((policy_rows, partial(_policy_pass, models, settings.logits_chunk_tokens)))
     if models.value is not None and not shares_policy:
-        passes.append((batch.rows, partial(_value_pass, models.value)))
+        passes.append((every, partial(_value_pass, models.value)))
     if models.reference is not None:
-        passes.append((batch.rows, partial(_reference_pass, models.reference, settings.logits_chunk_tokens)))
+        passes.append((every, partial(_reference_pass, models.reference, settings.logits_chunk_tokens)))
     computed: dict[str, Tensor] = {}
+    held = dict(zip(batch.numbers, batch.rows, strict=True))
     with autocast(enabled=settings.autocast, device=device_of(models.policy)):
-        for rows, compute in passes:
-            computed |= _scatter_over_rows(rows, compute, partition, torch.zeros_like(mask_BT))
+        for numbers, compute in passes:
+            assigned = [(held[number], counted) for number, counted in plan.passes(numbers, partition.rank)]
+            computed |= _scatter_over_rows(assigned, compute, partition, torch.zeros_like(mask_BT))
+    if models.reference is not None:
+        reshard(models.reference)
     return NoGradOutputs(
         mask_BT,
-        behaviour_BT,
-        computed.get("proximal") if wanted else None,
+        computed.get("behaviour"),
+        computed.get("proximal") if proximal_rows else None,
         computed.get("reference"),
         computed.get("values"),
     )
 
 
+def uses_behaviour(settings: LearnerSettings) -> bool:
+    """Whether rewards or advantages depend on the engine's log-probs, so that every process needs those of all rows."""
+    return settings.kl.apply_to == "reward" or settings.objective.weight == "vtrace"
+
+
 def _scatter_over_rows(
-    rows: Sequence[TrainingRow],
+    assigned: Sequence[tuple[TrainingRow, bool]],
     compute: Callable[[TrainingRow], dict[str, Tensor]],
     partition: RowPartition,
     zeros_BT: Tensor,
@@ -85,7 +99,7 @@ def _scatter_over_rows(
     processes.
     """
     found: dict[str, Tensor] = {}
-    for row, counted in partition.assign(rows):
+    for row, counted in assigned:
         for name, values_N in compute(row).items():
             values_BT = found.setdefault(name, zeros_BT.clone())
             if counted:

@@ -4,7 +4,7 @@ Invariant: weights and optimizer state change only in `apply`, and never by a gr
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from infra.settings.learner import LearnerSettings
 from trainer.distributed.gather import full_tensor
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""AdamW's names of its moments."""
 _SMALL = 1e-6
 """Added to a norm before the division, as in torch's own clipping."""
 
@@ -20,8 +22,11 @@ _SMALL = 1e-6
 class Optimizer:
     """Usage: run `backward`, call `gradient_norm`, then `apply` or `discard`."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], rate: float, settings: LearnerSettings) -> None:
-        self._weights = [parameter for parameter in parameters if parameter.requires_grad]
+    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], rate: float, settings: LearnerSettings) -> None:
+        """`parameters` are a model's `named_parameters`, of which those that require a gradient are trained."""
+        trained = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+        self._names = list(trained)
+        self._weights = list(trained.values())
         self._masters: list[Any] = [_master(weight, settings) for weight in self._weights]
         self._clip = settings.gradient_clip
         self._adamw = torch.optim.AdamW(
@@ -55,17 +60,43 @@ class Optimizer:
         for weight in (*self._weights, *self._masters):
             weight.grad = None
 
-    def state_dict(self) -> dict[str, Any]:
-        masters = [master.detach() for _, master in self._pairs()]
-        return {"adamw": self._adamw.state_dict(), "masters": masters}
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by name, as it is, not copied: what a resumed optimizer needs in addition to the weights.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises ValueError if the state belongs to other weights."""
-        self._adamw.load_state_dict(state["adamw"])
+        NAME.exp_avg and NAME.exp_avg_sq are AdamW's moments and NAME.master a float32 copy of the weight NAME; `steps`
+        [number of weights with moments] counts their updates.
+        """
+        found: dict[str, Tensor] = {}
+        steps: list[Tensor] = []
+        for name, weight, master in zip(self._names, self._weights, self._masters, strict=True):
+            if master is not weight:
+                found[f"{name}.master"] = master.detach()
+            if state := self._adamw.state.get(master):
+                found |= {f"{name}.{moment}": state[moment] for moment in _MOMENTS}
+                steps.append(state["step"].cpu())
+        return found | ({"steps": torch.stack(steps)} if steps else {})
+
+    def empty_tensors(self, saved: Collection[str]) -> dict[str, Tensor]:
+        """Tensors in which the state that was saved under these names can be read, for `restore`."""
+        found: dict[str, Tensor] = {}
+        for name, weight, master in zip(self._names, self._weights, self._masters, strict=True):
+            if master is not weight:
+                found[f"{name}.master"] = master.detach()
+            if f"{name}.{_MOMENTS[0]}" in saved:
+                found |= {f"{name}.{moment}": torch.zeros_like(master.detach()) for moment in _MOMENTS}
+        moments = sum(name.endswith(_MOMENTS[0]) for name in found)
+        return found | ({"steps": torch.zeros(moments)} if moments else {})
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over the tensors of `empty_tensors`, filled."""
+        steps = iter(state.get("steps", torch.empty(0)).unbind())
         with torch.no_grad():
-            for (weight, master), saved in zip(self._pairs(), state["masters"], strict=True):
-                master.copy_(saved)
-                weight.copy_(saved)
+            for name, weight, master in zip(self._names, self._weights, self._masters, strict=True):
+                if master is not weight:
+                    weight.copy_(master)
+                if f"{name}.{_MOMENTS[0]}" in state:
+                    moments = {moment: state[f"{name}.{moment}"] for moment in _MOMENTS}
+                    self._adamw.state[master] = {"step": next(steps).to(weight.device), **moments}
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         """(weight, master) of each weight that has a separate master copy."""

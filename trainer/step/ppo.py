@@ -4,14 +4,13 @@ Invariants:
 - A step is a function of (weights, optimizer state, batch, seed, version); no other random number or input enters it.
 - The behaviour log-probabilities are the engine's; the learner never recomputes them.
 - An update whose gradient is not finite changes nothing and is reported.
-- If several processes train, all of them call `step` with the same batch. Each computes the rows that `partition`
-  assigns to it; reduced results and decisions are the same in every process.
+- If several processes train, all of them call `step` with the same outline. Each has and computes the rows that the
+  plan assigns to it (`trainer.step.row_plan`); reduced results and decisions are the same in every process.
 """
 
 import math
-import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,6 +30,7 @@ from trainer.step.objectives.value import value_error
 from trainer.step.optimizer import Optimizer
 from trainer.step.report import MetricSums, SkippedUpdate, StepReport
 from trainer.step.row_partition import AllRows, RowPartition
+from trainer.step.row_plan import RowPlan, plan_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class _StepPlan:
     """The inputs and results that all mini-batches of a step share."""
 
     batch: TrainingBatch
-    minibatches: list[list[TrainingRow]]
+    rows: RowPlan
+    held: dict[int, TrainingRow]
+    """The rows that this process has, by number."""
     no_grad: NoGradOutputs
     targets: Targets
     loss_mask_B: Tensor
@@ -53,7 +55,8 @@ class _Minibatch:
     """One mini-batch, with the token and sequence counts that normalise its losses."""
 
     number: int
-    rows: list[TrainingRow]
+    rows: list[int]
+    """Numbers of its rows."""
     counts: Counts
     positive_counts: Counts
 
@@ -79,9 +82,9 @@ class PPO:
         self._settings = settings
         self._partition: RowPartition = partition or AllRows()
         self._autocast = partial(autocast, enabled=settings.autocast, device=device_of(policy))
-        self.policy_optimizer = Optimizer(policy.parameters(), settings.learning_rate, settings)
+        self.policy_optimizer = Optimizer(policy.named_parameters(), settings.learning_rate, settings)
         self.value_optimizer = (
-            None if value is None else Optimizer(value.parameters(), settings.value.learning_rate, settings)
+            None if value is None else Optimizer(value.named_parameters(), settings.value.learning_rate, settings)
         )
 
     def step(self, batch: TrainingBatch, version: int, seed: int) -> StepReport:
@@ -91,59 +94,41 @@ class PPO:
         plan = self._plan(batch, version, seed, report)
         report.seconds["advantages"] = time.monotonic() - clock
         self._warm_up(version)
-        for number, rows in enumerate(plan.minibatches):
-            minibatch = _Minibatch(
-                number, rows, Counts.of(rows, plan.loss_mask_B), Counts.of(rows, plan.loss_mask_B & plan.positive_B)
-            )
-            self._train_minibatch(minibatch, plan, report)
+        for number, rows in enumerate(plan.rows.minibatches):
+            mask_B = plan.loss_mask_B
+            counts, positive = (_counts(rows, batch, kept_B) for kept_B in (mask_B, mask_B & plan.positive_B))
+            self._train_minibatch(_Minibatch(number, rows, counts, positive), plan, report)
         plan.metrics.write_means(report)
         report.seconds["optimise"] = time.monotonic() - clock - report.seconds["advantages"]
         return report
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed learner needs in addition to the policy's weights and its settings."""
-        state: dict[str, Any] = {
-            "policy_optimizer": self.policy_optimizer.state_dict(),
-            "skips_in_a_row": self.skips_in_a_row,
-        }
-        if self.value is not None and self.value_optimizer is not None:
-            state |= {"value": self.value.state_dict(), "value_optimizer": self.value_optimizer.state_dict()}
-        return state
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises KeyError, RuntimeError or ValueError if the state was saved with other settings."""
-        self.policy_optimizer.load_state_dict(state["policy_optimizer"])
-        self.skips_in_a_row = state["skips_in_a_row"]
-        if self.value is not None and self.value_optimizer is not None:
-            self.value.load_state_dict(state["value"])
-            self.value_optimizer.load_state_dict(state["value_optimizer"])
-
     def _plan(self, batch: TrainingBatch, version: int, seed: int, report: StepReport) -> _StepPlan:
         settings = self._settings
-        loss_mask_B = shaping.loss_mask(batch, settings.overlong)
-        scores_B = shaping.shaped_scores(batch, settings.overlong)
-        rows = [row for row in batch.rows if bool(loss_mask_B[row.trajectory_N].any())]
-        minibatches = split_rows(rows, settings.minibatches, random.Random(f"{seed}:{version}"))
+        loss_mask_B = shaping.loss_mask(batch.outline, settings.overlong)
+        scores_B = shaping.shaped_scores(batch.outline, settings.overlong)
+        rows = plan_rows(batch.outline, settings, version=version, seed=seed, processes=self._partition.size)
         value_only = self.value is not None and version < settings.value.pretrain_steps
         no_grad = compute_no_grad(
             batch,
+            rows,
             StepModels(self.policy, self.value, self.reference),
-            () if value_only else self._early_proximal_rows(batch, minibatches),
-            self._partition,
-            settings,
+            () if value_only else self._early_proximal_rows(rows),
+            partition=self._partition,
+            settings=settings,
         )
         targets = estimate(batch, scores_B, loss_mask_B, no_grad, settings, value_only=value_only)
         report.explained_variance = targets.explained_variance
         report.shaped_reward = float(scores_B.mean())
         report.masked_fraction = 1 - float(loss_mask_B.float().mean())
         report.value_only = value_only
-        positive_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.trajectories])
+        positive_B = torch.tensor([t.score >= settings.objective.positive_score for t in batch.responses])
+        held = dict(zip(batch.numbers, batch.rows, strict=True))
         return _StepPlan(
-            batch, minibatches, no_grad, targets, loss_mask_B, positive_B, value_only, version, MetricSums()
+            batch, rows, held, no_grad, targets, loss_mask_B, positive_B, value_only, version, MetricSums()
         )
 
-    def _early_proximal_rows(self, batch: TrainingBatch, minibatches: Sequence[list[TrainingRow]]) -> list[TrainingRow]:
-        """Rows whose old log-probs (`proximal`) must be computed before the first update.
+    def _early_proximal_rows(self, plan: RowPlan) -> list[int]:
+        """Numbers of the rows whose old log-probs (`proximal`) must be computed before the first update.
 
         The first mini-batch's training pass gives its own old log-probs, so its rows are not among them, unless V-trace
         needs them before.
@@ -151,14 +136,14 @@ class PPO:
         if self._settings.objective.proximal == "behaviour":
             return []
         if self._settings.objective.weight == "vtrace":
-            return batch.rows
-        return [row for rows in minibatches[1:] for row in rows]
+            return list(range(len(plan.owners)))
+        return [number for rows in plan.minibatches[1:] for number in rows]
 
     def _train_minibatch(self, minibatch: _Minibatch, plan: _StepPlan, report: StepReport) -> None:
         sums: dict[str, Tensor] = {}
         logprob_diffs: list[Tensor] = []
-        for row, counted in self._partition.assign(minibatch.rows):
-            loss, measures, logprob_diff_N = self._row_loss(row, minibatch, plan)
+        for number, counted in plan.rows.passes(minibatch.rows, self._partition.rank):
+            loss, measures, logprob_diff_N = self._row_loss(plan.held[number], minibatch, plan)
             (loss * (self._partition.gradient_scale if counted else 0.0)).backward()  # type: ignore[no-untyped-call]  # torch's
             if counted:
                 logprob_diffs.append(logprob_diff_N)
@@ -284,20 +269,14 @@ class PPO:
             _set_warm_rate(self.value_optimizer, settings.value.learning_rate, version, settings)
 
 
-def split_rows(rows: Sequence[TrainingRow], parts: int, draw: random.Random) -> list[list[TrainingRow]]:
-    """Splits rows into at most `parts` mini-batches, none of them empty, with nearly equal numbers of targets."""
-    order = list(rows)
-    draw.shuffle(order)
-    order.sort(key=lambda row: -len(row.targets_N))  # stable: ties stay in drawn order
-    bins: list[list[TrainingRow]] = [[] for _ in range(min(parts, len(order)))]
-    for row in order:
-        min(bins, key=lambda members: sum(len(member.targets_N) for member in members)).append(row)
-    draw.shuffle(bins)
-    return bins
+def _counts(rows: Sequence[int], batch: TrainingBatch, kept_B: Tensor) -> Counts:
+    """Counts of the rows' responses that `kept_B` keeps."""
+    found = [index for number in rows for index in batch.outline.rows[number].trajectories]
+    return Counts.of([batch.responses[index].targets for index in found], kept_B[found].tolist())
 
 
-def _groups_in(rows: Iterable[TrainingRow], batch: TrainingBatch) -> tuple[int, ...]:
-    found = {index for row in rows for index in row.trajectory_N.tolist()}
+def _groups_in(rows: Sequence[int], batch: TrainingBatch) -> tuple[int, ...]:
+    found = {index for number in rows for index in batch.outline.rows[number].trajectories}
     return tuple(number for number, members in enumerate(batch.groups) if found & set(members))
 
 

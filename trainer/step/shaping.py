@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from infra.settings.objective import OverlongSettings
-from trainer.step.batch import TrainingBatch
+from trainer.step.batch import BatchOutline
 
 VERSION = "overlong@1"
 
@@ -21,19 +21,18 @@ def overlong_penalty(tokens: int, limit: int, share: float) -> float:
     return min(1.0, max(0.0, (tokens - (limit - cache)) / cache))
 
 
-def shaped_scores(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
+def shaped_scores(batch: BatchOutline, settings: OverlongSettings) -> Tensor:
     """The rewards that a step trains on, float32 [B]."""
     scores = [
-        t.score
-        - (settings.penalty * overlong_penalty(len(t.logprobs), t.limit, settings.penalty_share) if t.limit else 0.0)
-        for t in batch.trajectories
+        t.score - (settings.penalty * overlong_penalty(t.targets, t.limit, settings.penalty_share) if t.limit else 0.0)
+        for t in batch.responses
     ]
     return torch.tensor(scores)
 
 
-def loss_mask(batch: TrainingBatch, settings: OverlongSettings) -> Tensor:
+def loss_mask(batch: BatchOutline, settings: OverlongSettings) -> Tensor:
     """True if the trajectory's tokens carry loss; bool [B]. A response without a token limit is never cut off."""
-    return torch.tensor([not (settings.mask and t.cut_off) for t in batch.trajectories])
+    return torch.tensor([not (settings.mask and t.cut_off) for t in batch.responses])
 
 
 def shaping_of(settings: OverlongSettings) -> str:

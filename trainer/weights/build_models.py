@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.device_mesh import DeviceMesh
 
 from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
-from trainer.distributed.device import CPU, chosen_device
-from trainer.distributed.process_group import world_size
+from trainer.distributed.device import chosen_device
+from trainer.distributed.process_group import ProcessGroup
 from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.layers import recompute_activations
 from trainer.step.ppo import PPO
+from trainer.step.row_partition import RankRows
+from trainer.step.sharded_models import shard
 from trainer.weights import checkpoint, lora
 from trainer.weights.policy_io import load_policy, own_tensors
 from trainer.weights.value_init import value_model_from
@@ -26,41 +29,51 @@ class ReferenceModelError(ValueError):
     """The reference model cannot score the policy's tokens; the text says why."""
 
 
-def build_ppo(settings: Settings, policy_folder: Path, template: Path) -> PPO:
-    """Builds policy, value model and reference. `policy_folder` is a checkpoint, or `template`, the run's initial
-    policy.
+class ShardingError(ValueError):
+    """A learner of several processes does not support these settings."""
 
-    Raises OSError or ValueError if a model does not load, ModelMismatchError (a ValueError) if it would be trained on
+
+def build_ppo(settings: Settings, template: Path, processes: ProcessGroup | None = None) -> PPO:
+    """Builds policy, value model and reference in their initial state. `template` is the run's initial policy.
+
+    With `processes`, all of them must call this, and each has its part of the models. Raises ShardingError if their
+    weights would have two types, which one gradient reduction cannot hold,
+    OSError or ValueError if a model does not load, ModelMismatchError (a ValueError) if it would be trained on
     another distribution than its own, WeightNamesError (a ValueError) if engines could not load what would be
     published, ValueInitError or ReferenceModelError (ValueErrors) if the
     value model's or the reference's folder does not fit the policy, and DeviceError if the host lacks the device that
     learner.device asks for.
     """
     learner = settings.learner
-    # With several processes, sharding moves each layer's part to the device, on which the whole might not fit.
-    device = CPU if world_size() > 1 else chosen_device(learner.device)
+    mesh = None if processes is None else processes.mesh
+    if mesh is not None and learner.param_dtype != "float32":
+        raise ShardingError("learner.param_dtype = 'bfloat16' is for one process: sharded models are held in float32")
     if learner.threads:
         torch.set_num_threads(learner.threads)
     torch.manual_seed(settings.run.seed)
-    policy = load_policy(policy_folder, template, learner.lora)
+    policy = load_policy(template, learner.lora, mesh)
     if not lora.is_adapted(policy):
         require_template_shapes(policy, own_tensors(policy), template)
-    value = _value_model(settings, policy, template)
+    value = _value_model(settings, policy, template, mesh)
     for model in (policy, value and value.trunk):
         if model is not None:
             _prepare(model, learner)
-    reference = _reference(settings, policy, template)
+    reference = _reference(settings, policy, template, mesh)
+    if processes is not None:
+        rows = RankRows(processes.rank, processes.size, processes.cpu_group)
+        return PPO(policy, value, learner, reference, rows)
+    device = chosen_device(learner.device)
     for model in (policy, value, reference):
         if model is not None:
             model.to(device)
     return PPO(policy, value, learner, reference)
 
 
-def restored_ppo(settings: Settings, saved: Path | None, template: Path) -> PPO:
+def restored_ppo(settings: Settings, saved: Path | None, template: Path, processes: ProcessGroup | None = None) -> PPO:
     """The learner from a checkpoint, or in its initial state. Raises what `build_ppo` raises, and CheckpointError."""
-    ppo = build_ppo(settings, saved or template, template)
+    ppo = build_ppo(settings, template, processes)
     if saved is not None:
-        checkpoint.restore(saved, ppo)
+        checkpoint.restore(saved, ppo, None if processes is None else processes.checkpoint_group)
     return ppo
 
 
@@ -78,25 +91,28 @@ def hold_in_bfloat16(model: torch.nn.Module) -> None:
         parameter.data = parameter.data.bfloat16()
 
 
-def _value_model(settings: Settings, policy: Any, template: Path) -> ValueModel | None:
+def _value_model(settings: Settings, policy: Any, template: Path, mesh: DeviceMesh | None) -> ValueModel | None:
     value = settings.learner.value
     match value.kind:
         case "none":
             return None
         case "head":
-            return ValueModel(policy.config.hidden_size, None)
+            model = ValueModel(policy.config.hidden_size, None)
+            if mesh is not None:
+                shard(model, None, mesh)
+            return model
         case _:
             folder = resolve_model(value.path, settings.run.prepared) if value.path else template
-            return value_model_from(folder, policy.config.vocab_size)
+            return value_model_from(folder, policy.config.vocab_size, mesh)
 
 
-def _reference(settings: Settings, policy: Any, template: Path) -> Any | None:
+def _reference(settings: Settings, policy: Any, template: Path, mesh: DeviceMesh | None) -> Any | None:
     """The frozen reference in float32, at first identical to the policy bit for bit. Raises ReferenceModelError."""
     kl = settings.learner.kl
     if kl.apply_to == "none":
         return None
     folder = resolve_model(kl.reference, settings.run.prepared) if kl.reference else template
-    reference = load_causal_lm(folder)
+    reference = load_causal_lm(folder, mesh)
     if reference.config.vocab_size < policy.config.vocab_size:
         raise ReferenceModelError(
             f"learner.kl.reference = {folder}: {reference.config.vocab_size} tokens, but the policy has "

@@ -10,14 +10,12 @@ that, as for a local disk at once, the error ends the learner, which writes the 
 import logging
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from infra.files.folders import UNFINISHED, atomic_folder, copy_description, keep_newest
 from infra.outages import wait_out
@@ -25,9 +23,10 @@ from infra.settings.tree import Settings
 from streams.messages import PolicyVersion, WeightsKind
 from trainer.distributed.gather import full_tensor
 from trainer.weights import lora
+from trainer.weights.model_writer import write_model_files, write_tensors
 from trainer.weights.policy_io import own_tensors
 from trainer.weights.weight_files import as_in_files, untrained
-from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE, file_sha256
+from workers.models.model_files import ADAPTER_FILE, file_sha256
 from workers.models.remote_files import RemoteFolder
 
 log = logging.getLogger(__name__)
@@ -60,32 +59,41 @@ class Publisher:
     """Longest absence of `remote` that an upload waits out."""
 
     def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
-        """Gathers and writes the weights; returns the announcement to make. Raises OSError."""
+        """Gathers and writes the weights of a single process; returns the announcement to make. Raises OSError."""
         return self.write(self.gather_weights(policy), lineage, version)
 
     def gather_weights(self, policy: Any) -> PublishedWeights:
-        """A copy of the weights. If the policy is sharded, every process must call it."""
-        tensors = self._copy_to_cpu(own_tensors(policy))
+        """A copy of the weights on the CPU, gathered tensor by tensor. If the policy is sharded, the other processes
+        must call `help_to_gather`.
+        """
+        tensors = {name: self._copy_of(tensor) for name, tensor in own_tensors(policy).items()}
         if lora.is_adapted(policy):
             return PublishedWeights(WeightsKind.ADAPTER, tensors, lora.adapter_config(policy))
         return PublishedWeights(WeightsKind.FULL, as_in_files(policy, tensors, self.template))
 
+    def help_to_gather(self, policy: Any) -> None:
+        """Joins the collectives of `gather_weights` in a process that keeps nothing."""
+        for tensor in own_tensors(policy).values():
+            full_tensor(tensor.detach().to(self.dtype))
+
+    def _copy_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        converted = tensor.detach().to(self.dtype)
+        whole = full_tensor(converted)
+        is_fresh = whole is not converted or converted.dtype != tensor.dtype
+        return whole.to("cpu", copy=not is_fresh)
+
     def write(self, weights: PublishedWeights, lineage: int, version: int) -> PolicyVersion:
         """Writes to disk and to the URL; returns the announcement to make. Raises OSError."""
         target = self.folder / f"lineage{lineage:03d}-v{version:06d}"
-        main = ADAPTER_FILE if weights.kind is WeightsKind.ADAPTER else WEIGHTS_FILE
         with atomic_folder(target) as temporary:
-            tensors = weights.tensors
             if weights.adapter is None:
                 copy_description(self.template, temporary)
-                tensors = tensors | untrained(self.template, tensors)
+                tensors = weights.tensors | untrained(self.template, weights.tensors)
+                main = write_model_files(tensors.items(), temporary)
             else:
+                main = ADAPTER_FILE
                 weights.adapter.save_pretrained(temporary)
-            save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items()},
-                temporary / main,
-                metadata={"format": "pt"},
-            )
+                write_tensors(weights.tensors, temporary / main)
             files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         keep_newest(self.folder, _PATTERN, self.keep)
         return PolicyVersion(
@@ -105,12 +113,6 @@ class Publisher:
         for path in self.folder.glob(f"{UNFINISHED}lineage*"):
             if int(path.name.removeprefix(f"{UNFINISHED}lineage").partition("-")[0]) < lineage:
                 shutil.rmtree(path, ignore_errors=True)
-
-    def _copy_to_cpu(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        copies: dict[str, torch.Tensor] = {}
-        for name, tensor in state.items():
-            copies[name] = full_tensor(tensor.detach()).to("cpu", self.dtype, copy=True).contiguous()
-        return copies
 
     def _upload(self, remote: RemoteFolder, source: Path) -> str:
         """Copies the folder to the remote, and removes old versions there. Returns its URL. Raises OSError."""

@@ -3,15 +3,18 @@
 Invariant: a value model that starts from a reward model gives a complete response the reward model's score.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
 from transformers import AutoModel
 
 from trainer.step.language_models import ValueModel
+from trainer.step.sharded_models import inside, load_sharded, reshard, shard
 from workers.models import packed_attention
 from workers.models.packed_model import check_model
 
@@ -24,13 +27,16 @@ class ValueInitError(ValueError):
     """No value model can start from this folder; the text says why."""
 
 
-def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.float32) -> ValueModel:
-    """`vocabulary` is the size of the policy's, whose token ids the model will read. Raises ValueInitError,
-    OSError, ModelMismatchError.
+def value_model_from(folder: Path, vocabulary: int, mesh: DeviceMesh | None = None) -> ValueModel:
+    """A value model in float32. `vocabulary` is the size of the policy's, whose token ids the model will read. With a
+    mesh it is sharded over it, and every process of the mesh must call this. Raises ValueInitError, OSError,
+    ModelMismatchError.
     """
     attention = packed_attention.implementation(folder)
-    trunk: Any = AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
-    check_model(trunk)
+    if mesh is None:
+        trunk: Any = AutoModel.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
+    else:
+        trunk = load_sharded(AutoModel, folder, mesh, attention)
     rows = trunk.get_input_embeddings().num_embeddings
     if rows < vocabulary:
         raise ValueInitError(
@@ -46,6 +52,10 @@ def value_model_from(folder: Path, vocabulary: int, dtype: torch.dtype = torch.f
             f"learner.value.path = {folder}: a reward model whose head is in no .safetensors file under one of the "
             f"names {', '.join(_HEADS)}; save it again with transformers"
         )
+    if mesh is not None:
+        shard(model, trunk, mesh)
+    check_model(trunk.eval(), partial(inside, model))
+    reshard(model)
     return model
 
 

@@ -13,6 +13,7 @@ Shapes: L tokens of a row, D hidden, V vocabulary.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -75,14 +76,16 @@ def logit_transform(config: Any) -> Callable[[Tensor], Tensor]:
     return transform
 
 
-def check_model(model: Any) -> None:
+def check_model(model: Any, inside: Callable[[Callable[[], float]], float] = lambda compute: compute()) -> None:
     """Compares two packed groups with the model's own forward pass. A model that cannot run packed rows is set to
     separate passes. Raises ModelMismatchError if its log-probs differ in both ways.
+
+    `inside` calls a function where the model's weights are whole, if they are not so everywhere.
     """
     why = _why_not_packable(model)
     if why is None and is_packable(model):
         try:
-            difference = _difference(model)
+            difference = inside(partial(_difference, model))
         except UnknownAttentionError as error:
             why = str(error)
         else:
@@ -92,7 +95,7 @@ def check_model(model: Any) -> None:
     log.warning("%s: %s; each response runs in a pass of its own", type(model).__name__, why or "no packed attention")
     if is_packable(model):
         model.set_attn_implementation(_own_attention(model))
-    difference = _difference(model)
+    difference = inside(partial(_difference, model))
     if not difference <= _tolerance(model):
         raise ModelMismatchError(
             f"{type(model).__name__}: log-probs from its hidden states and output embeddings differ by "

@@ -85,7 +85,8 @@ def test_an_interrupted_learner_leaves_a_checkpoint_of_its_last_step(loop: Learn
     loop.closings_until(lambda c: len(c.closed) == 2)
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=30) == 0
-    assert [path.parent.name for path in loop.run_folder.glob("checkpoints/lineage000-*/*/learner.pt")] == ["v000001"]
+    found = loop.run_folder.glob("checkpoints/lineage000-*/*/checkpoint.json")
+    assert [path.parent.name for path in found] == ["v000001"]
 
 
 @pytest.mark.parametrize("where", ["a record was read and is not noted", "a closing was sent and is not noted"])

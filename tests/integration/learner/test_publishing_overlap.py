@@ -86,7 +86,7 @@ def test_an_interrupt_while_a_version_is_published_finishes_it(loop: LearnerLoop
     folder = loop.run_folder
     assert [each.version for each in loop.versions()] == [0, 1]
     assert sorted(each.seq for each in loop.closings().closed) == [0, 1]
-    assert [path.parent.name for path in folder.glob("checkpoints/lineage000-*/*/learner.pt")] == ["v000001"]
+    assert [path.parent.name for path in folder.glob("checkpoints/lineage000-*/*/checkpoint.json")] == ["v000001"]
     assert not list(folder.rglob(".unfinished-*"))
 
 

@@ -1,6 +1,5 @@
 """Several processes take the steps of one: FSDP2 over gloo on the CPU, uneven shares, a process without rows."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support import sharded_steps
-from support.sharded_steps import CASES, HISTORY, batch, take_steps, whole_ppo
+from support.processes import run_processes
+from support.sharded_steps import CASES, HISTORY, batch, built, take_steps
 
-from infra.local.ports import LOOPBACK, free_port
 from streams.messages import WeightsKind
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
-from trainer.step.row_partition import balance_lpt
+from trainer.step.row_plan import balance_lpt
 from trainer.weights import checkpoint
+from trainer.weights.export import exported
 from trainer.weights.policy_io import own_tensors
 from workers.models.model_files import ADAPTER_FILE, WEIGHTS_FILE
 
@@ -41,23 +41,23 @@ def template(tiny_policy: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(template: Path) -> dict[str, Alone]:
-    made = {name: whole_ppo(template, template, settings) for name, settings in CASES.items()}
-    return {name: Alone(ppo, take_steps(ppo)) for name, ppo in made.items()}
+    made = {name: built(template, settings) for name, settings in CASES.items()}
+    return {name: Alone(ppo, take_steps(ppo, CASES[name])) for name, ppo in made.items()}
 
 
 @pytest.fixture(scope="module")
-def by_two(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run(2, template, tmp_path_factory.mktemp("two"), {})
+def by_four(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(4, template, tmp_path_factory.mktemp("four"), {})
 
 
 @pytest.fixture(scope="module")
-def saved(by_two: Path) -> dict[str, Path]:
-    return {name: next((by_two / name / "checkpoints").iterdir()) for name in CASES}
+def saved(by_four: Path) -> dict[str, Path]:
+    """The checkpoints of four processes."""
+    return {name: next((by_four / name / "checkpoints").iterdir()) for name in CASES}
 
 
 def run(size: int, template: Path, out: Path, saved: dict[str, Path]) -> Path:
-    os.environ |= {"MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(free_port())}
-    sharded_steps.run(size, template, out, saved)
+    run_processes(sharded_steps.member, size, template, out, saved)
     return out
 
 
@@ -75,49 +75,46 @@ def assert_same(found: list[StepReport], expected: list[StepReport]) -> None:
 
 
 def test_the_batches_leave_a_process_without_rows() -> None:
-    assert len(batch(0).rows) == 3  # in two mini-batches: one row in one of them
-    assert len({len(row.packed.input_ids) for row in batch(0).rows}) > 1
+    rows = batch(0, CASES["group"]).rows
+    assert len(rows) == 3  # in two mini-batches: one row in one of them
+    assert len({len(row.packed.input_ids) for row in rows}) > 1
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_find_the_losses_of_one(by_two: Path, alone: dict[str, Alone], name: str) -> None:
-    assert_same(reports(by_two, name), alone[name].reports)
+def test_four_processes_find_the_losses_of_one(by_four: Path, alone: dict[str, Alone], name: str) -> None:
+    assert_same(reports(by_four, name), alone[name].reports)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_they_publish_and_save_is_what_one_would(
-    by_two: Path, saved: dict[str, Path], alone: dict[str, Alone], template: Path, name: str
+    by_four: Path, saved: dict[str, Path], alone: dict[str, Alone], template: Path, name: str
 ) -> None:
     kind = WeightsKind.ADAPTER if CASES[name].lora.rank else WeightsKind.FULL
     file = ADAPTER_FILE if kind is WeightsKind.ADAPTER else WEIGHTS_FILE
     expected = own_tensors(alone[name].ppo.policy)
-    for folder in (next((by_two / name / "versions").iterdir()), saved[name]):
+    for folder in (next((by_four / name / "versions").iterdir()), exported(saved[name], by_four / "exported" / name)):
         found = load_file(folder / file)
         assert found.keys() == expected.keys()
         for key, tensor in found.items():
             assert torch.allclose(tensor, expected[key], atol=1e-4), key
-    again = whole_ppo(saved[name], template, CASES[name])
+    again = built(template, CASES[name])
     assert checkpoint.restore(saved[name], again) == HISTORY
-    restored, own = again.state_dict(), alone[name].ppo.state_dict()
+    restored, own = checkpoint.tensors_of(again), checkpoint.tensors_of(alone[name].ppo)
     assert restored.keys() == own.keys()
-    for optimizer in ("policy_optimizer", "value_optimizer"):
-        if optimizer in own:
-            ours, theirs = restored[optimizer]["adamw"]["state"], own[optimizer]["adamw"]["state"]
-            assert {n: {k: v.shape for k, v in e.items()} for n, e in ours.items()} == {
-                n: {k: v.shape for k, v in e.items()} for n, e in theirs.items()
-            }
+    for key, tensor in restored.items():
+        assert torch.allclose(tensor, own[key], atol=1e-3), key
 
 
 @pytest.mark.timeout(240)
-def test_three_processes_go_on_where_two_stopped_as_one_does(
+def test_two_processes_go_on_where_four_stopped_as_one_does(
     saved: dict[str, Path], template: Path, tmp_path: Path
 ) -> None:
-    out = run(3, template, tmp_path, saved)
+    out = run(2, template, tmp_path, saved)
     for name, settings in CASES.items():
-        single = whole_ppo(saved[name], template, settings)
+        single = built(template, settings)
         checkpoint.restore(saved[name], single)
-        assert_same(reports(out, name), take_steps(single, sharded_steps.STEPS))
+        assert_same(reports(out, name), take_steps(single, settings, sharded_steps.STEPS))
 
 
 @pytest.mark.parametrize(

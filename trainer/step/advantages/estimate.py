@@ -66,6 +66,7 @@ def token_rewards(scores_B: Tensor, no_grad: NoGradOutputs, settings: LearnerSet
     last_B = no_grad.mask_BT.sum(1).long() - 1
     rewards_BT[torch.arange(len(last_B)), last_B] = scores_B
     if settings.kl.apply_to == "reward" and no_grad.reference_BT is not None:
+        assert no_grad.behaviour_BT is not None
         kl_BT = kl_estimate(no_grad.behaviour_BT, no_grad.reference_BT, settings.kl.estimator)
         rewards_BT -= settings.kl.coefficient * kl_BT * no_grad.mask_BT
     return rewards_BT
@@ -125,4 +126,5 @@ def _ratios(no_grad: NoGradOutputs, settings: LearnerSettings) -> Tensor | None:
     """p_proximal / p_behaviour [B, T] for V-trace; None without V-trace, and in value pre-training."""
     if settings.objective.weight != "vtrace" or no_grad.proximal_BT is None:
         return None
+    assert no_grad.behaviour_BT is not None
     return log_ratio(no_grad.proximal_BT, no_grad.behaviour_BT).exp()

@@ -4,7 +4,7 @@ Invariant: counts cover the whole mini-batch, so a token's weight does not depen
 before any importance weight rejects a token. Masked trajectories (`loss_mask_B` False) are not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,9 +24,10 @@ class Counts:
     sequences: int
 
     @classmethod
-    def of(cls, rows: Sequence[TrainingRow], loss_mask_B: Tensor) -> "Counts":
-        kept = [row.trajectory_N[loss_mask_B[row.trajectory_N]] for row in rows]
-        return cls(sum(len(found) for found in kept), sum(len(set(found.tolist())) for found in kept))
+    def of(cls, targets: Iterable[int], loss_mask: Iterable[bool]) -> "Counts":
+        """`targets` has the number of tokens of each of the mini-batch's responses, `loss_mask` whether it counts."""
+        kept = [number for number, counts in zip(targets, loss_mask, strict=True) if counts]
+        return cls(sum(kept), len(kept))
 
 
 def coefficients(row: TrainingRow, loss_mask_B: Tensor, counts: Counts, average: Average, constant: int) -> Tensor:

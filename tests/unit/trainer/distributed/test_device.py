@@ -4,18 +4,15 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from support.ppo_cases import GROUP, VALUE, batch_of, ppo_of, settings_for
+from support.ppo_cases import GROUP, VALUE, batch_of, settings_for
 from support.trajectories import trajectory
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainer.distributed.device import CPU, DeviceError, chosen_device
-from trainer.seqset import SeqSet
 from trainer.step.batch import pack_batch
 from trainer.step.language_models import ValueModel, device_of, policy_forward, value_forward
-from trainer.weights import checkpoint
 from trainer.weights.build_models import build_ppo
-from trainer.weights.history import LearnerHistory
 from workers.models import packed_attention
 from workers.models.shared_prefix import PrefixGroup, pack
 
@@ -47,12 +44,12 @@ def test_each_process_has_the_device_of_its_number(monkeypatch, kind):
 def test_cuda_is_refused_where_there_is_none(tiny_policy_folder, tmp_path):
     settings = settings_for(tiny_policy_folder, tmp_path, device="cuda")
     with pytest.raises(DeviceError, match=r"learner\.device = 'cuda'.* set learner\.device to 'auto' or 'cpu'"):
-        build_ppo(settings, tiny_policy_folder, tiny_policy_folder)
+        build_ppo(settings, tiny_policy_folder)
 
 
 def test_all_models_are_built_on_the_device(tiny_policy_folder, tmp_path):
     settings = settings_for(tiny_policy_folder, tmp_path, device="cpu", kl={"apply_to": "loss"})
-    ppo = build_ppo(settings, tiny_policy_folder, tiny_policy_folder)
+    ppo = build_ppo(settings, tiny_policy_folder)
     assert {device_of(model) for model in (ppo.policy, ppo.value, ppo.reference)} == {CPU}
 
 
@@ -103,27 +100,6 @@ def test_a_pass_on_an_accelerator_takes_nothing_from_the_cpu(tiny_policy_folder,
     assert all(gradient is not None and gradient.device == elsewhere for gradient in gradients)
 
 
-@without_cuda
-@pytest.mark.parametrize("settings", [GROUP, VALUE], ids=["group", "value"])
-def test_a_checkpoint_of_an_accelerator_restores_without_one(tiny_policy_folder, tmp_path, monkeypatch, settings):
-    ppo = ppo_of(tiny_policy_folder, settings)
-    batch = batch_of(ppo)
-    ppo.step(batch, version=0, seed=0)
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")  # as tensors there are written
-        path = checkpoint.write(
-            tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=1
-        )
-    with pytest.raises(RuntimeError, match="CUDA"):
-        torch.load(path / "learner.pt", weights_only=True)
-    again = ppo_of(path, settings)
-    checkpoint.restore(path, again)
-    again.step(batch, version=1, seed=0)
-    ppo.step(batch, version=1, seed=0)
-    for ours, theirs in zip(again.policy.parameters(), ppo.policy.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("settings", [GROUP, VALUE], ids=["group", "value"])
@@ -131,7 +107,7 @@ def test_a_step_on_an_accelerator_is_that_of_the_cpu(tiny_policy_folder, tmp_pat
     reports = {}
     for device in ("cpu", "cuda"):
         learner = settings.model_dump() | {"device": device}
-        ppo = build_ppo(settings_for(tiny_policy_folder, tmp_path, **learner), tiny_policy_folder, tiny_policy_folder)
+        ppo = build_ppo(settings_for(tiny_policy_folder, tmp_path, **learner), tiny_policy_folder)
         assert device_of(ppo.policy).type == device
         batch = batch_of(ppo)
         reports[device] = [ppo.step(batch, version=version, seed=0) for version in range(2)]

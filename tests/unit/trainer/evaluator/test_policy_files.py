@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.ppo_cases import GROUP, ppo_of
 from support.tiny_model import save_tiny_model
 
 from infra.local.run_folder import write_settings
@@ -15,6 +16,9 @@ from infra.settings.load import with_changes
 from infra.settings.tree import Settings
 from streams.messages import PolicyVersion, WeightsKind
 from trainer.evaluator.policy_files import PolicyFiles, find_policy, settings_file_of
+from trainer.seqset import SeqSet
+from trainer.weights import checkpoint
+from trainer.weights.history import LearnerHistory
 from trainer.weights.policy_io import load_policy
 from trainer.weights.publish import Publisher
 from workers.engines.weights import shapes_of
@@ -35,7 +39,8 @@ def runs(tmp_path: Path, base: Path) -> Path:
     write_settings(with_changes(Settings(), run={"id": "r1"}, model={"path": str(base)}), folder)
     for name in ("lineage001-v000003", "lineage001-v000004", "lineage002-v000003"):
         shutil.copytree(base, folder / "versions" / name)
-    shutil.copytree(base, folder / "checkpoints" / "lineage000-a1b2" / "v000004")
+    history = LearnerHistory(0, 4, 0, {}, SeqSet())
+    checkpoint.save(folder / "checkpoints" / "lineage000-a1b2", ppo_of(base, GROUP), history, base, keep=1)
     return tmp_path / "runs"
 
 
@@ -64,12 +69,12 @@ def test_a_run_s_version_is_that_of_its_newest_lineage(runs: Path, name: str, li
 
 def test_folders_within_a_run_are_of_that_run_and_a_copy_elsewhere_is_not(runs: Path, tmp_path: Path) -> None:
     version = find(runs / "r1" / "versions" / "lineage001-v000004", runs)
-    checkpoint = find(runs / "r1" / "checkpoints" / "lineage000-a1b2" / "v000004", runs)
+    saved = find(runs / "r1" / "checkpoints" / "lineage000-a1b2" / "v000004", runs)
     copied = shutil.copytree(runs / "r1" / "versions" / "lineage001-v000004", tmp_path / "lineage001-v000004")
     assert (version.source_run, version.lineage, version.version) == ("r1", 1, 4)
-    assert (checkpoint.source_run, checkpoint.lineage, checkpoint.version) == ("r1", 0, 4)
+    assert (saved.source_run, saved.lineage, saved.version) == ("r1", 0, 4)
     assert find(copied, runs).source_run is None
-    assert len({version.digest, checkpoint.digest, find(copied, runs).digest}) == 1
+    assert len({version.digest, saved.digest, find(copied, runs).digest}) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_an_adapter_needs_its_base_and_is_another_model_than_it(base: Path, runs
     lora = LoraSettings(rank=3, alpha=6)
     folder = runs / "r1" / "versions"
     publisher = Publisher(folder=folder, template=base, run_id="r1", dtype=torch.float32, keep=9)
-    publisher.publish(load_policy(base, base, lora), 3, 5)
+    publisher.publish(load_policy(base, lora), 3, 5)
     found = find("r1:5", runs)
     assert (found.kind, found.lora_rank, found.base) == (WeightsKind.ADAPTER, 3, base.resolve())
     assert found.main_file == "adapter_model.safetensors"

@@ -1,5 +1,3 @@
-import pickle
-
 import msgspec
 import pytest
 import torch
@@ -9,8 +7,7 @@ from support.messages import scored
 from support.trajectories import trajectory
 
 from streams.messages import ScoredTrajectory, Segment, VersionSpan
-from trainer.leader.commands import Train
-from trainer.step.batch import TrajectoryError, pack_batch, trajectory_of, with_one_prompt
+from trainer.step.batch import TrajectoryError, pack_batch, trajectory_of
 from trainer.step.language_models import load_causal_lm, policy_forward
 
 
@@ -67,16 +64,6 @@ def test_rows_hold_every_response_once_within_the_budget(groups, budget):
         alone = len(set(row.trajectory_N.tolist())) == 1
         assert len(row.packed.input_ids) <= budget or alone
     assert batch.targets == sum(sum(sizes) for _, sizes in groups)
-
-
-def test_a_group_takes_at_most_40_bytes_per_token_between_processes():
-    """Members come from messages of their own, each with its copy of the prompt."""
-    members = [trajectory_of(scored(0, i, 1.0, prompt=[1] * 2000, tokens=[2] * 1000)) for i in range(8)]
-    command = Train([with_one_prompt(members)], frozenset({(0, 0)}), 0, 0)
-    assert len(pickle.dumps(command)) < 40 * (2000 + 8 * 1000)
-    again = pickle.loads(pickle.dumps(command)).groups[0]  # noqa: S301 (made on the line above)
-    assert all(member.prompt is again[0].prompt for member in again)
-    assert again[3].logprobs.tolist() == members[3].logprobs.tolist()
 
 
 def test_a_message_becomes_a_trajectory_untouched():

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from support.ppo_cases import GROUP, VALUE, drawn_batch, ppo_of
-from torch.utils._pytree import tree_flatten
 
 from trainer.step.language_models import load_causal_lm
 from trainer.weights import checkpoint
@@ -13,9 +12,7 @@ pytestmark = pytest.mark.timeout(60)
 
 def tensors_of(ppo):
     """What a checkpoint would write now, copied."""
-    collected = checkpoint.collect(ppo)
-    leaves, _ = tree_flatten([collected.tensors, collected.ppo])
-    return [leaf.clone() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    return [tensor.clone() for tensor in checkpoint.tensors_of(ppo).values()]
 
 
 def same(ours, others):

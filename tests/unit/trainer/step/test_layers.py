@@ -23,7 +23,7 @@ def test_recomputed_activations_give_the_same_gradients(tiny_policy_folder, rank
     policies = []
     for _ in range(2):
         torch.manual_seed(0)
-        policies.append(load_policy(tiny_policy_folder, tiny_policy_folder, LoraSettings(rank=rank)))
+        policies.append(load_policy(tiny_policy_folder, LoraSettings(rank=rank)))
     for policy in policies:
         for name, parameter in policy.named_parameters():
             if "lora_B" in name:  # a fresh adapter's other half would have no gradient

@@ -43,7 +43,7 @@ def test_small_updates_reach_the_weights_only_through_masters():
     moved = {}
     for masters in (True, False):
         weight = nn.Parameter(torch.ones(4, 4, dtype=torch.bfloat16))
-        optimizer = Optimizer([weight], 1e-3, changed(GROUP, param_dtype="bfloat16", fp32_masters=masters))
+        optimizer = Optimizer([("w", weight)], 1e-3, changed(GROUP, param_dtype="bfloat16", fp32_masters=masters))
         for _ in range(100):
             weight.sum().backward()
             optimizer.apply(optimizer.gradient_norm())
@@ -57,13 +57,13 @@ def test_masters_are_what_float32_weights_would_be():
     draw = torch.Generator().manual_seed(0)
     start = torch.randn(5, 3, generator=draw).bfloat16()
     narrow, wide = nn.Parameter(start.clone()), nn.Parameter(start.float())
-    optimizers = [Optimizer([narrow], 1e-2, settings), Optimizer([wide], 1e-2, settings)]
+    optimizers = [Optimizer([("w", weight)], 1e-2, settings) for weight in (narrow, wide)]
     for _ in range(5):
         gradient = torch.randn(5, 3, generator=draw).bfloat16()
         for weight, optimizer in zip((narrow, wide), optimizers, strict=True):
             weight.grad = gradient.to(weight.dtype)
             optimizer.apply(optimizer.gradient_norm())
-    (master,) = optimizers[0].state_dict()["masters"]
+    master = optimizers[0].tensors()["w.master"]
     torch.testing.assert_close(master, wide.detach(), rtol=0, atol=0)
     assert torch.equal(narrow, wide.bfloat16())
 
@@ -78,7 +78,7 @@ def test_steps_are_adamw_on_clipped_gradients(clip):
     weights = [nn.Parameter(torch.randn(shape, generator=draw)) for shape in ((5, 3), (7,))]
     expected = torch.cat([weight.detach().double().flatten() for weight in weights])
     first, second = torch.zeros_like(expected), torch.zeros_like(expected)
-    optimizer = Optimizer(weights, 1e-2, settings)
+    optimizer = Optimizer(((str(n), weight) for n, weight in enumerate(weights)), 1e-2, settings)
     (beta1, beta2), decay = settings.betas, settings.weight_decay
     for number, size in enumerate((0.02, 3.0, 0.5), start=1):
         for weight in weights:
@@ -138,7 +138,7 @@ def test_one_bad_mini_batch_leaves_the_other(tiny_policy_folder):
 
 def test_applying_what_is_not_finite_is_refused():
     weight = nn.Parameter(torch.ones(2, 2))
-    optimizer = Optimizer([weight], 1e-3, GROUP)
+    optimizer = Optimizer([("w", weight)], 1e-3, GROUP)
     weight.grad = torch.full((2, 2), math.nan)
     with pytest.raises(ValueError, match="discard"):
         optimizer.apply(optimizer.gradient_norm())

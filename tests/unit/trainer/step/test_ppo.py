@@ -9,15 +9,9 @@ import torch
 from support.ppo_cases import GROUP, VALUE, batch_of, changed, drawn_batch, mean_logprob, ppo_of, with_own_logprobs
 from support.trajectories import trajectory
 
-from streams.records import TopicPartition
-from trainer.seqset import SeqSet
 from trainer.step.batch import pack_batch
 from trainer.step.language_models import load_causal_lm, policy_forward
-from trainer.step.ppo import split_rows
-from trainer.weights import checkpoint
-from trainer.weights.checkpoint import CheckpointError
-from trainer.weights.history import LearnerHistory
-from workers.models.chat import load_tokenizer
+from trainer.step.row_plan import split_rows
 
 KINDS = {
     "group": GROUP,
@@ -157,58 +151,6 @@ def test_nothing_to_train_on_changes_nothing(tiny_policy_folder):
     assert all(torch.equal(ours, old) for ours, old in zip(ppo.policy.parameters(), before, strict=True))
 
 
-@pytest.mark.parametrize("settings", [GROUP, VALUE])
-def test_a_restored_learner_takes_the_same_step_bit_for_bit(tiny_policy_folder, tmp_path, settings):
-    ppo = ppo_of(tiny_policy_folder, settings)
-    batch = batch_of(ppo)
-    ppo.step(batch, version=0, seed=3)
-    history = LearnerHistory(0, 1, 4, {TopicPartition("scored", 1): 7}, SeqSet.of(2, [5]))
-    path = checkpoint.write(tmp_path, checkpoint.collect(ppo), history, tiny_policy_folder, keep=2)
-    expected = ppo.step(batch, version=1, seed=3)
-
-    again = ppo_of(path, settings)
-    assert checkpoint.restore(path, again) == history
-    found = again.step(batch, version=1, seed=3)
-    assert (found.policy_loss, found.value_loss) == (expected.policy_loss, expected.value_loss)
-    for ours, theirs in zip(again.policy.parameters(), ppo.policy.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-
-
-def test_a_checkpoint_of_other_settings_is_refused(tiny_policy_folder, tmp_path):
-    ppo = ppo_of(tiny_policy_folder, GROUP)
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
-    )
-    with pytest.raises(CheckpointError, match=r"learner\.value\.kind"):
-        checkpoint.restore(path, ppo_of(tiny_policy_folder, VALUE))
-
-
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
-def test_a_damaged_checkpoint_is_named_with_what_to_do(tiny_policy_folder, tmp_path, content):
-    ppo = ppo_of(tiny_policy_folder, GROUP)
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
-    )
-    (path / "learner.pt").write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"{path}: .* remove the folder"):
-        checkpoint.restore(path, ppo)
-
-
-def test_a_checkpoint_is_a_model_that_can_be_asked(tiny_policy_folder, tmp_path):
-    """Configuration, tokenizer and chat template are the policy's own, and no other weights lie beside the new."""
-    template = tmp_path / "model"
-    shutil.copytree(tiny_policy_folder, template)
-    (template / "pytorch_model.bin").write_bytes(b"old")
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo_of(template, GROUP)), LearnerHistory(0, 0, 0, {}, SeqSet()), template, keep=2
-    )
-    messages = [{"role": "user", "content": "2+2?"}]
-    ours, theirs = (load_tokenizer(folder).apply_chat_template(messages) for folder in (path, template))
-    assert ours == theirs
-    assert (path / "config.json").is_file()
-    assert not (path / "pytorch_model.bin").exists()
-
-
 def test_dropout_is_off(tiny_policy_folder, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(tiny_policy_folder, folder)
@@ -219,28 +161,11 @@ def test_dropout_is_off(tiny_policy_folder, tmp_path):
     assert torch.equal(policy_forward(policy, row).logprobs_N, policy_forward(policy, row).logprobs_N)
 
 
-def test_an_interrupted_save_leaves_the_checkpoint_before(tiny_policy_folder, tmp_path, monkeypatch):
-    ppo = ppo_of(tiny_policy_folder, GROUP)
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 0, 0, {}, SeqSet()), tiny_policy_folder, keep=2
-    )
-
-    def full_disk(*_args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        checkpoint.write(
-            tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 0, {}, SeqSet()), tiny_policy_folder, keep=2
-        )
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
-
-
 @pytest.mark.parametrize("parts", [1, 2, 3, 9])
 def test_mini_batches_hold_every_row_once(parts):
     members = [[trajectory([1], [2] * n)] for n in (3, 9, 4, 4, 7)]
-    rows = pack_batch(members, 2).rows
-    split = split_rows(rows, parts, random.Random(0))
-    assert sorted(len(row.targets_N) for part in split for row in part) == [3, 4, 4, 7, 9]
+    targets = [len(row.targets_N) for row in pack_batch(members, 2).rows]
+    split = split_rows(range(5), targets, parts, random.Random(0))
+    assert sorted(targets[number] for part in split for number in part) == [3, 4, 4, 7, 9]
     assert len(split) == min(parts, 5)
     assert all(split)

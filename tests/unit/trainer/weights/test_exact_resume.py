@@ -56,11 +56,11 @@ def test_losses_are_those_of_the_run_that_never_stopped(tiny_policy_folder, tmp_
     expected, saved = [], []
     for version, batch in enumerate(batches):
         history = LearnerHistory(0, version, 0, {}, SeqSet())
-        saved.append(checkpoint.write(tmp_path, checkpoint.collect(ppo), history, tiny_policy_folder, keep=STEPS))
+        saved.append(checkpoint.save(tmp_path, ppo, history, tiny_policy_folder, keep=STEPS))
         expected.append(without_seconds(ppo.step(batch, version, seed=7)))
     assert len({report["policy_loss"] for report in expected}) >= STEPS - 2
     for start, path in enumerate(saved):
-        again = built(path, settings, tiny_policy_folder)
+        again = built(tiny_policy_folder, settings, tiny_policy_folder)
         checkpoint.restore(path, again)
         found = [without_seconds(again.step(batches[v], v, seed=7)) for v in range(start, STEPS)]
         assert found == expected[start:]

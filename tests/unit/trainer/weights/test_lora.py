@@ -1,5 +1,6 @@
 import pytest
 import torch
+from safetensors.torch import load_file
 from support.ppo_cases import GROUP, VALUE, batch_of, mean_logprob
 
 from infra.settings.learner import LoraSettings
@@ -8,8 +9,10 @@ from trainer.seqset import SeqSet
 from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.ppo import PPO
 from trainer.weights import checkpoint
+from trainer.weights.checkpoint import CheckpointError
+from trainer.weights.export import exported
 from trainer.weights.history import LearnerHistory
-from trainer.weights.policy_io import load_policy
+from trainer.weights.policy_io import load_policy, own_tensors
 from trainer.weights.publish import Publisher
 from workers.models.model_files import ADAPTER_CONFIG, ADAPTER_FILE
 
@@ -17,9 +20,9 @@ LORA = LoraSettings(rank=4, alpha=8)
 HEAD = VALUE.model_copy(update={"value": VALUE.value.model_copy(update={"kind": "head"}), "lora": LORA})
 
 
-def ppo_of(folder, template, settings):
+def ppo_of(template, settings):
     torch.manual_seed(0)
-    policy = load_policy(folder, template, settings.lora)
+    policy = load_policy(template, settings.lora)
     value = ValueModel(policy.config.hidden_size, None) if settings.value.kind == "head" else None
     return PPO(policy, value, settings)
 
@@ -37,7 +40,7 @@ def same(left, right):
 
 
 def test_a_fresh_adapter_changes_nothing(tiny_policy_folder):
-    plain, policy = load_causal_lm(tiny_policy_folder), load_policy(tiny_policy_folder, tiny_policy_folder, LORA)
+    plain, policy = load_causal_lm(tiny_policy_folder), load_policy(tiny_policy_folder, LORA)
     ids = torch.tensor([[5, 6, 7, 8]])
     assert torch.equal(plain(ids).logits, policy(ids).logits)
     trained = sum(p.numel() for p in policy.parameters() if p.requires_grad)
@@ -46,7 +49,7 @@ def test_a_fresh_adapter_changes_nothing(tiny_policy_folder):
 
 @pytest.mark.parametrize("settings", [GROUP.model_copy(update={"lora": LORA}), HEAD])
 def test_only_the_adapter_learns(tiny_policy_folder, settings):
-    ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, settings)
+    ppo = ppo_of(tiny_policy_folder, settings)
     batch = batch_of(ppo)
     before, frozen, moving = mean_logprob(ppo, batch, 1.0), rest(ppo.policy), adapter(ppo.policy)
     for version in range(2):
@@ -57,16 +60,15 @@ def test_only_the_adapter_learns(tiny_policy_folder, settings):
 
 
 def test_a_restored_adapter_takes_the_same_step_bit_for_bit(tiny_policy_folder, tmp_path):
-    ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, HEAD)
+    ppo = ppo_of(tiny_policy_folder, HEAD)
     batch = batch_of(ppo)
     ppo.step(batch, version=0, seed=3)
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
-    )
+    path = checkpoint.save(tmp_path, ppo, LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2)
+    folder = exported(path, tmp_path / "cache")
+    assert {file.name for file in folder.iterdir()} == {ADAPTER_FILE, ADAPTER_CONFIG}
+    assert same(load_file(folder / ADAPTER_FILE), own_tensors(ppo.policy))
     expected = ppo.step(batch, version=1, seed=3)
-    assert {ADAPTER_FILE, ADAPTER_CONFIG} < {file.name for file in path.iterdir()}
-    assert not (path / "model.safetensors").exists()
-    again = ppo_of(path, tiny_policy_folder, HEAD)
+    again = ppo_of(tiny_policy_folder, HEAD)
     checkpoint.restore(path, again)
     found = again.step(batch, version=1, seed=3)
     assert (found.policy_loss, found.value_loss) == (expected.policy_loss, expected.value_loss)
@@ -77,7 +79,7 @@ def test_the_same_weights_make_the_same_files(tiny_policy_folder, tmp_path):
     announced = []
     for number in range(2):
         torch.manual_seed(0)
-        policy = load_policy(tiny_policy_folder, tiny_policy_folder, LORA)
+        policy = load_policy(tiny_policy_folder, LORA)
         publisher = Publisher(tmp_path / str(number), tiny_policy_folder, "r", torch.bfloat16, keep=2)
         announced.append(publisher.publish(policy, 0, 0))
     assert announced[0].kind is WeightsKind.ADAPTER
@@ -87,26 +89,24 @@ def test_the_same_weights_make_the_same_files(tiny_policy_folder, tmp_path):
 
 @pytest.mark.parametrize(("saved", "wanted"), [(LORA, LoraSettings()), (LoraSettings(), LORA)])
 def test_a_checkpoint_of_the_other_kind_is_refused(tiny_policy_folder, tmp_path, saved, wanted):
-    ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, GROUP.model_copy(update={"lora": saved}))
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
-    )
-    with pytest.raises(ValueError, match=r"learner\.lora\.rank"):
-        load_policy(path, tiny_policy_folder, wanted)
+    ppo = ppo_of(tiny_policy_folder, GROUP.model_copy(update={"lora": saved}))
+    path = checkpoint.save(tmp_path, ppo, LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2)
+    again = ppo_of(tiny_policy_folder, GROUP.model_copy(update={"lora": wanted}))
+    with pytest.raises(CheckpointError, match=r"learner\.lora"):
+        checkpoint.restore(path, again)
 
 
 def test_an_adapter_of_another_rank_is_refused(tiny_policy_folder, tmp_path):
-    ppo = ppo_of(tiny_policy_folder, tiny_policy_folder, HEAD)
-    path = checkpoint.write(
-        tmp_path, checkpoint.collect(ppo), LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2
-    )
-    with pytest.raises(ValueError, match="not a version of this adapter"):
-        load_policy(path, tiny_policy_folder, LoraSettings(rank=2))
+    ppo = ppo_of(tiny_policy_folder, HEAD)
+    path = checkpoint.save(tmp_path, ppo, LearnerHistory(0, 1, 4, {}, SeqSet()), tiny_policy_folder, keep=2)
+    again = ppo_of(tiny_policy_folder, HEAD.model_copy(update={"lora": LoraSettings(rank=2)}))
+    with pytest.raises(CheckpointError, match=r"lora_A.weight is \(2, .* here, and \(4, "):
+        checkpoint.restore(path, again)
 
 
 def test_target_modules_are_those_that_are_named(tiny_policy_folder):
     settings = LoraSettings(rank=2, target_modules=("q_proj", "v_proj"))
-    names = adapter(load_policy(tiny_policy_folder, tiny_policy_folder, settings))
+    names = adapter(load_policy(tiny_policy_folder, settings))
     assert {name.split(".lora_")[0].rpartition(".")[2] for name in names} == {"q_proj", "v_proj"}
     with pytest.raises(ValueError, match="no_such_layer"):
-        load_policy(tiny_policy_folder, tiny_policy_folder, LoraSettings(rank=2, target_modules=("no_such_layer",)))
+        load_policy(tiny_policy_folder, LoraSettings(rank=2, target_modules=("no_such_layer",)))

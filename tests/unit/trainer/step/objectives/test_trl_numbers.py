@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.objective_cases import row_of, settings_of
+from support.objective_cases import LENGTHS, row_of, settings_of
 
 from trainer.step.objectives.averaging import Counts, coefficients
 from trainer.step.objectives.policy import Tokens, policy_loss
@@ -44,7 +44,7 @@ def test_loss_and_gradient_are_trls(name):
     behaviour_N = torch.tensor(case["behaviour"])[mask_BT] if "truncate" in case["options"] else flat["proximal"]
     logprobs_N = flat["logprobs"].requires_grad_()
     objective = settings.objective
-    counts = Counts.of([row], loss_mask_B)
+    counts = Counts.of(LENGTHS, loss_mask_B.tolist())
     tokens = Tokens(
         logprobs_N=logprobs_N,
         entropy_N=flat["entropy"],
