@@ -50,9 +50,7 @@ def test_a_version_and_a_checkpoint_are_the_planned_files(learner, model, tmp_pa
                 weight.grad = torch.zeros_like(weight)
             optimizer.apply(optimizer.gradient_norm())
     publisher_of(settings, model).publish(ppo.policy, 0, 1)
-    written = checkpoint.write(
-        tmp_path / "checkpoints", checkpoint.collect(ppo), LearnerHistory(0, 1, 0, {}, SeqSet()), model, keep=1
-    )
+    written = checkpoint.save(tmp_path / "checkpoints", ppo, LearnerHistory(0, 1, 0, {}, SeqSet()), model, keep=1)
     shape = shape_of(model)
     planned = stored_bytes(shape, shape, settings)
     description = sum(size_of(model, pattern) for pattern in ("*.json", "*.jinja"))  # tokenizer and configuration
