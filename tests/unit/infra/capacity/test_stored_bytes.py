@@ -43,7 +43,7 @@ CASES = {
 @pytest.mark.parametrize("learner", CASES.values(), ids=CASES)
 def test_a_version_and_a_checkpoint_are_the_planned_files(learner, model, tmp_path):
     settings = Settings(run={"id": "r", "folder": tmp_path}, learner=learner)
-    ppo = build_ppo(settings, model, model)
+    ppo = build_ppo(settings, model)
     for optimizer in (ppo.policy_optimizer, ppo.value_optimizer):
         if optimizer is not None:  # AdamW makes its moments at the first update
             for weight in optimizer._weights:
