@@ -92,7 +92,7 @@ def compare_activations(folder, changes, group):
     settings = LearnerSettings(value={"kind": "none"}, advantage="group", logits_chunk_tokens=64, **changes)
     for checkpointing in (False, True):
         settings = settings.model_copy(update={"gradient_checkpointing": checkpointing})
-        ppo = build_ppo(Settings(learner=settings), folder, folder)
+        ppo = build_ppo(Settings(learner=settings), folder)
         [row] = batch_of(group).rows
         with saved_by(ppo.policy) as saved, autocast(enabled=settings.autocast):
             policy_forward(ppo.policy, row, logits_chunk_tokens=64)
@@ -120,7 +120,7 @@ STATES = {
 def test_states_are_the_tensors_of_a_learner_after_a_step(changes, folder_of):
     folder = folder_of("llama")
     settings = Settings(learner={**changes, "warmup_steps": 0})
-    ppo = build_ppo(settings, folder, folder)
+    ppo = build_ppo(settings, folder)
     held = []
     ppo.before_update = lambda: held.append(gradient_bytes(ppo.policy))
     batch = batch_of(GroupTokens(8, 8, 4), groups=2)
@@ -156,7 +156,7 @@ def optimizer_bytes(optimizer):
 
 def test_policy_and_value_model_keep_theirs_at_the_same_time(folder_of):
     folder, settings = folder_of("llama"), LearnerSettings(logits_chunk_tokens=64)
-    ppo = build_ppo(Settings(learner=settings), folder, folder)
+    ppo = build_ppo(Settings(learner=settings), folder)
     group = GroupTokens(32, 100, 4)
     [row] = batch_of(group).rows
     plan = SimpleNamespace(value_only=False)
