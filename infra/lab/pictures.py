@@ -13,12 +13,23 @@ Cost = Callable[[LabRun], Sequence[float]]
 
 
 def draw_curves(
-    axes: Axes, arms: Sequence[Arm], results: Results, *, cost: Cost, label: str, ylabel: str = "held-out score"
+    axes: Axes,
+    arms: Sequence[Arm],
+    results: Results,
+    *,
+    cost: Cost,
+    label: str,
+    ylabel: str = "held-out score",
+    labels: Sequence[str] = (),
 ) -> None:
-    """One line per arm that has results; the band is one standard error over the seeds."""
-    for index, arm in enumerate(arms):
+    """One line per arm that has results; the band is one standard error over the seeds. `labels` gives the arms' labels
+    in the order of their colours, so that several axes agree; empty: that of `arms`.
+    """
+    labels = labels or [arm.label for arm in arms]
+    for arm in arms:
         if arm.name not in results:
             continue
+        index = labels.index(arm.label)
         x, mean, error = mean_curve(results[arm.name], cost)
         axes.plot(x, mean, color=colour_of(index), label=arm.label, linewidth=1.4)
         axes.fill_between(x, mean - error, mean + error, color=colour_of(index), alpha=0.15, linewidth=0)

@@ -46,6 +46,13 @@ class SeedEstimate:
         value = value if value == "never" else f"{value} %"
         return f"{value} [{low}, {high}]" if self.known else value
 
+    def reach(self, score: str, cost: str) -> str:
+        """The same as the end of a sentence: `reaches SCORE with 40 % of COST`, or `does not reach SCORE`."""
+        if self.value < math.inf:
+            return f"reaches {score} with {self.share()} of {cost}"
+        seldom = self.known and self.low < math.inf
+        return f"does not reach {score}" + (f" ({self.share()} of {cost})" if seldom else "")
+
     @property
     def known(self) -> bool:
         """Whether there are seeds enough for an interval."""

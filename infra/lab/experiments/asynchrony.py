@@ -18,6 +18,7 @@ def _arm(staleness: int, proximal: str) -> Arm:
             "selector.admission.staleness": staleness,
             "learner.max_staleness": 2 * staleness + 2,  # the window's bound is 2 S + 1 at most
             "learner.objective.proximal": proximal,
+            "learner.objective.weight": "full",  # as in decoupled PPO (AReaL 2505.24298)
         },
     )
 

@@ -31,7 +31,7 @@ def conclude(results: Results) -> Findings:
             verdict = ("raises" if gained.value > 0 else "lowers") if gained.beyond_zero else "is not seen to change"
             sentences.append(
                 f"With the rule {rule}, selecting again {verdict} the final score ({gained.text(sign=True)}), and "
-                f"reaches that of selecting once with {cost_ratio(again, once, rollouts).share()} of its rollouts."
+                f"{cost_ratio(again, once, rollouts).reach('that of selecting once', 'its rollouts')}."
             )
     rows: list[Row] = [
         {

@@ -49,7 +49,7 @@ def conclude(results: Results) -> Findings:
             verdict = "changes" if gained.beyond_zero else "is not seen to change"
             sentences.append(
                 f"Compared with the even mix, {arm.label} {verdict} the final score ({gained.text(sign=True)}); it "
-                f"reaches that of the even mix with {cost_ratio(runs, even, rollouts).share()} of the rollouts."
+                f"{cost_ratio(runs, even, rollouts).reach('that of the even mix', 'the rollouts')}."
             )
 
     def draw(figure: Figure) -> None:

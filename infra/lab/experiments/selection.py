@@ -23,7 +23,7 @@ POOL = Composition(rungs=(10, 8, 6, 6, 6, 10, 25, 25))
 """About two groups in three of a run that selects nothing have no spread, as in the demo's recipe after 200 steps: most
 of the prompts are solved or out of reach."""
 SCARCE = Composition(rungs=(4, 3, 3, 3, 3, 4, 40, 50), broken=3, coins=2)
-"""About one group in eight of a run that selects nothing has a spread."""
+"""Four prompts in five are of the two highest rungs, which the start nearly never does."""
 SCARCE_GROUPS = 960
 """A run on few useful prompts needs more rollouts to learn from."""
 GOAL = 0.5
@@ -94,10 +94,11 @@ def conclude(results: Results) -> Findings:
     rows = [_row(arm, results, suffix, reward) for suffix, reward, arms in _SETS for arm in arms if arm.name in results]
 
     def draw(figure: Figure) -> None:
-        left, middle, right = figure.subplots(1, 3, sharey=True)
-        draw_curves(left, VERIFIED, results, cost=rollouts, label="rollouts spent, verifier's rewards")
-        draw_curves(middle, FEW, results, cost=rollouts, label="the same, few useful prompts", ylabel="")
-        draw_curves(right, JUDGED, results, cost=rollouts, label="rollouts spent, weak judge's rewards", ylabel="")
+        labels = [arm.label for arm in VERIFIED]
+        left, *others = figure.subplots(1, 3, sharey=True)
+        draw_curves(left, VERIFIED, results, cost=rollouts, label="rollouts (verifier)", labels=labels)
+        for axes, arms, label in zip(others, (FEW, JUDGED), ("few useful prompts", "weak judge"), strict=True):
+            draw_curves(axes, arms, results, cost=rollouts, label=f"rollouts ({label})", ylabel="", labels=labels)
 
     return Findings(sentences=sentences, rows=rows, draw=draw)
 
@@ -157,10 +158,8 @@ def _tell(results: Results, suffix: str, where: str) -> list[str]:
     ratio = cost_ratio(runs, base, rollouts)
     goal = "below half, as was hoped" if ratio.high < GOAL else "not below half, as was hoped"
     goal = f"its interval is {goal}" if ratio.known else "there are too few seeds for an interval"
-    reached = (
-        f"{where}, the informative rule reached the uniform run's final score with {ratio.share()} of its rollouts"
-    )
-    said = [f"{reached}: {goal}."]
+    reached = ratio.reach("the uniform run's final score", "its rollouts")
+    said = [f"{where}, the informative rule {reached}: {goal}."]
     for name in ("lowest10", "lowest20", "lowest50", "skip", _DYNAMIC):
         other = results.get(name + suffix, {})
         if other.keys() & runs.keys():
@@ -188,9 +187,9 @@ EXPERIMENT = Experiment(
         f"paper; `skip` (GRESO) and `informative` select again every {EVERY} versions. Half of the prompts are out of "
         "the start's reach, a fifth is solved, and some teach nothing (broken references and coins), so that two "
         "groups in three of `uniform` have no spread. How much a rule can save depends on this mixture, so "
-        f"four arms are run on another one, too, with {SCARCE_GROUPS} groups: one group in eight has a spread there. A "
-        "step takes 16 groups that are trained on, so a run that filters makes fewer of them. The judge falls for a "
-        "marker on every question. The score is the verifier's "
+        f"four arms are run on another one, too, with {SCARCE_GROUPS} groups: four prompts in five are out of reach "
+        "there. A step takes 16 groups that are trained on, so a run that filters makes fewer of them. The judge falls "
+        "for a marker on every question. The score is the verifier's "
         "in both cases, and the proxy is the judge's own on the same held-out prompts."
     ),
     arms=(*VERIFIED, *FEW, *JUDGED),

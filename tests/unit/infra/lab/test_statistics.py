@@ -7,6 +7,7 @@ import pytest
 
 from infra.lab.results import LabRun, Point
 from infra.lab.statistics import (
+    SeedEstimate,
     bootstrap,
     cost_ratio,
     difference,
@@ -51,6 +52,20 @@ def test_too_few_seeds_have_no_interval_and_show_none() -> None:
     assert found.text(1) == "3.0"
     assert found.share() == "300 %"
     assert bootstrap([3, 4, 5], lambda seeds: float(seeds[0])).known
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (SeedEstimate(0.4, 0.3, 0.5), "reaches it with 40 % [30, 50] of all"),
+        (SeedEstimate(0.4, 0.3, math.inf), "reaches it with 40 % [30, never] of all"),
+        (SeedEstimate(math.inf, 0.3, math.inf), "does not reach it (never [30, never] of all)"),
+        (SeedEstimate(math.inf, math.inf, math.inf), "does not reach it"),
+        (SeedEstimate(math.inf, -math.inf, math.inf), "does not reach it"),
+    ],
+)
+def test_a_score_that_is_not_reached_is_told_as_such(found: SeedEstimate, told: str) -> None:
+    assert found.reach("it", "all") == told
 
 
 def test_a_rising_curve_is_the_nearest_that_never_falls() -> None:
