@@ -14,9 +14,9 @@ from infra.demo.prepare import KEPT, make_kept, plan_of
 from infra.settings.load import load, with_changes
 from workers.models.model_files import demo_model_name
 
-KINDS = ("sft", "references", "base")
-"""The SFT policy as an adapter, the references that the Bradley-Terry model picked, and the held-out scores of the
-shipped model. Whatever has the size of a model is made by each demo."""
+KINDS = ("sft", "genrm", "measures", "references", "base")
+"""Policy and judge as adapters, what the judge's measurement found, the references that the Bradley-Terry model picked,
+and the held-out scores of the shipped model. Whatever has the size of a model is made by each demo."""
 
 
 def demo_plan() -> Plan:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from infra.lab.stages import serve_stages
+from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from streams.clients import Reader
 from streams.records import Record, TopicPartition
@@ -74,7 +75,7 @@ def run_services(settings: Settings, bootstrap: str) -> None:
         stages.start()
         while stages.alive and not served.wait(_WATCH_SECONDS):
             pass
-        learner = Learner(settings, bootstrap, StoppableProcess(stop))
+        learner = Learner(settings, bootstrap, StoppableProcess(settings.learner, stop))
         with open_worker(settings, bootstrap) as worker:
             threads += [
                 ServiceThread("learner", learner.run),
@@ -110,7 +111,8 @@ def _generate(worker: RolloutWorker, stop: threading.Event) -> None:
 class StoppableProcess(SingleProcess):
     """The coordinator of a learner in a thread: an event interrupts it, between two polls and never in a step."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, settings: LearnerSettings, stop: threading.Event) -> None:
+        super().__init__(settings)
         self._stop = stop
 
     def open_reader(

@@ -18,6 +18,7 @@ from workers.models.model_files import ADAPTER_FILE, DEMO_MODEL, resolve_model
 
 MOST_BYTES = 10 * 2**20
 """All that is kept."""
+ADAPTERS = ("sft", "genrm")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,12 +68,16 @@ def test_the_policy_that_is_kept_is_what_the_fit_gives(tmp_path: Path) -> None:
 @pytest.mark.rebuild
 @pytest.mark.timeout(7200)
 def test_the_command_makes_the_kept_artifacts_again(tmp_path: Path) -> None:
-    """Small differences grow on the way: of a policy that differs in the last bits, some samples differ."""
+    """Small differences grow on the way: of a policy that differs in the last bits, some samples differ, and so the
+    judge's triples.
+    """
     keep(tmp_path / "root", tmp_path / "kept")
     again = tmp_path / "kept"
     for kind in KINDS:
         assert made_from(again / kind) == made_from(KEPT / kind)
-    assert similarity(KEPT / "sft", again / "sft") > 0.9
-    assert report_of(again / "base") == pytest.approx(report_of(KEPT / "base"), abs=0.05)
+    for kind, least in zip(ADAPTERS, (0.9, 0.5), strict=True):
+        assert similarity(KEPT / kind, again / kind) > least
+    for kind, most in (("base", 0.05), ("measures", 0.05)):
+        assert report_of(again / kind) == pytest.approx(report_of(KEPT / kind), abs=most)
     found, kept = (report_of(folder / "references")["rubric"] for folder in (again, KEPT))
     assert found == pytest.approx(kept, abs=0.03)
