@@ -116,7 +116,8 @@ def test_a_topic_that_is_not_there_is_named(topic_settings, bootstrap) -> None:
 
 @pytest.mark.parametrize("bootstrap", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
 def test_writing_to_a_topic_that_is_not_there_fails(topic_settings, bootstrap) -> None:
-    impatient = topic_settings.broker.model_copy(update={"request_timeout_seconds": 1.0})
+    """The client cannot tell it from a broker that is away, so it waits as long."""
+    impatient = topic_settings.broker.model_copy(update={"request_timeout_seconds": 1.0, "outage_seconds": 1.0})
     producer = make_producer(impatient, bootstrap)
     with pytest.raises(DeliveryError, match="nobody-made-this"):
         send(producer, Output("nobody-made-this", None, b"x"))
