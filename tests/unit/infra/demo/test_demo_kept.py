@@ -53,6 +53,7 @@ def report_of(folder: Path) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.rebuild
 @pytest.mark.timeout(1800)  # two minutes of two cores, however busy the machine
 def test_the_policy_that_is_kept_is_what_the_fit_gives(tmp_path: Path) -> None:
     """Not bit by bit, since the order of sums depends on the number of threads; but the same fit."""

@@ -87,7 +87,7 @@ def cut_short(scored: ScoredTrajectory) -> ScoredTrajectory:
         (scored(0, 0, None), "no score"),
         (scored(0, 0, 1.0, logprobs=[-1.0]), "segment 1"),
         (scored(0, 0, 1.0, spans=[VersionSpan(0, 0, 2)]), "spans cover 2"),
-        (scored(0, 0, 1.0, logprobs=[-1.0, float("nan"), -1.0]), "not finite"),
+        (scored(0, 0, 1.0, logprobs=[-1.0, float("nan"), -1.0]), "log-probabilities between nan"),
         (scored(0, 0, 1.0, prompt=[]), "no tokens"),
         (cut_short(scored(0, 0, 1.0)), "segment 0"),
     ],
