@@ -170,21 +170,15 @@ class _Reader(Generic[Value]):
         return [Answer((value,), 0, len(text), 0) for value in given]
 
     def _block_below(self) -> Answer[Value] | None:
-        """The one fenced block, or the lines, that end a text and follow a line with a colon. Raises NoAnswerError."""
-        if not self._grammar.verbatim:
+        """The one fenced block that ends a text and follows a line with a colon. Raises NoAnswerError."""
+        fenced = self._grammar.verbatim and self._text.count("```") == 2
+        found = _BLOCK.search(self._text) if fenced else None
+        value = None if found is None else self._grammar.accepts(found["block"])
+        if found is None or value is None:
             return None
-        if "```" in self._text:
-            found = _BLOCK.search(self._text) if self._text.count("```") == 2 else None
-            lead, block = ("", "") if found is None else (found["lead"], found["block"])
-        else:
-            lead, _, block = ("", "", "") if self._grammar.free else self._text.rpartition(":")
-            lead = lead.rpartition("\n")[2] if block.lstrip(" \t").startswith("\n") else ""
-        value = self._grammar.accepts(block) if lead else None
-        if value is None:
-            return None
-        if retractions.is_open(lead):
+        if retractions.is_open(found["lead"]):
             raise NoAnswerError("the answer is denied, hedged or asked")
-        return Answer((value,), len(self._text) - len(block), len(self._text), 0)
+        return Answer((value,), found.start("block"), len(self._text), 0)
 
     def _of_marks(self) -> Iterator[Answer[Value]]:
         read = self._grammar.marked or (lambda own, _: self._grammar.accepts(own))

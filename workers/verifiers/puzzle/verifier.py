@@ -87,6 +87,7 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
             literal=lambda text: bool(gold.right) and line(text) == gold.right,
             free=gold.free,
             verbatim=True,
+            concludes=not gold.free,
         )
 
     def fault(self, gold: Test, value: str) -> str | None:
