@@ -295,7 +295,8 @@ class SelectorSettings(SettingsSection):
     """Dispatch for training ends after this many groups, trained on or filtered; 0 means no bound. Runs with the same
     bound spend the same number of rollouts, however many of their groups teach something."""
     max_train_seconds: Annotated[float, Field(ge=0), NumberUnit("seconds")] = 0
-    """Dispatch for training ends after this time; 0 means no bound."""
+    """Dispatch for training ends after this time of training; 0 means no bound. The time for which the run was down
+    does not count."""
     poll_seconds: Seconds = 0.2
     """Interval at which free slots are filled; far below the seconds of a step."""
 

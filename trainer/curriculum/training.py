@@ -14,9 +14,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from infra.db.models import Run
 from infra.metrics import metrics
 from infra.settings.admission_limits import AdmissionLimits
 from streams.messages import Purpose
@@ -27,6 +26,7 @@ from trainer.curriculum.measurement import DURING_TRAINING_FILLS, Measurement, M
 from trainer.curriculum.prompt_pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
 from trainer.curriculum.selector_lock import lock_rounds
+from trainer.curriculum.train_clock import TrainClock
 from trainer.guard.guard import Guard, GuardAlarm
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ were asked for."""
 @dataclass(slots=True)
 class Training:
     context: Context
+    _clock: TrainClock = field(init=False)
     _schedule: Schedule | None = None
     _round: int = -1
     _evaluating: Measurement | None = None
@@ -53,6 +54,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.guard = Guard(self.context.settings)
+        self._clock = TrainClock(self.context.run_id)
 
     def advance(self) -> bool:
         """Dispatches as many groups as there are free slots; returns whether training has ended."""
@@ -71,6 +73,7 @@ class Training:
         return False
 
     def _has_ended(self, connection: Connection, alarms: Sequence[GuardAlarm]) -> bool:
+        trained = self._clock.seconds(connection)
         settings = self.context.settings.selector
         if alarms and settings.guard.action == "stop":
             log.error("training ends at version %d: %s", self.context.watch.version, alarms[0])
@@ -81,9 +84,8 @@ class Training:
         if self._groups_left(connection) <= 0:
             log.info("training ends after %d groups at version %d", settings.max_groups, self.context.watch.version)
             return True
-        limit = settings.max_train_seconds
-        if limit and _seconds_trained(connection, self.context.run_id) >= limit:
-            log.info("training ends after %.0f s at version %d", limit, self.context.watch.version)
+        if settings.max_train_seconds and trained >= settings.max_train_seconds:
+            log.info("training ends after %.0f s at version %d", trained, self.context.watch.version)
             return True
         return False
 
@@ -219,9 +221,3 @@ class Training:
             version=version,
             lineage=self.context.watch.lineage,
         )
-
-
-def _seconds_trained(connection: Connection, run_id: str) -> float:
-    """Seconds since training began, by the database's clock, which also stamped the start."""
-    elapsed = func.extract("epoch", func.now() - Run.train_started_at)
-    return float(connection.scalar(select(elapsed).where(Run.id == run_id)) or 0)

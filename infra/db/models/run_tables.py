@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, Text, func
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from infra.db.models.table_base import Base
@@ -18,6 +19,8 @@ class Run(Base):
     `rewardstream evaluate`."""
     settings: Mapped[dict[str, Any]]
     train_started_at: Mapped[datetime | None]
+    trained_seconds: Mapped[float] = mapped_column(Float, server_default=sql("0"))
+    """How long it has trained, without the time for which it was down (`trainer.curriculum.train_clock`)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
 

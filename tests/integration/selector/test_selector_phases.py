@@ -132,6 +132,12 @@ def test_training_ends_after_its_time(make_loop, engine, prompts):
     assert phases.phase is Phase.TRAIN
     with engine.begin() as connection:
         connection.execute(update(Run).values(train_started_at=datetime.now(UTC) - timedelta(hours=1)))
+    context, phases = loop.resume()  # it was down for an hour, which does not count
+    loop.round(context, phases)
+    assert phases.phase is Phase.TRAIN
+    with engine.begin() as connection:
+        connection.execute(update(Run).values(trained_seconds=3600))
+    context, phases = loop.resume()
     before = len(loop.groups())
     loop.round(context, phases)
     assert (phases.phase, len(loop.groups())) == (Phase.DRAIN, before)
