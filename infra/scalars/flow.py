@@ -70,7 +70,17 @@ class FlowMetrics(MetricSection):
         meaning="Groups that an engine did not generate, by reason.",
         healthy="0.",
         otherwise="overdue: there are too few engines for the slots. duplicate: a ticket was delivered twice, which is "
-        "harmless.",
+        "harmless. closed: its group was over when a worker read it, as after another worker's death.",
+    )
+    aborted_samples_total = Scalar(
+        Counter,
+        labels=("reason",),
+        unit="samples",
+        meaning="Samples that an engine did not generate to their end, by reason.",
+        healthy="0, and a few per worker that joins or leaves.",
+        otherwise="lost: another worker has the ticket; a steady rate means that workers come and go, see their logs. "
+        "expired: there are too few engines for the slots. closed: the learner gave the group up, see "
+        "groups_closed_total.",
     )
     generated_tokens_total = Scalar(
         Counter,

@@ -1,7 +1,7 @@
 """kafka-python, with the options that the promise needs: producers, group consumers and log readers."""
 
 from streams.clients.connect import BrokerUnavailableError, make_admin, require_broker
-from streams.clients.consuming import make_consumer, record_of
+from streams.clients.consuming import GroupMember, record_of
 from streams.clients.producing import (
     Delivery,
     DeliveryError,
@@ -17,13 +17,13 @@ __all__ = [
     "BrokerUnavailableError",
     "Delivery",
     "DeliveryError",
+    "GroupMember",
     "LogReader",
     "OffsetsLostError",
     "Reader",
     "RecordTooLargeError",
     "confirm",
     "make_admin",
-    "make_consumer",
     "make_producer",
     "publish",
     "record_of",

@@ -43,7 +43,8 @@ class LogReader:
     that are gone from the log, since retention passed them, are said in an error of the log, and reading goes on after
     them. Partitions that are added to a topic are read from their beginning.
 
-    `start` gives the first offset by partition; partitions that it does not name are read from the beginning.
+    `start` gives the first offset by partition; partitions that it does not name are read from the beginning, or, if
+    `newest` is given, from that many records before their present end.
     `share=(rank, size)`: of each topic, read the partitions with `partition % size == rank`, possibly none.
     Not thread-safe. Raises BrokerUnavailableError, LookupError if a topic does not exist, OffsetsLostError.
     """
@@ -54,7 +55,9 @@ class LogReader:
         bootstrap: str,
         topics: Sequence[str],
         start: Mapping[TopicPartition, int] | None = None,
+        *,
         share: tuple[int, int] = (0, 1),
+        newest: int | None = None,
     ) -> None:
         self._fetched: dict[KafkaTopicPartition, int] = {}
         self._due: dict[KafkaTopicPartition, int] = {}
@@ -68,6 +71,8 @@ class LogReader:
             if self._partitions:
                 self._consumer.assign(self._partitions)
                 self._consumer.seek_to_beginning(*self._partitions)
+                if newest is not None:
+                    self._seek_near_end(newest)
                 self._seek_to(settings, bootstrap, start or {})
         except BaseException:
             self._consumer.close()
@@ -179,6 +184,11 @@ class LogReader:
             begins = self._consumer.beginning_offsets([partition], timeout_ms=self._timeout_ms)[partition]
             if begins > due:
                 _say_lost(partition, due, begins)
+
+    def _seek_near_end(self, newest: int) -> None:
+        first = self._consumer.beginning_offsets(self._partitions, timeout_ms=self._timeout_ms)
+        for partition, end in self._consumer.end_offsets(self._partitions, timeout_ms=self._timeout_ms).items():
+            self._consumer.seek(partition, max(first[partition], end - newest))
 
     def _seek_to(self, settings: BrokerSettings, bootstrap: str, start: Mapping[TopicPartition, int]) -> None:
         asked = {KafkaTopicPartition(*partition): offset for partition, offset in start.items()}

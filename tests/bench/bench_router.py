@@ -22,7 +22,7 @@ from measures import measure, note
 from infra.local.broker import open_broker
 from infra.settings.tree import BrokerSettings, Settings
 from streams.admin import create_topics, topic_specs
-from streams.clients import LogReader, confirm, make_consumer, make_producer, send
+from streams.clients import GroupMember, LogReader, confirm, make_producer, send
 from streams.records import Output
 from streams.topics import Topic, topic_name
 
@@ -116,7 +116,8 @@ class Moved:
 def bare(settings: Settings) -> Rate:
     """This process, single-threaded but for kafka-python's own sender."""
     bootstrap, prefix = settings.broker.bootstrap_servers, settings.topics.prefix
-    consumer = make_consumer(settings.broker, bootstrap, f"{prefix}.bare", [topic_name(prefix, Topic.ROLLOUTS)])
+    topics = [topic_name(prefix, Topic.ROLLOUTS)]
+    consumer = GroupMember(settings.broker, bootstrap, f"{prefix}.bare", topics).consumer
     producer = make_producer(settings.broker, bootstrap)
     target = topic_name(prefix, Topic.GENRM_REQUESTS)
     _move(consumer, producer, target, WARM_UP)

@@ -153,6 +153,30 @@ class EngineContract:
             expected = reference_logprobs(first, each.prompt_token_ids, generation.token_ids)
             assert torch.allclose(torch.tensor(generation.logprobs), expected, atol=TOLERANCE)
 
+    def test_a_request_that_is_aborted_does_not_come_back_and_changes_no_other(
+        self, engine: Engine, first: Any
+    ) -> None:
+        asked = [
+            request(f"g{i}", prompt="abort " * (1 + i % 3), samples=2, temperature=1.0, new=24, seed=i)
+            for i in range(MAX_RUNNING)
+        ]
+        for each in asked:
+            engine.submit(each)
+        found = {(g.key, g.index): g for _ in range(3) for g in engine.step()}
+        gone = [asked[0].key, asked[2].key, asked[-1].key]  # the last one is still queued
+        dropped = {key: engine.abort(key) for key in gone}
+        assert dropped == {key: 2 - sum(1 for done, _ in found if done == key) for key in gone}
+        assert engine.abort(gone[0]) == engine.abort("never asked") == 0
+        later = drain(engine)
+        assert not {key for key, _ in later} & set(gone)
+        found |= later
+        for each in asked:
+            if each.key not in gone:
+                for index in range(2):
+                    generation = found[each.key, index]
+                    expected = reference_logprobs(first, each.prompt_token_ids, generation.token_ids)
+                    assert torch.allclose(torch.tensor(generation.logprobs), expected, atol=TOLERANCE)
+
     def test_a_swap_in_mid_flight_keeps_every_request_and_splits_its_span(
         self, engine: Engine, first: Any, second: Any, second_folder: Path
     ) -> None:

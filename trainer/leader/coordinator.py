@@ -107,7 +107,7 @@ class Leader:
     def open_reader(
         self, settings: Settings, bootstrap: str, topics: tuple[str, str], start: Mapping[TopicPartition, int]
     ) -> Reader:
-        own = LogReader(settings.broker, bootstrap, topics, start, (0, self._group.size))
+        own = LogReader(settings.broker, bootstrap, topics, start, share=(0, self._group.size))
         return _MergedReader(self, self._group, own)
 
     def verdicts(self, group: OpenGroup) -> Iterable[ScoredTrajectory]:

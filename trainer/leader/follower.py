@@ -43,7 +43,7 @@ class Follower:
         self._publisher = publisher_of(settings, template)
         self._cache = SegmentCache(start.run_id, start.topics[1], history.closed.copy())
         share = (processes.rank, processes.size)
-        self._reader = LogReader(settings.broker, bootstrap, start.topics, history.offsets, share)
+        self._reader = LogReader(settings.broker, bootstrap, start.topics, history.offsets, share=share)
         log.info("follows as %d of %d, version=%d", processes.rank, processes.size, history.version)
 
     def run(self) -> None:

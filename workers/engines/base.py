@@ -4,6 +4,7 @@ Invariants that every engine keeps (tests/support/engine_contract.py):
 - The log-probs of a generation are those of the distribution that its tokens were sampled from.
 - `load_weights` drops no running request: tokens so far stay, later ones come from the new weights, and `spans` says
   which version made which tokens.
+- A request that is aborted changes no other.
 - A generation ends with the end token (`stop`, the token included) or at `max_new_tokens` (`length`).
 """
 
@@ -63,6 +64,12 @@ class Engine(Protocol):
 
     def step(self) -> list[Generation]:
         """Advance every running continuation by at least one token; returns those that finished."""
+        ...
+
+    def abort(self, key: str) -> int:
+        """Drop what is left of request `key`, running or queued; it is not returned. Returns the number of its
+        continuations; 0 if the engine has none.
+        """
         ...
 
     def load_weights(self, folder: Path, version: WeightVersion) -> None:

@@ -100,6 +100,13 @@ class HfEngine:
                 finished += self._release_finished()
         return finished
 
+    def abort(self, key: str) -> int:
+        before = self.running
+        self._waiting = deque(waiting for waiting in self._waiting if waiting.request.key != key)
+        with torch.inference_mode():  # rows that move are written to the cache
+            self._leave([slot for slot, row in enumerate(self._rows) if row.request.key == key])
+        return before - self.running
+
     def load_weights(self, folder: Path, version: WeightVersion) -> None:
         load_in_place(self._model, folder)
         self._weights = version
@@ -180,8 +187,10 @@ class HfEngine:
     def _release_finished(self) -> list[Generation]:
         """Take finished rows out of the batch; returns their generations."""
         done = [slot for slot, row in enumerate(self._rows) if row.finish_reason]
-        if not done:
-            return []
         finished = [self._rows[slot].generation() for slot in done]
-        self._rows = [self._rows[row] for row in self._slots.leave(done)]
+        self._leave(done)
         return finished
+
+    def _leave(self, slots: Sequence[int]) -> None:
+        if slots:
+            self._rows = [self._rows[row] for row in self._slots.leave(slots)]

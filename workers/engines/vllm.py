@@ -116,6 +116,15 @@ class VllmEngine:
                 finished.append(self._rows.pop(output.request_id).generation())
         return finished
 
+    def abort(self, key: str) -> int:
+        before = self.running
+        self._waiting = deque(waiting for waiting in self._waiting if waiting[0].key != key)
+        names = [name for name, row in self._rows.items() if row.request.key == key]
+        self._engine.abort_request(names)
+        for name in names:
+            del self._rows[name]
+        return before - self.running
+
     def load_weights(self, folder: Path, version: WeightVersion) -> None:
         if is_adapter(folder) != self._takes_adapters:
             kind = "an adapter" if is_adapter(folder) else "a whole model"

@@ -1,17 +1,17 @@
 """Reads tickets from the log in a consumer group, no more than can be worked on soon.
 
-Invariant: an offset is committed only for a partition that this member holds, and only up to what the ledger allows.
+Invariant: an offset is committed only for a partition that this member holds or has just lost, and only up to what the
+ledger allows.
 """
 
 import logging
-from collections.abc import Iterable
-from queue import SimpleQueue
+from collections.abc import Iterable, Mapping
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata
+from kafka import OffsetAndMetadata
 from kafka import TopicPartition as KafkaTopicPartition
 from kafka.errors import KafkaError
 
-from streams.clients import record_of
+from streams.clients import GroupMember, record_of
 from streams.lag import lag_of, publish_lag
 from streams.offsets import OffsetLedger
 from streams.records import Record, RecordPlace, TopicPartition
@@ -21,32 +21,18 @@ log = logging.getLogger(__name__)
 STAGE = "rollout"
 
 
-class _Revocations(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python ships no types
-    """Called on the consumer's own thread, so it only notes what was revoked."""
-
-    def __init__(self, revoked: SimpleQueue[set[TopicPartition]]) -> None:
-        self._revoked = revoked
-
-    def on_partitions_revoked(self, revoked: Iterable[KafkaTopicPartition]) -> None:
-        self._revoked.put({TopicPartition(*partition) for partition in revoked})
-
-    def on_partitions_assigned(self, assigned: Iterable[KafkaTopicPartition]) -> None:
-        """Does nothing: reading continues at the committed offset."""
-
-
 class TicketIntake:
-    """Owns the consumer's subscription; not thread-safe."""
+    """Owns the membership; not thread-safe."""
 
-    def __init__(self, consumer: KafkaConsumer, topic: str) -> None:
-        """Raises LookupError if the topic does not exist."""
-        if not consumer.partitions_for_topic(
-            topic
-        ):  # once they are known, the group can assign them as soon as it is joined
-            raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
-        self._consumer = consumer
-        self._revoked: SimpleQueue[set[TopicPartition]] = SimpleQueue()
+    def __init__(self, member: GroupMember) -> None:
+        """Raises LookupError if a topic does not exist."""
+        for topic in member.topics:  # once partitions are known, the group can assign them as soon as it is joined
+            if not member.consumer.partitions_for_topic(topic):
+                raise LookupError(f"topic {topic!r} does not exist: create it with `rewardstream topics create`")
+        self._member = member
+        self._consumer = member.consumer
         self._ledger = OffsetLedger()
-        consumer.subscribe(topics=[topic], listener=_Revocations(self._revoked))
+        self._lost: set[TopicPartition] = set()
 
     def poll(self, room: int, timeout: float) -> list[Record]:
         """Returns at most `room` records. With `room` 0 it reads none, but the member stays in its group."""
@@ -56,7 +42,7 @@ class TicketIntake:
         else:
             self._consumer.pause(*held)
         batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max(room, 1))
-        self._forget_revoked()
+        self._drop_lost()
         records = [record_of(raw) for batch in batches.values() for raw in batch]
         for record in records:
             if record.source not in self._ledger:
@@ -72,9 +58,11 @@ class TicketIntake:
         """Commit the offsets that moved, in the background or within `wait_seconds`. A commit that fails costs repeated
         work, never lost work, so it is only logged.
         """
-        self._forget_revoked()
-        held = {TopicPartition(*partition) for partition in self._consumer.assignment()}
-        moved = {source: offset for source, offset in self._ledger.uncommitted().items() if source in held}
+        self._drop_lost()
+        held = self._member.held()
+        self._commit({p: offset for p, offset in self._ledger.uncommitted().items() if p in held}, wait_seconds)
+
+    def _commit(self, moved: Mapping[TopicPartition, int], wait_seconds: float | None = None) -> None:
         if not moved:
             return
         offsets = {KafkaTopicPartition(*source): OffsetAndMetadata(offset, "", -1) for source, offset in moved.items()}
@@ -94,9 +82,22 @@ class TicketIntake:
         positions = self._ledger.positions()
         publish_lag(STAGE, lag_of({source: positions.get(source, end) for source, end in known.items()}, known), oldest)
 
-    def _forget_revoked(self) -> None:
-        while not self._revoked.empty():
-            self._ledger.drop(self._revoked.get())
+    def pop_lost(self) -> set[TopicPartition]:
+        """The partitions lost since the last call, whose tickets another member reads from the last commit on. If this
+        one got some back since, it reads their tickets again.
+        """
+        lost, self._lost = self._lost, set()
+        return lost
+
+    def _drop_lost(self) -> None:
+        """Commits for the last time what is done of lost partitions, so that their new member does not repeat it. It
+        may come too late or be refused, and then costs work. It cannot skip a ticket: all before it is done.
+        """
+        lost = self._member.pop_lost()
+        if lost:
+            self._commit({p: offset for p, offset in self._ledger.uncommitted().items() if p in lost})
+            self._ledger.drop(lost)
+            self._lost |= lost
 
 
 def _log_failure(offsets: object, response: object) -> None:

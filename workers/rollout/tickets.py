@@ -1,14 +1,14 @@
 """Groups in work, from the ticket to the acknowledged rollouts.
 
 Invariant: a group is in work once, however often its ticket is read. All places at which its ticket was read are handed
-back together, once every sample is acknowledged or the group is dropped.
+back together, once every sample is acknowledged or the group is dropped. Places in a lost partition are forgotten.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streams.messages import PromptTicket
-from streams.records import Record, RecordPlace
+from streams.records import Record, RecordPlace, TopicPartition
 
 _REMEMBERED = 4096
 """Number of finished groups kept to recognise late duplicates: far more than are dispatched while a dispatcher
@@ -49,6 +49,9 @@ class TicketBook:
         group.places.add(record.place)
         return True
 
+    def __contains__(self, group_id: str) -> bool:
+        return group_id in self._groups
+
     def group(self, group_id: str) -> TicketGroup:
         return self._groups[group_id]
 
@@ -58,9 +61,9 @@ class TicketBook:
             group.ticket for group in self._groups.values() if not group.started and group.ticket.min_version <= version
         ]
 
-    def overdue(self, now: float) -> list[PromptTicket]:
-        """Returns the tickets not yet started that are past their deadline, whatever version they wait for."""
-        return [g.ticket for g in self._groups.values() if not g.started and g.ticket.deadline <= now]
+    def overdue(self, now: float) -> list[str]:
+        """Returns the groups past their deadline, started or not: they are expired, whatever comes of them."""
+        return [group_id for group_id, group in self._groups.items() if group.ticket.deadline <= now]
 
     def oldest(self) -> float | None:
         """Returns the Unix seconds at which the ticket longest in work was produced; None if none is in work."""
@@ -74,10 +77,26 @@ class TicketBook:
         return sum(len(g.missing) for g in self._groups.values() if g.started or g.ticket.min_version <= version)
 
     def acknowledge(self, group_id: str, index: int) -> Iterable[RecordPlace]:
-        """Returns the places of the group's ticket if this was its last sample, else none."""
-        group = self._groups[group_id]
+        """Returns the places of the group's ticket if this was its last sample, else none. A group that was dropped
+        meanwhile has none.
+        """
+        group = self._groups.get(group_id)
+        if group is None:
+            return ()
         group.missing.discard(index)
         return self.drop(group_id) if not group.missing else ()
+
+    def lose(self, partitions: Iterable[TopicPartition]) -> list[str]:
+        """Forget what was read from these partitions; returns the groups that are no longer in work. If their tickets
+        are read again, they begin anew.
+        """
+        gone = set(partitions)
+        for group in self._groups.values():
+            group.places = {place for place in group.places if place.partition not in gone}
+        lost = [group_id for group_id, group in self._groups.items() if not group.places]
+        for group_id in lost:
+            del self._groups[group_id]
+        return lost
 
     def drop(self, group_id: str) -> Iterable[RecordPlace]:
         """End the group; returns its places."""

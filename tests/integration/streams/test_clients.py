@@ -16,12 +16,12 @@ from streams.admin import TopicMismatchError, create_topics, list_topics, requir
 from streams.clients import (
     BrokerUnavailableError,
     DeliveryError,
+    GroupMember,
     LogReader,
     OffsetsLostError,
     confirm,
     consuming,
     make_admin,
-    make_consumer,
     make_producer,
     publish,
     reading,
@@ -145,7 +145,7 @@ def test_a_group_reads_on_from_its_commits_only(producer, topic_settings, bootst
 
 
 def read_group(settings: Settings, bootstrap: str, group: str, topic: str, count: int, *, commit: bool) -> list:
-    consumer = make_consumer(settings.broker, bootstrap, group, [topic])
+    consumer = GroupMember(settings.broker, bootstrap, group, [topic]).consumer
     values: list[bytes | None] = []
     while len(values) < count:
         values += [record_of(raw).value for batch in consumer.poll(500).values() for raw in batch]

@@ -60,10 +60,35 @@ def test_a_ticket_waits_for_its_version_and_weighs_nothing_until_then() -> None:
     assert book.oldest() == 0.0
 
 
-def test_only_tickets_not_started_become_overdue() -> None:
+def test_groups_past_their_deadline_are_overdue_started_or_not() -> None:
     book = TicketBook()
     for seq in range(2):
-        book.add(ticket(seq, min_version=9, deadline=100.0), record(seq))
+        book.add(ticket(seq, min_version=9, deadline=100.0 + seq), record(seq))
     book.start(group_id(RUN, 0), (5,))
     assert book.overdue(99.0) == []
-    assert [each.seq for each in book.overdue(100.0)] == [1]
+    assert book.overdue(100.0) == [group_id(RUN, 0)]
+    assert book.overdue(101.0) == [group_id(RUN, 0), group_id(RUN, 1)]
+
+
+def test_an_acknowledgement_of_a_group_that_was_dropped_hands_nothing_back() -> None:
+    book = TicketBook()
+    book.add(ticket(0), record(0))
+    assert list(book.drop(group_id(RUN, 0))) == [RecordPlace(SOURCE, 0)]
+    assert book.acknowledge(group_id(RUN, 0), 0) == ()
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=12), st.sets(st.integers(0, 2)))
+def test_what_was_read_from_a_lost_partition_is_forgotten_and_may_come_again(
+    reads: list[tuple[int, int]], lost: set[int]
+) -> None:
+    book = TicketBook()
+    for offset, (seq, partition) in enumerate(reads):
+        assert book.add(ticket(seq), Record("prompts", partition, offset, 0.0, b"", b""))
+    held = {seq for seq, partition in reads if partition not in lost}
+    gone = book.lose(TopicPartition("prompts", partition) for partition in lost)
+    assert set(gone) == {group_id(RUN, seq) for seq, _ in reads if seq not in held}
+    assert len(book) == len(held)
+    for seq in held:
+        assert {place.partition.partition for place in book.drop(group_id(RUN, seq))}.isdisjoint(lost)
+    for name in gone:
+        assert book.add(ticket(int(name.rpartition(":")[2])), record(99))
