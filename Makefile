@@ -2,6 +2,7 @@
 # make test    the tests, but for the slow ones: whole runs, kills, a vLLM server, thousands of hostile inputs
 # make test-slow  those; ARGS="-m rebuild" instead makes again what the repository keeps of the demo (minutes)
 # make bench   all benchmarks: one JSON object a measure, kept in runs/bench.json
+# make faults  500 faults in a run that goes on, and an audit after each run; infra/docs/faults.md (needs KAFKA_HOME)
 # make gpu-check  ten minutes on a machine with a GPU: steps against the CPU, utilisation, vLLM in the loop; a table
 # ARGS passes options on: make demo ARGS="--seed 1", make test ARGS="tests/unit -k settings"
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ARGS ?=
 
-.PHONY: demo test test-slow bench gpu-check lint clean compose-demo
+.PHONY: demo test test-slow bench faults gpu-check lint clean compose-demo
 
 demo: $(INSTALLED)
 	@$(BIN)/rewardstream demo $(ARGS)
@@ -24,6 +25,9 @@ test-slow: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+faults: $(INSTALLED)
+	@PYTHONPATH=.:tests $(BIN)/python -m faults.matrix $(ARGS)
 
 gpu-check: $(INSTALLED)
 	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_check

@@ -180,6 +180,23 @@ def _locked(connection: Connection, keys: set[StatsKey]) -> dict[StatsKey, Runni
     return {(row[0], row[1], row[2]): Running(*row[3:]) for row in connection.execute(_LOCK, parameter)}
 
 
+def _first_scored(connection: Connection, new: Sequence[ScoredRecord]) -> list[ScoredRecord]:
+    """Those of the new rows that are the first with a score of their rollout and route. A rollout that is delivered
+    again after its scorer was updated gets another row, and still counts once. Call it with the statistics locked: of
+    two writers, the later one then sees the rows of the other.
+    """
+    ours = {record.key for record in new}
+    key = Score.rollout_id, Score.route, Score.scorer, Score.scorer_version
+    scored = Score.rollout_id.in_({record.rollout_id for record in new}), Score.score.is_not(None)
+    seen = {(row[0], row[1]) for row in connection.execute(select(*key).where(*scored)) if tuple(row) not in ours}
+    first = []
+    for record in new:
+        if (record.rollout_id, record.route) not in seen:
+            seen.add((record.rollout_id, record.route))
+            first.append(record)
+    return first
+
+
 _INSERT = _insert_scores()
 _MAKE, _LOCK, _CHANGE = _make_statistics(), _lock_statistics(), _change_statistics()
 
@@ -216,7 +233,7 @@ class ScoreSink:
         if not counted:
             return
         running = _locked(connection, {(record.run_id, record.prompt_id, record.route) for record in counted})
-        for record in counted:
+        for record in _first_scored(connection, counted):
             assert record.score is not None
             key = record.run_id, record.prompt_id, record.route
             answer = comparable(record.answer, record.text)

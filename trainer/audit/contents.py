@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, and_, func, select
+from sqlalchemy import Connection, Engine, and_, distinct, func, select
 
 from infra.db.models import PromptStats, Score
 from infra.db.rescores import RESCORED
@@ -81,10 +81,12 @@ def score_rows(engine: Engine, run_id: str) -> Iterator[AuditedScore]:
 
 
 def differing_statistics(connection: Connection, run_id: str) -> list[Difference]:
-    """The prompts whose statistics do not count the rows of `scores` that have a score, each once."""
+    """The prompts whose statistics do not count the rollouts that have a row with a score, each once per route: a
+    rollout that was scored again by an update of its scorer has two rows.
+    """
     counted = (
-        select(Score.prompt_id, Score.route, func.count(Score.score).label("scores"))
-        .where(Score.run_id == run_id, Score.route != RESCORED)
+        select(Score.prompt_id, Score.route, func.count(distinct(Score.rollout_id)).label("scores"))
+        .where(Score.run_id == run_id, Score.route != RESCORED, Score.score.is_not(None))
         .group_by(Score.prompt_id, Score.route)
         .subquery()
     )

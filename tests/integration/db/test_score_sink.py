@@ -14,6 +14,7 @@ from infra.db.json_rows import encode_rows
 from infra.db.models import PromptStats, Score, StreamOffset
 from infra.db.sink import ScoredRecord, ScoreSink
 from infra.db.statistics import Running
+from trainer.audit.contents import differing_statistics
 
 GROUP = "difficulty"
 
@@ -47,10 +48,28 @@ def test_offsets_only_move_forward(sink):
     assert ScoreSink(sink._engine, 0.9, "another").next_offsets() == {}
 
 
-def test_another_version_of_the_scorer_is_another_row(engine, sink):
+def updated(scored, score):
+    """The same rollout, scored again by the next version of its scorer."""
+    return replace(scored, score=score, scorer_version="2", offset=scored.offset + 100)
+
+
+def test_another_version_of_the_scorer_is_another_row_and_counts_nothing(engine, sink):
     assert sink.write([record(0, 1.0)]) == 1
-    assert sink.write([replace(record(0, 0.0), scorer_version="2")]) == 1
-    assert statistics_of(engine)["p0"].count == 2
+    assert sink.write([updated(record(0, 1.0), 0.0), record(1, 0.0)]) == 2
+    assert statistics_of(engine) == counted_one_by_one([record(0, 1.0), record(1, 0.0)], 0.9)
+    with engine.connect() as connection:
+        assert differing_statistics(connection, record(0, 1.0).run_id) == []
+
+
+def test_another_version_counts_if_the_first_had_no_score(engine, sink):
+    sink.write([record(0, None)])
+    sink.write([updated(record(0, None), 1.0)])
+    assert statistics_of(engine) == counted_one_by_one([record(0, 1.0)], 0.9)
+
+
+def test_two_versions_in_one_batch_count_once(engine, sink):
+    assert sink.write([record(0, 1.0), updated(record(0, 1.0), 0.0)]) == 2
+    assert statistics_of(engine) == counted_one_by_one([record(0, 1.0)], 0.9)
 
 
 def test_what_fails_leaves_nothing_behind(engine, sink):
