@@ -5,6 +5,7 @@ answered instead of what vLLM would answer.
 """
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,11 @@ class JudgeServer(ThreadingHTTPServer):
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gave up is no error of the server."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def top(self, text: str, body: dict[str, Any], count: int) -> dict[str, float]:
         tokens = torch.tensor([self.tokenizer.encode(text)])

@@ -15,8 +15,6 @@ from faults.matrix.driver import Matrix, plan, say
 from faults.matrix.kinds.registry import KINDS
 from faults.matrix.results import Results, table
 
-from infra.local.interrupts import interrupt_once
-
 _ROOT = Path(__file__).parents[3]
 _PAGE = _ROOT / "infra" / "docs" / "faults.md"
 _EACH = 12
@@ -50,8 +48,7 @@ def main() -> int:
         )
         say(f"seed {matrix.seed}: {matrix.wanted.total()} injections of {len(matrix.wanted)} kinds are to be made")
         try:
-            with interrupt_once():
-                matrix.go()
+            matrix.go()
         except KeyboardInterrupt:
             say("interrupted: the same command goes on")
         finally:
@@ -67,8 +64,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--kinds", default="", help="names of kinds, separated by commas")
     parser.add_argument("--each", type=int, default=0, help=f"injections per kind ({_EACH})")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--overlap", type=int, default=4, help="faults that may be open together")
-    parser.add_argument("--run-injections", type=int, default=60, help="injections per run")
+    parser.add_argument("--overlap", type=int, default=6, help="faults that may be open together")
+    parser.add_argument("--run-injections", type=int, default=100, help="injections per run")
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     parser.add_argument("--out", type=Path, default=_PAGE, help="the page; JSON lines go beside it")
     parser.add_argument("--keep", type=Path, default=None, help="folder that keeps the runs with their logs")

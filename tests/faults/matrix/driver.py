@@ -15,7 +15,10 @@ from tempfile import TemporaryDirectory
 
 from faults.matrix.kinds.base import FaultKind
 from faults.matrix.results import AuditLine, InjectionLine, Results
-from faults.matrix.run import MatrixRun, prepare
+from faults.matrix.run import DOMAINS, MatrixRun, prepare
+from kafka.errors import KafkaError
+
+from streams.clients import DeliveryError
 
 _TICK_SECONDS = 0.25
 _NEVER_SECONDS = 240.0
@@ -80,6 +83,9 @@ class Matrix:
                 try:
                     self._await_first(run)
                     self._inject_all(run, random, apart, started)
+                except KeyboardInterrupt:
+                    say("interrupted: this run drains and is audited; the same command goes on with the next")
+                    self.until = 0.0
                 finally:
                     for fault in self._open:
                         if fault.healed_at is None:
@@ -88,7 +94,7 @@ class Matrix:
 
     def _await_first(self, run: MatrixRun) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while len(run.closed_seqs() or ()) < 2:
+        while sum(seq >= 0 for seq in run.watch.seen.closed.values()) < len(DOMAINS):
             if run.ended or time.monotonic() > deadline:
                 raise RuntimeError(f"run {run.id} did not start: {run.ended}; see {run.stack.logs}")
             time.sleep(_TICK_SECONDS)
@@ -121,7 +127,7 @@ class Matrix:
             name
             for name in self.wanted
             if self.kinds[name].apart == apart
-            and self.kinds[name].target not in busy
+            and not {self.kinds[name].target, self.kinds[name].needs} & busy
             and self._rested.get(self.kinds[name].target, 0) <= now
             and not ((self.kinds[name].ends_run or self.kinds[name].target == "stack") and busy)
         ]
@@ -135,7 +141,13 @@ class Matrix:
         self._open.append(fault)
         self.wanted[kind.name] -= 1
         self.wanted += Counter()  # without those at 0
-        kind.inject(run)
+        try:
+            kind.inject(run)
+        except (KafkaError, DeliveryError, ConnectionError, OSError) as error:
+            say(f"  {kind.name} could not be made: {error!r}")  # the run is in no state for it; another time then
+            self._open.remove(fault)
+            self.wanted[kind.name] += 1
+            return
         say(f"  {kind.name}{f' for {kind.seconds} s' if kind.seconds else ''} {kind.detail}")
         fault.heal_at = time.monotonic() + kind.seconds
         self._rested[kind.target] = fault.heal_at + kind.rests
@@ -159,16 +171,17 @@ class Matrix:
         return True
 
     def _look(self, run: MatrixRun, started: float) -> None:
-        healed = [fault for fault in self._open if fault.healed_at is not None]
-        newest, closed = run.newest_seq(), run.closed_seqs()
+        seen = run.watch.seen
         for fault in list(self._open):
             since = time.monotonic() - (fault.healed_at or fault.heal_at)
             if since > _NEVER_SECONDS:
                 self._close(run, fault, None, started)
-            elif fault in healed and fault.seq is None:
-                fault.seq = newest
-            elif fault in healed and closed and fault.seq is not None:
-                seqs = [closed.get(fault.kind.domain, -1)] if fault.kind.domain else closed.values()
+            elif fault.healed_at is None or fault.healed_at > seen.at:
+                continue
+            elif fault.seq is None:
+                fault.seq = seen.newest
+            else:
+                seqs = [seen.closed.get(fault.kind.domain, -1)] if fault.kind.domain else seen.closed.values()
                 if max(seqs) > fault.seq:
                     self._close(run, fault, since, started)
 

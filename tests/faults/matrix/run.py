@@ -19,6 +19,7 @@ from typing import Any, Self
 import psutil
 from faults.matrix.parts import ProxiedKafka, ProxiedPostgres
 from faults.matrix.proxy import Proxy
+from faults.matrix.watch import Watch
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPartition
 from sqlalchemy import create_engine, text
@@ -69,10 +70,6 @@ SETTINGS = {
 }
 DOMAINS = {"letters": "rtv", "words": "genrm"}
 """The domain of the prompts that each scorer gets."""
-_CLOSED_SEQS = """
-SELECT p.domain, max(g.seq) FROM groups g JOIN prompts p ON p.id = g.prompt_id
-WHERE g.run_id = :run AND g.outcome IN ('trained', 'filtered', 'stale') GROUP BY p.domain
-"""
 _OUTCOMES = "SELECT coalesce(outcome, 'open'), count(*) FROM groups WHERE run_id = :run GROUP BY 1"
 _PROMPTS = 40
 
@@ -122,7 +119,7 @@ class MatrixRun:
                 "broker": (root / "kafka", "512m"),
             }
         )
-        """By the parts that write there; empty where file systems cannot be mounted."""
+        """The parts that write there name them; empty where file systems cannot be mounted."""
         self.broker_proxy, self.database_proxy = Proxy(), Proxy()
         self.clocks = root / "clocks"
         self.clocks.mkdir(parents=True, exist_ok=True)
@@ -148,6 +145,8 @@ class MatrixRun:
 
     def close(self) -> None:
         try:
+            if hasattr(self, "watch"):
+                self.watch.close()
             if hasattr(self, "stack"):
                 self.stack.stop()
         finally:
@@ -168,6 +167,7 @@ class MatrixRun:
         stack.__enter__()
         self.resolved = stack.settings
         self._direct = create_engine(stack.database.direct, pool_pre_ping=True)
+        self.watch = Watch(self.query, self.id)
         if not self.starts:
             engine = connect(stack.database.direct)
             ingest_splits(engine, stack.settings)
@@ -178,6 +178,7 @@ class MatrixRun:
     def stop_stack(self) -> float:
         """Stops everything, as Ctrl-C does; returns the seconds that it took."""
         asked = time.monotonic()
+        self.watch.close()
         self.stack.stop()
         self._direct.dispose()
         return time.monotonic() - asked
@@ -272,15 +273,6 @@ class MatrixRun:
                 return [tuple(row) for row in connection.execute(text(statement), values)]
         except SQLAlchemyError:
             return None
-
-    def newest_seq(self) -> int | None:
-        rows = self.query("SELECT coalesce(max(seq), -1) FROM groups WHERE run_id = :run", run=self.id)
-        return rows[0][0] if rows else None
-
-    def closed_seqs(self) -> dict[str, int] | None:
-        """The newest group that is trained, filtered or stale, by its prompt's domain."""
-        rows = self.query(_CLOSED_SEQS, run=self.id)
-        return None if rows is None else dict(rows)
 
     def outcomes(self) -> dict[str, int]:
         return dict(self.query(_OUTCOMES, run=self.id) or ())

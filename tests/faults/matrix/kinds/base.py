@@ -24,6 +24,8 @@ class FaultKind(ABC):
     """What is done, in words, for the table."""
     target: ClassVar[str]
     """Faults with the same target never overlap."""
+    needs: ClassVar[str] = ""
+    """The target that must be well for this fault to be made: one that writes to the log needs the broker."""
     lasts: ClassVar[tuple[int, ...]] = (0,)
     """Seconds between `inject` and `heal`, of which one is drawn."""
     domain: ClassVar[str | None] = None

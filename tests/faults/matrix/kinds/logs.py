@@ -17,7 +17,7 @@ def _admin(run: MatrixRun) -> KafkaAdminClient:
 
 
 class PartitionsAdded(FaultKind):
-    name, target = "partitions-added", "partitions"
+    name, target, needs = "partitions-added", "partitions", "broker"
     what = "a topic gets one partition more"
 
     def inject(self, run: MatrixRun) -> None:
@@ -34,7 +34,7 @@ class PartitionsAdded(FaultKind):
 
 
 class Retention(FaultKind):
-    name, target, apart = "retention", "log", "retention"
+    name, target, needs, apart = "retention", "log", "broker", "retention"
     what = "every record of a topic is deleted, read or not"
 
     def inject(self, run: MatrixRun) -> None:

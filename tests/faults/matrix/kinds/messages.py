@@ -23,7 +23,7 @@ _FAR = 10**12
 
 
 class Duplicates(FaultKind):
-    name, target = "duplicates", "log"
+    name, target, needs = "duplicates", "log", "broker"
     what = "the newest records of each topic are written again"
 
     def inject(self, run: MatrixRun) -> None:
@@ -33,7 +33,7 @@ class Duplicates(FaultKind):
 
 
 class Reordered(FaultKind):
-    name, target = "reordered", "log"
+    name, target, needs = "reordered", "log", "broker"
     what = "older records of all topics are written again, shuffled"
 
     def inject(self, run: MatrixRun) -> None:
@@ -44,7 +44,7 @@ class Reordered(FaultKind):
 
 
 class Poison(FaultKind):
-    name, target = "poison", "log"
+    name, target, needs = "poison", "log", "broker"
     what = "hostile records (bytes, tombstones, schemas, types, values, headers, keys, other runs) in seven topics"
 
     def inject(self, run: MatrixRun) -> None:
