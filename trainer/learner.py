@@ -175,7 +175,7 @@ class Learner:
         self._background.check()
         if count:
             self._progress_at = time.monotonic()
-        now = time.time()
+        now = self._assembler.clock.now()
         at_end = self._at_end = self._source.is_replay and not count and self._has_read_all()
         if at_end:
             now = math.inf  # a group that is incomplete at the end of the log stays incomplete

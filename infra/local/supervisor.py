@@ -239,7 +239,7 @@ class Supervisor:
         if name == Service.SELECTOR and code == 0 and self._finished():
             return RunEnd(outcome=RunOutcome.FINISHED, message="the run is finished")
         if code == disk.EXIT_CODE:
-            return self._disk_full_end()
+            return self._disk_full_end() if disk.is_full(self._folder) else _room_again_end(name, child)
         if code == _MISCONFIGURED:
             return _failed_end(f"{name} refuses its settings; the end of {child.log}:\n{child.log_tail()}")
         if code == _DIVERGED:
@@ -303,6 +303,14 @@ class Supervisor:
 
 def describe_exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _room_again_end(name: str, child: ChildProcess) -> RunEnd:
+    """The end for a disk that has room by the time somebody looks, or that is not the run's own."""
+    message = (
+        f"{name} found a disk full: free space there, and start again; the end of {child.log}:\n{child.log_tail()}"
+    )
+    return RunEnd(outcome=RunOutcome.DISK_FULL, message=message)
 
 
 def _failed_end(message: str) -> RunEnd:

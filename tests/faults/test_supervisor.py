@@ -16,6 +16,7 @@ from support.supervised import (
     DIVERGE,
     FAMILY,
     FILL,
+    FULL,
     IDLE,
     LEAVE,
     REFUSE,
@@ -212,6 +213,27 @@ def test_a_full_disk_ends_the_run_with_the_folders_name(small_disk: Path, tmp_pa
     assert (end.outcome, end.exit_code) == (RunOutcome.DISK_FULL, 74)
     assert end.message.startswith(f"the disk under {small_disk} is full")
     assert supervisor.snapshot()[0].restarts == 0
+
+
+@pytest.mark.parametrize("place", ["run/checkpoints", "kafka"])
+def test_a_full_disk_of_a_part_is_named_by_its_own_folder(small_disk: Path, place: str) -> None:
+    runs = small_disk.parent
+    folder, part = runs / "run", runs / place
+    folder.mkdir()
+    part.parent.mkdir(exist_ok=True)
+    part.symlink_to(small_disk)
+    supervisor = Supervisor([spec("learner", FILL, small_disk)], folder=folder)
+    supervisor.start()
+    end = end_of(supervisor)
+    assert end.outcome is RunOutcome.DISK_FULL
+    assert end.message.startswith(f"the disk under {part} is full")
+
+
+def test_a_disk_that_has_room_again_is_told_by_the_services_log(supervise: Supervise) -> None:
+    end = end_of(supervise({"learner": FULL}))
+    assert (end.outcome, end.exit_code) == (RunOutcome.DISK_FULL, 74)
+    assert "learner found a disk full" in end.message
+    assert "versions/v7: No space left on device" in end.message
 
 
 def test_a_crash_loop_on_a_full_disk_is_called_a_full_disk(small_disk: Path) -> None:

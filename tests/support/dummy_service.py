@@ -31,6 +31,9 @@ def main(name: str, behaviour: str, folder: Path, port: int) -> None:
     if behaviour == "diverge":
         print("updates in a row had a gradient that is not finite")
         sys.exit(65)
+    if behaviour == "full":
+        print("versions/v7: No space left on device")
+        sys.exit(74)
     if behaviour == "away":
         print("no Kafka broker answers")
         sys.exit(75)

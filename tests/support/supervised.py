@@ -7,7 +7,7 @@ import psutil
 from support.waiting import wait_until
 
 IDLE, STUBBORN, CRASH, FAMILY, FILL, LEAVE, REFUSE = "idle", "stubborn", "crash", "family", "fill", "leave", "refuse"
-DIVERGE, AWAY = "diverge", "away"
+DIVERGE, AWAY, FULL = "diverge", "away", "full"
 
 
 def ready_file(folder: Path, name: str) -> Path:

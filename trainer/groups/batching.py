@@ -13,6 +13,7 @@ from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.learner import LearnerSettings
 from streams.clients import Reader
 from streams.codec import DecodeError
+from streams.log_clock import LogClock
 from streams.messages import Outcome, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from streams.validate import decode_scored, decode_ticket, group_named_in, sample_named_in
@@ -53,6 +54,8 @@ class BatchAssembler:
     book: GroupBook = field(init=False)
     admission: Admission = field(init=False)
     taken: list[ReadyGroup] = field(default_factory=list)
+    clock: LogClock = field(default_factory=LogClock)
+    """Deadlines are judged by it."""
 
     def __post_init__(self) -> None:
         self.book = GroupBook(self.closed, awaits_tickets=not self.source.is_replay)
@@ -80,6 +83,8 @@ class BatchAssembler:
                 self.admission.dispatched(named.seq, train=True)
             raise
         if ticket.run_id == self.source.run_id:
+            if self.book.awaits_tickets:  # in a replay nothing is late: its log is as old as the run that wrote it
+                self.clock.see(record)
             self.book.add_ticket(ticket, record)
             self.admission.dispatched(ticket.seq, train=ticket.purpose is Purpose.TRAIN)
 

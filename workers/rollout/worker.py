@@ -30,6 +30,7 @@ from streams.clients import (
 )
 from streams.codec import DecodeError
 from streams.dead_letters import dead_letter, reason_of, within
+from streams.log_clock import LogClock
 from streams.messages import PromptTicket
 from streams.records import Record
 from streams.route_headers import ROUTE_HEADER, route_headers
@@ -82,6 +83,7 @@ class RolloutWorker:
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
         self._scored_topic = topic_name(settings.topics.prefix, Topic.SCORED)
         self._book = TicketBook()
+        self._clock = LogClock()
         self._deliveries = Deliveries()
         self._capacity = _QUEUED_PER_SLOT * settings.rollout.engine.max_running
         self._follow_at = 0.0
@@ -145,6 +147,7 @@ class RolloutWorker:
         if ticket.run_id != self._settings.run.id:
             metrics.tickets_skipped_total.labels("other_run").inc()
             return False
+        self._clock.see(record)
         if ticket.group_id in self._closed:
             metrics.tickets_skipped_total.labels("closed").inc()
             return False
@@ -180,7 +183,7 @@ class RolloutWorker:
                 self._book.start(ticket.group_id, prompt)
 
     def _drop_overdue(self) -> None:
-        overdue = self._book.overdue(time.time())
+        overdue = self._book.overdue(self._clock.now())
         for group_id in overdue:
             if not self._book.group(group_id).started:
                 metrics.tickets_skipped_total.labels("overdue").inc()

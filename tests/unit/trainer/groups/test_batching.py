@@ -163,3 +163,14 @@ def test_a_group_without_spread_frees_its_slot_and_the_batch_fills_with_the_next
     feed(assembler, *complete(3))
     assert list(assembler.take(1)) == []
     assert taken_seqs(assembler) == [0, 3]
+
+
+@pytest.mark.parametrize("is_replay", [False, True])
+def test_deadlines_follow_the_stamps_of_the_runs_own_tickets_alone(*, is_replay: bool) -> None:
+    assembler = assembler_of(is_replay=is_replay)
+    for message, topic in ((scored(0, 0, 1.0), "scored"), (ticket(0, run_id="other"), "prompts")):
+        assembler.add(Record(topic, 0, 0, 5000.0, b"key", encode(message)))
+    assert assembler.clock.now() == -math.inf
+    assembler.add(Record("prompts", 0, 1, 1000.0, b"key", encode(ticket(0))))
+    assert is_replay or 1000.0 <= assembler.clock.now() < 5000.0
+    assert not is_replay or assembler.clock.now() == -math.inf
