@@ -23,6 +23,7 @@ from functools import partial
 
 import msgspec
 
+from infra.files.run_files import STEPS_FILE
 from infra.metrics import metrics
 from infra.readiness import mark_ready
 from infra.settings.admission_limits import AdmissionLimits
@@ -48,7 +49,7 @@ from trainer.log_writer import LearnerMessage, LogWriter, reason_label
 from trainer.runlog import skipped_updates
 from trainer.runlog.loggers import open_loggers
 from trainer.runlog.names import scalars_of_step
-from trainer.runlog.step_log import STEPS_FILE, record_step
+from trainer.runlog.step_log import record_step
 from trainer.step.batch import TrainingBatch, with_one_prompt
 from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of

@@ -12,6 +12,7 @@ from infra.cli.options import (
     DryRun,
     Minutes,
     NoScreen,
+    Resume,
     RunFolder,
     Seed,
     Set,
@@ -20,6 +21,8 @@ from infra.cli.options import (
     resolve,
     run_options,
 )
+from infra.cli.runs import RUNS
+from infra.cli.train import go_on
 from infra.local.interrupts import interrupt_once
 from infra.settings.load import with_changes
 from infra.settings.tree import Settings
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
 def demo(
     *,
     recipe: Annotated[
-        str, typer.Option(help="A TOML recipe, the name of a packaged one, or several such as demo,grpo.")
-    ] = "demo",
+        str | None,
+        typer.Option(help="A TOML recipe, the name of a packaged one, or several such as demo,grpo; `demo` if none."),
+    ] = None,
     seed: Seed = None,
     minutes: Minutes = None,
     no_screen: NoScreen = False,
@@ -41,11 +45,17 @@ def demo(
     bootstrap_servers: BootstrapServers = None,
     database_url: DatabaseUrl = None,
     run_folder: RunFolder = None,
+    resume: Resume = None,
     dry_run: DryRun = False,
 ) -> None:
     """Train a small model on this machine in ten minutes, with every part real, and report what it learned."""
+    if resume is not None:
+        dedicated = (*connections(bootstrap_servers, database_url), *run_options(seed=seed, minutes=minutes))
+        root = run_folder or RUNS
+        go_on(resume, root, assignments, dedicated, {"--recipe": recipe}, no_screen=no_screen, dry_run=dry_run)
+        return
     resolved = resolve(
-        recipe,
+        recipe or "demo",
         assignments,
         *connections(bootstrap_servers, database_url),
         *run_options(seed=seed, minutes=minutes, run_folder=run_folder),

@@ -33,6 +33,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the settings and 
 NoScreen = Annotated[
     bool, typer.Option("--no-screen", help="Print a plain line every ten seconds, as without a terminal.")
 ]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN",
+        help="Go on with a run that was stopped, with its settings; an id, or `latest`. Needs Apache Kafka.",
+    ),
+]
 Minutes = Annotated[float | None, typer.Option(min=0.1, help="Duration of training, in place of the recipe's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

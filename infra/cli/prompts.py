@@ -118,6 +118,20 @@ def ingest_splits(engine: "Engine", settings: Settings) -> "list[IngestReport]":
     return [ingest_file(engine, path, split, settings, run_id) for path, split in files if path is not None]
 
 
+def ingest_unless_begun(engine: "Engine", settings: Settings) -> None:
+    """Ingests the run's prompts, unless its selector has started: a run that goes on has its prompts. Raises
+    DatasetError.
+    """
+    from sqlalchemy import select
+
+    from infra.db.models import Run
+
+    with engine.connect() as connection:
+        begun = connection.scalar(select(Run.id).where(Run.id == settings.run.id)) is not None
+    if not begun:
+        ingest_splits(engine, settings)
+
+
 def ingest_file(
     engine: "Engine", path: Path, split: str, settings: Settings, run_id: str | None = None
 ) -> "IngestReport":

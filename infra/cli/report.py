@@ -21,7 +21,7 @@ def report(*, run: RunName = "latest", runs: RunsFolder = RUNS, as_json: AsJson 
         )
     with engine_of(place, runs) as engine:
         try:
-            record = collect(engine, place.run_id)
+            record = collect(engine, place.settings, place.folder)
         except LookupError as error:
             raise CommandError(f"{error.args[0]}: its selector never started", ExitCode.UNREACHABLE) from error
     summary = write_report(place.folder, record, facts)

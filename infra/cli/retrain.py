@@ -86,7 +86,7 @@ def _train_to_end(settings: Settings) -> None:
 
 
 def _print_end(settings: Settings, bootstrap: str, folder: Path) -> None:
-    from trainer.runlog.step_log import STEPS_FILE
+    from infra.files.run_files import STEPS_FILE
 
     file = folder / STEPS_FILE
     steps: list[dict[str, Any]] = (

@@ -3,18 +3,24 @@
 Invariant: however the run ends, nothing that was started for it is left running.
 """
 
+import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from infra.cli.prompts import ingest_splits
+from infra.cli.errors import CommandError
+from infra.cli.prompts import ingest_unless_begun
+from infra.cli.resume import how_to_go_on
 from infra.cli.table import print_summary
 from infra.cli.watch import broker_text, require_finished, watch
 from infra.db.engine import connect
 from infra.local.stack import Stack
-from infra.report.build import finish, write_facts, write_report
+from infra.report.build import finish, read_facts, write_facts, write_report
 from infra.report.collect import RunRecord, collect
+from infra.report.history import FILE_NAME
 from infra.report.summary import RunFacts
 from infra.settings.tree import Settings
 from trainer.audit.audit import audit_run, save
@@ -33,12 +39,21 @@ def execute(settings: Settings, preparation: Preparation, started: float, *, scr
     """Executes a run from the prompts to the report. `started`: start of the command, in Unix seconds. Raises
     CommandError if the run fails, KeyboardInterrupt if it was stopped, and what starting a stack raises.
     """
-    with Stack(settings) as stack:
-        folder = stack.folder
-        print(f"run {stack.run_id} in {folder}", flush=True)
-        facts = _run_facts(stack, preparation)
-        write_facts(folder, facts)
-        record, facts = _run_to_end(stack, facts, started, screen=screen)
+    prepared = Stack(settings)
+    former = read_facts(prepared.folder)
+    try:
+        with prepared as stack:
+            folder = stack.folder
+            facts = _run_facts(stack, preparation, started) if former is None else _after_pause(former, folder, started)
+            started = facts.started_at + sum(until - since for since, until in facts.pauses)
+            print(f"run {stack.run_id} in {folder}{'' if former is None else ' goes on'}", flush=True)
+            write_facts(folder, facts)
+            record, facts = _run_to_end(stack, facts, started, screen=screen)
+    except KeyboardInterrupt:
+        print(how_to_go_on(prepared.settings), file=sys.stderr, flush=True)
+        raise
+    except CommandError as error:
+        raise CommandError(f"{error}\n{how_to_go_on(prepared.settings)}", error.code) from error
     summary = write_report(folder, record, replace(facts, wall_seconds=time.time() - started))
     wall_seconds = time.time() - started
     finish(folder, summary, facts, wall_seconds)
@@ -50,18 +65,20 @@ def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool |
     database = stack.settings.database
     engine = connect(database.url, database.connect_timeout_seconds)
     try:
-        ingest_splits(engine, stack.settings)
+        ingest_unless_begun(engine, stack.settings)
         require_finished(watch(stack, started, screen=screen))
         assert stack.supervisor is not None
-        restarts = {service.name: service.restarts for service in stack.supervisor.snapshot() if service.restarts}
+        restarts = Counter(facts.restarts)
+        restarts.update({service.name: service.restarts for service in stack.supervisor.snapshot() if service.restarts})
         report = audit_run(stack.settings, stack.broker.bootstrap, engine)
         save(report, stack.folder)
-        return collect(engine, stack.run_id), replace(facts, restarts=restarts, audit=report.as_dict())
+        record = collect(engine, stack.settings, stack.folder)
+        return record, replace(facts, restarts=dict(restarts), audit=report.as_dict())
     finally:
         engine.dispose()
 
 
-def _run_facts(stack: Stack, preparation: Preparation) -> RunFacts:
+def _run_facts(stack: Stack, preparation: Preparation, started: float) -> RunFacts:
     return RunFacts(
         wall_seconds=preparation.seconds,
         prepare_seconds=preparation.seconds,
@@ -69,4 +86,16 @@ def _run_facts(stack: Stack, preparation: Preparation) -> RunFacts:
         seed=stack.settings.run.seed,
         base_scores=dict(preparation.base_scores),
         prepare_report=dict(preparation.report),
+        started_at=started,
+    )
+
+
+def _after_pause(former: RunFacts, folder: Path, started: float) -> RunFacts:
+    """The facts of a run that goes on at `started`: it was down since it last wrote its time series."""
+    series = folder / FILE_NAME
+    seen = series.stat().st_mtime if series.is_file() else started
+    return replace(
+        former,
+        started_at=former.started_at or seen,
+        pauses=(*former.pauses, (min(seen, started), started)),
     )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from infra.cli.options import (
     DatabaseUrl,
     DryRun,
     Recipe,
+    Resume,
     RunFolder,
     Seed,
     Set,
@@ -40,15 +42,22 @@ def up(
     bootstrap_servers: BootstrapServers = None,
     database_url: DatabaseUrl = None,
     run_folder: RunFolder = None,
+    resume: Resume = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Start broker, Postgres and all services in the background; the prompts of data.prompts are ingested first."""
-    resolved = resolve(
-        recipe,
-        assignments,
-        *connections(bootstrap_servers, database_url),
-        *run_options(seed=seed, run_folder=run_folder),
-    )
+    """Start broker, Postgres and all services in the background; the prompts of data.prompts are ingested first.
+
+    With --resume, a run that was stopped goes on where it was, with its settings.
+    """
+    addresses = connections(bootstrap_servers, database_url)
+    if resume is None:
+        options = (*addresses, *run_options(seed=seed, run_folder=run_folder))
+        resolved = resolve(recipe, assignments, *options)
+    else:
+        from infra.cli.resume import resume_settings
+
+        options = (*addresses, *run_options(seed=seed))
+        resolved = resume_settings(resume, run_folder or RUNS, assignments, options, {"--recipe": recipe})
     if dry_run:
         print_dry_run(resolved)
         return
@@ -68,7 +77,14 @@ def down(*, runs: RunsFolder = RUNS) -> None:
     from infra.local.detached import down as stop
 
     state = stop(runs)
-    print("nothing was up" if state is None else f"run {state.run_id} is down")
+    if state is None:
+        print("nothing was up")
+        return
+    print(f"run {state.run_id} is down")
+    if state.exit_code is None or state.exit_code:
+        from infra.cli.resume import how_to_go_on
+
+        print(how_to_go_on(find_run(state.run_id, runs).settings, "up"))
 
 
 def status(*, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
@@ -80,7 +96,8 @@ def status(*, runs: RunsFolder = RUNS, as_json: AsJson = False) -> None:
         raise CommandError(
             f"no stack was started in {runs.resolve()}: `rewardstream up` starts one", ExitCode.UNREACHABLE
         )
-    _print_status(found, as_json=as_json)
+    advice = _advice(found, runs)
+    _print_status(found, advice, as_json=as_json)
     if not found.healthy:
         raise typer.Exit(ExitCode.FAILED if found.running else ExitCode.UNREACHABLE)
 
@@ -141,7 +158,7 @@ def with_own_prompts(settings: Settings) -> Settings:
     """Ingests data.prompts and data.heldout for this run alone, and returns the settings with the run's id. Without
     prompts of its own, a run draws from everything in the database.
     """
-    from infra.cli.prompts import ingest_splits
+    from infra.cli.prompts import ingest_unless_begun
     from infra.db.migrate import upgrade_engine
     from infra.local import run_folder
 
@@ -151,7 +168,7 @@ def with_own_prompts(settings: Settings) -> Settings:
     settings = settings.model_copy(update={"run": settings.run.model_copy(update={"id": run_id})})
     with open_engine(settings.database, settings.run.folder) as engine:
         upgrade_engine(engine)
-        ingest_splits(engine, settings)
+        ingest_unless_begun(engine, settings)
     return settings
 
 
@@ -163,7 +180,7 @@ def _watch(place: "RunPlace", engine: "Engine", *, once: bool) -> None:
     settings = place.settings
     started = (place.folder / "logs").stat().st_ctime
     broker = f"{settings.broker.kind} at {settings.broker.bootstrap_servers}"
-    watched = Watched(place.run_id, settings.topics.prefix, broker, started)
+    watched = Watched(place.run_id, settings.topics.prefix, broker, started, settings, place.folder)
     with Monitor(watched, engine, live=False if once else None) as monitor:
         while (state := read_state(root)) is not None and state.process is not None and state.run_id == place.run_id:
             monitor.tick(state.services)
@@ -172,7 +189,30 @@ def _watch(place: "RunPlace", engine: "Engine", *, once: bool) -> None:
             time.sleep(TICK_SECONDS)
 
 
-def _print_status(found: "StackStatus", *, as_json: bool) -> None:
+def _advice(found: "StackStatus", runs: Path) -> list[str]:
+    """What the run lacks; nothing of one that is not going on, whose database may have ended with it."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from infra.advice.advisories import advise
+    from infra.advice.measures import read_measures
+    from infra.db.engine import make_engine
+
+    if not found.running:
+        return []
+    place = find_run(found.state.run_id, runs)
+    database = place.settings.database
+    engine = make_engine(database.url, database.connect_timeout_seconds)
+    try:
+        with engine.connect() as connection:
+            measures = read_measures(connection, place.settings, place.folder, found.scrape)
+    except SQLAlchemyError as error:
+        return [f"the database does not answer ({type(error).__name__}): its log is in {place.folder / 'logs'}"]
+    finally:
+        engine.dispose()
+    return [str(advisory) for advisory in advise(measures)]
+
+
+def _print_status(found: "StackStatus", advice: list[str], *, as_json: bool) -> None:
     state = found.state
     if as_json:
         services = [
@@ -198,6 +238,7 @@ def _print_status(found: "StackStatus", *, as_json: bool) -> None:
                     "ended": state.ended or None,
                     "sandbox": found.sandbox or None,
                     "services": services,
+                    "advice": advice,
                 },
                 indent=2,
             )
@@ -210,3 +251,5 @@ def _print_status(found: "StackStatus", *, as_json: bool) -> None:
         print(f"{service.name:<12} {mark:<20} pid {service.pid or '-'}  restarts {service.restarts}")
     if found.sandbox:
         print(f"sandbox      {found.sandbox}")
+    for text in advice:
+        print(f"! {text}")

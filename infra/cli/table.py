@@ -39,6 +39,7 @@ def _summary_lines(summary: Mapping[str, Any], folder: Path) -> list[str]:
         f"restarts   {summary['restarts']}",
         f"broker     {summary['broker']}",
         f"report     {folder / 'report.html'}",
+        *(f"! {advisory['what']}: {advisory['mend']}" for advisory in summary["advice"]),
     ]
 
 

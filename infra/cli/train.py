@@ -13,10 +13,12 @@ from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import (
     BootstrapServers,
     DatabaseUrl,
+    Dedicated,
     DryRun,
     Minutes,
     NoScreen,
     Recipe,
+    Resume,
     RunFolder,
     Seed,
     Set,
@@ -55,15 +57,26 @@ def train(
     bootstrap_servers: BootstrapServers = None,
     database_url: DatabaseUrl = None,
     run_folder: RunFolder = None,
+    resume: Resume = None,
     from_run: FromRun = None,
     scores: Scores = None,
     dry_run: DryRun = False,
 ) -> None:
     """Execute a whole run on your own prompts and model: ingest, train, measure, audit, report.
 
+    With --resume, a run that was stopped goes on where it was, with its prompts, model and settings.
+
     With --from-run, the learner alone trains on the log of a run that has ended, with that run's model and settings
     (--set and --model change them), until the end of the log.
     """
+    if resume is not None:
+        dedicated = (
+            *connections(bootstrap_servers, database_url),
+            *run_options(seed=seed, minutes=minutes, model=model, prompts=prompts, heldout=heldout),
+        )
+        given = {"--recipe": recipe, "--from-run": from_run, "--scores": scores}
+        go_on(resume, run_folder or RUNS, assignments, dedicated, given, no_screen=no_screen, dry_run=dry_run)
+        return
     if from_run is not None or scores is not None:
         fresh = {"--recipe": recipe, "--prompts": prompts, "--heldout": heldout, "--minutes": minutes}
         _refuse_options(fresh | {"--database-url": database_url}, from_run)
@@ -97,6 +110,32 @@ def train(
     require_models(settings)
     with interrupt_once():
         execute(settings, Preparation(), started, screen=False if no_screen else None)
+
+
+def go_on(
+    run: str,
+    root: Path,
+    assignments: list[str] | None,
+    dedicated: tuple[Dedicated, ...],
+    given: Mapping[str, Any],
+    *,
+    no_screen: bool,
+    dry_run: bool,
+) -> None:
+    """Goes on with a run that was stopped. Raises what `resume_settings` and `execute` raise."""
+    from infra.cli.resume import resume_settings
+
+    resolved = resume_settings(run, root, assignments, dedicated, given)
+    if dry_run:
+        print_dry_run(resolved)
+        return
+    started = psutil.Process().create_time()
+    from infra.cli.run_whole import Preparation, execute
+    from infra.cli.stack import require_models
+
+    require_models(resolved.settings)
+    with interrupt_once():
+        execute(resolved.settings, Preparation(), started, screen=False if no_screen else None)
 
 
 def _refuse_options(options: Mapping[str, Any], from_run: str | None) -> None:

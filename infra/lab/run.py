@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, and_, func, select
 
 from infra.db.engine import connect
 from infra.db.models import Group, Prompt, Run, Score
+from infra.files.run_files import STEPS_FILE
 from infra.lab.guarding import guard_points
 from infra.lab.pool import JUDGED, PromptFiles
 from infra.lab.results import LabRun, Point
@@ -26,7 +27,6 @@ from infra.settings.tree import Settings
 from streams.messages import Outcome, Purpose
 from trainer.prompts.dataset import Defaults
 from trainer.prompts.ingest import ingest
-from trainer.runlog.step_log import STEPS_FILE
 
 
 def execute(settings: Settings, pool: PromptFiles, *, arm: str, seed: int, digest: str) -> LabRun:

@@ -18,7 +18,7 @@ import psutil
 from infra.local.processes import LocalStackError, log_tail
 from infra.local.run_folder import write_settings
 from infra.local.state import ServiceLine, StackState, read_state
-from infra.scrape import Metrics, Scraper
+from infra.scrape import Metrics, Scrape, Scraper
 from infra.settings.tree import Settings
 
 DAEMON = (sys.executable, "-m", "infra.local.daemon")
@@ -42,6 +42,8 @@ class StackStatus:
     state: StackState
     running: bool
     services: tuple[ServiceHealth, ...]
+    scrape: Scrape
+    """What the services answered."""
     sandbox: str = ""
     """Isolation of the programs that a model wrote, as reported by RTV; empty if it does not answer."""
 
@@ -125,10 +127,11 @@ def status(runs: Path) -> StackStatus | None:
     running = state.process is not None
     endpoints = {service.name: service.metrics_url for service in state.services}
     with closing(Scraper()) as scraper:
-        answers = scraper.scrape(endpoints if running else {}).services
+        scrape = scraper.scrape(endpoints if running else {})
+    answers = scrape.services
     services = tuple(ServiceHealth(service=service, healthy=service.name in answers) for service in state.services)
     sandbox = next(filter(None, map(_sandbox_of, answers.values())), "")
-    return StackStatus(state=state, running=running, services=services, sandbox=sandbox)
+    return StackStatus(state=state, running=running, services=services, scrape=scrape, sandbox=sandbox)
 
 
 def reload(runs: Path, name: str) -> int:

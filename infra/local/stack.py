@@ -20,14 +20,17 @@ from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
 from infra.local.interrupts import held
 from infra.local.postgres import Database, EmbeddedPostgres, open_database
+from infra.local.processes import LocalStackError
 from infra.local.service_commands import CommandTable, service_specs
 from infra.local.supervisor import Foundation, RunEnd, Supervisor
 from infra.settings.load import with_changes
 from infra.settings.tree import BrokerKind, Settings
-from streams.admin import create_topics, topic_specs
+from streams.admin import create_topics, list_topics, topic_specs
 
 _FINISHED = "finished"
 """Value of runs.phase in the selector's last phase."""
+_MEASURES = ("evaluate", "references")
+"""Values of runs.phase in runs without a learner, which generate again what their log lacks."""
 
 
 class Stack:
@@ -89,6 +92,7 @@ class Stack:
         )
         run_folder.write_settings(self.settings, self.folder)
         upgrade(url, self.settings.database.connect_timeout_seconds)
+        self._require_log()
         specs = topic_specs(self.settings)
         create_topics(self.settings.broker, self.broker.bootstrap, specs, self.settings.topics.replication)
 
@@ -128,16 +132,39 @@ class Stack:
 
     def finished(self) -> bool:
         """Whether the selector wrote the run's last phase; False if the database does not answer."""
+        try:
+            return self._phase() == _FINISHED
+        except OperationalError:
+            return False
+
+    def _phase(self) -> str | None:
+        """The run's phase; None if its selector never started. Raises OperationalError."""
         database = self.settings.database
         engine = make_engine(database.url, database.connect_timeout_seconds)
         try:
             with engine.connect() as connection:
-                phase = connection.scalar(text("SELECT phase FROM runs WHERE id = :id"), {"id": self.run_id})
-        except OperationalError:
-            return False
+                found: str | None = connection.scalar(
+                    text("SELECT phase FROM runs WHERE id = :id"), {"id": self.run_id}
+                )
+            return found
         finally:
             engine.dispose()
-        return bool(phase == _FINISHED)
+
+    def _require_log(self) -> None:
+        """A run that has begun goes on from its log, and new topics would hide that it is gone. Raises LocalStackError
+        if it is.
+        """
+        phase = self._phase()
+        if phase is None or phase in _MEASURES:
+            return
+        found = list_topics(self.settings.broker, self.broker.bootstrap, self.run_id)
+        if missing := [spec.name for spec in topic_specs(self.settings) if spec.name not in found]:
+            raise LocalStackError(
+                f"run {self.run_id} is in phase {phase}, and its log is gone: the {self.broker.kind} broker at "
+                f"{self.broker.bootstrap} has no topic {', '.join(missing)}. If another broker has them, name it with "
+                "--bootstrap-servers; otherwise start a new run (`--set run.id=`), with the newest of "
+                f"{self.folder / 'versions'} as its --model to train on from there"
+            )
 
     def _foundations(self) -> list[Foundation]:
         """The parts that this stack started itself. A cluster or database outside it comes back by itself."""

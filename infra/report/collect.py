@@ -7,22 +7,27 @@ that set the reward counts.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Executable, func, select
 from sqlalchemy.orm import Session
 
+from infra.advice.measures import Measures, read_measures
 from infra.db.calibration import Calibration, read_calibration
 from infra.db.models import EvaluatedModel, Evaluation, Group, Prompt, Run, Score, Selection, SelectionRound
 from infra.db.second_scores import Exploitation, read_exploitation
 from infra.db.training_scores import TrainingScores, read_training_scores
 from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
+from infra.settings.tree import Settings
 from trainer.guard.guard_rows import read_checks
 
 BEFORE, AFTER = "before", "after"
 _MOST_QUARANTINED = 12
+_ADVICE_GROUPS = 512
+"""Groups from whose scores the report's advice follows: a whole small run, the latest part of a large one."""
 _SHARES: TypeAdapter[dict[str, DomainShare]] = TypeAdapter(dict[str, DomainShare])
 
 
@@ -153,10 +158,13 @@ class RunRecord:
     domain_shares: Mapping[str, DomainShare] = field(default_factory=dict)
     """The run's setting `selector.domain_shares`."""
     hacking: HackingRecord = HackingRecord()
+    measures: Measures | None = None
+    """What advice follows from; None if nobody asked for it."""
 
 
-def collect(engine: Engine, run_id: str) -> RunRecord:
-    """Raises LookupError if the run is not in the database."""
+def collect(engine: Engine, settings: Settings, folder: Path) -> RunRecord:
+    """Reads the run `settings.run.id`, whose folder is `folder`. Raises LookupError if it is not in the database."""
+    run_id = settings.run.id
     with Session(engine) as session:
         run = session.get(Run, run_id)
         if run is None:
@@ -171,6 +179,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         evaluations = tuple(EvaluationRow(*row) for row in session.execute(_evaluations(run_id)))
         versions = tuple(EvaluatedVersion(*row) for row in session.execute(_evaluated_versions(run_id)))
         hacking = _read_hacking(session.connection(), run_id, run.settings)
+        measures = read_measures(session.connection(), settings, folder, window=_ADVICE_GROUPS)
     return RunRecord(
         run_id=run_id,
         phase=run.phase,
@@ -186,6 +195,7 @@ def collect(engine: Engine, run_id: str) -> RunRecord:
         evaluated_versions=versions,
         domain_shares=_SHARES.validate_python(run.settings.get("selector", {}).get("domain_shares", {})),
         hacking=hacking,
+        measures=measures,
     )
 
 

@@ -9,19 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.report.collect import AFTER, BEFORE, EvaluationRow, RunRecord
+from infra.report.summary_statistics import Pauses, seconds_up
 from trainer.evaluation.results import OVERALL
 
 
-def heldout_curve(record: RunRecord) -> list[dict[str, Any]]:
+def heldout_curve(record: RunRecord, pauses: Pauses = ()) -> list[dict[str, Any]]:
     """Returns points by version: {version, label, seconds, prompts, complete, overall, overall_ci95, by_domain,
     by_domain_ci95}. `seconds` is the time from the start of training to the step that made the version; it does not
-    include the evaluation.
+    include the evaluation, nor `pauses`.
     """
     by_label: dict[str, list[EvaluationRow]] = defaultdict(list)
     for row in record.evaluations:
         by_label[row.label].append(row)
     most = max((row.prompts for row in record.evaluations if row.domain == OVERALL), default=0)
-    made = _seconds_by_version(record)
+    made = _seconds_by_version(record, pauses)
     points = [_point(label, rows, most, made) for label, rows in by_label.items()]
     return sorted(points, key=lambda point: (point["version"], point["label"] != BEFORE, point["label"] == AFTER))
 
@@ -48,12 +49,12 @@ def _interval(row: EvaluationRow) -> list[float] | None:
     return None if row.low is None or row.high is None else [round(row.low, 4), round(row.high, 4)]
 
 
-def _seconds_by_version(record: RunRecord) -> dict[int, float]:
+def _seconds_by_version(record: RunRecord, pauses: Pauses) -> dict[int, float]:
     """Seconds until each version was announced, which is when the groups of its step close."""
     if record.train_started_at is None:
         return {}
     closings = [
-        (group.version, (group.closed_at - record.train_started_at).total_seconds())
+        (group.version, seconds_up(record.train_started_at, group.closed_at, pauses))
         for group in record.groups
         if group.outcome == "trained" and group.version is not None and group.closed_at is not None
     ]

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
+from infra.files.run_files import SERIES_FILE
 from infra.scalars import FlowMetrics, LearningMetrics, ScoringMetrics
 from infra.scrape import Scrape
 
-FILE_NAME = "metrics.jsonl"
+FILE_NAME = SERIES_FILE
 
 _GAUGES = {
     "policy_version": LearningMetrics.policy_version.series,

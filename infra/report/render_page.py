@@ -67,6 +67,8 @@ def render(
         broker=summary["broker"],
         seed=summary["seed"],
         cards=_cards(summary),
+        advice=summary["advice"],
+        rewards=_rewards(summary["reward_by_outcome"]),
         pictures={name: png and base64.b64encode(png).decode() for name, png in pictures.items()},
         heldout=_heldout(summary["heldout"]),
         versions=_evaluated_versions(record),
@@ -131,6 +133,11 @@ def _cards(summary: Mapping[str, Any]) -> Rows:
         ("groups trained on", summary["groups"]["trained"]),
         ("seconds in total", summary["wall_seconds"]),
     ]
+
+
+def _rewards(by_domain: Mapping[str, Mapping[str, float]]) -> Rows:
+    """Returns the mean score of trained and of filtered groups by domain."""
+    return [(domain, _score(row.get("trained")), _score(row.get("filtered"))) for domain, row in by_domain.items()]
 
 
 def _heldout(results: Mapping[str, Any]) -> Rows:

@@ -10,13 +10,14 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
+from infra.advice.advisories import advise
 from infra.db.calibration import Calibration
 from infra.report.collect import AFTER, BEFORE, GroupRow, Response, RunRecord
 from infra.report.curve import heldout_curve
 from infra.report.hacking import hacking
 from infra.report.history import increase
 from infra.report.shares import domain_shares
-from infra.report.summary_statistics import percentiles
+from infra.report.summary_statistics import Pauses, percentiles, seconds_up
 from infra.settings.evaluation import Skill
 from streams.messages import Outcome
 from trainer.evaluation.estimators import bootstrap_interval
@@ -30,6 +31,7 @@ class RunFacts:
     """Facts that only the command knows, and Postgres does not."""
 
     wall_seconds: float
+    """Without the time for which the run was down."""
     prepare_seconds: float
     broker: str
     seed: int
@@ -39,13 +41,17 @@ class RunFacts:
     """Prompt id -> mean score of the base model; empty if it was not measured."""
     prepare_report: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
+    started_at: float = 0.0
+    """Start of the first command, in Unix seconds; 0 if an older release wrote this."""
+    pauses: Pauses = ()
+    """From when to when the run was down, in Unix seconds, oldest first."""
 
 
 def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: RunFacts) -> dict[str, Any]:
     """Returns the content of summary.json. `learner_tokens_per_second` counts all tokens that the learner processed,
     and `learner_response_tokens_per_second` those that it trained on, both over the seconds of training.
     """
-    phases = phase_seconds(record, facts.prepare_seconds)
+    phases = phase_seconds(record, facts.prepare_seconds, facts.pauses)
     train_seconds = phases["train"]
     trained = [response for response in record.responses if response.purpose == "train"]
     outcomes = Counter(group.outcome or "open" for group in record.groups)
@@ -53,11 +59,13 @@ def summarise(record: RunRecord, history: Sequence[Mapping[str, Any]], facts: Ru
         "run": record.run_id,
         "finished": record.phase == "finished",
         "heldout": heldout(record.responses, facts.base_scores),
-        "heldout_by_version": heldout_curve(record),
+        "heldout_by_version": heldout_curve(record, facts.pauses),
         "groups": {outcome.value: outcomes.pop(outcome, 0) for outcome in Outcome} | dict(outcomes),
         "groups_by_purpose": _by_purpose(record.groups),
         "domain_shares": domain_shares(record.groups, record.domain_shares),
         "filtered_by_reason": dict(Counter(str(g.reason) for g in record.groups if g.outcome == "filtered")),
+        "advice": [] if record.measures is None else [asdict(advisory) for advisory in advise(record.measures)],
+        "reward_by_outcome": reward_by_outcome(record.groups),
         "staleness": percentiles(
             [group.staleness for group in record.groups if group.outcome == "trained" and group.staleness is not None]
         ),
@@ -121,16 +129,22 @@ def prompt_scores(responses: Sequence[Response], label: str) -> Scores:
     return {prompt: fmean(values) for prompt, values in scores.items()}
 
 
-def phase_seconds(record: RunRecord, prepare_seconds: float) -> dict[str, float]:
-    """Returns the seconds of prepare, evaluate (all held-out measurements), assess (Pre-PPO) and train."""
+def phase_seconds(record: RunRecord, prepare_seconds: float, pauses: Pauses = ()) -> dict[str, float]:
+    """Returns the seconds of prepare, evaluate (all held-out measurements), assess (Pre-PPO) and train, without those
+    of `pauses`, in which the run was down.
+    """
+
+    def span(groups: Sequence[GroupRow], started: datetime | None = None) -> float:
+        return _span_seconds(groups, started, pauses)
+
     return {
         "prepare": prepare_seconds,
         "evaluate": sum(
-            _span_seconds([group for group in record.groups if group.purpose == "eval" and group.label == label])
+            span([group for group in record.groups if group.purpose == "eval" and group.label == label])
             for label in {group.label for group in record.groups if group.purpose == "eval"}
         ),
-        "assess": _span_seconds([group for group in record.groups if group.purpose == "assess"]),
-        "train": _span_seconds([group for group in record.groups if group.purpose == "train"], record.train_started_at),
+        "assess": span([group for group in record.groups if group.purpose == "assess"]),
+        "train": span([group for group in record.groups if group.purpose == "train"], record.train_started_at),
     }
 
 
@@ -172,6 +186,18 @@ def rates(row: Calibration) -> dict[str, float | None]:
     return {name: None if value is None else round(value, 4) for name, value in shares.items()}
 
 
+def reward_by_outcome(groups: Sequence[GroupRow]) -> dict[str, dict[str, float]]:
+    """Returns domain -> outcome -> mean score of its train groups: what was filtered is a part of the reward too."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for group in groups:
+        if group.purpose == "train" and group.outcome is not None and group.mean_score is not None:
+            found[group.domain][group.outcome].append(group.mean_score)
+    return {
+        domain: {outcome: round(fmean(scores), 4) for outcome, scores in sorted(outcomes.items())}
+        for domain, outcomes in sorted(found.items())
+    }
+
+
 def _by_purpose(groups: Sequence[GroupRow]) -> dict[str, dict[str, int]]:
     purposes = sorted({group.purpose for group in groups})
     return {
@@ -180,13 +206,13 @@ def _by_purpose(groups: Sequence[GroupRow]) -> dict[str, dict[str, int]]:
     }
 
 
-def _span_seconds(groups: Sequence[GroupRow], started: datetime | None = None) -> float:
-    """Returns the seconds from the first dispatch, or from `started`, to the last closing."""
+def _span_seconds(groups: Sequence[GroupRow], started: datetime | None, pauses: Pauses) -> float:
+    """Returns the seconds from the first dispatch, or from `started`, to the last closing, without the pauses."""
     closings = [group.closed_at for group in groups if group.closed_at is not None]
     if not closings:
         return 0.0
     start = started or min(group.dispatched_at for group in groups)
-    return max(0.0, (max(closings) - start).total_seconds())
+    return seconds_up(start, max(closings), pauses)
 
 
 def _rounded_mean(values: Sequence[float]) -> float | None:

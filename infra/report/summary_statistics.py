@@ -2,11 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 
 OPENING_WORDS = 4
+
+Pauses = tuple[tuple[float, float], ...]
+"""From when to when a run was down, in Unix seconds, oldest first."""
+
+
+def seconds_up(begin: datetime, end: datetime, pauses: Pauses) -> float:
+    """Returns the seconds from `begin` to `end`, at least 0, without those in which the run was down."""
+    first, last = begin.timestamp(), end.timestamp()
+    down = sum(max(0.0, min(last, until) - max(first, since)) for since, until in pauses)
+    return max(0.0, last - first - down)
 
 
 def percentiles(values: Sequence[int]) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console
@@ -15,6 +16,8 @@ from rich.live import Live
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from infra.advice.advisories import advise
+from infra.advice.measures import Measures, read_measures
 from infra.local.state import ServiceLine
 from infra.report import history
 from infra.scalars import LearningMetrics
@@ -23,11 +26,12 @@ from infra.screen import facts as run_facts
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
 from infra.screen.view import ProcessRow, Rewards, View, activity, domain_rows, domain_shares, token_rates, topic_rows
+from infra.settings.tree import Settings
 
 TICK_SECONDS = 2.0
 """Scraping seven processes takes about 20 ms: at this interval, one hundredth of a core."""
 PLAIN_SECONDS = 10.0
-"""Interval of the plain lines."""
+"""Interval of the plain lines, and of measuring what the run lacks, which reads some hundred rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Watched:
     prefix: str
     broker: str
     started: float
+    settings: Settings
+    folder: Path
 
 
 class Monitor:
@@ -52,6 +58,8 @@ class Monitor:
         self._scraper = Scraper()
         self._before = Scrape(at=run.started)
         self._facts = RunFactsNow()
+        self._measures = Measures(phase="starting")
+        self._measured_at = float("-inf")
         self._rewards = Rewards()
         self._plain_at = 0.0
         is_live = sys.stdout.isatty() if live is None else live
@@ -72,12 +80,20 @@ class Monitor:
         now = self._scraper.scrape({service.name: service.metrics_url for service in services})
         with contextlib.suppress(SQLAlchemyError):  # the supervisor reports a database that is gone
             self._facts = run_facts.read(self._engine, self._run.run_id)
+            self._measure(now)
         view = self._view(services, now)
         if self._keep is not None:
             self._keep.append(history.row(now, self._run.started, self._facts.phase))
         self._before = now
         self._show(view)
         return view
+
+    def _measure(self, now: Scrape) -> None:
+        if time.monotonic() - self._measured_at < PLAIN_SECONDS:
+            return
+        self._measured_at = time.monotonic()
+        with self._engine.connect() as connection:
+            self._measures = read_measures(connection, self._run.settings, self._run.folder, now)
 
     def _view(self, services: Sequence[ServiceLine], now: Scrape) -> View:
         before = self._before
@@ -97,10 +113,12 @@ class Monitor:
                 self._facts.heldout,
                 domain_shares(now, "asked"),
                 domain_shares(now, "trained"),
+                self._measures.rewards,
             ),
             outcomes=self._facts.outcomes,
             reasons=self._facts.reasons,
             staleness=self._facts.staleness,
+            advice=[str(advisory) for advisory in advise(self._measures)],
         )
 
     def _show(self, view: View) -> None:

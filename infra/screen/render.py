@@ -1,6 +1,6 @@
 """Renders a view as a rich screen, and as one plain line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -11,6 +11,8 @@ from rich.text import Text
 from infra.screen.view import View
 
 _MIB = 2**20
+_MOST_ADVICE = 3
+"""The most urgent ones; `rewardstream why RUN` shows all."""
 _STATE_STYLES = {"running": "green", "waiting": "yellow", "stopped": "dim"}
 _PHASES = {
     "eval_before": "evaluation before training",
@@ -32,19 +34,26 @@ _OUTCOME_STYLES = {
 def screen(view: View) -> RenderableType:
     left = Group(_panel("processes", _processes(view)), _panel("groups", _groups(view)))
     right = Group(_panel("scores", _domains(view)), _panel("topics", _topics(view)))
-    return Group(_header(view), Columns([left, right], padding=(0, 1)))
+    return Group(_header(view), *_advice(view), Columns([left, right], padding=(0, 1)))
 
 
 def line(view: View) -> str:
     """Returns the view as one line for a log."""
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(view.outcomes.items())) or "none yet"
-    rewards = ", ".join(f"{row.domain} {row.reward:.2f}" for row in view.domains if row.reward is not None)
+    rewards = _rewards([(row.domain, row.reward) for row in view.domains])
+    of_all = _rewards([(row.domain, row.all_groups) for row in view.domains])
+    of_all = f" (all groups: {of_all})" if of_all else ""
+    advice = "".join(f"\n  ! {text}" for text in view.advice[:_MOST_ADVICE])
     restarts = sum(row.restarts for row in view.processes)
     return (
         f"{clock(view.elapsed)} {phase_text(view.phase)} | version {view.version} | groups: {outcomes} | "
-        f"reward: {rewards or '-'} | generated {view.generated_rate:.0f} tok/s, "
-        f"trained {view.trained_rate:.0f} tok/s | restarts {restarts}"
+        f"reward: {rewards or '-'}{of_all} | generated {view.generated_rate:.0f} tok/s, "
+        f"trained {view.trained_rate:.0f} tok/s | restarts {restarts}{advice}"
     )
+
+
+def _rewards(by_domain: Sequence[tuple[str, float | None]]) -> str:
+    return ", ".join(f"{domain} {reward:.2f}" for domain, reward in by_domain if reward is not None)
 
 
 def phase_text(phase: str) -> str:
@@ -65,6 +74,10 @@ def _header(view: View) -> Text:
         f"generated {view.generated_rate:.0f} tok/s, trained on {view.trained_rate:.0f} tok/s\n",
         (f"broker: {view.broker}", "dim"),
     )
+
+
+def _advice(view: View) -> list[Text]:
+    return [Text(f"! {text}", "yellow") for text in view.advice[:_MOST_ADVICE]]
 
 
 def _panel(title: str, table: RenderableType) -> Panel:
@@ -107,11 +120,12 @@ def _topics(view: View) -> Table:
 
 def _domains(view: View) -> Table:
     labels = list(dict.fromkeys(label for row in view.domains for label in row.heldout))
-    table = _table("domain", "asked", "trained", "reward", *(f"held-out {label}" for label in labels))
+    table = _table("domain", "asked", "trained", "reward", "all groups", *(f"held-out {label}" for label in labels))
     for row in view.domains:
         scores = (f"{row.heldout[label]:.3f}" if label in row.heldout else "" for label in labels)
         shares = ("" if share is None else f"{share:.0%}" for share in (row.asked, row.trained))
-        table.add_row(row.domain, *shares, "" if row.reward is None else f"{row.reward:.2f}", *scores)
+        rewards = ("" if reward is None else f"{reward:.2f}" for reward in (row.reward, row.all_groups))
+        table.add_row(row.domain, *shares, *rewards, *scores)
     return table
 
 

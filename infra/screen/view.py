@@ -42,6 +42,8 @@ class DomainRow:
     """The share of the groups that the domain is to get."""
     trained: float | None = None
     """Its share of the groups that were trained lately."""
+    all_groups: float | None = None
+    """Mean score of its latest groups, filtered ones included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class View:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     staleness: Mapping[int, int] = field(default_factory=dict)
+    advice: Sequence[str] = ()
+    """What the run lacks and what to do, the most urgent first."""
 
 
 class Rewards:
@@ -101,8 +105,10 @@ def domain_rows(
     heldout: Mapping[str, Mapping[str, float]],
     asked: Mapping[str, float],
     trained: Mapping[str, float],
+    all_groups: Mapping[str, float] | None = None,
 ) -> list[DomainRow]:
-    domains = sorted({*rewards, *asked, *(domain for means in heldout.values() for domain in means)})
+    of_all = all_groups or {}
+    domains = sorted({*rewards, *asked, *of_all, *(domain for means in heldout.values() for domain in means)})
     domains.sort(key=lambda domain: domain == "overall")  # last
     return [
         DomainRow(
@@ -111,6 +117,7 @@ def domain_rows(
             {label: means[domain] for label, means in heldout.items() if domain in means},
             asked.get(domain),
             trained.get(domain),
+            of_all.get(domain),
         )
         for domain in domains
     ]

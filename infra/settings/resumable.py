@@ -22,7 +22,7 @@ RESUMABLE = {
     "rtv.workers": "the machine may have other cores",
     "genrm.endpoint": "the same judge may be served elsewhere",
     "genrm.api_key": "a key may be replaced",
-    "genrm.concurrency": "how many requests wait for the judge changes the speed alone",
+    "genrm.connections": "how many requests wait for the judge changes the speed alone",
     "genrm.threads": "the machine may have other cores",
     "selector.max_steps": "when training ends",
     "selector.max_groups": "when training ends",

@@ -31,13 +31,13 @@ from infra.cli.options import resolve
 from infra.cli.prepare_process import prepare_apart
 from infra.cli.prompts import ingest_splits
 from infra.db.engine import connect
+from infra.files.run_files import STEPS_FILE
 from infra.local.stack import Stack
 from infra.settings.tree import Settings
 from streams.clients import LogReader
 from streams.codec import decode
 from streams.messages import PromptTicket
 from streams.topics import Topic, topic_name
-from trainer.runlog.step_log import STEPS_FILE
 
 SKIPPED = 3
 """Steps before the loop is in its stride: the engine has made two batches before the learner begins."""

@@ -19,8 +19,6 @@ from infra.metrics import metrics
 from trainer.step.batch import TrainingBatch
 from trainer.step.report import StepReport
 
-STEPS_FILE = "steps.jsonl"
-
 
 def record_step(
     path: Path,

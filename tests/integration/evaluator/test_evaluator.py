@@ -61,11 +61,11 @@ def test_an_evaluation_measures_every_prompt_and_its_audit_is_sound(make_evaluat
     assert phase == "finished"
 
 
-def test_the_report_of_a_run_has_the_evaluations_of_its_versions(make_evaluation, engine, prompts) -> None:
+def test_the_report_of_a_run_has_the_evaluations_of_its_versions(make_evaluation, engine, prompts, tmp_path) -> None:
     loop = make_evaluation()
     loop.peer.score_of = lambda _ticket, index: float(index)
     loop.play(loop.plan(prompts, policy_files(version=12, source_run=loop.run_id)))  # any run that the database has
-    found = {row.domain: row for row in collect(engine, loop.run_id).evaluated_versions}
+    found = {row.domain: row for row in collect(engine, loop.settings, tmp_path).evaluated_versions}
     assert set(found) == {"overall", "mathematics", "knowledge"}
     overall = found["overall"]
     assert (overall.run_id, overall.version, overall.prompts, overall.mean) == (loop.run_id, 12, 5, 0.5)

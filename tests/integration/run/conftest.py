@@ -60,12 +60,12 @@ class TinyRun:
     def runs(self) -> Path:
         return self.folder / "runs"
 
-    def await_(self, reached: Callable[[], bool], awaited: str) -> None:
+    def await_(self, reached: Callable[[], bool], awaited: str, seconds: float = 150) -> None:
         def runs_and_reached() -> bool:
             assert self.process.poll() is None, self.output()
             return reached()
 
-        wait_until(runs_and_reached, awaited, seconds=150, details=self.output)
+        wait_until(runs_and_reached, awaited, seconds=seconds, details=self.output)
 
     def phase_is(self, phase: str) -> bool:
         series = self.runs / "latest" / "metrics.jsonl"

@@ -15,6 +15,7 @@ from support.broker_run import run_settings
 from support.tiny_model import save_tiny_model
 
 from infra.db.models import Group, Score
+from infra.files.run_files import STEPS_FILE
 from infra.lab.judge_server import serve_judge
 from infra.lab.services import run_services
 from infra.local.broker import open_broker
@@ -24,7 +25,6 @@ from infra.settings.tree import BrokerSettings
 from streams.admin import create_topics, topic_specs
 from trainer.prompts.dataset import Defaults
 from trainer.prompts.ingest import ingest
-from trainer.runlog.step_log import STEPS_FILE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -73,7 +73,7 @@ def test_restarts_change_no_pick(make_loop, prompts, share):
     assert picks[0] == picks[1]
 
 
-def test_shares_asked_for_and_trained_are_exported_side_by_side(make_loop, engine, prompts):
+def test_shares_asked_for_and_trained_are_exported_side_by_side(make_loop, engine, prompts, tmp_path):
     loop = make_loop(domain_shares={"mathematics": [[0, 3.0], [6, 1.0]]}, preppo={"enabled": False}, max_steps=7)
     loop.peer.start_lineage()
     play(loop)
@@ -87,7 +87,7 @@ def test_shares_asked_for_and_trained_are_exported_side_by_side(make_loop, engin
     assert loop.peer.version == 7
     assert shown["trained", "mathematics"] == pytest.approx(trained["mathematics"] / trained.total(), abs=0.1)
     assert shown["trained", "mathematics"] + shown["trained", "knowledge"] == pytest.approx(1)
-    record = collect(engine, loop.settings.run.id)
+    record = collect(engine, loop.settings, tmp_path)
     found = domain_shares(record.groups, record.domain_shares)
     assert {domain: row["trained_groups"] for domain, row in found.items()} == trained
     assert found["mathematics"]["asked"] > 0.5

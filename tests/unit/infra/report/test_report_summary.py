@@ -95,6 +95,14 @@ def test_phases_are_spans_of_their_groups() -> None:
     assert phase_seconds(run, 7.0) == {"prepare": 7.0, "evaluate": 5.0 + 1.0, "assess": 1.0, "train": 16.0}
 
 
+def test_the_time_for_which_a_run_was_down_is_in_no_phase() -> None:
+    run = replace(record((group(20), group(3600))), train_started_at=START + timedelta(seconds=15))
+    start = START.timestamp()
+    down = ((start - 9.0, start + 5.0), (start + 30.0, start + 3590.0), (start + 4000.0, start + 5000.0))
+    assert phase_seconds(run, 0.0)["train"] == 3586.0
+    assert phase_seconds(run, 0.0, down)["train"] == 3586.0 - 3560.0
+
+
 def test_rates_are_over_the_training_time() -> None:
     trained = tuple(
         response("x", "", 1.0, purpose="train", outcome="trained", rollout_id=str(number)) for number in range(20)

@@ -1,6 +1,7 @@
 """The screen's content, from scrapes."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -118,6 +119,18 @@ def test_the_plain_line_holds_what_matters() -> None:
         "1:05 evaluation before training | version 3 | groups: 2 open, 8 trained | reward: writing 0.50 | "
         "generated 240 tok/s, trained 120 tok/s | restarts 2"
     )
+
+
+def test_advice_and_the_reward_of_all_groups_are_on_line_and_screen() -> None:
+    domains = domain_rows({}, {}, {}, {}, {"writing": 0.0625})
+    shown = replace(view(), domains=domains, advice=["95% cut off: raise it", "b", "c", "not the most urgent"])
+    assert "reward: - (all groups: writing 0.06)" in line(shown)
+    assert line(shown).splitlines()[1:] == ["  ! 95% cut off: raise it", "  ! b", "  ! c"]
+    console = Console(width=130, file=io.StringIO(), record=True)
+    console.print(screen(shown))
+    text = console.export_text()
+    assert "! 95% cut off: raise it" in text
+    assert "0.06" in text
 
 
 def test_the_screen_shows_every_part() -> None:
