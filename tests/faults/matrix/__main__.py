@@ -64,7 +64,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--kinds", default="", help="names of kinds, separated by commas")
     parser.add_argument("--each", type=int, default=0, help=f"injections per kind ({_EACH})")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--overlap", type=int, default=6, help="faults that may be open together")
+    parser.add_argument("--overlap", type=int, default=10, help="faults that may be open together")
     parser.add_argument("--run-injections", type=int, default=100, help="injections per run")
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     parser.add_argument("--out", type=Path, default=_PAGE, help="the page; JSON lines go beside it")

@@ -12,7 +12,7 @@ from faults.matrix.run import MatrixRun
 
 SHORT = (3, 5, 8, 12, 20)
 """Seconds that a fault lasts: below and above a consumer's session of six seconds."""
-LONG = (*SHORT, 40, 90, 130)
+LONG = (*SHORT, *SHORT, 40, 130)
 """The same with minutes, longer than a group's deadline."""
 
 
