@@ -6,6 +6,7 @@ once first. Needs KAFKA_HOME; disks are filled only where file systems can be mo
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -47,6 +48,8 @@ def main() -> int:
             folder=Path(folder),
         )
         say(f"seed {matrix.seed}: {matrix.wanted.total()} injections of {len(matrix.wanted)} kinds are to be made")
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background with one ignored
+            signal.signal(number, signal.default_int_handler)
         try:
             matrix.go()
         except KeyboardInterrupt:
