@@ -39,6 +39,17 @@ class _Partition:
         return min(self.open, default=self.next)
 
 
+def say_lost(partition: TopicPartition, start: int, end: int) -> None:
+    """Says that the records from `start` to before `end` cannot be read any more."""
+    log.error(
+        "%s[%d]: the records %d to %d are gone from the log and were never read: retention passed them (raise "
+        "topics.retention_hours), or a broker lost its disk. Groups that they belong to expire at their deadline",
+        *partition,
+        start,
+        end - 1,
+    )
+
+
 class OffsetLedger:
     """Not thread-safe. Calls about a partition that was not started, or was dropped, have no effect."""
 
@@ -70,6 +81,11 @@ class OffsetLedger:
                 place.offset,
                 state.next,
             )
+
+    def due(self, partition: TopicPartition) -> int | None:
+        """The offset that is to be delivered next; None for a partition not started."""
+        state = self._partitions.get(partition)
+        return None if state is None else state.next
 
     def done(self, place: RecordPlace) -> None:
         """The record's effects are in the log: the broker has acknowledged all of its outputs."""

@@ -20,7 +20,7 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.offsets import OffsetLedger
+from streams.offsets import OffsetLedger, say_lost
 from streams.records import Output, Record, RecordPlace, TopicPartition
 
 log = logging.getLogger(__name__)
@@ -61,11 +61,13 @@ class LedgerConsumer(driver.Consumer):
         """Yields whole batches, each as a message of its first record's partition.
 
         A fetch that a rebalance overtakes is dropped: when it ends, every partition is read from its committed offset.
+        If the fetch was answered only then, the next one begins after it, and `_contiguous` finds that.
         """
         limits = cast("StageApp", self.app).batch_limits
-        fetched, active = await self._wait_next_records(timeout)
-        if fetched and not self.flow_active:
+        answered, active = await self._wait_next_records(timeout)
+        if answered and not self.flow_active:
             await self._seek_back()
+        fetched = await self._contiguous(answered or {})
         generation = self.app.consumer_generation_id
         batch = RecordBatch()
         lingered = False
@@ -81,9 +83,34 @@ class LedgerConsumer(driver.Consumer):
                 break
             # Slept, not waited for records: each wakening would cost a fetch of the few that have come.
             await self.sleep(limits.seconds)
-            lingered, fetched = True, await self._getmany(active, 0)
+            lingered, fetched = True, await self._contiguous(await self._getmany(active, 0))
         if batch.records and self._flows(generation):
             yield self._message_of(batch, generation)
+
+    async def _contiguous(self, fetched: Mapping[TP, Sequence[Any]]) -> Mapping[TP, Sequence[Any]]:
+        """Returns what was fetched without the partitions in which records are missing before it: those are read again
+        from the first that is due. Records that are gone from the log are said, and reading goes on after them.
+        """
+        due = {tp: self.ledger.due(TopicPartition(*tp)) for tp in fetched}
+        gaps = {tp: at for tp, at in due.items() if at is not None and fetched[tp] and fetched[tp][0].offset > at}
+        if not gaps:
+            return fetched
+        try:
+            await self._read_again(gaps)
+        except Exception as error:  # noqa: BLE001 (of any kind while partitions change hands; the next fetch shows it)
+            log.warning("no seek to the records that are due: %r", error)
+        return {tp: found for tp, found in fetched.items() if tp not in gaps}
+
+    async def _read_again(self, gaps: Mapping[TP, int]) -> None:
+        """`gaps`: the offset that is due, by partition."""
+        first = await self.earliest_offsets(*gaps)
+        await self.seek_wait({tp: max(at, first[tp]) for tp, at in gaps.items()})
+        for tp, at in gaps.items():
+            if first[tp] > at:
+                say_lost(TopicPartition(*tp), at, first[tp])
+                self.ledger.start(TopicPartition(*tp), first[tp])
+            else:
+                log.warning("%s[%d]: records were fetched and lost, and are read again from offset %d", *tp, at)
 
     def _flows(self, generation: int) -> bool:
         """Whether no rebalance has begun since the group's `generation`."""

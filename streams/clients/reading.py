@@ -13,6 +13,7 @@ from kafka.errors import KafkaTimeoutError
 from infra.settings.tree import BrokerSettings
 from streams.clients.connect import BrokerUnavailableError, connected
 from streams.clients.consuming import reader_options, record_of
+from streams.offsets import say_lost
 from streams.records import Record, TopicPartition
 
 log = logging.getLogger(__name__)
@@ -183,7 +184,7 @@ class LogReader:
         if first > due:
             begins = self._consumer.beginning_offsets([partition], timeout_ms=self._timeout_ms)[partition]
             if begins > due:
-                _say_lost(partition, due, begins)
+                say_lost(TopicPartition(*partition), due, begins)
 
     def _seek_near_end(self, newest: int) -> None:
         first = self._consumer.beginning_offsets(self._partitions, timeout_ms=self._timeout_ms)
@@ -208,19 +209,9 @@ class LogReader:
                     "from another checkpoint or a new run"
                 )
             if offset < first[partition]:
-                _say_lost(partition, offset, first[partition])
+                say_lost(TopicPartition(*partition), offset, first[partition])
             self._due[partition] = max(offset, first[partition])
             self._consumer.seek(partition, self._due[partition])
-
-
-def _say_lost(partition: KafkaTopicPartition, start: int, end: int) -> None:
-    log.error(
-        "%s[%d]: the records %d to %d are gone from the log and were never read: retention passed them (raise "
-        "topics.retention_hours), or a broker lost its disk. Groups that they belong to expire at their deadline",
-        *partition,
-        start,
-        end - 1,
-    )
 
 
 def _fetch_ends(

@@ -118,6 +118,16 @@ def test_a_batch_that_hangs_does_not_hold_up_a_stop_and_is_not_committed(open_ca
     assert 0 < done <= HELD
 
 
+def test_a_fetch_that_is_lost_is_read_again(open_case: Callable[[str], Case]) -> None:
+    case = open_case("dropping")
+    case.produce(VALUES)
+    with case.holding(held=""):
+        case.wait_for(lambda: "dropped" in case.log(case.mode))
+        case.produce([b"last"])
+        case.wait_for(lambda: set(case.out) == {*VALUES, b"last"} and case.committed() == COUNT + 1)
+    assert "was delivered where" not in case.log(case.mode)
+
+
 def test_records_done_out_of_order_are_kept_by_our_driver_and_lost_by_fausts(open_case: Callable[[str], Case]) -> None:
     guarded, unguarded = open_case("guarded"), open_case("unguarded")
     cases = {guarded: HELD, unguarded: COUNT}

@@ -5,6 +5,7 @@
 MODE `stage` is the stage as it runs in production (batches, one after another): the held record hangs its batch, or
 fails it where HELD is `fail:VALUE`.
 MODES `guarded` and `unguarded` finish records out of order, the held one never: with our driver, and with Faust's.
+MODE `dropping` is the stage, whose first fetch is lost, as one is that a rebalance overtakes.
 HELD is the value that is held back; nothing is where it is empty.
 """
 
@@ -33,7 +34,22 @@ def stage_of(mode: str) -> Stage:
     return Stage(name=mode, source=Topic.ROLLOUTS, batch=BATCH, max_batch_wait_seconds=0.05, heartbeat=Heartbeat(60))
 
 
-def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
+def drop_first_fetch() -> None:
+    fetch = LedgerConsumer._wait_next_records
+    dropped: list[object] = []
+
+    async def drop(self: LedgerConsumer, timeout: float) -> tuple[object, object]:  # noqa: ASYNC109 (Faust's)
+        fetched, active = await fetch(self, timeout)
+        if fetched and not dropped:
+            dropped.append(fetched)
+            print("dropped", flush=True)
+            return None, active
+        return fetched, active
+
+    LedgerConsumer._wait_next_records = drop
+
+
+def run_as_stage(settings: Settings, target: str, held: bytes, name: str) -> None:
     failing, held = held.startswith(FAIL), held.removeprefix(FAIL)
 
     @asynccontextmanager
@@ -49,7 +65,7 @@ def run_as_stage(settings: Settings, target: str, held: bytes) -> None:
 
         yield StageHandlers(copy)
 
-    run_stage(settings, settings.broker.bootstrap_servers, stage_of("stage"), handler)
+    run_stage(settings, settings.broker.bootstrap_servers, stage_of(name), handler)
 
 
 async def run_out_of_order(settings: Settings, mode: str, target: str, held: bytes) -> None:
@@ -81,8 +97,10 @@ def main() -> None:
     mode, settings_json, held = sys.argv[1:]
     settings = Settings.model_validate_json(settings_json)
     target = f"{topic_name(settings.topics.prefix, Topic.SCORED)}"
-    if mode == "stage":
-        run_as_stage(settings, target, held.encode())
+    if mode == "dropping":
+        drop_first_fetch()
+    if mode in {"stage", "dropping"}:
+        run_as_stage(settings, target, held.encode(), mode)
     else:
         asyncio.run(run_out_of_order(settings, mode, target, held.encode()))
 
