@@ -1,16 +1,17 @@
 """Converts a scored trajectory to its row in Postgres.
 
-Invariant: the row of a record depends on that record alone, so a row written twice is the same row.
+Invariant: the row of a record depends on that record and the settings alone, so a row written twice is the same row.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from infra.db.sink import ScoredRecord
 from streams.arrays import TOKEN_DTYPE, unpack_logprobs
-from streams.messages import ANSWER_DETAIL, JUDGED_DETAIL, ScoredTrajectory, Segment, Source
+from streams.messages import ANSWER_DETAIL, JUDGED_DETAIL, Purpose, Rollout, ScoredTrajectory, Segment, Source
 from streams.records import Record
 from streams.route_headers import route_of
 
@@ -27,7 +28,24 @@ def answer_of(scored: ScoredTrajectory) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
+@dataclass(frozen=True, slots=True)
+class KeptTexts:
+    """Which rows keep their text: those of held-out responses, of a run's first groups, and of one later group in
+    some.
+    """
+
+    first_groups: int
+    later_one_in: int = 1
+
+    def keeps(self, rollout: Rollout) -> bool:
+        first = rollout.seq < self.first_groups
+        return first or rollout.purpose is Purpose.EVAL or rollout.seq % self.later_one_in == 0
+
+
+ALL_TEXTS = KeptTexts(0)
+
+
+def row_of(record: Record, scored: ScoredTrajectory, texts: KeptTexts = ALL_TEXTS) -> ScoredRecord:
     """`scored`: what `streams.validate.decode_scored` returned. Raises ValueError if it can never be stored."""
     rollout = scored.rollout
     made = [segment for segment in rollout.segments if segment.source is Source.POLICY]
@@ -56,6 +74,7 @@ def row_of(record: Record, scored: ScoredTrajectory) -> ScoredRecord:
         judged=judged_of(scored),
         surprisal=surprisal_of(made),
         answer=answer_of(scored),
+        keeps_text=texts.keeps(rollout),
     )
 
 

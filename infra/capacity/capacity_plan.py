@@ -100,11 +100,12 @@ def _daily(
     per_day = groups * records.total
     every = settings.selector.preppo.every_versions
     rounds = steps / every if settings.selector.preppo.enabled and every else 0
+    texts = 1 / settings.difficulty.later_texts_one_in
     return Daily(
         groups=groups,
         steps=steps,
         log=GroupRecords(**topics),
         log_kept=per_day * settings.topics.replication * settings.topics.retention_hours / 24,
-        database=groups * database_bytes_per_group(rows, settings.selector.group_size, assumptions)
+        database=groups * database_bytes_per_group(rows, settings.selector.group_size, assumptions, texts)
         + rounds * selection_round_bytes(assumptions),
     )

@@ -13,8 +13,8 @@ from infra.settings.tree import Settings
 
 _SCORE_ROW = 420
 """A row of `scores` and its entries in the indexes, without the text: the ids take most of it."""
-_GROUP_ROW = 750
-"""A row of `groups` and its entries in five indexes, without the ticket's texts."""
+_GROUP_ROW = 350
+"""A row of `groups` once it is closed, and its entries in four indexes; its ticket is in the log alone."""
 _SELECTION_ROW = 115
 """A row of `selections`; no index has an entry per row."""
 _COMPRESSED = 0.53
@@ -57,12 +57,12 @@ def stored_bytes(shape: ModelShape, value_shape: ModelShape, settings: Settings)
     )
 
 
-def database_bytes_per_group(rows: RowSizes, samples: int, assumptions: Assumptions) -> int:
-    """Bytes that a group adds: its row with its ticket, and a row of `scores` per response with its text."""
-    question = rows.prompt * assumptions.token_characters + assumptions.reference_characters
-    ticket = _compressed(question + rows.prompt * assumptions.token_characters)
+def database_bytes_per_group(rows: RowSizes, samples: int, assumptions: Assumptions, texts: float) -> int:
+    """Bytes that a closed group adds: its row, and a row of `scores` per response. `texts`: fraction of the groups
+    whose responses are kept.
+    """
     text = _compressed(rows.response * assumptions.token_characters)
-    return round(_GROUP_ROW + ticket + samples * (_SCORE_ROW + text))
+    return round(_GROUP_ROW + samples * (_SCORE_ROW + texts * text))
 
 
 def selection_round_bytes(assumptions: Assumptions) -> int:

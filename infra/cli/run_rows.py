@@ -1,4 +1,4 @@
-"""`rewardstream runs`: the runs in a database, and how their rows go."""
+"""`rewardstream runs`: the runs in a database, one of them at a glance, and how their rows go."""
 
 import json
 from dataclasses import asdict
@@ -36,6 +36,40 @@ def list_(
         else:
             size = f"{run.bytes / 1e6:,.1f} MB"
             print(f"{run.run_id:<40} {run.phase:<12} {run.groups:>9,} groups {run.scores:>11,} scores {size:>12}")
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run's id, or `latest`.")] = "latest",
+    *,
+    recipe: Recipe = None,
+    assignments: Set = None,
+    database_url: DatabaseUrl = None,
+    runs: RunsFolder = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run: recipe, model, state, versions, groups by ending, held-out scores, size, and where its report is.
+
+    The database is that of the run's folder, or the one that is named.
+    """
+    from infra.cli.run_overview_table import folder_bytes, lines_of
+    from infra.db.run_overview import read_overview
+
+    folder = (runs / run).resolve()
+    own = folder / "settings.json"
+    if recipe is None and own.is_file():
+        recipe = str(own)
+    settings = resolve(recipe, assignments, *connections(None, database_url)).settings
+    with open_engine(settings.database, runs) as engine:
+        found = read_overview(engine, folder.name)
+    if found is None:
+        raise CommandError(f"no run {folder.name} in the database: `rewardstream runs list` shows them")
+    disk = folder_bytes(folder)
+    if as_json:
+        print(json.dumps(asdict(found) | {"disk_bytes": disk, "folder": str(folder)}, default=str))
+        return
+    for line in lines_of(found, folder, disk):
+        print(line)
 
 
 @app.command()

@@ -38,10 +38,11 @@ def tables_of_runs() -> list[Table]:
     return list(reversed(found))  # those that refer to others first
 
 
-def list_runs(engine: Engine) -> list[RunRows]:
-    """The runs, oldest first. The cost is a count of each table's rows."""
+def list_runs(engine: Engine, run_id: str | None = None) -> list[RunRows]:
+    """The runs, oldest first, or one of them. The cost is a count of each table's rows."""
+    wanted = select(Run).order_by(Run.created_at, Run.id)
     with engine.connect() as connection:
-        runs = connection.execute(select(Run).order_by(Run.created_at, Run.id)).all()
+        runs = connection.execute(wanted if run_id is None else wanted.where(Run.id == run_id)).all()
         counts: dict[str, dict[str, int]] = {}
         row_bytes: dict[str, float] = {}
         for table in tables_of_runs():

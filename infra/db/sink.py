@@ -5,16 +5,18 @@ and that have a score, and `stream_offsets` only moves forward. Therefore a batc
 whole or in part, changes nothing that is already counted. An infra_error (score None) is kept as a row and never
 enters the statistics. Rows are locked in key order, so that replicas of the sink never deadlock.
 
-The scores of a batch are one parameter, which Postgres unpacks, and so are the statistics that they change.
+The scores of a batch are copied. If one of them is there already, they are one parameter, which Postgres unpacks; so
+are the statistics that they change.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Connection,
     DateTime,
     Engine,
@@ -24,6 +26,8 @@ from sqlalchemy import (
     String,
     Update,
     and_,
+    any_,
+    bindparam,
     func,
     literal,
     select,
@@ -31,20 +35,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from infra.db.copy_rows import copy_rows
 from infra.db.json_rows import encode_rows, rows_of_parameter, without_nul
 from infra.db.models import PromptStats, Score, StreamOffset
-from infra.db.statistics import Running, comparable
+from infra.db.statistics import SHORT_TEXT, Running, comparable
 
 _NUL = "\x00"
 _LAST_INTEGER = 2**31 - 1
 _FIRST_TIME, _LAST_TIME = -62_135_510_400.0, 253_402_214_400.0
 """The second day of year 1 and the last of year 9999, in Unix seconds: between them, every time is a `datetime`."""
 _COLUMNS_OF_SCORES = Score.__table__.columns
-_LIMITS = {
-    column.name: column.type.length
+_LIMITS = tuple(
+    (column.name, column.type.length)
     for column in _COLUMNS_OF_SCORES
     if isinstance(column.type, String) and column.type.length
-}
+)
 _INTEGERS, _FLOATS, _TIMES = (
     tuple(column.name for column in _COLUMNS_OF_SCORES if isinstance(column.type, kind))
     for kind in (Integer, Float, DateTime)
@@ -90,42 +95,48 @@ class ScoredRecord:
     """Mean of -log p over the response's tokens, in nats, as in `infra.db.models.Score`."""
     answer: str | None = None
     """The answer that the verifier read in the response."""
+    keeps_text: bool = True
+    """Whether the row keeps a text that is not short."""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:  # NaN fails this too
             raise ValueError(f"rollout {self.rollout_id}: score {self.score} is not in [0, 1]")
         for name in _INTEGERS:
-            self._require(name, lambda value: abs(value) <= _LAST_INTEGER, "an integer of 32 bits")
+            if not -_LAST_INTEGER <= (number := getattr(self, name)) <= _LAST_INTEGER:
+                raise self._not(name, number, "an integer of 32 bits")
         for name in _FLOATS:
-            self._require(name, lambda value: value is None or math.isfinite(value), "finite")
+            if (number := getattr(self, name)) is not None and not math.isfinite(number):
+                raise self._not(name, number, "finite")
         for name in _TIMES:
-            self._require(name, lambda value: _FIRST_TIME <= value <= _LAST_TIME, "a time in Unix seconds")
-        for name, limit in _LIMITS.items():
-            value: str = getattr(self, name)
-            if len(value) > limit or _NUL in value:
+            if not _FIRST_TIME <= (number := getattr(self, name)) <= _LAST_TIME:
+                raise self._not(name, number, "a time in Unix seconds")
+        for name, limit in _LIMITS:
+            if len(value := getattr(self, name)) > limit or _NUL in value:
                 raise ValueError(f"{name} is longer than {limit} characters or contains NUL: {value[:limit]!r}")
 
-    def _require(self, name: str, holds: Callable[[Any], bool], what: str) -> None:
-        value = getattr(self, name)
-        if not holds(value):
-            raise ValueError(f"rollout {self.rollout_id}: {name} {value} is not {what}")
+    def _not(self, name: str, value: float, what: str) -> ValueError:
+        return ValueError(f"rollout {self.rollout_id}: {name} {value} is not {what}")
 
     @property
     def key(self) -> tuple[str, str, str, str]:
         return self.rollout_id, self.route, self.scorer, self.scorer_version
 
 
-_WHERE_READ = {"topic", "partition", "offset"}
-_COLUMNS = tuple(f.name for f in fields(ScoredRecord) if f.name not in _WHERE_READ)
+_NO_COLUMNS = {"topic", "partition", "offset", "keeps_text"}
+_COLUMNS = tuple(f.name for f in fields(ScoredRecord) if f.name not in _NO_COLUMNS)
 _STATISTICS = tuple(f.name for f in fields(Running))
 _KEY = ("run_id", "prompt_id", "route")
 
 
 def score_row(record: ScoredRecord) -> dict[str, object]:
+    """A text that is not short is kept if the record says so and the score is a reward: a second verdict on a response
+    would keep it twice.
+    """
     row = {name: getattr(record, name) for name in _COLUMNS}
     row["scored_at"] = datetime.fromtimestamp(record.scored_at, UTC)
     # The log still has the exact tokens.
-    row["text"] = without_nul(record.text)
+    kept = len(record.text) <= SHORT_TEXT or (record.keeps_text and not record.shadow)
+    row["text"] = without_nul(record.text) if kept else None
     row["why"] = without_nul(record.why)
     row["answer"] = None if record.answer is None else without_nul(record.answer)
     return row
@@ -133,12 +144,15 @@ def score_row(record: ScoredRecord) -> dict[str, object]:
 
 def insert_new(connection: Connection, records: Sequence[ScoredRecord]) -> list[ScoredRecord]:
     """Inserts the records; returns those that were new, in delivery order. Of duplicates within the batch, the first
-    counts.
+    counts. Nearly always all are new, and COPY writes them; a batch that was delivered before takes the slower way.
     """
     first: dict[tuple[str, str, str, str], ScoredRecord] = {}
     for record in records:
         first.setdefault(record.key, record)
-    rows = connection.execute(_INSERT, {"scores": encode_rows([score_row(first[key]) for key in sorted(first)])})
+    values = [score_row(first[key]) for key in sorted(first)]
+    if copy_rows(connection, Score, _COLUMNS, values):
+        return list(first.values())
+    rows = connection.execute(_INSERT, {"scores": encode_rows(values)})
     inserted = {tuple(row) for row in rows}
     return [record for key, record in first.items() if key in inserted]
 
@@ -185,9 +199,12 @@ def _first_scored(connection: Connection, new: Sequence[ScoredRecord]) -> list[S
     again after its scorer was updated gets another row, and still counts once. Call it with the statistics locked: of
     two writers, the later one then sees the rows of the other.
     """
+    repeated = connection.scalars(_REPEATED, {"rollouts": list({record.rollout_id for record in new})}).all()
+    if not repeated:
+        return list(new)
     ours = {record.key for record in new}
     key = Score.rollout_id, Score.route, Score.scorer, Score.scorer_version
-    scored = Score.rollout_id.in_({record.rollout_id for record in new}), Score.score.is_not(None)
+    scored = Score.rollout_id.in_(repeated), Score.score.is_not(None)
     seen = {(row[0], row[1]) for row in connection.execute(select(*key).where(*scored)) if tuple(row) not in ours}
     first = []
     for record in new:
@@ -197,6 +214,13 @@ def _first_scored(connection: Connection, new: Sequence[ScoredRecord]) -> list[S
     return first
 
 
+_REPEATED = (
+    select(Score.rollout_id)
+    .where(Score.rollout_id == any_(bindparam("rollouts", type_=ARRAY(String))), Score.score.is_not(None))
+    .group_by(Score.rollout_id, Score.route)
+    .having(func.count() > 1)
+)
+"""Rollouts with more than one score on a route, of which there are hardly any: their rows alone are read."""
 _INSERT = _insert_scores()
 _MAKE, _LOCK, _CHANGE = _make_statistics(), _lock_statistics(), _change_statistics()
 

@@ -23,6 +23,8 @@ EQUAL_WITHIN = 0.01
 """Scores that differ by less are equal: `learner.zero_variance_std`, below which a group teaches nothing."""
 LONGEST_ANSWER = 80
 """Characters of an answer by which responses are compared. A longer text is rarely given twice."""
+SHORT_TEXT = 4 * LONGEST_ANSWER
+"""Characters of a response that may be an answer as a whole, with its white space."""
 PRIOR = 1.0
 """Both counts of the prior Beta(1, 1): before the first score, every pass rate is equally likely."""
 
@@ -102,7 +104,10 @@ def comparable(answer: str | None, text: str) -> str | None:
     """What a response answers, in a form that equal answers share: what the verifier read in it, else its whole text if
     that is short; None if neither says anything.
     """
-    simplified = " ".join((text if answer is None else answer).casefold().split()).strip(" .!")
+    said = text if answer is None else answer
+    if len(said) > SHORT_TEXT:
+        return None
+    simplified = " ".join(said.casefold().split()).strip(" .!")
     return simplified if 0 < len(simplified) <= LONGEST_ANSWER else None
 
 

@@ -85,6 +85,7 @@ def settings_of_run(settings: Settings, policy: PolicyFiles, run_id: str) -> Set
         run={"id": run_id},
         model={"path": str(policy.base)},
         selector={"admission": admission.model_dump()},
+        difficulty={"later_texts_one_in": 1},  # references are picked from what all responses say
         learner={"lora": lora.model_dump(), "replay": type(settings.learner.replay)().model_dump()},
     )
 

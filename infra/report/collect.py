@@ -61,7 +61,8 @@ class Response:
     score: float | None
     status: str
     why: str
-    text: str
+    text: str | None
+    """None if only the log has it."""
     tokens: int
     scorer: str
     skill: str | None = None

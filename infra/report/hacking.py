@@ -107,18 +107,19 @@ def _rate(rows: Sequence[Exploitation]) -> float | None:
 def _spreads(
     part: Callable[[int], bool], groups: Sequence[GroupRow], responses: Sequence[Response]
 ) -> dict[str, list[float]]:
-    """Domain -> the largest edit distance of each group, of the first groups of the part."""
+    """Domain -> the largest edit distance of each group, of the first groups of the part whose texts are here."""
+    lacking = {_seq_of(response.rollout_id) for response in responses if response.text is None}
     wanted: dict[int, str] = {}
     counts = Counter[str]()
     for group in groups:
         inside = group.purpose == "train" and group.version is not None and part(group.version)
-        if inside and counts[group.domain] < _MOST_GROUPS:
+        if inside and group.seq not in lacking and counts[group.domain] < _MOST_GROUPS:
             counts[group.domain] += 1
             wanted[group.seq] = group.domain
     texts: dict[int, list[str]] = defaultdict(list)
     for response in responses:
         seq = _seq_of(response.rollout_id)
-        if seq in wanted and len(texts[seq]) < EDIT_RESPONSES:
+        if response.text is not None and seq in wanted and len(texts[seq]) < EDIT_RESPONSES:
             texts[seq].append(response.text)
     spreads: dict[str, list[float]] = defaultdict(list)
     for seq, own in texts.items():

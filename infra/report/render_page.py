@@ -218,7 +218,7 @@ def _largest_median_smallest(ordered: Sequence[str]) -> list[str]:
 def _side(label: str, response: Response, mean: float) -> dict[str, Any]:
     score = number(response.score)
     verdict = f"{response.status}, {score}: {response.why}" if response.why else response.status
-    return {"label": label, "mean": mean, "text": response.text, "scorer": response.scorer, "verdict": verdict}
+    return {"label": label, "mean": mean, "text": response.text or "", "scorer": response.scorer, "verdict": verdict}
 
 
 def _diversity(responses: Sequence[Response]) -> dict[str, Any] | None:
@@ -226,7 +226,7 @@ def _diversity(responses: Sequence[Response]) -> dict[str, Any] | None:
     alarms = []
     for domain in sorted({response.domain for response in responses}):
         texts = {
-            label: [row.text for row in responses if row.domain == domain and row.label == label]
+            label: [row.text or "" for row in responses if row.domain == domain and row.label == label]
             for label in (BEFORE, AFTER)
         }
         before, after = (opening_share(texts[label]) for label in (BEFORE, AFTER))

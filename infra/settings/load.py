@@ -50,7 +50,8 @@ def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:
     files = find_recipes(recipe) if recipe else []
     layers = [file_layer(file) for file in files]
     if not any(file.suffix == ".json" for file in files):
-        layers = [kafka_home_layer(), *layers, environment_layer()]
+        named = [Layer({"run": {"recipe": recipe}}, {"run.recipe": "the recipe's name"})] if recipe else []
+        layers = [kafka_home_layer(), *layers, *named, environment_layer()]
     return resolve([*layers, option_layer(options)])
 
 

@@ -210,6 +210,12 @@ class DifficultySettings(SettingsSection):
     decay_per_version: Fraction = 0.98
     """Weight of a prompt's evidence after one version: what its scores add to its Beta posterior decays by this factor.
     At 0.98 half is left after 34 versions. 1 never forgets; 0 counts only the scores of the newest version."""
+    texts_of_first_groups: Annotated[int, Field(ge=0), NumberUnit("groups")] = 2000
+    """Groups of a run, from its first, whose responses are kept in Postgres whole. The log has every response; the
+    report takes its examples and its edit distances from Postgres. Held-out and short responses are always kept. 2,000
+    groups are all of a small run, and below a gigabyte with 16 responses of 8,192 tokens."""
+    later_texts_one_in: Annotated[int, Field(ge=1), NumberUnit("groups")] = 64
+    """One in this many of the groups after those keeps its responses."""
 
 
 class AdmissionSettings(SettingsSection):
@@ -316,6 +322,8 @@ class RunSettings(SettingsSection):
 
     id: str = ""
     """Id of the run; empty makes one from the clock."""
+    recipe: str = ""
+    """Name of the recipe that the run was started with, for `rewardstream runs show`. It is filled in."""
     folder: Path = Path("runs")
     """Folder that holds the folders of all runs, and the data of the local broker and database."""
     prepared: Path = Path("runs/prepared")

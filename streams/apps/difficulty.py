@@ -14,6 +14,7 @@ from streams.apps.base import Stage, StageHandlers, group_of
 from streams.apps.calibration import keep_calibration
 from streams.apps.difficulty_sink import DifficultyHandler
 from streams.apps.stage_process import run_stage
+from streams.scored_rows import KeptTexts
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
 
@@ -47,6 +48,7 @@ async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[Stage
             stage=stage.name,
             sink=ScoreSink(engine, settings.difficulty.decay_per_version, group_of(settings, stage.name)),
             dead_letters=topic_name(settings.topics.prefix, Topic.DEAD_LETTERS),
+            texts=KeptTexts(settings.difficulty.texts_of_first_groups, settings.difficulty.later_texts_one_in),
             outage_seconds=settings.database.outage_seconds,
             heartbeat=stage.heartbeat,
         )

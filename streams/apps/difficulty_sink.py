@@ -14,7 +14,7 @@ from infra.outages import RETRY_SECONDS, PartWait
 from streams.dead_letters import dead_letter
 from streams.messages import Purpose
 from streams.records import Output, Record
-from streams.scored_rows import row_of
+from streams.scored_rows import ALL_TEXTS, KeptTexts, row_of
 from streams.validate import decode_scored
 from workers.scoring.heartbeat import Heartbeat
 
@@ -30,6 +30,7 @@ class DifficultyHandler:
     stage: str
     sink: Sink
     dead_letters: str
+    texts: KeptTexts = ALL_TEXTS
     outage_seconds: float = 0.0
     """Longest absence of the database that a batch is held for."""
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
@@ -44,7 +45,7 @@ class DifficultyHandler:
         for record in records:
             try:
                 scored = decode_scored(record)
-                row = row_of(record, scored)
+                row = row_of(record, scored, self.texts)
             except ValueError as error:  # DecodeError too
                 outputs.append(dead_letter(record, error, self.stage, self.dead_letters, now))
             else:

@@ -40,6 +40,7 @@ def send_group(
         "dispatched_version": version,
         "dispatched_lineage": 0,
         "ticket": b"",
+        "ticket_digest": b"",
         "confirmed": True,
         "dispatched_at": now,
         "deadline": now,

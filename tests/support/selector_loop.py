@@ -16,6 +16,7 @@ from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.selector_lock import SelectorSession
+from trainer.curriculum.watch_position import read_position
 
 MAX_ROUNDS = 200
 """No run here needs a third of them: an endless loop ends as a failure."""
@@ -40,9 +41,11 @@ class SelectorLoop(RunOnBroker):
         """A selector process's state, as its main makes it; the one before is killed."""
         self.kill()
         self._session = SelectorSession(self.engine, self.settings.run.id)
-        self._watch = LearnerWatch.open(self.settings, self.bootstrap)
+        with self._session.transaction() as connection:
+            position = read_position(connection, self.settings.run.id)
+        self._watch = LearnerWatch.open(self.settings, self.bootstrap, position)
         outbox = dispatcher(self.settings, self._session, self.producer)
-        context = Context(self.settings, self._session, self._watch, outbox, Lineages())
+        context = Context(self.settings, self._session, self._watch, outbox, Lineages.of(position.claims))
         return context, selector.resume(context)
 
     def round(self, context: Context, phases: Phases) -> bool:

@@ -4,8 +4,8 @@ Invariant: rows are read before the log and again after it, so that a run in pro
 there already. A ticket that was confirmed before the log was read must be in the log, and a ticket in the log must have
 its row after the log was read. Nothing is compared by clocks.
 
-Memory: one small object per group and per verdict, some hundred bytes each; no text, no tokens, and no ticket, whose
-digest the server computes.
+Memory: one small object per group and per verdict, some hundred bytes each; no text, no tokens, and no ticket, of
+which Postgres keeps the digest.
 """
 
 import hashlib
@@ -260,7 +260,7 @@ def _key(scored: ScoredTrajectory) -> VerdictKey:
 
 
 def digest(raw: bytes) -> bytes:
-    """SHA-256, which Postgres computes, too."""
+    """SHA-256, as in `Group.ticket_digest`."""
     return hashlib.sha256(raw).digest()
 
 
@@ -282,7 +282,7 @@ def _group_rows(engine: Engine, run_id: str) -> dict[int, AuditedGroup]:
         Group.purpose,
         Group.samples,
         Group.confirmed,
-        func.sha256(Group.ticket),
+        Group.ticket_digest,
         Group.outcome,
         Group.closed_lineage,
         Group.closed_ordinal,

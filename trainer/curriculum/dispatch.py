@@ -29,6 +29,7 @@ from streams.dead_letters import dead_letter, not_set_aside, reason_of, within
 from streams.messages import PromptTicket, Purpose, Question, Sampling, group_id
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
+from trainer.curriculum.lost_tickets import logged_tickets, replace_ticket
 from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.curriculum.selector_lock import SelectorSession
 
@@ -82,13 +83,13 @@ class Dispatcher:
         """Produces every unconfirmed ticket again, oldest first; returns their number."""
         recovered = 0
         query = select(Group.seq, Group.group_id, Group.ticket)
-        query = query.where(Group.run_id == self._session.run_id, ~Group.confirmed)
+        query = query.where(Group.run_id == self._session.run_id, Group.outcome.is_(None), ~Group.confirmed)
         while True:
             with self._session.transaction() as connection:
                 rows = connection.execute(query.order_by(Group.seq).limit(_RECOVER_BATCH)).all()
             if not rows:
                 return recovered
-            self._produce([(row.seq, row.group_id, row.ticket) for row in rows])
+            self._produce(self._complete(rows))
             recovered += len(rows)
 
     def set_aside(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
@@ -117,8 +118,19 @@ class Dispatcher:
         )
         with self._session.transaction() as connection:
             rows = connection.execute(query.order_by(Group.seq).limit(_RECOVER_BATCH)).all()
-        self._produce([(row.seq, row.group_id, row.ticket) for row in rows])
+        self._produce(self._complete(rows))
         return len(rows)
+
+    def _complete(self, rows: Sequence[Any]) -> list[tuple[int, str, bytes]]:
+        """The rows' tickets. A group that was closed and is open again has its ticket in the log; if it is gone from
+        there, too, the group gets one without content, which expires.
+        """
+        lacking = {row.seq for row in rows if row.ticket is None}
+        found = logged_tickets(self._settings, lacking) if lacking else {}
+        for seq in sorted(lacking - found.keys()):
+            with self._session.transaction() as connection:
+                found[seq] = replace_ticket(connection, self._session.run_id, seq)
+        return [(row.seq, row.group_id, found.get(row.seq, row.ticket)) for row in rows]
 
     def _produce(self, tickets: Sequence[tuple[int, str, bytes]]) -> None:
         """`tickets`: (seq, group id, encoded ticket)."""
@@ -194,6 +206,7 @@ def _row(request: DispatchRequest, ticket: PromptTicket, raw: bytes) -> dict[str
         "dispatched_version": request.version,
         "dispatched_lineage": request.lineage,
         "ticket": raw,
+        "ticket_digest": hashlib.sha256(raw).digest(),
         "confirmed": False,
         "dispatched_at": datetime.fromtimestamp(ticket.dispatched_at, UTC),
         "deadline": datetime.fromtimestamp(ticket.deadline, UTC),

@@ -114,14 +114,14 @@ def _groups_lacking_rows(run_id: str, label: str) -> Select[str]:
     )
 
 
-def primary_scores(run_id: str, label: str) -> Select[str, str, str, str, float | None, str]:
-    """One row per rollout of the label's groups: (rollout_id, group_id, prompt_id, domain, score, text).
+def primary_scores(run_id: str, label: str) -> Select[str, str, str, str, float | None]:
+    """One row per rollout of the label's groups: (rollout_id, group_id, prompt_id, domain, score).
 
     It is the first verdict that is not a shadow score, so it is on the route that the rollout had, even if the prompt
     was rerouted since.
     """
     return (
-        select(Score.rollout_id, Score.group_id, Prompt.id.label("prompt_id"), Prompt.domain, Score.score, Score.text)
+        select(Score.rollout_id, Score.group_id, Prompt.id.label("prompt_id"), Prompt.domain, Score.score)
         .join(Group, and_(Group.group_id == Score.group_id, Group.run_id == run_id, Group.label == label))
         .join(Prompt, Prompt.id == Group.prompt_id)
         .where(~Score.shadow)

@@ -1,4 +1,4 @@
-"""Follows the learner through the topic `groups.closed`, from the beginning of the log.
+"""Follows the learner through the topic `groups.closed`, from where an earlier selector came to.
 
 Invariants:
 - Each record is returned once, in its partition's order. A record that does not decode waits in `broken` until its
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 from infra.metrics import metrics
 from infra.settings.tree import Settings
-from streams.clients import LogReader
+from streams.clients import LogReader, OffsetsLostError
 from streams.codec import DecodeError, decode_by_schema
 from streams.messages import GroupClosed, LineageStarted
-from streams.records import Record
+from streams.records import Record, TopicPartition
 from streams.topics import Topic, topic_name
 from trainer.curriculum.lineages import Lineages
+from trainer.curriculum.watch_position import WatchPosition
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,24 @@ class LearnerWatch:
     _versions: dict[int, int] = field(default_factory=dict)
     """The highest version by lineage."""
     _pending: list[Closing] = field(default_factory=list)
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    """The offset after the last record that was returned, by partition."""
 
     @classmethod
-    def open(cls, settings: Settings, bootstrap: str) -> "LearnerWatch":
+    def open(cls, settings: Settings, bootstrap: str, position: WatchPosition | None = None) -> "LearnerWatch":
         """Raises BrokerUnavailableError; LookupError where the topic does not exist."""
         topic = topic_name(settings.topics.prefix, Topic.GROUPS_CLOSED)
-        return cls(settings.run.id, LogReader(settings.broker, bootstrap, [topic]))
+        position = position or WatchPosition()
+        offsets = {partition: at for partition, at in position.offsets.items() if partition.topic == topic}
+        try:
+            reader = LogReader(settings.broker, bootstrap, [topic], offsets)
+        except OffsetsLostError as error:
+            log.warning("%s. The selector reads it from its beginning", error)
+            offsets = {}
+            reader = LogReader(settings.broker, bootstrap, [topic])
+        watch = cls(settings.run.id, reader, offsets=offsets)
+        watch._remember(position)
+        return watch
 
     @property
     def lineage(self) -> int:
@@ -55,7 +68,7 @@ class LearnerWatch:
         return self._lineages.starts.get(self._lineages.newest)
 
     def catch_up(self) -> list[Closing]:
-        """Returns everything up to the current end of the log."""
+        """Returns everything up to the current end of the log: what admission let through while no selector ran."""
         for record in self.reader.read_to_end():
             self._add(record)
         return self._pop_pending()
@@ -75,7 +88,15 @@ class LearnerWatch:
         pending, self._pending = self._pending, []
         return pending
 
+    def _remember(self, position: WatchPosition) -> None:
+        for claim in position.claims:
+            if self._lineages.add(claim):
+                self._versions[claim.lineage] = claim.version
+        if position.version:
+            self._versions[self.lineage] = max(self.version, position.version)
+
     def _add(self, record: Record) -> None:
+        self.offsets[record.source] = record.offset + 1
         metrics.messages_total.labels("selector", record.topic).inc()
         try:
             message = decode_by_schema(record.value, record.headers)

@@ -16,7 +16,7 @@ from statistics import fmean
 from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
 from infra.db.models import Group, Prompt, PromptStats, Score
-from infra.db.statistics import LONGEST_ANSWER, PASS_ABOVE, comparable
+from infra.db.statistics import PASS_ABOVE, SHORT_TEXT, comparable
 
 AGREEMENT = 0.8
 """Fraction of equal responses from which a prompt is suspicious: 4 of 5, so that one different response hides
@@ -27,8 +27,6 @@ _VOTES = 2 * AGREEMENT - 1
 """Least votes of an answer that this fraction of the responses gives, as a fraction."""
 _ROUNDING = 1e-9
 """2 * 0.8 - 1 is 0.6000000000000001."""
-_TEXT = 4 * LONGEST_ANSWER
-"""Characters of a response that are read: a longer one is compared by its extracted answer, or not at all."""
 _BATCH = 500
 """Prompts whose scores are in memory."""
 
@@ -77,7 +75,7 @@ def _responses(
     connection: Connection, run_id: str, prompt_ids: Sequence[str]
 ) -> dict[str, list[tuple[float, str | None]]]:
     rows = connection.execute(
-        select(Score.prompt_id, Score.score, Score.answer, func.left(Score.text, _TEXT).label("text"))
+        select(Score.prompt_id, Score.score, Score.answer, func.left(Score.text, SHORT_TEXT).label("text"))
         .join(Group, Group.group_id == Score.group_id)  # a score has an index by its group, and none by its prompt
         .join(Prompt, and_(Prompt.id == Group.prompt_id, Prompt.route == Score.route))
         .where(Group.run_id == run_id, Group.prompt_id.in_(prompt_ids), Score.score.is_not(None))
@@ -86,5 +84,5 @@ def _responses(
     )
     found: dict[str, list[tuple[float, str | None]]] = defaultdict(list)
     for row in rows:
-        found[row.prompt_id].append((row.score, comparable(row.answer, row.text)))
+        found[row.prompt_id].append((row.score, comparable(row.answer, row.text or "")))
     return found

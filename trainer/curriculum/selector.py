@@ -19,6 +19,7 @@ from trainer.curriculum.phases import Phases
 from trainer.curriculum.selection_plan import SelectionPlan
 from trainer.curriculum.selector_lock import SelectorSession
 from trainer.curriculum.stall import GRACE_SECONDS, StallAlarm
+from trainer.curriculum.watch_position import read_position, write_position
 from trainer.runlog.loggers import open_loggers
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,14 @@ def main(settings: Settings, bootstrap: str, *, stopped: Callable[[], bool] = la
     """
     engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
     with SelectorSession(engine, settings.run.id) as session:
-        watch = LearnerWatch.open(settings, bootstrap)
+        with session.transaction() as connection:
+            position = read_position(connection, settings.run.id)
+        watch = LearnerWatch.open(settings, bootstrap, position)
         producer = make_producer(settings.broker, bootstrap)
         loggers = open_loggers(settings, "selector")
         try:
             dispatcher = Dispatcher(settings, session, producer)
-            run(Context(settings, session, watch, dispatcher, Lineages(), loggers), stopped)
+            run(Context(settings, session, watch, dispatcher, Lineages.of(position.claims), loggers), stopped)
         finally:
             loggers.close()
             producer.close(timeout=_CLOSE_SECONDS)
@@ -92,6 +95,8 @@ def _apply(context: Context, messages: list[Closing]) -> bool:
         return False
     with context.session.transaction() as connection:
         applied = apply_closings.apply(connection, context.run_id, context.lineages, messages)
+        if not context.lineages.early:
+            write_position(connection, context.run_id, context.watch.offsets, context.lineages.starts.values())
     if applied.reopened:
         log.warning("a resumed learner reopened %d groups", applied.reopened)
     return bool(applied.closed)

@@ -136,7 +136,7 @@ def _responses(connection: Connection, groups: Sequence[str]) -> dict[str, list[
             Score.scorer_version,
             Score.response_tokens,
         )
-        .where(Score.group_id.in_(groups), Score.score.is_not(None), ~Score.shadow)
+        .where(Score.group_id.in_(groups), Score.score.is_not(None), Score.text.is_not(None), ~Score.shadow)
         .distinct(Score.rollout_id)
         .order_by(Score.rollout_id, Score.scored_at)
     )

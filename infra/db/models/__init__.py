@@ -2,7 +2,7 @@
 
 from infra.db.models.evaluation_tables import EvaluatedModel, EvaluatedPrompt, Evaluation, GuardCheck
 from infra.db.models.prompt_tables import Prompt, PromptReference
-from infra.db.models.run_tables import DispatchFactors, Group, Run, RunPrompt, StreamOffset
+from infra.db.models.run_tables import DispatchFactors, Group, Run, RunPrompt, SelectorPosition, StreamOffset
 from infra.db.models.score_tables import PromptStats, Score
 from infra.db.models.selection_tables import Selection, SelectionCut, SelectionRound
 from infra.db.models.table_base import Base
@@ -24,5 +24,6 @@ __all__ = [
     "Selection",
     "SelectionCut",
     "SelectionRound",
+    "SelectorPosition",
     "StreamOffset",
 ]

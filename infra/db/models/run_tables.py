@@ -1,4 +1,4 @@
-"""A run: its phase, its prompts, its groups, and how far its sinks have read."""
+"""A run: its phase, its prompts, its groups, and how far its readers of the log have come."""
 
 from datetime import datetime
 from typing import Any
@@ -39,7 +39,7 @@ class Group(Base):
 
     __tablename__ = "groups"
     __table_args__ = (
-        Index("ix_groups_run_outcome", "run_id", "outcome"),
+        Index("ix_groups_open", "run_id", "seq", postgresql_where=sql("outcome IS NULL")),
         Index("ix_groups_run_label", "run_id", "label"),
         Index("ix_groups_prompt", "prompt_id"),
     )
@@ -55,8 +55,11 @@ class Group(Base):
     dispatched_version: Mapped[int] = mapped_column(Integer)
     dispatched_lineage: Mapped[int] = mapped_column(Integer)
     """Newest announced (lineage, version) when the group was dispatched."""
-    ticket: Mapped[bytes]
-    """The encoded PromptTicket, which is produced again if its delivery was not confirmed."""
+    ticket: Mapped[bytes | None]
+    """The encoded PromptTicket, which is produced again if its delivery was not confirmed. NULL once the group is
+    closed: the log has it, and a million of them would be gigabytes."""
+    ticket_digest: Mapped[bytes]
+    """SHA-256 of the ticket, which an audit compares with the log's."""
     confirmed: Mapped[bool] = mapped_column(default=False)
     dispatched_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deadline: Mapped[datetime]
@@ -81,6 +84,22 @@ class DispatchFactors(Base):
     factors: Mapped[dict[str, Any]]
     """Domain -> factor. Domains that are not named have the factor 1."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SelectorPosition(Base):
+    """How far a run's selector has applied the learner's closings, written in the transaction of what it applied. A
+    selector that restarts reads on from there.
+    """
+
+    __tablename__ = "selector_positions"
+
+    run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(255))
+    offsets: Mapped[list[Any]]
+    """The next offset by partition number; null for a partition of which nothing was read."""
+    claims: Mapped[list[Any]]
+    """The `streams.messages.LineageStarted` that count, in rising order. There is one per start of a learner."""
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class StreamOffset(Base):

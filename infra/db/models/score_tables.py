@@ -40,7 +40,8 @@ class Score(Base):
     score: Mapped[float | None] = mapped_column(Float)
     status: Mapped[str] = mapped_column(String(16))
     why: Mapped[str] = mapped_column(Text)
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    """The response, as the sink keeps it (`infra.db.sink.score_row`); NULL if only the log has it."""
     response_tokens: Mapped[int] = mapped_column(Integer)
     seconds: Mapped[float] = mapped_column(Float)
     scored_at: Mapped[datetime]

@@ -97,6 +97,7 @@ def test_a_shadow_is_no_reward_also_after_the_prompt_changed_its_route(engine, s
         "dispatched_version": 0,
         "dispatched_lineage": 0,
         "ticket": b"",
+        "ticket_digest": b"",
         "deadline": "2030-01-01",
     }
     with engine.begin() as connection:

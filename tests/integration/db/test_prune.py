@@ -1,12 +1,14 @@
 """Pruning a run deletes its rows and nothing else."""
 
+import json
+
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from support.scored_groups import send_group
 
 from infra.cli.errors import CommandError
-from infra.cli.run_rows import list_, prune
-from infra.db.models import Group, Prompt, PromptStats, Run, Score, Selection, SelectionRound
+from infra.cli.run_rows import list_, prune, show
+from infra.db.models import Evaluation, Group, Prompt, PromptStats, Run, Score, Selection, SelectionRound
 from infra.db.prune import list_runs, prune_run, tables_of_runs
 from infra.settings.tree import Settings
 from trainer.curriculum.runs import Phase, enter, insert_run
@@ -26,7 +28,7 @@ def database(engine):
         for prompt in prompts:
             send_group(engine, run, prompt.id, [0.0, 1.0], 1)
         with engine.begin() as connection:
-            settings = Settings.model_validate({"run": {"id": run}})
+            settings = Settings.model_validate({"run": {"id": run, "recipe": "demo"}, "model": {"path": "models/tiny"}})
             insert_run(connection, settings, Phase.TRAIN)
             select_round(connection, settings, 0, 0)
     with engine.begin() as connection:
@@ -86,3 +88,29 @@ def test_the_command_refuses_what_is_not_there_or_goes_on(database, tmp_path, ca
     assert line.startswith("new ")
     prune(["new"], unfinished=True, **url)
     assert list_runs(database) == []
+
+
+def test_a_run_is_shown_on_one_screen(database, tmp_path, capsys):
+    with database.begin() as connection:
+        fixed = {"run_id": "old", "domain": "overall", "version": 0, "prompts": 3, "samples": 3}
+        rows = [fixed | {"label": "before", "mean": 0.25}, fixed | {"label": "after", "mean": 0.5}]
+        connection.execute(insert(Evaluation), rows)
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "report.html").write_bytes(bytes(2_000_000))
+    url = {"database_url": database.url.render_as_string(hide_password=False), "runs": tmp_path}
+    show("old", **url)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    shown = {line[:11].strip(): line[11:] for line in lines}
+    assert shown["state"] == "finished"
+    assert (shown["recipe"], shown["model"]) == ("demo", "models/tiny")
+    assert shown["groups"] == "train: 3 open"
+    assert shown["held out"].split() == ["overall", "before", "0.250,", "after", "0.500", "(+0.250)"]
+    assert shown["disk"].startswith("2.0 MB")
+    assert shown["report"] == str(folder / "report.html")
+    show("new", as_json=True, **url)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["phase"], found["scores"], found["disk_bytes"]) == ("train", 6, None)
+    with pytest.raises(CommandError, match="no run older in the database"):
+        show("older", **url)

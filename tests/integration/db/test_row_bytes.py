@@ -47,13 +47,13 @@ def prompt_id(number):
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def add_groups(engine, first, count, response_tokens):
+def add_groups(engine, first, count, response_tokens, kept):
     question = Question(prompt=prose(PROMPT_TOKENS * 4, 1), verifier="math", ground_truth="7" * 200)
     sink = ScoreSink(engine, 0.9, "difficulty")
     for seq in range(first, first + count):
         with engine.begin() as connection:
             connection.execute(insert(Group), [group_row(seq, question)])
-        sink.write([score(seq, index, response_tokens) for index in range(SAMPLES)])
+        sink.write([replace(score(seq, index, response_tokens), keeps_text=kept) for index in range(SAMPLES)])
 
 
 def group_row(seq, question):
@@ -71,8 +71,17 @@ def group_row(seq, question):
         "label": "",
         "dispatched_version": seq,
         "dispatched_lineage": 1,
-        "ticket": encode(asked),
+        "ticket": None,
+        "ticket_digest": hashlib.sha256(encode(asked)).digest(),
         "confirmed": True,
+        "outcome": "trained",
+        "reason": "",
+        "closed_lineage": 1,
+        "closed_ordinal": seq,
+        "closed_version": seq,
+        "staleness": 1,
+        "mean_score": 0.5,
+        "closed_at": datetime.now(UTC),
         "deadline": datetime.now(UTC),
     }
 
@@ -104,8 +113,10 @@ def score(seq, index, tokens):
     )
 
 
-@pytest.mark.parametrize(("tokens", "groups"), [(50, 150), (400, 60), (4000, 25)])
-def test_a_group_takes_the_planned_bytes(tokens, groups, engine):
+@pytest.mark.parametrize(
+    ("tokens", "groups", "kept"), [(50, 150, True), (400, 60, True), (4000, 25, True), (4000, 120, False)]
+)
+def test_a_group_takes_the_planned_bytes(tokens, groups, kept, engine):
     with engine.begin() as connection:
         rows = [
             {
@@ -120,15 +131,15 @@ def test_a_group_takes_the_planned_bytes(tokens, groups, engine):
         ]
         connection.execute(insert(Prompt), rows)
     tables = ("scores", "groups")
-    add_groups(engine, 0, 20, tokens)
+    add_groups(engine, 0, 20, tokens, kept)
     vacuum(engine, *tables)
     before = stored(engine, *tables)
     apart = {t: stored(engine, t) for t in tables}
-    add_groups(engine, 20, groups, tokens)
+    add_groups(engine, 20, groups, tokens, kept)
     vacuum(engine, *tables)
     assumptions = Assumptions(prompt_tokens=PROMPT_TOKENS, response_tokens=tokens)
     sizes = row_sizes(Settings(rollout={"sampling": {"max_new_tokens": 2 * tokens}}), assumptions)
-    planned = database_bytes_per_group(sizes, SAMPLES, assumptions)
+    planned = database_bytes_per_group(sizes, SAMPLES, assumptions, texts=float(kept))
     print(
         {t: (stored(engine, t) - b) / groups for t, b in apart.items()},
         (stored(engine, *tables) - before) / groups,

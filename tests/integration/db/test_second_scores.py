@@ -41,6 +41,7 @@ class Scores:
                     dispatched_version=version,
                     dispatched_lineage=0,
                     ticket=b"",
+                    ticket_digest=b"",
                     deadline=datetime.now(UTC),
                 )
             )

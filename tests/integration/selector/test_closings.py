@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from support.messages import RUN, closed, started
 
 from infra.db.models import Group, Prompt
@@ -29,7 +29,13 @@ def groups(engine):
         now = datetime.now(UTC)
         connection.execute(delete(Group))
         fixed = {"run_id": RUN, "prompt_id": "p", "purpose": "train", "samples": 1, "label": "", "ticket": b""}
-        fixed |= {"dispatched_version": 0, "dispatched_lineage": 0, "confirmed": True, "deadline": now}
+        fixed |= {
+            "ticket_digest": b"",
+            "dispatched_version": 0,
+            "dispatched_lineage": 0,
+            "confirmed": True,
+            "deadline": now,
+        }
         connection.execute(insert(Group), [fixed | {"seq": seq, "group_id": f"{RUN}:{seq}"} for seq in range(GROUPS)])
 
     return reset
@@ -91,3 +97,12 @@ def test_a_reason_may_quote_a_response(engine, groups):
         message = closed(0, 0, reason="a\x00b")
         apply_closings.apply(connection, RUN, Lineages(), [message])
         assert connection.scalar(select(Group.reason).where(Group.seq == 0)) == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_a_closed_group_has_no_ticket_and_keeps_its_digest(engine, groups):
+    with engine.begin() as connection:
+        groups(connection)
+        connection.execute(update(Group).values(ticket=b"ticket", ticket_digest=b"digest"))
+        apply_closings.apply(connection, RUN, Lineages(), [closed(0, 0)])
+        rows = connection.execute(select(Group.ticket, Group.ticket_digest).order_by(Group.seq)).all()
+    assert [tuple(row) for row in rows] == [(None, b"digest"), *[(b"ticket", b"digest")] * (GROUPS - 1)]

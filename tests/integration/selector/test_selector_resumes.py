@@ -1,5 +1,6 @@
 """What survives a selector's crash, and what follows where the learner took versions back."""
 
+import hashlib
 from collections import Counter
 
 import pytest
@@ -15,7 +16,9 @@ from streams.messages import Outcome, Purpose
 from trainer.audit.audit import audit_run
 from trainer.curriculum import runs
 from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.learner_watch import LearnerWatch
 from trainer.curriculum.runs import Phase
+from trainer.curriculum.watch_position import read_position
 
 
 class DyingDispatcher(Dispatcher):
@@ -176,3 +179,44 @@ def test_a_closing_tells_its_version_before_the_announcement_is_read(make_loop, 
     loop.peer.start_lineage(version=1)
     context.watch.catch_up()
     assert (context.watch.lineage, context.watch.version) == (2, 1)
+
+
+def test_a_selector_reads_on_from_where_the_one_before_came(make_loop, prompts):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    loop.peer.start_lineage()
+    context, phases = reach(loop, Phase.TRAIN)
+    loop.round(context, phases)
+    loop.peer.work()
+    loop.round(context, phases)
+    seen = (context.watch.lineage, context.watch.version, dict(context.watch.offsets), context.lineages.starts)
+    assert seen[1] > 0
+    context, _ = loop.resume()
+    assert (context.watch.lineage, context.watch.version, context.watch.offsets, context.lineages.starts) == seen
+    loop.resume()
+    with loop.engine.begin() as connection:
+        position = read_position(connection, loop.settings.run.id)
+    watch = LearnerWatch.open(loop.settings, loop.bootstrap, position)
+    assert watch.catch_up() == []
+    watch.reader.close()
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_the_ticket_of_a_group_that_is_open_again_comes_from_the_log_or_is_replaced(make_loop, engine, prompts, logged):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    context, phases = reach(loop, Phase.TRAIN)
+    loop.round(context, phases)
+    loop.peer.receive()
+    first = loop.peer.read[0]
+    with engine.begin() as connection:
+        connection.execute(update(Group).where(Group.seq == first.seq).values(ticket=None, confirmed=False))
+        if not logged:  # a log without the ticket: one of another run's topics
+            connection.execute(update(Group).where(Group.seq == first.seq).values(seq=999, group_id="run:999"))
+    assert context.dispatcher.recover() == 1
+    loop.peer.receive()
+    again = loop.peer.read[-1]
+    if logged:
+        assert again == first
+    else:
+        [row] = loop.groups(seq=999)
+        assert (again.seq, again.messages, again.deadline) == (999, (), row.deadline.timestamp())
+        assert row.ticket_digest == hashlib.sha256(row.ticket).digest()
