@@ -64,7 +64,7 @@ _QUOTED = "RequestTimedOutError"
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether the error, or what caused it, says that a part is away."""
-    return any(_says_away(cause) for cause in _causes(error))
+    return any(_says_away(cause) for cause in causes(error))
 
 
 @dataclass(slots=True)
@@ -129,15 +129,16 @@ def wait_out(
             return result
 
 
-def _says_away(error: BaseException) -> bool:
-    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
-    quotes_one = "kafka.errors.KafkaError" in names and _QUOTED in str(error)
-    return quotes_one or bool(_AWAY.intersection(names))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what caused it, each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _says_away(error: BaseException) -> bool:
+    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
+    quotes_one = "kafka.errors.KafkaError" in names and _QUOTED in str(error)
+    return quotes_one or bool(_AWAY.intersection(names))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from infra.metrics import metrics
 from infra.settings.tree import Settings
+from streams.announcements import signature_headers
 from streams.clients import LogReader, confirm, make_producer, publish, send
 from streams.codec import DecodeError
 from streams.dead_letters import dead_letter, not_set_aside, reason_of, within
@@ -25,12 +26,19 @@ class LogWriter:
         self._timeout = settings.broker.outage_seconds
         self._largest = settings.broker.max_message_bytes
         self._topics = {topic: topic_name(settings.topics.prefix, topic) for topic in Topic}
+        self._signing_key = settings.weights.read_signing_key()
         self._producer = make_producer(settings.broker, bootstrap)
 
     def send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
         """Raises DeliveryError."""
-        deliveries = [publish(self._producer, self._topics[topic], message, key_of(message)) for message in messages]
+        deliveries = [
+            publish(self._producer, self._topics[topic], message, key_of(message), **self._headers_of(message))
+            for message in messages
+        ]
         confirm(self._producer, deliveries, self._timeout)
+
+    def _headers_of(self, message: LearnerMessage) -> dict[str, str]:
+        return signature_headers(message, self._signing_key) if isinstance(message, PolicyVersion) else {}
 
     def write_dead_letters(self, broken: Sequence[tuple[Record, DecodeError]]) -> None:
         """Raises DeliveryError."""

@@ -21,5 +21,5 @@ def upgrade(*, recipe: Recipe = None, assignments: Set = None, database_url: Dat
             "The embedded server is upgraded by every command that starts it",
             ExitCode.USAGE,
         )
-    revision = migrate(database.url, database.connect_timeout_seconds)
+    revision = migrate(database.full_url(), database.connect_timeout_seconds)
     print(f"{shown(database.url)} is at {revision}")

@@ -5,10 +5,9 @@ error is a defect and keeps its traceback.
 """
 
 import errno
-from collections.abc import Iterator
 from enum import IntEnum
 
-from infra import outages
+from infra import outages, refusals
 
 
 class ExitCode(IntEnum):
@@ -90,10 +89,12 @@ def explain(error: BaseException) -> tuple[ExitCode, str] | None:
     """Exit code and message; None for a defect. A full disk is recognised in the whole chain of causes."""
     if isinstance(error, CommandError):
         return error.code, str(error)
+    if (refused := refusals.explain(error)) is not None:
+        return ExitCode.USAGE, refused
     code = _expected_code(error)
     if code is ExitCode.DISK_FULL:
         return code, str(error)
-    if any(_is_disk_full(cause) for cause in _walk_causes(error)):
+    if any(_is_disk_full(cause) for cause in outages.causes(error)):
         return ExitCode.DISK_FULL, f"the disk is full: {error}. Free space there, or set run.folder to another disk"
     return None if code is None else (code, str(error))
 
@@ -103,14 +104,6 @@ def _expected_code(error: BaseException) -> ExitCode | None:
         return ExitCode.UNREACHABLE
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
     return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
-
-
-def _walk_causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _is_disk_full(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 
 from infra.cli.errors import CommandError, ExitCode, explain
 from infra.local.interrupts import held
-from infra.settings.load import load, settings_json
+from infra.settings.load import load
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ class PreparedFiles(msgspec.Struct, frozen=True, kw_only=True):
 def prepare_apart(settings: Settings) -> PreparedFiles:
     """Prepares in a separate process, shows its progress, and returns the result. Raises CommandError if it failed."""
     from infra.local.processes import spawn
+    from infra.local.run_folder import write_settings
 
     root = settings.run.prepared
     root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".prepare-", dir=root) as temporary:
-        settings_file, result_file = Path(temporary) / "settings.json", Path(temporary) / "result.json"
-        settings_file.write_bytes(settings_json(settings))
+        settings_file, result_file = write_settings(settings, Path(temporary)), Path(temporary) / "result.json"
         log = root / LOG_NAME
         log.write_text("", encoding="utf-8")
         argv = [sys.executable, "-m", "infra.cli.prepare_process", str(settings_file), str(result_file)]

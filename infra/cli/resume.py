@@ -13,9 +13,10 @@ from typing import Any
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import Dedicated, resolve
 from infra.cli.runs import RUNS, RunPlace, find_run
+from infra.settings.database import DatabaseSettings
 from infra.settings.load import Resolved, with_changes
 from infra.settings.resumable import RESUMABLE, refused_changes
-from infra.settings.tree import BrokerKind, DatabaseSettings, Settings
+from infra.settings.tree import BrokerKind, Settings
 
 
 def resume_settings(

@@ -63,7 +63,7 @@ def execute(settings: Settings, preparation: Preparation, started: float, *, scr
 def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool | None) -> tuple[RunRecord, RunFacts]:
     """Runs to the end and audits. The audit reads the log, so it has to come before the broker is stopped."""
     database = stack.settings.database
-    engine = connect(database.url, database.connect_timeout_seconds)
+    engine = connect(database.full_url(), database.connect_timeout_seconds)
     try:
         ingest_unless_begun(engine, stack.settings)
         require_finished(watch(stack, started, screen=screen))

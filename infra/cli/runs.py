@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
+from infra.settings.database import DatabaseSettings
 from infra.settings.load import load
-from infra.settings.tree import DatabaseSettings, Settings
+from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

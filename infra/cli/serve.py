@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from infra import outages
+from infra import outages, refusals
 from infra.cli.errors import CommandError, ExitCode, explain
 from infra.cli.options import (
     BootstrapServers,
@@ -84,7 +84,7 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
     except KeyboardInterrupt:
         log.info("stopped by signal")
     except Exception as error:
-        if outages.is_outage(error):
+        if refusals.explain(error) is None and outages.is_outage(error):
             explained = explain(error)
             text = explained[1] if explained else f"{type(error).__name__}: {error}"
             raise CommandError(text, ExitCode.AWAY) from error

@@ -201,7 +201,7 @@ def _advice(found: "StackStatus", runs: Path) -> list[str]:
         return []
     place = find_run(found.state.run_id, runs)
     database = place.settings.database
-    engine = make_engine(database.url, database.connect_timeout_seconds)
+    engine = make_engine(database.full_url(), database.connect_timeout_seconds)
     try:
         with engine.connect() as connection:
             measures = read_measures(connection, place.settings, place.folder, found.scrape)

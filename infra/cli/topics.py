@@ -46,6 +46,24 @@ def list_(
         print(f"{name}: {partitions} partitions")
 
 
+@app.command()
+def rights(*, recipe: Recipe = None, assignments: Set = None, as_json: AsJson = False) -> None:
+    """Print the ACLs that each service's user needs for the run of these settings, and no others."""
+    from dataclasses import asdict
+
+    from streams.rights import RIGHTS, rights_of
+
+    settings = resolve(recipe, assignments).settings
+    require_names("topics rights", settings, ["topics.prefix"])
+    found = [right for service in RIGHTS for right in rights_of(service, settings.topics.prefix, settings.run.id)]
+    if as_json:
+        print(json.dumps([asdict(right) for right in found], indent=2))
+        return
+    for right in found:
+        pattern = "prefixed" if right.prefixed else "literal"
+        print(f"{right.service}: {right.operation} {right.resource} {right.name} ({pattern})")
+
+
 def _settings_with_broker(recipe: str | None, assignments: list[str] | None, bootstrap_servers: str | None) -> Settings:
     settings = resolve(recipe, assignments, *connections(bootstrap_servers, None)).settings
     if not settings.broker.bootstrap_servers:

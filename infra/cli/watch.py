@@ -23,7 +23,7 @@ def watch(stack: Stack, started: float, *, screen: bool | None) -> RunEnd:
     supervisor = stack.start_services()
     run = Watched(stack.run_id, stack.settings.topics.prefix, broker_text(stack), started, stack.settings, stack.folder)
     database = stack.settings.database
-    engine = connect(database.url, database.connect_timeout_seconds)
+    engine = connect(database.full_url(), database.connect_timeout_seconds)
     try:
         with HistoryWriter(stack.folder) as keep, Monitor(run, engine, keep=keep, live=screen) as monitor:
             return _until_end(stack, supervisor, monitor)

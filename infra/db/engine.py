@@ -7,10 +7,25 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 _DRIVER = "postgresql+psycopg"
+_REFUSALS = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "certificate",
+    "does not support SSL",
+    "SSL error",
+)
+"""What libpq says of a refusal, in English; it gives no code before a session exists. Any other text, also a refusal in
+the language of a server, counts as an absence."""
 
 
 class DatabaseUnavailableError(RuntimeError):
     """Postgres cannot be reached; the text names the URL without its password."""
+
+
+class DatabaseRefusalError(RuntimeError):
+    """Postgres refuses the login, or its certificate is refused; the text names the URL without its password."""
 
 
 class DatabaseUrlError(ValueError):
@@ -49,13 +64,18 @@ def make_engine(url: str, connect_timeout_seconds: float = 10.0) -> Engine:
 
 
 def check(engine: Engine) -> None:
-    """Raises DatabaseUnavailableError if the server does not answer."""
+    """Raises DatabaseUnavailableError if the server does not answer, DatabaseRefusalError if it refuses the login."""
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
     except OperationalError as error:
         where = engine.url.render_as_string(hide_password=True)
         reason = "; ".join(line.strip(" \t?.") for line in str(error.orig).splitlines() if line.strip())
+        if any(each in reason for each in _REFUSALS):
+            raise DatabaseRefusalError(
+                f"the database at {where} and this client refuse each other: {reason}. Correct user and "
+                "sslmode in database.url, database.password_file, or the certificates"
+            ) from error
         raise DatabaseUnavailableError(
             f"no database at {where}: {reason}. Start Postgres there, correct database.url "
             "(--database-url), or leave it empty for the embedded server"
@@ -63,11 +83,13 @@ def check(engine: Engine) -> None:
 
 
 def connect(url: str, connect_timeout_seconds: float = 10.0) -> Engine:
-    """An engine that has answered once. Raises DatabaseUrlError, DatabaseUnavailableError."""
+    """An engine that has answered once. Raises DatabaseUrlError, DatabaseUnavailableError,
+    DatabaseRefusalError.
+    """
     engine = make_engine(url, connect_timeout_seconds)
     try:
         check(engine)
-    except DatabaseUnavailableError:
+    except (DatabaseUnavailableError, DatabaseRefusalError):
         engine.dispose()
         raise
     return engine

@@ -87,6 +87,7 @@ def settings_of_run(settings: Settings, policy: PolicyFiles, run_id: str) -> Set
         selector={"admission": admission.model_dump()},
         difficulty={"later_texts_one_in": 1},  # references are picked from what all responses say
         learner={"lora": lora.model_dump(), "replay": type(settings.learner.replay)().model_dump()},
+        weights={"places": (str(policy.weights.resolve()),)},
     )
 
 
@@ -100,7 +101,7 @@ def run_task(settings: Settings, task: RunTask, scorers: Collection[Service], sh
     with Stack(settings, _only(scorers), latest=False) as stack:
         database, bootstrap = stack.settings.database, stack.broker.bootstrap
         supervisor = stack.start_services()
-        engine = connect(database.url, database.connect_timeout_seconds)
+        engine = connect(database.full_url(), database.connect_timeout_seconds)
         try:
             pause = _Pause(supervisor, stack.folder, show)
             progress = measure(stack.settings, bootstrap, engine, task, pause=pause)

@@ -35,7 +35,7 @@ def execute(settings: Settings, pool: PromptFiles, *, arm: str, seed: int, diges
     data = {"prompts": pool.train, "heldout": pool.heldout}
     with Stack(with_changes(settings, data=data), lambda *_: []) as stack:
         database = stack.settings.database
-        engine = connect(database.url, database.connect_timeout_seconds)
+        engine = connect(database.full_url(), database.connect_timeout_seconds)
         try:
             for path, split in ((pool.train, "train"), (pool.heldout, "heldout")):
                 ingest(engine, path, Defaults(split=split), run_id=stack.run_id)

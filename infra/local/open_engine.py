@@ -14,7 +14,7 @@ from infra.db.engine import DatabaseUnavailableError, connect, parse_url
 from infra.db.migrate import upgrade_engine
 from infra.local.interrupts import held, interrupt_once
 from infra.local.postgres import open_database
-from infra.settings.tree import DatabaseSettings
+from infra.settings.database import DatabaseSettings
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def open_engine(database: DatabaseSettings, root: Path) -> Iterator[Engine]:
     Raises DatabaseUnavailableError, DatabaseUrlError, LocalStackError.
     """
     if database.url and not is_embedded(database.url):
-        with _disposing(connect(database.url, database.connect_timeout_seconds)) as engine:
+        with _disposing(connect(database.full_url(), database.connect_timeout_seconds)) as engine:
             yield engine
         return
     try:

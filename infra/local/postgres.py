@@ -24,7 +24,7 @@ from infra.files.folders import atomic_folder, remove_unfinished
 from infra.local.folder_lock import FolderLock
 from infra.local.interrupts import held
 from infra.local.processes import ChildProcess, LocalStackError, run_to_end, spawn
-from infra.settings.tree import DatabaseSettings
+from infra.settings.database import DatabaseSettings
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def open_database(settings: DatabaseSettings, folder: Path, log_file: Path | Non
     DatabaseUrlError.
     """
     if settings.url:
-        return ExternalPostgres(settings.url, settings.connect_timeout_seconds)
+        return ExternalPostgres(settings.full_url(), settings.connect_timeout_seconds)
     return EmbeddedPostgres(folder, log_file)
 
 

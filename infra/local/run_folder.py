@@ -1,7 +1,7 @@
 """The folder of a run: runs/<id>/ with logs/ and settings.json, and the link runs/latest to the newest run.
 
-Invariant: settings.json is complete before any process reads it, and only its owner can read it (it may hold the
-database's password).
+Invariant: settings.json is complete before any process reads it, and holds no secret. Secrets that were given as values
+are in secrets.json next to it, which only its owner can read.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from infra.files.replace import replace_file
 from infra.local.processes import LocalStackError
-from infra.settings.load import settings_json
+from infra.settings.load import SECRETS_FILE, SETTINGS_FILE, secrets_json, settings_json
 from infra.settings.tree import Settings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
@@ -42,8 +42,13 @@ def make_beside(root: Path, kind: str) -> tuple[str, Path]:
 
 
 def write_settings(settings: Settings, folder: Path) -> Path:
-    """Replaces settings.json as a whole; returns its path."""
-    path = folder / "settings.json"
+    """Replaces settings.json as a whole, and before it secrets.json; returns the path of settings.json."""
+    secrets_file, secrets = folder / SECRETS_FILE, secrets_json(settings)
+    if secrets is None:
+        secrets_file.unlink(missing_ok=True)
+    else:
+        replace_file(secrets_file, secrets, mode=0o600)
+    path = folder / SETTINGS_FILE
     replace_file(path, settings_json(settings), mode=0o600)
     return path
 

@@ -88,7 +88,7 @@ class Stack:
         self.settings = with_changes(
             self.settings,
             broker={"bootstrap_servers": self.broker.bootstrap},
-            database={"url": url},
+            database={"url": url} if isinstance(self.database, EmbeddedPostgres) else {},
         )
         run_folder.write_settings(self.settings, self.folder)
         upgrade(url, self.settings.database.connect_timeout_seconds)
@@ -140,7 +140,7 @@ class Stack:
     def _phase(self) -> str | None:
         """The run's phase; None if its selector never started. Raises OperationalError."""
         database = self.settings.database
-        engine = make_engine(database.url, database.connect_timeout_seconds)
+        engine = make_engine(database.full_url(), database.connect_timeout_seconds)
         try:
             with engine.connect() as connection:
                 found: str | None = connection.scalar(

@@ -110,7 +110,8 @@ class FlowMetrics(MetricSection):
         meaning="Announced weights that the engine did not load, by reason.",
         healthy="0.",
         otherwise="unreadable: the engine cannot reach the folder or URL (publish_to). mismatch: the files are "
-        "incomplete or wrong.",
+        "incomplete or wrong. unsigned, elsewhere: whoever announced them lacks the key, or names a place outside of "
+        "weights.places; the dead letters hold the announcement.",
     )
     weight_swap_seconds = Scalar(
         Histogram,

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from infra.settings.genrm import GenRMSettings
+from infra.settings.secret import secret_paths
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection
 
 THIS_JUDGE, OTHER_JUDGE = "genrm", "judge"
@@ -41,6 +42,15 @@ class CrossCheckSettings(SettingsSection):
     """Niceness of the process, so that on a shared machine it takes only the time that engine, scorers and learner
     leave."""
 
+    @field_validator("judge")
+    @classmethod
+    def _mask_secrets(cls, judge: dict[str, Any]) -> dict[str, Any]:
+        names = set(secret_paths(GenRMSettings))
+        return {
+            name: SecretStr(entry) if name in names and isinstance(entry, str) else entry
+            for name, entry in judge.items()
+        }
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.scorers.get("genrm") == THIS_JUDGE:
@@ -57,4 +67,5 @@ class CrossCheckSettings(SettingsSection):
 
     def other_judge(self, genrm: GenRMSettings) -> GenRMSettings:
         """Settings of the judge `judge`. Raises pydantic.ValidationError."""
-        return GenRMSettings.model_validate(genrm.model_dump() | self.judge)
+        own_key = {"api_key": "", "api_key_file": None} if self.judge.keys() & {"api_key", "api_key_file"} else {}
+        return GenRMSettings.model_validate(genrm.model_dump() | own_key | self.judge)

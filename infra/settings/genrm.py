@@ -6,8 +6,9 @@ Invariant: a section that loads asks only for what its backend and prompt form c
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from infra.settings.secret import read_secret, refuse_credentials
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
 
@@ -29,8 +30,10 @@ class GenRMSettings(SettingsSection):
 
     endpoint: str = ""
     """Base URL of the OpenAI-compatible server, with /v1."""
-    api_key: str = ""
-    """Key that the server asks for, if any. It is masked wherever settings are printed."""
+    api_key: SecretStr = SecretStr("")
+    """Key that the server asks for, if any; better from api_key_file, which a run's files then do not hold."""
+    api_key_file: Path | None = None
+    """File with the key."""
     api: Literal["auto", "completions", "chat"] = "auto"
     """Which API of the server is called. `completions` sends the prompt as it is, `chat` puts it into the model's chat
     template; `auto` takes /completions if the server has it."""
@@ -95,12 +98,19 @@ class GenRMSettings(SettingsSection):
         """Whether the prompt has the short form, with `auto` resolved."""
         return self.prompt == "short" or (self.prompt == "auto" and self.backend != "openai")
 
+    def read_api_key(self) -> str:
+        """Empty if the server asks for none. Raises SecretFileError."""
+        return read_secret(self.api_key, self.api_key_file, "genrm.api_key_file")
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.backend == "openai" and not self.endpoint:
             raise ValueError("genrm.backend = 'openai' needs genrm.endpoint, the server's base URL with /v1")
         if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
-            raise ValueError(f"genrm.endpoint = {self.endpoint!r} must begin with http:// or https://")
+            raise ValueError("genrm.endpoint must begin with http:// or https://")
+        refuse_credentials(self.endpoint, "genrm.endpoint", "give genrm.api_key_file or genrm.api_key")
+        if self.api_key.get_secret_value() and self.api_key_file is not None:
+            raise ValueError("genrm.api_key and genrm.api_key_file are both given: keep one of them")
         if self.votes and self.backend == "hf":
             raise ValueError("genrm.votes needs genrm.backend = 'openai': the hf judge does not sample")
         if self.backend == "bt" and (self.prompt != "auto" or self.orders != "auto" or self.references > 1):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.objective import DivergenceGuardSettings, KLSettings, ObjectiveSettings, OverlongSettings
+from infra.settings.secret import refuse_credentials
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 
 LoggerKind = Literal["tensorboard", "wandb"]
@@ -182,6 +183,9 @@ class LearnerSettings(SettingsSection):
                 f"learner.publish_to = {self.publish_to!r} is not a URL: give one such as s3://bucket/path or "
                 "file:///shared/path, or leave it empty for the run's own folder"
             )
+        refuse_credentials(
+            self.publish_to, "learner.publish_to", "the store's client reads them from its own environment variables"
+        )
         if self.param_dtype != "float32" and self.processes > 1:
             raise ValueError(
                 "learner.param_dtype = 'bfloat16' is for one process: with learner.processes above 1 the float32 "

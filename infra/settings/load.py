@@ -8,11 +8,13 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from infra.settings.secret import MASK, secrets_in, without
 from infra.settings.sources import (
     InvalidSettingsError,
     Layer,
@@ -22,6 +24,7 @@ from infra.settings.sources import (
     find_recipes,
     flatten,
     kafka_home_layer,
+    may_hold_secret,
     nearest,
     option_layer,
 )
@@ -29,9 +32,9 @@ from infra.settings.spellings import canonical_layer
 from infra.settings.tree import Settings
 
 DEFAULT = "default"
+SETTINGS_FILE, SECRETS_FILE = "settings.json", "secrets.json"
+"""The files of a run: what it runs with, and apart from that the secrets, if any were given as values."""
 
-_SECRETS = ("genrm.api_key", "crosscheck.judge.api_key")
-_URL = "database.url"
 _MOST_SUGGESTIONS = 6
 
 
@@ -48,7 +51,7 @@ def load(recipe: str | None = None, options: Sequence[Option] = ()) -> Resolved:
     it. Raises InvalidSettingsError.
     """
     files = find_recipes(recipe) if recipe else []
-    layers = [file_layer(file) for file in files]
+    layers = [layer for file in files for layer in (file_layer(file), *_secrets_of(file))]
     if not any(file.suffix == ".json" for file in files):
         named = [Layer({"run": {"recipe": recipe}}, {"run.recipe": "the recipe's name"})] if recipe else []
         layers = [kafka_home_layer(), *layers, *named, environment_layer()]
@@ -86,8 +89,8 @@ def described(resolved: Resolved) -> list[tuple[str, Any, str]]:
     """The rows of `--dry-run`: (path, JSON value, source) of every leaf; secrets are masked."""
     dumped = resolved.settings.model_dump(mode="json")
     return [
-        (path, _mask_secret(path, _value_at(dumped, path)), resolved.sources[path])
-        for path, _ in leaves(resolved.settings)
+        (path, _shown(value, _value_at(dumped, path)), resolved.sources[path])
+        for path, value in leaves(resolved.settings)
     ]
 
 
@@ -106,15 +109,25 @@ def with_changes(settings: Settings, **sections: dict[str, Any]) -> Settings:
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
-    """The settings as JSON values, without those that may hold a password."""
-    return settings.model_dump(
-        mode="json", exclude={"database": {"url"}, "genrm": {"api_key"}, "crosscheck": {"judge": {"api_key"}}}
-    )
+    """The settings as JSON values, in which each secret is an empty text."""
+    return without(settings.model_dump(mode="json"), secrets_in(settings))
 
 
 def settings_json(settings: Settings) -> bytes:
-    """The content of a file that `load` reads back to the same tree."""
-    return settings.model_dump_json(indent=2).encode() + b"\n"
+    """The content of a file that `load` reads back to the same tree, but for its secrets."""
+    return json.dumps(without_secrets(settings), indent=2).encode() + b"\n"
+
+
+def secrets_json(settings: Settings) -> bytes | None:
+    """The content of the file SECRETS_FILE that belongs next to the settings; None if there are no secrets."""
+    secrets = secrets_in(settings)
+    return json.dumps(secrets, indent=2).encode() + b"\n" if secrets else None
+
+
+def _secrets_of(file: Path) -> list[Layer]:
+    """The layer of the secrets that belong to a run's settings.json; none if the run has no secrets."""
+    secrets = file.with_name(SECRETS_FILE)
+    return [file_layer(secrets)] if file.name == SETTINGS_FILE and secrets.is_file() else []
 
 
 def _merge_values(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +164,8 @@ def _explain_one(details: ErrorDetails, places: dict[str, str]) -> str:
     if details["type"] == "value_error":  # from a section whose values do not go together; the text names them
         return f"{head}: {details['msg'].removeprefix('Value error, ')}"
     message = details["msg"][:1].lower() + details["msg"][1:]
+    if may_hold_secret(path):
+        return f"{head}: {message}"
     return f"{head}: {message}; got {details['input']!r}"
 
 
@@ -195,11 +210,5 @@ def _value_at(values: Any, path: str) -> Any:
     raise KeyError(path)
 
 
-def _mask_secret(path: str, value: Any) -> Any:
-    if path in _SECRETS and value:
-        return "***"
-    if path == _URL and "@" in str(value):
-        scheme, _, rest = str(value).partition("://")
-        credentials, _, host = rest.rpartition("@")
-        return f"{scheme}://{credentials.partition(':')[0]}:***@{host}"
-    return value
+def _shown(value: Any, dumped: Any) -> Any:
+    return (MASK if value.get_secret_value() else "") if isinstance(value, SecretStr) else dumped

@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
@@ -20,7 +20,14 @@ from infra.settings.section import AllowedValues, NumberUnit, choices_of, sectio
 from infra.settings.spellings import SPELLINGS
 from infra.settings.tree import Settings
 
-_KINDS = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
+_KINDS = {
+    bool: "true or false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "path",
+    SecretStr: "text, a secret",
+}
 _BOUNDS = ((Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="))
 
 

@@ -4,6 +4,7 @@ Invariant: nothing here changes what a rollout, a verdict or an update is, so th
 its settings.json. A change of anything else is a run of its own.
 """
 
+from infra.settings.broker_security import BrokerSecuritySettings
 from infra.settings.load import leaves
 from infra.settings.tree import Settings
 
@@ -14,7 +15,13 @@ RESUMABLE = {
     "broker.connect_timeout_seconds": "a wait",
     "broker.request_timeout_seconds": "a wait",
     "broker.outage_seconds": "a wait",
+    **dict.fromkeys(
+        (f"broker.security.{name}" for name in BrokerSecuritySettings.model_fields),
+        "the same cluster may be reached by another listener or user",
+    ),
     "database.url": "the same database may have another address or password",
+    "database.password": "a password may be replaced",
+    "database.password_file": "a password may be replaced",
     "database.connect_timeout_seconds": "a wait",
     "database.outage_seconds": "a wait",
     "rollout.engine.max_running": "how many samples share a pass changes the speed alone",
@@ -22,6 +29,9 @@ RESUMABLE = {
     "rtv.workers": "the machine may have other cores",
     "genrm.endpoint": "the same judge may be served elsewhere",
     "genrm.api_key": "a key may be replaced",
+    "genrm.api_key_file": "a key may be replaced",
+    "weights.signing_key_file": "a key may be replaced",
+    "weights.places": "weights may be read from more places",
     "genrm.connections": "how many requests wait for the judge changes the speed alone",
     "genrm.threads": "the machine may have other cores",
     "selector.max_steps": "when training ends",

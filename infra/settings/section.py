@@ -30,7 +30,9 @@ Threads = Annotated[int, Field(ge=0), NumberUnit("threads")]
 
 
 class SettingsSection(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 def section_of(annotation: Any) -> type[SettingsSection] | None:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+from infra.settings.secret import MASK, secret_paths
 from infra.settings.tree import Settings
 
 ENV_PREFIX = "REWARDSTREAM_"
@@ -24,6 +25,8 @@ ENV_DELIMITER = "__"
 
 T = TypeVar("T")
 
+_SECRET_PATHS = (*secret_paths(Settings), "database.url", "genrm.endpoint", "learner.publish_to", "crosscheck.judge")
+"""Options that hold a secret, and those in which one may be given by mistake."""
 _KEY = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
 _TABLE_LINE = re.compile(rf"^\s*\[+\s*({_DOTTED})\s*\]+")
@@ -172,6 +175,7 @@ def option_layer(options: Iterable[Option]) -> Layer:
 def parse_assignment(text: str) -> Option:
     """Parses `learner.learning_rate=1e-5`; a value that begins with { or [ is JSON. Raises InvalidSettingsError."""
     path, equals, value = text.partition("=")
+    told = f"--set {path}={MASK}" if may_hold_secret(path.strip()) else f"--set {text}"
     if not equals or not path.strip():
         raise InvalidSettingsError(f"--set {text}: expected PATH=VALUE, as in --set learner.learning_rate=1e-5")
     parsed: Any = value.strip()
@@ -179,8 +183,13 @@ def parse_assignment(text: str) -> Option:
         try:
             parsed = json.loads(parsed)
         except ValueError as error:
-            raise InvalidSettingsError(f"--set {text}: not JSON: {error}") from error
-    return Option(path.strip(), parsed, f"--set {text}")
+            raise InvalidSettingsError(f"{told}: not JSON: {error}") from error
+    return Option(path.strip(), parsed, told)
+
+
+def may_hold_secret(path: str) -> bool:
+    """Whether an option, a section with it, or an entry of it may hold a secret, so that its value is not repeated."""
+    return any(f"{secret}.".startswith(f"{path}.") or path.startswith(f"{secret}.") for secret in _SECRET_PATHS)
 
 
 class _Environment(Settings, BaseSettings):

@@ -10,13 +10,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.admission_limits import AdmissionLimits
+from infra.settings.broker_security import BrokerSecuritySettings
 from infra.settings.crosscheck import CrossCheckSettings
+from infra.settings.database import DatabaseSettings
 from infra.settings.domain_shares import DomainShare
 from infra.settings.evaluation import EvaluationSettings
 from infra.settings.genrm import GenRMSettings
 from infra.settings.guard import GuardSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
+from infra.settings.weights import WeightsSettings
 
 
 class BrokerKind(StrEnum):
@@ -54,6 +57,7 @@ class BrokerSettings(SettingsSection):
     max_message_bytes: Annotated[int, Field(gt=0), NumberUnit("bytes")] = 8 * 2**20
     """Largest message: a group's longest rollout, with reference and prompt. The arrays of 32k tokens take 256 KiB, so
     8 MiB is ample."""
+    security: BrokerSecuritySettings = BrokerSecuritySettings()
 
 
 class TopicSettings(SettingsSection):
@@ -67,18 +71,6 @@ class TopicSettings(SettingsSection):
     """Replication factor of the topics; a local broker is a single node."""
     retention_hours: Annotated[float, Field(gt=0), NumberUnit("hours")] = 24 * 14
     """How long records are kept: replay and rescoring reach back this far."""
-
-
-class DatabaseSettings(SettingsSection):
-    """The Postgres server."""
-
-    url: str = ""
-    """URL of the server, postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE; empty starts the embedded one. The
-    password is masked wherever settings are printed."""
-    connect_timeout_seconds: Seconds = 10.0
-    """A client that finds no database for this long gives up with an error."""
-    outage_seconds: Seconds = 1800.0
-    """Longest absence of the database that the difficulty stage waits out with the rows that it holds."""
 
 
 class ModelSettings(SettingsSection):
@@ -359,6 +351,7 @@ class Settings(SettingsSection):
     selector: SelectorSettings = SelectorSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     learner: LearnerSettings = LearnerSettings()
+    weights: WeightsSettings = WeightsSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @model_validator(mode="after")
@@ -375,5 +368,10 @@ class Settings(SettingsSection):
             raise ValueError("learner.replay.run is this run itself: training again needs a run.id of its own")
         if self.broker.kind is BrokerKind.CLUSTER and not self.broker.bootstrap_servers:
             raise ValueError("broker.kind = 'cluster' needs broker.bootstrap_servers")
+        if self.broker.security.protocol != "PLAINTEXT" and not self.broker.bootstrap_servers:
+            raise ValueError(
+                f"broker.security.protocol = {self.broker.security.protocol!r} is for a cluster: a broker that is "
+                "started here listens in plain text on loopback; give broker.bootstrap_servers"
+            )
         self.crosscheck.other_judge(self.genrm)
         return self

@@ -16,6 +16,7 @@ from mode.supervisors import CrashingSupervisor
 from infra.metrics import metrics
 from infra.outages import RETRY_SECONDS, PartWait, is_outage
 from infra.settings.tree import Settings
+from streams.apps.credentials import credentials_of
 from streams.apps.faust_driver import BatchLimits, BatchProducer, LedgerConsumer, StageApp
 from streams.dead_letters import reason_of, within
 from streams.records import Output, Record
@@ -69,6 +70,7 @@ def build_app(settings: Settings, bootstrap: str, stage: Stage) -> StageApp:
     app = StageApp(
         group_of(settings, stage.name),
         broker=";".join(f"kafka://{address.strip()}" for address in bootstrap.split(",")),
+        broker_credentials=credentials_of(broker.security),
         autodiscover=False,
         store="memory://",
         web_enabled=False,

@@ -56,7 +56,7 @@ def stage_of(settings: Settings) -> Stage:
 async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[StageHandlers]:
     """Raises DatabaseUnavailableError, ScorerNotInstalledError, and whatever loading a judge raises."""
     crosscheck, broker = settings.crosscheck, settings.broker
-    engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
+    engine = connect(settings.database.full_url(), settings.database.connect_timeout_seconds)
     async with AsyncExitStack() as stack:
         stack.callback(engine.dispose)
         producer = make_producer(broker, broker.bootstrap_servers)

@@ -41,7 +41,7 @@ def stage_of(settings: Settings) -> Stage:
 @asynccontextmanager
 async def open_handlers(settings: Settings, stage: Stage) -> AsyncIterator[StageHandlers]:
     """Raises DatabaseUnavailableError."""
-    engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
+    engine = connect(settings.database.full_url(), settings.database.connect_timeout_seconds)
     calibration = asyncio.create_task(keep_calibration(engine, settings.run.id))
     try:
         difficulty = DifficultyHandler(

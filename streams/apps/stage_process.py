@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, NoReturn
 
+from infra import refusals
 from infra.outages import EXIT_CODE, is_outage
 from infra.settings.tree import Settings
 from streams.admin import require_topics
@@ -68,7 +69,13 @@ async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handlers
         work.cancel()
         stopped = await _finish_within(app.stop(), _STOP_SECONDS)
     if error is not None or not (drained and stopped):
-        _exit_now(0 if error is None else EXIT_CODE if is_outage(error) else 1)
+        _exit_now(0 if error is None else _exit_code_of(error))
+
+
+def _exit_code_of(error: BaseException) -> int:
+    if refusals.explain(error) is not None:
+        return refusals.EXIT_CODE
+    return EXIT_CODE if is_outage(error) else 1
 
 
 def _listen_for_stop() -> asyncio.Future[None]:

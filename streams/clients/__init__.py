@@ -12,8 +12,10 @@ from streams.clients.producing import (
     send,
 )
 from streams.clients.reading import LogReader, OffsetsLostError, Reader
+from streams.clients.security import BrokerSecurityError
 
 __all__ = [
+    "BrokerSecurityError",
     "BrokerUnavailableError",
     "Delivery",
     "DeliveryError",

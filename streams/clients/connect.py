@@ -1,17 +1,22 @@
 """Connects to a broker.
 
-Invariant: an absent broker raises one error, within the time limit, that names its address.
+Invariant: an absent broker raises one error, within the time limit, that names its address; and one that refuses the
+client, or is refused by it, another, which names the setting.
 """
 
+import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError, UnrecognizedBrokerVersion
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnrecognizedBrokerVersion
 
 from infra.settings.tree import BrokerSettings
+from streams.clients.login import try_login
+from streams.clients.security import BrokerSecurityError, client_options, refusal
 
 C = TypeVar("C")
 
@@ -47,8 +52,8 @@ def require_broker(settings: BrokerSettings, bootstrap: str) -> None:
 
 
 def common_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
-    """Options of every kafka-python client of this project."""
-    return {
+    """Options of every kafka-python client of this project. Raises BrokerSecurityError, SecretFileError."""
+    return client_options(settings.security) | {
         "bootstrap_servers": bootstrap.split(","),
         "bootstrap_timeout_ms": int(settings.connect_timeout_seconds * 1000),
         "request_timeout_ms": int(settings.request_timeout_seconds * 1000),
@@ -57,12 +62,49 @@ def common_options(settings: BrokerSettings, bootstrap: str) -> dict[str, Any]:
 
 
 def connected(settings: BrokerSettings, bootstrap: str, make: Callable[[], C]) -> C:
-    """Returns `make()`, a client's constructor, once the broker accepts connections. Raises BrokerUnavailableError."""
+    """Returns `make()`, a client's constructor, once the broker accepts connections. Raises BrokerUnavailableError,
+    BrokerSecurityError, SecretFileError.
+    """
     require_broker(settings, bootstrap)
+    with _failed_attempts() as failures:
+        try:
+            return make()
+        except (KafkaTimeoutError, KafkaConnectionError, UnrecognizedBrokerVersion) as error:
+            for failure in [*failures, *_login_failures(settings, bootstrap)]:
+                if (refused := refusal(settings.security, bootstrap, failure)) is not None:
+                    raise refused from failure
+            reason = f"{failures[-1] if failures else error}; its port is open: is it a listener for "
+            reason += f"broker.security.protocol = {settings.security.protocol!r}?"
+            raise BrokerUnavailableError(bootstrap, settings.connect_timeout_seconds, reason) from error
+
+
+def _login_failures(settings: BrokerSettings, bootstrap: str) -> Iterator[Exception]:
+    if settings.security.sasl:
+        for address in _parse_addresses(bootstrap):
+            try:
+                try_login(client_options(settings.security), address, settings.connect_timeout_seconds)
+            except (OSError, KafkaError, BrokerSecurityError, ValueError) as error:
+                yield error
+
+
+@contextmanager
+def _failed_attempts() -> Iterator[list[Exception]]:
+    """Yields a list that grows by the error of each attempt to connect. kafka-python tries again whatever the error is,
+    and only logs it.
+    """
+    failures: list[Exception] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            arguments = record.args if isinstance(record.args, tuple) else ()
+            failures.extend(each for each in arguments if isinstance(each, Exception))
+
+    collector, logger = Collector(), logging.getLogger("kafka.net.manager")
+    logger.addHandler(collector)
     try:
-        return make()
-    except (KafkaTimeoutError, KafkaConnectionError, UnrecognizedBrokerVersion) as error:
-        raise BrokerUnavailableError(bootstrap, settings.connect_timeout_seconds, str(error)) from error
+        yield failures
+    finally:
+        logger.removeHandler(collector)
 
 
 def make_admin(settings: BrokerSettings, bootstrap: str) -> KafkaAdminClient:

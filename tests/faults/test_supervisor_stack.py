@@ -24,8 +24,9 @@ from infra.local.postgres import ExternalPostgres
 from infra.local.processes import LocalStackError
 from infra.local.stack import Stack
 from infra.local.supervisor import RunOutcome
+from infra.settings.database import DatabaseSettings
 from infra.settings.load import load
-from infra.settings.tree import DatabaseSettings, Settings
+from infra.settings.tree import Settings
 from streams.admin import list_topics
 from streams.topics import Topic
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from infra.local.run_folder import write_settings
 from infra.local.service_commands import service_specs
 from infra.settings.tree import Settings
 from streams.admin import create_topics, topic_specs
@@ -156,10 +157,7 @@ class RunOnBroker:
         return records
 
     def write_settings(self) -> Path:
-        path = self.folder / "settings.json"
-        new = path.with_suffix(".new")
-        new.write_text(self.settings.model_dump_json())
-        return new.replace(path)
+        return write_settings(self.settings, self.folder)
 
     def start(self, service: str, replica: str = "", metrics_port: int = 0, **env: str) -> subprocess.Popen[bytes]:
         """The service as its supervisor starts it; its output is appended to a log of its own."""

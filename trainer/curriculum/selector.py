@@ -34,7 +34,7 @@ def main(settings: Settings, bootstrap: str, *, stopped: Callable[[], bool] = la
     Raises DatabaseUnavailableError, BrokerUnavailableError, AnotherSelectorError and what a phase raises. The
     supervisor then restarts the selector, which continues where it was.
     """
-    engine = connect(settings.database.url, settings.database.connect_timeout_seconds)
+    engine = connect(settings.database.full_url(), settings.database.connect_timeout_seconds)
     with SelectorSession(engine, settings.run.id) as session:
         with session.transaction() as connection:
             position = read_position(connection, settings.run.id)

@@ -22,9 +22,10 @@ from kafka.errors import KafkaError
 
 from infra.outages import wait_out
 from infra.settings.tree import Settings
+from streams.announcements import read_announcement
 from streams.clients import LogReader
 from streams.codec import DecodeError, decode, header
-from streams.messages import LineageStarted, PolicyVersion
+from streams.messages import LineageStarted
 from streams.records import Record
 from streams.topics import Topic, topic_name
 from trainer.curriculum.lineages import HIGHEST, Lineages
@@ -107,12 +108,16 @@ class Claim:
 
     def _read_announced(self, settings: Settings, bootstrap: str) -> set[int]:
         """The lineages of the run that have announced a version."""
-        found = set()
+        found, key = set(), settings.weights.read_signing_key()
         topic = topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)
         with LogReader(settings.broker, bootstrap, [topic]) as reader:
             for record in reader.read_to_end():
-                message = self._decoded(record, PolicyVersion)
-                if message is not None and message.run_id == self._run_id:
+                try:
+                    message = read_announcement(record, key)
+                except DecodeError as error:
+                    self.unreadable.append((record, error))
+                    continue
+                if message.run_id == self._run_id:
                     found.add(message.lineage)
         return found
 

@@ -75,7 +75,7 @@ def _build_model(settings: GenRMSettings, scheme: JudgingScheme, prepared: Path 
             settings.model,
             scheme,
             api=settings.api,
-            api_key=settings.api_key,
+            api_key=settings.read_api_key(),
             timeout_seconds=settings.timeout_seconds,
             connections=settings.connections,
         )

@@ -5,6 +5,8 @@ Invariants:
   the engine keeps its weights.
 - The lineage of the engine's weights never falls, whatever an overtaken learner announces. In one lineage the newest
   announcement counts, by its position in the log.
+- An announcement that is not signed with the key, if there is one, or names a place that is not the run's, is set
+  aside.
 - An announcement whose files cannot be loaded holds up no other: while it waits for its next attempt, the newest one of
   the lineage below it is loaded.
 """
@@ -16,13 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.metrics import metrics
+from streams.announcements import SignatureError, read_announcement
 from streams.clients import LogReader
-from streams.codec import DecodeError, decode
+from streams.codec import DecodeError
 from streams.messages import PolicyVersion
 from streams.records import Record
 from workers.engines.base import Engine, WeightVersion
 from workers.models.weight_cache import WeightCache, WeightsMismatchError
 from workers.rollout.fetching import Fetcher
+from workers.rollout.weight_places import ElsewhereError, WeightPlaces
 
 log = logging.getLogger(__name__)
 
@@ -91,16 +95,22 @@ class Announcements:
 class PolicyFollower:
     def __init__(
         self,
+        *,
         reader: LogReader,
         engine: Engine,
         cache: WeightCache,
         run_id: str,
+        places: WeightPlaces,
+        key: bytes | None,
         set_aside: Callable[[Record, Exception], None],
     ) -> None:
+        """`key`: that of the announcements' signatures; None if they need none."""
         self._reader = reader
         self._engine = engine
         self._fetcher = Fetcher(cache)
         self._run_id = run_id
+        self._places = places
+        self._key = key
         self._set_aside = set_aside
         self._announcements = Announcements()
 
@@ -133,8 +143,13 @@ class PolicyFollower:
 
     def _note_announcement(self, record: Record) -> None:
         try:
-            announced = decode(record.value, PolicyVersion)
-        except DecodeError as error:
+            announced = read_announcement(record, self._key)
+            if announced.run_id == self._run_id:
+                self._places.require(announced.uri)
+        except (DecodeError, ElsewhereError) as error:
+            reasons: dict[type[Exception], str] = {SignatureError: "unsigned", ElsewhereError: "elsewhere"}
+            if type(error) in reasons:
+                metrics.weights_refused_total.labels(reasons[type(error)]).inc()
             self._set_aside(record, error)
             return
         if announced.run_id == self._run_id and not self._announcements.add(announced):

@@ -46,6 +46,7 @@ from workers.rollout.deliveries import Deliveries, Sent
 from workers.rollout.intake import STAGE, TicketIntake
 from workers.rollout.policy_follower import PolicyFollower
 from workers.rollout.tickets import TicketBook
+from workers.rollout.weight_places import WeightPlaces
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,15 @@ class RolloutWorker:
         self._closings = closings
         self._closed = ClosedGroups(settings.run.id)
         cache = WeightCache(settings.run.folder / settings.run.id / "fetched")
-        self._policy = PolicyFollower(versions, engine, cache, settings.run.id, self._set_aside)
+        self._policy = PolicyFollower(
+            reader=versions,
+            engine=engine,
+            cache=cache,
+            run_id=settings.run.id,
+            places=WeightPlaces.of(settings),
+            key=settings.weights.read_signing_key(),
+            set_aside=self._set_aside,
+        )
         self._dead_letters_topic = topic_name(settings.topics.prefix, Topic.DEAD_LETTERS)
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
         self._scored_topic = topic_name(settings.topics.prefix, Topic.SCORED)

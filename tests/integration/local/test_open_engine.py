@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from infra.db.models import Run
 from infra.local.open_engine import is_embedded, open_engine
-from infra.settings.tree import DatabaseSettings
+from infra.settings.database import DatabaseSettings
 
 
 def test_the_running_embedded_server_of_the_newest_run_is_used(empty_database: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def loop(bootstrap: str, folders: list[Path], tmp_path: Path) -> Iterator[Rollou
         bootstrap,
         run={"folder": str(tmp_path / "runs"), "prepared": str(tmp_path)},
         model={"path": str(folders[0]), "dtype": "float32"},
+        weights={"places": [str(folder) for folder in folders]},
         rollout={"engine": {"max_running": 8, "max_model_tokens": 256}, "poll_policy_seconds": 0.05},
     )
     loop = RolloutLoop(settings, bootstrap, tmp_path)

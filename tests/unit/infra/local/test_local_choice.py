@@ -8,7 +8,8 @@ from infra.db.engine import DatabaseUrlError
 from infra.local.broker import ClusterBroker, EmbeddedBroker, LocalKafka, open_broker, resolve_kind
 from infra.local.postgres import EmbeddedPostgres, ExternalPostgres, open_database
 from infra.local.processes import LocalStackError
-from infra.settings.tree import BrokerKind, BrokerSettings, DatabaseSettings
+from infra.settings.database import DatabaseSettings
+from infra.settings.tree import BrokerKind, BrokerSettings
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,8 @@ def test_dry_run_shows_no_secret() -> None:
     shown = {path: value for path, value, _ in described(resolved)}
     assert "hush" not in str(shown)
     assert "hush" not in str(without_secrets(resolved.settings))
-    assert shown["database.url"] == "postgresql://me:***@host/db"
+    assert shown["database.url"] == "postgresql://me@host/db"
+    assert shown["database.password"] == "***"
 
 
 def test_kafka_home_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Which announced version an engine takes, and when, while its steps go on."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,11 +9,13 @@ import pytest
 from support.messages import RUN, announced
 from support.waiting import wait_until
 
-from streams.codec import encode
+from streams.announcements import SignatureError, signature_headers
+from streams.codec import encode, headers_of
 from streams.messages import PolicyVersion
 from streams.records import Record
 from workers.engines.base import WeightVersion
 from workers.rollout.policy_follower import PolicyFollower
+from workers.rollout.weight_places import ElsewhereError, WeightPlaces
 
 
 class Announcements:
@@ -26,7 +29,7 @@ class Announcements:
         return records
 
     def add(self, version: int, lineage: int = 0) -> PolicyVersion:
-        message = announced(version, lineage=lineage)
+        message = announced(version, lineage=lineage, uri=f"/policies/v{version}")
         self.waiting.append(Record("policy.versions", 0, version, 0.0, b"r", encode(message)))
         return message
 
@@ -58,10 +61,17 @@ class NotingEngine:
 
 
 class Following:
-    def __init__(self) -> None:
+    def __init__(self, key: bytes | None = None) -> None:
         self.log, self.cache, self.engine = Announcements(), SlowCache(), NotingEngine()
+        self.set_aside: list[Exception] = []
         self.follower = PolicyFollower(
-            self.log, self.engine, self.cache, RUN, lambda _record, error: pytest.fail(error)
+            reader=self.log,
+            engine=self.engine,
+            cache=self.cache,
+            run_id=RUN,
+            places=WeightPlaces(("/policies",)),
+            key=key,
+            set_aside=lambda _record, error: self.set_aside.append(error),
         )
 
     def turn(self) -> None:
@@ -175,3 +185,35 @@ def test_an_announcement_from_nowhere_holds_up_no_other(caplog):
     following.until(lambda: following.engine.weights == WeightVersion(0, 1))
     following.log.add(1, lineage=1)
     following.until(lambda: following.engine.weights == WeightVersion(1, 1))
+
+
+def test_weights_at_another_place_are_set_aside_and_never_asked_for(metric_change):
+    following = Following()
+    for uri in ("/tmp/policies/v1", "/policies/../tmp/v1", "s3://policies/v1", "policies/v1"):  # noqa: S108 (refused)
+        following.log.waiting.append(record_of(announced(1, uri=uri)))
+    following.turn()
+    assert [type(error) for error in following.set_aside] == [ElsewhereError] * 4
+    assert "name the place in weights.places" in str(following.set_aside[0])
+    assert following.cache.asked == []
+    assert metric_change("weights_refused_total", reason="elsewhere") == 4
+
+
+def test_only_what_is_signed_with_the_key_is_loaded(metric_change):
+    following = Following(key=b"ours")
+    following.cache.may_end.set()
+    signed = announced(1, uri="/policies/v1")
+    following.log.waiting += [record_of(signed), record_of(signed, key=b"theirs")]
+    changed = record_of(announced(2, uri="/policies/v2"))
+    following.log.waiting.append(replace(changed, headers=record_of(signed, key=b"ours").headers))
+    following.turn()
+    assert [type(error) for error in following.set_aside] == [SignatureError] * 3
+    assert "is not signed, and" in str(following.set_aside[0])
+    assert metric_change("weights_refused_total", reason="unsigned") == 3
+    following.log.waiting.append(record_of(signed, key=b"ours"))
+    following.until(lambda: following.engine.folders == ["v1"])
+
+
+def record_of(message: PolicyVersion, key: bytes | None = None) -> Record:
+    """The record as the learner writes it."""
+    headers = tuple(headers_of(message, **signature_headers(message, key)))
+    return Record("policy.versions", 0, message.version, 0.0, b"r", encode(message), headers)
