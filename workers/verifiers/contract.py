@@ -123,6 +123,16 @@ STANDS = [
     "The answer is {a}. I was wrong to hesitate.",
     "Therefore the answer is {a}. Never mind the rest.",
     "The answer is {b}. Actually, one thing was missing, so {a}.",
+    *("{b}. No: {a}", "The answer is {b}. No: {a}", "The answer is {b}. I meant {a}.", "The answer is {b}. Wait, {a}"),
+    *(
+        "The answer is {b}.\n\nCorrection: {a}",
+        "The answer is {b} (correction: {a})",
+        "\\boxed{{{b}}}. Scratch that: {a}",
+    ),
+    *("{a}. Check: 2*2 = 4", "{a} (check: 2*2 = 4)", "{a}, which we verify: 2*2 = 4"),
+    *("The answer is {a}. Sanity check: 2*2 = 4.", "The answer is {a}, which we verify: 2*2 = 4, so it works."),
+    *("The answer is {a}. Indeed, 2*2 = 4.", "The answer is {a}. Plugging it back in gives 2*2 = 4."),
+    "The answer is {b}, but the check fails. The answer is {a}.",
 ]
 """Responses that commit to the answer a, not to b."""
 FALLS = [
@@ -169,6 +179,18 @@ FALLS = [
     "The answer would be {a} if it held, but it does not.",
     "The answer would be {a} if we had more.",
     "The answer is {a}. Actually, one more is missing, so {b}.",
+    *("{a}. No: {b}", "The answer is {a}. No: {b}", "The answer is {a}. I meant {b}.", "The answer is {a}. Wait, {b}"),
+    *(
+        "The answer is {a}.\n\nCorrection: {b}",
+        "The answer is {a} (correction: {b})",
+        "\\boxed{{{a}}}. Scratch that: {b}",
+    ),
+    *(
+        "The answer is {a}. Check: the answer is {b}.",
+        "{a}. Check: 2*2 = 5. The check fails.",
+        "The answer is {a}? Check: 2*2 = 4",
+    ),
+    *("The answer is {a}. We verify: 2*2 = 5. The check fails.", "{b}. Check: {a}", "Is it {a}? Check: 2*2 = 4."),
 ]
 """Responses that do not commit to the answer a: it is hedged, denied, taken back or contradicted."""
 

@@ -121,6 +121,7 @@ _WRONG = r"(?:wrong|incorrect|false|not\s+(?:right|correct|true)|a\s+mistake|an\
 _REJECTED = re.compile(
     r"(?:[\s$*)\]}.!,\"']|\\[)\]]){0,8}(?:"
     rf"\?|(?:is|was|'s)\s+(?:\w+\s+)?{_WRONG}\b|(?:i\s+(?:guess|suppose)|maybe|perhaps|possibly|probably|presumably|or\s+is\s+it|or\s+not)\b(?=\s*(?:[.,;!?)\n]|\Z))"
+    r"|(?:(?:but|and)\s+)?(?:that|this|which|it|the\s+check)\s+fails\b"
     r"|(?:(?:no|oh|wait|hmm|oops|actually|sorry|but)\b[,.!\s]{0,4}){0,2}"
     rf"(?:that|this|which|it)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b)",
     re.IGNORECASE,
@@ -130,7 +131,7 @@ _TAKEN_BACK = re.compile(
     r"\b(?:scratch\s+that|i\s+was\s+wrong(?!\s+to\b)|never\s?mind(?!\s+(?:the|that|about)\b)|on\s+second\s+thoughts?"
     r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right|or\s+is\s+it"
     r"|(?:that|this|it)\s+(?:doesn't|does\s+not)\s+(?:look|seem|sound|feel)\s+(?:quite\s+)?right|just\s+kidding"
-    r"|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above))\b",
+    r"|(?:that|this|it|which)\s+fails\s+(?:the|our|my|this)\s+check|the\s+check\s+fails|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above))\b",
     re.IGNORECASE,
 )
 """Wordings that take an answer back from anywhere behind it."""
@@ -156,7 +157,7 @@ _CORRECTION = re.compile(
     r"(?<![\w'])(?:no|nope)\b\s*(?:[,:;.!\u2014\u2013-]+\s*|(?=\$?\\boxed|<answer))|\bno\s+wait\b[,.!:\s]*"
     r"|(?<!must )(?<!to )\b(?:wait|hold\s+on|hang\s+on)\b\s*[,.!:\u2014\u2013-]+\s*"
     r"|\b(?:actually|correction|scratch\s+that|on\s+second\s+thoughts?|i\s+me(?:an|ant)|let\s+me\s+correct(?:\s+(?:that|myself|it))?|sorry|oops|make\s+that"
-    r"|made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|i\s+was\s+wrong(?!\s+to\b)|or\s+rather|not\s+quite)\b[,.!:;]*\s*",
+    r"|made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|i\s+was\s+wrong(?!\s+to\b)|or\s+rather|(?<=[.!?]\s)rather(?=,)|not\s+quite)\b[,.!:;]*\s*",
     re.IGNORECASE,
 )
 _CORRECTED = Scan(
@@ -175,7 +176,7 @@ _CORRECTED = Scan(
             "oops",
             "sorry",
         ),
-        *("let me correct", "make that", "made a", "i was wrong", "or rather"),
+        *("let me correct", "make that", "made a", "i was wrong", "or rather", "rather"),
     ],
 )
 """Words by which a writer takes back what comes before them."""
@@ -209,6 +210,17 @@ _RIVAL = re.compile(
 _INTERJECTIONS = frozenset(
     ["yes", "yeah", "right", "correct", "indeed", "sure", "wait", "ok", "okay", "no", "so", "hmm", "what", "fine"]
 )
+_PAUSE = (",", ":", ";", "—", "–")
+_FRESH_REACH = 12
+"""Characters before a correction that tell whether a clause begins there."""
+_FRESH = re.compile(r"(?:\A|[.!?;\n—–(…}]|\b(?:hmm+|no|oh|wait|sorry|oops|well|ah)[,.!]?)[\s$*)]*\Z", re.IGNORECASE)
+_CLAUSE_WORD = re.compile(
+    r"\b(?:is|are|was|were|be|been|being|has|have|had|do|does|did|can|could|will|would|should|must|may|might|it|its|that|this"
+    r"|these|those|there|i|we|you|they|he|she|what|which|who|how|why|when|let|see|not|so|just|very|quite|really|never|nothing"
+    r"|too|also|easy|hard|simple|second|moment|worries|problem|matter)\b|n't\b|[:=?]",
+    re.IGNORECASE,
+)
+"""What a name seldom holds."""
 _ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\$?\s*\\approx|≈|~)", re.IGNORECASE)
 
 
@@ -324,6 +336,19 @@ def corrections(text: str, start: int) -> list[tuple[int, int]]:
     found = _CORRECTED.matches(text, start)[: -CORRECTIONS - 1 : -1]
     leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
     return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
+
+
+def is_fresh(text: str, start: int, inside: int) -> bool:
+    """Whether a correction, whose replacement begins at `inside`, is a clause of its own rather than a word of one."""
+    return (
+        text[start:inside].rstrip().endswith(_PAUSE)
+        or _FRESH.search(text[max(0, start - _FRESH_REACH) : start]) is not None
+    )
+
+
+def is_clause(text: str) -> bool:
+    """Whether a few words say something, rather than name it."""
+    return _CLAUSE_WORD.search(text) is not None
 
 
 def conclusion_of_correction(text: str, start: int) -> int | None:

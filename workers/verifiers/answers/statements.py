@@ -136,7 +136,7 @@ _ASIDE = re.compile(
     re.IGNORECASE,
 )
 """The beginning of the reason, or of the contrast (`not 6`), that follows an answer."""
-_COPULAS = re.compile(
+COPULAS = re.compile(
     r"(?:\s(?:is|are|was|were|equals|makes|gives|yields|became|totals|(?:must|would|should|will|has\s+to|have\s+to)\s+be)\b(?:\s+(?:equal\s+to|exactly|therefore|then|thus|simply|just|now))?|[:=])\s*(?=\S)",
     re.IGNORECASE,
 )
@@ -151,20 +151,12 @@ _CIRCUMSTANCE = re.compile(
 """The place at which a value is reached: `, attained at x = 1`."""
 _MONEY = re.compile(r"\s*\\?\$\d[\d.,]*(?![^$]*\$)")
 """An amount in dollars, whose sign has no partner."""
-_CLOSING = re.compile(
-    r"[\s*_>(-]*(?:let\s+me\s+know|i\s+hope\s+(?:this|that|it)|(?:please\s+)?feel\s+free|if\s+you\s+(?:have|need|want|would)"
-    r"|would\s+you\s+like|is\s+there\s+anything|do\s+you\s+(?:have|want|need)|(?:to\s+|(?:we|you|one)\s+can\s+)?(?:verify|check)\b"
-    r"|verification\b|note\b.{0,80}\b(?:extraneous|rejected?|discard(?:ed)?|invalid|ignored)\b)",
-    re.IGNORECASE,
-)
 _BOLD = re.compile(r"(?<!\*)\*\*([^*\n]{1,200})\*\*(?!\*)")
 _BESIDE = re.compile(
     r"\b(?:not|or|nor|neither|either|never|except|but|if|cannot|maybe|perhaps|might|could|wrong|incorrect|false)\b"
     r"|n't\b|\?",
     re.IGNORECASE,
 )
-_TURN = re.compile(r"\b(?:not|but|however|so|wrong|therefore|thus|hence)\b|n't\b", re.IGNORECASE)
-"""What a closing sentence does not hold."""
 _KEY = re.compile(r"\w+\"\s*:\s*")
 _JSON = json.JSONDecoder()
 _OPENING = re.compile(r"(?:[\s$]|\\[(\[])*\Z")
@@ -238,18 +230,6 @@ def _json_value(text: str, start: int, inside: int) -> tuple[int, str] | None:
         return None
     own = text[inside:end]
     return (inside + 1, own[1:-1]) if isinstance(value, str) and value == own[1:-1] else (inside, own)
-
-
-def without_closing(text: str) -> str:
-    """A text up to the courtesies, tests of the result and notes on what is rejected, sentence by sentence."""
-    spans = sentences(text)
-    all_of_it = len(spans)
-    while len(spans) > 1:
-        start, end = spans[-1]
-        if _CLOSING.match(text, start, end) is None or _TURN.search(text, start, end):
-            break
-        spans.pop()
-    return text if len(spans) == all_of_it else text[: spans[-1][1]]
 
 
 def without_announcement(text: str) -> str:
@@ -327,7 +307,7 @@ def sentence_before(text: str, position: int) -> str:
 
 def conclusion(sentence: str) -> Iterator[str]:
     """Yields what follows each `is`, `equals` and `=` of a sentence, the last first: `So 6 times 7 is 42` gives 42."""
-    for match in list(_COPULAS.finditer(sentence))[-1:-4:-1]:
+    for match in list(COPULAS.finditer(sentence))[-1:-4:-1]:
         clause = sentence[match.end() :]
         dollars = clause.count("$") % 2 == 0 or _MONEY.match(clause) is not None
         if clause.count(")") == clause.count("(") and dollars:
@@ -337,7 +317,7 @@ def conclusion(sentence: str) -> Iterator[str]:
 def without_circumstance(sentence: str) -> str:
     """A sentence up to `, attained at x = 1`, if it gives something before."""
     found = _CIRCUMSTANCE.search(sentence) if "=" in sentence else None
-    return sentence[: found.start()] if found and _COPULAS.search(sentence, 0, found.start()) else sentence
+    return sentence[: found.start()] if found and COPULAS.search(sentence, 0, found.start()) else sentence
 
 
 def bold(written: str, sentence: str) -> str | None:

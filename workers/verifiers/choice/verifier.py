@@ -29,7 +29,7 @@ class ChoiceReference:
 
 class ChoiceVerifier(AnswerVerifier[ChoiceReference, Label]):
     name = "choice"
-    version = "5"
+    version = "6"
     policy = (
         f"{POLICY} Exactly one choice must be committed to; `I choose B`, `B is correct`, and a line that is B or "
         "begins with `B)` commit to B, in lower case only if nothing else is there; if texts are given, so does a "

@@ -38,7 +38,7 @@ class MathReference:
 
 class MathVerifier(AnswerVerifier[MathReference, str]):
     name = "math"
-    version = "6"
+    version = "7"
     policy = (
         f"{POLICY} Without any of them the whole text must give one value, or conclude with one. Values are compared "
         "as mathematics; `3,5` is also read as 3.5. With whole_answer the response must be the number and nothing else."

@@ -43,7 +43,7 @@ class Test:
 
 class PuzzleVerifier(AnswerVerifier[Test, str]):
     name = "puzzle"
-    version = "4"
+    version = "5"
     policy = (
         f"{POLICY} Without any of them the whole text must be the answer, or conclude with it. Entries are of "
         "reasoning-gym's sets: those with one right answer are compared exactly, apart from layout; for the others "

@@ -52,7 +52,7 @@ class QuantityReference:
 
 class QuantityVerifier(AnswerVerifier[QuantityReference, tuple[Quantity, ...]]):
     name = "quantity"
-    version = "5"
+    version = "6"
     policy = (
         f"{POLICY} Without any of them the whole text must give one quantity, or conclude with one. Units are "
         "converted; another dimension is wrong, and so is a missing unit if the reference has one. Without a tolerance "

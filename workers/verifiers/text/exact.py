@@ -38,7 +38,7 @@ class Accepted:
 
 class ExactVerifier(AnswerVerifier[Accepted, str]):
     name = "exact"
-    version = "6"
+    version = "7"
     policy = (
         "The whole answer after any reasoning block must equal the ground truth or an accepted answer. Case, spaces, "
         "invisible characters, the shape of hyphens and apostrophes, one pair of surrounding quotes and one final full "

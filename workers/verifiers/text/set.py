@@ -29,7 +29,7 @@ _DOUBT = re.compile(r"\b(?:or|not|nor|except|but)\b|n't\b|\?", re.IGNORECASE)
 
 class SetVerifier(AnswerVerifier["_Comparison", str]):
     name = "set"
-    version = "5"
+    version = "6"
     policy = (
         f"{POLICY} Without any of them the whole text must be the list: as {{..}}, [..], (..), JSON, bullets, "
         "lines, or `a, b and c`, with at most an introduction before it (`The primes are 2, 3 and 5`). Items are "
