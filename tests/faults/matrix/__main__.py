@@ -15,6 +15,7 @@ from pathlib import Path
 from faults.matrix.driver import Matrix, plan, say
 from faults.matrix.kinds.registry import KINDS
 from faults.matrix.results import Results, table
+from faults.matrix.soak import Soak
 
 _ROOT = Path(__file__).parents[3]
 _PAGE = _ROOT / "infra" / "docs" / "faults.md"
@@ -31,6 +32,8 @@ def main() -> int:
     if unknown := set(names) - KINDS.keys():
         say(f"no kind {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
         return 2
+    if arguments.soak:
+        return _soak(arguments.soak, arguments.out)
     lines = arguments.out.with_suffix(".jsonl")
     if arguments.fresh:
         lines.unlink(missing_ok=True)
@@ -61,11 +64,23 @@ def main() -> int:
     return 0 if results.sound else 1
 
 
+def _soak(minutes: float, out: Path) -> int:
+    """Writes its page beside the matrix's."""
+    with tempfile.TemporaryDirectory(prefix="rewardstream-faults-") as folder:
+        soak = Soak(minutes, Path(folder))
+        soak.go()
+    page = soak.table()
+    out.with_name("soak.md").write_text(page, encoding="utf-8")
+    print(page)
+    return 0 if soak.sound else 1
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.0, help="end after this time; every kind once")
     parser.add_argument("--kinds", default="", help="names of kinds, separated by commas")
     parser.add_argument("--each", type=int, default=0, help=f"injections per kind ({_EACH})")
+    parser.add_argument("--soak", type=float, default=0.0, help="no faults: this many minutes with a slow learner")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--overlap", type=int, default=10, help="faults that may be open together")
     parser.add_argument("--run-injections", type=int, default=100, help="injections per run")

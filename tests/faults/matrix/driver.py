@@ -23,7 +23,7 @@ from streams.clients import DeliveryError
 _TICK_SECONDS = 0.25
 _NEVER_SECONDS = 240.0
 """Patience with a recovery: twice the longest that one takes while other faults go on."""
-_START_SECONDS = 180.0
+_START_SECONDS = 300.0
 _DRAIN_SECONDS = 240.0
 """Patience with a run's end: open groups expire within their deadline of a minute."""
 
@@ -81,7 +81,7 @@ class Matrix:
             say(f"run {name} ({apart or 'faults'}) in {root}")
             with MatrixRun(self.folder, root, name) as run:
                 try:
-                    self._await_first(run)
+                    await_first(run)
                     self._inject_all(run, random, apart, started)
                 except KeyboardInterrupt:
                     say("interrupted: this run drains and is audited; the same command goes on with the next")
@@ -91,13 +91,6 @@ class Matrix:
                         if fault.healed_at is None:
                             fault.kind.heal(run)
                 self._end(run, name, started)
-
-    def _await_first(self, run: MatrixRun) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while sum(seq >= 0 for seq in run.watch.seen.closed.values()) < len(DOMAINS):
-            if run.ended or time.monotonic() > deadline:
-                raise RuntimeError(f"run {run.id} did not start: {run.ended}; see {run.stack.logs}")
-            time.sleep(_TICK_SECONDS)
 
     def _inject_all(self, run: MatrixRun, random: Random, apart: str, started: float) -> None:
         left, next_at = self.run_injections, time.monotonic()
@@ -226,6 +219,15 @@ class Matrix:
         self.results.append(line)
         kinds = Counter(violation["kind"] for violation in line.violations)
         say(f"run {name}: {line.seconds:.0f} s, {outcomes}, restarts {restarts}, {dict(kinds) or 'sound'} {line.error}")
+
+
+def await_first(run: MatrixRun) -> None:
+    """Returns once a group of each domain is closed."""
+    deadline = time.monotonic() + _START_SECONDS
+    while sum(seq >= 0 for seq in run.watch.seen.closed.values()) < len(DOMAINS):
+        if run.ended or time.monotonic() > deadline:
+            raise RuntimeError(f"run {run.id} did not start: {run.ended}; see {run.stack.logs}")
+        time.sleep(_TICK_SECONDS)
 
 
 def say(text: str) -> None:
