@@ -101,7 +101,9 @@ def contiguous_ordinals(evidence: Evidence) -> Iterator[Violation]:
 
 
 def known_groups(evidence: Evidence) -> Iterator[Violation]:
-    """Every ticket, rollout and closing belongs to a row of `groups`."""
+    """Every ticket, rollout and closing belongs to a row of `groups`. The learner also fails the group that a record
+    names which it refuses; if no sound record names that group, nobody dispatched it.
+    """
     rows = evidence.database.after
     for seq, ticket in evidence.log.tickets.items():
         if seq not in rows:
@@ -111,9 +113,15 @@ def known_groups(evidence: Evidence) -> Iterator[Violation]:
         if group not in ids:
             yield Violation(kind="rollout_without_row", group=group, detail="rollouts in the log, no row in Postgres")
     for closings in evidence.surviving.values():
-        if closings[0].seq not in rows:
+        first = closings[0]
+        is_named_by_refused_alone = (
+            first.outcome is Outcome.FAILED
+            and first.seq not in evidence.log.tickets
+            and first.group_id not in evidence.log.groups
+        )
+        if first.seq not in rows and not is_named_by_refused_alone:
             detail = "closed in the log, no row in Postgres"
-            yield Violation(kind="closing_without_row", group=closings[0].group_id, detail=detail)
+            yield Violation(kind="closing_without_row", group=first.group_id, detail=detail)
 
 
 def contiguous_seq(evidence: Evidence) -> Iterator[Violation]:

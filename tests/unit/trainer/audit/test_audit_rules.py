@@ -350,3 +350,19 @@ def test_a_damaged_report_is_named(tmp_path):
     (tmp_path / "audit.json").write_text("{")
     with pytest.raises(ValueError, match=r"audit.json is not an audit report"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more", "violations"),
+    [
+        (Outcome.FAILED, [], set()),
+        (Outcome.EXPIRED, [], {("closing_without_row", f"{RUN}:5")}),
+        (Outcome.FAILED, [ticket(5)], {("closing_without_row", f"{RUN}:5"), ("ticket_without_row", f"{RUN}:5")}),
+        (Outcome.FAILED, [rollout(5, 0)], {("closing_without_row", f"{RUN}:5"), ("rollout_without_row", f"{RUN}:5")}),
+    ],
+)
+def test_the_failure_of_a_group_that_no_sound_record_names_is_no_violation(outcome, more, violations):
+    """A hostile record that is refused may name any group, and the learner fails what a refused record names."""
+    history = History()
+    history.messages += [*more, closed(5, 5, outcome, lineage=2)]
+    assert history.violations() == violations
