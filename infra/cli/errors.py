@@ -20,6 +20,8 @@ class ExitCode(IntEnum):
     """A broker, database, model, file or port that is needed is not available."""
     NO_VERDICT = 4
     """`score` gave every line a verdict, and at least one is infra_error: its scorer could not judge it."""
+    REFUSED = 5
+    """`prompts check` or `ingest` took some rows of the datasets and refused others."""
     DIVERGED = 65
     """EX_DATAERR of sysexits.h: gradients were not finite, several times in a row."""
     DISK_FULL = 74
@@ -47,7 +49,7 @@ _EXPECTED = {
     "workers.verifiers.registry.UnknownVerifierError": ExitCode.USAGE,
     "workers.judges.rubrics.RubricError": ExitCode.USAGE,
     "workers.scoring.open_scorer.ScorerNotInstalledError": ExitCode.USAGE,
-    "trainer.prompts.dataset.DatasetError": ExitCode.USAGE,
+    "trainer.prompts.dataset_errors.DatasetError": ExitCode.USAGE,
     "infra.capacity.hardware.AssumptionError": ExitCode.USAGE,
     "infra.capacity.model_shape.ModelConfigError": ExitCode.USAGE,
     "infra.evaluation.run.EvaluationError": ExitCode.USAGE,

@@ -1,58 +1,87 @@
 """`rewardstream prompts`: the prompts that a run can draw from, and why each is in or out."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from infra.cli import prompt_explanation, prompt_references, prompt_routes, prompt_simulation
+from infra.cli import prompt_check, prompt_explanation, prompt_references, prompt_routes, prompt_simulation
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import AsJson, DatabaseUrl, Recipe, Set, connections, resolve
+from infra.cli.prompt_counts import require_accepted, show_counts
+from infra.cli.prompt_sources import (
+    ColumnNames,
+    Domain,
+    Files,
+    Origin,
+    RejectedFile,
+    Rules,
+    Split,
+    Verifier,
+    data_options,
+    defaults_of,
+    given_files,
+    one_file,
+)
 from infra.cli.runs import RUNS, RunName, RunsFolder, engine_of, find_run, open_engine
 from infra.settings.tree import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sqlalchemy import Engine
 
     from trainer.prompts.ingest import IngestReport
+    from trainer.prompts.rejected_rows import RejectedRows
 
-app = typer.Typer(no_args_is_help=True, help="Prompts: ingest, list, explain, select, simulate, route, references.")
+app = typer.Typer(no_args_is_help=True, help="Prompts: check, ingest, list, explain, select, simulate, route.")
+app.command()(prompt_check.check)
 app.command()(prompt_explanation.explain)
 app.command()(prompt_routes.route)
 app.command()(prompt_references.references)
 app.command()(prompt_simulation.simulate)
 
-_SHOWN_REJECTIONS = 5
+_REJECTED_FOLDER = "rejected"
 
 
 @app.command()
 def ingest(
     *,
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="JSONL or Parquet files; without any, data.prompts and data.heldout.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split of rows that do not name one: train or heldout.")] = "train",
+    files: Files = None,
+    split: Split = "train",
+    domain: Domain = None,
+    verifier: Verifier = None,
+    rules: Rules = None,
+    columns: ColumnNames = None,
+    origin: Origin = None,
+    rejected: RejectedFile = None,
     recipe: Recipe = None,
     assignments: Set = None,
     database_url: DatabaseUrl = None,
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Read dataset files into Postgres. A row that is already there changes nothing; bad rows are set aside and
-    reported with their line.
+    """Read datasets into Postgres: files of JSONL, JSON, Parquet or CSV in any known format, which
+    infra/docs/own-data.md lists.
+
+    A row that is already there changes nothing. Rows that are no prompts are set aside and reported with their line and
+    reason; the exit code is then 5, or 1 if no row was a prompt.
     """
-    settings = resolve(recipe, assignments, *connections(None, database_url)).settings
-    with open_engine(settings.database, runs) as engine:
-        given = [ingest_file(engine, path, split, settings) for path in files or []]
-        reports = given or ingest_splits(engine, settings)
-    if not reports:
+    options = data_options(domain, verifier, rules, columns, origin)
+    settings = resolve(recipe, assignments, *connections(None, database_url), *options).settings
+    chosen = given_files(files, split, settings)
+    if not chosen:
         raise CommandError("nothing to ingest: name files, or set data.prompts and data.heldout", ExitCode.USAGE)
+    run_id = None if files else settings.run.id or None
+    with open_engine(settings.database, runs) as engine:
+        into = _file_each(runs / _REJECTED_FOLDER) if rejected is None else one_file(rejected)
+        reports = _ingest_files(engine, chosen, settings, run_id, into)
     if as_json:
-        print(json.dumps([asdict(report) for report in reports], indent=2))
-    if not any(report.accepted for report in reports):
-        raise CommandError("no row was accepted", ExitCode.FAILED)
+        reported = [report.as_dict() | {"new": report.new, "known": report.known} for report in reports]
+        print(json.dumps(reported, indent=2))
+    require_accepted(reports)
 
 
 @app.command("list")
@@ -67,10 +96,12 @@ def list_(
     runs: RunsFolder = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """List the prompts in the database."""
+    """List the prompts in the database, each with its scorer."""
     from sqlalchemy import select
 
     from infra.db.models import Prompt
+    from streams.messages import Question
+    from trainer.prompts.scorer_names import scorer_name
 
     settings = resolve(recipe, assignments, *connections(None, database_url)).settings
     query = select(Prompt.id, Prompt.domain, Prompt.split, Prompt.origin, Prompt.quarantined, Prompt.question)
@@ -81,11 +112,13 @@ def list_(
     with open_engine(settings.database, runs) as engine, engine.connect() as connection:
         rows = connection.execute(query.order_by(Prompt.domain, Prompt.id).limit(limit)).all()
     for row in rows:
-        text = str(row.question["prompt"])
+        question = msgspec.convert(row.question, Question)
+        scorer = scorer_name(question)
         if as_json:
-            print(json.dumps({**row._mapping, "question": row.question}))  # noqa: SLF001 (SQLAlchemy's public name)
+            print(json.dumps({**row._mapping, "scorer": scorer}))  # noqa: SLF001 (SQLAlchemy's public name)
         else:
-            print(f"{row.id[:12]}  {row.domain:<14} {row.split:<8} {row.origin:<9} {_one_line(text)}")
+            placed = f"{row.domain:<14} {row.split:<8} {row.origin:<9} {scorer:<20}"
+            print(f"{row.id[:12]}  {placed} {_one_line(question.prompt)}")
 
 
 @app.command("select")
@@ -112,10 +145,12 @@ def select_(*, run: RunName = "latest", runs: RunsFolder = RUNS) -> None:
 
 
 def ingest_splits(engine: "Engine", settings: Settings) -> "list[IngestReport]":
-    """Ingests `data.prompts` and `data.heldout`, if they are set. Raises DatasetError."""
-    files = ((settings.data.prompts, "train"), (settings.data.heldout, "heldout"))
+    """Ingests `data.prompts` and `data.heldout`, if they are set: the run draws from these alone. Raises DatasetError,
+    CommandError.
+    """
     run_id = settings.run.id or None
-    return [ingest_file(engine, path, split, settings, run_id) for path, split in files if path is not None]
+    rejected = _file_each(settings.run.folder / (run_id or "") / _REJECTED_FOLDER)
+    return _ingest_files(engine, given_files(None, "train", settings), settings, run_id, rejected)
 
 
 def ingest_unless_begun(engine: "Engine", settings: Settings) -> None:
@@ -132,29 +167,31 @@ def ingest_unless_begun(engine: "Engine", settings: Settings) -> None:
         ingest_splits(engine, settings)
 
 
-def ingest_file(
-    engine: "Engine", path: Path, split: str, settings: Settings, run_id: str | None = None
-) -> "IngestReport":
-    """Ingests one file. With `run_id`, that run draws only from files that were ingested for it. Raises
+def _ingest_files(
+    engine: "Engine",
+    files: "Sequence[tuple[Path, str]]",
+    settings: Settings,
+    run_id: str | None,
+    rejected_to: "Callable[[Path], RejectedRows]",
+) -> "list[IngestReport]":
+    """Ingests files with their splits. With `run_id`, that run draws only from files that were ingested for it. Raises
     DatasetError.
     """
-    from trainer.prompts.dataset import Defaults
     from trainer.prompts.ingest import ingest as read_in
-    from trainer.prompts.rejected_rows import rejected_path
-    from workers.verifiers.registry import verifier_names
 
-    if split not in ("train", "heldout"):
-        raise CommandError(f"--split {split}: allowed are train and heldout", ExitCode.USAGE)
-    largest = settings.broker.max_message_bytes // 2
-    defaults = Defaults(split=split, verifiers=tuple(verifier_names()), largest_bytes=largest)
-    report = read_in(engine, path, defaults, rejected_path(path), run_id)
-    domains = ", ".join(f"{domain} {count}" for domain, count in sorted(report.by_domain.items()))
-    typer.echo(f"{path}: {report.new} new, {report.known} known ({domains})", err=True)
-    for rejection in report.examples[:_SHOWN_REJECTIONS]:
-        typer.echo(f"  set aside {rejection}", err=True)
-    if report.rejected:
-        typer.echo(f"  {report.rejected} rows set aside, all in {report.rejected_file}", err=True)
-    return report
+    reports = []
+    for path, split in files:
+        report = read_in(engine, path, defaults_of(settings, split), rejected_to(path), run_id)
+        show_counts(report, f"{report.new} new, {report.known} known")
+        reports.append(report)
+    return reports
+
+
+def _file_each(folder: Path) -> "Callable[[Path], RejectedRows]":
+    """Refused rows go to a file per dataset."""
+    from trainer.prompts.rejected_rows import RejectedRows, rejected_path
+
+    return lambda path: RejectedRows(rejected_path(folder, path))
 
 
 def _one_line(text: str) -> str:

@@ -30,7 +30,9 @@ from infra.cli.options import (
 from infra.cli.runs import RUNS
 from infra.local.interrupts import interrupt_once
 
-Prompts = Annotated[Path | None, typer.Option(help="Prompts to train on: JSONL or Parquet.")]
+Prompts = Annotated[
+    Path | None, typer.Option(help="Prompts to train on: a file, a folder, a pattern or hf://ORG/NAME/SPLIT.")
+]
 Heldout = Annotated[Path | None, typer.Option(help="Prompts to measure on, which share nothing with training.")]
 Model = Annotated[str | None, typer.Option(help="Folder of the policy, as transformers loads it.")]
 FromRun = Annotated[

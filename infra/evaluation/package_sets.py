@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 from infra.settings.evaluation import Skill
-from trainer.prompts.dataset import DatasetError
+from trainer.prompts.dataset_errors import DatasetError
 
 Row = Mapping[str, Any]
 

@@ -10,7 +10,8 @@ from infra.db.models import Prompt
 from infra.evaluation.package_sets import PACKAGE_SETS
 from infra.settings.evaluation import Skill
 from trainer.evaluator.stored import chunks
-from trainer.prompts.dataset import DatasetError, Defaults, PromptRow, Rejection, parse_row, read_dataset
+from trainer.prompts.dataset import Defaults, PromptRow, Rejection, parse_row, read_dataset
+from trainer.prompts.dataset_errors import DatasetError
 from trainer.prompts.ingest import ingest_rows
 from workers.verifiers.registry import verifier_names
 

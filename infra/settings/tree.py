@@ -328,9 +328,22 @@ class DataSettings(SettingsSection):
     """Your own prompts."""
 
     prompts: Path | None = None
-    """Prompts to train on: JSONL or Parquet. Empty in the demo, which makes its own."""
+    """Prompts to train on: a file, a folder, a pattern, or hf://ORG/NAME/SPLIT (infra/docs/own-data.md). Empty in the
+    demo, which makes its own."""
     heldout: Path | None = None
     """Prompts to measure on, which share nothing with training."""
+    origin: Literal["new", "original"] = "new"
+    """What rows are that do not say it: Pre-PPO selects among new prompts, and keeps the original ones
+    (selector.preppo). One's own data has not been selected by anyone, so it is new."""
+    domain: str = ""
+    """Domain of rows that name none; empty refuses them, except those whose format says what they are about."""
+    verifier: str = ""
+    """Verifier of rows that name neither one nor a source with a known one, or `genrm` for the judge; empty refuses
+    them."""
+    rules: dict[str, str] = {}
+    """Verifiers by the name of a source: {"my/data": "exact"}. `genrm` is the judge."""
+    columns: dict[str, str] = {}
+    """New names of columns, ours to the file's: {"prompt": "query"}."""
 
 
 class Settings(SettingsSection):

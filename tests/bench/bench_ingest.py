@@ -22,7 +22,7 @@ from infra.db.models import Prompt
 from infra.local.postgres import EmbeddedPostgres
 from trainer.prompts.dataset import Defaults, PromptRow, read_dataset
 from trainer.prompts.ingest import ingest
-from trainer.prompts.rejected_rows import rejected_path
+from workers.verifiers.registry import verifier_names
 
 ROWS = 200_000
 BATCH = 1000
@@ -41,7 +41,7 @@ def write(path: Path, rows: int, kind: str) -> Path:
                 "prompt": QUESTION.format(f"{kind} {number}"),
                 "verifier": "math",
                 "ground_truth": str(number),
-                "options": {"unit": "clips"},
+                "options": {"domain": "clips"},
             }
             file.write("{broken\n" if number % BROKEN_EVERY == 7 else json.dumps(row) + "\n")
     return path
@@ -98,7 +98,8 @@ def main() -> None:
             before, before_cpu, before_server = (each / min(rows, 20_000) for each in took)
             many = write(folder / "many.jsonl", rows, "many")
             warm = peak_mib()
-            took = seconds(server.folder, lambda: ingest(engine, many, Defaults(), rejected_path(many)))
+            defaults = Defaults(verifiers=tuple(verifier_names()))  # each verifier reads its prompts, as in the command
+            took = seconds(server.folder, lambda: ingest(engine, many, defaults, folder / "rejected.jsonl"))
             after, after_cpu, after_server = (each / rows for each in took)
             with engine.connect() as connection:
                 note(f"{connection.scalar(select(func.count()).select_from(Prompt)):,} prompts")

@@ -23,7 +23,8 @@ from infra.db.copy_rows import copy_rows
 from infra.db.json_rows import encode_rows, rows_of_parameter
 from infra.db.models import Prompt, RunPrompt
 from streams.messages import Question
-from trainer.prompts.dataset import Defaults, PromptRow, Rejection, read_dataset
+from trainer.prompts.dataset import Defaults, PromptRow, Rejection, RowParser, read_dataset
+from trainer.prompts.dataset_counts import DatasetCounts
 from trainer.prompts.rejected_rows import RejectedRows
 
 T = TypeVar("T")
@@ -33,26 +34,26 @@ _BATCH = 1000
 
 
 @dataclass(slots=True)
-class IngestReport:
-    file: str
+class IngestReport(DatasetCounts):
     new: int = 0
     known: int = 0
     """Prompts that were in the database already, or earlier in the file."""
-    by_domain: dict[str, int] = field(default_factory=dict)
-    """Accepted prompts, known ones included."""
-    rejected: int = 0
-    examples: list[Rejection] = field(default_factory=list)
-    """The first rejected rows."""
-    rejected_file: str | None = None
-    """The file that holds every rejected row."""
 
     @property
-    def accepted(self) -> int:
-        return self.new + self.known
+    def by_domain(self) -> dict[str, int]:
+        """Accepted prompts, known ones included."""
+        found: dict[str, int] = {}
+        for (_, domain, _), count in self.kinds.items():
+            found[domain] = found.get(domain, 0) + count
+        return found
 
 
 def ingest(
-    engine: Engine, path: Path, defaults: Defaults, rejected_to: Path | None = None, run_id: str | None = None
+    engine: Engine,
+    path: Path,
+    defaults: Defaults,
+    rejected_to: RejectedRows | Path | None = None,
+    run_id: str | None = None,
 ) -> IngestReport:
     """Reads `path` into the table `prompts`.
 
@@ -60,25 +61,32 @@ def ingest(
     draws its prompts only from those that were ingested with its id. Raises DatasetError if the file cannot be read;
     the rows before the failure stay.
     """
-    return _ingest(engine, read_dataset(path, defaults), str(path), rejected_to, run_id)
+    parser = RowParser(defaults)
+    rejected = rejected_to if isinstance(rejected_to, RejectedRows) else RejectedRows(rejected_to)
+    report = _ingest(engine, read_dataset(path, defaults, parser), str(path), rejected, run_id)
+    report.finish(parser, rejected)
+    return report
 
 
 def ingest_rows(
     engine: Engine, rows: Iterable[PromptRow], name: str = "rows", run_id: str | None = None
 ) -> IngestReport:
     """Like `ingest`, for rows in memory."""
-    return _ingest(engine, enumerate(rows, start=1), name, None, run_id)
+    rejected = RejectedRows(None)
+    report = _ingest(engine, enumerate(rows, start=1), name, rejected, run_id)
+    report.finish(None, rejected)
+    return report
 
 
 def _ingest(
     engine: Engine,
     rows: Iterable[tuple[int, PromptRow | Rejection]],
     name: str,
-    rejected_to: Path | None,
+    rejected: RejectedRows,
     run_id: str | None,
 ) -> IngestReport:
     report = IngestReport(name)
-    with RejectedRows(rejected_to) as rejected, ThreadPoolExecutor(1, "ingest") as writer:
+    with rejected, ThreadPoolExecutor(1, "ingest") as writer:
         written: Future[None] | None = None
         for chunk in _chunks(rows):
             if written is not None:
@@ -86,7 +94,6 @@ def _ingest(
             written = writer.submit(_write_chunk, engine, report, rejected, chunk, run_id)
         if written is not None:
             written.result()
-    report.rejected, report.examples, report.rejected_file = rejected.count, rejected.examples, rejected.written_to
     return report
 
 
@@ -151,7 +158,7 @@ class _Batch:
             return Rejection(report.file, line, reason, row.source)
         report.known += before is not None
         report.new += before is None
-        report.by_domain[row.domain] = report.by_domain.get(row.domain, 0) + 1
+        report.add(row)
         question = row.question if before is None else before.merge(row.question)
         self.values[row.id] = {
             "id": row.id,

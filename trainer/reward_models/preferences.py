@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.prompts.dataset import Rejection, RowError, chat_turns, raw_rows
+from trainer.prompts.dataset import Rejection
+from trainer.prompts.dataset_errors import RowError
+from trainer.prompts.dataset_files import raw_rows
+from trainer.prompts.row_fields import chat_turns
 
 _PROMPTS = ("prompt", "messages", "question", "instruction")
 _DOMAINS = ("domain", "subset", "source")

@@ -18,7 +18,10 @@ from typing import Any
 import msgspec
 
 from streams.messages import Question
-from trainer.prompts.dataset import Rejection, RowError, chat_turns, raw_rows
+from trainer.prompts.dataset import Rejection
+from trainer.prompts.dataset_errors import RowError
+from trainer.prompts.dataset_files import raw_rows
+from trainer.prompts.row_fields import chat_turns
 from trainer.reward_models.preferences import PreferencePair, Turn, parse_pair
 from trainer.supervised.genrm import Triple, TripleGroup
 from workers.judges.base import JudgeRequest

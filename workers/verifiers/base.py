@@ -65,17 +65,28 @@ class BaseVerifier(ABC):
 
     def verify(self, question: Question, response: str) -> Verdict:
         """Returns the verdict of `judge`, or infra_error if the prompt is wrong."""
-        if not isinstance(question.ground_truth, str | None):
-            kind = type(question.ground_truth).__name__
-            return self._refused(f"the reference must be a text, not {question.ground_truth!r:.80} ({kind})")
-        unknown = [name for name in question.options if name not in self.options and name not in GENERAL_OPTIONS]
-        if unknown:
-            known = ", ".join(sorted(self.options)) or "none"
-            return self._refused(f"unknown options: {', '.join(map(str, unknown))}; {self.name} has: {known}")
+        wrong = self._wrong_form(question)
+        if wrong is not None:
+            return self._refused(wrong)
         try:
             return self.judge(question, response)
         except OptionsError as error:
             return self._refused(error)
+
+    def prompt_fault(self, question: Question) -> str | None:
+        """Why no response to this prompt can be judged, or None."""
+        verdict = self.verify(question, "")
+        return verdict.why if verdict.status is Status.INFRA_ERROR else None
+
+    def _wrong_form(self, question: Question) -> str | None:
+        if not isinstance(question.ground_truth, str | None):
+            kind = type(question.ground_truth).__name__
+            return f"the reference must be a text, not {question.ground_truth!r:.80} ({kind})"
+        unknown = [name for name in question.options if name not in self.options and name not in GENERAL_OPTIONS]
+        if unknown:
+            known = ", ".join(sorted(self.options)) or "none"
+            return f"unknown options: {', '.join(map(str, unknown))}; {self.name} has: {known}"
+        return None
 
     @abstractmethod
     def judge(self, question: Question, response: str) -> Verdict:
@@ -87,6 +98,17 @@ class BaseVerifier(ABC):
     def _refused(self, why: object) -> Verdict:
         """Returns the verdict on a prompt that is wrong, whatever the response says."""
         return self._verdict(None, Status.INFRA_ERROR, f"{why}; correct the prompt")
+
+
+def prompt_fault(verifier: Verifier, question: Question) -> str | None:
+    """Why the verifier can judge no response to this prompt, or None: the reference and the options are read, and
+    nothing is judged. By the contract of verifiers, a prompt that is wrong is infra_error whatever the response says,
+    so the empty response tells.
+    """
+    if isinstance(verifier, BaseVerifier):
+        return verifier.prompt_fault(question)
+    verdict = verifier.verify(question, "")
+    return verdict.why if verdict.status is Status.INFRA_ERROR else None
 
 
 def flag(options: Mapping[str, Any], name: str, *, default: bool = False) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 
 from infra.settings.tree import RtvSettings
 from streams.messages import Question, Status
-from workers.verifiers.base import Configured, Verdict, Verifier, is_sandboxed
+from workers.verifiers.base import Configured, Verdict, Verifier, is_sandboxed, prompt_fault
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _MEBIBYTE = 2**20
@@ -66,6 +66,12 @@ class VerifierContract:
                 assert (found.score, found.status) == (None, Status.INFRA_ERROR), (question, response, found)
                 assert found.why, question
         assert "no_such_option" in self._judge(self.right, unknown).why
+
+    def test_a_prompt_is_found_wrong_without_a_response_exactly_if_none_can_be_judged(self) -> None:
+        assert prompt_fault(self.verifier, self.question) is None
+        unknown = msgspec.structs.replace(self.question, options={**self.question.options, "no_such_option": 1})
+        for question in (unknown, *self.wrong_prompts):
+            assert prompt_fault(self.verifier, question), question
 
     def test_a_mebibyte_is_judged_in_time(self) -> None:
         settings = RtvSettings()

@@ -45,21 +45,25 @@ def test_ingesting_twice_is_as_once(engine, dataset):
     assert count(engine) == 5
 
 
-def test_bad_rows_are_set_aside_with_their_line(engine, dataset):
+def test_bad_rows_are_set_aside_with_their_line(engine, dataset, tmp_path):
     path = dataset([ROWS[0], "{broken", {"domain": "qa"}, ROWS[1]])
-    report = ingest(engine, path, Defaults(), rejected_path(path))
+    place = rejected_path(tmp_path / "runs" / "rejected", path)
+    report = ingest(engine, path, Defaults(), place)
     assert (report.accepted, count(engine)) == (2, 2)
     assert [rejection.line for rejection in report.examples] == [2, 3]
-    assert report.rejected_file == str(path.with_name("data.rejected.jsonl"))
-    kept = [json.loads(line) for line in rejected_path(path).read_text().splitlines()]
+    assert report.rejected_file == str(place)
+    kept = [json.loads(line) for line in place.read_text().splitlines()]
     assert [(row["line"], row["row"]) for row in kept] == [(2, "{broken"), (3, '{"domain": "qa"}')]
 
 
 def test_memory_holds_a_few_bad_rows_and_the_file_all_of_them(engine, dataset):
     path = dataset(["{broken"] * 2500 + ROWS)
-    report = ingest(engine, path, Defaults(), rejected_path(path))
+    place = path.with_suffix(".rejected")
+    report = ingest(engine, path, Defaults(), place)
     assert (report.rejected, report.accepted, len(report.examples)) == (2500, 5, 20)
-    assert [json.loads(line)["line"] for line in rejected_path(path).open()] == list(range(1, 2501))
+    assert [json.loads(line)["line"] for line in place.open()] == list(range(1, 2501))
+    (reason,) = report.reasons.values()
+    assert (reason.count, reason.lines) == (2500, [1, 2, 3])
 
 
 def test_rows_of_one_prompt_in_one_batch_are_one_prompt_with_its_references(engine, dataset):

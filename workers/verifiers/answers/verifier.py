@@ -14,7 +14,7 @@ from workers.verifiers.answers.final_answer import final_answers
 from workers.verifiers.answers.grammar import Answer, Grammar
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.reasoning import after_reasoning
-from workers.verifiers.base import BaseVerifier, Verdict
+from workers.verifiers.base import BaseVerifier, OptionsError, Verdict
 
 POLICY = (
     "Every \\boxed{}, <answer>, `#### x` and `the answer is x` after the reasoning block counts, and all of them must "
@@ -86,6 +86,17 @@ class AnswerVerifier(BaseVerifier, ABC, Generic[Gold, Value]):
             return self._verdict(0.0, Status.WRONG, conflict, self._answer(found[-1]))
         details = self._answer(found[-1])
         return self._verdict(1.0, Status.CORRECT, f"{details[ANSWER_DETAIL][:80]!r} is right", details)
+
+    def prompt_fault(self, question: Question) -> str | None:
+        """Why no response to this prompt can be judged, or None: its reference is read, and not kept."""
+        wrong = self._wrong_form(question)
+        if wrong is not None:
+            return wrong
+        try:
+            self.gold(question)
+        except OptionsError as error:
+            return str(error)
+        return None
 
     def _reference(self, question: Question) -> Gold:
         """Returns what `gold` reads, or has read of the same question. Raises OptionsError."""

@@ -9,7 +9,8 @@ from infra.evaluation.package_sets import PACKAGE_SETS, skills_without_package
 from infra.evaluation.sets import EvaluationSet
 from infra.settings.evaluation import Skill
 from streams.messages import Status
-from trainer.prompts.dataset import DatasetError, Defaults, PromptRow, parse_row
+from trainer.prompts.dataset import Defaults, PromptRow, parse_row
+from trainer.prompts.dataset_errors import DatasetError
 from workers.verifiers.base import Verdict
 from workers.verifiers.registry import load_verifier
 

@@ -9,18 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.messages import Question
-from trainer.prompts.dataset import (
-    DatasetError,
-    Defaults,
-    PromptRow,
-    Rejection,
-    RowError,
-    _JsonLine,
-    parse_row,
-    read_dataset,
-)
+from trainer.prompts.dataset import Defaults, PromptRow, Rejection, parse_row, read_dataset
+from trainer.prompts.dataset_errors import DatasetError, RowError
+from trainer.prompts.dataset_files import JsonLine
 
-DEFAULTS = Defaults(verifiers=("math", "exact"))
+DEFAULTS = Defaults(verifiers=("math", "exact", "code"))
 OWN = {"domain": "qa", "prompt": "Capital of France?", "ground_truth": "Paris"}
 VERL = {
     "data_source": "openai/gsm8k",
@@ -80,7 +73,8 @@ def test_a_veto_stands_over_the_judge():
     ("row", "reason"),
     [
         ([1], "expected an object with columns, got list"),
-        ({"domain": "qa"}, "no prompt"),
+        ({"domain": "qa"}, "no known format has these columns: domain"),
+        ({"domain": "qa", "prompt": None}, "no prompt"),
         (OWN | {"prompt": ""}, "a turn needs a role"),
         (OWN | {"prompt": "   "}, "a turn needs a role"),
         (OWN | {"prompt": [{"role": "robot", "content": "x"}]}, "a turn needs a role"),
@@ -88,8 +82,8 @@ def test_a_veto_stands_over_the_judge():
         (OWN | {"prompt": [{"role": "assistant", "content": "x"}]}, "the last turn must be the user's"),
         (OWN | {"domain": None}, "domain must be a name"),
         (OWN | {"domain": "d" * 65}, "domain must be a name"),
-        (OWN | {"verifier": "nope"}, "unknown verifier 'nope': installed are math, exact"),
-        (OWN | {"veto": "nope"}, "unknown verifier 'nope': installed are math, exact"),
+        (OWN | {"verifier": "nope"}, "unknown verifier 'nope': installed are math, exact, code"),
+        (OWN | {"veto": "nope"}, "unknown verifier 'nope': installed are math, exact, code"),
         (OWN | {"verifier": "math", "veto": "exact"}, "give one of them"),
         (OWN | {"ground_truth": ["a"]}, r"wrong type.*ground_truth"),
         (OWN | {"references": "one text"}, r"wrong type.*references"),
@@ -106,7 +100,11 @@ def test_a_veto_stands_over_the_judge():
         (OWN | {"domain": "a\x00b"}, "NUL"),
         (VERL | {"reward_model": "rule"}, "reward_model and extra_info must be objects"),
         (VERL | {"reward_model": {"style": "magic"}}, "reward_model.style is 'magic'"),
-        (VERL | {"ability": "code"}, "code with test cases needs a verifier"),
+        (OWN | {"messages": [{"role": "user", "content": "x"}]}, "both `prompt` and `messages`"),
+        (OWN | {"verifer": "math"}, "unknown column 'verifer': did you mean 'verifier'"),
+        (OWN | {"verifier": "math", "ground_truth": None}, "math cannot judge this prompt: the ground truth None"),
+        (OWN | {"verifier": "math", "options": {"unit": "m"}}, "unknown options: unit"),
+        (OWN | {"verifier": "exact", "options": {"accept": 5}}, "option accept must be a list"),
     ],
 )
 def test_a_broken_row_says_why(row, reason):
@@ -115,8 +113,15 @@ def test_a_broken_row_says_why(row, reason):
 
 
 def test_integers_of_any_size_are_kept():
-    options = {"tests": {"cases": [{"args": [25], "expected": 15511210043330985984000000}]}}
-    assert parse_row(OWN | {"verifier": "math", "options": options}, DEFAULTS).question.options == options
+    options = {
+        "tests": {
+            "kind": "function",
+            "entry_point": "f",
+            "cases": [{"args": [25], "expected": 15511210043330985984000000}],
+        }
+    }
+    row = {"domain": "coding", "prompt": "5! ** 10?", "verifier": "code", "options": options}
+    assert parse_row(row, DEFAULTS).question.options == options
 
 
 def test_a_written_escape_is_not_a_nul():
@@ -151,7 +156,7 @@ def test_parquet_of_verl_unchanged(tmp_path):
     ("name", "content", "reason"),
     [
         ("missing.jsonl", None, "no dataset at"),
-        ("data.csv", b"a,b", "unknown kind of file '.csv'"),
+        ("data.txt", b"a,b", "unknown kind of file '.txt'"),
         ("broken.parquet", b"PAR1 no", "not a readable Parquet file"),
     ],
 )
@@ -173,7 +178,7 @@ def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path, name, content, rea
 def test_a_line_is_read_as_json_says(value):
     """The fast decoder and the lenient one agree, also on integers of any size."""
     text = json.dumps(value)
-    assert _JsonLine(text.encode())() == _JsonLine(text.encode())._decode_leniently() == json.loads(text)
+    assert JsonLine(text.encode())() == JsonLine(text.encode()).decode_leniently() == json.loads(text)
 
 
 def test_ids_do_not_change_with_the_code():

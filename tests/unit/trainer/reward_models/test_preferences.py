@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.prompts.dataset import DatasetError, RowError
+from trainer.prompts.dataset_errors import DatasetError, RowError
 from trainer.reward_models.preferences import PreferencePair, by_prompt, parse_pair, read_preferences
 
 ASKED = {"role": "user", "content": "Why?"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.messages import Question
-from trainer.prompts.dataset import RowError
+from trainer.prompts.dataset_errors import RowError
 from trainer.reward_models.preferences import PreferencePair
 from trainer.reward_models.triples import by_question, of_pair, parse_triple, read_triples, swapped
 
