@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter, gt
 from typing import Any
 
 from sqlalchemy import (
@@ -45,11 +46,13 @@ _LAST_INTEGER = 2**31 - 1
 _FIRST_TIME, _LAST_TIME = -62_135_510_400.0, 253_402_214_400.0
 """The second day of year 1 and the last of year 9999, in Unix seconds: between them, every time is a `datetime`."""
 _COLUMNS_OF_SCORES = Score.__table__.columns
-_LIMITS = tuple(
-    (column.name, column.type.length)
+_LIMITS = {
+    column.name: column.type.length
     for column in _COLUMNS_OF_SCORES
     if isinstance(column.type, String) and column.type.length
-)
+}
+_TEXTS_OF = attrgetter(*_LIMITS)
+"""The texts with a limit, together: asking for each of them costs more than the checks."""
 _INTEGERS, _FLOATS, _TIMES = (
     tuple(column.name for column in _COLUMNS_OF_SCORES if isinstance(column.type, kind))
     for kind in (Integer, Float, DateTime)
@@ -110,8 +113,14 @@ class ScoredRecord:
         for name in _TIMES:
             if not _FIRST_TIME <= (number := getattr(self, name)) <= _LAST_TIME:
                 raise self._not(name, number, "a time in Unix seconds")
-        for name, limit in _LIMITS:
-            if len(value := getattr(self, name)) > limit or _NUL in value:
+        texts = _TEXTS_OF(self)
+        if any(map(gt, map(len, texts), _LIMITS.values())) or _NUL in "".join(texts):
+            self._refuse_texts()
+
+    def _refuse_texts(self) -> None:
+        for name, limit in _LIMITS.items():
+            value: str = getattr(self, name)
+            if len(value) > limit or _NUL in value:
                 raise ValueError(f"{name} is longer than {limit} characters or contains NUL: {value[:limit]!r}")
 
     def _not(self, name: str, value: float, what: str) -> ValueError:
