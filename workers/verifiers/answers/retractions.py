@@ -55,9 +55,9 @@ _SHORT_DOUBT = Keyed(
     r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", ("sure", "certain")
 )
 """A whole sentence of doubt, right before the sentence of an answer."""
-_UNFINISHED = re.compile(
+_UNFINISHED = Keyed(
     r"\bbut\s+(?:wait\b|let\s+me\b|let's\b|first\b|(?:i|we)\s+(?:still\s+)?(?:should|need\s+to|must|have\s+to)\b)",
-    re.IGNORECASE,
+    ["but"],
 )
 """More work that a plain sentence announces."""
 _CLAUSE = re.compile(
@@ -76,6 +76,18 @@ _STATEMENT_DENIED = re.compile(
     re.IGNORECASE,
 )
 """Denials right before `the answer is`. They do not reach beyond `so`, `thus` or `therefore`."""
+_DOUBT_WORDS = (
+    *("maybe", "perhaps", "possibly", "probably", "presumably", "might", "could", "either", "unless", "unsure"),
+    *("uncertain", "whether", "doubt", "suppose", "assume", "guess", "no", "n't", "never", "не"),
+)
+_STATEMENT_DENIED_WORDS = WordGuard(
+    [
+        *(*_DOUBT_WORDS, "false", "wrong", "incorrect", "untrue", "if", "unlikely", "pretend", "imagine", "tempting"),
+        *("first", "say", "think", "believe", "claim", "argue", "get", "answer", "nicht", "pas", "não", "previous"),
+        *("earlier", "former", "old", "rejected", "initial"),
+    ]
+)
+"""Each match of `_STATEMENT_DENIED` holds one of them; `no` is also in `not` and `cannot`."""
 _WOULD_BE = re.compile(r"[^\n.:]{0,30}?\s(?:would|could|might)\s+(?:be|have\s+been)\b", re.IGNORECASE)
 _OTHER_CASE = re.compile(r"\bif\b.*\b(?:were|was|had|asked|wanted|meant|instead)\b", re.IGNORECASE)
 """Before `the answer would be`: a question that is not the one asked."""
@@ -96,6 +108,13 @@ _MARK_DENIED = re.compile(
     re.IGNORECASE,
 )
 """At the end of what comes before a mark, which may also be an example of the form that answers take."""
+_MARK_DENIED_WORDS = WordGuard(
+    [
+        *(*_DOUBT_WORDS, "far", "like", "rather", "instead", "except", "other", "but", "nicht", "pas", "não"),
+        *("would", "format"),
+    ]
+)
+"""Each match of `_MARK_DENIED` holds one of them."""
 _DENYING_LEAD = re.compile(
     r"\W{0,3}(?:(?:definitely|certainly|clearly|obviously|surely|also|most|very|is|be)\s+){0,2}"
     r"(?P<word>not|never|n't|far\s+from|anything\s+but|nothing\s+like|other\s+than|nicht|pas|no\s+es|não|não\s+é|не|不是|并非"
@@ -109,7 +128,14 @@ _EXCEPT = (
     r"|complement|half|third|square|cube|root)\s+of)\s*(?=[$\\({\[+-]*\s?(?:\d|(?-i:[A-Z]+\b)))"
 )
 """Words that make another value of the one that follows."""
-_OPEN = re.compile(rf"\b(?:not|never|cannot|neither|nor|far\s+from)\b|n't\b|\?|{_EXCEPT}", re.IGNORECASE)
+_OPEN = Keyed(
+    rf"\b(?:not|never|cannot|neither|nor|far\s+from)\b|n't\b|\?|{_EXCEPT}",
+    [
+        *("not", "never", "neither", "nor", "far", "n't", "?", "except", "other", "thing", "twice", "thrice", "double"),
+        *("triple", "opposite", "negati", "reciprocal", "inverse", "complement", "half", "third", "square", "cube"),
+        "root",
+    ],
+)
 """Denials and questions in a plain sentence."""
 _SUPPOSED = re.compile(
     r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b", re.IGNORECASE
@@ -127,15 +153,22 @@ _REJECTED = re.compile(
     re.IGNORECASE,
 )
 """Rejections right behind an answer."""
-_TAKEN_BACK = re.compile(
+_TAKEN_BACK = Keyed(
     r"\b(?:scratch\s+that|i\s+was\s+wrong(?!\s+to\b)|never\s?mind(?!\s+(?:the|that|about)\b)|on\s+second\s+thoughts?"
-    r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right|or\s+is\s+it"
+    r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right"
     r"|(?:that|this|it)\s+(?:doesn't|does\s+not)\s+(?:look|seem|sound|feel)\s+(?:quite\s+)?right|just\s+kidding"
     r"|(?:that|this|it|which)\s+fails\s+(?:the|our|my|this)\s+check|the\s+check\s+fails|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above))\b",
-    re.IGNORECASE,
+    [
+        *("scratch", "wrong", "never", "second", "mistake", "error", "right", "kidding", "fails", "back", "ignore"),
+        *("disregard", "forget"),
+    ],
 )
 """Wordings that take an answer back from anywhere behind it."""
-_CALLED_WRONG = re.compile(rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b", re.IGNORECASE)
+_OR_IS_IT = re.compile(r"\bor\s+is\s+it\b", re.IGNORECASE)
+_CALLED_WRONG = Keyed(
+    rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b",
+    ["wrong", "incorrect", "false", "not", "mistake", "error"],
+)
 """Rejections that may be about another answer if they follow one."""
 _DOUBTED = Keyed(
     rf"{_NOT_SURE}|\b(?:(?:just|only|merely|is|was)\s+an?|(?:wild|random|blind|pure)|my(?:\s+best)?)\s+(?:(?:wild|random|blind|pure|educated)\s+)?guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
@@ -249,7 +282,8 @@ def is_mark_denied(text: str, before: str, end: int) -> bool:
     """Whether a mark, or the `the answer is` that introduces it, follows a denial; `before`: its sentence up to it."""
     if not before:
         return False
-    if _MARK_DENIED.search(before[-_REACH:]):
+    near = before[-_REACH:]
+    if _MARK_DENIED_WORDS.are_in(near) and _MARK_DENIED.search(near):
         return True
     anchors = ANCHORS.matches(before)
     if not anchors:
@@ -270,6 +304,8 @@ def is_statement_denied(text: str, start: int, before: str) -> bool:
 
 def _is_announcement_denied(before: str) -> bool:
     if not before or before.isspace():
+        return False
+    if not _STATEMENT_DENIED_WORDS.are_in(before):
         return False
     return _STATEMENT_DENIED.search(before[-_REACH:]) is not None or _IF_NOT.search(before) is not None
 
@@ -298,7 +334,9 @@ def is_rejected(text: str, end: int) -> bool:
 
 def is_taken_back(text: str, start: int) -> bool:
     """Whether what comes behind the last answer, which ends at `start`, takes it back."""
-    return len(text) - start > _SHORTEST and _TAKEN_BACK.search(text, start) is not None
+    return len(text) - start > _SHORTEST and (
+        _TAKEN_BACK.is_in(text, start) or _OR_IS_IT.search(text, start) is not None
+    )
 
 
 def is_doubted(text: str, start: int) -> bool:
@@ -308,7 +346,7 @@ def is_doubted(text: str, start: int) -> bool:
 
 def is_disowned(text: str) -> bool:
     """Whether a text that marks no answer takes back or doubts what it says."""
-    return is_taken_back(text, 0) or _CALLED_WRONG.search(text) is not None or _OWN_DOUBT.is_in(text)
+    return is_taken_back(text, 0) or _CALLED_WRONG.is_in(text) or _OWN_DOUBT.is_in(text)
 
 
 def is_unfinished(text: str) -> bool:
@@ -318,12 +356,14 @@ def is_unfinished(text: str) -> bool:
 
 def is_vague(sentence: str) -> bool:
     """Whether a plain sentence doubts what it says."""
-    return bool(_HEDGE.search(sentence) or _UNFINISHED.search(sentence)) or _OWN_DOUBT.is_in(sentence)
+    if _HEDGE_WORDS.are_in(sentence) and (_HEDGE.search(sentence) or _OWN_DOUBT.is_in(sentence)):
+        return True
+    return _UNFINISHED.is_in(sentence)
 
 
 def is_open(text: str) -> bool:
     """Whether a plain text denies, supposes, doubts or asks anything."""
-    return _OPEN.search(text) is not None or is_vague(text)
+    return _OPEN.is_in(text) or is_vague(text)
 
 
 def is_supposed(subject: str) -> bool:

@@ -35,8 +35,9 @@ class Keyed:
         self.pattern = re.compile(pattern, re.IGNORECASE)
         self._words = WordGuard(words)
 
-    def is_in(self, text: str) -> bool:
-        return self._words.are_in(text) and self.pattern.search(text) is not None
+    def is_in(self, text: str, start: int = 0) -> bool:
+        """Whether a match begins at `start` or behind it."""
+        return self._words.are_in(text[start:] if start else text) and self.pattern.search(text, start) is not None
 
 
 class Scan:

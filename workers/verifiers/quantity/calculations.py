@@ -18,6 +18,8 @@ _BEFORE = re.compile(
     r"|%\s*of\s+(?:the\s+)?$|(?<=\w)\($",
     re.IGNORECASE,
 )
+_LAST = frozenset("×*·/+÷√∛∜±^-−–({]_")
+"""What `_BEFORE` ends with, apart from letters, digits and spaces; most numbers follow something else."""
 _AFTER = re.compile(
     r"\s?[×*·^÷_]|/|\s/\s?[\d(]|\s?\+\s?[\d(√\\]|\s[-−]\s?[\d(√\\]|\s?[xX]\s?\d|\s?√|\s?\\?[bp]?mod\b|\s?\\(?:sqrt|frac|binom|div|choose|l?dots|cdots|to|mp)(?![A-Za-z])|!(?=\s?(?:m|s|kg|g|N|J|W|V|A|K|Hz|Pa)\b)|\(\d"
     r"|\s?(?:per|times|plus|minus|over|divided\s+by|multiplied\s+by)\s(?=[\d(√])"
@@ -29,7 +31,9 @@ _AFTER = re.compile(
 
 def calculated_before(text: str, start: int) -> bool:
     """Whether the text before the number that begins at `start` makes it part of a calculation."""
-    return _BEFORE.search(text[max(0, start - _REACH) : start]) is not None
+    before = text[max(0, start - _REACH) : start]
+    last = before.rstrip()[-1:]
+    return (last.isalnum() or last in _LAST) and _BEFORE.search(before) is not None
 
 
 def calculated_after(text: str, end: int) -> bool:

@@ -17,6 +17,8 @@ MAX_EXPONENT = 400
 MAX_DIGITS = 100
 MAX_QUANTITIES = 1000
 """Most quantities in one text; it bounds the time."""
+MAX_NUMBERS = 4000
+"""Most numbers in one text that are tried as quantities; more take a second."""
 PI = Fraction("3.14159265358979323846264338327950288")
 
 _DIGITS = rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,3}}(?: \d{{3}})+(?!\d)|\d{{1,{MAX_DIGITS}}})"
@@ -88,10 +90,16 @@ def _is_factorial(text: str, found: tuple[Quantity, int]) -> bool:
 
 
 def quantities_in(text: str) -> list[Quantity]:
-    """Returns every quantity of a plain text, from left to right. Raises UnitError if there are over MAX_QUANTITIES."""
+    """Returns every quantity of a plain text, from left to right.
+
+    Raises UnitError if there are over MAX_QUANTITIES, or over MAX_NUMBERS numbers.
+    """
     found = []
-    position = 0
+    position = tried = 0
     while position < len(text):
+        tried += 1
+        if tried > MAX_NUMBERS:
+            raise UnitError(f"more than {MAX_NUMBERS} numbers")
         start = _START.search(text, position)
         if start is None:
             break

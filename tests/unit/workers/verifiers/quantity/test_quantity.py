@@ -50,6 +50,12 @@ def test_the_answer_is_found_after_working_and_in_boxes(gold, response, score):
     assert found.score == score, found.why
 
 
+def test_a_sum_without_end_is_refused_by_the_number_of_its_terms():
+    found = judge("5 m", "1+" * 14_250 + "1")
+    assert (found.score, found.status) == (0.0, Status.UNPARSEABLE)
+    assert "4000 numbers" in found.why
+
+
 def test_tolerances():
     assert judge("9.81 m/s^2", "10 m/s^2", relative=0.05).score == 1.0
     assert judge("9.81 m/s^2", "9.8 m/s^2", relative=0.0001).score == 0.0
