@@ -91,15 +91,22 @@ class LedgerConsumer(driver.Consumer):
         """Returns what was fetched without the partitions in which records are missing before it: those are read again
         from the first that is due. Records that are gone from the log are said, and reading goes on after them.
         """
-        due = {tp: self.ledger.due(TopicPartition(*tp)) for tp in fetched}
-        gaps = {tp: at for tp, at in due.items() if at is not None and fetched[tp] and fetched[tp][0].offset > at}
-        if not gaps:
-            return fetched
+        gaps: dict[TP, int] = {}
         try:
-            await self._read_again(gaps)
+            starts = {tp: found[0].offset for tp, found in fetched.items() if found} or await self._positions()
+            due = {tp: self.ledger.due(TopicPartition(*tp)) for tp in starts}
+            gaps = {tp: at for tp, at in due.items() if at is not None and starts[tp] > at}
+            if gaps:
+                await self._read_again(gaps)
         except Exception as error:  # noqa: BLE001 (of any kind while partitions change hands; the next fetch shows it)
             log.warning("no seek to the records that are due: %r", error)
         return {tp: found for tp, found in fetched.items() if tp not in gaps}
+
+    async def _positions(self) -> dict[TP, int]:
+        """The next offset that would be fetched, by partition: where nothing comes, a lost fetch shows only there."""
+        started = [TP(*partition) for partition in self.ledger.positions()]
+        found = {tp: await self.position(tp) for tp in started if self.flow_active}
+        return {tp: offset for tp, offset in found.items() if offset is not None}
 
     async def _read_again(self, gaps: Mapping[TP, int]) -> None:
         """`gaps`: the offset that is due, by partition."""

@@ -94,9 +94,10 @@ class LogReader:
 
     def read_to_end(self) -> Iterator[Record]:
         """Yields every record up to the present ends of the partitions, and perhaps a few that arrive meanwhile."""
-        for _ in range(2):  # by the second time, fetches have shown the exact ends, see end_offsets
+        # By the second time, fetches have shown the exact ends (see end_offsets) and partitions that were added.
+        for _ in range(2):
             ends = self.end_offsets()
-            while any(position < ends[partition] for partition, position in self.positions().items()):
+            while any(position < ends.get(partition, 0) for partition, position in self.positions().items()):
                 yield from self.poll()
 
     def positions(self) -> dict[TopicPartition, int]:

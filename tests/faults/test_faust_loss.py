@@ -122,7 +122,7 @@ def test_a_fetch_that_is_lost_is_read_again(open_case: Callable[[str], Case]) ->
     case = open_case("dropping")
     case.produce(VALUES)
     with case.holding(held=""):
-        case.wait_for(lambda: "dropped" in case.log(case.mode))
+        case.wait_for(lambda: "dropped" in case.log(case.mode) and set(case.out) == set(VALUES))
         case.produce([b"last"])
         case.wait_for(lambda: set(case.out) == {*VALUES, b"last"} and case.committed() == COUNT + 1)
     assert "was delivered where" not in case.log(case.mode)

@@ -254,3 +254,16 @@ def test_a_reader_goes_on_after_records_that_retention_removed(
         assert [record.offset for record in reader.read_to_end()] == [6, 7, 8, 9]
     assert "the records 2 to 5 are gone from the log" in caplog.text
     producer.close()
+
+
+def test_reading_to_the_end_takes_partitions_that_are_found_on_the_way(
+    producer, topic_settings, bootstrap, topic
+) -> None:
+    values = [b"%d" % number for number in range(40)]
+    put(producer, topic, values)
+    with LogReader(topic_settings.broker, bootstrap, [topic]) as reader:
+        reader._partitions = reader._partitions[:1]  # as if the others were added since
+        reader._consumer.assign(reader._partitions)
+        reader._consumer.seek_to_beginning(*reader._partitions)
+        reader._look_at = 0.0
+        assert sorted(record.value for record in reader.read_to_end()) == sorted(values)
