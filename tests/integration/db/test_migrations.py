@@ -1,19 +1,23 @@
 """The migrations make what the models say, and a database that is not there is named."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, select, text
+from sqlalchemy import insert, inspect, select, text
 from support.score_rows import record
 
 from infra.db.engine import DatabaseUnavailableError, DatabaseUrlError, connect, make_engine, shown
 from infra.db.migrate import alembic_config, current, head, upgrade
-from infra.db.models import Base, PromptStats
+from infra.db.models import Base, Group, PromptStats
 from infra.db.sink import ScoreSink
 from infra.db.statistics import posterior
 from infra.settings.tree import Settings
+from trainer.prompts.dataset import Defaults, parse_row
+from trainer.prompts.ingest import ingest_rows
 
 
 def test_models_and_migrations_do_not_drift(engine):
@@ -53,6 +57,23 @@ def test_evidence_is_counted_again_from_the_scores(engine):
         command.upgrade(alembic_config(connection), "head")
         assert tuple(connection.execute(evidence).one()) == pytest.approx(tuple(written))
     assert (mean, last_version) == (pytest.approx(posterior(*written[:2]).mean), 30_000)
+
+
+def test_closed_groups_lose_their_tickets_and_all_keep_the_digest(engine):
+    from alembic import command
+
+    parsed = parse_row({"domain": "qa", "prompt": "1?", "verifier": "exact"}, Defaults())
+    ingest_rows(engine, [parsed])
+    fixed = {"run_id": "r", "prompt_id": parsed.id, "purpose": "train", "samples": 1, "dispatched_version": 0}
+    fixed |= {"dispatched_lineage": 0, "deadline": datetime.now(UTC), "ticket": b"bytes", "ticket_digest": b""}
+    rows = [fixed | {"seq": seq, "group_id": f"r:{seq}", "outcome": end} for seq, end in enumerate(("trained", None))]
+    with engine.begin() as connection:
+        connection.execute(insert(Group), rows)
+        command.downgrade(alembic_config(connection), "0011")
+        command.upgrade(alembic_config(connection), "head")
+        found = connection.execute(select(Group.ticket, Group.ticket_digest).order_by(Group.seq)).all()
+    digest = sha256(b"bytes").digest()
+    assert [tuple(row) for row in found] == [(None, digest), (b"bytes", digest)]
 
 
 def test_a_database_that_is_not_there_is_named_without_its_password():

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
@@ -220,3 +221,17 @@ def test_the_ticket_of_a_group_that_is_open_again_comes_from_the_log_or_is_repla
         [row] = loop.groups(seq=999)
         assert (again.seq, again.messages, again.deadline) == (999, (), row.deadline.timestamp())
         assert row.ticket_digest == hashlib.sha256(row.ticket).digest()
+
+
+def test_a_log_that_lost_the_position_is_read_from_its_beginning(make_loop, caplog, prompts):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    loop.peer.start_lineage()
+    reach(loop, Phase.TRAIN)
+    with loop.engine.begin() as connection:
+        position = read_position(connection, loop.settings.run.id)
+    lost = replace(position, offsets={partition: at + 1000 for partition, at in position.offsets.items()})
+    watch = LearnerWatch.open(loop.settings, loop.bootstrap, lost)
+    assert [claim.lineage for claim in watch.catch_up()] == [1]
+    assert watch.lineage == 1
+    assert "reads it from its beginning" in caplog.text
+    watch.reader.close()
