@@ -143,6 +143,8 @@ class PromptTicket(msgspec.Struct, frozen=True, kw_only=True):
     dispatched_at: UnixSeconds
     min_version: Int31 = 0
     """Lowest policy version that the worker must hold before it starts this group."""
+    weights: "PolicyVersion | None" = None
+    """The announced version that makes every token of the group; None takes the newest, which may change meanwhile."""
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):

@@ -285,8 +285,8 @@ class SelectorSettings(SettingsSection):
     eval_at_end: bool = True
     """Whether the held-out prompts are measured after training."""
     eval_every_versions: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
-    """Versions between two measurements of the held-out prompts during training, on a quarter of the engine; 0 leaves
-    all of it to training."""
+    """Versions between two measurements of the held-out prompts during training; 0 leaves the engines to training. All
+    responses of a measurement are of one version: engines take turns between it and training."""
     max_steps: Annotated[int, Field(ge=0), NumberUnit("versions")] = 0
     """Training ends at this version; 0 means no bound."""
     max_groups: Annotated[int, Field(ge=0), NumberUnit("groups")] = 0

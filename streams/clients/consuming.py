@@ -37,6 +37,17 @@ class _Losses(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
         """Does nothing: reading begins at the committed offset."""
 
 
+class _FinishedJoin:
+    """A join that ended between two polls, for kafka-python, which else drops its result and joins again, whereupon all
+    members do: groups whose members poll briefly, as workers with a busy engine do, would never come to rest.
+    """
+
+    is_done = False
+
+    def __init__(self, join: Any) -> None:
+        self.add_callback, self.add_errback = join.add_callback, join.add_errback
+
+
 class GroupMember:
     """A member of a consumer group that reads whole topics. Not thread-safe.
 
@@ -58,6 +69,15 @@ class GroupMember:
         self.topics = tuple(topics)
         self.consumer: Any = connected(settings, bootstrap, lambda: KafkaConsumer(**options))
         self.consumer.subscribe(topics=list(topics), listener=self._losses)
+
+    def poll(self, timeout_ms: int, max_records: int) -> dict[KafkaTopicPartition, list[Any]]:
+        """As KafkaConsumer.poll, but a join that takes longer than `timeout_ms` is completed by a later call."""
+        coordinator = self.consumer._coordinator  # noqa: SLF001 (see _FinishedJoin)
+        join = coordinator._join_task  # noqa: SLF001
+        if join is not None and join.is_done and not isinstance(join, _FinishedJoin):
+            coordinator._join_task = _FinishedJoin(join)  # noqa: SLF001
+        found: dict[KafkaTopicPartition, list[Any]] = self.consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        return found
 
     def held(self) -> set[TopicPartition]:
         return {TopicPartition(*partition) for partition in self.consumer.assignment()}

@@ -24,9 +24,9 @@ from infra.db.models import Group, Prompt
 from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import LogReader, confirm, send
-from streams.codec import DecodeError, encode, headers_of_kind
+from streams.codec import DecodeError, decode, encode, headers_of_kind
 from streams.dead_letters import dead_letter, not_set_aside, reason_of, within
-from streams.messages import PromptTicket, Purpose, Question, Sampling, group_id
+from streams.messages import PolicyVersion, PromptTicket, Purpose, Question, Sampling, group_id
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
 from trainer.curriculum.lost_tickets import logged_tickets, replace_ticket
@@ -51,6 +51,8 @@ class DispatchRequest:
     version: int
     lineage: int
     """`version` and `lineage` are those of the newest announcement at the time of the request."""
+    weights: PolicyVersion | None = None
+    """The version that makes every token; None takes the newest from `min_version` on."""
     seeds: Mapping[str, int] = field(default_factory=dict)
     """Sampling seed by prompt id; the seed of a prompt without one comes from its group's `seq`."""
 
@@ -180,7 +182,15 @@ class Dispatcher:
             deadline=now + settings.selector.admission.deadline_seconds,
             dispatched_at=now,
             min_version=request.min_version,
+            weights=request.weights,
         )
+
+
+def pinned_weights(connection: Connection, run_id: str, label: str) -> PolicyVersion | None:
+    """The weights that the tickets of this label name; None if they name none, or there is no ticket."""
+    query = select(Group.ticket).where(Group.run_id == run_id, Group.label == label).limit(1)
+    ticket = connection.scalar(query)
+    return None if ticket is None else decode(ticket, PromptTicket).weights
 
 
 def next_seq(connection: Connection, run_id: str) -> int:

@@ -4,10 +4,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.db.models import Evaluation, Group, GuardCheck, Prompt
+from infra.db.models import Evaluation, Group, GuardCheck, Prompt, Score
 from infra.metrics import metrics
 from infra.settings.evaluation import Skill
 from streams.messages import Outcome, Purpose
@@ -29,6 +29,9 @@ def evaluate(connection: Connection, run_id: str, label: str, version: int) -> d
     missing = _unmeasured(connection, run_id, label)
     if missing:
         log.warning("evaluation %s lacks %s: their prompts count with fewer samples, or not at all", label, missing)
+    others = _of_other_versions(connection, run_id, label, version)
+    if others:
+        log.warning("evaluation %s of version %d has %s", label, version, others)
     rows = write_results(connection, run_id, label, version, prompt_scores(connection, run_id, label))
     if not rows:
         log.error("evaluation %s: no held-out rollout has a score", label)
@@ -99,6 +102,18 @@ def _unmeasured(connection: Connection, run_id: str, label: str) -> str:
     if lacking := given_up_groups(connection, run_id, label):
         found.append(f"verdicts of {lacking} groups, which the difficulty stage may have set aside as dead letters")
     return ", ".join(found)
+
+
+def _of_other_versions(connection: Connection, run_id: str, label: str, version: int) -> str:
+    """The responses that ended at another version, as text: `12 of 400 responses by versions 11 to 13`."""
+    query = (
+        select(func.count(), func.min(Score.policy_version), func.max(Score.policy_version))
+        .join(Group, and_(Group.group_id == Score.group_id, Group.run_id == run_id, Group.label == label))
+        .where(~Score.shadow, Score.score.is_not(None))
+    )
+    total = connection.execute(query).one()[0]
+    others, first, last = connection.execute(query.where(Score.policy_version != version)).one()
+    return f"{others} of {total} responses by versions {first} to {last}" if others else ""
 
 
 def show(connection: Connection, run_id: str) -> None:

@@ -7,19 +7,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.messages import Purpose
+from streams.messages import PolicyVersion, Purpose
 from trainer.curriculum import group_counts
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import DispatchRequest
 from trainer.curriculum.prompt_ids import PromptIds
 
 _ENGINE_FILLS = 4
-"""Rollouts in flight as a multiple of one engine's capacity: enough that it never waits for tickets, and few enough to
+"""Rollouts in flight as a multiple of the engines' capacity: enough that none waits for tickets, and few enough to
 finish long before the deadline."""
-
-
-DURING_TRAINING_FILLS = 0.25
-"""The same multiple for a measurement during training, which uses the rest of the engine."""
+SHARED_FILLS = 1.0
+"""The same multiple for a measurement during training. An engine runs one filling of it at a time, and training's
+groups in between (`workers.rollout.shifts`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +29,8 @@ class MeasurementPlan:
     prompts: PromptIds
     min_version: int = 0
     fills: float = _ENGINE_FILLS
+    weights: PolicyVersion | None = None
+    """The version that makes every response; None takes the newest from `min_version` on."""
     seeds: Mapping[str, int] = field(default_factory=dict)
     """Sampling seed by prompt id, for prompts whose responses must not depend on the order of dispatch."""
 
@@ -59,8 +60,9 @@ class Measurement:
         return False
 
     def _max_in_flight(self, context: Context) -> int:
-        """Maximum number of groups in flight."""
-        return math.ceil(self.plan.fills * context.settings.rollout.engine.max_running / self.plan.samples)
+        """Maximum number of groups in flight, by the engines that are there."""
+        capacity = context.engines() * context.settings.rollout.engine.max_running
+        return math.ceil(self.plan.fills * capacity / self.plan.samples)
 
     def _request(self, context: Context) -> DispatchRequest:
         return DispatchRequest(
@@ -71,4 +73,5 @@ class Measurement:
             version=context.watch.version,
             lineage=context.watch.lineage,
             seeds=self.plan.seeds,
+            weights=self.plan.weights,
         )

@@ -9,10 +9,13 @@ from collections.abc import Callable
 
 from infra.db.engine import connect
 from infra.settings.tree import Settings
-from streams.clients import make_producer
+from streams.clients import LogReader, make_producer
+from streams.topics import Topic, topic_name
 from trainer.curriculum import apply_closings, evaluation, prompt_pool, runs
+from trainer.curriculum.announced_versions import AnnouncedVersions
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.fleet import Fleet
 from trainer.curriculum.learner_watch import Closing, LearnerWatch
 from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.phases import Phases
@@ -40,13 +43,24 @@ def main(settings: Settings, bootstrap: str, *, stopped: Callable[[], bool] = la
             position = read_position(connection, settings.run.id)
         watch = LearnerWatch.open(settings, bootstrap, position)
         producer = make_producer(settings.broker, bootstrap)
+        versions = LogReader(settings.broker, bootstrap, [topic_name(settings.topics.prefix, Topic.POLICY_VERSIONS)])
         loggers = open_loggers(settings, "selector")
+        context = Context(
+            settings,
+            session,
+            watch,
+            Dispatcher(settings, session, producer),
+            Lineages.of(position.claims),
+            loggers,
+            engines=Fleet(settings, bootstrap).engines,
+            announced=AnnouncedVersions(settings.run.id, versions, settings.weights.read_signing_key()),
+        )
         try:
-            dispatcher = Dispatcher(settings, session, producer)
-            run(Context(settings, session, watch, dispatcher, Lineages.of(position.claims), loggers), stopped)
+            run(context, stopped)
         finally:
             loggers.close()
             producer.close(timeout=_CLOSE_SECONDS)
+            versions.close()
             watch.reader.close()
     engine.dispose()
 

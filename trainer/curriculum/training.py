@@ -5,7 +5,8 @@ Invariants
   restarts of the selector, and after a resumed learner reopened groups.
 - With S = 0 no token is older than its step: a group starts on the weights that the previous step made. Engines wait
   for those weights, and the learner for the groups; waiting engines still run measurements.
-- An evaluation during training uses a part of the engine, and its results count for the version that it waited for.
+- An evaluation during training is of one version, which its tickets name, however many versions the learner makes
+  meanwhile. If the announcement of that version is gone, later versions may answer, and the result says so.
 - What the guard's alarms change follows from the database alone: a selector that restarts does the same.
 """
 
@@ -21,8 +22,8 @@ from infra.settings.admission_limits import AdmissionLimits
 from streams.messages import Purpose
 from trainer.curriculum import dispatch_factors, evaluation, group_counts, selection
 from trainer.curriculum.context import Context
-from trainer.curriculum.dispatch import DispatchRequest
-from trainer.curriculum.measurement import DURING_TRAINING_FILLS, Measurement, MeasurementPlan
+from trainer.curriculum.dispatch import DispatchRequest, pinned_weights
+from trainer.curriculum.measurement import SHARED_FILLS, Measurement, MeasurementPlan
 from trainer.curriculum.prompt_pool import heldout_prompts
 from trainer.curriculum.schedule import Schedule
 from trainer.curriculum.selector_lock import lock_rounds
@@ -200,6 +201,13 @@ class Training:
                 self._evaluated.add(label)
                 return None
             prompts = heldout_prompts(connection, context.run_id)
+            weights = pinned_weights(connection, context.run_id, label)
+        if weights is None and context.announced is not None:
+            weights = context.announced.find(at, context.lineages)
+            if weights is None:
+                log.warning(
+                    "evaluation %s: the log has no announcement of version %d, later ones may answer", label, at
+                )
         return Measurement(
             MeasurementPlan(
                 label=label,
@@ -207,7 +215,8 @@ class Training:
                 samples=settings.eval_samples,
                 prompts=prompts,
                 min_version=at,
-                fills=DURING_TRAINING_FILLS,
+                fills=SHARED_FILLS,
+                weights=weights,
             )
         )
 

@@ -27,6 +27,7 @@ from streams.topics import Topic, topic_name
 from trainer.curriculum import apply_closings, runs
 from trainer.curriculum.context import Context
 from trainer.curriculum.dispatch import Dispatcher
+from trainer.curriculum.fleet import Fleet
 from trainer.curriculum.learner_watch import LearnerWatch
 from trainer.curriculum.lineages import Lineages
 from trainer.curriculum.measurement import Measurement
@@ -180,7 +181,8 @@ def open_evaluator(settings: Settings, bootstrap: str, engine: Engine, task: Run
         stack.callback(producer.close, timeout=_CLOSE_SECONDS)
         writer = LogWriter(settings, bootstrap)
         stack.callback(writer.close)
-        context = Context(settings, session, watch, Dispatcher(settings, session, producer), Lineages())
+        dispatcher, fleet = Dispatcher(settings, session, producer), Fleet(settings, bootstrap)
+        context = Context(settings, session, watch, dispatcher, Lineages(), engines=fleet.engines)
         yield Evaluator(task, context, writer, letters)
 
 

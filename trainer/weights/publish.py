@@ -1,8 +1,9 @@
 """Publishes weights: writes a folder, copies it to a URL if one is set, and makes the announcement.
 
-Invariant: an announced folder is complete and its checksums are true; folders are kept until `keep` newer ones exist. A
-folder that was not written completely, on disk or at the URL, is never announced. An absent store is waited out; after
-that, as for a local disk at once, the error ends the learner, which writes the folder again after its restart.
+Invariant: an announced folder is complete and its checksums are true. Folders are kept until `keep` newer ones exist,
+and those of versions that are evaluated until two newer ones of that kind exist. A folder that was not written
+completely, on disk or at the URL, is never announced. An absent store is waited out; after that, as for a local disk at
+once, the error ends the learner, which writes the folder again after its restart.
 
 `gather_weights` reads the policy. `write` touches files only, so it may run concurrently with the next step.
 """
@@ -10,6 +11,7 @@ that, as for a local disk at once, the error ends the learner, which writes the 
 import logging
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import torch
 
-from infra.files.folders import UNFINISHED, atomic_folder, copy_description, keep_newest
+from infra.files.folders import UNFINISHED, atomic_folder, copy_description
 from infra.outages import wait_out
 from infra.settings.tree import Settings
 from streams.messages import PolicyVersion, WeightsKind
@@ -32,6 +34,7 @@ from workers.models.remote_files import RemoteFolder
 log = logging.getLogger(__name__)
 
 _PATTERN = "lineage*-v*"
+_EVALUATED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Publisher:
     """The URL from which engines fetch versions; None if they read `folder` itself."""
     outage_seconds: float = 0.0
     """Longest absence of `remote` that an upload waits out."""
+    evaluated_every: int = 0
+    """Versions between two that are evaluated, whose weights engines load later, too; 0 if none is."""
 
     def publish(self, policy: Any, lineage: int, version: int) -> PolicyVersion:
         """Gathers and writes the weights of a single process; returns the announcement to make. Raises OSError."""
@@ -95,7 +100,8 @@ class Publisher:
                 weights.adapter.save_pretrained(temporary)
                 write_tensors(weights.tensors, temporary / main)
             files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
-        keep_newest(self.folder, _PATTERN, self.keep)
+        for name in self._outdated(path.name for path in self.folder.glob(_PATTERN)):
+            shutil.rmtree(self.folder / name)
         return PolicyVersion(
             run_id=self.run_id,
             lineage=lineage,
@@ -108,6 +114,9 @@ class Publisher:
             files=files,
         )
 
+    def _outdated(self, names: Iterable[str]) -> list[str]:
+        return outdated(names, self.keep, self.evaluated_every)
+
     def remove_unfinished(self, lineage: int) -> None:
         """Removes what learners of lineages before `lineage` left unfinished. Raises OSError."""
         for path in self.folder.glob(f"{UNFINISHED}lineage*"):
@@ -119,8 +128,7 @@ class Publisher:
         place = remote.child(source.name)
         for path in sorted(source.iterdir()):
             wait_out("store", partial(place.put, path), OSError, self.outage_seconds)
-        stale = [name for name in remote.folders() if name.startswith("lineage")][: -self.keep]
-        for name in stale:
+        for name in self._outdated(name for name in remote.folders() if name.startswith("lineage")):
             try:
                 remote.child(name).remove()
             except OSError as error:  # the new version is there, so the run goes on; the next version removes it
@@ -139,4 +147,25 @@ def publisher_of(settings: Settings, template: Path) -> Publisher:
         keep=settings.learner.keep_versions,
         remote=RemoteFolder(f"{place}/{run.id}") if place else None,
         outage_seconds=settings.learner.publish_outage_seconds,
+        evaluated_every=settings.selector.eval_every_versions,
     )
+
+
+def outdated(names: Iterable[str], keep: int, evaluated_every: int) -> list[str]:
+    """The versions, by folder name, that are not kept: neither among the newest `keep`, nor of the newest two numbers
+    that are evaluated. An evaluation may still run when the next one is due.
+    """
+    ordered = sorted(names, key=_numbers)
+    kept = set(ordered[-keep:])
+    if evaluated_every:
+        numbers = sorted(
+            {version for _, version in map(_numbers, ordered) if version and version % evaluated_every == 0}
+        )
+        kept |= {name for name in ordered if _numbers(name)[1] in numbers[-_EVALUATED:]}
+    return [name for name in ordered if name not in kept]
+
+
+def _numbers(name: str) -> tuple[int, int]:
+    """Lineage and version of a folder `lineageLLL-vVVVVVV`."""
+    lineage, _, version = name.removeprefix("lineage").partition("-v")
+    return int(lineage), int(version)

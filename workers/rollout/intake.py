@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 STAGE = "rollout"
 
 
+def consumer_group(run_id: str) -> str:
+    """The group whose members are the run's rollout workers."""
+    return f"{run_id}.{STAGE}"
+
+
 class TicketIntake:
     """Owns the membership; not thread-safe."""
 
@@ -41,7 +46,7 @@ class TicketIntake:
             self._consumer.resume(*held)
         else:
             self._consumer.pause(*held)
-        batches = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max(room, 1))
+        batches = self._member.poll(int(timeout * 1000), max(room, 1))
         self._drop_lost()
         records = [record_of(raw) for batch in batches.values() for raw in batch]
         for record in records:

@@ -55,11 +55,13 @@ class TicketBook:
     def group(self, group_id: str) -> TicketGroup:
         return self._groups[group_id]
 
-    def startable(self, version: int) -> list[PromptTicket]:
-        """Returns the tickets not yet started that `version` satisfies, in order of arrival."""
-        return [
-            group.ticket for group in self._groups.values() if not group.started and group.ticket.min_version <= version
-        ]
+    def waiting(self) -> list[PromptTicket]:
+        """Returns the tickets not yet started, in order of arrival."""
+        return [group.ticket for group in self._groups.values() if not group.started]
+
+    def started(self) -> list[PromptTicket]:
+        """Returns the tickets that were started, in order of arrival."""
+        return [group.ticket for group in self._groups.values() if group.started]
 
     def overdue(self, now: float) -> list[str]:
         """Returns the groups past their deadline, started or not: they are expired, whatever comes of them."""
@@ -73,8 +75,12 @@ class TicketBook:
         self._groups[group_id].prompt_token_ids = prompt_token_ids
 
     def load(self, version: int) -> int:
-        """Returns the number of unacknowledged samples that can be worked on at `version`."""
-        return sum(len(g.missing) for g in self._groups.values() if g.started or g.ticket.min_version <= version)
+        """Returns the number of unacknowledged samples that can be worked on at `version` or by their own weights."""
+        return sum(
+            len(group.missing)
+            for group in self._groups.values()
+            if group.started or group.ticket.weights is not None or group.ticket.min_version <= version
+        )
 
     def acknowledge(self, group_id: str, index: int) -> Iterable[RecordPlace]:
         """Returns the places of the group's ticket if this was its last sample, else none. A group that was dropped

@@ -43,8 +43,9 @@ from workers.models.weight_cache import WeightCache
 from workers.rollout.build_rollout import build_failure, build_request, build_rollout
 from workers.rollout.closed_groups import NEWEST, ClosedGroups
 from workers.rollout.deliveries import Deliveries, Sent
-from workers.rollout.intake import STAGE, TicketIntake
+from workers.rollout.intake import STAGE, TicketIntake, consumer_group
 from workers.rollout.policy_follower import PolicyFollower
+from workers.rollout.shifts import Shifts
 from workers.rollout.tickets import TicketBook
 from workers.rollout.weight_places import WeightPlaces
 
@@ -57,6 +58,9 @@ _COMMIT_SECONDS = 0.5
 _DRAIN_SECONDS = 1.2
 """Fits four times into the five seconds that a stop may take: acknowledgements, the commit, closing consumer and
 producer."""
+_PIN_ATTEMPTS = 3
+"""Attempts at a version that tickets name, within 20 s: the learner may have removed it, but a missing file may also
+still be on its way over a network file system."""
 _QUEUED_PER_SLOT = 2
 """Samples taken per slot of the engine: one generates, one waits, the rest is left to other workers."""
 
@@ -94,6 +98,7 @@ class RolloutWorker:
         self._book = TicketBook()
         self._clock = LogClock()
         self._deliveries = Deliveries()
+        self._shifts = Shifts(settings.rollout.engine.max_running)
         self._capacity = _QUEUED_PER_SLOT * settings.rollout.engine.max_running
         self._follow_at = 0.0
         self._commit_at = 0.0
@@ -105,7 +110,7 @@ class RolloutWorker:
             self._policy.follow()
             self._abort("closed", self._closed.add(self._closings.poll(timeout=0)))
             self._follow_at = now + self._settings.rollout.poll_policy_seconds
-        self._policy.swap()
+        self._swap()
         self._take_tickets()
         self._start_groups()
         if self._engine.running:
@@ -133,6 +138,17 @@ class RolloutWorker:
         self._producer.flush(timeout=_DRAIN_SECONDS)
         self._settle_deliveries()
         self._intake.commit(wait_seconds=_DRAIN_SECONDS)
+
+    def _swap(self) -> None:
+        """Load the version that is next, if one is fetched."""
+        pinned = self._shifts.pinned
+        if pinned is None:
+            self._policy.swap()
+        elif self._shifts.may_load and self._policy.pin(pinned) >= _PIN_ATTEMPTS:
+            why = f"version {pinned.version} of lineage {pinned.lineage}, which its ticket names, cannot be read"
+            for ticket in self._book.waiting():
+                if ticket.weights == pinned:
+                    self._end_as_failed(ticket, f"{why}: learner.keep_versions may be too few")
 
     def _take_tickets(self) -> None:
         version = self._engine.weights.version
@@ -180,9 +196,7 @@ class RolloutWorker:
 
     def _start_groups(self) -> None:
         self._drop_overdue()
-        if not self._policy.ready:
-            return
-        for ticket in self._book.startable(self._engine.weights.version):
+        for ticket in self._shifts.advance(self._book.waiting(), self._book.started(), self._policy.holding):
             try:
                 prompt = self._engine.encode_chat(ticket.messages)
                 self._engine.submit(build_request(ticket, prompt))
@@ -218,7 +232,9 @@ class RolloutWorker:
     def _fail_group(self, ticket: PromptTicket, error: Exception) -> None:
         """Sets a ticket aside that the engine cannot work on; its group then closes as failed."""
         self._set_aside(self._book.group(ticket.group_id).record, error)
-        why = f"the ticket cannot be generated: {type(error).__name__}: {error}"
+        self._end_as_failed(ticket, f"the ticket cannot be generated: {type(error).__name__}: {error}")
+
+    def _end_as_failed(self, ticket: PromptTicket, why: str) -> None:
         confirm(self._producer, [self._publish_failure(ticket, 0, why)], self._settings.broker.outage_seconds)
         self._intake.done(self._book.drop(ticket.group_id))
 
@@ -256,7 +272,7 @@ def open_worker(settings: Settings, bootstrap: str) -> Iterator[RolloutWorker]:
         rank = settings.learner.lora.rank
         engine = make_engine(settings.rollout.engine, folder, settings.model.dtype, lora_rank=rank)
         stack.callback(engine.close)
-        group = f"{settings.run.id}.{STAGE}"
+        group = consumer_group(settings.run.id)
         member = GroupMember(settings.broker, bootstrap, group, [topic_name(prefix, Topic.PROMPTS)])
         stack.callback(member.consumer.close, autocommit=False, timeout_ms=int(_DRAIN_SECONDS * 1000))
         closings = LogReader(settings.broker, bootstrap, [topic_name(prefix, Topic.GROUPS_CLOSED)], newest=NEWEST)

@@ -1,21 +1,25 @@
 """The rollout worker between a real broker's topics, on a tiny real model."""
 
 import signal
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import fsspec
+import msgspec
 import pytest
 import torch
 from kafka import KafkaConsumer, TopicPartition
+from support.messages import announced, closed
 from support.metrics import MetricChange
 from support.rollout_loop import RolloutLoop, rollouts_of
 from support.waiting import wait_until
 
 from streams.arrays import unpack_logprobs, unpack_tokens
-from streams.codec import header
+from streams.codec import decode, header
 from streams.dead_letters import parse
-from streams.messages import Rollout, VersionSpan, rollout_id
+from streams.messages import Outcome, PolicyVersion, Rollout, ScoredTrajectory, Status, VersionSpan, rollout_id
 from streams.topics import Topic
 from trainer.step.language_models import load_causal_lm
 from trainer.weights.publish import Publisher
@@ -187,3 +191,88 @@ def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_in_order(loop: Rol
         child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=60) == 0
         assert committed(loop) == written(loop)
+
+
+def test_groups_that_name_their_weights_are_of_them_while_the_learner_goes_on(
+    loop: RolloutLoop, folders: list[Path]
+) -> None:
+    loop.announce(folders[0], 2)
+    loop.announce(folders[1], 3)
+    [named, *_] = [each for each in loop.messages(Topic.POLICY_VERSIONS) if isinstance(each, PolicyVersion)]
+    assert named.version == 2
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.send(*(loop.ticket(seq, samples=4, new=60) for seq in range(3)))
+        loop.read_until(reader, lambda _: worker.generating > 0, "a group in the engine", worker.turn)
+        loop.send(*(loop.ticket(seq, samples=3, new=60, weights=named, min_version=2) for seq in range(3, 8)))
+        _turn_until(worker, lambda: worker._shifts.pinned is not None)
+        loop.announce(folders[2], 4)
+        loop.send(*(loop.ticket(seq, samples=2, min_version=4) for seq in range(8, 10)))
+        _turn_until(worker, lambda: not worker.groups)
+    held = {seq: set() for seq in range(10)}
+    for rollout in rollouts_of(loop.records(Topic.ROLLOUTS)).values():
+        held[rollout.seq] |= {span.version for span in rollout.spans}
+    assert [held[seq] for seq in range(3, 8)] == [{2}] * 5
+    assert [held[seq] for seq in range(8, 10)] == [{4}] * 2
+    assert all(versions <= {3, 4} for versions in (held[seq] for seq in range(3)))
+
+
+def test_groups_whose_weights_are_gone_fail_and_others_go_on(loop: RolloutLoop, folders: list[Path]) -> None:
+    loop.announce(folders[0], 3)
+    gone = announced(2, run_id=loop.run_id, uri=str(loop.folder / "gone"))
+    loop.send(loop.ticket(0, samples=3, weights=gone), loop.ticket(1, samples=2))
+    with loop.reader(Topic.SCORED) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+        [record] = loop.read_until(reader, bool, "a verdict", worker.turn)
+        _turn_until(worker, lambda: not worker.groups)
+    verdict = decode(record.value, ScoredTrajectory)
+    assert (verdict.rollout.seq, verdict.status) == (0, Status.INFRA_ERROR)
+    assert "version 2 of lineage 0" in verdict.why
+    assert set(rollouts_of(loop.records(Topic.ROLLOUTS))) == ids(loop, range(1, 2), 2)
+
+
+def test_a_group_that_the_learner_closed_or_that_expired_is_not_generated_to_its_end(
+    loop: RolloutLoop, folders: list[Path], metric_change: MetricChange
+) -> None:
+    loop.announce(folders[0], 1)
+    with open_worker(loop.settings, loop.bootstrap) as worker:
+        loop.send(loop.ticket(0, samples=2, new=240), loop.ticket(1, samples=2, new=240))
+        _turn_until(worker, lambda: worker.generating == 4)
+        worker._engine.step = list  # an engine that is slower than the learner: no token more
+        loop.send(closed(0, 0, Outcome.STALE, run_id=loop.run_id))
+        running = worker._book.group(f"{loop.run_id}:1")
+        running.ticket = msgspec.structs.replace(running.ticket, deadline=time.time())
+        _turn_until(worker, lambda: worker.generating == 0)
+        loop.send(loop.ticket(0, samples=2))
+        _turn_until(worker, lambda: metric_change("tickets_skipped_total", reason="closed") == 1)
+        worker.drain()
+        assert committed(loop) == written(loop)
+    assert metric_change("aborted_samples_total", reason="closed") == 2
+    assert metric_change("aborted_samples_total", reason="expired") == 2
+
+
+def test_a_second_worker_takes_half_of_the_partitions_and_what_the_first_had_of_them(
+    loop: RolloutLoop, folders: list[Path], metric_change: MetricChange
+) -> None:
+    loop.announce(folders[0], 1)
+    with ExitStack() as stack:
+        first = stack.enter_context(open_worker(loop.settings, loop.bootstrap))
+        loop.send(*(loop.ticket(seq, samples=2, new=20) for seq in range(8)))
+        _turn_until(first, lambda: first.groups == 8 and first.generating > 0)
+        step, first._engine.step = first._engine.step, list
+        second = stack.enter_context(open_worker(loop.settings, loop.bootstrap))
+
+        def both_have_groups() -> bool:
+            first.turn()
+            second.turn()
+            return second.groups > 0 and first.groups + second.groups <= 8
+
+        wait_until(both_have_groups, "the second worker to have groups", interval=0)
+        assert 0 < first.groups < 8
+        assert metric_change("aborted_samples_total", reason="lost") > 0
+        first._engine.step = step
+        reader = stack.enter_context(loop.reader(Topic.ROLLOUTS))
+
+        def turns() -> None:
+            first.turn()
+            second.turn()
+
+        loop.read_until(reader, lambda got: set(rollouts_of(got)) == ids(loop, range(8), 2), "all rollouts", turns)

@@ -1,5 +1,7 @@
 """From the learner's weights to a folder on the engine's machine: whole and true, or not at all."""
 
+import errno
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,15 @@ import msgspec
 import pytest
 import torch
 from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from infra import outages
 from streams.messages import PolicyVersion, WeightsKind
 from trainer.step.language_models import load_causal_lm
-from trainer.weights.publish import Publisher
+from trainer.weights.publish import Publisher, outdated
+from workers.models import weight_cache
 from workers.models.model_files import WEIGHTS_FILE
 from workers.models.remote_files import RemoteFolder
 from workers.models.weight_cache import WeightCache, WeightsMismatchError
@@ -71,6 +76,22 @@ def test_old_versions_go_here_and_there_and_other_runs_stay(tmp_path, template, 
     assert names[1] == later.name
     with pytest.raises(OSError, match="lineage000-v000000"):
         cache.folder_of(announced[0])
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=40), st.integers(1, 4), st.integers(0, 7))
+def test_the_newest_versions_are_kept_and_those_that_an_evaluation_may_still_read(steps, keep, every) -> None:
+    """A resumed learner begins a lineage some versions back."""
+    names, lineage, version, newest_evaluated = [], 0, 0, []
+    for step in steps:
+        lineage, version = (lineage + 1, max(0, version - 2)) if step == 3 and lineage < 2 else (lineage, version + 1)
+        names.append(f"lineage{lineage:03d}-v{version:06d}")
+        if every and version and version % every == 0:
+            newest_evaluated.append(names[-1])
+        names = [name for name in names if name not in outdated(names, keep, every)]
+        assert set(names[-keep:]) <= set(names)
+        assert len(names) <= keep + 2 * (lineage + 1)
+        if newest_evaluated and int(newest_evaluated[-1][-6:]) > version - every:
+            assert newest_evaluated[-1] in names
 
 
 @pytest.mark.parametrize("name", [WEIGHTS_FILE, "config.json"])
@@ -129,9 +150,12 @@ def test_an_upload_that_fails_once_is_tried_again(tmp_path, template, policy, mo
     WeightCache(tmp_path / "fetched").folder_of(announced)
 
 
-def test_several_engines_fetch_the_same_version_at_once(tmp_path, template, policy):
+def test_engines_of_one_machine_fetch_and_read_a_version_once(tmp_path, template, policy, monkeypatch):
     announced = publisher(tmp_path, template, f"file://{tmp_path}/shared").publish(policy, 0, 1)
     found: list[Path] = []
+    read: list[Path] = []
+    digest = weight_cache.file_sha256
+    monkeypatch.setattr(weight_cache, "file_sha256", lambda path: read.append(path) or digest(path))
     engines = [
         threading.Thread(target=lambda: found.append(WeightCache(tmp_path / "fetched").folder_of(announced)))
         for _ in range(4)
@@ -143,17 +167,54 @@ def test_several_engines_fetch_the_same_version_at_once(tmp_path, template, poli
     assert len(found) == 4
     assert len(set(found)) == 1
     assert [path.name for path in (tmp_path / "fetched").iterdir()] == [found[0].name]
+    assert sorted(path.name for path in read) == sorted(announced.files)
 
 
-def test_a_local_folder_is_checked_where_it_lies(tmp_path, template, policy):
+def test_a_local_version_outlives_its_removal_by_the_learner(tmp_path, template, policy):
+    maker = publisher(tmp_path, template, None)
+    announced = maker.publish(policy, 0, 1)
+    cache = WeightCache(tmp_path / "fetched")
+    folder = cache.folder_of(announced)
+    whole = (folder / WEIGHTS_FILE).read_bytes()
+    assert (folder / WEIGHTS_FILE).samefile(Path(announced.uri) / WEIGHTS_FILE), "no byte is copied"
+    for version in range(2, 5):
+        maker.publish(policy, 0, version)
+    assert not Path(announced.uri).exists()
+    assert (folder / WEIGHTS_FILE).read_bytes() == whole
+    before_the_field = msgspec.structs.replace(announced, files={})
+    assert cache.folder_of(before_the_field) == folder
+    with pytest.raises(OSError, match="lineage000-v000001"):
+        cache.folder_of(msgspec.structs.replace(announced, sha256="0" * 64))
+
+
+def test_a_local_folder_that_is_another_one_is_refused(tmp_path, template, policy):
+    announced = publisher(tmp_path, template, None).publish(policy, 0, 1)
+    with pytest.raises(WeightsMismatchError, match="announced with 000000000000"):
+        WeightCache(tmp_path / "fetched").folder_of(msgspec.structs.replace(announced, sha256="0" * 64))
+
+
+def test_without_hard_links_a_local_folder_is_checked_where_it_lies(tmp_path, template, policy, monkeypatch):
+    def no_links(*_: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", no_links)
     announced = publisher(tmp_path, template, None).publish(policy, 0, 1)
     cache = WeightCache(tmp_path / "fetched")
     assert cache.folder_of(announced) == Path(announced.uri)
-    before_the_field = msgspec.structs.replace(announced, files={})
-    assert cache.folder_of(before_the_field) == Path(announced.uri)
     with pytest.raises(WeightsMismatchError, match="announced with 000000000000"):
         cache.folder_of(msgspec.structs.replace(announced, sha256="0" * 64))
-    assert not (tmp_path / "fetched").exists()
+
+
+def test_what_an_engine_loads_stays_while_another_of_its_machine_goes_on(tmp_path, template, policy, url):
+    maker = publisher(tmp_path, template, url)
+    slow, fast = WeightCache(tmp_path / "fetched"), WeightCache(tmp_path / "fetched")
+    folder = slow.folder_of(maker.publish(policy, 0, 0))
+    for version in range(1, 6):
+        fast.folder_of(maker.publish(policy, 0, version))
+    assert load_file(folder / WEIGHTS_FILE)
+    slow.folder_of(maker.publish(policy, 0, 6))
+    slow.folder_of(maker.publish(policy, 0, 7))
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", "..", ""])

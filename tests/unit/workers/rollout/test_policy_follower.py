@@ -92,9 +92,9 @@ def test_turns_go_on_while_a_version_is_fetched():
     for _ in range(50):
         following.turn()
     assert [each.version for each in following.cache.asked] == [0]
-    assert not following.follower.ready
+    assert not following.follower.holding.is_followed
     following.cache.may_end.set()
-    following.until(lambda: following.follower.ready)
+    following.until(lambda: following.follower.holding.is_followed)
     assert following.engine.weights == WeightVersion(0, 0)
     for _ in range(50):
         following.turn()
@@ -135,7 +135,7 @@ def test_a_refused_version_does_not_hold_up_the_next(caplog):
     assert len(following.cache.asked) == 1  # the next attempt is seconds away
     following.cache.error = None
     following.log.add(1)
-    following.until(lambda: following.follower.ready)
+    following.until(lambda: following.follower.holding.is_followed)
     assert following.engine.weights == WeightVersion(0, 1)
 
 
@@ -176,7 +176,7 @@ def test_an_announcement_from_nowhere_holds_up_no_other(caplog):
     following = Following()
     following.cache.may_end.set()
     following.log.add(0)
-    following.until(lambda: following.follower.ready)
+    following.until(lambda: following.follower.holding.is_followed)
     following.cache.error = OSError("no such place")
     following.log.add(1_000_000, lineage=99)
     following.until(lambda: "no such place" in caplog.text)
@@ -217,3 +217,63 @@ def record_of(message: PolicyVersion, key: bytes | None = None) -> Record:
     """The record as the learner writes it."""
     headers = tuple(headers_of(message, **signature_headers(message, key)))
     return Record("policy.versions", 0, message.version, 0.0, b"r", encode(message), headers)
+
+
+def test_a_pinned_version_is_held_until_it_is_released_and_then_the_newest_comes_back():
+    following = Following()
+    following.cache.may_end.set()
+    old = following.log.add(1)
+    following.until(lambda: following.engine.weights.version == 1)
+    following.log.add(2)
+    following.until(lambda: following.engine.weights.version == 2)
+
+    def pinned(version: int):
+        following.follower.follow()
+        assert following.follower.pin(old) == 0
+        return following.engine.weights.version == version
+
+    wait_until(lambda: pinned(1), "the pinned version")
+    assert not following.follower.holding.is_followed
+    following.log.add(3)
+    wait_until(lambda: pinned(1) and len(following.cache.asked) == 4, "a fetch of version 3")
+    for _ in range(50):
+        assert pinned(1)
+    following.until(lambda: following.engine.weights.version == 3)
+    assert following.follower.holding.is_newest
+    assert following.engine.folders == ["v1", "v2", "v1", "v3"]
+
+
+def test_the_followed_version_comes_back_if_no_newer_one_was_announced():
+    following = Following()
+    following.cache.may_end.set()
+    old = following.log.add(1)
+    following.log.add(2)
+    following.until(lambda: following.engine.weights.version == 2)
+    wait_until(lambda: following.follower.pin(old) or following.engine.weights.version == 1, "the pinned version")
+    following.until(lambda: following.engine.weights.version == 2)
+    assert following.follower.holding.is_newest
+
+
+def test_a_pinned_version_that_is_gone_is_counted(caplog):
+    following = Following()
+    following.cache.may_end.set()
+    following.cache.error = OSError("no such place")
+    old = following.log.add(1)
+    wait_until(lambda: following.follower.pin(old) == 1, "a failed attempt")
+    assert "no such place" in caplog.text
+
+
+def test_a_pinned_version_is_refused_at_another_place_and_without_its_signed_announcement(caplog):
+    elsewhere = Following()
+    assert elsewhere.follower.pin(announced(1, uri="/tmp/policies/v1")) == 1  # noqa: S108 (refused)
+    signed = Following(key=b"ours")
+    signed.cache.may_end.set()
+    named = announced(1, uri="/policies/v1")
+    assert signed.follower.pin(named) == 1
+    assert elsewhere.cache.asked == signed.cache.asked == []
+    assert "no signed announcement" in caplog.text
+    signed.log.waiting += [record_of(named, key=b"ours"), record_of(announced(2, uri="/policies/v2"), key=b"ours")]
+    signed.until(lambda: signed.engine.weights.version == 2)
+    signed.follower._pin = None
+    wait_until(lambda: signed.follower.pin(named) or signed.engine.weights.version == 1, "the pinned version")
+    assert signed.engine.weights.version == 1

@@ -1,6 +1,6 @@
 import hypothesis.strategies as st
 from hypothesis import given
-from support.messages import RUN, ticket
+from support.messages import RUN, announced, ticket
 
 from streams.messages import group_id
 from streams.records import Record, RecordPlace, TopicPartition
@@ -41,22 +41,23 @@ def test_a_duplicate_in_flight_adds_a_place_and_no_work() -> None:
     book = TicketBook()
     assert book.add(ticket(0), record(3))
     assert book.add(ticket(0), record(7))
-    assert [each.seq for each in book.startable(0)] == [0]
+    assert [each.seq for each in book.waiting()] == [0]
     assert book.load(0) == 2
     assert book.acknowledge(group_id(RUN, 0), 1) == ()
     assert set(book.acknowledge(group_id(RUN, 0), 0)) == {RecordPlace(SOURCE, 3), RecordPlace(SOURCE, 7)}
     assert not book.add(ticket(0), record(9))
 
 
-def test_a_ticket_waits_for_its_version_and_weighs_nothing_until_then() -> None:
+def test_a_ticket_weighs_nothing_until_its_version_is_there() -> None:
     book = TicketBook()
     book.add(ticket(0, min_version=2), record(0))
     book.add(ticket(1), record(1))
-    assert [each.seq for each in book.startable(1)] == [1]
-    assert book.load(1) == 2
-    assert [each.seq for each in book.startable(2)] == [0, 1]
+    book.add(ticket(2, min_version=9, weights=announced(9)), record(2))
+    assert book.load(1) == 4
+    assert book.load(2) == 6
     book.start(group_id(RUN, 0), (5,))
-    assert [each.seq for each in book.startable(2)] == [1]
+    assert [each.seq for each in book.waiting()] == [1, 2]
+    assert [each.seq for each in book.started()] == [0]
     assert book.oldest() == 0.0
 
 
