@@ -71,7 +71,7 @@ class GroupMember:
         self.consumer.subscribe(topics=list(topics), listener=self._losses)
 
     def poll(self, timeout_ms: int, max_records: int) -> dict[KafkaTopicPartition, list[Any]]:
-        """As KafkaConsumer.poll, but a join that takes longer than `timeout_ms` is completed by a later call."""
+        """Polls like KafkaConsumer, except that a later call completes a join that takes longer than `timeout_ms`."""
         coordinator = self.consumer._coordinator  # noqa: SLF001 (see _FinishedJoin)
         join = coordinator._join_task  # noqa: SLF001
         if join is not None and join.is_done and not isinstance(join, _FinishedJoin):

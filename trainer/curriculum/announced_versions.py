@@ -21,7 +21,7 @@ class AnnouncedVersions:
     run_id: str
     reader: Reader
     key: bytes | None = None
-    """That of the announcements' signatures; None if they need none."""
+    """The key of the announcements' signatures; None if they need none."""
     _versions: list[PolicyVersion] = field(default_factory=list)
     """In the order of the log."""
 

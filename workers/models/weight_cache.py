@@ -67,7 +67,7 @@ class WeightCache:
         return target
 
     def _hold(self, name: str) -> None:
-        """As long as this file is open with its lock, no cache removes the folder."""
+        """No cache removes the folder while this file is open with its lock."""
         held = (self._notes / f"{name}.held").open("ab")
         fcntl.flock(held, fcntl.LOCK_SH)
         self._held.append(held)
