@@ -50,8 +50,12 @@ class ScoreComparison:
     differences: list[Difference] = field(default_factory=list)
 
 
-def compare_scores(verdicts: Mapping[str, Mapping[VerdictKey, Found]], rows: Iterable[AuditedScore]) -> ScoreComparison:
-    """Compares every row with the log's first verdict of its key. `verdicts`: group -> its verdicts in the log."""
+def compare_scores(
+    verdicts: Mapping[str, Mapping[VerdictKey, list[Found]]], rows: Iterable[AuditedScore]
+) -> ScoreComparison:
+    """Compares every row with the log's verdict of its key, or with one of them if no order says which came first.
+    `verdicts`: group -> its verdicts in the log.
+    """
     result = ScoreComparison()
     for group, key, found in rows:
         result.rows[group] += 1
@@ -61,10 +65,11 @@ def compare_scores(verdicts: Mapping[str, Mapping[VerdictKey, Found]], rows: Ite
                 ("score_of_infra_error", group, f"{what}: {found.status} with score {found.score}")
             )
         logged = verdicts.get(group, {}).get(key)
-        if logged is None:
+        if not logged:
             result.differences.append(("row_without_verdict", group, f"{what}: no such verdict in the log"))
-        elif logged != found:
-            said = f"{found.status} {found.score} in Postgres, {logged.status} {logged.score} in the log"
+        elif found not in logged:
+            in_log = " or ".join(f"{each.status} {each.score}" for each in logged)
+            said = f"{found.status} {found.score} in Postgres, {in_log} in the log"
             result.differences.append(("score_differs", group, f"{what}: {said}"))
     return result
 

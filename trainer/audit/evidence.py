@@ -80,8 +80,12 @@ class GroupLog:
     """Lowest policy version of a token of the verdicts that count."""
     verdicts: dict[int, float | None] = field(default_factory=dict)
     """Maps a sample index to the score of the first verdict on the question's own route."""
-    said: dict[VerdictKey, Found] = field(default_factory=dict)
-    """The first verdict of each key, in the order of the partition."""
+    said: dict[VerdictKey, list[Found]] = field(default_factory=dict)
+    """The first verdict of each key, by the order of its partition, and those in other partitions: a group has moved if
+    partitions were added, and the log has no order between them.
+    """
+    partitions: set[int] = field(default_factory=set)
+    """The partitions that hold its verdicts."""
     stored: set[VerdictKey] = field(default_factory=set)
     """Verdicts that the sink must have written, by its stored offsets."""
     copies: int = 0
@@ -237,15 +241,18 @@ def _add_message(log: LogEvidence, record: Record, message: object) -> None:
         case LineageStarted():
             log.starts.append(message)
         case ScoredTrajectory():
-            _add_verdict(log, message)
+            _add_verdict(log, message, record.partition)
 
 
-def _add_verdict(log: LogEvidence, scored: ScoredTrajectory) -> None:
+def _add_verdict(log: LogEvidence, scored: ScoredTrajectory, partition: int) -> None:
     rollout = scored.rollout
     group = log.groups[rollout.group_id]
     group.copies += 1
     group.sizes.add(rollout.group_size)
-    group.said.setdefault(_key(scored), Found(scored.score, str(scored.status)))
+    group.partitions.add(partition)
+    said = group.said.setdefault(_key(scored), [])
+    if not said or len(group.partitions) > 1:
+        said.append(Found(scored.score, str(scored.status)))
     if (scored.score is None) != (scored.status is Status.INFRA_ERROR):
         what = f"verdict on {rollout.rollout_id}: {scored.status} with score {scored.score}"
         log.bad_verdicts.append((rollout.group_id, what))

@@ -366,3 +366,14 @@ def test_the_failure_of_a_group_that_no_sound_record_names_is_no_violation(outco
     history = History()
     history.messages += [*more, closed(5, 5, outcome, lineage=2)]
     assert history.violations() == violations
+
+
+@pytest.mark.parametrize("score", [1.0, 0.25, 0.75])
+def test_a_verdict_that_partitions_have_no_order_for_may_be_the_stored_one(score):
+    """After partitions were added, a second verdict may lie in another one, and readers differ in their order."""
+    history = History()
+    again = scored(1, 1, 0.25)
+    history.extra.append(Record("scored", 1, 0, 0.0, b"k", encode(again), ()))
+    history.row_changes[f"{RUN}:1/1"] = Found(score, str(again.status if score == 0.25 else Status.CORRECT))
+    expected = {("score_differs", f"{RUN}:1")} if score == 0.75 else set()
+    assert history.violations() == expected
