@@ -24,7 +24,7 @@ _FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _EMPHASIS = re.compile(r"(\*\*|__|`|\$)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»"}
 _TESTED = 4
-"""Answers whose test by the rules is kept: the same text is tested when it is found and when it is judged."""
+"""Answers whose test is kept: the same text is tested when it is found and when it is judged."""
 _EMPHASISED = ("*", "_", "`", "$")
 """First characters of an emphasised text."""
 
@@ -84,7 +84,7 @@ class PuzzleVerifier(AnswerVerifier[Test, str]):
         return Grammar(
             accepts,
             lambda text, _: _strip_format(text),
-            literal=lambda text: bool(gold.right) and line(text) == gold.right,
+            literal=lambda text: bool(gold.right) and len(text) >= len(gold.right) and line(text) == gold.right,
             free=gold.free,
             verbatim=True,
             concludes=not gold.free,
@@ -145,7 +145,7 @@ def _test_by_answer(form: Form, gold: str) -> Test:
         same = form.same(right, form.read(answer)) or (form.free and form.same(right, form.read(_unquoted(answer))))
         return None if same else f"{line(answer)[:80]!r} is not the right answer"
 
-    return Test(fault, free=form.free, right=line(gold))
+    return Test(lru_cache(_TESTED)(fault), free=form.free, right=line(gold))
 
 
 def _find_gold(question: Question, entry: Mapping[str, Any]) -> str:

@@ -17,6 +17,8 @@ MAX_EXPONENT = 400
 MAX_DIGITS = 100
 MAX_QUANTITIES = 1000
 """Most quantities in one text; it bounds the time."""
+MAX_REPEATED = 20
+"""Most factors of one unit, the same ones counted again; else `5 m m m ...` would be read from each number on."""
 MAX_NUMBERS = 4000
 """Most numbers in one text that are tried as quantities; more take a second."""
 PI = Fraction("3.14159265358979323846264338327950288")
@@ -255,8 +257,10 @@ class _UnitReader:
         if opening:
             self.cursor = opening.end()
             self.sign = -1 if opening["over"] else 1
-        while len(self.factors) <= MAX_FACTORS and self._factor() and self._operator():
-            pass
+        for _ in range(MAX_REPEATED):
+            if len(self.factors) > MAX_FACTORS or not (self._factor() and self._operator()):
+                return
+        self.ambiguous = True
 
     def _factor(self) -> bool:
         opens = self.text[self.cursor : self.cursor + 1] == "(" and not self.grouped

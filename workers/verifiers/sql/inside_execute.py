@@ -3,7 +3,7 @@
 Invariant: the query only reads: the files are opened read-only, the authorizer allows SELECT, columns and functions
 whose value depends on their arguments only, and time, rows and bytes are bounded. The expected rows are not known here.
 
-stdin   JSON {"query": SQL, "images": count, "seconds": for all, "rows": most, "bytes": most, "heap": bytes,
+stdin   JSON {"query": SQL, "images": count, "seconds": of CPU for all, "rows": most, "bytes": most, "heap": bytes,
         "now": text, "dialect": name, "case_sensitive": whether LIKE is}; the images are the files 0.db, 1.db and so on
 stdout  JSON {"results": [{"columns": [...], "rows": [[...], ...]}, ...]}, one per image; or {"failed": "error" |
         "timeout" | "oom" | "size", "why": text}. A blob is {"hex": text}
@@ -61,7 +61,7 @@ def open_image(number: int, asked: dict[str, Any], deadline: float) -> sqlite3.C
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, int(asked["bytes"]))
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+    connection.set_progress_handler(lambda: time.process_time() > deadline, STEPS)
     connection.set_authorizer(authorize)
     return connection
 
@@ -96,7 +96,7 @@ def run(connection: sqlite3.Connection, asked: dict[str, Any]) -> dict[str, Any]
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
-    deadline = time.monotonic() + asked["seconds"]
+    deadline = time.process_time() + asked["seconds"]
     results = []
     try:
         for number in range(asked["images"]):
@@ -108,7 +108,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     except TooLargeError as error:
         return {"failed": "size", "why": str(error)}
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
-        if time.monotonic() > deadline:
+        if time.process_time() > deadline:
             return {"failed": "timeout", "why": "time is up"}
         return {"failed": "error", "why": f"{type(error).__name__}: {error}"}
     return {"results": results}

@@ -29,7 +29,8 @@ MAX_BYTES = 2 * 2**20
 OUTPUT_BYTES = 64 * 2**20
 """Most bytes that a run may print: two results per instance, plus JSON's quoting. It bounds database images too."""
 KILL = 1.5
-"""Multiple of a query's own time limit after which a query that SQLite does not interrupt is killed."""
+"""Multiple of a query's own time limit after which it is killed by the clock: SQLite does not interrupt every query,
+and the verdict has its budget on a busy machine, too."""
 HEAP_SHARE = 0.5
 """SQLite's share of the sandbox's memory; the rest is for the rows in Python."""
 _DERIVE = Path(__file__).with_name("inside_derive.py")
@@ -72,7 +73,8 @@ class Databases:
     def __init__(self, sandbox: Sandbox, settings: SandboxSettings) -> None:
         self._sandbox = sandbox
         self._seconds = settings.case_seconds / 2
-        """Time limit of SQLite for a query on all instances, and of making the databases. Making them, the reference's
+        """Seconds of CPU for a query on all instances, so that a busy machine ends none, and the time limit of making
+        the databases. Making them, the reference's
         query and the response's query, with the delay of a kill, together stay within the verdict's budget.
         """
         self._limits = default_limits(settings, settings.case_seconds)

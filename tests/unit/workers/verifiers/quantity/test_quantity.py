@@ -9,6 +9,7 @@ from support.verifiers.quantities_right import RIGHT
 from support.verifiers.quantities_wrong import WRONG
 
 from streams.messages import Question, Status
+from workers.verifiers.quantity import grammar
 from workers.verifiers.quantity.verifier import QuantityVerifier
 
 
@@ -54,6 +55,15 @@ def test_a_sum_without_end_is_refused_by_the_number_of_its_terms():
     found = judge("5 m", "1+" * 14_250 + "1")
     assert (found.score, found.status) == (0.0, Status.UNPARSEABLE)
     assert "4000 numbers" in found.why
+
+
+def test_a_unit_is_not_read_to_the_end_of_the_text_from_each_number_on():
+    factors = []
+    with pytest.MonkeyPatch.context() as patch:
+        read = grammar._factor_at
+        patch.setattr(grammar, "_factor_at", lambda *given, **how: factors.append(1) or read(*given, **how))
+        judge("5 m", "€5 " * 300)
+    assert len(factors) < 300 * 4 * grammar.MAX_REPEATED
 
 
 def test_tolerances():
