@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import psutil
 import typer
 
+from infra.cli.doctor import require_startable
 from infra.cli.options import (
     BootstrapServers,
     DatabaseUrl,
@@ -62,7 +63,9 @@ def demo(
     )
     if dry_run:
         print_dry_run(resolved)
+        require_startable(resolved.settings, cheaply=True)
         return
+    require_startable(resolved.settings)
     with interrupt_once():
         run(resolved.settings, screen=False if no_screen else None)
 

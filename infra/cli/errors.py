@@ -78,6 +78,10 @@ _EXPECTED = {
     "workers.models.remote_files.RemoteFilesError": ExitCode.UNREACHABLE,
     "trainer.groups.replay.ReplayError": ExitCode.UNREACHABLE,
     "workers.models.model_files.ModelFilesError": ExitCode.UNREACHABLE,
+    "workers.models.packed_model.ModelMismatchError": ExitCode.USAGE,
+    "workers.models.packed_attention.UnknownAttentionError": ExitCode.USAGE,
+    "workers.engines.base.EngineRefusesError": ExitCode.USAGE,
+    "trainer.curriculum.rules.registry.SelectionRuleError": ExitCode.USAGE,
     "workers.judges.base.JudgeUnavailableError": ExitCode.UNREACHABLE,
 }
 """Errors by qualified name, because naming them must not import the modules of all parts."""

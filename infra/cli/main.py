@@ -11,6 +11,7 @@ from infra.cli import (
     database,
     dead_letters,
     demo,
+    doctor,
     evaluate,
     experiment,
     plan,
@@ -25,6 +26,7 @@ from infra.cli import (
     stack,
     topics,
     train,
+    why,
 )
 from infra.cli.errors import ExitCode, explain
 
@@ -45,6 +47,8 @@ app.command()(stack.top)
 app.command()(stack.reload)
 app.command()(report.report)
 app.command()(audit.audit)
+app.command()(why.why)
+app.command()(doctor.doctor)
 app.command()(plan.plan)
 app.command()(score.score)
 app.command()(rescore.rescore)

@@ -49,11 +49,11 @@ def explain(
     if as_json:
         print(json.dumps(asdict(story), indent=2, default=str))
     else:
-        for line in _lines(story, settings):
+        for line in story_lines(story, settings):
             print(line)
 
 
-def _lines(story: "PromptExplanation", settings: Settings) -> Iterator[str]:
+def story_lines(story: "PromptExplanation", settings: Settings) -> Iterator[str]:
     chosen = f" (chosen {story.rerouted_at:%F %T})" if story.rerouted_at else ""
     yield f"id: {story.id}"
     yield f"prompt: {story.prompt}"

@@ -88,9 +88,16 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
             explained = explain(error)
             text = explained[1] if explained else f"{type(error).__name__}: {error}"
             raise CommandError(text, ExitCode.AWAY) from error
+        if isinstance(error, ImportError) or _is_missing_model(error):
+            raise CommandError(f"{error}; a restart does not mend that", ExitCode.USAGE) from error
         raise
     else:
         log.info("done")
+
+
+def _is_missing_model(error: Exception) -> bool:
+    """The supervisor takes USAGE for what a restart does not mend, and a folder without a model is such a thing."""
+    return any(kind.__name__ == "ModelFilesError" for kind in type(error).__mro__)
 
 
 def require_addresses(name: Service, settings: Settings) -> None:

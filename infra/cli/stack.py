@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.doctor import require_startable
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import (
     AsJson,
@@ -60,12 +61,13 @@ def up(
         resolved = resume_settings(resume, run_folder or RUNS, assignments, options, {"--recipe": recipe})
     if dry_run:
         print_dry_run(resolved)
+        require_startable(resolved.settings, cheaply=True)
         return
     from infra.local.detached import require_none_up
     from infra.local.detached import up as start
 
     settings = resolved.settings
-    require_models(settings)
+    require_startable(settings)
     require_none_up(settings.run.folder)
     state = start(with_own_prompts(settings))
     print(f"run {state.run_id} is up: {state.broker} broker at {state.bootstrap}, database {state.database}")
@@ -136,22 +138,6 @@ def reload(
         raise CommandError(f"{name} has no scorer to load again: reload takes {able}", ExitCode.USAGE)
     pid = ask(runs, name)
     print(f"{name} (process {pid}) loads its scorer again; its log in {runs / 'latest' / 'logs'} says how it went")
-
-
-def require_models(settings: Settings) -> None:
-    """Call before anything starts, so that a missing model is one message and not six restarts. Raises
-    ModelFilesError.
-    """
-    from workers.models.model_files import DEMO_MODEL, resolve_model
-
-    paths = {"model.path": settings.model.path}
-    if settings.genrm.backend != "openai":
-        paths["genrm.model"] = settings.genrm.model
-    if settings.learner.value.path:
-        paths["learner.value.path"] = settings.learner.value.path
-    for setting, path in paths.items():
-        if path != DEMO_MODEL:
-            resolve_model(path, settings.run.prepared, setting=setting)
 
 
 def with_own_prompts(settings: Settings) -> Settings:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
+from infra.cli.doctor import require_startable
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.options import (
     BootstrapServers,
@@ -101,15 +102,15 @@ def train(
     )
     if dry_run:
         print_dry_run(resolved)
+        require_startable(resolved.settings, cheaply=True)
         return
     settings = resolved.settings
     if settings.data.prompts is None:
         raise CommandError("no prompts to train on: give --prompts FILE, or data.prompts in a recipe", ExitCode.USAGE)
     started = psutil.Process().create_time()
+    require_startable(settings)
     from infra.cli.run_whole import Preparation, execute
-    from infra.cli.stack import require_models
 
-    require_models(settings)
     with interrupt_once():
         execute(settings, Preparation(), started, screen=False if no_screen else None)
 
@@ -130,12 +131,12 @@ def go_on(
     resolved = resume_settings(run, root, assignments, dedicated, given)
     if dry_run:
         print_dry_run(resolved)
+        require_startable(resolved.settings, cheaply=True)
         return
     started = psutil.Process().create_time()
+    require_startable(resolved.settings)
     from infra.cli.run_whole import Preparation, execute
-    from infra.cli.stack import require_models
 
-    require_models(resolved.settings)
     with interrupt_once():
         execute(resolved.settings, Preparation(), started, screen=False if no_screen else None)
 

@@ -11,6 +11,7 @@ from infra.settings.tree import Settings
 RESUMABLE = {
     "broker.bootstrap_servers": "the brokers of the same cluster may have other addresses",
     "broker.kafka_home": "the local Kafka may lie in another folder, and be newer",
+    "broker.security": "certificates and passwords are replaced",
     "broker.session_timeout_seconds": "a wait",
     "broker.connect_timeout_seconds": "a wait",
     "broker.request_timeout_seconds": "a wait",
@@ -19,7 +20,7 @@ RESUMABLE = {
         (f"broker.security.{name}" for name in BrokerSecuritySettings.model_fields),
         "the same cluster may be reached by another listener or user",
     ),
-    "database.url": "the same database may have another address or password",
+    "database.url": "the same database may have another address",
     "database.password": "a password may be replaced",
     "database.password_file": "a password may be replaced",
     "database.connect_timeout_seconds": "a wait",

@@ -15,6 +15,10 @@ from typing import Protocol
 from streams.messages import Sampling, VersionSpan
 
 
+class EngineRefusesError(ValueError):
+    """The engine cannot run a model of this kind; the text says which engine can."""
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One prompt, `samples` continuations; `key` names the request in its results."""

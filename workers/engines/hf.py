@@ -18,12 +18,13 @@ import torch
 from transformers import AutoModelForCausalLM, Cache, DynamicCache
 
 from workers.engines import attention
-from workers.engines.base import Generation, GenerationRequest, WeightVersion
+from workers.engines.base import EngineRefusesError, Generation, GenerationRequest, WeightVersion
 from workers.engines.kv_slots import KVSlots, as_past
 from workers.engines.rows import RunningRow, check_request, start_row
 from workers.engines.sampling import draw, uniforms
 from workers.engines.weights import load_in_place
 from workers.models import chat
+from workers.models.layer_kinds import partial_layers
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +63,9 @@ class HfEngine:
         self._model: torch.nn.Module = model.to(self._device).eval()
         self._config = model.config
         config = self._config.get_text_config()
-        partial = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
-        if partial:
-            raise ValueError(
-                f"{folder}: engine hf has no {', '.join(sorted(partial))}; use rollout.engine.kind = 'vllm'"
+        if partial := partial_layers(self._config):
+            raise EngineRefusesError(
+                f"{folder}: engine hf has no {', '.join(partial)}; use rollout.engine.kind = 'vllm'"
             )
         self._tokenizer = chat.load_tokenizer(folder)
         self._end_tokens = chat.end_tokens(folder, self._tokenizer)

@@ -16,6 +16,8 @@ from support.tiny_judge import save_tiny_judge
 from support.tiny_model import save_tiny_model
 from support.waiting import wait_until
 
+from infra.local.postgres import EmbeddedPostgres
+
 SETTINGS = """\
 [rollout.engine]
 max_model_tokens = 256
@@ -103,10 +105,7 @@ def start(tiny_folder: Path, run_folder: Path) -> Iterator[Callable[..., TinyRun
     started: list[TinyRun] = []
 
     def run(*arguments: str) -> TinyRun:
-        command = [sys.executable, "-m", "infra.cli.main", "train", "--recipe", str(tiny_folder / "tiny.toml")]
-        command += ["--model", str(tiny_folder / "model"), "--set", f"genrm.model={tiny_folder / 'judge'}"]
-        command += ["--prompts", str(tiny_folder / "train.jsonl"), "--heldout", str(tiny_folder / "heldout.jsonl")]
-        command += ["--run-folder", str(run_folder / "runs"), *arguments]
+        command = train_command(tiny_folder, run_folder / "runs", *arguments)
         with (run_folder / "output.txt").open("w") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=_environment())
         started.append(TinyRun(run_folder, process))
@@ -117,6 +116,28 @@ def start(tiny_folder: Path, run_folder: Path) -> Iterator[Callable[..., TinyRun
         if tiny.process.poll() is None:
             tiny.process.send_signal(signal.SIGINT)
             tiny.process.wait(20)
+
+
+def train_command(tiny_folder: Path, runs: Path, *arguments: str) -> list[str]:
+    """The words of `rewardstream train` on the tiny model."""
+    command = [sys.executable, "-m", "infra.cli.main", "train", "--recipe", str(tiny_folder / "tiny.toml")]
+    command += ["--model", str(tiny_folder / "model"), "--set", f"genrm.model={tiny_folder / 'judge'}"]
+    command += ["--prompts", str(tiny_folder / "train.jsonl"), "--heldout", str(tiny_folder / "heldout.jsonl")]
+    return [*command, "--run-folder", str(runs), *arguments]
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_folder: Path) -> Iterator[Path]:
+    """The folder of runs with one finished run, whose Postgres is up; tests only read it."""
+    with TemporaryDirectory(prefix="rewardstream-run-") as folder:
+        runs = Path(folder) / "runs"
+        command = train_command(tiny_folder, runs, "--no-screen", "--set", "selector.eval_at_end=false")
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=_environment())
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        server = EmbeddedPostgres(runs / "postgres")
+        server.start()
+        yield runs
+        server.stop()
 
 
 def _rows(split: str, count: int) -> str:

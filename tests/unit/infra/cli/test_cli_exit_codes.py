@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from infra.cli.doctor import require_startable
 from infra.cli.errors import CommandError, ExitCode, explain
-from infra.cli.stack import require_models
+from infra.cli.prepare_process import prepare_apart
 from infra.settings.load import load
 from infra.settings.sources import parse_assignment
-from workers.models.model_files import ModelFilesError
 
 NOWHERE = "127.0.0.1:9"  # discard: nothing listens there
 NAMED = ("--set", "run.id=r", "--set", "topics.prefix=r")
@@ -47,13 +47,14 @@ def test_model_path_that_is_not_there(rewardstream, tmp_path: Path) -> None:
 
 def test_judge_that_is_not_there_is_told_by_its_own_setting() -> None:
     settings = load(options=[parse_assignment("genrm.model=/no/such/judge")]).settings
-    with pytest.raises(ModelFilesError, match=r"genrm\.model = '/no/such/judge'"):
-        require_models(settings)
+    with pytest.raises(CommandError, match=r"genrm\.model = '/no/such/judge'") as raised:
+        require_startable(settings, cheaply=True)
+    assert raised.value.code == ExitCode.UNREACHABLE
 
 
 def test_judge_behind_an_endpoint_needs_no_files() -> None:
     options = [parse_assignment(f"genrm.{text}") for text in ("backend=openai", "endpoint=http://j/v1", "model=served")]
-    require_models(load(options=options).settings)
+    require_startable(load(options=options).settings, cheaply=True)
 
 
 def test_wrong_setting(rewardstream) -> None:
@@ -146,12 +147,19 @@ def test_a_folder_that_cannot_be_made(rewardstream, tmp_path: Path) -> None:
     assert str(tmp_path / "file") in err
 
 
-def test_the_preparations_own_error_is_told(rewardstream, tmp_path: Path) -> None:
-    options = ("--set", f"run.prepared={tmp_path}", "--set", "model.path=/no/such/model")
+def test_the_preparations_own_error_is_told(tmp_path: Path) -> None:
+    options = [parse_assignment(f"run.prepared={tmp_path}"), parse_assignment("model.path=/no/such/model")]
+    with pytest.raises(CommandError, match=r"^model\.path = '/no/such/model'") as raised:
+        prepare_apart(load("demo", options).settings)
+    assert raised.value.code == ExitCode.UNREACHABLE
+
+
+def test_the_demo_is_checked_before_it_prepares(rewardstream, tmp_path: Path) -> None:
+    options = ("--set", f"run.prepared={tmp_path / 'prepared'}", "--set", "model.path=/no/such/model")
     code, _, err = rewardstream("demo", *options, "--run-folder", str(tmp_path / "runs"))
     assert code == ExitCode.UNREACHABLE
-    assert err.startswith("error: model.path = '/no/such/model'")
-    assert not (tmp_path / "runs").exists()
+    assert "model.path = '/no/such/model'" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_defect_keeps_its_traceback() -> None:
