@@ -1,13 +1,17 @@
 """A secret that is planted in every option that can hold one appears nowhere but in a run's secrets.json."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.run_folder import write_settings
+from infra.local.service_commands import service_specs
 from infra.settings.database import DatabaseSettings
 from infra.settings.load import SECRETS_FILE, described, described_text, load, settings_json, without_secrets
 from infra.settings.secret import secret_paths
@@ -138,3 +142,40 @@ def test_settings_without_their_secrets_name_what_is_missing(tmp_path: Path) -> 
     assert json.loads(file.read_text())["broker"]["security"]["password"] == ""
     with pytest.raises(InvalidSettingsError, match=r"needs one of broker\.security\.password or password_file"):
         load(str(file))
+
+
+def test_the_services_command_lines_and_environment_hold_no_secret(tmp_path: Path) -> None:
+    settings = load(options=planted("broker.security.password")).settings
+    file = write_settings(settings, tmp_path)
+    for spec in service_specs(settings, file):
+        assert HUSH not in " ".join(spec.argv(1)) + str(spec.env)
+
+
+def test_a_start_that_fails_prints_no_secret(tmp_path: Path) -> None:
+    """Neither the broker nor the database is there; the secrets come from the environment."""
+    names = ["run.id=r", "topics.prefix=r", "broker.connect_timeout_seconds=0.2", *(f"broker.{one}" for one in SASL)]
+    names += ["broker.bootstrap_servers=127.0.0.1:9", "broker.security.mechanism=PLAIN", "broker.security.username=u"]
+    names += ["broker.security.ca_file=/no/such.pem", "genrm.backend=openai", "genrm.endpoint=http://127.0.0.1:9/v1"]
+    secrets = {
+        "REWARDSTREAM_BROKER__SECURITY__PASSWORD": HUSH,
+        "REWARDSTREAM_DATABASE__URL": f"postgresql://me:{HUSH}@127.0.0.1:9/db",
+        "REWARDSTREAM_GENRM__API_KEY": HUSH,
+    }
+    options = [word for name in names for word in ("--set", name)]
+    for command in (
+        ["serve", "difficulty"],
+        ["serve", "difficulty", "--dry-run"],
+        ["topics", "list"],
+        ["db", "upgrade"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.cli.main", *command, *options],
+            env={**os.environ, **secrets},
+            cwd=Path(__file__).parents[4],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout + done.stderr
+        assert HUSH not in done.stdout + done.stderr
+        assert (done.returncode == 0) == ("--dry-run" in command), done.stderr
