@@ -114,7 +114,7 @@ def rights_table() -> str:
     """The table as Markdown, by service; every service may also describe the run's topics and their configurations."""
     lines = ["| service | READ | WRITE | group (READ) | besides |", "| --- | --- | --- | --- | --- |"]
     for service, rights in RIGHTS.items():
-        reads, writes = (", ".join(f"`{topic}`" for topic in topics) for topics in (rights.reads, rights.writes))
+        reads, writes = (", ".join(topics) for topics in (rights.reads, rights.writes))
         besides = ["CREATE on these topics"] if rights.makes_topics else []
         besides += ["all five operations on topics that begin with `scored.`"] if rights.keeps_new_scores else []
         group = f"`{service}`" if rights.consumes else ""
