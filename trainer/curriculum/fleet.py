@@ -7,6 +7,7 @@ alone.
 import logging
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from kafka.errors import KafkaError
 
@@ -39,10 +40,16 @@ class Fleet:
         group = consumer_group(self.settings.run.id)
         try:
             admin = make_admin(self.settings.broker, self.bootstrap)
+            # kafka-python refuses to decode the rights that the embedded broker names; none is needed.
+            admin._process_acl_operations = _as_it_is  # noqa: SLF001
             try:
                 return len(admin.describe_groups([group])[group]["members"])
             finally:
                 admin.close()
-        except (KafkaError, BrokerUnavailableError) as error:
+        except (KafkaError, BrokerUnavailableError, ValueError) as error:
             log.warning("no count of rollout workers, %d as before: %s", self._count, error)
             return self._count
+
+
+def _as_it_is(group: dict[str, Any]) -> dict[str, Any]:
+    return group

@@ -21,6 +21,7 @@ from streams.codec import decode, header
 from streams.dead_letters import parse
 from streams.messages import Outcome, PolicyVersion, Rollout, ScoredTrajectory, Status, VersionSpan, rollout_id
 from streams.topics import Topic
+from trainer.curriculum.fleet import Fleet
 from trainer.step.language_models import load_causal_lm
 from trainer.weights.publish import Publisher
 from workers.models.model_files import WEIGHTS_FILE
@@ -268,6 +269,7 @@ def test_a_second_worker_takes_half_of_the_partitions_and_what_the_first_had_of_
         wait_until(both_have_groups, "the second worker to have groups", interval=0)
         assert 0 < first.groups < 8
         assert metric_change("aborted_samples_total", reason="lost") > 0
+        assert Fleet(loop.settings, loop.bootstrap).engines() == 2
         first._engine.step = step
         reader = stack.enter_context(loop.reader(Topic.ROLLOUTS))
 
