@@ -24,6 +24,8 @@ from infra.local.ports import free_port
 from infra.local.processes import LocalStackError
 from infra.preflight.finding import Finding, missing, note, ok, wrong
 from infra.settings.tree import BrokerKind, Settings
+from trainer.prompts.dataset_errors import DatasetError
+from trainer.prompts.dataset_sources import dataset_files, is_on_the_hub
 from workers.models.model_files import DEMO_MODEL, ModelFilesError, resolve_model
 
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
@@ -52,10 +54,18 @@ def policy_folder(settings: Settings) -> Path | None:
 
 def _prompts(settings: Settings) -> Iterator[Finding]:
     for name, path in (("data.prompts", settings.data.prompts), ("data.heldout", settings.data.heldout)):
-        if path is not None and not path.is_file():
-            yield wrong(name, f"there is no file {path.resolve()}", f"correct {name}")
-        elif path is not None and not os.access(path, os.R_OK):
-            yield missing(name, f"{path.resolve()} cannot be read", "change its permissions")
+        if path is None or is_on_the_hub(path):  # the hub is asked when the prompts are read
+            continue
+        try:
+            files = dataset_files(path)
+        except DatasetError as error:
+            yield wrong(name, str(error), f"correct {name}")
+            continue
+        for file in files:
+            if not file.is_file():
+                yield wrong(name, f"there is no file {file.resolve()}", f"correct {name}")
+            elif not os.access(file, os.R_OK):
+                yield missing(name, f"{file.resolve()} cannot be read", "change its permissions")
 
 
 def _run_folder(settings: Settings) -> Iterator[Finding]:

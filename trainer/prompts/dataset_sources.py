@@ -17,10 +17,14 @@ _HUB = re.compile(r"hf:/+")
 _REJECTED = ".rejected.jsonl"
 
 
+def is_on_the_hub(source: str | Path) -> bool:
+    return _HUB.match(str(source)) is not None
+
+
 def dataset_files(source: str | Path, endpoint: str | None = None) -> list[Path]:
     """The files of a source. `endpoint`: address of the hub, if it is not the usual one. Raises DatasetError."""
     text = str(source)
-    if _HUB.match(text):
+    if is_on_the_hub(source):
         return _hub_files(_HUB.sub("", text), endpoint)
     path = Path(text)
     if path.is_dir():

@@ -3,11 +3,14 @@
 import csv
 import gzip
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from infra.preflight.cheap import _prompts
+from infra.settings.tree import DataSettings, Settings
 from trainer.prompts import dataset_files as files
 from trainer.prompts.check import check_files
 from trainer.prompts.dataset import Defaults
@@ -79,6 +82,18 @@ def test_folders_and_patterns_give_their_files_in_order(tmp_path):
     assert [path.name for path in files_of(f"{tmp_path}/*.jsonl")] == ["b.jsonl"]
     with pytest.raises(DatasetError, match="has no file of the kinds"):
         files_of(f"{tmp_path}/*.json")
+
+
+def findings(source):
+    return list(_prompts(Settings(data=DataSettings(prompts=Path(source)))))
+
+
+def test_what_starts_a_run_takes_every_source_of_prompts(tmp_path):
+    write(tmp_path / "a.jsonl", ROWS)
+    for source in (tmp_path, tmp_path / "*.jsonl", tmp_path / "a.jsonl", "hf://our/data/train"):
+        assert findings(source) == []
+    assert "has no file of the kinds" in str(findings(tmp_path / "*.csv"))
+    assert "there is no file" in str(findings(tmp_path / "b.jsonl"))
 
 
 def test_a_split_of_the_hub_is_chosen_by_its_name():
