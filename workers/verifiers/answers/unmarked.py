@@ -47,6 +47,8 @@ def _given(reading: Reading[Value]) -> list[Answer[Value]]:
     text = reading.text
     size = len(text)
     whole = reading.grammar.accepts(text)
+    if whole is not None and reading.grammar.free and text.isalnum() and not retractions.is_disowned(text):
+        return [Answer((whole,), 0, size, 0)]  # one word concludes nothing
     single = None if whole is None or reading.grammar.free else Answer((whole,), 0, size, 0)
     if (single := _block_below(reading) or single) is not None:
         return [single]
