@@ -24,6 +24,7 @@ from workers.verifiers.math.notation import characters, latex
 _DECIMAL_COMMA = re.compile(r"\s*(-?\d{1,30}),(\d{1,2}|\d{4,30})(?!\d)([^\d,]*)")
 """Three digits behind a comma are thousands."""
 _OR = re.compile(r",?\s+or\s+")
+_SHORT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _WHOLE = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -55,6 +56,12 @@ class MathVerifier(AnswerVerifier[MathReference, str]):
         return MathReference(
             value, (question.ground_truth or "").strip(), question.prompt, flag(question.options, "whole_answer")
         )
+
+    def prompt_fault(self, question: Question) -> str | None:
+        """Most references are plain numbers, which are known to be read: a dataset has millions of them."""
+        if not question.options and isinstance(question.ground_truth, str) and _SHORT.fullmatch(question.ground_truth):
+            return None
+        return super().prompt_fault(question)
 
     def grammar(self, gold: MathReference) -> Grammar[str]:
         return grammar(words=isinstance(gold.value, Words))
