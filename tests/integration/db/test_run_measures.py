@@ -1,45 +1,16 @@
 """The measures of a run, from rows and files."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
+from support.run_rows import START, fill
 
 from infra.advice.advisories import advise
 from infra.advice.measures import read_measures
-from infra.db.models import Group, Prompt, Run, Score
 from infra.settings.load import with_changes
 from infra.settings.tree import Settings
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def fill(engine: Engine, *, purpose: str, groups: int) -> None:
-    with Session(engine) as session, session.begin():
-        session.add(Run(id="r", phase="train", settings={}, train_started_at=START, trained_seconds=0.0))
-        prompt = {"domain": "sums", "split": "train", "origin": "original", "messages": [], "question": {"prompt": "1"}}
-        session.add(Prompt(id="p", **prompt))
-        session.flush()
-        for seq in range(groups):
-            row = {"run_id": "r", "seq": seq, "group_id": f"r:{seq}", "prompt_id": "p", "purpose": purpose}
-            session.add(
-                Group(
-                    **row, samples=4, dispatched_version=0, dispatched_lineage=0, ticket=b"", deadline=START,
-                    outcome="filtered" if seq else None, reason="zero_variance" if seq else None,
-                )
-            )  # fmt: skip
-            for index in range(4):
-                session.add(_score(seq, index))
-
-
-def _score(seq: int, index: int) -> Score:
-    return Score(
-        rollout_id=f"r:{seq}/{index}", route="rtv", scorer="exact", scorer_version="1", run_id="r", group_id=f"r:{seq}",
-        prompt_id="p", domain="sums", purpose="train", policy_version=0, score=0.0 if index or seq != 1 else None,
-        status="wrong", why="", text="", response_tokens=32 if index else 5, seconds=0.5, scored_at=START,
-    )  # fmt: skip
 
 
 def test_measures_are_of_the_newest_closed_groups(engine: Engine, tmp_path: Path) -> None:

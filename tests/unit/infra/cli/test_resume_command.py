@@ -65,7 +65,7 @@ def test_a_cluster_and_an_outside_database_keep_their_addresses(tmp_path: Path) 
     stopped_run(tmp_path, "cluster", database={"url": "postgresql+psycopg://u:p@host/db"})
     settings = resume_settings("r1", tmp_path, None, (), {}).settings
     assert settings.broker.bootstrap_servers == "127.0.0.1:1234"
-    assert settings.database.url == "postgresql+psycopg://u:p@host/db"
+    assert settings.database.full_url() == "postgresql+psycopg://u:p@host/db"
 
 
 def test_every_resumable_setting_exists_and_is_accepted() -> None:
