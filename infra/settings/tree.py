@@ -333,8 +333,8 @@ class DataSettings(SettingsSection):
     heldout: Path | None = None
     """Prompts to measure on, which share nothing with training."""
     origin: Literal["new", "original"] = "new"
-    """What rows are that do not say it: Pre-PPO selects among new prompts, and keeps the original ones
-    (selector.preppo). One's own data has not been selected by anyone, so it is new."""
+    """Rows that name no origin get this one. Pre-PPO selects among new prompts and keeps the original ones
+    (selector.preppo); nobody has selected one's own data yet, so it is new."""
     domain: str = ""
     """Domain of rows that name none; empty refuses them, except those whose format says what they are about."""
     verifier: str = ""
