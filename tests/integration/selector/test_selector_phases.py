@@ -51,7 +51,9 @@ def test_a_run_from_start_to_end(make_loop, engine, prompts, restart):
     (run,) = rows(engine, select(Run.phase, Run.finished_at, Run.settings))
     assert run.phase == "finished"
     assert run.finished_at is not None
-    assert "url" not in run.settings["database"]
+    stored = run.settings["database"]
+    assert ":" not in stored["url"].partition("://")[2].partition("@")[0], "the row of a run holds no password"
+    assert set(stored.get("password", "")) <= {"*"}
 
     report = audit_run(loop.settings, loop.bootstrap, engine)
     assert report.violations == []
