@@ -16,6 +16,7 @@ from support.metrics import MetricChange
 from support.rollout_loop import RolloutLoop, rollouts_of
 from support.waiting import wait_until
 
+from infra.settings.load import with_changes
 from streams.arrays import unpack_logprobs, unpack_tokens
 from streams.codec import decode, header
 from streams.dead_letters import parse
@@ -156,7 +157,8 @@ def test_versions_at_a_url_are_fetched_checked_and_the_held_one_stays_where_they
     url = f"memory://{loop.run_id}"
     publisher = Publisher(tmp_path / "versions", folders[0], loop.run_id, torch.float32, 2, RemoteFolder(url))
     policy = load_causal_lm(folders[1])
-    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(loop.settings, loop.bootstrap) as worker:
+    settings = with_changes(loop.settings, weights={"places": [url]})
+    with loop.reader(Topic.ROLLOUTS) as reader, open_worker(settings, loop.bootstrap) as worker:
         loop.send(publisher.publish(policy, 0, 0))
         torn = publisher.publish(policy, 0, 1)
         files, place = fsspec.core.url_to_fs(f"{torn.uri}/{WEIGHTS_FILE}")
