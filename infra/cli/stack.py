@@ -182,10 +182,14 @@ def _advice(found: "StackStatus", runs: Path) -> list[str]:
     from infra.advice.advisories import advise
     from infra.advice.measures import read_measures
     from infra.db.engine import make_engine
+    from infra.settings.sources import InvalidSettingsError
 
     if not found.running:
         return []
-    place = find_run(found.state.run_id, runs)
+    try:
+        place = find_run(found.state.run_id, runs)
+    except (CommandError, InvalidSettingsError) as error:
+        return [f"what the run lacks is not known: {error}"]
     database = place.settings.database
     engine = make_engine(database.full_url(), database.connect_timeout_seconds)
     try:

@@ -80,7 +80,7 @@ class FlowMetrics(MetricSection):
         healthy="0, and a few per worker that joins or leaves.",
         otherwise="lost: another worker has the ticket; a steady rate means that workers come and go, see their logs. "
         "expired: there are too few engines for the slots. closed: the learner gave the group up, see "
-        "groups_closed_total.",
+        "groups_closed.",
     )
     generated_tokens_total = Scalar(
         Counter,
