@@ -1,7 +1,8 @@
 """Prometheus metrics of every process: prefix `rewardstream_`, base units, no ids as labels.
 
 Invariant: the metrics are those of the table `infra.scalars`, which defines each one: kind, labels, buckets, meaning.
-Each process serves all of them and moves its own.
+Each process serves all of them and moves its own. A counter whose label values are known is served at 0 before its
+first event.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,10 @@ def _make(row: Scalar[Any], registry: CollectorRegistry) -> Any:
         return WeightedHistogram(name, row.help, row.buckets, registry)
     if row.kind is Histogram:
         return Histogram(name, row.help, row.labels, buckets=row.buckets, registry=registry)
-    return row.kind(name, row.help, row.labels, registry=registry)
+    metric = row.kind(name, row.help, row.labels, registry=registry)
+    for values in row.starts:
+        metric.labels(*values)
+    return metric
 
 
 metrics = Metrics()

@@ -2,7 +2,11 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.row import SECONDS, MetricSection, Scalar
+from infra.scalars.row import SECONDS, MetricSection, Scalar, each
+from infra.services import Service
+
+_READERS = ("rtv", "genrm", "difficulty", "selector", "rollout", "learner")
+"""Stages that decode what they read; the router looks at headers only."""
 
 
 class FlowMetrics(MetricSection):
@@ -17,6 +21,15 @@ class FlowMetrics(MetricSection):
     dead_letters_total = Scalar(
         Counter,
         labels=("stage", "reason"),
+        starts=(
+            *((stage, "DecodeError") for stage in _READERS),
+            ("router", "RoutingError"),
+            ("router", "UnknownRouteError"),
+            ("difficulty", "ValueError"),
+            ("selector", "SignatureError"),
+            ("rollout", "SignatureError"),
+            ("rollout", "ElsewhereError"),
+        ),
         unit="records",
         meaning="Records set aside unchanged, by stage and reason.",
         healthy="0.",
@@ -66,6 +79,7 @@ class FlowMetrics(MetricSection):
     tickets_skipped_total = Scalar(
         Counter,
         labels=("reason",),
+        starts=each("overdue", "duplicate", "closed", "other_run"),
         unit="groups",
         meaning="Groups that an engine did not generate, by reason.",
         healthy="0.",
@@ -75,6 +89,7 @@ class FlowMetrics(MetricSection):
     aborted_samples_total = Scalar(
         Counter,
         labels=("reason",),
+        starts=each("lost", "expired", "closed"),
         unit="samples",
         meaning="Samples that an engine did not generate to their end, by reason.",
         healthy="0, and a few per worker that joins or leaves.",
@@ -106,6 +121,7 @@ class FlowMetrics(MetricSection):
     weights_refused_total = Scalar(
         Counter,
         labels=("reason",),
+        starts=each("unreadable", "mismatch", "unsigned", "elsewhere"),
         unit="attempts",
         meaning="Announced weights that the engine did not load, by reason.",
         healthy="0.",
@@ -151,6 +167,10 @@ class FlowMetrics(MetricSection):
     groups_closed_total = Scalar(
         Counter,
         labels=("outcome", "reason"),
+        starts=(
+            *((outcome, "") for outcome in ("trained", "stale", "expired", "failed")),
+            *(("filtered", reason) for reason in ("zero_variance", "cut_off", "measured")),
+        ),
         unit="groups",
         meaning="Groups that ended, by outcome; filtered groups also by reason.",
         healthy="Most train groups are trained; expired, failed and stale together are below a tenth.",
@@ -168,6 +188,7 @@ class FlowMetrics(MetricSection):
     restarts_total = Scalar(
         Counter,
         labels=("service",),
+        starts=each(*Service, "broker", "postgres"),
         unit="processes",
         meaning="Processes that the local stack restarted, by service.",
         healthy="0.",

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.row import MetricSection, Scalar
+from infra.scalars.row import MetricSection, Scalar, each
 
 _SERIES = ("route", "domain")
 _TENTHS = tuple(step / 10 for step in range(11))
@@ -83,6 +83,7 @@ class HackingMetrics(MetricSection):
     crosscheck_passed_over_total = Scalar(
         Counter,
         labels=("reason",),
+        starts=each("old", "unscorable"),
         unit="responses",
         meaning="Responses of the sample without a second verdict, by reason: `old` (max_age_seconds), `unscorable`.",
         healthy="0.",

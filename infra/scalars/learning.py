@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.row import SECONDS, MetricSection, OnlyLogged, Scalar
+from infra.scalars.row import SECONDS, MetricSection, OnlyLogged, Scalar, each
 from infra.scalars.weighted_histogram import WeightedHistogram
 
 _VERSIONS = (0, 1, 2, 3, 4, 6, 8, 16)
@@ -218,6 +218,7 @@ class LearningMetrics(MetricSection):
     learner_tokens_total = Scalar(
         Counter,
         labels=("kind",),
+        starts=each("target", "computed"),
         logged="tokens/{kind}",
         field={"target": "targets", "computed": "tokens"},
         unit="tokens",
@@ -269,6 +270,7 @@ class LearningMetrics(MetricSection):
     logger_failures_total = Scalar(
         Counter,
         labels=("logger",),
+        starts=each("tensorboard", "wandb"),
         unit="calls",
         meaning="Calls that TensorBoard or W&B did not accept. Training continues without them.",
         healthy="0.",

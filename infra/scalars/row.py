@@ -20,6 +20,11 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 """Buckets for durations, from a verdict to a step."""
 
 
+def each(*values: str) -> tuple[tuple[str, ...], ...]:
+    """Returns the label values of a metric with one label."""
+    return tuple((value,) for value in values)
+
+
 class OnlyLogged:
     """The kind of a scalar that goes to TensorBoard and W&B, but not to Prometheus."""
 
@@ -42,6 +47,10 @@ class Scalar(Generic[MetricT]):
     _: KW_ONLY
     labels: tuple[str, ...] = ()
     """Prometheus labels."""
+    starts: tuple[tuple[str, ...], ...] = ()
+    """Label values whose series is there at 0 from the process's start, of a counter whose values are known. A series
+    that only its first event makes begins at 1, and Prometheus' increase() sees no rise in it.
+    """
     buckets: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets; infinity is added."""
     logged: str = ""

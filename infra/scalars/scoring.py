@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from infra.scalars.row import SECONDS, MetricSection, Scalar
+from infra.scalars.row import SECONDS, MetricSection, Scalar, each
 
 _SCORES = tuple(step / 10 for step in range(11))
 _PAIRED_ROUTES = ("domain", "verifier", "judge")
@@ -152,6 +152,7 @@ class ScoringMetrics(MetricSection):
     verifier_kills_total = Scalar(
         Counter,
         labels=("reason",),
+        starts=each("timeout", "death"),
         unit="processes",
         meaning="Verifier processes killed, by reason.",
         healthy="A few per hour.",

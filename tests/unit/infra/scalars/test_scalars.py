@@ -72,7 +72,7 @@ def test_a_step_sets_the_gauges_of_its_fields():
         "policy_version": 4,
         "learner_entropy": full_line()["entropy"],
         "learner_logprob_diff": full_line()["logprob_diff_mean"],
-        "learner_tokens_total": None,  # a counter is moved where tokens are counted
+        "learner_tokens_total": 0,  # a counter is moved where tokens are counted
     }
     labels = {"learner_logprob_diff": {"kind": "mean"}, "learner_tokens_total": {"kind": "target"}}
     for name, value in values.items():
