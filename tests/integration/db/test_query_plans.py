@@ -5,6 +5,7 @@ is whether an index serves the query.
 """
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -27,6 +28,7 @@ from trainer.prompts.dataset import Defaults, parse_row
 from trainer.prompts.ingest import ingest_rows
 
 RUN = "run"
+SETTINGS = Settings.model_validate({"run": {"id": RUN}})
 PROMPT = parse_row({"domain": "qa", "prompt": "1?", "verifier": "exact"}, Defaults())
 OTHER = parse_row({"domain": "qa", "prompt": "2?", "verifier": "exact"}, Defaults())
 _OTHERS = """
@@ -57,20 +59,19 @@ QUERIES = {
     "score_rows": (lambda c: list(score_rows(c.engine, RUN)), {"ix_scores_run"}),
     "read_calibration": (lambda c: read_calibration(c, RUN), {"ix_scores_shadow"}),
     "stored_scores": (lambda c: stored_scores(c, ["digest"]), {"ix_evaluated_prompts_asked"}),
-    "collect": (lambda c: collect(c.engine, RUN), {"ix_evaluated_models_source"}),
+    "collect": (lambda c: collect(c.engine, SETTINGS, Path("none")), {"ix_evaluated_models_source"}),
 }
 """Name -> the query, and the indexes that find its rows."""
 
 
 @pytest.fixture
 def filled(engine):
-    settings = Settings.model_validate({"run": {"id": RUN}})
     ingest_rows(engine, [PROMPT, OTHER])
     send_group(engine, RUN, PROMPT.id, [0.0, 1.0], 1)
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO runs (id, phase, settings) VALUES (:run, 'train', '{}')"), {"run": RUN})
         connection.execute(text(_OTHERS), {"run": RUN, "prompt": OTHER.id})
-        select_round(connection, settings, 0, 0)
+        select_round(connection, SETTINGS, 0, 0)
         connection.execute(text("ANALYZE groups"))
     return engine
 
