@@ -18,6 +18,7 @@ from infra.local import disk
 from infra.local.ports import free_port, port_is_free
 from infra.local.processes import ChildProcess, LocalStackError, log_tail, spawn, terminate
 from infra.local.restarts import RestartPolicy, Restarts
+from infra.local.scrape_targets import remove_targets, write_targets
 from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
 from infra.metrics import metrics
@@ -182,6 +183,7 @@ class Supervisor:
     def _supervise(self) -> None:
         end: RunEnd | None = None
         try:
+            self._write_targets()
             while end is None and not self._asked.is_set():
                 end = self._check_once()
                 self._asked.wait(0 if end else _POLL_SECONDS)
@@ -192,6 +194,7 @@ class Supervisor:
         finally:
             finished = end is not None and end.outcome is RunOutcome.FINISHED
             self._stop_services(_FINISHED_GRACE_SECONDS if finished else _GRACE_SECONDS)
+            remove_targets(self._folder)
             self._end = end or RunEnd(outcome=RunOutcome.STOPPED, message="stopped on request")
             self._ended.set()
 
@@ -215,11 +218,15 @@ class Supervisor:
     def _launch(self, service: _Service) -> None:
         if not port_is_free(service.port):
             service.port = free_port()
+            self._write_targets()
         argv = service.spec.argv(service.port)
         ready = self._ready_file(service)
         ready.unlink(missing_ok=True)
         env = {**service.spec.env, READY_FILE: str(ready)} if service.spec.marks_ready else service.spec.env
         service.child = spawn(service.spec.name, argv, log=self._log_of(service), env=env)
+
+    def _write_targets(self) -> None:
+        write_targets(self._folder, {service.spec.name: service.port for service in self._services})
 
     def _life_seconds(self, service: _Service, child: ChildProcess, now: float) -> float:
         """How long the service worked: loading is not life, or one that always dies of its first work after a long load

@@ -1,5 +1,6 @@
 """The supervisor on real processes: what dies comes back, what cannot ends the run, and nothing is left."""
 
+import json
 import os
 import signal
 import socket
@@ -33,6 +34,7 @@ from infra.cli.errors import ExitCode
 from infra.local import broker, postgres
 from infra.local import supervisor as supervisor_module
 from infra.local.restarts import RestartPolicy
+from infra.local.scrape_targets import TARGETS_FILE
 from infra.local.supervisor import Foundation, RunEnd, RunOutcome, ServiceStatus, Supervisor
 
 QUICK = RestartPolicy(first_seconds=0.02, longest_seconds=0.1, short_lives=4)
@@ -68,6 +70,16 @@ def test_loading_is_not_life(tmp_path: Path) -> None:
     supervisor = Supervisor([loading], folder=tmp_path, policy=policy)
     supervisor.start()
     assert end_of(supervisor).outcome is RunOutcome.FAILED
+
+
+def test_prometheus_finds_the_services_as_long_as_the_run_goes_on(supervise: Supervise, tmp_path: Path) -> None:
+    file = tmp_path / TARGETS_FILE
+    supervisor = supervise({"router": IDLE, "learner": IDLE})
+    wait_until(file.exists, "the targets")
+    found = {group["labels"]["service"]: group["targets"] for group in json.loads(file.read_text(encoding="utf-8"))}
+    assert found == {state.name: [f"127.0.0.1:{state.metrics_port}"] for state in supervisor.snapshot()}
+    supervisor.stop()
+    assert not file.exists()
 
 
 def test_a_killed_service_comes_back_and_is_counted(supervise: Supervise, tmp_path: Path) -> None:

@@ -43,8 +43,9 @@ def paragraphs() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def test_the_rules_are_valid() -> None:
+def test_the_rules_and_the_configuration_are_valid() -> None:
     promtool("check", "rules", ALERTS)
+    promtool("check", "config", ALERTS.with_name("prometheus.yml"))
 
 
 def test_the_alerts_fire_in_their_cases_only() -> None:
