@@ -1,7 +1,6 @@
 """A sound run as the audit sees it, made by hand, to be broken in one place by each test."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from streams.codec import encode, headers_of
 from streams.messages import (
@@ -15,11 +14,21 @@ from streams.messages import (
     ScoredTrajectory,
 )
 from streams.records import Record
-from support.messages import RUN, closed, rollout, scored, started, ticket
+from support.messages import RUN, closed, rollout, scored, started, ticket, verdict
 from trainer.audit.audit import report_on
-from trainer.audit.contents import AuditedScore, Found, compare_scores
-from trainer.audit.evidence import AuditedGroup, DatabaseEvidence, digest, read_log
-from trainer.audit.rules import Evidence
+from trainer.audit.contents import AuditedScore, Found
+from trainer.audit.evidence import (
+    KINDS,
+    AuditedGroup,
+    AuditedRun,
+    Evidence,
+    RowAfter,
+    RowBefore,
+    digest,
+    lineages_of,
+)
+from trainer.audit.gathering import add_score, later_lineage, read_log
+from trainer.audit.spool import EvidenceSpool
 
 END = 1000.0
 SAMPLES = 2
@@ -97,13 +106,18 @@ class History:
             Record(TOPICS[type(m)], 0, offset, 0.0, b"k", encode(m), tuple(headers_of(m)))
             for offset, m in enumerate(self.messages)
         ]
-        end = datetime.fromtimestamp(END, UTC) if self.finished else None
-        phase = "finished" if self.finished else "train"
-        log = read_log(RUN, records + self.extra, SINK)
-        log.gone = self.gone
-        compared = compare_scores({group: found.said for group, found in log.groups.items()}, self.stored())
-        database = DatabaseEvidence(phase, end, dict(self.rows), dict(self.rows), compared, self.statistics)
-        return Evidence(RUN, log, database)
+        spool = EvidenceSpool(KINDS)
+        for row in self.rows.values():
+            spool.add(row.seq, RowBefore(row))
+        log = read_log(RUN, records + self.extra, SINK, spool)
+        last = None
+        for row in self.rows.values():
+            spool.add(row.seq, RowAfter(row))
+            last = later_lineage(last, row)
+        for score in self.stored():
+            add_score(RUN, score, spool)
+        run = AuditedRun(RUN, self.finished, lineages_of(log.starts, last if self.finished else None))
+        return Evidence(run, spool, self.gone, log.dead_letters, self.statistics)
 
     def stored(self):
         """The rows of `scores`, as the sink has written them: the first verdict of each key."""
@@ -119,3 +133,41 @@ class History:
 
     def violations(self):
         return {(violation.kind, violation.group) for violation in report_on(self.evidence()).violations}
+
+
+def spool_long_run(groups, spool):
+    """The evidence of a sound run of many groups, each trained, with two samples; its records and rows come in the
+    order of a log and of tables without one, none of them kept.
+    """
+
+    def rows():
+        for seq in range(groups):
+            sha = digest(encode(ticket(seq)))
+            yield AuditedGroup(seq, f"{RUN}:{seq}", "train", SAMPLES, True, sha, "trained", 1, seq, 1, 0, 0.5)
+
+    def records():
+        yield "groups.closed", started(1, 0)
+        for seq in range(groups):
+            yield "prompts", ticket(seq)
+            made = [rollout(seq, index) for index in range(SAMPLES)]
+            yield from (("rollouts", each) for each in made)
+            yield from (("scored", verdict(each, float(index))) for index, each in enumerate(made))
+            yield "groups.closed", closed(seq, seq, mean_score=0.5, version=1)
+
+    log = read_log(
+        RUN,
+        (
+            Record(topic, 0, offset, 0.0, b"k", encode(message), tuple(headers_of(message)))
+            for offset, (topic, message) in enumerate(records())
+        ),
+        {("scored", 0): 6 * groups},
+        spool,
+    )
+    for row in rows():
+        spool.add(row.seq, RowBefore(row))
+        spool.add(row.seq, RowAfter(row))
+    for seq in reversed(range(groups)):
+        for index, status in enumerate(("wrong", "correct")):
+            key = (f"{RUN}:{seq}/{index}", "rtv", "math", "1")
+            add_score(RUN, AuditedScore(f"{RUN}:{seq}", key, Found(float(index), status)), spool)
+    return Evidence(AuditedRun(RUN, True, lineages_of(log.starts, 1)), spool, {}, log.dead_letters, [])

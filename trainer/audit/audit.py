@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,18 @@ from sqlalchemy import Engine
 from infra.files.replace import replace_file
 from infra.settings.tree import Settings
 from streams.clients import BrokerUnavailableError, LogReader
-from trainer.audit.evidence import audit_topics, gather, outcomes_by_purpose
-from trainer.audit.rules import Evidence, Violation, unprovable_in, violations_of
+from streams.messages import GroupClosed
+from trainer.audit.evidence import KINDS, Evidence, GroupEvidence, fold
+from trainer.audit.gathering import audit_topics, gather, outcomes_by_purpose
+from trainer.audit.rules import (
+    GROUP_RULES,
+    Verdicts,
+    Violation,
+    contiguous_ordinals,
+    counted_statistics,
+    readable_records,
+)
+from trainer.audit.spool import EvidenceSpool
 
 AUDIT_FILE = "audit.json"
 FROM_LOG = "the log and Postgres"
@@ -58,8 +69,8 @@ def audit(run_id: str, engine: Engine, reader: LogReader) -> AuditReport:
     """Audits the run. `reader` reads `audit_topics` from the beginning. Raises LookupError if the database has no such
     run.
     """
-    log, database = gather(run_id, engine, reader)
-    return report_on(Evidence(run_id, log, database))
+    with EvidenceSpool(KINDS) as spool:
+        return report_on(gather(run_id, engine, reader, spool))
 
 
 def audit_run(settings: Settings, bootstrap: str, engine: Engine) -> AuditReport:
@@ -107,36 +118,82 @@ def open_reader(settings: Settings, bootstrap: str) -> Iterator[LogReader]:
 
 
 def report_on(evidence: Evidence) -> AuditReport:
-    log, database = evidence.log, evidence.database
-    groups: dict[str, Counter[str]] = {}
-    for seq, row in sorted(database.after.items()):
-        closings = evidence.surviving.get(seq)
-        groups.setdefault(row.purpose, Counter())[closings[-1].outcome if closings else "open"] += 1
-    surviving = sum(len(closings) for closings in evidence.surviving.values())
+    """Judges the groups one by one, by rising seq, then what holds between them."""
+    run = evidence.run
+    verdicts, tally = Verdicts(evidence.gone), _Tally()
+    with EvidenceSpool((GroupClosed,)) as by_ordinal:
+        for seq, items in evidence.spool.groups():
+            group = fold(run, seq, items, tally.newest, tally.counts["groups"])
+            verdicts.add(violation for rule in GROUP_RULES for violation in rule(group))
+            tally.add(group)
+            for closing in group.surviving if run.finished else ():
+                by_ordinal.add(closing.ordinal, closing)
+        if run.finished:  # while a learner writes, a later closing may be acknowledged before an earlier one
+            numbered = (sorted((each.item for each in same), key=_lineage) for _, same in by_ordinal.groups())
+            verdicts.add(contiguous_ordinals(chain.from_iterable(numbered)))
+    verdicts.add(counted_statistics(evidence.statistics))
+    verdicts.add(readable_records(evidence.spool.unreadable()))
+    tally.counts["lineages"] = len(run.lineages.starts)
+    tally.counts["claims_refused"] = run.lineages.refused
+    tally.counts["dead_letters"] = evidence.dead_letters.total()
     return AuditReport(
-        run_id=evidence.run_id,
-        violations=violations_of(evidence),
-        finished=evidence.finished,
-        groups={purpose: {str(name): count for name, count in found.items()} for purpose, found in groups.items()},
-        counts={
-            "groups": len(database.after),
-            "tickets": sum(ticket.copies for ticket in log.tickets.values()),
-            "tickets_repeated": sum(ticket.copies - 1 for ticket in log.tickets.values()),
-            "rollouts": sum(len(group.rollouts) for group in log.groups.values()),
-            "rollouts_repeated": sum(group.rollouts.total() - len(group.rollouts) for group in log.groups.values()),
-            "verdicts": sum(group.copies for group in log.groups.values()),
-            "infra_errors": sum(score is None for group in log.groups.values() for score in group.verdicts.values()),
-            "score_rows": database.scores.rows.total(),
-            "closings": len(log.closings),
-            "closings_taken_back": len(log.closings) - surviving,
-            "lineages": len(evidence.lineages.starts),
-            "claims_refused": evidence.lineages.refused,
-            "dead_letters": log.dead_letters.total(),
-        },
-        dead_letters=dict(log.dead_letters),
+        run_id=run.run_id,
+        violations=verdicts.proved,
+        finished=run.finished,
+        groups={purpose: dict(found) for purpose, found in tally.groups.items()},
+        counts=tally.counts,
+        dead_letters=dict(evidence.dead_letters),
         audited_at=time.time(),
-        unprovable=unprovable_in(evidence),
+        unprovable=verdicts.unprovable(),
     )
+
+
+def _lineage(closing: GroupClosed) -> int:
+    return closing.lineage
+
+
+class _Tally:
+    """The numbers of a report, counted group by group."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Counter[str]] = {}
+        self.newest = -1
+        """The seq of the last group that has a row."""
+        self.counts = dict.fromkeys(_COUNTED, 0)
+
+    def add(self, group: GroupEvidence) -> None:
+        log = group.log
+        if group.after is not None:
+            self.newest = group.seq
+            outcome = str(group.surviving[-1].outcome) if group.surviving else "open"
+            self.groups.setdefault(group.after.purpose, Counter())[outcome] += 1
+        for name, count in (
+            ("groups", group.after is not None),
+            ("tickets", group.tickets),
+            ("tickets_repeated", max(0, group.tickets - 1)),
+            ("rollouts", len(log.rollouts)),
+            ("rollouts_repeated", log.rollouts.total() - len(log.rollouts)),
+            ("verdicts", log.copies),
+            ("infra_errors", sum(score is None for score in log.verdicts.values())),
+            ("score_rows", len(group.scores)),
+            ("closings", len(group.closings)),
+            ("closings_taken_back", len(group.closings) - len(group.surviving)),
+        ):
+            self.counts[name] += count
+
+
+_COUNTED = (
+    "groups",
+    "tickets",
+    "tickets_repeated",
+    "rollouts",
+    "rollouts_repeated",
+    "verdicts",
+    "infra_errors",
+    "score_rows",
+    "closings",
+    "closings_taken_back",
+)
 
 
 def save(report: AuditReport, folder: Path) -> Path:

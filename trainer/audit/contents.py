@@ -1,12 +1,9 @@
 """The contents that an audit compares: each row of `scores` with the log's verdict, and statistics with their rows.
 
-Invariant: rows are read through a cursor of the server, a batch at a time, so their number costs no memory; the log's
-verdicts are in memory, one tuple each, by the group they belong to.
+Invariant: rows are read through a cursor of the server, a batch at a time, so their number costs no memory.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, and_, distinct, func, select
@@ -41,37 +38,19 @@ Difference = tuple[str, str, str]
 """Kind of violation, group, detail."""
 
 
-@dataclass(slots=True)
-class ScoreComparison:
-    """How the rows differ from the log's verdicts."""
-
-    rows: Counter[str] = field(default_factory=Counter)
-    """Number of rows by group."""
-    differences: list[Difference] = field(default_factory=list)
-
-
-def compare_scores(
-    verdicts: Mapping[str, Mapping[VerdictKey, list[Found]]], rows: Iterable[AuditedScore]
-) -> ScoreComparison:
-    """Compares every row with the log's verdict of its key, or with one of them if no order says which came first.
-    `verdicts`: group -> its verdicts in the log.
+def compare_score(row: AuditedScore, logged: Sequence[Found]) -> Iterator[Difference]:
+    """Compares a row with the log's verdict of its key, or with one of them if no order says which came first.
+    `logged`: the verdicts of its key in the log.
     """
-    result = ScoreComparison()
-    for group, key, found in rows:
-        result.rows[group] += 1
-        what = f"row of {key[0]} by {key[2]} ({key[1]})"
-        if (found.score is None) != (found.status == Status.INFRA_ERROR.value):
-            result.differences.append(
-                ("score_of_infra_error", group, f"{what}: {found.status} with score {found.score}")
-            )
-        logged = verdicts.get(group, {}).get(key)
-        if not logged:
-            result.differences.append(("row_without_verdict", group, f"{what}: no such verdict in the log"))
-        elif found not in logged:
-            in_log = " or ".join(f"{each.status} {each.score}" for each in logged)
-            said = f"{found.status} {found.score} in Postgres, {in_log} in the log"
-            result.differences.append(("score_differs", group, f"{what}: {said}"))
-    return result
+    group, key, found = row
+    what = f"row of {key[0]} by {key[2]} ({key[1]})"
+    if (found.score is None) != (found.status == Status.INFRA_ERROR.value):
+        yield "score_of_infra_error", group, f"{what}: {found.status} with score {found.score}"
+    if not logged:
+        yield "row_without_verdict", group, f"{what}: no such verdict in the log"
+    elif found not in logged:
+        in_log = " or ".join(f"{each.status} {each.score}" for each in logged)
+        yield "score_differs", group, f"{what}: {found.status} {found.score} in Postgres, {in_log} in the log"
 
 
 def score_rows(engine: Engine, run_id: str) -> Iterator[AuditedScore]:

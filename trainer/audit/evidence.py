@@ -1,71 +1,81 @@
-"""The evidence of an audit: a run's log and its rows in Postgres, reduced to what the rules need.
+"""The evidence about one group: its records in the log and its rows in Postgres, reduced to what the rules need. Pure.
 
-Invariant: rows are read before the log and again after it, so that a run in progress is judged only by what must be
-there already. A ticket that was confirmed before the log was read must be in the log, and a ticket in the log must have
-its row after the log was read. Nothing is compared by clocks.
-
-Memory: one small object per group and per verdict, some hundred bytes each; no text, no tokens, and no ticket, of
-which Postgres keeps the digest.
+Invariant: a group's evidence is folded from its items alone, in the order in which they were read, and no item holds
+text or tokens. A group with many copies of its records costs no more than one without, as long as they are sound.
 """
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import msgspec
-from sqlalchemy import Engine, func, select
 
-from infra.db.models import Group, Run, StreamOffset
-from streams.clients import LogReader
-from streams.codec import DecodeError, decode, decode_by_schema
-from streams.dead_letters import parse
-from streams.messages import (
-    GroupClosed,
-    LineageStarted,
-    PromptTicket,
-    Purpose,
-    Rollout,
-    ScoredTrajectory,
-    Status,
-)
-from streams.records import Record, RecordPlace, TopicPartition
-from streams.route_headers import route_of
-from streams.topics import Topic, topic_name
-from streams.validate import check_rollout
-from trainer.audit.contents import (
-    Difference,
-    Found,
-    ScoreComparison,
-    VerdictKey,
-    compare_scores,
-    differing_statistics,
-    score_rows,
-)
+from streams.messages import GroupClosed, LineageStarted, Status, group_id, rollout_id
+from trainer.audit.contents import AuditedScore, Difference, Found, VerdictKey
+from trainer.audit.spool import EvidenceSpool, Spooled
+from trainer.curriculum.lineages import Lineages
 
-READ = (Topic.PROMPTS, Topic.ROLLOUTS, Topic.SCORED, Topic.GROUPS_CLOSED, Topic.DEAD_LETTERS)
-"""The topics to read. Those of the scorers' requests are left out, since they repeat the rollouts."""
+NO_GROUP = -1
+"""The seq of rows whose group id is none of the run's: nothing in the log belongs to them."""
 
 
-_SCHEMAS: dict[Topic, type[msgspec.Struct]] = {
-    Topic.PROMPTS: PromptTicket,
-    Topic.ROLLOUTS: Rollout,
-    Topic.SCORED: ScoredTrajectory,
-}
-"""The topics of one schema."""
-_BATCH = 2000
-"""Rows per round trip to the database."""
-
-
-@dataclass(slots=True)
-class TicketSeen:
+class TicketCopy(msgspec.Struct, frozen=True, array_like=True):
     group_id: str
-    purpose: Purpose
+    digest: bytes
+
+
+class RolloutCopy(msgspec.Struct, frozen=True, array_like=True):
+    index: int
+    size: int
+    """The group's size, as the rollout names it."""
+
+
+class VerdictCopy(msgspec.Struct, frozen=True, array_like=True):
+    index: int
+    size: int
+    partition: int
+    route: str
+    scorer: str
+    scorer_version: str
+    score: float | None
+    status: str
+    is_asked: bool
+    """Whether it comes from the question's own route."""
+    oldest: int | None
+    """Lowest policy version of its tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedGroup:
+    seq: int
+    group_id: str
+    purpose: str
     samples: int
-    digests: set[bytes] = field(default_factory=set)
-    """Digests of its bytes; a sound log has one, however often the ticket was produced."""
-    copies: int = 0
+    confirmed: bool
+    digest: bytes
+    outcome: str | None
+    closed_lineage: int | None
+    closed_ordinal: int | None
+    closed_version: int | None = None
+    staleness: int | None = None
+    mean_score: float | None = None
+
+
+class RowBefore(msgspec.Struct, frozen=True, array_like=True):
+    """A row of `groups`, before the log was read."""
+
+    row: AuditedGroup
+
+
+class RowAfter(msgspec.Struct, frozen=True, array_like=True):
+    """A row of `groups`, after the log was read."""
+
+    row: AuditedGroup
+
+
+KINDS = (TicketCopy, RolloutCopy, VerdictCopy, GroupClosed, RowBefore, RowAfter, AuditedScore)
+"""The kinds of items in the spool."""
 
 
 @dataclass(slots=True)
@@ -90,220 +100,126 @@ class GroupLog:
     """Verdicts that the sink must have written, by its stored offsets."""
     copies: int = 0
     """Number of its records in `scored`."""
+    bad_verdicts: list[str] = field(default_factory=list)
+    """What is wrong with a verdict: a score for an infra_error, or none for another status."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.rollouts and not self.copies
+
+    def add_rollout(self, copy: RolloutCopy) -> None:
+        self.rollouts[copy.index] += 1
+        self.sizes.add(copy.size)
+
+    def add_verdict(self, group: str, copy: VerdictCopy, *, is_stored: bool) -> None:
+        """`is_stored`: whether the sink must have written this record."""
+        rollout = rollout_id(group, copy.index)
+        key = rollout, copy.route, copy.scorer, copy.scorer_version
+        found = Found(copy.score, copy.status)
+        self.copies += 1
+        self.sizes.add(copy.size)
+        self.partitions.add(copy.partition)
+        said = self.said.setdefault(key, [])
+        if not said or (len(self.partitions) > 1 and found not in said):
+            said.append(found)
+        if (copy.score is None) != (copy.status == Status.INFRA_ERROR.value):
+            self.bad_verdicts.append(f"verdict on {rollout}: {copy.status} with score {copy.score}")
+        if copy.is_asked and copy.index not in self.verdicts:
+            self.verdicts[copy.index] = copy.score
+            versions = [version for version in (self.oldest, copy.oldest) if version is not None]
+            self.oldest = min(versions, default=None)
+        if is_stored:
+            self.stored.add(key)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRun:
+    """What the rules need to know of the run."""
+
+    run_id: str
+    finished: bool
+    lineages: Lineages
+    """Without those that were started after the run had finished."""
 
 
 @dataclass(slots=True)
-class LogEvidence:
-    tickets: dict[int, TicketSeen] = field(default_factory=dict)
-    groups: dict[str, GroupLog] = field(default_factory=lambda: defaultdict(GroupLog))
-    closings: list[GroupClosed] = field(default_factory=list)
-    starts: list[LineageStarted] = field(default_factory=list)
-    bad_verdicts: list[tuple[str, str]] = field(default_factory=list)
-    """(group, what is wrong): a score for an infra_error, or none for another status."""
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-    """(place in the log, error) of records that neither decode nor are in the dead letters."""
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    """Number of dead letters by stage and error class."""
-    gone: dict[str, int] = field(default_factory=dict)
-    """Number of records that the log no longer holds, by topic without the prefix."""
+class GroupEvidence:
+    """What log and Postgres hold on one group. Everything may be missing."""
 
-
-@dataclass(frozen=True, slots=True)
-class AuditedGroup:
+    run: AuditedRun
     seq: int
     group_id: str
-    purpose: str
-    samples: int
-    confirmed: bool
-    digest: bytes
-    outcome: str | None
-    closed_lineage: int | None
-    closed_ordinal: int | None
-    closed_version: int | None = None
-    staleness: int | None = None
-    mean_score: float | None = None
+    previous: int
+    """The seq of the row in Postgres before it, or -1."""
+    rank: int
+    """Number of rows in Postgres with a lower seq."""
+    before: AuditedGroup | None = None
+    after: AuditedGroup | None = None
+    tickets: int = 0
+    """Number of copies of its ticket."""
+    ticket_id: str = ""
+    """The group id that its first ticket names."""
+    digests: set[bytes] = field(default_factory=set)
+    """Digests of its ticket's bytes; a sound log has one, however often the ticket was produced."""
+    log: GroupLog = field(default_factory=GroupLog)
+    closings: list[GroupClosed] = field(default_factory=list)
+    surviving: list[GroupClosed] = field(default_factory=list)
+    """Sorted by ordinal; a sound history has one. A closing that was read twice counts once."""
+    scores: list[AuditedScore] = field(default_factory=list)
+    """Its rows of `scores`, without those of a rescore."""
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseEvidence:
-    phase: str
-    finished_at: datetime | None
-    before: dict[int, AuditedGroup]
-    """Groups by seq, before the log was read."""
-    after: dict[int, AuditedGroup]
-    """Groups by seq, after the log was read."""
-    scores: ScoreComparison
-    """The rows of `scores`, without those of a rescore, compared with the log."""
+class Evidence:
+    """A run's evidence: in the spool what grows with the run, here what does not."""
+
+    run: AuditedRun
+    spool: EvidenceSpool
+    gone: Mapping[str, int]
+    """Number of records that the log no longer holds, by topic without the prefix."""
+    dead_letters: Counter[str]
+    """Number of dead letters by stage and error class."""
     statistics: list[Difference]
     """Prompts whose statistics differ from their rows."""
 
 
-def gather(run_id: str, engine: Engine, reader: LogReader) -> tuple[LogEvidence, DatabaseEvidence]:
-    """Reads a run's rows, its log, and its rows again. Raises LookupError if the database has no such run."""
-    before, sunk = _group_rows(engine, run_id), _sink_offsets(engine)
-    gone = Counter[str]()
-    for place, offset in reader.first_offsets().items():
-        gone[bare_topic(place.topic)] += offset
-    log = read_log(run_id, reader.read_to_end(), sunk)
-    log.gone = {topic: count for topic, count in gone.items() if count}
-    after = _group_rows(engine, run_id)
-    with engine.connect() as connection:
-        run = connection.execute(select(Run.phase, Run.finished_at).where(Run.id == run_id)).one_or_none()
-        if run is None:
-            raise LookupError(f"run {run_id!r} is not in this database")
-        statistics = differing_statistics(connection, run_id) if run.finished_at is not None else []
-    said = {group: found.said for group, found in log.groups.items()}
-    scores = compare_scores(said, score_rows(engine, run_id))
-    if run.finished_at is None:  # rows of verdicts that were written after the log was read
-        scores.differences = [each for each in scores.differences if each[0] != "row_without_verdict"]
-    return log, DatabaseEvidence(run.phase, run.finished_at, before, after, scores, statistics)
+def lineages_of(starts: Iterable[LineageStarted], last: int | None) -> Lineages:
+    """The lineages of a run. `last`: the highest lineage that a finished run's rows name, or None."""
+    return Lineages.of(start for start in starts if last is None or start.lineage <= last)
 
 
-def bare_topic(name: str) -> str:
-    """The topic without the run's prefix."""
-    return next((str(topic) for topic in READ if name.endswith(topic)), name)
+def fold(run: AuditedRun, seq: int, items: Iterable[Spooled], previous: int = -1, rank: int = 0) -> GroupEvidence:
+    """The evidence of a group from its items, in the order in which they were read."""
+    group = GroupEvidence(run, seq, group_id(run.run_id, seq), previous, rank)
+    for item, place in items:
+        match item:
+            case VerdictCopy():
+                group.log.add_verdict(group.group_id, item, is_stored=place is not None)
+            case AuditedScore():
+                group.scores.append(item)
+            case RolloutCopy():
+                group.log.add_rollout(item)
+            case TicketCopy():
+                group.ticket_id = group.ticket_id or item.group_id
+                group.tickets += 1
+                group.digests.add(item.digest)
+            case GroupClosed():
+                group.closings.append(item)
+            case RowBefore():
+                group.before = item.row
+            case RowAfter():
+                group.after = item.row
+    group.surviving = _surviving(run.lineages, group.closings)
+    return group
 
 
-def audit_topics(prefix: str) -> list[str]:
-    """Names of the topics that the audit reads, for its LogReader."""
-    return [topic_name(prefix, topic) for topic in READ]
-
-
-def read_log(run_id: str, records: Iterable[Record], sunk: Mapping[TopicPartition, int]) -> LogEvidence:
-    """Reduces the records of a log to evidence about one run.
-
-    `sunk` is the sink's next offset by topic and partition. Verdicts below it must be in Postgres, unless they are in
-    the dead letters.
-    """
-    log = LogEvidence()
-    dead_places: set[RecordPlace] = set()
-    dead_values: set[bytes] = set()
-    unread: dict[RecordPlace, tuple[str, bytes]] = {}
-    written: list[tuple[RecordPlace, str, VerdictKey]] = []
-    for record in records:
-        if record.topic.endswith(Topic.DEAD_LETTERS):
-            letter = parse(record)
-            dead_places.add(RecordPlace(TopicPartition(letter.topic, letter.partition), letter.offset))
-            dead_values.add(digest(record.value or b""))
-            log.dead_letters[f"{letter.stage}/{letter.error_class}"] += 1
-            continue
-        try:
-            message = _decode(record)
-        except DecodeError as error:
-            unread[record.place] = str(error), digest(record.value or b"")
-            continue
-        if _run_of(message) == run_id:
-            _add_message(log, record, message)
-            if isinstance(message, ScoredTrajectory) and record.offset < sunk.get(record.source, 0):
-                written.append((record.place, message.rollout.group_id, _key(message)))
-    for place, group, key in written:
-        if place not in dead_places:
-            log.groups[group].stored.add(key)
-    log.unreadable = [
-        (f"{place.partition.topic}[{place.partition.partition}]@{place.offset}", why)
-        for place, (why, value) in unread.items()
-        # the router passes bodies on unread, so a dead letter may name another topic than that of the record here
-        if place not in dead_places and value not in dead_values
-    ]
-    return log
-
-
-def _decode(record: Record) -> msgspec.Struct:
-    """Raises DecodeError where the services set a record aside: headers do not matter in a topic of one schema."""
-    for topic, kind in _SCHEMAS.items():
-        if record.topic.endswith(topic):
-            message = decode(record.value, kind)
-            if isinstance(message, Rollout):
-                check_rollout(message)
-            elif isinstance(message, ScoredTrajectory):
-                check_rollout(message.rollout)
-            return message
-    return decode_by_schema(record.value, record.headers)
-
-
-def _run_of(message: object) -> str | None:
-    scored = message.rollout if isinstance(message, ScoredTrajectory) else message
-    return getattr(scored, "run_id", None)
-
-
-def _add_message(log: LogEvidence, record: Record, message: object) -> None:
-    match message:
-        case PromptTicket():
-            seen = log.tickets.setdefault(message.seq, TicketSeen(message.group_id, message.purpose, message.samples))
-            seen.digests.add(digest(record.value or b""))
-            seen.copies += 1
-        case Rollout():
-            group = log.groups[message.group_id]
-            group.rollouts[message.index] += 1
-            group.sizes.add(message.group_size)
-        case GroupClosed():
-            log.closings.append(message)
-        case LineageStarted():
-            log.starts.append(message)
-        case ScoredTrajectory():
-            _add_verdict(log, message, record.partition)
-
-
-def _add_verdict(log: LogEvidence, scored: ScoredTrajectory, partition: int) -> None:
-    rollout = scored.rollout
-    group = log.groups[rollout.group_id]
-    group.copies += 1
-    group.sizes.add(rollout.group_size)
-    group.partitions.add(partition)
-    said = group.said.setdefault(_key(scored), [])
-    if not said or len(group.partitions) > 1:
-        said.append(Found(scored.score, str(scored.status)))
-    if (scored.score is None) != (scored.status is Status.INFRA_ERROR):
-        what = f"verdict on {rollout.rollout_id}: {scored.status} with score {scored.score}"
-        log.bad_verdicts.append((rollout.group_id, what))
-    if scored.route is route_of(rollout.question) and rollout.index not in group.verdicts:
-        group.verdicts[rollout.index] = scored.score
-        versions = [span.version for span in rollout.spans]
-        group.oldest = min(versions if group.oldest is None else [*versions, group.oldest], default=None)
-
-
-def _key(scored: ScoredTrajectory) -> VerdictKey:
-    return scored.rollout.rollout_id, str(scored.route), scored.scorer, scored.scorer_version
+def _surviving(lineages: Lineages, closings: Iterable[GroupClosed]) -> list[GroupClosed]:
+    unique = {
+        (closing.lineage, closing.ordinal, closing.outcome): closing for closing in closings if lineages.admits(closing)
+    }
+    return sorted(unique.values(), key=lambda closing: (closing.ordinal, closing.lineage))
 
 
 def digest(raw: bytes) -> bytes:
     """SHA-256, as in `Group.ticket_digest`."""
     return hashlib.sha256(raw).digest()
-
-
-def outcomes_by_purpose(engine: Engine, run_id: str) -> dict[str, dict[str, int]]:
-    """Number of groups in Postgres by purpose and outcome; `open` means no outcome."""
-    outcome = func.coalesce(Group.outcome, "open")
-    query = select(Group.purpose, outcome, func.count()).where(Group.run_id == run_id)
-    found: dict[str, dict[str, int]] = defaultdict(dict)
-    with engine.connect() as connection:
-        for purpose, name, count in connection.execute(query.group_by(Group.purpose, outcome)):
-            found[purpose][name] = count
-    return dict(found)
-
-
-def _group_rows(engine: Engine, run_id: str) -> dict[int, AuditedGroup]:
-    query = select(
-        Group.seq,
-        Group.group_id,
-        Group.purpose,
-        Group.samples,
-        Group.confirmed,
-        Group.ticket_digest,
-        Group.outcome,
-        Group.closed_lineage,
-        Group.closed_ordinal,
-        Group.closed_version,
-        Group.staleness,
-        Group.mean_score,
-    ).where(Group.run_id == run_id)
-    with engine.connect() as connection:
-        rows = connection.execution_options(yield_per=_BATCH).execute(query)
-        return {row.seq: AuditedGroup(*row) for row in rows}
-
-
-def _sink_offsets(engine: Engine) -> dict[TopicPartition, int]:
-    query = select(StreamOffset.topic, StreamOffset.partition, func.max(StreamOffset.next_offset))
-    with engine.connect() as connection:
-        rows = connection.execute(query.group_by(StreamOffset.topic, StreamOffset.partition))
-        return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}

@@ -1,21 +1,21 @@
-"""The rules of an audit. Each is a pure function from evidence to violations that name the group.
+"""The rules of an audit: pure functions from the evidence about one group to violations that name it. What holds
+between groups, the numbers of the closings, is a rule over a sorted stream.
 
 The surviving history consists of the closings that no later lineage took back (`streams.messages.LineageStarted`). A
 learner that was started after the run had finished is not part of the run's history and is left out: the selector,
 which wrote the surviving outcomes, has never heard of its lineage. No rule compares clocks.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.messages import GroupClosed, Outcome, Purpose
+from streams.messages import GroupClosed, Outcome, Purpose, group_id
 from streams.topics import Topic
-from trainer.audit.evidence import AuditedGroup, DatabaseEvidence, GroupLog, LogEvidence
-from trainer.curriculum.lineages import Lineages
+from trainer.audit.contents import Difference, compare_score
+from trainer.audit.evidence import AuditedGroup, GroupEvidence, GroupLog
 
 _COMPLETE = (Outcome.TRAINED, Outcome.FILTERED, Outcome.STALE)
 """Outcomes that only a group with verdicts for all samples can have."""
@@ -30,184 +30,122 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-@dataclass(frozen=True)
-class Evidence:
-    run_id: str
-    log: LogEvidence
-    database: DatabaseEvidence
-
-    @property
-    def finished(self) -> bool:
-        return self.database.finished_at is not None
-
-    @cached_property
-    def lineages(self) -> Lineages:
-        heard = [row.closed_lineage for row in self.database.after.values() if row.closed_lineage is not None]
-        last = max(heard, default=None) if self.finished else None
-        return Lineages.of([start for start in self.log.starts if last is None or start.lineage <= last])
-
-    @cached_property
-    def surviving(self) -> dict[int, list[GroupClosed]]:
-        """Surviving closings by seq; a sound history has one each. A closing that was read twice counts once."""
-        unique = {
-            (closing.seq, closing.lineage, closing.ordinal, closing.outcome): closing
-            for closing in self.lineages.admit(self.log.closings)
-        }
-        by_seq: dict[int, list[GroupClosed]] = defaultdict(list)
-        for closing in sorted(unique.values(), key=lambda closing: (closing.ordinal, closing.lineage)):
-            by_seq[closing.seq].append(closing)
-        return dict(by_seq)
-
-    def group(self, seq: int) -> str:
-        return f"{self.run_id}:{seq}"
+GroupRule = Callable[[GroupEvidence], Iterator[Violation]]
 
 
-Rule = Callable[[Evidence], Iterator[Violation]]
-
-
-def one_outcome(evidence: Evidence) -> Iterator[Violation]:
+def one_outcome(group: GroupEvidence) -> Iterator[Violation]:
     """Every dispatched group ends with exactly one outcome, and none trains twice."""
-    for seq, row in evidence.database.before.items():
-        closings = evidence.surviving.get(seq, [])
-        if not closings and evidence.finished:
-            yield Violation(kind="never_closed", group=row.group_id, detail="dispatched, and no outcome survives")
-    for closings in evidence.surviving.values():
-        if len(closings) < 2:
-            continue
+    closings = group.surviving
+    if group.before is not None and not closings and group.run.finished:
+        detail = "dispatched, and no outcome survives"
+        yield Violation(kind="never_closed", group=group.before.group_id, detail=detail)
+    if len(closings) > 1:
         trained = sum(closing.outcome is Outcome.TRAINED for closing in closings)
         ends = ", ".join(f"{c.outcome} (lineage {c.lineage}, ordinal {c.ordinal})" for c in closings)
         kind = "trained_twice" if trained > 1 else "closed_twice"
         yield Violation(kind=kind, group=closings[0].group_id, detail=ends)
 
 
-def contiguous_ordinals(evidence: Evidence) -> Iterator[Violation]:
-    """The closings in the surviving history of a finished run are numbered from 0 without a gap, so none is lost."""
-    if not evidence.finished:  # while a learner writes, a later closing may be acknowledged before an earlier one
-        return
-    by_ordinal: dict[int, list[GroupClosed]] = defaultdict(list)
-    for closings in evidence.surviving.values():
-        for closing in closings:
-            by_ordinal[closing.ordinal].append(closing)
-    for expected, ordinal in enumerate(sorted(by_ordinal)):
-        if ordinal != expected:
-            group = by_ordinal[ordinal][0].group_id
-            detail = f"closed as number {ordinal}, after number {expected - 1}: closings between are lost"
-            yield Violation(kind="closing_lost", group=group, detail=detail)
-            return
-    for ordinal, closings in by_ordinal.items():
-        for other in closings[1:]:
-            detail = f"closed as number {ordinal}, as was {closings[0].group_id}"
-            yield Violation(kind="ordinal_reused", group=other.group_id, detail=detail)
-
-
-def known_groups(evidence: Evidence) -> Iterator[Violation]:
+def known_group(group: GroupEvidence) -> Iterator[Violation]:
     """Every ticket, rollout and closing belongs to a row of `groups`. The learner also fails the group that a record
     names which it refuses; if no sound record names that group, nobody dispatched it.
     """
-    rows = evidence.database.after
-    for seq, ticket in evidence.log.tickets.items():
-        if seq not in rows:
-            yield Violation(kind="ticket_without_row", group=ticket.group_id, detail="in the log, not in Postgres")
-    ids = {row.group_id for row in rows.values()}
-    for group in evidence.log.groups:
-        if group not in ids:
-            yield Violation(kind="rollout_without_row", group=group, detail="rollouts in the log, no row in Postgres")
-    for closings in evidence.surviving.values():
-        first = closings[0]
-        is_named_by_refused_alone = (
-            first.outcome is Outcome.FAILED
-            and first.seq not in evidence.log.tickets
-            and first.group_id not in evidence.log.groups
-        )
-        if first.seq not in rows and not is_named_by_refused_alone:
+    row = group.after
+    if row is None and group.tickets:
+        yield Violation(kind="ticket_without_row", group=group.ticket_id, detail="in the log, not in Postgres")
+    if (row is None or row.group_id != group.group_id) and not group.log.is_empty:
+        detail = "rollouts in the log, no row in Postgres"
+        yield Violation(kind="rollout_without_row", group=group.group_id, detail=detail)
+    if row is None and group.surviving:
+        first = group.surviving[0]
+        is_named_by_refused_alone = first.outcome is Outcome.FAILED and not group.tickets and group.log.is_empty
+        if not is_named_by_refused_alone:
             detail = "closed in the log, no row in Postgres"
             yield Violation(kind="closing_without_row", group=first.group_id, detail=detail)
 
 
-def contiguous_seq(evidence: Evidence) -> Iterator[Violation]:
-    """Groups are numbered from 0 without a gap."""
-    for expected, seq in enumerate(sorted(evidence.database.after)):
-        if seq != expected:
-            detail = f"the next group after {expected - 1} is {seq}"
-            yield Violation(kind="seq_gap", group=evidence.group(expected), detail=detail)
-            return
+def contiguous_seq(group: GroupEvidence) -> Iterator[Violation]:
+    """Groups are numbered from 0 without a gap. Only the first gap is named."""
+    is_first_gap = group.previous == group.rank - 1 and group.seq != group.rank
+    if group.after is not None and is_first_gap:
+        detail = f"the next group after {group.previous} is {group.seq}"
+        yield Violation(kind="seq_gap", group=group_id(group.run.run_id, group.rank), detail=detail)
 
 
-def delivered_tickets(evidence: Evidence) -> Iterator[Violation]:
-    """Every confirmed ticket is in the log, byte for byte; in a finished run every ticket is confirmed."""
-    for seq, row in evidence.database.before.items():
-        ticket = evidence.log.tickets.get(seq)
-        if ticket is None:
-            if row.confirmed or evidence.finished:
-                yield Violation(kind="ticket_lost", group=row.group_id, detail="in Postgres, not in the log")
-        elif ticket.digests != {row.digest}:
-            yield Violation(kind="ticket_differs", group=row.group_id, detail="its bytes in the log differ")
+def delivered_ticket(group: GroupEvidence) -> Iterator[Violation]:
+    """A confirmed ticket is in the log, byte for byte; in a finished run every ticket is confirmed."""
+    row = group.before
+    if row is None:
+        return
+    if not group.tickets:
+        if row.confirmed or group.run.finished:
+            yield Violation(kind="ticket_lost", group=row.group_id, detail="in Postgres, not in the log")
+    elif group.digests != {row.digest}:
+        yield Violation(kind="ticket_differs", group=row.group_id, detail="its bytes in the log differ")
 
 
-def complete_groups(evidence: Evidence) -> Iterator[Violation]:
+def complete_group(group: GroupEvidence) -> Iterator[Violation]:
     """If a group was trained on, filtered or stale, every one of its samples was scored."""
-    for closings in evidence.surviving.values():
-        closing = closings[-1]
-        row = evidence.database.after.get(closing.seq)
-        if row is None or closing.outcome not in _COMPLETE:
-            continue
-        verdicts = evidence.log.groups[row.group_id].verdicts if row.group_id in evidence.log.groups else {}
-        scored = sum(verdicts.get(index) is not None for index in range(row.samples))
-        if scored < row.samples:
-            detail = f"{closing.outcome} with {scored} of {row.samples} samples scored"
-            yield Violation(kind="incomplete", group=row.group_id, detail=detail)
+    row = group.after
+    if row is None or not group.surviving or group.surviving[-1].outcome not in _COMPLETE:
+        return
+    scored = sum(group.log.verdicts.get(index) is not None for index in range(row.samples))
+    if scored < row.samples:
+        detail = f"{group.surviving[-1].outcome} with {scored} of {row.samples} samples scored"
+        yield Violation(kind="incomplete", group=row.group_id, detail=detail)
 
 
-def honest_scores(evidence: Evidence) -> Iterator[Violation]:
+def honest_scores(group: GroupEvidence) -> Iterator[Violation]:
     """A verdict has no score if and only if it is an infra_error."""
-    for group, detail in evidence.log.bad_verdicts:
-        yield Violation(kind="score_of_infra_error", group=group, detail=detail)
+    for detail in group.log.bad_verdicts:
+        yield Violation(kind="score_of_infra_error", group=group.group_id, detail=detail)
 
 
-def stored_scores(evidence: Evidence) -> Iterator[Violation]:
-    """Every verdict below the sink's offset has a row, and every row is the log's verdict: its score and status. The
-    statistics of a prompt count its rows.
+def stored_scores(group: GroupEvidence) -> Iterator[Violation]:
+    """Every verdict below the sink's offset has a row, and every row is the log's verdict: its score and status. While
+    the run goes on, rows are written whose verdict came after the log was read.
     """
-    for kind, group, detail in [*evidence.database.scores.differences, *evidence.database.statistics]:
-        yield Violation(kind=kind, group=group, detail=detail)
-    for group, log in evidence.log.groups.items():
-        rows = evidence.database.scores.rows.get(group, 0)
-        if rows < len(log.stored):
-            detail = f"{len(log.stored)} verdicts in the log below the sink's offset, {rows} rows in Postgres"
-            yield Violation(kind="scores_lost", group=group, detail=detail)
+    for row in group.scores:
+        for kind, name, detail in compare_score(row, group.log.said.get(row.key, [])):
+            if group.run.finished or kind != "row_without_verdict":
+                yield Violation(kind=kind, group=name, detail=detail)
+    rows, stored = len(group.scores), len(group.log.stored)
+    if rows < stored:
+        detail = f"{stored} verdicts in the log below the sink's offset, {rows} rows in Postgres"
+        yield Violation(kind="scores_lost", group=group.group_id, detail=detail)
 
 
-def same_outcomes(evidence: Evidence) -> Iterator[Violation]:
-    """Every outcome in Postgres is in the log; in a finished run it is the surviving one."""
-    closings = {(c.seq, c.lineage, c.ordinal): c for c in evidence.log.closings}
-    for seq, row in evidence.database.before.items():
-        if row.outcome is None:
-            continue
-        found = closings.get((seq, row.closed_lineage or 0, row.closed_ordinal or 0))
-        stored = f"{row.outcome} (lineage {row.closed_lineage}, ordinal {row.closed_ordinal}) in Postgres"
-        if found is None or found.outcome != row.outcome:
-            log = "no such closing" if found is None else str(found.outcome)
-            yield Violation(kind="outcome_differs", group=row.group_id, detail=f"{stored}, {log} in the log")
-        elif facts_of(row) != (found.version, found.staleness, found.mean_score):
-            detail = f"version, staleness and mean score are {facts_of(row)} in Postgres, in the log "
-            detail += f"{(found.version, found.staleness, found.mean_score)}"
-            yield Violation(kind="closing_differs", group=row.group_id, detail=detail)
-        elif evidence.finished and found not in evidence.surviving.get(seq, []):
-            yield Violation(kind="outcome_abandoned", group=row.group_id, detail=f"{stored}, taken back in the log")
+def same_outcome(group: GroupEvidence) -> Iterator[Violation]:
+    """An outcome in Postgres is in the log; in a finished run it is the surviving one."""
+    row = group.before
+    if row is None or row.outcome is None:
+        return
+    closings = {(closing.lineage, closing.ordinal): closing for closing in group.closings}
+    found = closings.get((row.closed_lineage or 0, row.closed_ordinal or 0))
+    stored = f"{row.outcome} (lineage {row.closed_lineage}, ordinal {row.closed_ordinal}) in Postgres"
+    if found is None or found.outcome != row.outcome:
+        log = "no such closing" if found is None else str(found.outcome)
+        yield Violation(kind="outcome_differs", group=row.group_id, detail=f"{stored}, {log} in the log")
+    elif facts_of(row) != (found.version, found.staleness, found.mean_score):
+        detail = f"version, staleness and mean score are {facts_of(row)} in Postgres, in the log "
+        detail += f"{(found.version, found.staleness, found.mean_score)}"
+        yield Violation(kind="closing_differs", group=row.group_id, detail=detail)
+    elif group.run.finished and found not in group.surviving:
+        yield Violation(kind="outcome_abandoned", group=row.group_id, detail=f"{stored}, taken back in the log")
 
 
-def trained_contents(evidence: Evidence) -> Iterator[Violation]:
+def trained_contents(group: GroupEvidence) -> Iterator[Violation]:
     """What a group was trained on is in the log: it was dispatched for training, its members are its samples, each with
     a rollout; and its closing tells their mean score and staleness.
     """
-    trained = [closings[-1] for closings in evidence.surviving.values() if closings[-1].outcome is Outcome.TRAINED]
-    for closing in trained:
-        row = evidence.database.after.get(closing.seq)
-        log = evidence.log.groups.get(closing.group_id)
-        if row is not None and Purpose.TRAIN not in {row.purpose, closing.purpose}:
-            yield Violation(kind="trained_measurement", group=closing.group_id, detail=f"trained for {row.purpose}")
-        if row is not None and log is not None:
-            yield from _members(closing, row, log)
+    closing = group.surviving[-1] if group.surviving else None
+    row = group.after
+    if row is None or closing is None or closing.outcome is not Outcome.TRAINED:
+        return
+    if Purpose.TRAIN not in {row.purpose, closing.purpose}:
+        yield Violation(kind="trained_measurement", group=closing.group_id, detail=f"trained for {row.purpose}")
+    if not group.log.is_empty:
+        yield from _members(closing, row, group.log)
 
 
 def _members(closing: GroupClosed, row: AuditedGroup, log: GroupLog) -> Iterator[Violation]:
@@ -235,25 +173,52 @@ def facts_of(row: AuditedGroup) -> tuple[int | None, int | None, float | None]:
     return row.closed_version, row.staleness, row.mean_score
 
 
-def readable_records(evidence: Evidence) -> Iterator[Violation]:
-    """Every record that does not decode is in the dead letters."""
-    for place, error in evidence.log.unreadable:
+GROUP_RULES: tuple[GroupRule, ...] = (
+    one_outcome,
+    known_group,
+    contiguous_seq,
+    delivered_ticket,
+    complete_group,
+    honest_scores,
+    stored_scores,
+    same_outcome,
+    trained_contents,
+)
+
+
+def contiguous_ordinals(closings: Iterable[GroupClosed]) -> Iterator[Violation]:
+    """The closings in the surviving history of a finished run are numbered from 0 without a gap, so none is lost.
+
+    `closings`: by rising ordinal, then by lineage. Only the first gap is named; if there is none, every closing whose
+    number was used before is.
+    """
+    last: GroupClosed | None = None
+    reused = []
+    for closing in closings:
+        ordinal, newest = closing.ordinal, -1 if last is None else last.ordinal
+        if last is not None and ordinal == newest:
+            detail = f"closed as number {ordinal}, as was {last.group_id}"
+            reused.append(Violation(kind="ordinal_reused", group=closing.group_id, detail=detail))
+        elif ordinal == newest + 1:
+            last = closing
+        else:
+            detail = f"closed as number {ordinal}, after number {newest}: closings between are lost"
+            yield Violation(kind="closing_lost", group=closing.group_id, detail=detail)
+            return
+    yield from reused
+
+
+def readable_records(unreadable: Iterable[tuple[str, str]]) -> Iterator[Violation]:
+    """Every record that does not decode is in the dead letters. `unreadable`: (place in the log, error) of others."""
+    for place, error in unreadable:
         yield Violation(kind="unreadable", group=place, detail=error)
 
 
-RULES: tuple[Rule, ...] = (
-    one_outcome,
-    contiguous_ordinals,
-    known_groups,
-    contiguous_seq,
-    delivered_tickets,
-    complete_groups,
-    honest_scores,
-    stored_scores,
-    same_outcomes,
-    trained_contents,
-    readable_records,
-)
+def counted_statistics(differences: Iterable[Difference]) -> Iterator[Violation]:
+    """The statistics of a prompt count its rows."""
+    for kind, prompt, detail in differences:
+        yield Violation(kind=kind, group=prompt, detail=detail)
+
 
 _RESTS_ON = {
     "never_closed": Topic.GROUPS_CLOSED,
@@ -271,21 +236,28 @@ _RESTS_ON = {
 """What proves nothing once records of a topic are gone: a record that is not found may have been there."""
 
 
-def violations_of(evidence: Evidence) -> list[Violation]:
-    """The violations that the log proves, as far as it is still there."""
-    return [violation for violation in _found(evidence) if _RESTS_ON.get(violation.kind) not in evidence.log.gone]
+@dataclass(slots=True)
+class Verdicts:
+    """Violations that the log proves, as far as it is still there, and the number of those that it does not."""
 
+    gone: Mapping[str, int]
+    """Number of records that the log no longer holds, by topic without the prefix."""
+    proved: list[Violation] = field(default_factory=list)
+    open: Counter[Topic] = field(default_factory=Counter)
+    """Number of findings that rest on records which are gone, by their topic."""
 
-def unprovable_in(evidence: Evidence) -> list[str]:
-    """What cannot be proved since retention removed the head of the log, in sentences; empty for a whole log."""
-    gone = evidence.log.gone
-    open_ = Counter(_RESTS_ON[v.kind] for v in _found(evidence) if _RESTS_ON.get(v.kind) in gone)
-    return [
-        f"{count} records of {topic} are gone from the log: {open_[Topic(topic)]} findings which rest on it are "
-        "neither proved nor refuted"
-        for topic, count in sorted(gone.items())
-    ]
+    def add(self, found: Iterable[Violation]) -> None:
+        for violation in found:
+            topic = _RESTS_ON.get(violation.kind)
+            if topic is not None and topic in self.gone:
+                self.open[topic] += 1
+            else:
+                self.proved.append(violation)
 
-
-def _found(evidence: Evidence) -> Iterator[Violation]:
-    return (violation for rule in RULES for violation in rule(evidence))
+    def unprovable(self) -> list[str]:
+        """What cannot be proved since retention removed the head of the log, in sentences; empty for a whole log."""
+        return [
+            f"{count} records of {topic} are gone from the log: {self.open[Topic(topic)]} findings which rest on it "
+            "are neither proved nor refuted"
+            for topic, count in sorted(self.gone.items())
+        ]

@@ -82,11 +82,11 @@ class Lineages:
         """The closings of the surviving history among these and the early ones; new early ones wait for their claim."""
         waiting = [*self.early, *closings]
         self.early = [closing for closing in waiting if self.is_early(closing)][-_MOST_EARLY:]
-        return [
-            closing
-            for closing in waiting
-            if not self.is_early(closing) and self.is_plausible(closing) and not self.abandoned(closing)
-        ]
+        return [closing for closing in waiting if self.admits(closing)]
+
+    def admits(self, closing: GroupClosed) -> bool:
+        """Whether the closing is in the surviving history, as far as the log was read."""
+        return not self.is_early(closing) and self.is_plausible(closing) and not self.abandoned(closing)
 
     def is_plausible(self, closing: GroupClosed) -> bool:
         """Whether the closing's version can be right: each version above that of the claim took a closing or more."""
