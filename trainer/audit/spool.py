@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-CACHE_MIB = 48
+CACHE_MIB = 32
 """Pages that SQLite keeps in memory, and as much again while it sorts; with fewer, it merges more often."""
 _BATCH = 1000
 """Items per statement: enough that a statement's own cost does not count, and some hundred KB."""
