@@ -118,7 +118,9 @@ class Databases:
             results = [_result(run) for run in answer["results"]]
             return tuple(Runs(*pair) for pair in zip(results[::2], results[1::2], strict=True))
         failures = {ExitKind.TIMEOUT: Failure.TIMEOUT, ExitKind.OOM: Failure.OOM, ExitKind.OUTPUT: Failure.SIZE}
-        raise QueryFailedError(failures.get(ran.ending, Failure.ERROR), f"the run {ran.ending}: {_last_line(ran)}")
+        # On a busy machine the sandbox's wall clock ends a run before its CPU limit does: the same reason.
+        said = "time is up" if ran.ending is ExitKind.TIMEOUT else f"the run {ran.ending}: {_last_line(ran)}"
+        raise QueryFailedError(failures.get(ran.ending, Failure.ERROR), said)
 
     def _run(
         self, sources: Sequence[Path], asked: dict[str, Any], files: dict[str, bytes], seconds: float
