@@ -194,7 +194,9 @@ def _scorer_slow(measures: Measures) -> Advisory | None:
 
 
 def _learner_limits(measures: Measures) -> Advisory | None:
-    if measures.busy is None or measures.idle is None or measures.busy < _BUSY or measures.idle < _IDLE:
+    if measures.phase != "train" or measures.busy is None or measures.idle is None:
+        return None
+    if measures.busy < _BUSY or measures.idle < _IDLE:
         return None
     return Advisory(
         kind="learner_limits",
@@ -205,7 +207,12 @@ def _learner_limits(measures: Measures) -> Advisory | None:
 
 
 def _engines_idle(measures: Measures) -> Advisory | None:
-    if measures.idle is None or measures.idle < _IDLE or _learner_limits(measures) is not None:
+    if (
+        measures.phase != "train"
+        or measures.idle is None
+        or measures.idle < _IDLE
+        or _learner_limits(measures) is not None
+    ):
         return None
     return Advisory(
         kind="engines_idle",
@@ -221,8 +228,8 @@ def _policies_differ(measures: Measures) -> Advisory | None:
     return Advisory(
         kind="policies_differ",
         what=f"engine and learner differ by {measures.logprob_diff:.2g} nats per token (healthy: below {limit:g})",
-        mend="they do not run the same policy: check precision (model.dtype), temperature, and weights_refused; "
-        "training is not on-policy until it is mended",
+        mend="they compute the policy differently, which importance weights correct in part only: float32 in both "
+        "(model.dtype, learner.autocast) tells precision from a wrong temperature or refused weights (weights_refused)",
     )
 
 

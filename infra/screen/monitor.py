@@ -62,6 +62,7 @@ class Monitor:
         self._measured_at = float("-inf")
         self._rewards = Rewards()
         self._plain_at = 0.0
+        self._told: set[str] = set()
         is_live = sys.stdout.isatty() if live is None else live
         self._live = Live(console=Console(), auto_refresh=False, transient=True) if is_live else None
 
@@ -118,7 +119,7 @@ class Monitor:
             outcomes=self._facts.outcomes,
             reasons=self._facts.reasons,
             staleness=self._facts.staleness,
-            advice=[str(advisory) for advisory in advise(self._measures)],
+            advice=advise(self._measures),
         )
 
     def _show(self, view: View) -> None:
@@ -126,7 +127,8 @@ class Monitor:
             self._live.update(screen(view), refresh=True)
         elif time.monotonic() - self._plain_at >= PLAIN_SECONDS:
             self._plain_at = time.monotonic()
-            print(line(view), flush=True)
+            print(line(view, self._told), flush=True)
+            self._told = {advisory.kind for advisory in view.advice}
 
 
 def _process_row(service: ServiceLine, now: Scrape, before: Scrape, facts: RunFactsNow) -> ProcessRow:

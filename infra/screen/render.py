@@ -1,6 +1,6 @@
 """Renders a view as a rich screen, and as one plain line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -37,13 +37,13 @@ def screen(view: View) -> RenderableType:
     return Group(_header(view), *_advice(view), Columns([left, right], padding=(0, 1)))
 
 
-def line(view: View) -> str:
-    """Returns the view as one line for a log."""
+def line(view: View, told: Collection[str] = ()) -> str:
+    """Returns the view as one line for a log, with the advisories below it whose kinds have not been told."""
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(view.outcomes.items())) or "none yet"
     rewards = _rewards([(row.domain, row.reward) for row in view.domains])
     of_all = _rewards([(row.domain, row.all_groups) for row in view.domains])
     of_all = f" (all groups: {of_all})" if of_all else ""
-    advice = "".join(f"\n  ! {text}" for text in view.advice[:_MOST_ADVICE])
+    advice = "".join(f"\n  ! {advisory}" for advisory in view.advice[:_MOST_ADVICE] if advisory.kind not in told)
     restarts = sum(row.restarts for row in view.processes)
     return (
         f"{clock(view.elapsed)} {phase_text(view.phase)} | version {view.version} | groups: {outcomes} | "
@@ -77,7 +77,7 @@ def _header(view: View) -> Text:
 
 
 def _advice(view: View) -> list[Text]:
-    return [Text(f"! {text}", "yellow") for text in view.advice[:_MOST_ADVICE]]
+    return [Text(f"! {advisory}", "yellow") for advisory in view.advice[:_MOST_ADVICE]]
 
 
 def _panel(title: str, table: RenderableType) -> Panel:

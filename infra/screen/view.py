@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infra.advice.advisories import Advisory
 from infra.scalars import FlowMetrics, LearningMetrics, ScoringMetrics
 from infra.scrape import Scrape
 from infra.screen.facts import RunFactsNow
@@ -63,7 +64,7 @@ class View:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     staleness: Mapping[int, int] = field(default_factory=dict)
-    advice: Sequence[str] = ()
+    advice: Sequence[Advisory] = ()
     """What the run lacks and what to do, the most urgent first."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from infra.advice.advisories import Advisory
 from infra.scrape import Scrape, parse
 from infra.screen.facts import RunFactsNow
 from infra.screen.render import line, screen
@@ -121,11 +122,19 @@ def test_the_plain_line_holds_what_matters() -> None:
     )
 
 
+def advisory(kind: str, what: str, mend: str) -> Advisory:
+    return Advisory(kind=kind, what=what, mend=mend)
+
+
+ADVICE = [advisory("cut_off", "95% cut off", "raise it"), advisory("second", "b", "c"), advisory("third", "d", "e")]
+
+
 def test_advice_and_the_reward_of_all_groups_are_on_line_and_screen() -> None:
     domains = domain_rows({}, {}, {}, {}, {"writing": 0.0625})
-    shown = replace(view(), domains=domains, advice=["95% cut off: raise it", "b", "c", "not the most urgent"])
+    shown = replace(view(), domains=domains, advice=[*ADVICE, advisory("least", "not urgent", "wait")])
     assert "reward: - (all groups: writing 0.06)" in line(shown)
-    assert line(shown).splitlines()[1:] == ["  ! 95% cut off: raise it", "  ! b", "  ! c"]
+    assert line(shown).splitlines()[1:] == ["  ! 95% cut off: raise it", "  ! b: c", "  ! d: e"]
+    assert line(shown, {"second", "cut_off"}).splitlines()[1:] == ["  ! d: e"], "what was told is not repeated"
     console = Console(width=130, file=io.StringIO(), record=True)
     console.print(screen(shown))
     text = console.export_text()
