@@ -1,9 +1,10 @@
 """Running statistics of a prompt, updated one score at a time, as a value without a database.
 
-Mean and variance are Welford's (1962). Difficulty is a Beta posterior that forgets. The prior is Beta(1, 1); a score s
-in [0, 1] adds s to the successes and 1 - s to the failures, and both decay by a factor l per policy version. This is
-the update of MoPPS (arXiv 2507.04632), a' = l a + (1 - l) a0 + s and b' = l b + (1 - l) b0 + 1 - s, with versions for
-steps, and with the prior (a0, b0) kept apart from the evidence.
+Mean and variance are Welford's (1962). Difficulty is a Beta posterior that forgets. The prior is Beta(p, p), with p = 1
+unless `selector.preppo.prior` says otherwise; a score s in [0, 1] adds s to the successes and 1 - s to the failures,
+and both decay by a factor l per policy version. This is the update of MoPPS (arXiv 2507.04632),
+a' = l a + (1 - l) a0 + s and b' = l b + (1 - l) b0 + 1 - s, with versions for steps, and with the prior (a0, b0) kept
+apart from the evidence.
 
 Invariant: successes and failures are the sums of l^(V - v) s and l^(V - v) (1 - s) over all scores, where v is a
 score's version and V the newest of them. Therefore scores of one version weigh the same, and the order of arrival does
@@ -26,7 +27,7 @@ LONGEST_ANSWER = 80
 SHORT_TEXT = 4 * LONGEST_ANSWER
 """Characters of a response that may be an answer as a whole, with its white space."""
 PRIOR = 1.0
-"""Both counts of the prior Beta(1, 1): before the first score, every pass rate is equally likely."""
+"""Both counts of the usual prior, Beta(1, 1): before the first score, every pass rate is equally likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ def comparable(answer: str | None, text: str) -> str | None:
     return simplified if 0 < len(simplified) <= LONGEST_ANSWER else None
 
 
-def posterior(successes: float, failures: float, age: int = 0, decay: float = 1.0) -> BetaPosterior:
-    """The posterior from evidence that is `age` versions old. Old evidence returns to the prior."""
+def posterior(
+    successes: float, failures: float, prior: float = PRIOR, *, age: int = 0, decay: float = 1.0
+) -> BetaPosterior:
+    """The posterior from evidence that is `age` versions old. Old evidence returns to Beta(`prior`, `prior`)."""
     kept = decay ** max(0, age)
-    return BetaPosterior(PRIOR + kept * successes, PRIOR + kept * failures)
+    return BetaPosterior(prior + kept * successes, prior + kept * failures)

@@ -124,7 +124,7 @@ def explain(connection: Connection, settings: Settings, prefix: str) -> PromptEx
         references=_references(connection, prompt.id),
         next=first_step(prompt.split, prompt.origin, settings, scored=bool(question.verifier or judgeable(question))),
         decisions=explain_prompt(connection, run_id, prompt.id),
-        statistics=_statistics(connection, run_id, prompt.id),
+        statistics=_statistics(connection, run_id, prompt.id, settings.selector.preppo.prior),
         groups=_groups(connection, run_id, prompt.id, scores),
         scores=_by_version(scores),
     )
@@ -188,7 +188,7 @@ def _references(connection: Connection, prompt_id: str) -> list[PickedReference]
     ]
 
 
-def _statistics(connection: Connection, run_id: str, prompt_id: str) -> list[StatisticsOnRoute]:
+def _statistics(connection: Connection, run_id: str, prompt_id: str, prior: float) -> list[StatisticsOnRoute]:
     query = select(PromptStats, PromptStats.count.label("scores"))
     query = query.where(PromptStats.run_id == run_id, PromptStats.prompt_id == prompt_id)
     return [
@@ -197,7 +197,7 @@ def _statistics(connection: Connection, run_id: str, prompt_id: str) -> list[Sta
             count=row.scores,
             mean=row.mean,
             passes=row.passes,
-            a=(belief := posterior(row.successes, row.failures)).a,
+            a=(belief := posterior(row.successes, row.failures, prior)).a,
             b=belief.b,
             version=row.evidence_version,
         )

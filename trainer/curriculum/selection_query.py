@@ -38,7 +38,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from infra.db.statistics import PRIOR
 from trainer.curriculum.decisions import Reason
 from trainer.curriculum.rules.base import CandidateColumns
 from trainer.curriculum.selection_plan import SelectionPlan
@@ -96,8 +95,8 @@ def _candidates(pool: FromClause, statistics: FromClause, plan: SelectionPlan) -
     evidence = select(
         stats.prompt_id,
         stats.route,
-        (PRIOR + weight * stats.successes).label("a"),
-        (PRIOR + weight * stats.failures).label("b"),
+        (preppo.prior + weight * stats.successes).label("a"),
+        (preppo.prior + weight * stats.failures).label("b"),
         stats.count.label("scores"),
         age.label("age"),
         stats.last,

@@ -90,15 +90,23 @@ def test_over_all_domains_the_learned_one_gives_way(connection):
     assert sum(name.startswith("learned") for name in by_domain) == 5
 
 
+@pytest.mark.parametrize("prior", [1.0, 0.25])
 @pytest.mark.parametrize(("passes", "fails"), [(0.0, 0.0), (8.0, 0.0), (3.0, 20.0)])
-def test_draws_have_the_quantiles_of_the_posterior(connection, passes, fails):
+def test_draws_have_the_quantiles_of_the_posterior(connection, passes, fails, prior):
     prompts = [ExamplePrompt(id=f"p{n}", count=1, successes=passes, failures=fails) for n in range(2000)]
-    found = decide(connection, prompts, plan_of([Informative(draw=True, target=0.0)])).decisions
+    found = decide(connection, prompts, plan_of([Informative(draw=True, target=0.0)], prior=prior)).decisions
     draws = sorted(decision.value for decision in found.values())
     rng = random.Random(0)
-    exact = sorted(rng.betavariate(1 + passes, 1 + fails) for _ in range(20_000))
+    exact = sorted(rng.betavariate(prior + passes, prior + fails) for _ in range(20_000))
     for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
         assert draws[int(quantile * 2000)] == pytest.approx(exact[int(quantile * 20_000)], abs=0.04)
+
+
+def test_a_small_prior_tells_two_failures_in_two_from_one_success_in_eight(connection):
+    never = [ExamplePrompt(id=f"never{n}", count=2, failures=2) for n in range(10)]
+    seldom = [ExamplePrompt(id=f"seldom{n}", count=8, successes=1, failures=7) for n in range(10)]
+    kept = decide(connection, [*never, *seldom], plan_of([Informative()], keep_share=0.5, prior=0.25)).kept
+    assert kept == {each.id for each in seldom}
 
 
 def test_draws_change_with_the_round_and_with_the_seed(connection):

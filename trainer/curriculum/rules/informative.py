@@ -12,7 +12,8 @@ they are from 0 and 1.
 With `draw = true` the rule is that of MoPPS (arXiv 2507.04632): a Thompson draw from each posterior, and the draws
 nearest `target` are kept, so that prompts of equal expectation take turns. A draw is made of two gamma variables by
 Marsaglia and Tsang's method (2000) without its rejection, which for shapes from 1 on would reject less than one in
-twenty; it is a function of the seed, the round and the prompt's id.
+twenty; a shape s below 1 takes the draw of s + 1, times u^(1/s), as they say. It is a function of the seed, the round
+and the prompt's id.
 
 Use it with verifiers, or whenever a high score can be trusted. Online difficulty filtering (arXiv 2504.03380), LILO
 (openreview 8HYeWMf0W3) and MoPPS all keep the middle and report fewer rollouts for the same score.
@@ -24,7 +25,7 @@ from operator import add, mul
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Float, func, literal
+from sqlalchemy import ColumnElement, Float, case, func, literal
 
 from trainer.curriculum.rules.base import CandidateColumns, RankedCandidate, SelectionRule
 
@@ -79,13 +80,17 @@ def spread(candidate: CandidateColumns) -> ColumnElement[float]:
 def _thompson(candidate: CandidateColumns) -> ColumnElement[float]:
     radius = func.sqrt(-2 * func.ln(1 - candidate.uniform("informative radius")))
     angle = 2 * math.pi * candidate.uniform("informative angle")
-    passes = _gamma(candidate.a, radius * func.cos(angle))
-    fails = _gamma(candidate.b, radius * func.sin(angle))
+    passes = _gamma(candidate.a, radius * func.cos(angle), candidate.uniform("informative passes"))
+    fails = _gamma(candidate.b, radius * func.sin(angle), candidate.uniform("informative fails"))
     return passes / (passes + fails)
 
 
-def _gamma(shape: ColumnElement[float], normal: ColumnElement[float]) -> ColumnElement[float]:
-    """D (1 + c z)^3 with d = shape - 1/3 and c = 1 / sqrt(9 d), for shapes from 1 on."""
-    d = shape - 1 / 3
+def _gamma(
+    shape: ColumnElement[float], normal: ColumnElement[float], uniform: ColumnElement[float]
+) -> ColumnElement[float]:
+    """D (1 + c z)^3 with d = shape - 1/3 and c = 1 / sqrt(9 d), for shapes from 1 on; a smaller one is raised by 1."""
+    small = shape < 1
+    d = case((small, shape + 1), else_=shape) - 1 / 3
     root = func.greatest(1 + normal / func.sqrt(9 * d), literal(1e-3, Float))
-    return d * root * root * root
+    exponent = func.greatest(func.ln(1 - uniform) / shape, literal(_LEAST_EXPONENT / 4, Float))
+    return d * root * root * root * case((small, func.exp(exponent)), else_=literal(1.0, Float))

@@ -90,11 +90,11 @@ def test_without_memory_only_the_newest_version_counts():
     assert (running.successes, running.failures) == (0, 2)
 
 
-@given(st.floats(0, 100), st.floats(0, 100), st.integers(0, 10**6), DECAY)
-def test_old_evidence_returns_to_the_prior(successes, failures, age, decay):
-    now, later = posterior(successes, failures, age, decay), posterior(successes, failures, age + 1, decay)
-    assert 1 <= later.a <= now.a
-    assert 1 <= later.b <= now.b
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(0.01, 10), st.integers(0, 10**6), DECAY)
+def test_old_evidence_returns_to_the_prior(successes, failures, prior, age, decay):
+    now, later = (posterior(successes, failures, prior, age=age + more, decay=decay) for more in (0, 1))
+    assert prior <= later.a <= now.a
+    assert prior <= later.b <= now.b
     assert (later.mean - 0.5) * (now.mean - 0.5) >= 0
 
 
