@@ -49,6 +49,7 @@ def main() -> int:
             until=time.monotonic() + (arguments.minutes or 1e9) * 60,
             keep=arguments.keep,
             folder=Path(folder),
+            lasting=arguments.lasting,
         )
         say(f"seed {matrix.seed}: {matrix.wanted.total()} injections of {len(matrix.wanted)} kinds are to be made")
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background with one ignored
@@ -83,6 +84,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--soak", type=float, default=0.0, help="no faults: this many minutes with a slow learner")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--overlap", type=int, default=10, help="faults that may be open together")
+    parser.add_argument("--lasting", type=int, default=0, help="seconds of each fault that lasts; otherwise drawn")
     parser.add_argument("--run-injections", type=int, default=100, help="injections per run")
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     parser.add_argument("--out", type=Path, default=_PAGE, help="the page; JSON lines go beside it")

@@ -54,6 +54,8 @@ class Matrix:
     until: float
     keep: Path | None
     folder: Path
+    lasting: int = 0
+    """Seconds of each fault that lasts; 0 draws them."""
     _open: list[OpenFault] = field(default_factory=list)
     _rested: dict[str, float] = field(default_factory=dict)
 
@@ -127,7 +129,10 @@ class Matrix:
         if not free or {"stack"} & busy or any(fault.kind.ends_run for fault in self._open):
             return None
         name = random.choices(free, [self.wanted[name] for name in free])[0]
-        return self.kinds[name](random)
+        kind = self.kinds[name](random)
+        if self.lasting and kind.seconds:
+            kind.seconds = self.lasting
+        return kind
 
     def _inject(self, run: MatrixRun, kind: FaultKind) -> None:
         fault = OpenFault(kind, time.monotonic(), len(self._open) + 1, 0)

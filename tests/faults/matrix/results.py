@@ -125,14 +125,13 @@ def _head(results: Results, kinds: int) -> list[str]:
         f"{groups} groups), on Apache Kafka and Postgres with a tiny model. The table is as it came out. Every run",
         f"was audited at its end: {violations} violations. {never} faults had no recovery.",
         "",
-        "A run gets a fault every few seconds, so that faults overlap: when one was made, the median number that were",
-        f"still open was {together:g}, itself included. Recovery is the time from the end of a fault to the first",
-        "closing of a group that was dispatched after it (for `rtv`, `genrm` and the judge: of one that they score),",
-        "on a busy machine of two cores: an upper bound. Lost and doubled are what the audits of the runs say in which",
-        "the kind was injected.",
+        f"Faults may overlap: when one was made, the median number that were still open was {together:g}, itself",
+        "included. Recovery is the time from the end of a fault to the first closing of a group that was dispatched",
+        "after it (for `rtv`, `genrm` and the judge: of one that they score), on a busy machine of two cores: an upper",
+        "bound. Lost and doubled are what the audits of the runs say in which the kind was injected.",
         "",
-        "| fault | what | times | lost | doubled | recovery p50 s | max s |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| fault | what | times | longest s | lost | doubled | recovery p50 s | max s |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
 
 
@@ -142,7 +141,8 @@ def _row(kind: str, lines: Sequence[InjectionLine], audits: Mapping[str, AuditLi
     lost, doubled = (sum(getattr(audits[run], name) for run in runs) for name in ("lost", "doubled"))
     p50 = f"{statistics.median(recoveries):.1f}" if recoveries else "-"
     most = f"{max(recoveries):.1f}" if len(recoveries) == len(lines) else "never"
-    return f"| `{kind}` | {what} | {len(lines)} | {lost} | {doubled} | {p50} | {most} |"
+    longest = max(line.seconds for line in lines)
+    return f"| `{kind}` | {what} | {len(lines)} | {longest:.0f} | {lost} | {doubled} | {p50} | {most} |"
 
 
 def _endings(results: Results) -> Iterable[str]:

@@ -57,7 +57,7 @@ def test_what_the_audit_says_is_counted_for_each_kind_of_the_run(results: Result
     page = table(read_again(results), WHAT)
     assert "made 3 injections of 2 kinds in 2 runs" in page
     assert "3 violations" in page
-    assert f"| `kill-router` | {WHAT['kill-router']} | 2 | 2 | 1 | 2.0 | 2.0 |" in page
+    assert f"| `kill-router` | {WHAT['kill-router']} | 2 | 0 | 2 | 1 | 2.0 | 2.0 |" in page
     assert "- Run `r` finished: 1 never_closed, 1 ticket_lost, 1 trained_twice." in page
     assert not results.sound
 
@@ -65,7 +65,7 @@ def test_what_the_audit_says_is_counted_for_each_kind_of_the_run(results: Result
 def test_a_fault_without_recovery_is_told_as_such(results: Results) -> None:
     for line in (LINE, replace(LINE, recovery=None), AUDIT):
         results.append(line)
-    assert "| 2 | 0 | 0 | 2.0 | never |" in table(results, WHAT)
+    assert "| 2 | 0 | 0 | 0 | 2.0 | never |" in table(results, WHAT)
     assert not results.sound
 
 
