@@ -247,7 +247,7 @@ class PrePPOSettings(SettingsSection):
     prior: Annotated[float, Field(gt=0, le=10), NumberUnit("scores")] = 1.0
     """Both counts p of the prior Beta(p, p) of a prompt's pass rate. At 1 every pass rate is equally likely before the
     first score, as in MoPPS (arXiv 2507.04632). With few samples a smaller one lets the evidence speak: of two failures
-    in two samples, 1 makes a prompt as uncertain as one success in eight does, and 0.25 says that it is out of reach."""
+    in two samples, 1 makes a prompt as uncertain as one success in eight does, and 0.25 calls it out of reach."""
     keep_share: Annotated[float, Field(gt=0, le=1), NumberUnit("fraction")] = 0.1
     """Fraction of its prompts that a rule keeps; the lowest-scoring 10 % was best in the paper."""
     originals: Literal["keep", "rank"] = "keep"
