@@ -76,6 +76,19 @@ def within(output: Output, largest: int) -> Output:
     return Output(output.topic, (output.key or b"")[:_REASON_CHARACTERS], None, (*own, left_out))
 
 
+def letters_on(records: Iterable[Record], letters: Iterable[Output]) -> list[Output]:
+    """Returns letters on what was made of `records` as letters on the records themselves, as they were read."""
+    read = {(record.topic, str(record.partition), str(record.offset)): record for record in records}
+    found = []
+    for letter in letters:
+        own = tuple(pair for pair in letter.headers if pair[0].startswith(_PREFIX))
+        topic, partition, offset = (header(own, _PREFIX + name) or "" for name in ("topic", "partition", "offset"))
+        record = read[topic, partition, offset]
+        kept = tuple(pair for pair in record.headers if not pair[0].startswith(_PREFIX))
+        found.append(Output(letter.topic, record.key, record.value, (*kept, *own)))
+    return found
+
+
 def reason_of(output: Output) -> str:
     """Returns the error class of a dead letter, short enough for a metric's label."""
     return header(output.headers, f"{_PREFIX}error_class") or "unknown"

@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from infra.scalars.row import SECONDS, MetricSection, Scalar, each
 from infra.services import Service
 
-_READERS = ("rtv", "genrm", "difficulty", "selector", "rollout", "learner")
+_READERS = ("rtv", "genrm", "difficulty", "crosscheck", "selector", "rollout", "learner")
 """Stages that decode what they read; the router looks at headers only."""
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from infra.metrics import metrics
 from infra.settings.crosscheck import THIS_JUDGE, CrossCheckSettings
 from streams.codec import encode
+from streams.dead_letters import letters_on
 from streams.messages import Purpose, Route, ScoredTrajectory
 from streams.records import Output, Record
 from streams.route_headers import SHADOW_HEADER, in_share
@@ -36,8 +37,12 @@ class CrossCheckHandler:
     clock: Callable[[], float] = field(default=time.time)
 
     async def handle(self, records: list[Record]) -> list[Output]:
-        """Raises DeliveryError, sqlalchemy.exc.OperationalError; the batch is then read again."""
+        """Returns the dead letters, on the records as they were read; the verdicts are written by `write`.
+
+        Raises DeliveryError, sqlalchemy.exc.OperationalError; the batch is then read again.
+        """
         batches: dict[str, list[Record]] = defaultdict(list)
+        letters: list[Output] = []
         for record in records:
             scored = decode_scored(record)
             if scored is None or scored.score is None or scored.details.get(SHADOW_HEADER):
@@ -46,9 +51,11 @@ class CrossCheckHandler:
             if name is not None:
                 batches[name].append(_record_of_rollout(record, scored))
         for name, batch in batches.items():
-            outputs = await self.scorers[name].handle(batch)
-            await asyncio.to_thread(self.write, outputs)
-        return []
+            scorer = self.scorers[name]
+            outputs = await scorer.handle(batch)
+            letters += [output for output in outputs if output.topic == scorer.dead_letters]
+            await asyncio.to_thread(self.write, [output for output in outputs if output.topic != scorer.dead_letters])
+        return letters_on(records, letters)
 
     def _second_scorer_of(self, scored: ScoredTrajectory) -> str | None:
         """Returns the name of the scorer that shall judge the response too; measures the spread of its group."""

@@ -63,7 +63,5 @@ def test_the_starting_values_are_those_of_the_enumerations() -> None:
     outcomes = {outcome for outcome, _ in LABELLED["groups_closed_total"].starts}
     stages = {stage for stage, _ in LABELLED["dead_letters_total"].starts}
     assert outcomes == set(Outcome)
-    assert stages == set(Service) - {
-        Service.CROSSCHECK
-    }  # it reads what the difficulty stage reads, which sets it aside
+    assert stages == set(Service)
     assert {logger for (logger,) in LABELLED["logger_failures_total"].starts} == set(get_args(LoggerKind))

@@ -8,7 +8,8 @@ from support.messages import rollout, verdict
 
 from infra.metrics import metrics
 from infra.settings.crosscheck import CrossCheckSettings
-from streams.codec import decode, encode
+from streams.codec import decode, encode, header
+from streams.dead_letters import reason_of
 from streams.messages import Purpose, Question, Rollout, Route, ScoredTrajectory, Status
 from streams.records import Output, Record
 from streams.route_headers import SHADOW_HEADER
@@ -129,3 +130,39 @@ def test_the_spread_of_sampled_training_groups_is_measured() -> None:
     checked(*rows, share=1.0)
     histogram = metrics.edit_distance.labels("rtv", "spread")
     assert histogram._sum.get() == 0.5
+
+
+class Fickle(Refusing):
+    """A scorer that finds a response scorable first and unscorable when it is asked again, as after a reload."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.asked = 0
+
+    def why_unscorable(self, rollout: Rollout) -> str | None:
+        self.asked += 1
+        return None if self.asked == 1 else "no such verifier any more"
+
+
+def test_a_dead_letter_is_an_output_on_the_record_as_it_was_read_and_no_verdict() -> None:
+    """So the stage sends it and counts it, as those of every stage."""
+    written: list[Output] = []
+    scorer = RetryingScorer(stage="crosscheck", scorer=Fickle("math"), retry=Retry(attempts=1, backoff_seconds=0.1))
+    handler = CrossCheckHandler(
+        settings=CrossCheckSettings(scorers={"genrm": "math"}),
+        scorers={
+            "math": ScoringHandler(
+                stage="crosscheck", route=Route.RTV, scorer=scorer, scored="scored.math", dead_letters="dead"
+            )
+        },
+        write=written.extend,
+        spread=GroupSpread(5, 99),
+        clock=lambda: NOW,
+    )
+    record = Record("scored", 3, 17, 0.0, b"run:1", encode(judged(1)), (("mine", b"1"),))
+    [letter] = asyncio.run(handler.handle([record]))
+    assert written == []
+    assert (letter.topic, letter.key, letter.value) == ("dead", record.key, record.value)
+    assert header(letter.headers, "mine") == "1"
+    assert header(letter.headers, "dead_letter.offset") == "17"
+    assert reason_of(letter) == "DecodeError"
