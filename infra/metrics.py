@@ -5,7 +5,7 @@ Each process serves all of them and moves its own. A counter whose label values 
 first event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, start_http_server
@@ -47,7 +47,15 @@ def _make(row: Scalar[Any], registry: CollectorRegistry) -> Any:
 metrics = Metrics()
 
 
-def serve(host: str, port: int) -> None:
-    """Starts the endpoint; port 0 starts none. Raises OSError if the port is taken."""
-    if port:
-        start_http_server(port, addr=host)
+def serve(host: str, port: int) -> Callable[[], None]:
+    """Starts the endpoint; port 0 starts none. Returns what stops it. Raises OSError if the port is taken."""
+    if not port:
+        return lambda: None
+    server, thread = start_http_server(port, addr=host)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 TARGETS_FILE = "prometheus-targets.json"
 """In the run's folder; infra/prometheus/prometheus.yml reads that of runs/latest."""
 
+SUPERVISOR = "supervisor"
+"""Name of the target that serves the supervisor's own metrics."""
+
 
 def write_targets(folder: Path, ports: Mapping[str, int]) -> None:
     """`folder`: the run's; `ports`: service -> port of its metrics."""

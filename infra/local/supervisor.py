@@ -1,7 +1,7 @@
 """Keeps the services of a run alive until the run ends.
 
 Invariant: a service that dies is started again with growing waits, or the whole run ends with the reason. Once the run
-has ended, no service and nothing that a service started is left.
+has ended, no service and nothing that a service started is left. Its own metrics (the restarts) have an endpoint, too.
 """
 
 import logging
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from infra import outages
 from infra.local import disk
-from infra.local.ports import free_port, port_is_free
+from infra.local.ports import LOOPBACK, free_port, port_is_free
 from infra.local.processes import ChildProcess, LocalStackError, log_tail, spawn, terminate
 from infra.local.restarts import RestartPolicy, Restarts
-from infra.local.scrape_targets import remove_targets, write_targets
+from infra.local.scrape_targets import SUPERVISOR, remove_targets, write_targets
 from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
-from infra.metrics import metrics
+from infra.metrics import metrics, serve
 from infra.readiness import READY_FILE, ready_since
 from infra.services import Service
 
@@ -138,6 +138,7 @@ class Supervisor:
         self._services = [_Service(spec, Restarts(policy), free_port()) for spec in specs]
         self._parts = [_Part(part, Restarts(policy)) for part in foundations]
         self._finished = finished
+        self._own_port = free_port()
         self._meter = Meter()
         self._asked = threading.Event()
         self._ended = threading.Event()
@@ -182,6 +183,7 @@ class Supervisor:
 
     def _supervise(self) -> None:
         end: RunEnd | None = None
+        stop_serving = self._serve_metrics()
         try:
             self._write_targets()
             while end is None and not self._asked.is_set():
@@ -195,6 +197,7 @@ class Supervisor:
             finished = end is not None and end.outcome is RunOutcome.FINISHED
             self._stop_services(_FINISHED_GRACE_SECONDS if finished else _GRACE_SECONDS)
             remove_targets(self._folder)
+            stop_serving()
             self._end = end or RunEnd(outcome=RunOutcome.STOPPED, message="stopped on request")
             self._ended.set()
 
@@ -226,7 +229,17 @@ class Supervisor:
         service.child = spawn(service.spec.name, argv, log=self._log_of(service), env=env)
 
     def _write_targets(self) -> None:
-        write_targets(self._folder, {service.spec.name: service.port for service in self._services})
+        ports = {service.spec.name: service.port for service in self._services}
+        write_targets(self._folder, ports | ({SUPERVISOR: self._own_port} if self._own_port else {}))
+
+    def _serve_metrics(self) -> Callable[[], None]:
+        """Returns what stops the endpoint. A run goes on without it if another program takes the port first."""
+        try:
+            return serve(LOOPBACK, self._own_port)
+        except OSError as error:
+            log.warning("the restarts of services are not served on port %d: %s", self._own_port, error)
+            self._own_port = 0
+            return lambda: None
 
     def _life_seconds(self, service: _Service, child: ChildProcess, now: float) -> float:
         """How long the service worked: loading is not life, or one that always dies of its first work after a long load

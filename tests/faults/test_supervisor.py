@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+import httpx
 import pytest
 from support.stack_program import spec
 from support.supervised import (
@@ -34,7 +35,7 @@ from infra.cli.errors import ExitCode
 from infra.local import broker, postgres
 from infra.local import supervisor as supervisor_module
 from infra.local.restarts import RestartPolicy
-from infra.local.scrape_targets import TARGETS_FILE
+from infra.local.scrape_targets import SUPERVISOR, TARGETS_FILE
 from infra.local.supervisor import Foundation, RunEnd, RunOutcome, ServiceStatus, Supervisor
 
 QUICK = RestartPolicy(first_seconds=0.02, longest_seconds=0.1, short_lives=4)
@@ -77,9 +78,13 @@ def test_prometheus_finds_the_services_as_long_as_the_run_goes_on(supervise: Sup
     supervisor = supervise({"router": IDLE, "learner": IDLE})
     wait_until(file.exists, "the targets")
     found = {group["labels"]["service"]: group["targets"] for group in json.loads(file.read_text(encoding="utf-8"))}
+    [own] = found.pop(SUPERVISOR)
     assert found == {state.name: [f"127.0.0.1:{state.metrics_port}"] for state in supervisor.snapshot()}
+    assert 'rewardstream_restarts_total{service="learner"}' in httpx.get(f"http://{own}/metrics").text
     supervisor.stop()
     assert not file.exists()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{own}/metrics")
 
 
 def test_a_killed_service_comes_back_and_is_counted(supervise: Supervise, tmp_path: Path) -> None:
