@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infra import logs
 from infra.cli.errors import CommandError, ExitCode
 from infra.settings.load import Resolved, described, described_text, load
 from infra.settings.sources import Option, parse_assignment
@@ -54,10 +55,12 @@ class Dedicated:
 
 
 def resolve(recipe: str | None, assignments: list[str] | None, *dedicated: Dedicated) -> Resolved:
-    """Loads the settings; dedicated options win over `--set`. Raises InvalidSettingsError."""
+    """Loads the settings, and logs as they say; dedicated options win over `--set`. Raises InvalidSettingsError."""
     options = [parse_assignment(text) for text in assignments or []]
     options += [Option(item.path, item.value, item.name) for item in dedicated if item.value is not None]
-    return load(recipe, options)
+    resolved = load(recipe, options)
+    logs.set_up_command(resolved.settings.logs, "command", resolved.settings.run.id)
+    return resolved
 
 
 def connections(bootstrap_servers: str | None, database_url: str | None) -> tuple[Dedicated, Dedicated]:

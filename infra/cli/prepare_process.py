@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from infra import logs
 from infra.cli.errors import CommandError, ExitCode, explain
 from infra.local.interrupts import held
 from infra.settings.load import load
@@ -79,7 +80,9 @@ def make(settings_file: Path, result_file: Path) -> None:
     from infra.cli.progress import Steps
     from infra.demo.prepare import prepare
 
-    prepared = prepare(load(str(settings_file)).settings, Steps())
+    settings = load(str(settings_file)).settings
+    logs.set_up_command(settings.logs, "prepare", settings.run.id)
+    prepared = prepare(settings, Steps())
     files = PreparedFiles(
         policy=str(prepared.policy),
         judge=str(prepared.judge),

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from infra import logs
 from infra.cli.logs import open_log
 from infra.cli.options import Dedicated, print_dry_run, resolve
 from infra.cli.runs import find_run
@@ -78,9 +79,9 @@ def _make_run(settings: Settings, bootstrap: str, root: Path) -> tuple[Settings,
 
 def _train_to_end(settings: Settings) -> None:
     """Trains in this process, to the end of the log. The first Ctrl-C ends it with a checkpoint."""
-    from infra.cli.serve import run, set_up_logging
+    from infra.cli.serve import run
 
-    set_up_logging(Service.LEARNER)
+    logs.set_up(settings.logs, Service.LEARNER, settings.run.id)
     with interrupt_once():
         run(Service.LEARNER, settings)
 

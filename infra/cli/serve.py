@@ -9,14 +9,13 @@ import importlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from infra import outages, refusals
+from infra import logs, outages, refusals
 from infra.cli.errors import CommandError, ExitCode, explain
 from infra.cli.options import (
     BootstrapServers,
@@ -32,8 +31,6 @@ from infra.cli.options import (
 from infra.cli.torchrun import leads, spread
 from infra.services import Service
 from infra.settings.tree import Settings
-
-_NOISY = ("kafka", "aiokafka", "faust", "mode", "httpx", "urllib3", "alembic")
 
 
 def serve(
@@ -56,7 +53,7 @@ def serve(
     require_names(f"serve {name}", settings)
     if name is Service.LEARNER:
         spread(settings.learner.processes)
-    set_up_logging(name)
+    logs.set_up(settings.logs, name, settings.run.id, wrap_stdout=True)
     if leads():
         serve_metrics(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -111,18 +108,6 @@ def require_addresses(name: Service, settings: Settings) -> None:
     raise CommandError(
         f"serve {name} joins a {missing} in the settings. `rewardstream up` starts everything", ExitCode.USAGE
     )
-
-
-def set_up_logging(name: str) -> None:
-    """One line per event, to stderr; libraries log warnings and errors only."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
-    for library in _NOISY:
-        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def serve_metrics(host: str, port: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from infra import logs
 from infra.db.engine import shown
 from infra.local.disk import is_disk_full
 from infra.local.interrupts import interrupt_once
@@ -80,5 +81,6 @@ def _service_line(service: ServiceState) -> ServiceLine:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s stack %(levelname)s: %(message)s")
-    sys.exit(run(load(str(Path(sys.argv[1]))).settings))
+    loaded = load(str(Path(sys.argv[1]))).settings
+    logs.set_up(loaded.logs, "stack", loaded.run.id, wrap_stdout=True)
+    sys.exit(run(loaded))

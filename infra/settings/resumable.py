@@ -45,6 +45,7 @@ RESUMABLE = {
     "learner.loggers": "where the curves are drawn",
     "metrics.host": "who may read the metrics",
     "metrics.port": "who may read the metrics",
+    "logs.format": "how the logs look",
     "run.folder": "the folder may have been moved",
     "run.prepared": "the folder may have been moved",
 }

@@ -18,6 +18,7 @@ from infra.settings.evaluation import EvaluationSettings
 from infra.settings.genrm import GenRMSettings
 from infra.settings.guard import GuardSettings
 from infra.settings.learner import LearnerSettings
+from infra.settings.logs import LogSettings
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
 from infra.settings.weights import WeightsSettings
 
@@ -370,6 +371,7 @@ class Settings(SettingsSection):
     learner: LearnerSettings = LearnerSettings()
     weights: WeightsSettings = WeightsSettings()
     metrics: MetricsSettings = MetricsSettings()
+    logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -17,7 +17,7 @@ from streams.topics import Topic
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command's would outlive it in this process."""
-    monkeypatch.setattr("infra.cli.serve.set_up_logging", lambda _: None)
+    monkeypatch.setattr("infra.logs.set_up", lambda *_: None)
 
 
 @dataclass

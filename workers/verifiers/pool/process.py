@@ -14,6 +14,7 @@ import time
 
 import msgspec
 
+from infra import logs
 from infra.settings.tree import RtvSettings
 from streams.messages import Status
 from workers.sandbox.factory import isolation_of
@@ -118,4 +119,5 @@ def _read_exactly(connection: socket.socket, size: int) -> bytes | None:
 
 
 if __name__ == "__main__":
+    logs.inherit()
     main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
