@@ -14,6 +14,7 @@ from infra.cli import (
     doctor,
     evaluate,
     experiment,
+    page,
     plan,
     prompts,
     report,
@@ -60,6 +61,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(database.app, name="db")
 app.add_typer(run_rows.app, name="runs")
+app.add_typer(page.app, name="page")
 app.command()(settings.settings)
 app.command()(serve.serve)
 

@@ -71,6 +71,8 @@ def up(
     require_none_up(settings.run.folder)
     state = start(with_own_prompts(settings))
     print(f"run {state.run_id} is up: {state.broker} broker at {state.bootstrap}, database {state.database}")
+    if state.page:
+        print(f"its page is {state.page}")
     print("`rewardstream top` watches it, `rewardstream down` stops it")
 
 
@@ -166,7 +168,8 @@ def _watch(place: "RunPlace", engine: "Engine", *, once: bool) -> None:
     settings = place.settings
     started = (place.folder / "logs").stat().st_ctime
     broker = f"{settings.broker.kind} at {settings.broker.bootstrap_servers}"
-    watched = Watched(place.run_id, settings.topics.prefix, broker, started, settings, place.folder)
+    page = state.page if (state := read_state(root)) is not None else ""
+    watched = Watched(place.run_id, settings.topics.prefix, broker, started, settings, place.folder, page)
     with Monitor(watched, engine, live=False if once else None) as monitor:
         while (state := read_state(root)) is not None and state.process is not None and state.run_id == place.run_id:
             monitor.tick(state.services)
@@ -225,6 +228,7 @@ def _print_status(found: "StackStatus", advice: list[str], *, as_json: bool) -> 
                     "broker": state.broker,
                     "bootstrap": state.bootstrap,
                     "database": state.database,
+                    "page": state.page or None,
                     "ended": state.ended or None,
                     "sandbox": found.sandbox or None,
                     "services": services,
@@ -239,6 +243,8 @@ def _print_status(found: "StackStatus", advice: list[str], *, as_json: bool) -> 
         service = entry.service
         mark = "ok" if entry.healthy else service.status if not found.running else f"{service.status}, no answer"
         print(f"{service.name:<12} {mark:<20} pid {service.pid or '-'}  restarts {service.restarts}")
+    if found.running and state.page:
+        print(f"page         {state.page}")
     if found.sandbox:
         print(f"sandbox      {found.sandbox}")
     for text in advice:

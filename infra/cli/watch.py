@@ -21,7 +21,18 @@ def broker_text(stack: Stack) -> str:
 def watch(stack: Stack, started: float, *, screen: bool | None) -> RunEnd:
     """Starts the services and shows the run until it ends. `screen` None: shown if there is a terminal."""
     supervisor = stack.start_services()
-    run = Watched(stack.run_id, stack.settings.topics.prefix, broker_text(stack), started, stack.settings, stack.folder)
+    stack.serve_page()
+    if stack.page.url:
+        print(f"page: {stack.page.url}", flush=True)
+    run = Watched(
+        stack.run_id,
+        stack.settings.topics.prefix,
+        broker_text(stack),
+        started,
+        stack.settings,
+        stack.folder,
+        stack.page.url,
+    )
     database = stack.settings.database
     engine = connect(database.full_url(), database.connect_timeout_seconds)
     try:

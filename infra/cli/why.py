@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from infra.advice.log_story import LoggedRollout
     from infra.advice.story import GroupStory, RunStory, StoredVerdict
-    from streams.messages import Question
 
 _WIDTH = 110
 """Characters of a text on a line: a screenful is 24 lines of 120."""
@@ -192,9 +191,11 @@ def _head_lines(story: "GroupStory") -> Iterator[str]:
 
 
 def _group_lines(story: "GroupStory", place: RunPlace) -> Iterator[str]:
+    from infra.advice.wording import expected_of
+
     yield f"group {story.group_id} of run {story.run_id}"
     yield from _head_lines(story)
-    yield f"expected: {_cut(_expected(story.question))}"
+    yield f"expected: {_cut(expected_of(story.question))}"
     counted = [one for one in story.verdicts if not one.shadow]
     for one in counted[:_MOST_ROWS]:
         yield f"  {one.rollout_id.rpartition('/')[2]:>2}  {_score(one)}, {one.tokens} tokens: {_cut(one.why, 80)}"
@@ -212,6 +213,8 @@ def _rollout_lines(
     logged: "LoggedRollout | None",
     place: RunPlace,
 ) -> Iterator[str]:
+    from infra.advice.wording import expected_of, rule_of
+
     yield f"rollout {rollout_id} of run {story.run_id}"
     yield from _head_lines(story)
     if logged is not None:
@@ -225,12 +228,12 @@ def _rollout_lines(
         gone = "not kept in the database, and the log is gone"
         yield f"response: {gone if first.text is None else _cut(first.text, 3 * _WIDTH)}"
         yield f"read as the answer: {_cut(first.answer) if first.answer is not None else '-'}"
-    yield f"expected: {_cut(_expected(story.question))}"
+    yield f"expected: {_cut(expected_of(story.question))}"
     for one in verdicts[:_MOST_ROWS]:
         role = " (does not count: calibration or rescored)" if one.shadow else ""
         vetoed = "" if one.judged is None else f"; the judge gave {one.judged:.3f}, the veto 0"
         yield f"verdict{role}: {_score(one)} by {one.route} in {one.seconds:.2f} s: {_cut(one.why)}{vetoed}"
-    yield f"rule: {_cut(_rule(story.question), 3 * _WIDTH)}"
+    yield f"rule: {_cut(rule_of(story.question), 3 * _WIDTH)}"
     yield from _ending_lines(story, place)
 
 
@@ -254,6 +257,8 @@ def _logged_lines(logged: "LoggedRollout", *, in_database: bool) -> Iterator[str
 
 
 def _ending_lines(story: "GroupStory", place: RunPlace) -> Iterator[str]:
+    from infra.advice.wording import meaning_of
+
     counted = " ".join("-" if one.score is None else f"{one.score:.2f}" for one in story.verdicts if not one.shadow)
     spread = "" if story.spread is None else f"; scores {counted}, spread {story.spread:.3f}"
     if story.outcome is None:
@@ -264,49 +269,7 @@ def _ending_lines(story: "GroupStory", place: RunPlace) -> Iterator[str]:
     )
     reason = f" ({story.reason})" if story.reason else ""
     yield f"group: closed as {story.outcome}{reason} at version {story.closed_version}{seconds}{_cut(spread)}"
-    yield f"which means: {_meaning(story, place)}"
-
-
-def _meaning(story: "GroupStory", place: RunPlace) -> str:
-    limit = place.settings.learner.zero_variance_std
-    if story.outcome == "trained":
-        where = f"trained on in the step that made version {story.closed_version}, {story.staleness} versions old"
-        if story.step is None:
-            return f"{where}; the step's line is not in steps.jsonl"
-        step = story.step
-        return (
-            f"{where}: {step.groups} groups, mean reward {step.reward:.3f}, policy loss {step.policy_loss:.4f}, "
-            f"gradient norm {step.policy_gradient_norm:.3g}"
-        )
-    meanings = {
-        "zero_variance": f"not trained on: all scores are alike (spread below learner.zero_variance_std {limit:g})",
-        "cut_off": "not trained on: every response was cut off and so carries no loss (learner.overlong.mask)",
-        "measured": "a measurement, never trained on",
-        "expired": "not trained on: it was incomplete at its deadline (selector.admission.deadline_seconds)",
-        "stale": "not trained on: older than learner.max_staleness",
-        "failed": "not trained on: a response has no score; its verdict says why",
-    }
-    return meanings.get(story.reason or "", meanings.get(story.outcome or "", "not trained on"))
-
-
-def _expected(question: "Question") -> str:
-    if question.ground_truth is not None:
-        return question.ground_truth
-    if question.references:
-        return f"as good as: {question.references[0]}"
-    return f"options {json.dumps(question.options)}" if question.options else "-"
-
-
-def _rule(question: "Question") -> str:
-    from workers.verifiers.registry import UnknownVerifierError, load_verifier
-
-    if question.verifier is None:
-        veto = f"; the verifier {question.veto} may veto" if question.veto else ""
-        return f"genrm: the judge compares YES with NO{veto} (`rewardstream score --list`)"
-    try:
-        return f"{question.verifier}: {load_verifier(question.verifier).policy}"
-    except UnknownVerifierError:
-        return f"{question.verifier}, which is not installed here"
+    yield f"which means: {meaning_of(story, place.settings)}"
 
 
 def _score(verdict: "StoredVerdict") -> str:

@@ -31,6 +31,7 @@ def run(settings: Settings, commands: CommandTable = service_specs) -> int:
     runs = settings.run.folder
     with interrupt_once(), Stack(settings, commands) as stack:
         supervisor = stack.start_services()
+        stack.serve_page()
         end: RunEnd | None = None
         try:
             while end is None:
@@ -62,6 +63,7 @@ def describe(stack: Stack, services: tuple[ServiceState, ...], end: RunEnd | Non
         broker=str(stack.broker.kind),
         bootstrap=stack.broker.bootstrap,
         database=shown(stack.database.url),
+        page=stack.page.url,
         services=tuple(_service_line(service) for service in services),
         ended=end.message if end else "",
         exit_code=end.exit_code if end else None,

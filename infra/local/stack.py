@@ -19,6 +19,7 @@ from infra.files.folders import remove_unfinished
 from infra.local import disk, run_folder
 from infra.local.broker import Broker, LocalKafka, open_broker
 from infra.local.interrupts import held
+from infra.local.page_process import PageProcess
 from infra.local.postgres import Database, EmbeddedPostgres, open_database
 from infra.local.processes import LocalStackError
 from infra.local.service_commands import CommandTable, service_specs
@@ -54,6 +55,7 @@ class Stack:
             settings, run={"id": run_id}, topics={"prefix": run_id}, broker={"kind": self.broker.kind}
         )
         self.supervisor: Supervisor | None = None
+        self.page = PageProcess()
         self._commands = commands
 
     @property
@@ -109,6 +111,11 @@ class Stack:
             self.supervisor = supervisor
         return supervisor
 
+    def serve_page(self) -> None:
+        """Serves the run's page while the stack is up, if page.enabled is on: `page.url` is then its address."""
+        with held():
+            self.page.start(self.settings, self.settings_file, self.logs / "page.log")
+
     def wait(self, timeout: float | None = None) -> RunEnd | None:
         """How the run ended; None if it has not ended within `timeout` seconds."""
         assert self.supervisor is not None, "start_services() comes first"
@@ -120,6 +127,7 @@ class Stack:
         """
         with held():
             try:
+                self.page.stop()
                 if self.supervisor is not None:
                     self.supervisor.stop()
                     for parent in (self.folder / "versions", *self.folder.glob("checkpoints/*")):

@@ -41,6 +41,8 @@ class StackState(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap: str
     database: str
     """URL of the database, without its password."""
+    page: str = ""
+    """Address of the run's page; empty if it has none."""
     services: tuple[ServiceLine, ...] = ()
     ended: str = ""
     """Why the run ended; empty while it is running."""

@@ -36,7 +36,7 @@ PLAIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The run to watch. `started`: Unix seconds."""
+    """The run to watch. `started`: Unix seconds; `page`: address of its page, empty if it has none."""
 
     run_id: str
     prefix: str
@@ -44,6 +44,7 @@ class Watched:
     started: float
     settings: Settings
     folder: Path
+    page: str = ""
 
 
 class Monitor:
@@ -120,6 +121,7 @@ class Monitor:
             reasons=self._facts.reasons,
             staleness=self._facts.staleness,
             advice=advise(self._measures),
+            page=self._run.page,
         )
 
     def _show(self, view: View) -> None:

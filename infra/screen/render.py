@@ -72,6 +72,7 @@ def _header(view: View) -> Text:
         (phase_text(view.phase), "bold cyan"),
         f"  {clock(view.elapsed)}  policy version {view.version}  ",
         f"generated {view.generated_rate:.0f} tok/s, trained on {view.trained_rate:.0f} tok/s\n",
+        (f"page: {view.page}  " if view.page else "", "dim"),
         (f"broker: {view.broker}", "dim"),
     )
 

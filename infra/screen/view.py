@@ -66,6 +66,8 @@ class View:
     staleness: Mapping[int, int] = field(default_factory=dict)
     advice: Sequence[Advisory] = ()
     """What the run lacks and what to do, the most urgent first."""
+    page: str = ""
+    """Address of the run's page; empty if it has none."""
 
 
 class Rewards:

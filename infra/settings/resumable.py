@@ -46,6 +46,9 @@ RESUMABLE = {
     "metrics.host": "who may read the metrics",
     "metrics.port": "who may read the metrics",
     "logs.format": "how the logs look",
+    "page.enabled": "whether people look at it",
+    "page.host": "who may look at it",
+    "page.port": "who may look at it",
     "run.folder": "the folder may have been moved",
     "run.prepared": "the folder may have been moved",
 }

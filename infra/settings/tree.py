@@ -20,6 +20,7 @@ from infra.settings.guard import GuardSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.logs import LogSettings
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
+from infra.settings.web_page import WebPageSettings
 from infra.settings.weights import WeightsSettings
 
 
@@ -372,6 +373,7 @@ class Settings(SettingsSection):
     weights: WeightsSettings = WeightsSettings()
     metrics: MetricsSettings = MetricsSettings()
     logs: LogSettings = LogSettings()
+    page: WebPageSettings = WebPageSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -10,6 +10,7 @@ from pathlib import Path
 from infra.local.service_commands import CommandTable, ServiceSpec
 from infra.settings.load import load
 from infra.settings.tree import BrokerKind, BrokerSettings, RunSettings, Settings
+from infra.settings.web_page import WebPageSettings
 
 _SERVICE = Path(__file__).with_name("dummy_service.py")
 IDLE = "idle"
@@ -31,7 +32,11 @@ def daemon(settings_file: Path) -> None:
 
 
 def settings_in(runs: Path) -> Settings:
-    return Settings(run=RunSettings(folder=runs), broker=BrokerSettings(kind=BrokerKind.EMBEDDED))
+    return Settings(
+        run=RunSettings(folder=runs),
+        broker=BrokerSettings(kind=BrokerKind.EMBEDDED),
+        page=WebPageSettings(enabled=False),
+    )
 
 
 def stack(runs: Path, behaviour: str) -> None:
