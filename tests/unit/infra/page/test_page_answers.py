@@ -6,7 +6,6 @@ from infra.advice.story import UnknownNameError
 from infra.page.serving.answers import POLICY, answer, asset, is_own_host, static
 from infra.page.serving.routes import table_query
 
-
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (the name of a setting; nothing listens)
 
 
