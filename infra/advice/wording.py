@@ -21,7 +21,7 @@ def expected_of(question: Question) -> str:
 
 
 def rule_of(question: Question) -> str:
-    """By which rule the prompt's scorer decides."""
+    """The rule by which the prompt's scorer decides."""
     if question.verifier is None:
         veto = f"; the verifier {question.veto} may veto" if question.veto else ""
         return f"genrm: the judge compares YES with NO{veto} (`rewardstream score --list`)"

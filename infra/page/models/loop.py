@@ -27,7 +27,7 @@ class LoopPart:
     oldest_seconds: float | None
     """Age of the oldest record that the part works on."""
     versions_behind: int | None
-    """Of the rollout workers: how many policy versions the learner is ahead."""
+    """How many policy versions the learner is ahead of the rollout workers; None for other parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

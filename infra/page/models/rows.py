@@ -44,7 +44,7 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenGroup:
+class OpenLine:
     seq: int
     prompt: str
     domain: str
@@ -62,7 +62,7 @@ class OpenGroup:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGroups:
     total: int
-    groups: Sequence[OpenGroup]
+    groups: Sequence[OpenLine]
     """The oldest ones."""
 
 
@@ -140,7 +140,7 @@ def excerpt(text: str, most: int = EXCERPT) -> str:
 
 
 def place_of(samples: int, scored: int, *, confirmed: bool) -> str:
-    """Where an open group is, as far as Postgres knows."""
+    """The place of an open group, as far as Postgres knows."""
     if not confirmed:
         return "in the outbox: the broker has not acknowledged its ticket"
     if scored == 0:

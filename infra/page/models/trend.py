@@ -38,7 +38,7 @@ NUMBERS = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPoint:
     version: int
-    """Of several steps that were drawn together: the last."""
+    """The last one, if several steps were drawn together."""
     lineage: int
     at: float
     """Unix seconds."""

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from infra.advice.story import GroupStory, UnknownNameError, read_group
 from infra.advice.wording import expected_of, meaning_of, rule_of
 from infra.db.models import Group, Prompt, Score
-from infra.page.models.rows import GroupLine, OpenGroup, OpenGroups, StepView, age, excerpt, place_of
+from infra.page.models.rows import GroupLine, OpenGroups, OpenLine, StepView, age, excerpt, place_of
 from infra.page.readers.shown_run import ShownRun
 from infra.page.readers.steps_file import StepsFile
 from infra.settings.tree import Settings
@@ -140,8 +140,8 @@ def read_open(run: ShownRun) -> OpenGroups:
     return OpenGroups(total=total, groups=[_open(row, len(scores[row.group_id])) for row in rows])
 
 
-def _open(row: Row[Any], scored: int) -> OpenGroup:
-    return OpenGroup(
+def _open(row: Row[Any], scored: int) -> OpenLine:
+    return OpenLine(
         seq=row.seq,
         prompt=excerpt(row.prompt or ""),
         domain=row.domain,

@@ -92,7 +92,7 @@ class OverviewReader:
 
 
 def read_heldout(connection: Connection, run_id: str) -> list[HeldoutMean]:
-    """By version; without measurements of versions that belong to an abandoned lineage (label `v12@1`)."""
+    """The means by version, without measurements of versions that belong to an abandoned lineage (label `v12@1`)."""
     query = (
         select(Evaluation.__table__)
         .where(Evaluation.run_id == run_id, Evaluation.label.not_like("%@%"))

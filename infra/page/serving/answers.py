@@ -45,13 +45,13 @@ _NAMES = ("localhost",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def answer(data: PageData, method: str, target: str, host: str, bound: str) -> Answer:
+def answer(data: PageData, method: str, target: str, host: str, bound: str) -> HttpAnswer:
     """`target`: path and query of the request; `host`: its Host header; `bound`: the address that is listened on."""
     if method not in ("GET", "HEAD"):
         return _refusal(405, f"{method} is not answered: the page only reads", Allow="GET, HEAD")
@@ -83,7 +83,7 @@ def _is_loopback(bound: str) -> bool:
         return False
 
 
-def _json(data: PageData, path: str, query: Mapping[str, str]) -> Answer:
+def _json(data: PageData, path: str, query: Mapping[str, str]) -> HttpAnswer:
     try:
         return _answer(200, "application/json", encode(data.read(path, query)))
     except UnknownNameError as error:
@@ -97,11 +97,11 @@ def _json(data: PageData, path: str, query: Mapping[str, str]) -> Answer:
 
 
 def encode(value: object) -> bytes:
-    """As JSON; a number that is not finite becomes null, since JSON has none."""
+    """The value as JSON; a number that is not finite becomes null, since JSON has none."""
     return msgspec.json.encode(value)
 
 
-def _asset(path: str) -> Answer:
+def _asset(path: str) -> HttpAnswer:
     file = asset(path)
     kind = _TYPES.get(path.rpartition(".")[2])
     if file is None or kind is None:
@@ -124,10 +124,10 @@ def static() -> Traversable:
     return files("infra.page") / "static"
 
 
-def _refusal(status: int, error: str, **headers: str) -> Answer:
+def _refusal(status: int, error: str, **headers: str) -> HttpAnswer:
     return _answer(status, "application/json", encode({"error": error}), **headers)
 
 
-def _answer(status: int, kind: str, body: bytes, **headers: str) -> Answer:
+def _answer(status: int, kind: str, body: bytes, **headers: str) -> HttpAnswer:
     own = {"Content-Type": kind, "Content-Length": str(len(body))}
-    return Answer(status=status, headers=_HEADERS | own | headers, body=body)
+    return HttpAnswer(status=status, headers=_HEADERS | own | headers, body=body)

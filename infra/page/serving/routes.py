@@ -28,7 +28,7 @@ Query = Mapping[str, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonRoute:
     pattern: re.Pattern[str]
-    """Of the path below `api/`, without `.json`; its groups are the arguments of `read`."""
+    """Matches the path below `api/`, without `.json`; its groups are the arguments of `read`."""
     read: Callable[..., Any]
     """Called with the query and the pattern's groups; returns what msgspec encodes."""
 
