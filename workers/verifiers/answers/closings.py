@@ -10,7 +10,7 @@ from collections.abc import Callable
 from workers.verifiers.answers import retractions
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.scan import WordGuard
-from workers.verifiers.answers.statements import COPULAS, sentences
+from workers.verifiers.answers.sentences import COPULAS, sentences
 
 _COURTESY = re.compile(
     r"[\s*_>(-]*(?:let\s+me\s+know|i\s+hope\s+(?:this|that|it)|(?:please\s+)?feel\s+free|if\s+you\s+(?:have|need|want|would)"

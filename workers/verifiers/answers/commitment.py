@@ -7,6 +7,13 @@ here makes an answer out of a text that gives none, except for what a correction
 from collections.abc import Iterator
 
 from workers.verifiers.answers import retractions
+from workers.verifiers.answers.corrections import (
+    alternative,
+    conclusion_of_correction,
+    corrections,
+    has_rival,
+    is_fresh,
+)
 from workers.verifiers.answers.grammar import Answer, Value
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.reading import Reading
@@ -40,26 +47,29 @@ def _without_denied(found: list[Answer[Value]], firm: list[Answer[Value]]) -> li
 def _corrected(reading: Reading[Value], found: list[Answer[Value]]) -> list[Answer[Value]]:
     """Returns the answers after the last correction that one follows, or what a later correction gives instead."""
     # What comes before the first answer corrects none of them.
-    corrections = retractions.corrections(reading.text, min(one.start for one in found))
-    replaced = replacement(reading, found, corrections)
+    places = corrections(reading.text, min(one.start for one in found))
+    replaced = replacement(reading, found, places)
     if replaced:
         return replaced
-    for start, _ in corrections:
+    for start, _ in places:
         if any(one.start >= start and one.stands for one in found):
             return [one for one in found if one.start >= start]
     return found
 
 
 def replacement(
-    reading: Reading[Value], found: list[Answer[Value]], corrections: list[tuple[int, int]]
+    reading: Reading[Value], found: list[Answer[Value]], places: list[tuple[int, int]]
 ) -> list[Answer[Value]]:
-    """Returns what the last correction gives in plain words, if it comes after all answers."""
+    """Returns what the last correction gives in plain words, if it comes after all answers.
+
+    `places`: where each correction and its replacement begin; the last comes first.
+    """
     last = max((one.start for one in found), default=0)
-    for start, inside in corrections:
+    for start, inside in places:
         if start <= last:
             break
-        one = reading.clause(inside, fresh=retractions.is_fresh(reading.text, start, inside))
-        if one is None and (so := retractions.conclusion_of_correction(reading.text, inside)) is not None:
+        one = reading.clause(inside, fresh=is_fresh(reading.text, start, inside))
+        if one is None and (so := conclusion_of_correction(reading.text, inside)) is not None:
             one = reading.clause(so)
         if one is not None:
             return [reading.again(one)._replace(start=start)]
@@ -69,9 +79,9 @@ def replacement(
 def _alternatives(reading: Reading[Value], firm: list[Answer[Value]]) -> Iterator[Answer[Value]]:
     """Yields the alternatives that `or` adds to an answer. Raises NoAnswerError if one is said with doubt."""
     for one in firm:
-        if retractions.has_rival(reading.text, one.end):
+        if has_rival(reading.text, one.end):
             raise NoAnswerError("another answer is possible")
-        inside = retractions.alternative(reading.text, one.end)
+        inside = alternative(reading.text, one.end)
         other = None if inside is None else reading.clause(inside, aside=True)
         if inside is not None and other is not None:
             if retractions.is_vague(reading.text[one.end : inside]):

@@ -17,18 +17,17 @@ Stages:
 from collections.abc import Iterator
 from typing import Generic
 
-from workers.verifiers.answers import retractions
+from workers.verifiers.answers import denials
 from workers.verifiers.answers.closings import without_check
 from workers.verifiers.answers.commitment import committed
 from workers.verifiers.answers.grammar import Answer, Grammar, Remark, Value
 from workers.verifiers.answers.marks import Mark, enumerated, marks
 from workers.verifiers.answers.markup import NoAnswerError, clean
 from workers.verifiers.answers.reading import HEDGED, Reading
+from workers.verifiers.answers.sentences import sentence_before, sentence_end
 from workers.verifiers.answers.statements import (
     Statement,
     is_remark,
-    sentence_before,
-    sentence_end,
     stated,
     stretches,
     without_announcement,
@@ -106,7 +105,7 @@ class _Announcements(Generic[Value]):
                 continue
             if value is not None:
                 before = sentence_before(self._text, mark.start)
-                denied = retractions.is_mark_denied(self._text, before, mark.end)
+                denied = denials.is_mark_denied(self._text, before, mark.end)
                 yield self._reading.judged((value,), mark.start, mark.end, 3, before=before, denied=denied)
 
     def _of_statements(self) -> list[Answer[Value]]:
@@ -133,10 +132,10 @@ class _Announcements(Generic[Value]):
             statement.leads_on or (is_remark(content) and not any(map(self._grammar.literal, stretches(content))))
         ):
             return None
-        lead = retractions.denying_lead(content)
+        lead = denials.denying_lead(content)
         if lead is not None and not self._grammar.literal(content.strip(" .\n")):
             length, doubt = lead
-            rest = None if doubt else retractions.instead(content, length)
+            rest = None if doubt else denials.instead(content, length)
             if rest is None:
                 one = self._reading.read(content[length:], inside + length)
                 return (
@@ -150,7 +149,7 @@ class _Announcements(Generic[Value]):
         if one is None:
             return None
         before = sentence_before(self._text, statement.start)
-        denied = retractions.is_statement_denied(self._text, statement.start, before)
+        denied = denials.is_statement_denied(self._text, statement.start, before)
         return self._reading.judged(
             one.readings, statement.start, one.end, one.rank, one.doubt, before=before, denied=denied
         )
@@ -160,7 +159,7 @@ class _Announcements(Generic[Value]):
         end = statement.inside + sentence_end(without_check(statement.text, self._grammar.literal).rstrip(), 0)
         clause = self._text[statement.inside : end]
         before = sentence_before(self._text, statement.start)
-        denied = retractions.is_statement_denied(self._text, statement.start, before)
+        denied = denials.is_statement_denied(self._text, statement.start, before)
         return [
             self._reading.judged((value,), statement.start, end, 2, before=before, denied=denied)
             for value in self._reading.within(clause)

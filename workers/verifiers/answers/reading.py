@@ -8,9 +8,11 @@ import re
 from typing import Generic
 
 from workers.verifiers.answers import retractions
+from workers.verifiers.answers.corrections import is_clause, is_interjection
 from workers.verifiers.answers.grammar import Answer, Grammar, Value
 from workers.verifiers.answers.markup import NoAnswerError
-from workers.verifiers.answers.statements import sentence_before, sentence_stretches, sentences, stretches
+from workers.verifiers.answers.sentences import sentence_before, sentence_stretches, sentences
+from workers.verifiers.answers.statements import stretches
 
 LONGEST = 1000
 """Characters of a correction, an alternative or a conclusion that are read."""
@@ -87,13 +89,13 @@ class Reading(Generic[Value]):
 
     def _is_named(self, stretch: str, *, fresh: bool) -> bool:
         """Whether a stretch is a name or a list of names, rather than a remark."""
-        if retractions.is_interjection(stretch):
+        if is_interjection(stretch):
             return False
         words = stretch.count(" ")
         if words < 1 or (words < 3 and not stretch[:1].islower()) or stretch[0] in "{[":
             return True
         items = _ITEMS.split(stretch) if self.grammar.lists else [stretch]
-        return fresh and max(item.count(" ") for item in items) < _NAME_WORDS and not retractions.is_clause(stretch)
+        return fresh and max(item.count(" ") for item in items) < _NAME_WORDS and not is_clause(stretch)
 
     def again(self, one: Answer[Value]) -> Answer[Value]:
         return self.judged(one.readings, one.start, one.end, one.rank, one.doubt)

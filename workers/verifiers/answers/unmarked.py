@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from workers.verifiers.answers import retractions
 from workers.verifiers.answers.closings import ends_sentence, without_check, without_courtesies
 from workers.verifiers.answers.commitment import committed, replacement
+from workers.verifiers.answers.corrections import corrections
+from workers.verifiers.answers.denials import denying_lead
 from workers.verifiers.answers.grammar import Answer, Value
 from workers.verifiers.answers.markup import NoAnswerError
 from workers.verifiers.answers.reading import BEGINS_WITH_NUMBER, LONGEST, Reading
-from workers.verifiers.answers.statements import (
+from workers.verifiers.answers.sentences import (
     CONCLUSION,
     bold,
     conclusion,
@@ -27,7 +29,7 @@ _BLOCK = re.compile(r"(?P<lead>[^\n]{1,200}):[ \t]*\n\s{0,3}```[^`\n]{0,20}\n(?P
 def unmarked(reading: Reading[Value]) -> list[Answer[Value]]:
     """Answers of a text that announces none: the whole, what it gives, or its conclusion. Raises NoAnswerError."""
     text = reading.text = without_courtesies(reading.text)
-    replaced = replacement(reading, [], retractions.corrections(text, 0))
+    replaced = replacement(reading, [], corrections(text, 0))
     if replaced:
         return committed(reading, replaced)
     checked = without_check(text, reading.grammar.literal)
@@ -110,7 +112,7 @@ def _conclusion(reading: Reading[Value]) -> list[Answer[Value]]:
         if one is not None:
             subject = sentence[: len(sentence) - len(clause)].strip().casefold()
             vague = retractions.is_vague(sentence) or retractions.is_supposed(subject)
-            if one.doubt or vague or retractions.denying_lead(clause):
+            if one.doubt or vague or denying_lead(clause):
                 raise NoAnswerError(one.doubt or "the answer is hedged or denied")
             return [*_same_subject(reading, spans[:-1], subject), reading.again(one)]
     counted = _counted(reading, sentence, start)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from workers.verifiers.answers.grammar import Remark
 from workers.verifiers.answers.markup import NoAnswerError
-from workers.verifiers.answers.statements import sentence_before
+from workers.verifiers.answers.sentences import sentence_before
 from workers.verifiers.choice.labels import Label, Labels
 
 _VOID = re.compile(

@@ -15,7 +15,7 @@ from workers.verifiers.answers.grammar import Grammar
 from workers.verifiers.answers.lists import MAX_ITEMS, key_of, readings
 from workers.verifiers.answers.markup import NoAnswerError, unwrapped
 from workers.verifiers.answers.retractions import is_vague
-from workers.verifiers.answers.statements import sentence_before, sentence_end
+from workers.verifiers.answers.sentences import sentence_before, sentence_end
 from workers.verifiers.answers.verifier import POLICY, AnswerVerifier
 from workers.verifiers.base import OptionsError, flag
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.verifiers.answers import retractions, statements
+from workers.verifiers.answers import corrections, retractions, statements
 from workers.verifiers.answers.scan import Keyed, Scan
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -14,7 +14,7 @@ TEXTS = [
 ]
 KEYED = {name: found for name, found in vars(retractions).items() if isinstance(found, Keyed)}
 SCANS = {
-    name: found for room in (retractions, statements) for name, found in vars(room).items() if isinstance(found, Scan)
+    name: found for room in (corrections, statements) for name, found in vars(room).items() if isinstance(found, Scan)
 }
 
 
