@@ -1,4 +1,4 @@
-"""Where sentences begin and end, and which parts of one may give an answer.
+"""Finds where sentences begin and end, and which parts of one may give an answer.
 
 Invariant: this module finds places only. Every pattern is linear in the text.
 """
