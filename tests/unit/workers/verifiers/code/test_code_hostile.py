@@ -1,7 +1,5 @@
 """Programs that do something else than the task, each with the verdict that a careful person would give."""
 
-import time
-
 import pytest
 
 from infra.settings.tree import RtvSettings
@@ -20,7 +18,6 @@ CHECK = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert cand
 CHECKER = {"tests": {"kind": "checker", "entry_point": "add", "script": CHECK}}
 STDIO = {"tests": {"kind": "stdio", "cases": [{"stdin": "1 2", "stdout": "3"}, {"stdin": "40 2\n", "stdout": "42\n"}]}}
 SETTINGS = RtvSettings.model_validate({"sandbox": {"case_seconds": 1.5, "memory_mib": 192, "budget_seconds": 8}})
-IN_TIME = SETTINGS.sandbox.budget_seconds + 0.5
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +28,7 @@ def code() -> CodeVerifier:
 
 
 def judged(code: CodeVerifier, response: str, options: dict[str, object]) -> Verdict:
-    started = time.monotonic()
     verdict = code.verify(Question(prompt="?", verifier="code", options=options), response)
-    assert time.monotonic() - started < IN_TIME
     assert (verdict.score is None) == (verdict.status is Status.INFRA_ERROR)
     return verdict
 
