@@ -5,10 +5,10 @@ Each process serves all of them and moves its own. A counter whose label values 
 first event.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram
 
 from infra.scalars import SCALARS, FlowMetrics, HackingMetrics, LearningMetrics, OnlyLogged, Scalar, ScoringMetrics
 from infra.scalars.row import PREFIX
@@ -45,17 +45,3 @@ def _make(row: Scalar[Any], registry: CollectorRegistry) -> Any:
 
 
 metrics = Metrics()
-
-
-def serve(host: str, port: int) -> Callable[[], None]:
-    """Starts the endpoint; port 0 starts none. Returns what stops it. Raises OSError if the port is taken."""
-    if not port:
-        return lambda: None
-    server, thread = start_http_server(port, addr=host)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop

@@ -10,6 +10,7 @@ from types import FrameType
 
 from torch.distributed import destroy_process_group
 
+from infra.readiness import works
 from infra.settings.tree import Settings
 from trainer.distributed.process_group import join_process_group, world_size
 from trainer.leader.commands import LoadCheckpoint
@@ -40,7 +41,9 @@ def run_distributed(settings: Settings, bootstrap: str) -> None:
         _handle_signals(None)
         start = processes.receive()
         assert isinstance(start, LoadCheckpoint)
-        Follower(settings, bootstrap, processes, start).run()
+        follower = Follower(settings, bootstrap, processes, start)
+        works.set()  # the leader tells the supervisor
+        follower.run()
     destroy_process_group()
 
 

@@ -28,7 +28,7 @@ from infra.cli.options import (
     require_names,
     resolve,
 )
-from infra.cli.torchrun import leads, spread
+from infra.cli.torchrun import leads, leads_host, spread
 from infra.services import Service
 from infra.settings.tree import Settings
 
@@ -40,7 +40,13 @@ def serve(
     assignments: Set = None,
     bootstrap_servers: BootstrapServers = None,
     database_url: DatabaseUrl = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics; 0 turns it off.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port of /metrics, /healthz and /readyz; 0 turns it off.")
+    ] = None,
+    stopped_code: Annotated[
+        int,
+        typer.Option(help="Exit code if it was asked to stop; to a Kubernetes Job, a pod that ends with 0 is done."),
+    ] = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Run one process of the loop until it is asked to stop."""
@@ -54,20 +60,22 @@ def serve(
     if name is Service.LEARNER:
         spread(settings.learner.processes)
     logs.set_up(settings.logs, name, settings.run.id, wrap_stdout=True)
-    if leads():
-        serve_metrics(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
+    if leads_host():
+        serve_endpoint(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
     signal.signal(signal.SIGTERM, _interrupt)
 
     def reread() -> Settings:
         return resolve(recipe, assignments, *connections(bootstrap_servers, database_url)).settings
 
-    run(name, settings, reread)
+    done = run(name, settings, reread)
     gc.freeze()  # saves a second of CPU: the interpreter's last collection of everything that a model's libraries hold
+    if not done:
+        raise typer.Exit(stopped_code)
 
 
-def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
-    """Returns when the service stopped in order, whether it was done or interrupted. `reread` reads the settings again
-    from their sources, for a service that loads its scorer again on SIGHUP.
+def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None = None) -> bool:
+    """Returns when the service stopped in order: whether it was done, and not interrupted. `reread` reads the settings
+    again from their sources, for a service that loads its scorer again on SIGHUP.
     """
     _bound_threads(name.traits.threads(settings))
     log = logging.getLogger(f"rewardstream.{name}")
@@ -80,6 +88,7 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
             main(settings, settings.broker.bootstrap_servers)
     except KeyboardInterrupt:
         log.info("stopped by signal")
+        return False
     except Exception as error:
         if refusals.explain(error) is None and outages.is_outage(error):
             explained = explain(error)
@@ -88,8 +97,8 @@ def run(name: Service, settings: Settings, reread: Callable[[], Settings] | None
         if isinstance(error, ImportError) or _is_missing_model(error):
             raise CommandError(f"{error}; a restart does not mend that", ExitCode.USAGE) from error
         raise
-    else:
-        log.info("done")
+    log.info("done")
+    return True
 
 
 def _is_missing_model(error: Exception) -> bool:
@@ -110,12 +119,14 @@ def require_addresses(name: Service, settings: Settings) -> None:
     )
 
 
-def serve_metrics(host: str, port: int) -> None:
-    """Raises CommandError if the port cannot be used."""
-    from infra import metrics
+def serve_endpoint(host: str, port: int) -> None:
+    """One process of a host answers probes, and the first of all serves the metrics. Raises CommandError if the port
+    cannot be used.
+    """
+    from infra import endpoint
 
     try:
-        metrics.serve(host, port)
+        endpoint.serve(host, port, with_metrics=leads())
     except OSError as error:
         raise CommandError(
             f"metrics port {host}:{port} cannot be used: {error.strerror or error}. Free it, give another with "

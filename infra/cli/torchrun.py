@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 _STARTED_BY_TORCHRUN = "RANK"
 """Environment variable that torchrun sets in each process that it starts: the process's rank, from 0."""
+_RANK_ON_HOST = "LOCAL_RANK"
+"""The same among the processes of one host."""
 
 
 def spread(processes: int) -> None:
@@ -27,3 +29,8 @@ def torchrun(processes: int, arguments: Sequence[str]) -> list[str]:
 def leads() -> bool:
     """Whether this is the learner's only process, or its first."""
     return os.environ.get(_STARTED_BY_TORCHRUN, "0") == "0"
+
+
+def leads_host() -> bool:
+    """Whether this is the only process of the learner on its host, or the first one there."""
+    return os.environ.get(_RANK_ON_HOST, "0") == "0"

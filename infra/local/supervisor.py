@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from infra import outages
+from infra import endpoint, outages
 from infra.local import disk
 from infra.local.ports import LOOPBACK, free_port, port_is_free
 from infra.local.processes import ChildProcess, LocalStackError, log_tail, spawn, terminate
@@ -21,7 +21,7 @@ from infra.local.restarts import RestartPolicy, Restarts
 from infra.local.scrape_targets import SUPERVISOR, remove_targets, write_targets
 from infra.local.service_commands import ServiceSpec
 from infra.local.usage import Meter, Usage
-from infra.metrics import metrics, serve
+from infra.metrics import metrics
 from infra.readiness import READY_FILE, ready_since
 from infra.services import Service
 
@@ -235,7 +235,7 @@ class Supervisor:
     def _serve_metrics(self) -> Callable[[], None]:
         """Returns what stops the endpoint. A run goes on without it if another program takes the port first."""
         try:
-            return serve(LOOPBACK, self._own_port)
+            return endpoint.serve(LOOPBACK, self._own_port)
         except OSError as error:
             log.warning("the restarts of services are not served on port %d: %s", self._own_port, error)
             self._own_port = 0

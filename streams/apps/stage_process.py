@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from infra import refusals
 from infra.outages import EXIT_CODE, is_outage
+from infra.readiness import mark_ready
 from infra.settings.tree import Settings
 from streams.admin import require_topics
 from streams.apps.base import BatchAgent, Stage, StageHandlers, build_app
@@ -96,6 +97,7 @@ async def _run_app(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
     """Starts the app, then watches its lag until cancelled. Raises StalledError, and whatever Faust's start raises."""
     await app.start()
     log.info("serving %s as group %s", stage.source, app.conf.id)
+    mark_ready()
     watchdog = LagWatchdog(_STALL_SECONDS)
     while True:
         ledger = agent.consumer.ledger

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 
 from infra.db.engine import connect
+from infra.readiness import mark_ready
 from infra.settings.tree import Settings
 from streams.clients import LogReader, make_producer
 from streams.topics import Topic, topic_name
@@ -68,6 +69,7 @@ def main(settings: Settings, bootstrap: str, *, stopped: Callable[[], bool] = la
 def run(context: Context, stopped: Callable[[], bool] = lambda: False) -> None:
     """Runs the remaining phases, from the current one to the end of the run."""
     phases = resume(context)
+    mark_ready()
     alarm = StallAlarm(context.run_id)
     while not phases.advance() and not stopped():
         messages = context.watch.poll(context.settings.selector.poll_seconds)
