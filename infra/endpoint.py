@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
@@ -34,7 +34,7 @@ def serve(host: str, port: int, *, with_metrics: bool = True) -> Callable[[], No
     if not port:
         return lambda: None
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    of_family = type("EndpointServer", (ThreadingWSGIServer,), {"address_family": family})
+    of_family: type[WSGIServer] = type("EndpointServer", (ThreadingWSGIServer,), {"address_family": family})
     server = make_server(str(address[0]), port, _app(with_metrics=with_metrics), of_family, handler_class=_Quiet)
     thread = threading.Thread(target=server.serve_forever, name="endpoint", daemon=True)
     thread.start()
