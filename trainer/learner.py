@@ -41,11 +41,12 @@ from trainer.groups.batching import (
     read_available,
     resume_offsets,
 )
+from trainer.groups.group_traces import StepTrace, trace_closing, traced_step
 from trainer.groups.groups import GroupEnding, OpenGroup
 from trainer.groups.replay import open_source
 from trainer.leader.commands import DropGroups, GatherWeights, LoadCheckpoint, SaveCheckpoint
 from trainer.leader.coordinator import Coordinator, SingleProcess
-from trainer.log_writer import LearnerMessage, LogWriter, reason_label
+from trainer.log_writer import LogWriter, reason_label
 from trainer.runlog import skipped_updates
 from trainer.runlog.loggers import open_loggers
 from trainer.runlog.names import scalars_of_step
@@ -210,6 +211,11 @@ class Learner:
         return time.monotonic() - self._progress_at > self._settings.learner.batch_wait_seconds
 
     def _step(self) -> None:
+        groups = [member.group for member in self._assembler.taken]
+        with traced_step(groups, self._position.version + 1, self._position.lineage) as trace:
+            self._train(trace)
+
+    def _train(self, trace: StepTrace) -> None:
         started = time.monotonic()
         taken = self._assembler.taken
         staleness = [member.group.staleness(self._position.version) for member in taken]
@@ -225,7 +231,7 @@ class Learner:
         report.seconds |= self._background.pop_timings()
         self._announce(unchanged=report.value_only)
         report.seconds["publish"] = time.monotonic() - trained
-        self._close(endings_of_step(taken, staleness, report))
+        self._close(endings_of_step(taken, staleness, report), trace.traceparent)
         self._assembler.taken = []
         self._resumable = self._history()
         if self._position.version % self._settings.learner.checkpoint_every == 0:
@@ -293,16 +299,15 @@ class Learner:
         self._announced = announcement
         metrics.policy_version.set(announcement.version)
 
-    def _send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
-        self._background.submit(partial(self._writer.send, topic, messages))
-
-    def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]]) -> None:
+    def _close(self, ended: Sequence[tuple[OpenGroup, Outcome, str, int | None]], step: str | None = None) -> None:
+        """`step`: traceparent of the step that the groups end with."""
         if not ended:
             return
         messages = [self._closing_of(*entry) for entry in ended]
         for message in messages:
             metrics.groups_closed_total.labels(message.outcome, reason_label(message)).inc()
-        self._send(Topic.GROUPS_CLOSED, messages)
+        traces = [trace_closing(group, message, step) for (group, *_), message in zip(ended, messages, strict=True)]
+        self._background.submit(partial(self._writer.send, Topic.GROUPS_CLOSED, messages, traces))
         for group, *_ in ended:
             self._assembler.close(group)
         self._coordinator.broadcast(DropGroups(tuple(group.seq for group, *_ in ended)))

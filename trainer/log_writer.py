@@ -3,7 +3,7 @@
 Invariant: when `send` or `write_dead_letters` returns, the broker has acknowledged everything that it was given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from infra.metrics import metrics
 from infra.settings.tree import Settings
@@ -29,11 +29,12 @@ class LogWriter:
         self._signing_key = settings.weights.read_signing_key()
         self._producer = make_producer(settings.broker, bootstrap)
 
-    def send(self, topic: Topic, messages: Sequence[LearnerMessage]) -> None:
-        """Raises DeliveryError."""
+    def send(self, topic: Topic, messages: Sequence[LearnerMessage], traces: Sequence[Mapping[str, str]] = ()) -> None:
+        """`traces`: the headers of each message's trace, if there are traces. Raises DeliveryError."""
+        given = traces or [{}] * len(messages)
         deliveries = [
-            publish(self._producer, self._topics[topic], message, key_of(message), **self._headers_of(message))
-            for message in messages
+            publish(self._producer, self._topics[topic], message, key_of(message), **self._headers_of(message), **trace)
+            for message, trace in zip(messages, given, strict=True)
         ]
         confirm(self._producer, deliveries, self._timeout)
 

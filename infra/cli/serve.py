@@ -31,6 +31,7 @@ from infra.cli.options import (
 from infra.cli.torchrun import leads, leads_host, spread
 from infra.services import Service
 from infra.settings.tree import Settings
+from infra.tracing import spans
 
 
 def serve(
@@ -62,12 +63,17 @@ def serve(
     logs.set_up(settings.logs, name, settings.run.id, wrap_stdout=True)
     if leads_host():
         serve_endpoint(settings.metrics.host, settings.metrics.port if metrics_port is None else metrics_port)
+    if leads():
+        set_up_tracing(name, settings)
     signal.signal(signal.SIGTERM, _interrupt)
 
     def reread() -> Settings:
         return resolve(recipe, assignments, *connections(bootstrap_servers, database_url)).settings
 
-    done = run(name, settings, reread)
+    try:
+        done = run(name, settings, reread)
+    finally:
+        spans.shut_down()
     gc.freeze()  # saves a second of CPU: the interpreter's last collection of everything that a model's libraries hold
     if not done:
         raise typer.Exit(stopped_code)
@@ -117,6 +123,14 @@ def require_addresses(name: Service, settings: Settings) -> None:
     raise CommandError(
         f"serve {name} joins a {missing} in the settings. `rewardstream up` starts everything", ExitCode.USAGE
     )
+
+
+def set_up_tracing(name: Service, settings: Settings) -> None:
+    """Raises CommandError if tracing is on and not installed."""
+    try:
+        spans.set_up(settings.tracing, name, settings.run.id)
+    except spans.TracingNotInstalledError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from error
 
 
 def serve_endpoint(host: str, port: int) -> None:

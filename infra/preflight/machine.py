@@ -34,6 +34,7 @@ PACKAGES = {
     "reasoning-gym": "draws the demo's sums anew",
     "tensorboardX": 'learner.loggers=["tensorboard"]',
     "wandb": 'learner.loggers=["wandb"]',
+    "opentelemetry-exporter-otlp-proto-http": "tracing.endpoint",
 }
 """Distribution -> what it is for, if the project works without it."""
 

@@ -35,6 +35,17 @@ class FlowMetrics(MetricSection):
         healthy="0.",
         otherwise="Use `rewardstream dead-letters list` and `show`, and `replay` once the cause is fixed.",
     )
+    trace_records_dropped_total = Scalar(
+        Counter,
+        labels=("reason",),
+        starts=each("queue", "export"),
+        unit="spans and events",
+        meaning="Spans and events of traces that did not reach the collector. `queue`: tracing.queue of them waited "
+        "already. `export`: the collector did not take them.",
+        healthy="0.",
+        otherwise="Training does not wait for a collector, traces have holes. export: start it, or check "
+        "tracing.endpoint. queue: lower tracing.ratio.",
+    )
     outage_seconds = Scalar(
         Gauge,
         labels=("part",),

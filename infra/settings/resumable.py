@@ -49,6 +49,10 @@ RESUMABLE = {
     "page.enabled": "whether people look at it",
     "page.host": "who may look at it",
     "page.port": "who may look at it",
+    "tracing.endpoint": "where traces go",
+    "tracing.ratio": "how many groups are traced",
+    "tracing.queue": "how many spans may wait",
+    "tracing.timeout_seconds": "a wait",
     "run.folder": "the folder may have been moved",
     "run.prepared": "the folder may have been moved",
 }

@@ -20,6 +20,7 @@ from infra.settings.guard import GuardSettings
 from infra.settings.learner import LearnerSettings
 from infra.settings.logs import LogSettings
 from infra.settings.section import Fraction, NumberUnit, Seconds, SettingsSection, Threads
+from infra.settings.tracing import TracingSettings
 from infra.settings.web_page import WebPageSettings
 from infra.settings.weights import WeightsSettings
 
@@ -374,6 +375,7 @@ class Settings(SettingsSection):
     metrics: MetricsSettings = MetricsSettings()
     logs: LogSettings = LogSettings()
     page: WebPageSettings = WebPageSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

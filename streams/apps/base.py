@@ -16,6 +16,7 @@ from mode.supervisors import CrashingSupervisor
 from infra.metrics import metrics
 from infra.outages import RETRY_SECONDS, PartWait, is_outage
 from infra.settings.tree import Settings
+from streams.apps.batch_traces import TracedStage, traces_of
 from streams.apps.credentials import credentials_of
 from streams.apps.faust_driver import BatchLimits, BatchProducer, LedgerConsumer, StageApp
 from streams.dead_letters import reason_of, within
@@ -119,6 +120,9 @@ class BatchAgent:
         self._idle.set()
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         name = topic_name(settings.topics.prefix, stage.source)
+        self._traced = TracedStage(
+            topic=stage.source, group=group_of(settings, stage.name), dead_letters=self._dead_letters
+        )
         self._topic = app.topic(name, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes)
         app.agent(self._topic, name=stage.name, concurrency=1)(self._take_batches)
 
@@ -154,8 +158,17 @@ class BatchAgent:
             self._idle.set()
 
     async def _process_batch(self, records: list[Record]) -> None:
-        outputs = [self._fitting(output) for output in await self._handler(records)]
-        await self._deliver(outputs)
+        traces = traces_of(self._traced, records)
+        try:
+            made = await self._handler(records)
+            outputs = [self._fitting(output) for output in (made if traces is None else traces.outputs(made))]
+            await self._deliver(outputs)
+        except Exception as error:
+            if traces is not None:
+                traces.end(error)
+            raise
+        if traces is not None:
+            traces.end()
         for record in records:
             self.consumer.ledger.done(record.place)
         self._count_batch(records, outputs)

@@ -18,6 +18,7 @@ from infra import refusals
 from infra.outages import EXIT_CODE, is_outage
 from infra.readiness import mark_ready
 from infra.settings.tree import Settings
+from infra.tracing import spans
 from streams.admin import require_topics
 from streams.apps.base import BatchAgent, Stage, StageHandlers, build_app
 from streams.apps.faust_driver import StageApp
@@ -135,6 +136,7 @@ async def _drain(app: StageApp, agent: BatchAgent) -> None:
 def _exit_now(code: int) -> NoReturn:
     """End at once: a judge's thread cannot be interrupted, and the interpreter would wait for it."""
     log.warning("exiting with code %d; a restart does unfinished work again", code)
+    spans.shut_down()
     logging.shutdown()
     os._exit(code)
 

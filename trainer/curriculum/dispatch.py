@@ -29,6 +29,7 @@ from streams.dead_letters import dead_letter, not_set_aside, reason_of, within
 from streams.messages import PolicyVersion, PromptTicket, Purpose, Question, Sampling, group_id
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
+from trainer.curriculum.dispatch_traces import traced_dispatch
 from trainer.curriculum.lost_tickets import logged_tickets, replace_ticket
 from trainer.curriculum.prompt_pool import TicketPrompt, ticket_prompts
 from trainer.curriculum.selector_lock import SelectorSession
@@ -139,8 +140,9 @@ class Dispatcher:
         if not tickets:
             return
         outputs = [Output(self._topic, group.encode(), raw, self._headers) for _, group, raw in tickets]
-        deliveries = [send(self._producer, output) for output in outputs]
-        confirm(self._producer, deliveries, self._settings.broker.outage_seconds)
+        with traced_dispatch(outputs) as traced:
+            deliveries = [send(self._producer, output) for output in traced]
+            confirm(self._producer, deliveries, self._settings.broker.outage_seconds)
         with self._session.transaction() as connection:
             connection.execute(
                 update(Group)

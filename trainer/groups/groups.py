@@ -10,6 +10,7 @@ Invariants:
 """
 
 import math
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from streams.codec import DecodeError
 from streams.messages import LARGEST_GROUP, Outcome, PromptTicket, Purpose, Rollout, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from streams.route_headers import route_of
+from streams.trace_context import trace_of
 from streams.validate import NamedGroup, NamedSample
 from trainer.seqset import SeqSet
 
@@ -40,6 +42,12 @@ class OpenGroup:
     """Why a verdict could not be used, by sample index, for samples that had no other verdict by then."""
     orphans: list[Record] | None = None
     """The records of a group whose ticket was not read yet; None once it was, or if no ticket is awaited."""
+    trace: str | None = None
+    """Traceparent of the group's dispatch; None if it is not traced."""
+    verdict_traces: dict[int, str] = field(default_factory=dict)
+    """Traceparents of the verdicts that count, by sample index."""
+    opened_at: float = field(default_factory=time.time)
+    """Unix seconds at which this process read of the group first."""
 
     @property
     def complete(self) -> bool:
@@ -102,6 +110,7 @@ class GroupBook:
         group = self._noted(ticket.seq, ticket, ticket.samples, record)
         if group is None:
             return False
+        group.trace = trace_of(record) or group.trace
         if group.orphans is not None:
             group.orphans = None
             group.purpose, group.domain, group.prompt_id = ticket.purpose, ticket.domain, ticket.prompt_id
@@ -129,6 +138,8 @@ class GroupBook:
         if scored.route is not route_of(rollout.question) or rollout.index in group.scored:
             return False
         group.scored[rollout.index] = scored
+        if (trace := trace_of(record)) is not None:
+            group.verdict_traces[rollout.index] = trace
         return True
 
     def refuse_sample(self, named: NamedSample, why: str, record: Record) -> None:

@@ -49,7 +49,7 @@ class TicketBook:
         group.places.add(record.place)
         return True
 
-    def __contains__(self, group_id: str) -> bool:
+    def __contains__(self, group_id: str, /) -> bool:
         return group_id in self._groups
 
     def group(self, group_id: str) -> TicketGroup:

@@ -43,6 +43,7 @@ from workers.models.weight_cache import WeightCache
 from workers.rollout.build_rollout import build_failure, build_request, build_rollout
 from workers.rollout.closed_groups import NEWEST, ClosedGroups
 from workers.rollout.deliveries import Deliveries, Sent
+from workers.rollout.group_traces import GroupTraces
 from workers.rollout.intake import STAGE, TicketIntake, consumer_group
 from workers.rollout.policy_follower import PolicyFollower
 from workers.rollout.shifts import Shifts
@@ -96,6 +97,7 @@ class RolloutWorker:
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
         self._scored_topic = topic_name(settings.topics.prefix, Topic.SCORED)
         self._book = TicketBook()
+        self._traces = GroupTraces(settings.model.path, consumer_group(settings.run.id))
         self._clock = LogClock()
         self._deliveries = Deliveries()
         self._shifts = Shifts(settings.rollout.engine.max_running)
@@ -179,6 +181,7 @@ class RolloutWorker:
         if not self._book.add(ticket, record):
             metrics.tickets_skipped_total.labels("duplicate").inc()
             return False
+        self._traces.begin(ticket, record)
         return True
 
     def _abort(self, reason: str, group_ids: Iterable[str]) -> None:
@@ -217,7 +220,7 @@ class RolloutWorker:
         group = self._book.group(generation.key)
         text = self._engine.decode(generation.token_ids)
         rollout = build_rollout(group.ticket, group.prompt_token_ids, generation, text, self._engine.name)
-        headers = route_headers(rollout.question)
+        headers = route_headers(rollout.question) | self._traces.generated(rollout)
         try:
             delivery = publish(self._producer, self._rollouts_topic, rollout, rollout.group_id, **headers)
         except RecordTooLargeError as error:
@@ -241,12 +244,13 @@ class RolloutWorker:
     def _publish_failure(self, ticket: PromptTicket, index: int, why: str) -> Delivery:
         log.error("sample %d of group %s fails: %s", index, ticket.group_id, why)
         verdict = build_failure(ticket, index, why, time.time())
-        marks = {ROUTE_HEADER: str(verdict.route)}
+        marks = {ROUTE_HEADER: str(verdict.route)} | self._traces.failed(ticket.group_id, why)
         return publish(self._producer, self._scored_topic, verdict, ticket.group_id, **marks)
 
     def _settle_deliveries(self) -> None:
         for sent in self._deliveries.acknowledged():
             self._intake.done(self._book.acknowledge(sent.group_id, sent.index))
+        self._traces.settle(self._book)
 
     def _set_aside(self, record: Record, error: Exception) -> None:
         letter = dead_letter(record, error, STAGE, self._dead_letters_topic)

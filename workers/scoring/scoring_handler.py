@@ -17,8 +17,10 @@ from streams.dead_letters import dead_letter
 from streams.messages import Question, Rollout, Route, ScoredTrajectory, Status, without_content
 from streams.records import Output, Record
 from streams.route_headers import SHADOW_HEADER
+from streams.trace_context import trace_headers
 from streams.validate import decode_rollout
 from workers.scoring.retrying import RetryingScorer
+from workers.scoring.verdict_event import trace_verdict
 from workers.verifiers.base import Verdict
 
 CUT_OFF = "length"
@@ -80,10 +82,12 @@ class ScoringHandler:
         )
         self._count_metrics(message, now)
         marks = {"route": str(self.route)} | ({SHADOW_HEADER: "1"} if shadow else {})
-        headers = tuple(headers_of(message, **marks))
+        headers = (*headers_of(message, **marks), *trace_headers(record))
         output = Output(self.scored, record.key, _encode(message), headers)
         if output.size > self.largest:
-            output = Output(self.scored, record.key, encode(_too_large(message, output.size, self.largest)), headers)
+            message = _too_large(message, output.size, self.largest)
+            output = Output(self.scored, record.key, encode(message), headers)
+        trace_verdict(record, message)
         return output
 
     def _count_metrics(self, message: ScoredTrajectory, now: float) -> None:
