@@ -45,6 +45,15 @@ def lag_of(positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition
     return {partition: max(0, ends.get(partition, position) - position) for partition, position in positions.items()}
 
 
+def unread(lag: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> str | None:
+    """Returns how many records wait and where the first of them are; None if none wait."""
+    waiting = sorted(partition for partition, records in lag.items() if records)
+    if not waiting:
+        return None
+    first = ", ".join(f"{topic}[{number}]@{positions[TopicPartition(topic, number)]}" for topic, number in waiting)
+    return f"{sum(lag.values())} unread records, of which the first are {first}"
+
+
 def publish_lag(stage: str, lag: Mapping[TopicPartition, int], oldest: float | None) -> None:
     """`oldest`: Unix seconds at which the oldest record in work was produced; None if none is in work."""
     by_topic: Counter[str] = Counter()

@@ -40,6 +40,12 @@ class Record:
     def place(self) -> RecordPlace:
         return RecordPlace(self.source, self.offset)
 
+    @property
+    def told(self) -> str:
+        """Its key and place, for a line of the log."""
+        key = (self.key or b"").decode(errors="replace")
+        return f"group {key} in {self.topic}[{self.partition}]@{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

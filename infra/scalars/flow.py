@@ -79,6 +79,22 @@ class FlowMetrics(MetricSection):
         healthy="Below the seconds of a step times the allowed staleness.",
         otherwise="Above: records will be too old to train on by the time they are scored.",
     )
+    event_loop_lag_seconds = Scalar(
+        Gauge,
+        labels=("stage",),
+        unit="seconds",
+        meaning="How late the event loop of a stage was at most in the last 30 seconds, or is now.",
+        healthy="Far below a second.",
+        otherwise="Something computes in the loop, or the cores are too few; heartbeats and fetches come as late.",
+    )
+    no_progress_seconds = Scalar(
+        Gauge,
+        labels=("stage",),
+        unit="seconds",
+        meaning="For how long a stage has finished nothing although records wait for it.",
+        healthy="At most the seconds of a batch, or of a response.",
+        otherwise="Its log says on which group and record it stands, and what it finished last.",
+    )
     rollouts_total = Scalar(
         Counter,
         labels=("domain", "finish_reason"),

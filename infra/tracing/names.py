@@ -52,7 +52,7 @@ class Attribute(Described):
     ERROR = "error.type", "Why the record was set aside, the verdict is missing, or the group failed."
     GEN_OPERATION = "gen_ai.operation.name", "`chat`."
     GEN_PROVIDER = "gen_ai.provider.name", "The engine: `hf` or `vllm`."
-    GEN_MODEL = "gen_ai.request.model", "The policy's model, as in model.path."
+    GEN_MODEL = "gen_ai.request.model", "The policy's model: the last part of model.path."
     GEN_CONVERSATION = "gen_ai.conversation.id", "The group's id."
     GEN_RESPONSE = "gen_ai.response.id", "The rollout's id."
     GEN_FINISH = "gen_ai.response.finish_reasons", "`stop`, or `length` if the response was cut off."

@@ -15,6 +15,7 @@ from mode.supervisors import CrashingSupervisor
 
 from infra.metrics import metrics
 from infra.outages import RETRY_SECONDS, PartWait, is_outage
+from infra.progress import Progress
 from infra.settings.tree import Settings
 from streams.apps.batch_traces import TracedStage, traces_of
 from streams.apps.credentials import credentials_of
@@ -120,6 +121,7 @@ class BatchAgent:
         self._idle.set()
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         name = topic_name(settings.topics.prefix, stage.source)
+        self.progress = Progress(stage.name, settings.selector.admission.deadline_seconds / 2)
         self._traced = TracedStage(
             topic=stage.source, group=group_of(settings, stage.name), dead_letters=self._dead_letters
         )
@@ -158,6 +160,7 @@ class BatchAgent:
             self._idle.set()
 
     async def _process_batch(self, records: list[Record]) -> None:
+        self.progress.waits(records[0].told)
         traces = traces_of(self._traced, records)
         try:
             made = await self._handler(records)
@@ -171,6 +174,8 @@ class BatchAgent:
             traces.end()
         for record in records:
             self.consumer.ledger.done(record.place)
+        self.progress.moved(records[-1].told)
+        self.progress.waits(None)
         self._count_batch(records, outputs)
 
     async def _deliver(self, outputs: list[Output]) -> None:

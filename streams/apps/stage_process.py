@@ -22,8 +22,9 @@ from infra.tracing import spans
 from streams.admin import require_topics
 from streams.apps.base import BatchAgent, Stage, StageHandlers, build_app
 from streams.apps.faust_driver import StageApp
+from streams.apps.loop_lag import LoopLag
 from streams.apps.reloading import Reloading
-from streams.lag import LagWatchdog, lag_of, publish_lag
+from streams.lag import LagWatchdog, lag_of, publish_lag, unread
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,13 @@ async def _serve(settings: Settings, bootstrap: str, stage: Stage, open_handlers
         reloading.serve(opening.result().reload)
         agent = BatchAgent(app, settings, stage, opening.result().handle)
         work = asyncio.ensure_future(_run_app(app, agent, stage))
+        lateness = asyncio.ensure_future(LoopLag(stage.name).watch())
         error = await _wait_for_end(app, agent, work, stopping)
         if error is not None:
             log.error("stage %s failed; a restart processes its open batch again", stage.name, exc_info=error)
         drained = error is not None or await _finish_within(_drain(app, agent), _DRAIN_SECONDS)
         work.cancel()
+        lateness.cancel()
         stopped = await _finish_within(app.stop(), _STOP_SECONDS)
     if error is not None or not (drained and stopped):
         _exit_now(0 if error is None else _exit_code_of(error))
@@ -100,11 +103,14 @@ async def _run_app(app: StageApp, agent: BatchAgent, stage: Stage) -> None:
     log.info("serving %s as group %s", stage.source, app.conf.id)
     mark_ready()
     watchdog = LagWatchdog(_STALL_SECONDS)
+    agent.progress.watch()
     while True:
         ledger = agent.consumer.ledger
         positions = ledger.positions()
         lag = lag_of(positions, await agent.consumer.ends())
         publish_lag(stage.name, lag, ledger.oldest())
+        if not agent.busy:
+            agent.progress.waits(unread(lag, positions))
         watchdog.observe(time.monotonic(), positions, sum(lag.values()), busy=agent.busy)
         await asyncio.sleep(_OBSERVE_SECONDS)
 

@@ -27,6 +27,22 @@ class OldestOpenGroup:
 
     group_id: str
     deadline: datetime
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupVerdicts:
+    """The verdicts of a group that are in the database."""
+
+    count: int
+    last: str
+    """Rollout of the newest one, and when it was scored; empty if there is none."""
+
+
+def verdicts_of(connection: Connection, group_id: str) -> GroupVerdicts:
+    query = select(Score.rollout_id, Score.scored_at).where(Score.group_id == group_id, ~Score.shadow)
+    rows = connection.execute(query.order_by(Score.scored_at)).all()
+    return GroupVerdicts(len(rows), f"{rows[-1].rollout_id}, scored at {rows[-1].scored_at:%H:%M:%S}" if rows else "")
 
 
 def open_groups(connection: Connection, run_id: str, purpose: Purpose | None = None, label: str | None = None) -> int:
@@ -40,12 +56,12 @@ def open_groups(connection: Connection, run_id: str, purpose: Purpose | None = N
 
 def oldest_open(connection: Connection, run_id: str) -> OldestOpenGroup | None:
     row = connection.execute(
-        select(Group.group_id, Group.deadline)
+        select(Group.group_id, Group.deadline, Group.samples)
         .where(Group.run_id == run_id, Group.outcome.is_(None))
         .order_by(Group.deadline, Group.seq)
         .limit(1)
     ).one_or_none()
-    return None if row is None else OldestOpenGroup(row.group_id, row.deadline)
+    return None if row is None else OldestOpenGroup(row.group_id, row.deadline, row.samples)
 
 
 def train_history(connection: Connection, run_id: str) -> Iterable[tuple[int, str, int]]:

@@ -47,13 +47,19 @@ class StallAlarm:
         late = (datetime.now(UTC) - oldest.deadline).total_seconds()
         if late < GRACE_SECONDS:
             return False
+        verdicts = group_counts.verdicts_of(connection, oldest.group_id)
         log.error(
             "no group was closed for %.0f s; %d groups are open, and %s is %.0f s past its deadline: check that the "
-            "learner, which closes groups, runs and reads (its log, its lag on prompts and scored)",
+            "learner, which closes groups, runs and reads (its log, its lag on prompts and scored). Of the group, the "
+            "database has %d of %d verdicts (the last: %s), so %s",
             silent,
             group_counts.open_groups(connection, self.run_id),
             oldest.group_id,
             late,
+            verdicts.count,
+            oldest.samples,
+            verdicts.last or "none",
+            _holder(verdicts.count, oldest.samples),
         )
         return True
 
@@ -69,3 +75,12 @@ class StallAlarm:
             silent,
         )
         return True
+
+
+def _holder(verdicts: int, samples: int) -> str:
+    """Which stage has what a group lacks, by its verdicts."""
+    if verdicts >= samples:
+        return "the learner has all of them"
+    if verdicts:
+        return "the others are at the rollout worker or a scorer"
+    return "they are at the rollout worker, the router, a scorer or the difficulty stage"

@@ -5,6 +5,7 @@ tracing is off.
 """
 
 from collections.abc import Sized
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from infra.tracing.names import Attribute, SpanName
@@ -28,7 +29,7 @@ class Book(Sized, Protocol):
 
 class GroupTraces:
     def __init__(self, model: str, consumer_group: str) -> None:
-        self._model, self._consumer_group = model, consumer_group
+        self._model, self._consumer_group = Path(model).name, consumer_group
         self._spans: dict[str, Span] = {}
 
     def begin(self, ticket: PromptTicket, record: Record) -> None:

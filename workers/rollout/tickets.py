@@ -69,7 +69,12 @@ class TicketBook:
 
     def oldest(self) -> float | None:
         """Returns the Unix seconds at which the ticket longest in work was produced; None if none is in work."""
-        return next((group.record.timestamp for group in self._groups.values()), None)
+        record = self.oldest_record()
+        return None if record is None else record.timestamp
+
+    def oldest_record(self) -> Record | None:
+        """Returns the record of the ticket longest in work; None if none is in work."""
+        return next((group.record for group in self._groups.values()), None)
 
     def start(self, group_id: str, prompt_token_ids: tuple[int, ...]) -> None:
         self._groups[group_id].prompt_token_ids = prompt_token_ids

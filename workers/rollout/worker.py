@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from kafka import KafkaProducer
 
 from infra.metrics import metrics
+from infra.progress import Progress
 from infra.readiness import mark_ready
 from infra.settings.tree import Settings
 from streams.clients import (
@@ -97,6 +98,7 @@ class RolloutWorker:
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
         self._scored_topic = topic_name(settings.topics.prefix, Topic.SCORED)
         self._book = TicketBook()
+        self.progress = Progress(STAGE, settings.selector.admission.deadline_seconds / 2)
         self._traces = GroupTraces(settings.model.path, consumer_group(settings.run.id))
         self._clock = LogClock()
         self._deliveries = Deliveries()
@@ -123,6 +125,8 @@ class RolloutWorker:
             self._intake.commit()
             self._intake.measure(self._book.oldest())
             metrics.engine_running.set(self._engine.running)
+            oldest = self._book.oldest_record()
+            self.progress.waits(None if oldest is None else oldest.told)
             self._commit_at = now + _COMMIT_SECONDS
 
     @property
@@ -250,6 +254,7 @@ class RolloutWorker:
     def _settle_deliveries(self) -> None:
         for sent in self._deliveries.acknowledged():
             self._intake.done(self._book.acknowledge(sent.group_id, sent.index))
+            self.progress.moved(f"sample {sent.index} of group {sent.group_id}")
         self._traces.settle(self._book)
 
     def _set_aside(self, record: Record, error: Exception) -> None:
@@ -289,6 +294,7 @@ def main(settings: Settings, bootstrap: str) -> None:
     """Runs until interrupted. Raises whatever `open_worker` raises, and DeliveryError."""
     with open_worker(settings, bootstrap) as worker:
         mark_ready()
+        worker.progress.watch()
         try:
             while True:
                 worker.turn()

@@ -92,4 +92,5 @@ def test_standing_still_is_said_loudly(make_loop, engine, prompts, caplog):
         alarm._logged_at = float("-inf")
         assert alarm.check(connection, phases.waits_for)
     assert f"{context.run_id}:0 is 300 s past its deadline: check that the learner" in caplog.text
+    assert "the database has 0 of 2 verdicts (the last: none), so they are at the rollout worker" in caplog.text
     assert "before: all groups are closed, but 4 have lacked verdicts" in caplog.text

@@ -34,9 +34,13 @@ def judged(number: int) -> Rollout:
 
 
 def gauge(port: int, name: str) -> float:
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = scraped(port).splitlines()
     return next((float(line.split()[-1]) for line in lines if line.startswith(f"rewardstream_{name}{{")), 0.0)
+
+
+def scraped(port: int) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
 
 
 def probed(server: JudgeServer, mode: str, times: int) -> None:
@@ -51,10 +55,14 @@ def test_a_judge_that_fails_in_every_way_holds_the_stage_and_costs_no_score(
     judge, port, metrics = save_tiny_judge(tmp_path / "judge"), free_port(), free_port()
     genrm = {"backend": "openai", "endpoint": f"http://127.0.0.1:{port}/v1", "model": "judge", "prompt": "short"}
     genrm |= {"batch": 8, "attempts": 2, "backoff_seconds": 0.05, "timeout_seconds": 0.5, "canary_every": 0}
-    loop = make_loop(genrm=genrm)
+    loop = make_loop(genrm=genrm, selector={"admission": {"deadline_seconds": 2.0}})
     loop.send(*(judged(number) for number in range(20)), topic=Topic.GENRM_REQUESTS)
     with loop.serving("genrm", metrics_port=metrics) as first:
         loop.await_log("genrm", "unavailable")  # nothing listens there yet
+        loop.await_log("genrm", "stage genrm has made no progress for")
+        assert "group r1:" in loop.log("genrm").partition("has made no progress")[2].partition("@")[0]
+        assert gauge(metrics, "no_progress_seconds") >= 1
+        assert "rewardstream_event_loop_lag_seconds" in scraped(metrics)
         started = time.monotonic()
         with serving(judge, port) as server:
             server.retry_after = "0.3"

@@ -58,7 +58,13 @@ def dashboard() -> dict[str, Any]:
 
 def expressions() -> list[str]:
     alerts = yaml.safe_load((INFRA / "prometheus/alerts.yml").read_text())
-    return [*values_of("expr", dashboard()), *values_of("expr", alerts)]
+    recorded = {
+        rule["record"]: rule["expr"] for group in alerts["groups"] for rule in group["rules"] if "record" in rule
+    }
+    found = [*values_of("expr", dashboard()), *values_of("expr", alerts)]
+    for name, meant in recorded.items():
+        found = [expression.replace(name, f"({meant})") for expression in found]
+    return found
 
 
 def problems(expression: str) -> list[str]:

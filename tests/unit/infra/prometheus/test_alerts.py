@@ -18,9 +18,11 @@ INFRA = HERE.parents[3] / "infra"
 ALERTS = INFRA / "prometheus" / "alerts.yml"
 RUNBOOKS = INFRA / "docs" / "runbooks.md"
 CASES = sorted(HERE.glob("*.yml"))
-RULES: list[dict[str, Any]] = [
+ALL: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
 ]
+RULES = [rule for rule in ALL if "alert" in rule]
+RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in ALL if "record" in rule}
 METRIC = re.compile(r"\b(?:rewardstream_\w+|process_\w+|up)\b(?=[{\[\s)]|$)")
 
 
@@ -35,6 +37,13 @@ def promtool(*arguments: object) -> None:
 def cases_of(alert: str, word: str) -> list[dict[str, Any]]:
     loaded = [test for file in CASES for test in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]]
     return [test for test in loaded if test["name"].startswith(f"{alert}{word}, ")]
+
+
+def expanded(expression: str) -> str:
+    """The expression with what it records."""
+    for name, meant in RECORDED.items():
+        expression = expression.replace(name, f"({meant})")
+    return expression
 
 
 def paragraphs() -> dict[str, str]:
@@ -62,7 +71,18 @@ def test_each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(ru
             assert any(check["exp_alerts"] for check in checks) == fires, test["name"]
             assert checks, test["name"]
             given = {name for entry in test["input_series"] for name in METRIC.findall(entry["series"])}
-            assert set(METRIC.findall(rule["expr"])) <= given, f"{test['name']}: without its metrics, a rule is silent"
+            assert set(METRIC.findall(expanded(rule["expr"]))) <= given, (
+                f"{test['name']}: without its metrics, a rule is silent"
+            )
+
+
+def test_each_recorded_series_is_used_and_named_by_its_labels() -> None:
+    used = [rule["expr"] for rule in RULES]
+    for name, meant in RECORDED.items():
+        assert any(name in expression for expression in used), name
+        labels = re.search(r"by \(([^)]*)\)", meant)
+        assert labels
+        assert name.partition(":")[0].split("_") == labels[1].split(", ")
 
 
 def test_each_alert_leads_to_its_paragraph_and_each_paragraph_has_its_alert() -> None:
