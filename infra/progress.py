@@ -19,7 +19,7 @@ _CHECK_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Progress:
+class StageProgress:
     """The progress of one stage of this process. It may finish nothing for `patience_seconds` while work waits."""
 
     stage: str

@@ -15,7 +15,7 @@ from mode.supervisors import CrashingSupervisor
 
 from infra.metrics import metrics
 from infra.outages import RETRY_SECONDS, PartWait, is_outage
-from infra.progress import Progress
+from infra.progress import StageProgress
 from infra.settings.tree import Settings
 from streams.apps.batch_traces import TracedStage, traces_of
 from streams.apps.credentials import credentials_of
@@ -121,7 +121,7 @@ class BatchAgent:
         self._idle.set()
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         name = topic_name(settings.topics.prefix, stage.source)
-        self.progress = Progress(stage.name, settings.selector.admission.deadline_seconds / 2)
+        self.progress = StageProgress(stage.name, settings.selector.admission.deadline_seconds / 2)
         self._traced = TracedStage(
             topic=stage.source, group=group_of(settings, stage.name), dead_letters=self._dead_letters
         )

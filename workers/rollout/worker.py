@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from kafka import KafkaProducer
 
 from infra.metrics import metrics
-from infra.progress import Progress
+from infra.progress import StageProgress
 from infra.readiness import mark_ready
 from infra.settings.tree import Settings
 from streams.clients import (
@@ -98,7 +98,7 @@ class RolloutWorker:
         self._rollouts_topic = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
         self._scored_topic = topic_name(settings.topics.prefix, Topic.SCORED)
         self._book = TicketBook()
-        self.progress = Progress(STAGE, settings.selector.admission.deadline_seconds / 2)
+        self.progress = StageProgress(STAGE, settings.selector.admission.deadline_seconds / 2)
         self._traces = GroupTraces(settings.model.path, consumer_group(settings.run.id))
         self._clock = LogClock()
         self._deliveries = Deliveries()

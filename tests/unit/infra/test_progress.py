@@ -7,7 +7,7 @@ import pytest
 from support.waiting import wait_until
 
 from infra.metrics import metrics
-from infra.progress import Progress
+from infra.progress import StageProgress
 
 
 @dataclass
@@ -24,7 +24,7 @@ def shown(stage: str) -> float:
 
 def test_seconds_count_only_while_something_waits_and_nothing_is_finished() -> None:
     clock = Clock()
-    progress = Progress("rtv", 10, clock)
+    progress = StageProgress("rtv", 10, clock)
     clock.now = 100
     assert shown("rtv") == 0
     progress.waits("group r1:7")
@@ -46,7 +46,7 @@ def test_the_line_names_stage_group_and_last_record_and_is_not_said_all_the_time
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
-    progress = Progress("genrm", 10, clock)
+    progress = StageProgress("genrm", 10, clock)
     progress.waits("group r1:6 in x.genrm.requests[0]@3")
     progress.moved("group r1:6 in x.genrm.requests[0]@3")
     progress.waits("group r1:7 in x.genrm.requests[0]@4")
@@ -60,7 +60,7 @@ def test_the_line_names_stage_group_and_last_record_and_is_not_said_all_the_time
 
 
 def test_it_is_said_while_the_stage_is_blocked(caplog: pytest.LogCaptureFixture) -> None:
-    progress = Progress("rollout", 0.05)
+    progress = StageProgress("rollout", 0.05)
     progress.waits("group r1:1")
     progress.watch()
     wait_until(lambda: "stage rollout has made no progress" in caplog.text, "the line")
