@@ -21,6 +21,8 @@ _DEAD_LETTER_RETENTION = 4
 """Factor on the retention of the other topics: somebody has to look at dead letters before they expire."""
 
 
+_OF_ROLLOUTS = {Topic.ROLLOUTS, Topic.RTV_REQUESTS, Topic.GENRM_REQUESTS, Topic.SCORED}
+"""The topics whose records carry a rollout, which is nearly all of the log's bytes."""
 _AT_LEAST = {"retention.ms", "max.message.bytes", "min.insync.replicas"}
 """Configurations of which more is as good; -1 means without limit."""
 
@@ -140,6 +142,8 @@ def _spec_of_topic(topics: TopicSettings, broker: BrokerSettings, topic: Topic, 
         "max.message.bytes": str(broker.max_message_bytes),
         "min.insync.replicas": str(max(1, replication - 1)),
     }
+    if topic in _OF_ROLLOUTS and topics.compression != "none":
+        config["compression.type"] = topics.compression
     if not compacted:
         config["retention.ms"] = str(int(hours * _HOUR_MS))
     partitions = 1 if compacted else topics.partitions

@@ -17,6 +17,7 @@ from infra.cli import (
     page,
     plan,
     prompts,
+    replay,
     report,
     rescore,
     rm,
@@ -53,6 +54,7 @@ app.command()(doctor.doctor)
 app.command()(plan.plan)
 app.command()(score.score)
 app.command()(rescore.rescore)
+app.command()(replay.replay)
 app.command()(train.sft)
 app.command()(experiment.experiment)
 app.add_typer(prompts.app, name="prompts")

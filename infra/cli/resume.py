@@ -92,8 +92,8 @@ def _require_resumable(place: RunPlace, root: Path) -> None:
         )
     if settings.learner.replay.run:
         raise CommandError(
-            f"{place.run_id} trained again on the log of run {settings.learner.replay.run}, which takes no services: "
-            f"`rewardstream train --from-run {settings.learner.replay.run}` does it anew",
+            f"{place.run_id} trains again on the log of run {settings.learner.replay.run}, which takes no services: "
+            f"`rewardstream replay --resume {place.run_id}` goes on with it",
             ExitCode.USAGE,
         )
     if _is_finished(place.folder):

@@ -41,9 +41,7 @@ FromRun = Annotated[
 ]
 Scores = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME@VERSION", help="With --from-run: train on these scores of `rescore` instead of the run's own."
-    ),
+    typer.Option(metavar="NAME@VERSION", help="Train again on these scores of `rescore` instead of the run's own."),
 ]
 
 

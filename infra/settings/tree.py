@@ -74,6 +74,10 @@ class TopicSettings(SettingsSection):
     """Replication factor of the topics; a local broker is a single node."""
     retention_hours: Annotated[float, Field(gt=0), NumberUnit("hours")] = 24 * 14
     """How long records are kept: replay and rescoring reach back this far."""
+    compression: Literal["none", "zstd"] = "none"
+    """Whether the broker stores and sends the topics that carry rollouts as zstd, which saves two fifths of their bytes
+    for half a millisecond of its CPU per topic and rollout of 8,192 tokens. None by default, since a local run is short
+    of CPU and not of disk. The embedded broker has no compression."""
 
 
 class ModelSettings(SettingsSection):

@@ -39,7 +39,8 @@ def initial_state() -> SavedState:
 
 
 def choose(weights: Sequence[SavedState], histories: Sequence[LearnerHistory], lineages: Lineages) -> SavedState:
-    """The state with the most closings in the surviving history. Pure.
+    """The state with the most closings in the surviving history; of two that have as many, the one whose history was
+    saved apart from the weights. Pure.
 
     `weights` are the checkpoints, each with the history of its moment. Two moments of the surviving history with one
     version have no step between them, so the later moment's history may go with the earlier one's weights.
@@ -52,7 +53,7 @@ def choose(weights: Sequence[SavedState], histories: Sequence[LearnerHistory], l
         for state in kept
         if state.history.version == history.version
     ]
-    return max(kept + later, key=lambda state: (state.history.ordinal, state.history.lineage))
+    return max(later + kept, key=lambda state: (state.history.ordinal, state.history.lineage))
 
 
 def surviving(states: Sequence[SavedState], lineages: Lineages) -> list[SavedState]:
@@ -108,6 +109,11 @@ def pin(states: Path, chosen: SavedState, lineages: Lineages, own: Path) -> Save
 def save_history(own: Path, history: LearnerHistory) -> None:
     """Raises OSError."""
     write_history(own / HISTORY_FILE, history)
+
+
+def save_start(states: Path, before: SeqSet) -> None:
+    """Saves, before any learner has started, that the groups in `before` count as closed. Raises OSError."""
+    save_history(own_folder(states, 0, "start"), LearnerHistory(0, 0, 0, {}, before))
 
 
 def remove_others(states: Path, own: Path) -> None:

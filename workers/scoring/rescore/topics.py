@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from infra.settings.tree import BrokerSettings, Settings
-from streams.admin import create_topics
+from streams.admin import create_topics, topic_specs
 from streams.clients.connect import make_admin
 from streams.topics import Topic, TopicSpec, topic_name
 
@@ -69,15 +69,17 @@ def rescored_topics(broker: BrokerSettings, bootstrap: str, prefix: str) -> dict
 
 
 def create_rescored_topic(settings: Settings, bootstrap: str, scorer: ScorerId) -> str:
-    """Creates the topic if it is missing, with as many partitions as the run's `rollouts`, so that a group's records
-    keep their partition. Returns its name.
+    """Creates the topic if it is missing, with the configuration of `scored` and as many partitions as the run's
+    `rollouts`, so that a group's records keep their partition. Returns its name.
 
     Raises LookupError if the run has no log, TopicMismatchError, BrokerUnavailableError.
     """
     name = rescored_topic(settings.topics.prefix, scorer)
     source = topic_name(settings.topics.prefix, Topic.ROLLOUTS)
     partitions = require_topic(_list_topics(settings.broker, bootstrap), source, bootstrap)
-    spec = TopicSpec(name=name, partitions=partitions, config=_topic_config(settings))
+    scored = topic_name(settings.topics.prefix, Topic.SCORED)
+    config = next(spec.config for spec in topic_specs(settings) if spec.name == scored)
+    spec = TopicSpec(name=name, partitions=partitions, config=config)
     create_topics(settings.broker, bootstrap, [spec], settings.topics.replication)
     return name
 
@@ -87,16 +89,6 @@ def require_topic(found: Mapping[str, int], name: str, bootstrap: str) -> int:
     if name not in found:
         raise LookupError(f"the broker at {bootstrap} has no topic {name!r}")
     return found[name]
-
-
-def _topic_config(settings: Settings) -> dict[str, str]:
-    """The same configuration as that of `scored`."""
-    hours = settings.topics.retention_hours
-    return {
-        "cleanup.policy": "delete",
-        "max.message.bytes": str(settings.broker.max_message_bytes),
-        "retention.ms": str(int(hours * 3_600_000)),
-    }
 
 
 def _list_topics(broker: BrokerSettings, bootstrap: str) -> dict[str, int]:
