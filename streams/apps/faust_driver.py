@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import faust
+from aiokafka.errors import KafkaError
+from faust.exceptions import NotReady
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -24,6 +26,11 @@ from streams.offsets import OffsetLedger, say_lost
 from streams.records import Output, Record, RecordPlace, TopicPartition
 
 log = logging.getLogger(__name__)
+
+_NOT_NOW = (KafkaError, NotReady, TimeoutError)
+"""What a seek or a look at a position raises while partitions change hands or the broker is away. Anything else is a
+defect, and ends the stage.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +105,8 @@ class LedgerConsumer(driver.Consumer):
             gaps = {tp: at for tp, at in due.items() if at is not None and starts[tp] > at}
             if gaps:
                 await self._read_again(gaps)
-        except Exception as error:  # noqa: BLE001 (of any kind while partitions change hands; the next fetch shows it)
-            log.warning("no seek to the records that are due: %r", error)
+        except _NOT_NOW as error:
+            self._tell("the records that are due; the next fetch tries again", error)
         return {tp: found for tp, found in fetched.items() if tp not in gaps}
 
     async def _positions(self) -> dict[TP, int]:
@@ -147,8 +154,12 @@ class LedgerConsumer(driver.Consumer):
         """Seeks, as Faust does where it finds its flow stopped; the end of the rebalance seeks in any case."""
         try:
             await self.perform_seek()
-        except Exception as error:  # noqa: BLE001 (of any kind while partitions change hands)
-            log.warning("no seek to the committed offsets while the flow is stopped: %r", error)
+        except _NOT_NOW as error:
+            self._tell("the committed offsets", error)
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """Says that a seek failed, unless a rebalance goes on: it takes partitions away, and seeks at its end anyway."""
+        log.log(logging.WARNING if self.flow_active else logging.DEBUG, "no seek to %s: %r", what, error)
 
     def on_buffer_full(self, tp: TP) -> None:
         """Does nothing: a batch that does not fit waits, and with it the fetching of all partitions."""

@@ -5,6 +5,7 @@ the replaying learner takes for closed, and not a set of offsets: each topic has
 verdicts come long after its ticket.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,7 @@ class FromGroup:
 @dataclass(frozen=True, slots=True)
 class FromTime:
     seconds: float
-    """Unix seconds."""
+    """Unix seconds, to the millisecond: records have no finer stamps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def parse_from(text: str) -> ReplayFrom:
     if text[:1] == "v" and text[1:].isdecimal():
         return FromVersion(int(text[1:]))
     try:
-        return FromTime(datetime.fromisoformat(text).timestamp())
+        return FromTime(math.floor(datetime.fromisoformat(text).timestamp() * 1000) / 1000)
     except ValueError:
         raise ValueError(
             f"{text!r} is no place in a log: give a group's number such as 120, a version such as v12, or a time such "

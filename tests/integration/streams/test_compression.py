@@ -16,7 +16,9 @@ ROLLOUTS = 20
 def test_rollouts_pass_the_stages_and_take_less_room(make_loop: Callable[..., StageLoop], bootstrap: str) -> None:
     """Router and RTV read with aiokafka, this process with kafka-python. The embedded broker compresses nothing."""
     loop = make_loop(topics={"compression": "zstd"})
-    sent = [rollout(number, f"{'Let us add, step by step. ' * 100}The answer is {number}") for number in range(ROLLOUTS)]
+    sent = [
+        rollout(number, f"{'Let us add, step by step. ' * 100}The answer is {number}") for number in range(ROLLOUTS)
+    ]
     loop.send(*sent)
     with loop.serving("router"), loop.serving("rtv"):
         scored = [decode(record.value, ScoredTrajectory) for record in loop.read(Topic.SCORED, ROLLOUTS)]

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,9 @@ class FakeConsumer(LedgerConsumer):
 
     async def sleep(self, seconds):
         pass
+
+    async def position(self, partition):
+        return self.ledger.due(TopicPartition(*partition))
 
     async def perform_seek(self):
         self.sought += 1
@@ -94,6 +98,43 @@ def test_batches_hold_every_fetched_record_once_in_order_within_the_limits(first
         assert len(batch.records) <= count
         assert batch.bytes == sum(len(record.value) for record in batch.records)
         assert batch.bytes - len(batch.records[-1].value) < size
+
+
+class LosingConsumer(FakeConsumer):
+    """A fetch lacks the first four records, and the seek to them raises `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        [fetch] = fetches_of([[(0, 1)] * 6])
+        lost = {tp: found[4:] for tp, found in fetch.items()}
+        super().__init__([lost], BatchLimits(records=9, bytes=100, seconds=0.05))
+        self.ledger.start(TopicPartition(TOPIC, 0), 0)
+        self._error = error
+
+    async def earliest_offsets(self, *_):
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [IllegalStateError("not assigned"), KafkaConnectionError(), TimeoutError(), ConsumerNotStarted()]
+)
+@pytest.mark.parametrize("rebalancing", [False, True])
+def test_a_seek_that_cannot_be_now_is_told_unless_a_rebalance_seeks_anyway_and_no_record_is_passed_over(
+    error, rebalancing, caplog
+):
+    consumer = LosingConsumer(error)
+
+    async def contiguous() -> Fetch:
+        consumer.flow_active = not rebalancing
+        return await consumer._contiguous(next(consumer._fetches))
+
+    assert asyncio.run(contiguous()) == {}
+    assert [record.levelname for record in caplog.records] == ([] if rebalancing else ["WARNING"])
+
+
+def test_a_defect_in_a_seek_is_not_taken_for_a_rebalance():
+    consumer = LosingConsumer(KeyError("a defect"))
+    with pytest.raises(KeyError):
+        asyncio.run(consumer._contiguous(next(consumer._fetches)))
 
 
 def test_a_batch_is_bounded_in_bytes_whatever_the_size_of_its_records():
