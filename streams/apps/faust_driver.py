@@ -158,7 +158,7 @@ class LedgerConsumer(driver.Consumer):
             self._tell("the committed offsets", error)
 
     def _tell(self, what: str, error: Exception) -> None:
-        """Says that a seek failed, unless a rebalance goes on: it takes partitions away, and seeks at its end anyway."""
+        """Says that a seek failed. Nothing is to be said while a rebalance goes on, which seeks at its end anyway."""
         log.log(logging.WARNING if self.flow_active else logging.DEBUG, "no seek to %s: %r", what, error)
 
     def on_buffer_full(self, tp: TP) -> None:
