@@ -38,7 +38,8 @@ INSERT INTO groups (run_id, seq, group_id, prompt_id, purpose, samples, label, d
     ticket_digest, confirmed, deadline, outcome, reason, closed_lineage, closed_ordinal, closed_version, staleness,
     mean_score)
 SELECT CAST(:run AS varchar), seq, CAST(:run AS varchar) || ':' || seq,
-    (CAST(:prompts AS varchar[]))[1 + seq % :count], 'train', 2, 'train', seq / :each, 1, sha256(seq::text::bytea), true, now() + interval '1 day',
+    (CAST(:prompts AS varchar[]))[1 + seq % :count], 'train', 2, 'train', seq / :each, 1, sha256(seq::text::bytea),
+    true, now() + interval '1 day',
     'trained', '', 1, seq, 1 + seq / :each, 0, 0.5
 FROM generate_series(CAST(0 AS bigint), :last - 1) AS seq
 """

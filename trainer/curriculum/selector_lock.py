@@ -20,7 +20,13 @@ _SPACE, _ROUNDS = 0x52535F53, 0x52535F52
 """First half of a lock's key, "RS_S" for the selector and "RS_R" for its rounds, which separates it from locks of other
 kinds."""
 _WAIT_SECONDS = 20.0
-"""Longest wait for the lock. A killed predecessor's session ends within seconds, when the server notices its socket."""
+"""Longest wait for the lock. A killed predecessor's session ends within seconds, when the server notices its socket; one
+whose machine or network died, within the seconds below."""
+_KEEPALIVE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepalives_count": 3}
+"""By these the server notices after 5 + 3 * 3 = 14 seconds that a machine is gone, which is less than the wait for the
+lock. By Linux' defaults it takes two hours, in which no selector could start."""
+_UNACKNOWLEDGED = {"tcp_user_timeout": 14_000}
+"""The same for an answer on its way, in milliseconds."""
 
 
 class AnotherSelectorError(RuntimeError):
@@ -35,6 +41,7 @@ class SelectorSession:
         self._wait_ms = int(wait_seconds * 1000)
         self._connection = engine.connect()
         try:
+            self._expect_answers()
             self._lock()
         except BaseException:
             self._connection.close()
@@ -57,6 +64,14 @@ class SelectorSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _expect_answers(self) -> None:
+        """Has the server end the session, and the lock with it, if this machine does not answer. They are settings of
+        the session and not of its start, since poolers refuse unknown ones there.
+        """
+        with self.transaction() as connection:
+            for name, value in (_KEEPALIVE | _UNACKNOWLEDGED).items():
+                connection.execute(text(f"SET {name} = {value}"))
 
     def _lock(self) -> None:
         key = _key(self.run_id)
