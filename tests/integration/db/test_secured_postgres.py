@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psycopg
 import pytest
 from sqlalchemy import text
 from support.secured_kafka import Certificates
+from support.tcp_postgres import tcp_postgres
 from support.tls_front import tls_front
-from support.waiting import wait_until
 
 from infra.cli.errors import ExitCode, explain
 from infra.db.engine import DatabaseRefusalError, connect
-from infra.local.ports import LOOPBACK, free_port
-from infra.local.postgres import EmbeddedPostgres, _program_path, _server_user
-from infra.local.processes import spawn
+from infra.local.ports import LOOPBACK
 from infra.settings.database import DatabaseSettings
 
 PASSWORD = "p@ss/word hush"  # noqa: S105 (for the test's own server)
@@ -43,20 +40,11 @@ def secured() -> Iterator[Secured]:
     with TemporaryDirectory(prefix="rewardstream-postgres-") as name:
         folder = Path(name)
         certificates = Certificates(folder)
-        first = EmbeddedPostgres(folder / "data")
-        first.start()
-        with psycopg.connect(host=str(first._sockets), user="rewardstream", autocommit=True) as session:
-            session.execute(f"CREATE ROLE worker LOGIN PASSWORD '{PASSWORD}'")
-        first.stop()
-        port, data = free_port(), first.folder
-        (data / "pg_hba.conf").write_text(f"host all worker {LOOPBACK}/32 scram-sha-256\n")
-        user, group = _server_user()
-        argv = [_program_path("postgres"), "-D", str(data), "-k", "", "-h", LOOPBACK, "-p", str(port)]
-        child = spawn("postgres", argv, log=folder / "log", user=user, group=group)
-        wait_until(lambda: "ready to accept" in child.log_tail(), "the secured Postgres", details=child.log_tail)
-        with tls_front(port, certificates.server, folder / "server.key") as front:
+        with (
+            tcp_postgres(folder, PASSWORD) as port,
+            tls_front(port, certificates.server, folder / "server.key") as front,
+        ):
             yield Secured(front, port, certificates)
-        child.terminate(5)
 
 
 @pytest.fixture
