@@ -15,7 +15,7 @@ from infra.local.ports import LOOPBACK
 from trainer.curriculum.selector_lock import AnotherSelectorError, SelectorSession
 
 _TCP_REPAIR = 19
-"""Linux' socket option: in this mode a socket is closed without a word to the other end, as a machine that dies does."""
+"""Linux' socket option: in this mode a socket is closed without a word to the other end, as if the machine died."""
 
 
 @pytest.fixture
