@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from support.score_rows import record
 
 from infra.db.json_rows import encode_rows
@@ -59,6 +59,17 @@ def test_another_version_of_the_scorer_is_another_row_and_counts_nothing(engine,
     assert statistics_of(engine) == counted_one_by_one([record(0, 1.0), record(1, 0.0)], 0.9)
     with engine.connect() as connection:
         assert differing_statistics(connection, record(0, 1.0).run_id) == []
+
+
+def test_statistics_that_count_twice_or_more_than_there_is_are_named(engine, sink):
+    sink.write([record(0, 1.0), record(1, 0.0)])
+    with engine.begin() as connection:
+        connection.execute(update(PromptStats).values(count=2 * PromptStats.count))
+        found = differing_statistics(connection, record(0, 1.0).run_id)
+        assert found == [("statistics_differ", "p0", "statistics on route rtv count 4 scores of 2")]
+        connection.execute(delete(Score))
+        [(_, _, detail)] = differing_statistics(connection, record(0, 1.0).run_id)
+    assert detail.endswith("count 4 scores of 0")
 
 
 def test_another_version_counts_if_the_first_had_no_score(engine, sink):

@@ -3,17 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
-from support.selector_loop import play, rows
+from sqlalchemy import func, select, update
+from support.selector_loop import play, reach, rows
 
-from infra.db.models import Evaluation, Group
+from infra.db.models import Evaluation, Group, Prompt
 from streams.messages import Outcome
 from trainer.audit.audit import audit_run
 from trainer.curriculum.rules.registry import SelectionRuleError
 from trainer.curriculum.runs import Phase
 from trainer.curriculum.schedule import NoPromptsError
 from trainer.curriculum.selector_lock import AnotherSelectorError, SelectorSession
-from trainer.curriculum.stall import StallAlarm
+from trainer.curriculum.stall import GRACE_SECONDS, StallAlarm
 
 
 def test_no_prompts_is_said(make_loop, engine):
@@ -74,6 +74,44 @@ def test_an_evaluation_that_lost_groups_says_so(make_loop, engine, prompts, capl
     )
     assert [row.prompts for row in results] == [3]
     assert audit_run(loop.settings, loop.bootstrap, engine).sound
+
+
+def test_a_prompt_that_no_record_holds_costs_its_own_group_alone(make_loop, engine, prompts, caplog):
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    large = max(prompts)
+    with engine.begin() as connection:
+        options = func.jsonb_build_object("cases", func.repeat("1 + 1 = 2; ", 10_000))
+        question = Prompt.question.op("||")(func.jsonb_build_object("options", options))
+        connection.execute(update(Prompt).where(Prompt.id == large).values(question=question))
+        connection.execute(update(Prompt).where(Prompt.id != large).values(quarantined="not in this test"))
+    small = loop.settings.broker.model_copy(update={"max_message_bytes": 50_000})
+    loop.settings = loop.settings.model_copy(update={"broker": small})
+    loop.round(*reach(loop, Phase.TRAIN))
+    loop.peer.receive()
+    tickets = loop.peer.read
+    assert {ticket.prompt_id for ticket in tickets} == {large}
+    assert all(ticket.messages == () for ticket in tickets)
+    assert [group.confirmed for group in loop.groups()] == [True] * len(tickets)
+    with engine.connect() as connection:
+        why = connection.scalar(select(Prompt.quarantined).where(Prompt.id == large))
+    assert "more than broker.max_message_bytes (50000)" in why
+    assert f"prompt {large} is quarantined" in caplog.text
+
+
+def test_the_tickets_of_groups_that_are_long_overdue_are_produced_again(make_loop, engine, prompts):
+    """The learner expires a group that it hears of only now; the first ticket may be gone from the log."""
+    loop = make_loop(eval_at_start=False, preppo={"enabled": False})
+    context, phases = reach(loop, Phase.TRAIN)
+    loop.round(context, phases)
+    loop.peer.receive()
+    first = {ticket.seq: ticket for ticket in loop.peer.read}
+    assert context.dispatcher.repeat_overdue(GRACE_SECONDS) == 0
+    late = datetime.now(UTC) - timedelta(seconds=GRACE_SECONDS + 1)
+    with engine.begin() as connection:
+        connection.execute(update(Group).where(Group.seq == min(first)).values(deadline=late))
+    assert context.dispatcher.repeat_overdue(GRACE_SECONDS) == 1
+    loop.peer.receive()
+    assert loop.peer.read[len(first) :] == [first[min(first)]]
 
 
 def test_standing_still_is_said_loudly(make_loop, engine, prompts, caplog):

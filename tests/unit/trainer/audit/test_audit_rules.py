@@ -1,6 +1,8 @@
 """Each kind of violation, made by hand in an otherwise sound history, is caught and names its group."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.audit_history import END, History
@@ -20,6 +22,7 @@ from streams.messages import (
     Status,
 )
 from streams.records import Record
+from trainer.audit import audit
 from trainer.audit.audit import load, report_on, save
 from trainer.audit.contents import AuditedScore, Found
 from trainer.audit.evidence import digest
@@ -198,6 +201,18 @@ def rollouts_gone(history):
     history.drop(Rollout, seq=3)
 
 
+def size_falsified(history):
+    history.drop(Rollout, seq=3)
+    history.messages += [rollout(3, index, group_size=3) for index in range(2)]
+
+
+def closing_moved(history):
+    """To a lineage that nobody claimed, whose weights exist nowhere; Postgres follows."""
+    history.drop(GroupClosed, seq=4)
+    history.messages.append(closed(4, 4, Outcome.EXPIRED, lineage=9))
+    history.row(4, closed_lineage=9)
+
+
 def trained_measurement(history):
     history.drop(GroupClosed, seq=0)
     history.messages.append(closed(0, 0, purpose=Purpose.EVAL, mean_score=0.5))
@@ -245,6 +260,8 @@ def score_out_of_range(history):
         (score_flipped, {("score_differs", "run:2")}),
         (row_exchanged, {("row_without_verdict", "run:3")}),
         (rollouts_gone, {("rollouts_lost", "run:3")}),
+        (size_falsified, {("size_differs", "run:3")}),
+        (closing_moved, {("never_closed", "run:4"), ("outcome_abandoned", "run:4")}),
         (trained_measurement, {("trained_measurement", "run:0")}),
         (mean_falsified, {("mean_differs", "run:3")}),
         (mean_falsified_in_postgres, {("closing_differs", "run:3")}),
@@ -261,6 +278,18 @@ def test_contents_that_were_changed_are_named(break_, violations):
     history = History()
     break_(history)
     assert history.violations() == violations
+
+
+def test_every_kind_of_violation_is_planted():
+    """By a test of this file, or by the one that is named here."""
+    elsewhere = {"database_changed": "test_an_audit_is_stored_and_postgres_is_checked_again"}
+    source = "".join(file.read_text(encoding="utf-8") for file in Path(audit.__file__).parent.glob("*.py"))
+    kinds = set(re.findall(r"""(?:kind=|yield )"([a-z_]+)\"""", source)) | {"trained_twice", "closed_twice"}
+    kinds |= set(re.findall(r"\(\"([a-z]+_[a-z_]+)\", prompt", source))
+    own = Path(__file__).read_text(encoding="utf-8")
+    planted = set(re.findall(r"\"([a-z_]+)\",", own)) | elsewhere.keys()
+    assert len(kinds) >= 27
+    assert kinds - planted == set()
 
 
 def test_a_score_out_of_range_is_unreadable_and_not_counted():

@@ -1,6 +1,7 @@
 """Rows of every format become prompts; a broken row is named with its line, and the rest go on."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,13 @@ VERL = {
     "extra_info": {"split": "train", "index": 7},
 }
 TRL = {"prompt": [{"role": "user", "content": "x^2 = 4, x > 0?"}], "solution": "$2$"}
+
+
+def test_a_prompt_that_no_record_holds_with_its_response_is_refused():
+    largest = replace(DEFAULTS, largest_bytes=1000)
+    assert parse_row(OWN, largest) == parse_row(OWN, DEFAULTS)
+    with pytest.raises(RowError, match=r"have 1\d{3} bytes, more than 1000, which is half of broker.max_message_bytes"):
+        parse_row(OWN | {"options": {"cases": "x" * 1000}}, largest)
 
 
 def test_a_row_of_our_own_format():
