@@ -1,4 +1,4 @@
-"""The time by which deadlines are judged: that of the records which name them.
+"""The time by which deadlines are judged: that of the records which name them. And how far clocks differ.
 
 Invariant: the clock of the process that asks has no say, only how much time passed in it. The dispatcher writes a
 ticket's deadline and stamps its record by one clock, so a worker or learner whose own clock is wrong by an hour neither
@@ -11,9 +11,10 @@ dispatcher writes the tickets of overdue groups again, with a new stamp, and so 
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from infra.metrics import metrics
 from streams.records import Record
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,14 @@ log = logging.getLogger(__name__)
 SKEW_SECONDS = 60.0
 """A record seldom waits for this long, and clocks that are kept by NTP differ by milliseconds."""
 _REPEAT_SECONDS = 600.0
+
+
+def measure_skew(records: Sequence[Record], wall: Callable[[], float] = time.time) -> None:
+    """Sets the metric by the newest of these records, which were just read: one from the future proves that two clocks
+    differ, and one from the past nothing.
+    """
+    if records:
+        metrics.clock_skew_seconds.set(max(0.0, max(record.timestamp for record in records) - wall()))
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from streams.apps.batch_traces import TracedStage, traces_of
 from streams.apps.credentials import credentials_of
 from streams.apps.faust_driver import BatchLimits, BatchProducer, LedgerConsumer, StageApp
 from streams.dead_letters import reason_of, within
+from streams.log_clock import measure_skew
 from streams.records import Output, Record
 from streams.topics import Topic, topic_name
 from workers.scoring.heartbeat import Heartbeat
@@ -200,6 +201,7 @@ class BatchAgent:
         return within(output, self._largest) if output.topic == self._dead_letters else output
 
     def _count_batch(self, records: list[Record], outputs: list[Output]) -> None:
+        measure_skew(records)
         for topic, count in Counter(record.topic for record in records).items():
             metrics.messages_total.labels(self._stage.name, topic).inc(count)
         for output in outputs:

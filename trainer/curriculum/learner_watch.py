@@ -14,6 +14,7 @@ from infra.metrics import metrics
 from infra.settings.tree import Settings
 from streams.clients import LogReader, OffsetsLostError
 from streams.codec import DecodeError, decode_by_schema
+from streams.log_clock import measure_skew
 from streams.messages import GroupClosed, LineageStarted
 from streams.records import Record, TopicPartition
 from streams.topics import Topic, topic_name
@@ -75,7 +76,9 @@ class LearnerWatch:
 
     def poll(self, timeout: float) -> list[Closing]:
         """Returns the messages that have arrived, after waiting up to `timeout` seconds for the first."""
-        for record in self.reader.poll(timeout):
+        records = self.reader.poll(timeout)
+        measure_skew(records)
+        for record in records:
             self._add(record)
         return self._pop_pending()
 

@@ -13,7 +13,7 @@ from infra.settings.admission_limits import AdmissionLimits
 from infra.settings.learner import LearnerSettings
 from streams.clients import Reader
 from streams.codec import DecodeError
-from streams.log_clock import LogClock
+from streams.log_clock import LogClock, measure_skew
 from streams.messages import Outcome, Purpose, ScoredTrajectory
 from streams.records import Record, TopicPartition
 from streams.validate import decode_scored, decode_ticket, group_named_in, sample_named_in
@@ -193,6 +193,7 @@ def read_available(
     """Reads the records that have arrived. Returns those that did not decode, and the number of all."""
     broken: list[tuple[Record, DecodeError]] = []
     records = reader.poll(timeout)
+    measure_skew(records)
     for record in records:
         try:
             assembler.add(record)

@@ -31,7 +31,7 @@ from streams.clients import (
 )
 from streams.codec import DecodeError
 from streams.dead_letters import dead_letter, reason_of, within
-from streams.log_clock import LogClock
+from streams.log_clock import LogClock, measure_skew
 from streams.messages import PromptTicket
 from streams.records import Record
 from streams.route_headers import ROUTE_HEADER, route_headers
@@ -163,6 +163,7 @@ class RolloutWorker:
         records = self._intake.poll(room, _IDLE_SECONDS if idle else 0)
         for group_id in self._book.lose(self._intake.pop_lost()):
             self._abort_samples("lost", group_id)
+        measure_skew(records)
         for record in records:
             metrics.messages_total.labels(STAGE, record.topic).inc()
             if not self._accept(record):

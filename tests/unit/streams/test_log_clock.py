@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.log_clock import LogClock
+from infra.metrics import metrics
+from streams.log_clock import LogClock, measure_skew
 from streams.records import Record
 
 HOUR = 3600.0
@@ -49,6 +50,18 @@ def test_a_ticket_that_waited_makes_it_late_and_never_early(waited: float, pause
     assert machine.clock.now() <= 1e9 + machine.passed + 1e-5
     machine.read()
     assert machine.clock.now() == pytest.approx(1e9 + machine.passed, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ages", "skew"),
+    [([5.0, 0.0], 0.0), ([3600.0], 0.0), ([5.0, -3600.0, 1.0], 3600.0)],
+)
+def test_a_record_from_the_future_is_a_skew_and_one_that_waited_is_none(ages: list[float], skew: float) -> None:
+    metrics.clock_skew_seconds.set(7.0)
+    measure_skew([Record("rollouts", 0, 0, 1e9 - age, b"k", b"") for age in ages], lambda: 1e9)
+    assert metrics.clock_skew_seconds._value.get() == skew
+    measure_skew([], lambda: 0.0)
+    assert metrics.clock_skew_seconds._value.get() == skew
 
 
 @pytest.mark.parametrize(("skew", "said"), [(HOUR, "3600 s ago"), (-HOUR, "3600 s in the future"), (1.0, None)])
