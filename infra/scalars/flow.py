@@ -57,10 +57,10 @@ class FlowMetrics(MetricSection):
     clock_skew_seconds = Scalar(
         Gauge,
         unit="seconds",
-        meaning="By how much the newest records that the process has read lie in its future: its own clock is behind, or "
-        "that of their writer ahead. A record that waited lies in the past, so a clock that is ahead shows at its readers.",
+        meaning="By how much the newest records that the process has read lie in its future: its own clock is behind, "
+        "or that of their writer ahead.",
         healthy="Below a second.",
-        otherwise="Correct the clocks (NTP). Deadlines follow the dispatcher's; times in metrics and reports are wrong.",
+        otherwise="Correct the clocks (NTP). Deadlines follow the dispatcher's; times in metrics are wrong.",
     )
     end_to_end_seconds = Scalar(
         Histogram,

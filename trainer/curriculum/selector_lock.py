@@ -20,8 +20,9 @@ _SPACE, _ROUNDS = 0x52535F53, 0x52535F52
 """First half of a lock's key, "RS_S" for the selector and "RS_R" for its rounds, which separates it from locks of other
 kinds."""
 _WAIT_SECONDS = 20.0
-"""Longest wait for the lock. A killed predecessor's session ends within seconds, when the server notices its socket; one
-whose machine or network died, within the seconds below."""
+"""Longest wait for the lock. The session of a killed predecessor ends within seconds, when the server notices its
+socket; that of one whose machine or network died, within the seconds below.
+"""
 _KEEPALIVE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepalives_count": 3}
 """By these the server notices after 5 + 3 * 3 = 14 seconds that a machine is gone, which is less than the wait for the
 lock. By Linux' defaults it takes two hours, in which no selector could start."""
