@@ -24,7 +24,7 @@ _WAIT_SECONDS = 20.0
 socket; that of one whose machine or network died, within the seconds below.
 """
 _KEEPALIVE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 3, "tcp_keepalives_count": 3}
-"""By these the server notices after 5 + 3 * 3 = 14 seconds that a machine is gone, which is less than the wait for the
+"""The server notices by these after 5 + 3 * 3 = 14 seconds that a machine is gone, which is less than the wait for the
 lock. By Linux' defaults it takes two hours, in which no selector could start."""
 _UNACKNOWLEDGED = {"tcp_user_timeout": 14_000}
 """The same for an answer on its way, in milliseconds."""

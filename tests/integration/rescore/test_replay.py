@@ -49,7 +49,7 @@ class Replays:
         return child.returncode, out + error
 
     def closings(self, replay_id: str) -> list[GroupClosed]:
-        """Those of the surviving history, by ordinal."""
+        """Returns those of the surviving history, by ordinal."""
         with LogReader(
             self.past.settings.broker, self.past.bootstrap, [topic_name(replay_id, Topic.GROUPS_CLOSED)]
         ) as reader:

@@ -61,6 +61,13 @@ def test_one_shot_services_end_and_are_waited_for(services: dict[str, Any]) -> N
         assert services[str(service)]["depends_on"]["init"] == {"condition": "service_completed_successfully"}
 
 
+def test_what_serves_a_run_comes_back_after_a_reboot_and_the_selector_ends_it(services: dict[str, Any]) -> None:
+    """Docker starts `on-failure` containers again when they fail, and not when its daemon starts."""
+    stay = {name for name, service in services.items() if service["restart"] == "unless-stopped"}
+    assert stay == services.keys() - ONE_SHOT - {"selector"}
+    assert services["selector"]["restart"] == "on-failure"
+
+
 def test_every_dependency_has_a_condition_and_a_service(services: dict[str, Any]) -> None:
     for service in services.values():
         for name, dependency in service.get("depends_on", {}).items():

@@ -281,7 +281,7 @@ def test_contents_that_were_changed_are_named(break_, violations):
 
 
 def test_every_kind_of_violation_is_planted():
-    """By a test of this file, or by the one that is named here."""
+    """A test of this file plants it, or the one that is named here."""
     elsewhere = {"database_changed": "test_an_audit_is_stored_and_postgres_is_checked_again"}
     source = "".join(file.read_text(encoding="utf-8") for file in Path(audit.__file__).parent.glob("*.py"))
     kinds = set(re.findall(r"""(?:kind=|yield )"([a-z_]+)\"""", source)) | {"trained_twice", "closed_twice"}
