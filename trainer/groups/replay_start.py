@@ -1,4 +1,4 @@
-"""Where in a run's log a replay begins: at a group, at a time, or after a version.
+"""The start of a replay in a run's log: a group, a time, or a version.
 
 Invariant: a replay sees a whole group or nothing of it. What comes before the start is therefore a set of groups, which
 the replaying learner takes for closed, and not a set of offsets: each topic has several partitions, and a group's
