@@ -29,8 +29,8 @@ MAX_BYTES = 2 * 2**20
 OUTPUT_BYTES = 64 * 2**20
 """Most bytes that a run may print: two results per instance, plus JSON's quoting. It bounds database images too."""
 KILL = 1.5
-"""Multiple of a query's own time limit after which it is killed by the clock: SQLite does not interrupt every query,
-and the verdict has its budget on a busy machine, too."""
+"""Multiple of a run's seconds of CPU after which it is killed by the clock: SQLite does not interrupt every query, and
+the verdict has its budget on a busy machine, too."""
 HEAP_SHARE = 0.5
 """SQLite's share of the sandbox's memory; the rest is for the rows in Python."""
 _DERIVE = Path(__file__).with_name("inside_derive.py")
@@ -73,9 +73,8 @@ class Databases:
     def __init__(self, sandbox: Sandbox, settings: SandboxSettings) -> None:
         self._sandbox = sandbox
         self._seconds = settings.case_seconds / 2
-        """Seconds of CPU for a query on all instances, so that a busy machine ends none, and the time limit of making
-        the databases. Making them, the reference's
-        query and the response's query, with the delay of a kill, together stay within the verdict's budget.
+        """Seconds of CPU for a query on all instances, so that a busy machine ends none. Making the databases, the
+        reference's query and the response's query, each killed by the clock, together stay within the verdict's budget.
         """
         self._limits = default_limits(settings, settings.case_seconds)
 
@@ -84,7 +83,10 @@ class Databases:
         pair holds the rows in reverse. Raises SchemaError, SandboxError.
         """
         asked = {"scripts": list(scripts), "derived": DERIVED if len(scripts) == 1 else 0, "literals": list(literals)}
-        ran = self._run((_DERIVE,), asked, {}, self._seconds)
+        seconds = self._seconds * KILL
+        ran = self._run((_DERIVE,), asked, {}, seconds)
+        if ran.ending is ExitKind.TIMEOUT:
+            raise SchemaError(f"making the databases takes longer than {seconds:g} s")
         if ran.ending is not ExitKind.EXITED or ran.code != 0:
             raise SchemaError(f"making the databases ended with {ran.ending}: {_last_line(ran)}")
         answer = json.loads(ran.stdout)
