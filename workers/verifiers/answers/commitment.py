@@ -20,7 +20,10 @@ from workers.verifiers.answers.reading import Reading
 
 
 def committed(reading: Reading[Value], found: list[Answer[Value]]) -> list[Answer[Value]]:
-    """Returns the answers that are left after corrections, denials and doubt. Raises NoAnswerError."""
+    """Returns the answers that are left after corrections, denials and doubt; `found` is in the text's order.
+
+    Raises NoAnswerError.
+    """
     found = _corrected(reading, found)
     firm = [one for one in found if one.stands and not one.doubt]
     if len(firm) < len(found):
@@ -47,7 +50,9 @@ def _without_denied(found: list[Answer[Value]], firm: list[Answer[Value]]) -> li
 def _corrected(reading: Reading[Value], found: list[Answer[Value]]) -> list[Answer[Value]]:
     """Returns the answers after the last correction that one follows, or what a later correction gives instead."""
     # What comes before the first answer corrects none of them.
-    places = corrections(reading.text, min(one.start for one in found))
+    places = corrections(reading.text, found[0].start)
+    if not places:
+        return found
     replaced = replacement(reading, found, places)
     if replaced:
         return replaced
@@ -64,7 +69,7 @@ def replacement(
 
     `places`: where each correction and its replacement begin; the last comes first.
     """
-    last = max((one.start for one in found), default=0)
+    last = found[-1].start if found else 0
     for start, inside in places:
         if start <= last:
             break

@@ -78,7 +78,10 @@ _ROUGHLY = re.compile(r"\s*(?:approximately|about|roughly|around|nearly|almost|\
 
 def corrections(text: str, start: int) -> list[tuple[int, int]]:
     """Returns where each of the last corrections behind `start` and its replacement begin; the last comes first."""
-    found = _CORRECTED.matches(text, start)[: -CORRECTIONS - 1 : -1]
+    found = _CORRECTED.matches(text, start)
+    if not found:
+        return []
+    found = found[: -CORRECTIONS - 1 : -1]
     leads = [(match, _CORRECTED_LEAD.match(text, match.end())) for match in found]
     return [(match.start(), lead.end() if lead else match.end()) for match, lead in leads]
 

@@ -34,11 +34,12 @@ _STATEMENT_DENIED = re.compile(
 """Denials right before `the answer is`. They do not reach beyond `so`, `thus` or `therefore`."""
 _DOUBT_WORDS = (
     *("maybe", "perhaps", "possibly", "probably", "presumably", "might", "could", "either", "unless", "unsure"),
-    *("uncertain", "whether", "doubt", "suppose", "assume", "guess", "no", "n't", "never", "не"),
+    *("uncertain", "whether", "doubt", "suppose", "assume", "guess", "not", "n't", "never", "не"),
 )
 _STATEMENT_DENIED_WORDS = WordGuard(
     [
-        *(*_DOUBT_WORDS, "false", "wrong", "incorrect", "untrue", "if", "unlikely", "pretend", "imagine", "tempting"),
+        *(*_DOUBT_WORDS, "no", "false", "wrong", "incorrect", "untrue", "if", "unlikely", "pretend", "imagine"),
+        "tempting",
         *("first", "say", "think", "believe", "claim", "argue", "get", "answer", "nicht", "pas", "não", "previous"),
         *("earlier", "former", "old", "rejected", "initial"),
     ]
@@ -66,8 +67,8 @@ _MARK_DENIED = re.compile(
 """At the end of what comes before a mark, which may also be an example of the form that answers take."""
 _MARK_DENIED_WORDS = WordGuard(
     [
-        *(*_DOUBT_WORDS, "far", "like", "rather", "instead", "except", "other", "but", "nicht", "pas", "não"),
-        *("would", "format"),
+        *(*_DOUBT_WORDS, "nowhere", "far", "like", "rather", "instead", "except", "other", "but", "nicht", "pas"),
+        *("não", "would", "format"),
     ]
 )
 """Each match of `_MARK_DENIED` holds one of them."""

@@ -16,14 +16,17 @@ _CUT_OFF_REACH = 20
 """Characters at the end of a text in which its last word begins."""
 _SHORTEST = 4
 """Characters behind a place that can say nothing of it, such as a full stop and a closing bracket."""
-_NOT_SURE = (
+_UNSURE = (
     r"\b(?:i'm|i\s+am|am|but|though|although|still|and)\s+(?:\w+\s+)?(?:not|n't)\s+(?:\w+\s)?(?:sure|certain|confident)\b"
     r"|^\W*not\s+(?:\w+\s)?(?:sure|certain)\b|(?<!was\s)(?<!were\s)\bunsure\b|\b(?:i'm|i\s+am|am)\s+(?:\w+\s+)?uncertain\b"
-    r"|\bi\s+(?:can't|cannot|can\s+not)\s+be\s+(?:\w+\s)?(?:sure|certain)\b|\bi\s+(?:really\s+)?(?:don't|do\s+not)\s+(?:really\s+)?know\b"
-    r"|\b(?:i\s+have\s+)?no\s+idea\b"
+    r"|\bi\s+(?:can't|cannot|can\s+not)\s+be\s+(?:\w+\s)?(?:sure|certain)\b"
 )
-"""The writer's doubt in the first person, anywhere in a sentence."""
-_NOT_SURE_WORDS = ("not", "n't", "unsure", "uncertain", "idea")
+_NOT_SURE = (
+    (_UNSURE, ("sure", "certain", "confident")),
+    (r"\bi\s+(?:really\s+)?(?:don't|do\s+not)\s+(?:really\s+)?know\b", ("know",)),
+    (r"\bno\s+idea\b", ("idea",)),
+)
+"""The writer's doubt in the first person, anywhere in a sentence; each pattern with its words."""
 _HEDGE = re.compile(
     r"\b(?:maybe|perhaps(?!\s+surprisingly)|possibly|probably|presumably|(?<!most\s)likely|might|may\s+be|could\s+be"
     r"|either(?!\s+(?:way|case))|(?<!no\s)guess(?:ing)?|suppose|suspect)\b"
@@ -34,21 +37,27 @@ _HEDGE = re.compile(
 """Words that hedge an answer in the same clause."""
 _HEDGE_WORDS = WordGuard(
     [
-        *(*_NOT_SURE_WORDS, "maybe", "perhaps", "possibly", "probabl", "presumably", "likely", "might", "may", "could"),
+        *("maybe", "perhaps", "possibly", "probabl", "presumably", "likely", "might", "may", "could"),
         *("either", "guess", "suppose", "suspect", "vielleicht", "vermutlich", "wahrscheinlich", "peut-", "quiz"),
-        *("tal", "talvez", "provavelmente", "forse", "возможно", "вероятно", "наверное", "可能", "也许", "大概"),
+        *("vez", "provavelmente", "forse", "возможно", "вероятно", "наверное", "可能", "也许", "大概"),
         *("おそらく", "たぶん", "아마"),
+        *(word for _, words in _NOT_SURE for word in words),
     ]
 )
 """Each match of `_HEDGE` and `_OWN_DOUBT` holds one of them."""
-_OWN_DOUBT = Keyed(_NOT_SURE, _NOT_SURE_WORDS)
+_OWN_DOUBT = Keyed(*_NOT_SURE)
 _SHORT_DOUBT = Keyed(
-    r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z", ("sure", "certain")
+    (
+        r"(?:\A|[\n.!?])\W*(?:(?:i'm|i\s+am)\s+)?(?:not\s+(?:\w+\s)?(?:sure|certain)|unsure)[.!]\s*\Z",
+        ("sure", "certain"),
+    )
 )
 """A whole sentence of doubt, right before the sentence of an answer."""
 _UNFINISHED = Keyed(
-    r"\bbut\s+(?:wait\b|let\s+me\b|let's\b|first\b|(?:i|we)\s+(?:still\s+)?(?:should|need\s+to|must|have\s+to)\b)",
-    ["but"],
+    (
+        r"\bbut\s+(?:wait\b|let\s+me\b|let's\b|first\b|(?:i|we)\s+(?:still\s+)?(?:should|need\s+to|must|have\s+to)\b)",
+        ["but"],
+    )
 )
 """More work that a plain sentence announces."""
 _CLAUSE = re.compile(
@@ -61,16 +70,24 @@ _EXCEPT = (
 )
 """Words that make another value of the one that follows."""
 _OPEN = Keyed(
-    rf"\b(?:not|never|cannot|neither|nor|far\s+from)\b|n't\b|\?|{_EXCEPT}",
-    [
-        *("not", "never", "neither", "nor", "far", "n't", "?", "except", "other", "thing", "twice", "thrice", "double"),
-        *("triple", "opposite", "negati", "reciprocal", "inverse", "complement", "half", "third", "square", "cube"),
-        "root",
-    ],
+    (
+        r"\b(?:not|never|cannot|neither|nor|far\s+from)\b|n't\b|\?",
+        ("not", "never", "neither", "nor", "far", "n't", "?"),
+    ),
+    (
+        _EXCEPT,
+        [
+            *("except", "other", "thing", "twice", "thrice", "double", "triple", "opposite", "negati", "reciprocal"),
+            *("inverse", "complement", "half", "third", "square", "cube", "root"),
+        ],
+    ),
 )
 """Denials and questions in a plain sentence."""
-_SUPPOSED = re.compile(
-    r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b", re.IGNORECASE
+_SUPPOSED = Keyed(
+    (
+        r"\b(?:whether|if|cannot|never|unless|suppose|assume|assuming|doubt|nobody|no\s+one)\b|n't\b",
+        ["whether", "if", "cannot", "never", "unless", "suppose", "assum", "doubt", "nobody", "one", "n't"],
+    )
 )
 _WRONG = r"(?:wrong|incorrect|false|not\s+(?:right|correct|true)|a\s+mistake|an\s+error)"
 _REJECTED = re.compile(
@@ -83,38 +100,61 @@ _REJECTED = re.compile(
 )
 """Rejections right behind an answer."""
 _TAKEN_BACK = Keyed(
-    r"\b(?:scratch\s+that|i\s+was\s+wrong(?!\s+to\b)|never\s?mind(?!\s+(?:the|that|about)\b)|on\s+second\s+thoughts?"
-    r"|i(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|that\s+can(?:'t|not)\s+be\s+right"
-    r"|(?:that|this|it)\s+(?:doesn't|does\s+not)\s+(?:look|seem|sound|feel)\s+(?:quite\s+)?right|just\s+kidding"
-    r"|(?:that|this|it|which)\s+fails\s+(?:the|our|my|this)\s+check|the\s+check\s+fails|i\s+take\s+(?:it|that)\s+back|(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above))\b",
-    [
-        *("scratch", "wrong", "never", "second", "mistake", "error", "right", "kidding", "fails", "back", "ignore"),
-        *("disregard", "forget"),
-    ],
+    (r"\bscratch\s+that\b", ["scratch"]),
+    (r"\bi\s+was\s+wrong\b(?!\s+to\b)", ["wrong"]),
+    (r"\bnever\s?mind\b(?!\s+(?:the|that|about)\b)", ["never"]),
+    (r"\bon\s+second\s+thoughts?\b", ["second"]),
+    (r"\bi(?:'ve|\s+have)?\s+made\s+an?\s+(?:\w+\s+)?(?:mistake|error)\b", ["mistake", "error"]),
+    (
+        r"\b(?:that\s+can(?:'t|not)\s+be|(?:that|this|it)\s+(?:doesn't|does\s+not)\s+(?:look|seem|sound|feel)(?:\s+quite)?)\s+right\b",
+        ["right"],
+    ),
+    (r"\bjust\s+kidding\b", ["kidding"]),
+    (r"\b(?:(?:that|this|it|which)\s+fails\s+(?:the|our|my|this)\s+check|the\s+check\s+fails)\b", ["fails"]),
+    (r"\bi\s+take\s+(?:it|that)\s+back\b", ["back"]),
+    (
+        r"\b(?:ignore|disregard|forget)\s+(?:that|(?:my|this|the)\s+(?:\w+\s+)?answer|the\s+above)\b",
+        ["ignore", "disregard", "forget"],
+    ),
+    (r"\bor\s+is\s+it\b", ["or"]),
 )
 """Wordings that take an answer back from anywhere behind it."""
-_OR_IS_IT = re.compile(r"\bor\s+is\s+it\b", re.IGNORECASE)
 _CALLED_WRONG = Keyed(
-    rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b",
-    ["wrong", "incorrect", "false", "not", "mistake", "error"],
+    (
+        rf"\b(?:that|this|which)(?:'s|\s+is|\s+was)\s+(?:\w+\s+)?{_WRONG}\b",
+        ["wrong", "correct", "false", "right", "true", "mistake", "error"],
+    )
 )
 """Rejections that may be about another answer if they follow one."""
 _DOUBTED = Keyed(
-    rf"{_NOT_SURE}|\b(?:(?:just|only|merely|is|was)\s+an?|(?:wild|random|blind|pure)|my(?:\s+best)?)\s+(?:(?:wild|random|blind|pure|educated)\s+)?guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b"
-    r"|\bi\s+(?:could|may|might)\s+be\s+wrong\b|\b(?:only\s+\d{1,2}|[1-4]?\d)\s*\\?%\s+(?:confident|sure|certain)\b"
-    rf"|\b(?:answer|this|that|it)(?:'s|\s+is|\s+was)\s+(?:very\s+)?(?:probably|likely|possibly|most\s+likely)\s+{_WRONG}\b"
+    *_NOT_SURE,
+    (
+        r"\b(?:(?:just|only|merely|is|was)\s+an?|(?:wild|random|blind|pure)|my(?:\s+best)?)\s+(?:(?:wild|random|blind|pure|educated)\s+)?guess\b|\bi'm\s+(?:just\s+|only\s+)?guessing\b",
+        ["guess"],
+    ),
+    (r"\b(?:only\s+\d{1,2}|[1-4]?\d)\s*\\?%\s+(?:confident|sure|certain)\b", ["%"]),
+    (
+        rf"\b(?:answer|this|that|it)(?:'s|\s+is|\s+was)\s+(?:very\s+)?(?:probably|likely|possibly|most\s+likely)\s+{_WRONG}\b",
+        ["probably", "likely", "possibly"],
+    ),
+    (r"\balso\s+(?:plausible|possible|correct|right)\b", ["also"]),
+    (r"\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z", ["maybe", "perhaps", "possibly", "probably"]),
+)
+"""Doubt within a short distance behind an answer."""
+_MAY_BE = Keyed(
+    (r"\b(?:could|may|might)\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b", ["could", "may", "might"]),
+)
+"""Each match of `_MAY_BE_ANOTHER` holds one of its matches."""
+_MAY_BE_ANOTHER = re.compile(
+    r"\bi\s+(?:could|may|might)\s+be\s+wrong\b"
     r"|\b(?:it|that|this|answer)\s+(?:could|may|might)\s+be\s+(?:wrong|incorrect|off)\b"
     r"|(?<!that )(?<!think )(?<!as )\b(?:it|(?:the\s+)?(?:correct\s+|right\s+|final\s+|true\s+)?answer|that)"
     r"\s+(?:could|might|may)"
     r"\s+(?:also\s+|well\s+|instead\s+|equally\s+)?be\b"
-    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|that|helpful|useful|tempting|easier|simpler|noted|worth|different)\b)"
-    r"|\balso\s+(?:plausible|possible|correct|right)\b|\b(?:maybe|perhaps|possibly|probably)\s*[.!?)]*\s*\Z",
-    [
-        *(*_NOT_SURE_WORDS, "guess", "wrong", "%", "could", "may", "might", "also"),
-        *("perhaps", "probably", "possibly", "likely"),
-    ],
+    r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|seen|done|shown|written|found|made|said|that|helpful|useful|tempting|easier|simpler|noted|worth|different)\b)",
+    re.IGNORECASE,
 )
-"""Doubt within a short distance behind an answer."""
+"""Another answer, or an error, that the writer thinks possible."""
 _CUT_OFF = re.compile(
     r"(?:[=+×÷^≈]|\s[-–*/<]|\\(?:times|cdot|div|approx)|\b(?:and|or|nor|plus|minus|times|equals|is|are|was|were|to|of|than|with|the|but"
     r"|not|because|since|if|gives|makes))[\s$*]*\Z",
@@ -151,14 +191,15 @@ def is_rejected(text: str, end: int) -> bool:
 
 def is_taken_back(text: str, start: int) -> bool:
     """Whether what comes behind the last answer, which ends at `start`, takes it back."""
-    return len(text) - start > _SHORTEST and (
-        _TAKEN_BACK.is_in(text, start) or _OR_IS_IT.search(text, start) is not None
-    )
+    return len(text) - start > _SHORTEST and _TAKEN_BACK.is_in(text, start)
 
 
 def is_doubted(text: str, start: int) -> bool:
     """Whether the writer doubts the last answer, which ends at `start`, soon behind it."""
-    return len(text) - start > _SHORTEST and _DOUBTED.is_in(text[start : start + _BEHIND])
+    if len(text) - start <= _SHORTEST:
+        return False
+    near = text[start : start + _BEHIND]
+    return _DOUBTED.is_in(near) or (_MAY_BE.is_in(near) and _MAY_BE_ANOTHER.search(near) is not None)
 
 
 def is_disowned(text: str) -> bool:
@@ -185,4 +226,4 @@ def is_open(text: str) -> bool:
 
 def is_supposed(subject: str) -> bool:
     """Whether what a sentence says of its subject, which ends at the verb, is asked, supposed or denied."""
-    return _SUPPOSED.search(_CLAUSE.split(subject)[-1]) is not None
+    return _SUPPOSED.is_in(subject) and _SUPPOSED.is_in(_CLAUSE.split(subject)[-1])

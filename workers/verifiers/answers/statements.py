@@ -153,8 +153,8 @@ def stated(text: str, found_marks: Sequence[Mark]) -> list[Statement]:
     matches = ANCHORS.matches(text)[-MAX_STATEMENTS:]
     if not matches:
         return found
-    starts = sorted(mark.start for mark in found_marks)
-    ends = sorted(mark.end for mark in found_marks)
+    starts = sorted([mark.start for mark in found_marks])
+    ends = sorted([mark.end for mark in found_marks])
     for match, following in zip_longest(matches, matches[1:]):
         if bisect_left(starts, match.start()) > bisect_left(ends, match.end()):
             continue  # it is within a mark

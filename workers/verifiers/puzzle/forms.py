@@ -53,9 +53,10 @@ def nonempty_line(text: str) -> str:
 
 def matched(pattern: re.Pattern[str], text: str, expected: str) -> re.Match[str]:
     """Matches the text as one line. Raises FormError unless all of it matches."""
-    found = pattern.fullmatch(line(text))
+    flat = line(text)
+    found = pattern.fullmatch(flat)
     if found is None:
-        raise FormError(f"expected {expected}, got {line(text)[:60]!r}")
+        raise FormError(f"expected {expected}, got {flat[:60]!r}")
     return found
 
 
