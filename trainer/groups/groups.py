@@ -46,7 +46,7 @@ class OpenGroup:
     """Traceparent of the group's dispatch; None if it is not traced."""
     verdict_traces: dict[int, str] = field(default_factory=dict)
     """Traceparents of the verdicts that count, by sample index."""
-    opened_at: float = field(default_factory=time.time)
+    opened_at: float = field(default_factory=time.time, compare=False)
     """Unix seconds at which this process read of the group first."""
 
     @property
