@@ -6,10 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from helm_python.chart import Chart
 
 import infra.helm
+
+_MISSING = "infra/requirements/chart.txt is not installed"
+HELM = pytest.importorskip("helm_python", reason=_MISSING)
+KUBERNETES_SCHEMAS = pytest.importorskip("kubernetes_validate.utils", reason=_MISSING)
 
 CHART = Path(infra.helm.__file__).parent / "rewardstream"
 VALUES = sorted(CHART.glob("values-*.yaml"))
@@ -46,7 +50,7 @@ class Rendered:
 
 def render(values: dict[str, Any], release: str = RELEASE) -> Rendered:
     """Raises HelmRenderError, HelmValuesError."""
-    with Chart.load(CHART) as chart:
+    with HELM.Chart.load(CHART) as chart:
         files = chart.render(values=values, name=release, namespace=NAMESPACE)
         merged = chart.merge_values(values)
     objects = [

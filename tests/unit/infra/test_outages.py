@@ -94,3 +94,13 @@ def test_a_service_that_finds_no_broker_ends_with_the_code_of_an_outage() -> Non
     with pytest.raises(CommandError, match=r"no Kafka broker answers at 127\.0\.0\.1:1") as caught:
         run(Service.ROUTER, settings)
     assert caught.value.code is ExitCode.AWAY
+
+
+@pytest.mark.parametrize("ends", [None, KeyboardInterrupt()])
+def test_a_service_that_was_stopped_is_not_done(monkeypatch: pytest.MonkeyPatch, ends: BaseException | None) -> None:
+    def main(_settings: Settings, _bootstrap: str) -> None:
+        if ends is not None:
+            raise ends
+
+    monkeypatch.setattr("streams.apps.router.main", main)
+    assert run(Service.ROUTER, Settings()) is (ends is None)

@@ -12,27 +12,28 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from helm_python.chart import lint
-from helm_python.errors import HelmError
-from kubernetes_validate.utils import all_versions, schema_contents
 from referencing import Registry, Resource
-from support.helm.rendered_chart import CHART, LEAST, VALUES, Object, render, rendered
+from support.helm.rendered_chart import CHART, HELM, KUBERNETES_SCHEMAS, LEAST, VALUES, Object, render, rendered
 
 OWN = yaml.safe_load((Path(__file__).parent / "custom_resources.yaml").read_text(encoding="utf-8"))
-KUBERNETES = [f"v{version}-local-strict" for version in all_versions() if version.startswith(("1.31.", "1.37."))]
+KUBERNETES = [
+    f"v{version}-local-strict"
+    for version in KUBERNETES_SCHEMAS.all_versions()
+    if version.startswith(("1.31.", "1.37."))
+]
 """The oldest version that Chart.yaml allows, and the newest; strict: an unknown field is an error."""
 
 
 @cache
 def definitions(version: str) -> Registry[Any]:
     file = f"kubernetes-json-schema/{version}/_definitions.json"
-    return Resource.from_contents(schema_contents(file, version)) @ Registry()
+    return Resource.from_contents(KUBERNETES_SCHEMAS.schema_contents(file, version)) @ Registry()
 
 
 @cache
 def validator_of(version: str, kind: str, api: str) -> Any:
     """`kubernetes_validate.validate` reads the same files, for each object anew: a thousand times the time."""
-    schema = schema_contents(f"kubernetes-json-schema/{version}/{kind.lower()}-{api}.json", version)
+    schema = KUBERNETES_SCHEMAS.schema_contents(f"kubernetes-json-schema/{version}/{kind.lower()}-{api}.json", version)
     return jsonschema.Draft202012Validator(schema, registry=Resource.from_contents(schema) @ definitions(version))
 
 
@@ -63,7 +64,7 @@ def test_no_two_objects_have_one_name(file: Path) -> None:
 
 @pytest.mark.parametrize("file", VALUES, ids=lambda file: file.stem)
 def test_helm_finds_nothing_to_say(file: Path) -> None:
-    report = lint(CHART, yaml.safe_load(file.read_text(encoding="utf-8")), strict=True)
+    report = HELM.lint(CHART, yaml.safe_load(file.read_text(encoding="utf-8")), strict=True)
     assert report["errors"] == []
     assert [message["error"] for message in report["messages"] if message["severity"] > 1] == []
 
@@ -103,5 +104,5 @@ def test_values_that_cannot_work_are_refused(values: Object, says: str) -> None:
     merged = {**LEAST, **values}
     for section in LEAST.keys() & values.keys():
         merged[section] = {**LEAST[section], **values[section]}
-    with pytest.raises(HelmError, match=says):
+    with pytest.raises(HELM.HelmError, match=says):
         render(merged)
