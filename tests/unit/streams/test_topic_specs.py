@@ -1,7 +1,7 @@
 import pytest
 
 from infra.settings.tree import Settings
-from streams.admin import topic_specs, weaknesses
+from streams.admin import TopicMismatchError, _require_partitions, topic_specs, weaknesses
 from streams.topics import Topic, topic_name
 
 
@@ -31,6 +31,22 @@ def test_an_acknowledged_record_is_on_all_replicas_but_one() -> None:
     for replication, insync in ((1, "1"), (2, "1"), (3, "2")):
         specs = topic_specs(Settings.model_validate({"topics": {"replication": replication}}))
         assert {spec.config["min.insync.replicas"] for spec in specs} == {insync}
+
+
+def test_partitions_that_were_added_to_some_topics_are_accepted_and_missing_ones_are_not() -> None:
+    wanted = {spec.name: spec for spec in topic_specs(Settings.model_validate({"topics": {"partitions": 4}}))}
+    found = {name: spec.partitions for name, spec in wanted.items()}
+    _require_partitions(wanted, found | {"scored": 6})
+    for wrong in ({"scored": 3}, {"policy.versions": 2}):
+        with pytest.raises(TopicMismatchError, match=next(iter(wrong))):
+            _require_partitions(wanted, found | wrong)
+
+
+def test_the_topics_that_carry_rollouts_are_compressed_if_that_is_asked_for() -> None:
+    settings = Settings.model_validate({"topics": {"compression": "zstd"}})
+    compressed = {spec.name for spec in topic_specs(settings) if spec.config.get("compression.type") == "zstd"}
+    assert compressed == {"rollouts", "rtv.requests", "genrm.requests", "scored"}
+    assert not any("compression.type" in spec.config for spec in topic_specs(Settings()))
 
 
 @pytest.mark.parametrize(
