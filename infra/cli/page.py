@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.runs import RUNS, RunName, RunPlace, RunsFolder, engine_of, find_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 app = typer.Typer(no_args_is_help=True, help="The local web page of a run.")
 
@@ -42,15 +40,46 @@ def serve(
             server.server_close()
 
 
+@app.command()
+def export(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write; it does not exist yet.")],
+    run: RunName = "latest",
+    runs: RunsFolder = RUNS,
+    groups: Annotated[int, typer.Option(min=1, help="The newest groups up to this number are written.")] = 2000,
+) -> None:
+    """Write the page of a run into one folder that opens in a browser, from a file or from any server."""
+    from infra.page.readers.shown_run import ShownRun, open_reader
+    from infra.page.serving.export import ExportFolderError
+    from infra.page.serving.export import export as write
+    from infra.page.serving.routes import PageData
+
+    place = find_run(run, runs)
+    with _database(place, runs) as database, _log(place, runs) as bootstrap:
+        engine = open_reader(database, place.settings.database.connect_timeout_seconds)
+        data = PageData(ShownRun(place.settings, place.folder, engine), bootstrap)
+        try:
+            count = write(data, out, groups, _show_progress)
+        except ExportFolderError as error:
+            raise CommandError(str(error), ExitCode.USAGE) from error
+        finally:
+            data.close()
+    print(f"{count} groups of run {place.run_id}: open {(out / 'index.html').resolve()}")
+
+
+def _show_progress(done: int, total: int) -> None:
+    typer.echo(f"{done} of {total} groups", err=True)
+
+
 @contextmanager
-def _database(place: RunPlace, runs: "Path") -> Iterator[str]:
+def _database(place: RunPlace, runs: Path) -> Iterator[str]:
     """URL of the run's database, which is up within the block."""
     with engine_of(place, runs) as engine:
         yield engine.url.render_as_string(hide_password=False)
 
 
 @contextmanager
-def _log(place: RunPlace, runs: "Path") -> Iterator[str]:
+def _log(place: RunPlace, runs: Path) -> Iterator[str]:
     """Address of a broker that has the run's topics; empty if the log is gone, which the page then says."""
     from infra.cli.logs import open_log
 

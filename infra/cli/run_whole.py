@@ -23,6 +23,7 @@ from infra.report.collect import RunRecord, collect
 from infra.report.history import FILE_NAME
 from infra.report.summary import RunFacts
 from infra.settings.tree import Settings
+from streams.clients import BrokerUnavailableError
 from trainer.audit.audit import audit_run, save
 
 
@@ -72,10 +73,23 @@ def _run_to_end(stack: Stack, facts: RunFacts, started: float, *, screen: bool |
         restarts.update({service.name: service.restarts for service in stack.supervisor.snapshot() if service.restarts})
         report = audit_run(stack.settings, stack.broker.bootstrap, engine)
         save(report, stack.folder)
+        _keep_for_page(stack)
         record = collect(engine, stack.settings, stack.folder)
         return record, replace(facts, restarts=dict(restarts), audit=report.as_dict())
     finally:
         engine.dispose()
+
+
+def _keep_for_page(stack: Stack) -> None:
+    """A log in memory ends with its broker; the page shows the tokens of the newest rollouts all the same."""
+    from infra.page.readers.kept_rollouts import keep_rollouts
+
+    if stack.broker.durable or not stack.settings.page.enabled:
+        return
+    try:
+        keep_rollouts(stack.settings, stack.broker.bootstrap, stack.folder)
+    except (BrokerUnavailableError, OSError) as error:  # the run is sound without
+        print(f"the page of this run will show no tokens: {error}", file=sys.stderr, flush=True)
 
 
 def _run_facts(stack: Stack, preparation: Preparation, started: float) -> RunFacts:

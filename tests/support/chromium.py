@@ -91,7 +91,7 @@ class Tab:
         def details() -> str:
             return f"{self.run('location.href')}\n{self.text('body')[:2000]}\n{self.console}"
 
-        wait_until(lambda: bool(self.run(condition)), condition, seconds=seconds, details=details)
+        wait_until(lambda: self.run(f"Boolean({condition})"), condition, seconds=seconds, details=details)
 
     def press(self, key: str) -> None:
         code, text = _KEYS.get(key, (ord(key[0].upper()), key))

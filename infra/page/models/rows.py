@@ -82,6 +82,9 @@ class TableRow:
     reason: str | None
     tokens: int
     answer: str | None
+    """The answer that the verifier read; None if it read none."""
+    expected: str | None
+    """The ground truth; None if the prompt has none."""
     prompt: str
     text: str | None
     """None if only the log has the response."""

@@ -1,5 +1,6 @@
 """Reads the page's start: health, advisories, counts, held-out scores, and the trend."""
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from infra.db.models import Evaluation, Run
 from infra.page.models.health import HealthLine, Notice, Vitals, health_of, notices_of, phase_words
 from infra.page.models.loop import LoopPicture, loop_of
 from infra.page.models.trend import HeldoutMean, TrendView, domains_of, thin
-from infra.page.readers.live import LiveProcesses, Moment
+from infra.page.readers.live import SCRAPE_SECONDS, LiveProcesses, Moment
 from infra.page.readers.shown_run import ShownRun
 from infra.page.readers.steps_file import StepsFile
 from infra.screen import facts as run_facts
@@ -47,8 +48,17 @@ class OverviewReader:
 
     def __init__(self, run: ShownRun, steps: StepsFile, processes: LiveProcesses) -> None:
         self._run, self._steps, self._processes = run, steps, processes
+        self._lock = threading.Lock()
+        self._last: OverviewView | None = None
 
     def overview(self) -> OverviewView:
+        """At most `SCRAPE_SECONDS` old: every view of every tab asks for it."""
+        with self._lock:
+            if self._last is None or time.time() - self._last.read_at >= SCRAPE_SECONDS:
+                self._last = self._read()
+            return self._last
+
+    def _read(self) -> OverviewView:
         run, moment = self._run, self._processes.look()
         with run.engine.connect() as connection:
             started = connection.scalar(select(Run.id).where(Run.id == run.run_id)) is not None

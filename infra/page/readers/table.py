@@ -20,13 +20,15 @@ COUNT_BOUND = 10_000
 """Rows up to which a filter's finds are counted; beyond, the exact number costs more than it tells."""
 _MOST_PAGES = 200
 """Pages that can be turned to: beyond, a filter finds rows faster than turning does."""
+_IN_GROUP = func.length(Score.rollout_id), Score.rollout_id
+"""The order of the samples: within a group, ids differ by a number at their end."""
 SORTS: Mapping[str, tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]] = {
-    "newest": (Group.seq.desc(), Score.rollout_id),
-    "oldest": (Group.seq.asc(), Score.rollout_id),
-    "best": (Score.score.desc().nulls_last(), Group.seq.desc()),
-    "worst": (Score.score.asc().nulls_last(), Group.seq.desc()),
-    "longest": (Score.response_tokens.desc(), Group.seq.desc()),
-    "shortest": (Score.response_tokens.asc(), Group.seq.desc()),
+    "newest": (Group.seq.desc(), *_IN_GROUP),
+    "oldest": (Group.seq.asc(), *_IN_GROUP),
+    "best": (Score.score.desc().nulls_last(), Group.seq.desc(), *_IN_GROUP),
+    "worst": (Score.score.asc().nulls_last(), Group.seq.desc(), *_IN_GROUP),
+    "longest": (Score.response_tokens.desc(), Group.seq.desc(), *_IN_GROUP),
+    "shortest": (Score.response_tokens.asc(), Group.seq.desc(), *_IN_GROUP),
 }
 SCORES: Mapping[str, ColumnElement[bool]] = {
     "zero": Score.score <= 0,
@@ -84,6 +86,7 @@ def _rows() -> Select[Any]:
             Group.outcome,
             Group.reason,
             Prompt.question["prompt"].astext.label("prompt"),
+            Prompt.question["ground_truth"].astext.label("expected"),
         )
         .join(Group, Group.group_id == Score.group_id)
         .join(Prompt, Prompt.id == Group.prompt_id)
@@ -128,6 +131,7 @@ def _row(row: Any) -> TableRow:
         reason=row.reason,
         tokens=row.response_tokens,
         answer=None if row.answer is None else excerpt(row.answer, 60),
+        expected=None if row.expected is None else excerpt(row.expected, 60),
         prompt=excerpt(row.prompt or "", 80),
         text=None if row.text is None else excerpt(row.text),
     )

@@ -12,6 +12,7 @@ from typing import Any
 from infra.advice.story import UnknownNameError
 from infra.page.models.tokens import Decode
 from infra.page.readers.groups import read_group_view, read_open, read_step
+from infra.page.readers.kept_rollouts import KeptRollouts
 from infra.page.readers.live import LiveProcesses
 from infra.page.readers.overview import OverviewReader
 from infra.page.readers.prompts import read_prompt
@@ -41,7 +42,7 @@ class PageData:
         self._steps = StepsFile(run.folder)
         self._processes = LiveProcesses(run.folder.parent, run.run_id)
         self._overview = OverviewReader(run, self._steps, self._processes)
-        self._log = RolloutLog(run.settings, bootstrap)
+        self._log = RolloutLog(run.settings, bootstrap, KeptRollouts(run.folder))
         self._decode: Decode | None = find_token_texts(run.settings, run.folder)
         self._routes = [
             JsonRoute(pattern=re.compile(pattern), read=read)

@@ -121,7 +121,7 @@ function smoothed(points, at, smooth) {
 }
 
 function niceTicks(low, high) {
-  if (low === high) [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
+  if (low === high) [low, high] = low === 0 ? [0, 1] : [low - Math.abs(low) * 0.1, high + Math.abs(high) * 0.1];
   const raw = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(raw));
   const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= raw * 0.99);

@@ -1,10 +1,10 @@
 // The frame: finds the view of the address, reads its JSON, draws it, and reads it again while the run goes on.
 
 import { h, link } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, day } from "./format.js";
 import { listen, showKeys } from "./keys.js";
 import { current } from "./router.js";
-import { read } from "./source.js";
+import { EXPORTED, read } from "./source.js";
 import { VIEWS } from "./views.js";
 
 const LIVE_SECONDS = 3; // the server looks at the processes every 2 s, and a step takes seconds: sooner shows nothing new
@@ -86,6 +86,7 @@ function recall(main, { open, focused }) {
 
 function schedule() {
   clearTimeout(state.timer);
+  if (EXPORTED) return;
   const wait = state.live ? state.wait : SLOWEST_SECONDS;
   if (!document.hidden) state.timer = setTimeout(() => show(true), wait * 1000);
 }
@@ -103,7 +104,7 @@ function header(overview, view) {
   for (const one of nav.children) one.toggleAttribute("aria-current", one.dataset.view === view.name);
   const foot = document.getElementById("foot");
   const button = h("button", { type: "button", onclick: showKeys }, "Keys ", h("kbd", null, "?"));
-  foot.replaceChildren(h("span", null, `read ${clock(overview.read_at)} · ${overview.broker}`), button);
+  foot.replaceChildren(h("span", null, EXPORTED ? `a copy of ${day(overview.read_at * 1000)}` : `read ${clock(overview.read_at)} · ${overview.broker}`), button);
 }
 
 function trouble(text) {
@@ -122,6 +123,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("main").focus();
 });
-document.addEventListener("visibilitychange", () => document.hidden || show(true));
+document.addEventListener("visibilitychange", () => document.hidden || EXPORTED || show(true));
 listen(() => state.near);
 show(false);

@@ -8,8 +8,8 @@ const PARTS = {
   selector: { x: 20, y: 56, w: 160, title: "selector" },
   rollout: { x: 300, y: 56, w: 170, title: "rollout workers" },
   router: { x: 590, y: 56, w: 130, title: "router" },
-  rtv: { x: 850, y: 12, w: 140, title: "rtv" },
-  genrm: { x: 850, y: 116, w: 140, title: "genrm" },
+  rtv: { x: 852, y: 8, w: 138, title: "rtv" },
+  genrm: { x: 852, y: 112, w: 138, title: "genrm" },
   learner: { x: 300, y: 236, w: 170, title: "learner" },
   difficulty: { x: 590, y: 330, w: 150, title: "difficulty" },
   crosscheck: { x: 790, y: 330, w: 150, title: "crosscheck" },
@@ -17,18 +17,18 @@ const PARTS = {
 const TOPICS = {
   prompts: { x: 240, y: 84 },
   rollouts: { x: 530, y: 84 },
-  "rtv.requests": { x: 785, y: 40 },
-  "genrm.requests": { x: 785, y: 144 },
-  scored: { x: 660, y: 264 },
+  "rtv.requests": { x: 768, y: 40 },
+  "genrm.requests": { x: 768, y: 144 },
+  scored: { x: 690, y: 264, above: true },
   "policy.versions": { x: 385, y: 176 },
   "groups.closed": { x: 166, y: 264 },
   "dead-letters": { x: 385, y: 392 },
 };
 const ARROWS = [
-  "M180 84H297", "M470 84H587", "M690 56V40H847", "M690 112V144H847", "M990 40H1006V264H473",
-  "M385 236V115", "M300 264H100V115", "M660 264V327", "M860 264V327", "M590 358H60V115",
+  "M180 84H297", "M470 84H587", "M655 52V40H849", "M655 117V144H849", "M990 40H1006V264H473",
+  "M385 231V120", "M300 264H100V120", "M660 264V327", "M860 264V327", "M590 358H60V120",
 ];
-const HEIGHT = 56;
+const HEIGHT = 65;
 
 export function picture(loop) {
   const svg = s(
@@ -50,11 +50,11 @@ function part(one, place, loop) {
   return s(
     "g",
     { class: `part ${state}` },
-    s("rect", { x: place.x, y: place.y, width: place.w, height: HEIGHT, rx: 8 }),
-    s("circle", { class: "lamp", cx: place.x + 13, cy: place.y + 16, r: 4 }),
-    s("text", { class: "name", x: middle, y: place.y + 21 }, place.title),
-    s("text", { class: "what", x: middle, y: place.y + 37 }, loop.live ? fit(one.does || state, place.w) : "not running"),
-    s("text", { class: "num", x: middle, y: place.y + 50 }, loop.live ? stale(one) : ""),
+    s("rect", { x: place.x, y: place.y - 4, width: place.w, height: HEIGHT, rx: 8 }),
+    s("circle", { class: "lamp", cx: place.x + 13, cy: place.y + 12, r: 4 }),
+    s("text", { class: "name", x: middle, y: place.y + (loop.live ? 15 : 24) }, place.title),
+    lines(loop.live ? one.does || state : "not running", place.w).map((text, row) => s("text", { class: "what", x: middle, y: place.y + (loop.live ? 29 : 40) + 12 * row }, text)),
+    s("text", { class: "num", x: middle, y: place.y + 55 }, loop.live ? stale(one) : ""),
     s("title", null, `${place.title}: ${state}${one.does ? `, ${one.does}` : ""}${one.restarts ? `, ${one.restarts} restarts` : ""}`),
   );
 }
@@ -75,13 +75,16 @@ function topic(one, place, loop) {
     { class: `topic${dead ? " bad" : ""}` },
     s("rect", { x: place.x - width / 2, y: place.y - 13, width, height: 26, rx: 13 }),
     s("text", { x: place.x, y: place.y + 4 }, one.name),
-    s("text", { class: "num", x: place.x, y: place.y + 27 }, below),
+    s("text", { class: "num", x: place.x, y: place.y + (place.above ? -19 : 27) }, below),
   );
 }
 
-function fit(text, width) {
+// At most two lines, broken where the words are a list.
+function lines(text, width) {
   const most = Math.floor((width - 8) / 5.9);
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+  if (text.length <= most) return [text];
+  const [first, ...rest] = text.split(", ");
+  return [first, rest.join(", ")].filter(Boolean).map((line) => (line.length <= most ? line : `${line.slice(0, most - 1)}…`));
 }
 
 function spoken(loop) {

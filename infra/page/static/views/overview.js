@@ -8,11 +8,11 @@ import { table } from "../table.js";
 
 const SMALL = [
   ["entropy", "Entropy", "nats per token"],
-  ["staleness_mean", "Staleness", "versions"],
-  ["policy_gradient_norm", "Gradient norm", ""],
-  ["clip_fraction", "Clip fraction", ""],
-  ["response_tokens", "Response length", "tokens"],
-  ["seconds", "Step time", "seconds"],
+  ["staleness_mean", "Staleness", "versions", 0],
+  ["policy_gradient_norm", "Gradient norm", "", 0],
+  ["clip_fraction", "Clip fraction", "", 0],
+  ["response_tokens", "Response length", "tokens", 0],
+  ["seconds", "Step time", "seconds", 0],
 ];
 const NEWEST = 12;
 const SMOOTH = 8; // steps: the live screen's mean, since one step of one domain has few groups
@@ -102,9 +102,9 @@ function heldout(trend) {
   return chart({ title: "Held-out score by domain", unit: "never trained on; shaded: 95 % interval", series, from: 0, to: 1, format: (value) => number(value, 2) });
 }
 
-function small(trend, name, title, unit) {
+function small(trend, name, title, unit, from) {
   const points = trend.steps.map((step) => ({ x: step.version, y: name === "seconds" ? step.seconds : step.numbers[name], route: `step/${step.version}` }));
-  return chart({ title, unit, series: [{ name: "latest", colour: 0, points }], height: 130, format: short });
+  return chart({ title, unit, series: [{ name: "latest", colour: 0, points }], from, height: 130, format: short });
 }
 
 function rates(loop) {

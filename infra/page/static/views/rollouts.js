@@ -8,12 +8,12 @@ import { table } from "../table.js";
 import { visible } from "../text.js";
 
 const CHOICES = {
-  purpose: { all: "", "for training": "train", "held out": "eval", "Pre-PPO": "assess" },
-  outcome: { any: "", trained: "trained", filtered: "filtered", stale: "stale", expired: "expired", failed: "failed", open: "open" },
-  score: { any: "", "0": "zero", "between 0 and 1": "between", "1": "one", "no score": "none" },
-  route: { any: "", verifier: "rtv", judge: "genrm" },
-  status: { any: "", correct: "correct", wrong: "wrong", judged: "judged", unparseable: "unparseable", timeout: "timeout", "infra error": "infra_error" },
-  sort: { "newest first": "newest", "oldest first": "oldest", "best first": "best", "worst first": "worst", "longest first": "longest", "shortest first": "shortest" },
+  purpose: [["all", ""], ["for training", "train"], ["held out", "eval"], ["Pre-PPO", "assess"]],
+  outcome: [["any", ""], ...["trained", "filtered", "stale", "expired", "failed", "open"].map((name) => [name, name])],
+  score: [["any", ""], ["0", "zero"], ["between 0 and 1", "between"], ["1", "one"], ["no score", "none"]],
+  route: [["any", ""], ["verifier", "rtv"], ["judge", "genrm"]],
+  status: [["any", ""], ...["correct", "wrong", "judged", "unparseable", "timeout", "oom", "infra_error"].map((name) => [name.replace("_", " "), name])],
+  sort: [["newest first", "newest"], ["oldest first", "oldest"], ["best first", "best"], ["worst first", "worst"], ["longest first", "longest"], ["shortest first", "shortest"]],
 };
 
 export const rollouts = {
@@ -34,7 +34,7 @@ export const rollouts = {
 };
 
 function filters(of, query) {
-  const domains = Object.fromEntries([["all", ""], ...of.domains.map((domain) => [domain, domain])]);
+  const domains = [["all", ""], ...of.domains.map((domain) => [domain, domain])];
   const form = h(
     "form",
     { class: "filters", role: "search", "aria-label": "Filter the rollouts" },
@@ -59,7 +59,7 @@ function filters(of, query) {
 }
 
 function select(name, label, choices, query) {
-  const options = Object.entries(choices).map(([text, value]) => h("option", { value, selected: (query[name] || "") === value }, text));
+  const options = choices.map(([text, value]) => h("option", { value, selected: (query[name] || "") === value }, text));
   return h("label", null, label, h("select", { name }, options));
 }
 
@@ -69,11 +69,11 @@ function columns() {
     { head: "domain", cell: (one) => one.domain },
     { head: "score", numeric: true, cell: (one) => rated(one.score) },
     { head: "answer read", cell: (one) => (one.answer === null ? DASH : h("span", { class: "answer" }, visible(one.answer))) },
-    { head: "response", wide: true, cell: (one) => (one.text === null ? h("span", { class: "quiet" }, "only in the log") : h("span", null, visible(one.text))) },
-    { head: "prompt", wide: true, cell: (one) => h("span", { class: "quiet" }, visible(one.prompt)) },
+    { head: "expected", cell: (one) => (one.expected === null ? DASH : h("span", { class: "answer" }, visible(one.expected))) },
+    { head: "response", wide: true, cell: (one) => (one.text === null ? h("span", { class: "quiet" }, "only in the log") : h("span", { class: "clamp" }, visible(one.text))) },
+    { head: "prompt", wide: true, cell: (one) => h("span", { class: "quiet clamp" }, visible(one.prompt)) },
     { head: "tokens", numeric: true, cell: (one) => number(one.tokens) },
     { head: "version", numeric: true, cell: (one) => number(one.version) },
-    { head: "scorer", cell: (one) => one.scorer },
     { head: "group", cell: (one) => h("a", { href: `#/group/${one.seq}` }, outcome(one)) },
   ];
 }
