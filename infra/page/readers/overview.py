@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -64,7 +64,10 @@ class OverviewReader:
             started = connection.scalar(select(Run.id).where(Run.id == run.run_id)) is not None
             story = read_run(connection, run.run_id) if started else None
             scrape = moment.now if moment.live else None
-            notices = notices_of(advise(read_measures(connection, run.settings, run.folder, scrape)))
+            measures = read_measures(connection, run.settings, run.folder, scrape)
+            if not moment.live:
+                measures = replace(measures, silent_seconds=None)  # a run that is over trains on nothing
+            notices = notices_of(advise(measures))
             heldout = read_heldout(connection, run.run_id)
         phase = "starting" if story is None else story.phase
         steps = self._steps.steps()

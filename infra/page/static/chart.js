@@ -17,7 +17,7 @@ export function chart({ title, unit, series, xName = "version", from, to, format
   const readout = h("span", { class: "readout", id: `${id}-at`, "aria-live": "polite" });
   const values = new Map(drawn.map((one) => [one.name, h("span", { class: "value" })]));
   const legend = h("ul", { class: "legend" }, drawn.map((one) => h("li", null, h("span", { class: `swatch c${one.colour}`, "aria-hidden": "true" }), one.name, values.get(one.name))));
-  const canvas = h("div", { class: "canvas" });
+  const canvas = h("div", { class: "canvas", id: `${id}-canvas` });
   const figure = h("figure", { class: "chart" }, h("figcaption", null, h("span", { class: "title" }, title), unit ? h("span", { class: "unit" }, unit) : null, readout), drawn.length > 1 || values.size ? legend : null, canvas, drawn.length ? asTable(title, xName, drawn, format) : null);
   if (!drawn.length) {
     canvas.append(h("p", { class: "quiet" }, "nothing measured yet"));
@@ -35,7 +35,31 @@ export function chart({ title, unit, series, xName = "version", from, to, format
     }
   };
   show(null);
-  const draw = (width) => canvas.replaceChildren(picture({ id, title, drawn, xs, width, height, from, to, format, smooth, state, show }));
+  const name = `${title}: ${summary(drawn, format)}. Arrow keys move over the points.`;
+  for (const [key, value] of Object.entries({ tabindex: 0, role: "img", "aria-label": name, "aria-describedby": `${id}-at` })) canvas.setAttribute(key, value);
+  let mark = show;
+  const draw = (width) => {
+    const made = picture({ drawn, xs, width, height, from, to, smooth, state, show });
+    mark = made.mark;
+    canvas.replaceChildren(made.root);
+  };
+  const open = () => {
+    const route = drawn.flatMap((one) => one.points).find((point) => point.x === state.at && point.route)?.route;
+    if (route) go(route);
+  };
+  canvas.addEventListener("click", open);
+  canvas.addEventListener("focus", () => state.at ?? mark(xs.at(-1)));
+  canvas.addEventListener("blur", () => mark(null));
+  canvas.addEventListener("pointerleave", () => document.activeElement === canvas || mark(null));
+  canvas.addEventListener("keydown", (event) => {
+    const here = xs.indexOf(state.at);
+    const moves = { ArrowLeft: Math.max(0, here - 1), ArrowRight: Math.min(xs.length - 1, here + 1), Home: 0, End: xs.length - 1 };
+    if (event.key === "Enter") open();
+    else if (event.key in moves) mark(xs[moves[event.key]]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
   new ResizeObserver(([entry]) => {
     const width = Math.round(entry.contentRect.width);
     if (width > 0 && width !== Number(canvas.dataset.width)) {
@@ -46,7 +70,7 @@ export function chart({ title, unit, series, xName = "version", from, to, format
   return figure;
 }
 
-function picture({ id, title, drawn, xs, width, height, from, to, format, smooth, state, show }) {
+function picture({ drawn, xs, width, height, from, to, smooth, state, show }) {
   const all = drawn.flatMap((one) => one.points.flatMap((point) => [point.y, point.low, point.high])).filter((value) => value !== null && value !== undefined);
   const ticks = niceTicks(Math.min(...all, from ?? Infinity), Math.max(...all, to ?? -Infinity));
   const [low, high] = [ticks[0], ticks.at(-1)];
@@ -58,7 +82,7 @@ function picture({ id, title, drawn, xs, width, height, from, to, format, smooth
   const dots = s("g", { class: "dots" });
   const root = s(
     "svg",
-    { width, height, viewBox: `0 0 ${width} ${height}`, tabindex: 0, role: "img", "aria-label": `${title}: ${summary(drawn, format)}. Arrow keys move over the points.`, "aria-describedby": `${id}-at` },
+    { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
     ticks.map((tick) => [s("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: py(tick), y2: py(tick) }), s("text", { class: "tick", x: PAD.left - 7, y: py(tick) + 4, "text-anchor": "end" }, digits > 4 ? short(tick) : number(tick, digits))]),
     xTicks(xs, width).map((x) => s("text", { class: "tick", x: px(x), y: height - 8, "text-anchor": "middle" }, String(x))),
     drawn.map((one) => line(one, px, py, smooth)),
@@ -77,28 +101,12 @@ function picture({ id, title, drawn, xs, width, height, from, to, format, smooth
       if (point) dots.append(s("circle", { class: `dot c${one.colour}`, cx: px(x), cy: py(point.y), r: 4 }));
     }
   };
-  const open = () => {
-    const route = drawn.flatMap((one) => one.points).find((point) => point.x === state.at && point.route)?.route;
-    if (route) go(route);
-  };
   root.addEventListener("pointermove", (event) => {
     const at = event.offsetX;
     mark(xs.reduce((best, x) => (Math.abs(px(x) - at) < Math.abs(px(best) - at) ? x : best), xs[0]));
   });
-  root.addEventListener("pointerleave", () => document.activeElement === root || mark(null));
-  root.addEventListener("click", open);
-  root.addEventListener("focus", () => state.at ?? mark(xs.at(-1)));
-  root.addEventListener("blur", () => mark(null));
-  root.addEventListener("keydown", (event) => {
-    const here = xs.indexOf(state.at);
-    const moves = { ArrowLeft: Math.max(0, here - 1), ArrowRight: Math.min(xs.length - 1, here + 1), Home: 0, End: xs.length - 1 };
-    if (event.key === "Enter") open();
-    else if (event.key in moves) mark(xs[moves[event.key]]);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  return root;
+  if (state.at !== null) mark(state.at);
+  return { root, mark };
 }
 
 function line(one, px, py, smooth) {

@@ -43,9 +43,10 @@ async function show(again) {
     return schedule();
   }
   state.seen = clock(Date.now() / 1000);
-  const news = !again || texts.some((text, index) => text !== state.texts[index]);
+  const told = texts.map((text) => text.replace(/"read_at":[\d.]+/, "")); // that time has passed is no news
+  const news = !again || told.some((text, index) => text !== state.texts[index]);
   state.wait = news ? LIVE_SECONDS : Math.min(SLOWEST_SECONDS, state.wait * MORE);
-  state.texts = texts;
+  state.texts = told;
   if (news) draw(view, params, place, texts.map((text) => JSON.parse(text)), again);
   schedule();
 }
@@ -73,15 +74,24 @@ function arrive(main) {
 // What the reader had opened and where the focus was, so that news do not take it away.
 function remember(main) {
   const open = [...main.querySelectorAll("details[open][data-key]")].map((one) => one.dataset.key);
-  const focused = main.contains(document.activeElement) ? [...main.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement) : -1;
-  return { open, focused };
+  const focused = main.contains(document.activeElement) ? document.activeElement : null;
+  return { open, key: focused && keyOf(focused), place: focused && alike(main, keyOf(focused)).indexOf(focused) };
 }
 
 const FOCUSABLE = "a, button, input, select, summary, [tabindex]";
 
-function recall(main, { open, focused }) {
+// What tells an element from most others, before and after it is drawn anew.
+function keyOf(element) {
+  return element.getAttribute("href") || element.id || element.getAttribute("name") || element.getAttribute("aria-label") || element.textContent;
+}
+
+function alike(main, key) {
+  return [...main.querySelectorAll(FOCUSABLE)].filter((one) => keyOf(one) === key);
+}
+
+function recall(main, { open, key, place }) {
   for (const one of main.querySelectorAll("details[data-key]")) one.open = open.includes(one.dataset.key);
-  if (focused >= 0) [...main.querySelectorAll(FOCUSABLE)][focused]?.focus({ preventScroll: true });
+  if (key) alike(main, key)[place]?.focus({ preventScroll: true });
 }
 
 function schedule() {
