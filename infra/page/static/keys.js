@@ -35,8 +35,8 @@ function isTyping(element) {
 }
 
 function step(by) {
-  const rows = [...document.querySelectorAll("main [data-row]")].filter((row) => row.offsetParent !== null);
-  const links = rows.map((row) => row.querySelector("a")).filter(Boolean);
+  const rows = [...document.querySelectorAll("main [data-row]")].filter((row) => row.querySelector("a") && row.checkVisibility());
+  const links = rows.map((row) => row.querySelector("a"));
   if (!links.length) return;
   const at = rows.findIndex((row) => row.contains(document.activeElement));
   const next = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + by));
