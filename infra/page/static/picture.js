@@ -17,7 +17,7 @@ const PARTS = {
 const TOPICS = {
   prompts: { x: 240, y: 84 },
   rollouts: { x: 530, y: 84 },
-  "rtv.requests": { x: 768, y: 40 },
+  "rtv.requests": { x: 768, y: 40, above: true },
   "genrm.requests": { x: 768, y: 144 },
   scored: { x: 690, y: 264, above: true },
   "policy.versions": { x: 385, y: 176 },

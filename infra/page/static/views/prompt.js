@@ -22,7 +22,7 @@ export const prompt = {
       block(told.prompt, "Prompt"),
       h("h2", null, "Over the versions"),
       curve(of.samples),
-      h("ol", { class: "over" }, of.samples.toReversed().map(sample)),
+      h("ol", { class: "samples" }, of.samples.toReversed().map(sample)),
       h("h2", null, "Why it is in or out"),
       decisions(told),
       h("h2", null, "What is known of it"),
