@@ -12,6 +12,9 @@ _STARTED_BY_TORCHRUN = "RANK"
 """Environment variable that torchrun sets in each process that it starts: the process's rank, from 0."""
 _RANK_ON_HOST = "LOCAL_RANK"
 """The same among the processes of one host."""
+_PATIENCE_SECONDS = 3600
+"""Time that torchrun leaves its processes after it was asked to stop: a step's end and the last checkpoint. Its own
+default of 30 s would cut a large one off; how long a stop may take is up to who supervises it."""
 
 
 def spread(processes: int) -> None:
@@ -22,8 +25,8 @@ def spread(processes: int) -> None:
 
 def torchrun(processes: int, arguments: Sequence[str]) -> list[str]:
     """Command line of torchrun. It ends all processes if one ends in an error; the supervisor then starts all again."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*launcher, "-m", "infra.cli.main", *arguments]
+    options = ["--standalone", f"--nproc-per-node={processes}", f"--shutdown-timeout={_PATIENCE_SECONDS}"]
+    return [sys.executable, "-m", "infra.cli.launch", *options, "-m", "infra.cli.main", *arguments]
 
 
 def leads() -> bool:

@@ -91,7 +91,7 @@ def test_every_command_is_one_of_the_command_line(file: Path) -> None:
         for container in containers(pod["spec"]):
             words = container["args"]
             if "command" in container:
-                assert container["command"] == ["python", "-m", "torch.distributed.run"]
+                assert container["command"] == ["python", "-m", "infra.cli.launch"]
                 words = words[words.index("infra.cli.main") + 1 :]
             check_arguments(words)
 
