@@ -51,9 +51,10 @@ from trainer.runlog import skipped_updates
 from trainer.runlog.loggers import open_loggers
 from trainer.runlog.names import scalars_of_step
 from trainer.runlog.step_log import record_step
-from trainer.step.batch import TrainingBatch, with_one_prompt
+from trainer.step.batch import TrainingBatch
 from trainer.step.report import StepReport
 from trainer.step.shaping import shaping_of
+from trainer.step.trajectory import with_one_prompt
 from trainer.stop_signals import StopSignals
 from trainer.weights import checkpoint
 from trainer.weights.build_models import restored_ppo

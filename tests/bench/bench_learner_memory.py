@@ -19,9 +19,10 @@ import learner_cases as cases
 import torch
 from measures import measure
 
-from trainer.step.batch import Trajectory, pack_batch
+from trainer.step.batch import pack_batch
 from trainer.step.language_models import autocast, policy_forward
 from trainer.step.layers import recompute_activations
+from trainer.step.trajectory import Trajectory
 
 LENGTHS = {"": (cases.SHORT, cases.GROUPS), ".long": (cases.LONG, 1)}
 KINDS = ("padded", "packed", "recomputed")

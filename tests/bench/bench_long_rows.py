@@ -27,11 +27,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from infra.settings.learner import LearnerSettings
 from trainer.leader.commands import Train
 from trainer.leader.coordinator import shares_of
-from trainer.step.batch import Trajectory, outline_of, pack_batch
+from trainer.step.batch import outline_of, pack_batch
 from trainer.step.language_models import load_causal_lm
 from trainer.step.layers import recompute_activations
 from trainer.step.ppo import PPO
 from trainer.step.row_plan import plan_rows
+from trainer.step.trajectory import Trajectory
 
 TOKENS = (4_096, 8_192, 16_384)
 SAMPLES = 16

@@ -35,10 +35,11 @@ from infra.capacity.rows import row_sizes
 from infra.settings.learner import LearnerSettings
 from infra.settings.tree import EngineSettings, Settings
 from streams.messages import Sampling
-from trainer.step.batch import Trajectory, pack_batch
+from trainer.step.batch import pack_batch
 from trainer.step.language_models import ValueModel, load_causal_lm
 from trainer.step.layers import recompute_activations
 from trainer.step.ppo import PPO
+from trainer.step.trajectory import Trajectory
 from trainer.weights import lora
 from trainer.weights.publish import Publisher
 from workers.engines.base import Engine, Generation, GenerationRequest, WeightVersion

@@ -17,8 +17,9 @@ from support.tree_mask import tree_mask
 from torch.nn.functional import cross_entropy
 
 from infra.settings.learner import LearnerSettings
-from trainer.step.batch import TrainingBatch, TrainingRow, Trajectory
+from trainer.step.batch import TrainingBatch, TrainingRow
 from trainer.step.language_models import load_causal_lm
+from trainer.step.trajectory import Trajectory
 from workers.models.model_files import DEMO_MODEL, resolve_model
 
 ROOT = Path(__file__).parents[2]

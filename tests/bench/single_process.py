@@ -23,7 +23,8 @@ from infra.settings.load import load
 from infra.settings.tree import Settings
 from streams.messages import PromptTicket, Question, Rollout, Route, ScoredTrajectory
 from streams.route_headers import route_of
-from trainer.step.batch import pack_batch, trajectory_of
+from trainer.step.batch import pack_batch
+from trainer.step.trajectory import trajectory_of
 from trainer.weights.build_models import build_ppo
 from workers.engines.base import WeightVersion
 from workers.engines.hf import HfEngine

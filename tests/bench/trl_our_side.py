@@ -13,7 +13,8 @@ from trl_samples import Groups, read_groups
 from turns import Turns
 
 from infra.settings.tree import Settings
-from trainer.step.batch import Trajectory, pack_batch
+from trainer.step.batch import pack_batch
+from trainer.step.trajectory import Trajectory
 from trainer.weights.build_models import build_ppo
 
 LEARNER = {

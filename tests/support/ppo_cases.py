@@ -8,9 +8,10 @@ import torch
 from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
 from support.trajectories import trajectory
-from trainer.step.batch import TrainingBatch, Trajectory, pack_batch
+from trainer.step.batch import TrainingBatch, pack_batch
 from trainer.step.language_models import ValueModel, load_causal_lm, policy_forward
 from trainer.step.ppo import PPO
+from trainer.step.trajectory import Trajectory
 
 FAST = {"learning_rate": 1e-2, "warmup_steps": 0, "autocast": False}
 GROUP = LearnerSettings.model_validate({**FAST, "advantage": "group", "value": {"kind": "none"}})

@@ -14,10 +14,11 @@ from support.trajectories import trajectory
 from trainer.distributed.process_group import ProcessGroup
 from trainer.leader.coordinator import shares_of
 from trainer.seqset import SeqSet
-from trainer.step.batch import TrainingBatch, Trajectory, outline_of, pack_rows
+from trainer.step.batch import TrainingBatch, outline_of, pack_rows
 from trainer.step.ppo import PPO
 from trainer.step.report import StepReport
 from trainer.step.row_plan import plan_rows
+from trainer.step.trajectory import Trajectory
 from trainer.weights import checkpoint
 from trainer.weights.build_models import build_ppo
 from trainer.weights.history import LearnerHistory

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainer.step.batch import Trajectory
+from trainer.step.trajectory import Trajectory
 
 
 def trajectory(prompt, tokens, *, by_policy=None, score=1.0, temperature=1.0):

@@ -22,8 +22,8 @@ from trainer.groups.groups import GroupBook, GroupEnding, OpenGroup, ending_of
 from trainer.groups.replay import GroupSource
 from trainer.runlog import skipped_updates
 from trainer.seqset import SeqSet
-from trainer.step.batch import Trajectory, TrajectoryError, trajectories_of
 from trainer.step.report import StepReport
+from trainer.step.trajectory import Trajectory, TrajectoryError, trajectories_of
 
 log = logging.getLogger(__name__)
 

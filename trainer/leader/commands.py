@@ -8,7 +8,8 @@ from pathlib import Path
 
 from streams.messages import Segment
 from streams.records import Record, TopicPartition
-from trainer.step.batch import BatchOutline, Trajectory, WeightsId
+from trainer.step.batch import BatchOutline, WeightsId
+from trainer.step.trajectory import Trajectory
 from trainer.weights.history import LearnerHistory
 
 

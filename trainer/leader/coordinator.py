@@ -35,8 +35,9 @@ from trainer.leader.commands import (
     Train,
 )
 from trainer.leader.segment_cache import with_segments
-from trainer.step.batch import TrainingBatch, Trajectory, WeightsId, outline_of, pack_batch, pack_rows
+from trainer.step.batch import TrainingBatch, WeightsId, outline_of, pack_batch, pack_rows
 from trainer.step.row_plan import RowPlan, plan_rows
+from trainer.step.trajectory import Trajectory
 
 
 class Coordinator(Protocol):

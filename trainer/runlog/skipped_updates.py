@@ -16,8 +16,9 @@ import numpy as np
 from infra.files.folders import atomic_folder
 from infra.metrics import metrics
 from infra.settings.learner import LearnerSettings
-from trainer.step.batch import TrainingBatch, Trajectory
+from trainer.step.batch import TrainingBatch
 from trainer.step.report import SkippedUpdate
+from trainer.step.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 

@@ -1,20 +1,20 @@
 """Packs groups into the rows that a step trains on: token ids, targets and the engine's log-probs (`behaviour`).
 
 Invariants:
-- Token ids and behaviour log-probs come from the message unchanged; no text is tokenised.
-- Only policy segments are targets. The first segment of a trajectory is its prompt, which the group shares.
+- Token ids and behaviour log-probs are those of the trajectories (`trainer.step.trajectory`), unchanged.
+- Only policy segments are targets.
 - A row has at most the budgeted number of tokens, unless one response after its prompt is longer by itself. A group is
   in one row, with its prompt once (`workers.models.shared_prefix`), if it fits; else its responses are spread over
   several rows, each with the prompt.
-- Memory and time are linear in the number of tokens; arrays are views of the messages' bytes if that is possible.
+- Memory and time are linear in the number of tokens.
 - What several processes must agree on (`BatchOutline`) is numbers per response; a process packs only the rows whose
   trajectories it has (`pack_rows`).
 
 Shapes: L tokens of a row, N targets of a row.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,39 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from streams.arrays import unpack_logprobs, unpack_tokens
-from streams.messages import ScoredTrajectory, Source
-from streams.validate import check_rollout
+from trainer.step.trajectory import Trajectory
 from workers.models.shared_prefix import PackedRow, PrefixGroup, fill, pack
-
-_LEAST_LOGPROB, _MOST_LOGPROB = -1e4, 1e-2
-"""Log-probs of sampled tokens are within these in every engine's arithmetic; others would make ratios infinite."""
-
-
-class TrajectoryError(ValueError):
-    """This trajectory cannot be trained on; the text names the rollout."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trajectory:
-    """One response: the tokens after the prompt, and which of them the policy sampled."""
-
-    prompt: npt.NDArray[np.int32]
-    tokens: npt.NDArray[np.int32]
-    by_policy: npt.NDArray[np.bool_]
-    logprobs: npt.NDArray[np.float32]
-    """The engine's log-probs, one per policy token, in order."""
-    versions: npt.NDArray[np.int32]
-    """Policy versions, one per policy token."""
-    score: float
-    temperature: float
-    domain: str
-    limit: int = 0
-    """Maximum number of policy tokens; 0 means no limit."""
-    cut_off: bool = False
-    """Whether it reached that limit before its end token."""
-    lineages: npt.NDArray[np.int32] | None = None
-    """Lineages of `versions`, one per policy token; may be None if `pack_batch` gets no `known_weights`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,78 +118,6 @@ class TrainingBatch:
 
 WeightsId = tuple[int, int]
 """(lineage, version): names one set of policy weights."""
-
-
-def trajectory_of(scored: ScoredTrajectory) -> Trajectory:
-    """Unpacks a verdict. Raises TrajectoryError if it cannot be trained on."""
-    try:
-        check_rollout(scored.rollout)
-        return _unpack(scored)
-    except ValueError as error:  # DecodeError is one
-        raise TrajectoryError(f"{scored.rollout.rollout_id}: {error}") from error
-
-
-def trajectories_of(group: Iterable[ScoredTrajectory], vocabulary: int | None = None) -> list[Trajectory]:
-    """Unpacks the verdicts of one group. Raises TrajectoryError if one of them cannot be trained on: also for a token
-    id that the policy, with `vocabulary` ids, does not have, and for responses that do not share one prompt.
-    """
-    members: list[Trajectory] = []
-    for scored in group:
-        member = trajectory_of(scored)
-        name = scored.rollout.rollout_id
-        if vocabulary is not None:
-            for ids in (member.prompt, member.tokens):
-                if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary:
-                    wrong = ids.min() if ids.min() < 0 else ids.max()
-                    raise TrajectoryError(f"{name}: token id {wrong} is not one of the policy's {vocabulary}")
-        if members and not np.array_equal(member.prompt, members[0].prompt):
-            raise TrajectoryError(f"{name}: its prompt is not that of the other responses of its group")
-        members.append(member)
-    return members
-
-
-def _unpack(scored: ScoredTrajectory) -> Trajectory:
-    """Unpacks a verdict whose rollout passed `check_rollout`. Raises ValueError."""
-    rollout = scored.rollout
-    if scored.score is None:
-        raise ValueError("no score")
-    if not rollout.segments or rollout.segments[0].source is not Source.PROMPT:
-        raise ValueError("the first segment is not the prompt")
-    after = rollout.segments[1:]
-    tokens = [unpack_tokens(segment.token_ids) for segment in after]
-    made = [segment.source is Source.POLICY for segment in after]
-    logprobs = _joined([unpack_logprobs(segment.logprobs) for segment in after if segment.logprobs], np.float32)
-    if not len(logprobs):
-        raise ValueError("no policy tokens")
-    if not (logprobs.min() >= _LEAST_LOGPROB and logprobs.max() <= _MOST_LOGPROB):  # NaN fails this too
-        raise ValueError(f"log-probabilities between {logprobs.min()} and {logprobs.max()}")
-    prompt = unpack_tokens(rollout.segments[0].token_ids)
-    if not len(prompt):
-        raise ValueError("the prompt has no tokens")
-    counts = [span.tokens for span in rollout.spans]
-    return Trajectory(
-        prompt=prompt,
-        tokens=_joined(tokens, np.int32),
-        by_policy=np.repeat(made, [len(ids) for ids in tokens]),
-        logprobs=logprobs,
-        versions=np.repeat(np.array([span.version for span in rollout.spans], np.int32), counts),
-        score=scored.score,
-        temperature=rollout.sampling.temperature or 1.0,
-        domain=rollout.domain,
-        limit=rollout.sampling.max_new_tokens,
-        cut_off=rollout.finish_reason == "length",
-        lineages=np.repeat(np.array([span.lineage for span in rollout.spans], np.int32), counts),
-    )
-
-
-def _joined(parts: Sequence[npt.NDArray[Any]], dtype: type[Any]) -> npt.NDArray[Any]:
-    """The parts one after another; a single one is not copied."""
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype), *parts])
-
-
-def with_one_prompt(group: Sequence[Trajectory]) -> list[Trajectory]:
-    """The group with one array for the prompt that its members share, instead of one each."""
-    return [replace(trajectory, prompt=group[0].prompt) for trajectory in group]
 
 
 def pack_batch(

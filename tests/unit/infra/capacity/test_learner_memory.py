@@ -17,8 +17,9 @@ from infra.capacity.model_shape import shape_of, shape_of_config
 from infra.capacity.rows import FullRow, row_sizes
 from infra.settings.learner import LearnerSettings
 from infra.settings.tree import Settings
-from trainer.step.batch import Trajectory, pack_batch
+from trainer.step.batch import pack_batch
 from trainer.step.language_models import autocast, load_causal_lm, policy_forward
+from trainer.step.trajectory import Trajectory
 from trainer.weights.build_models import build_ppo
 from workers.models import packed_attention, shared_prefix
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from infra.capacity.hardware import Assumptions
 from infra.capacity.rows import row_sizes
 from infra.settings.tree import Settings
-from trainer.step.batch import Trajectory, pack_batch
+from trainer.step.batch import pack_batch
+from trainer.step.trajectory import Trajectory
 
 
 def packed(prompt, response, samples, groups, budget):

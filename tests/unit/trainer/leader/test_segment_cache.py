@@ -8,7 +8,7 @@ from streams.records import Record
 from trainer.groups.groups import GroupBook
 from trainer.leader.segment_cache import SegmentCache, with_segments
 from trainer.seqset import SeqSet
-from trainer.step.batch import TrajectoryError, trajectory_of
+from trainer.step.trajectory import TrajectoryError, trajectory_of
 
 
 def record(message, topic="scored", offset=0):

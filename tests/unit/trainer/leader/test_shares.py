@@ -12,8 +12,9 @@ from support.trajectories import trajectory
 
 from trainer.leader.commands import Train
 from trainer.leader.coordinator import shares_of
-from trainer.step.batch import TrainingRow, outline_of, pack_batch, pack_rows, trajectory_of, with_one_prompt
+from trainer.step.batch import TrainingRow, outline_of, pack_batch, pack_rows
 from trainer.step.row_plan import plan_rows
+from trainer.step.trajectory import trajectory_of, with_one_prompt
 
 GROUPS = st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=4), min_size=1, max_size=8)
 KNOWN = frozenset({(0, 0)})

@@ -7,8 +7,9 @@ from support.messages import scored
 from support.trajectories import trajectory
 
 from streams.messages import ScoredTrajectory, Segment, VersionSpan
-from trainer.step.batch import TrajectoryError, pack_batch, trajectory_of
+from trainer.step.batch import pack_batch
 from trainer.step.language_models import load_causal_lm, policy_forward
+from trainer.step.trajectory import TrajectoryError, trajectory_of
 
 
 def test_rows_predict_what_separate_passes_predict(tiny_policy_folder):
