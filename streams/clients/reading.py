@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -91,6 +91,19 @@ class LogReader:
         for partition, batch in batches.items():
             self._note_batch(partition, batch[0].offset, batch[-1].offset)
         return [record_of(raw) for batch in batches.values() for raw in batch]
+
+    def hold(self, partitions: Collection[TopicPartition]) -> None:
+        """Makes the next poll return no records of these partitions; call it before each poll that holds some. What was
+        fetched of them is kept.
+        """
+        held = {KafkaTopicPartition(*partition) for partition in partitions}
+        before = self._consumer.paused()
+        self._consumer.pause(*(held - before))
+        self._consumer.resume(*(before - held))
+        # kafka-python gives back what it kept only if the fetch that it hands out is None, not if that is used up.
+        fetcher = self._consumer._fetcher  # noqa: SLF001
+        if not fetcher._next_partition_records:  # noqa: SLF001
+            fetcher._next_partition_records = None  # noqa: SLF001
 
     def read_to_end(self) -> Iterator[Record]:
         """Yields every record up to the present ends of the partitions, and perhaps a few that arrive meanwhile."""

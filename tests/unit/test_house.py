@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("streams", "workers", "trainer", "infra")
-APART = ("infra.install", "infra.migrations", "workers.verifiers.example")
+APART = ("infra.docs.examples", "infra.install", "infra.migrations", "workers.verifiers.example")
 """Scripts and a user's example: nothing of the project imports them."""
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 
