@@ -27,11 +27,11 @@ def doctor(
 
     Exit code 0: it could. 2: a setting is wrong. 3: something is missing.
     """
-    from infra.preflight.machine import installed, machine
+    from infra.preflight.machine import installed, machine, name_clashes
 
     options = (*connections(bootstrap_servers, database_url), *run_options(model=model))
     settings = resolve(recipe, assignments, *options).settings
-    about, packages, findings = machine(settings.run.folder), installed(), check(settings)
+    about, packages, findings = machine(settings.run.folder), installed(), [*name_clashes(), *check(settings)]
     if as_json:
         listed = [asdict(finding) for finding in findings]
         print(json.dumps({"machine": about, "packages": packages, "checks": listed}, indent=2))

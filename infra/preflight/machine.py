@@ -13,11 +13,14 @@ import psutil
 from infra.local.kafka_server import find_java, java_major
 from infra.local.processes import LocalStackError
 from infra.preflight.cheap import existing_parent
+from infra.preflight.finding import Finding, note
 
 _GIB = 2**30
 _PROBE_SECONDS = 10.0
 """nvidia-smi answers in a second, or hangs with a broken driver."""
 
+TOP_LEVEL = ("streams", "workers", "trainer", "infra")
+"""The packages that this distribution installs."""
 PACKAGES = {
     "torch": "",
     "transformers": "",
@@ -53,6 +56,22 @@ def machine(run_folder: Path) -> dict[str, str]:
         "KAFKA_HOME": os.environ.get("KAFKA_HOME") or "not set",
         "bubblewrap": shutil.which("bwrap") or "not installed",
     }
+
+
+def name_clashes() -> list[Finding]:
+    """Notes the other distributions of this environment that own one of this project's top-level names: the one that
+    was installed last has overwritten files of the other.
+    """
+    owners = importlib.metadata.packages_distributions()
+    return [
+        note(
+            "names",
+            f"the distribution {other} has a top-level package {name}, which is one of rewardstream's",
+            f"give rewardstream an environment of its own, or `pip uninstall {other}` and install rewardstream again",
+        )
+        for name in TOP_LEVEL
+        for other in sorted({owner.lower() for owner in owners.get(name, [])} - {"rewardstream"})
+    ]
 
 
 def installed() -> dict[str, str]:
