@@ -7,6 +7,7 @@ Both are offline: they learn from what the run's policy wrote, and generate noth
 import argparse
 from pathlib import Path
 
+import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
@@ -31,6 +32,7 @@ def main() -> None:
 
 def trainer_of(options: argparse.Namespace, rows: Dataset) -> Trainer:
     config, trainer = (DPOConfig, DPOTrainer) if options.method == "dpo" else (KTOConfig, KTOTrainer)
+    has_gpu = torch.cuda.is_available()
     return trainer(
         model=AutoModelForCausalLM.from_pretrained(options.model),
         args=config(
@@ -41,6 +43,8 @@ def trainer_of(options: argparse.Namespace, rows: Dataset) -> Trainer:
             logging_steps=1,
             save_strategy="no",
             report_to="none",
+            use_cpu=not has_gpu,
+            bf16=has_gpu,
         ),
         train_dataset=rows,
         processing_class=AutoTokenizer.from_pretrained(options.model),
