@@ -97,10 +97,10 @@ def test_the_commands_work_from_any_folder(programs: Path, tmp_path: Path) -> No
 
 
 def run(command: list[object], folder: Path) -> str:
-    """Without the variable that leads to this checkout."""
+    """What it prints, without the variable that leads to this checkout."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{command}: {done.stdout[-1000:]} {done.stderr[-3000:]}"
-    return done.stdout
+    return done.stdout + done.stderr
