@@ -55,13 +55,13 @@ class ScoredGroup:
     question: Question | None
     """What the scorer was asked; None if neither the ticket nor a verdict is in the log."""
     temperature: float | None
-    """Of the sampling; 0 means greedy. None as for `question`."""
+    """The temperature of the sampling; 0 means greedy. None as for `question`."""
     route: Route | None
     """Whether a verifier (`rtv`) or the judge (`genrm`) scored it. None as for `question`."""
     size: int
     """Number of samples that were asked for."""
     samples: tuple[ScoredSample, ...]
-    """By index. All of them if the group was trained, filtered or stale; an expired or failed one may lack some."""
+    """Sorted by index: all of them if the group was trained, filtered or stale; an expired or failed one may lack some."""
     outcome: Outcome
     reason: str
     """Why it ended so, such as zero_variance; empty for most trained groups."""

@@ -21,7 +21,7 @@ class PreferenceRow(TypedDict):
     rejected: Turns
 
 
-class LabelledRow(TypedDict):
+class DesirabilityRow(TypedDict):
     """A row of KTOTrainer: one response, and whether it is desirable."""
 
     prompt: Turns
@@ -42,7 +42,7 @@ def preference_rows(groups: Iterable[ScoredGroup]) -> Iterator[PreferenceRow]:
             yield {"prompt": list(group.messages), "chosen": _turn(best), "rejected": _turn(worst)}
 
 
-def labelled_rows(groups: Iterable[ScoredGroup], threshold: float = 0.5) -> Iterator[LabelledRow]:
+def labelled_rows(groups: Iterable[ScoredGroup], threshold: float = 0.5) -> Iterator[DesirabilityRow]:
     """Yields each response with a score; it is desirable if its score is above `threshold`."""
     for group in groups:
         if group.messages is not None:
