@@ -61,7 +61,7 @@ class ScoredGroup:
     size: int
     """Number of samples that were asked for."""
     samples: tuple[ScoredSample, ...]
-    """Sorted by index: all of them if the group was trained, filtered or stale; an expired or failed one may lack some."""
+    """Sorted by index. All are there if it was trained, filtered or stale; an expired or failed one may lack some."""
     outcome: Outcome
     reason: str
     """Why it ended so, such as zero_variance; empty for most trained groups."""
