@@ -41,7 +41,7 @@ WORKERS = 2
 SETTINGS = RtvSettings(
     workers=WORKERS,
     timeout_seconds=2.0,
-    sandbox=SandboxSettings(budget_seconds=6.0, case_seconds=2.0),
+    sandbox=SandboxSettings(budget_seconds=3.0, case_seconds=1.0),
 )
 WEIGHTS = {"math": 50, "instructions": 20, "code": 3, "sql": 3, "puzzle": 4}
 """The others have 4. Programs in the sandbox are slow, and have tests of their own."""
