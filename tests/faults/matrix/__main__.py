@@ -6,6 +6,7 @@ once first. Needs KAFKA_HOME; disks are filled only where file systems can be mo
 
 import argparse
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -59,7 +60,9 @@ def main() -> int:
         except KeyboardInterrupt:
             say("interrupted: the same command goes on")
         finally:
-            page = table(results, {name: kind.what for name, kind in KINDS.items()})
+            title = "The fault matrix" if arguments.out == _PAGE else arguments.out.stem.capitalize()
+            what = {name: kind.what for name, kind in KINDS.items()}
+            page = table(results, what, title, _command())
             arguments.out.write_text(page, encoding="utf-8")
     print(page)
     return 0 if results.sound else 1
@@ -74,6 +77,12 @@ def _soak(minutes: float, out: Path) -> int:
     out.with_name("soak.md").write_text(page, encoding="utf-8")
     print(page)
     return 0 if soak.sound else 1
+
+
+def _command() -> str:
+    """The command as it was given, without where its page goes."""
+    given = re.sub(r"--out \S+ ?", "", " ".join(sys.argv[1:])).strip()
+    return f"make faults ARGS='{given}'" if given else "make faults"
 
 
 def _parse() -> argparse.Namespace:

@@ -103,15 +103,20 @@ class Results:
         return not bad and all(line.recovery is not None for line in self.counted)
 
 
-def table(results: Results, what: Mapping[str, str]) -> str:
-    """The page, as Markdown. `what`: what is done, by kind."""
+def table(
+    results: Results, what: Mapping[str, str], title: str = "The fault matrix", command: str = "make faults"
+) -> str:
+    """The page, as Markdown. `what`: what is done, by kind; `command`: what made it."""
     audits = {audit.run: audit for audit in results.audits}
     by_kind = {kind: [line for line in results.counted if line.kind == kind] for kind in what}
     rows = [_row(kind, lines, audits, what[kind]) for kind, lines in by_kind.items() if lines]
-    return "\n".join([*_head(results, len(rows)), *rows, "", *_endings(results)]).rstrip() + "\n"
+    return (
+        "\n".join([f"# {title}", "", *_head(results, len(rows), command), *rows, "", *_endings(results)]).rstrip()
+        + "\n"
+    )
 
 
-def _head(results: Results, kinds: int) -> list[str]:
+def _head(results: Results, kinds: int, command: str) -> list[str]:
     counted, audits = results.counted, results.audits
     hours = sum(audit.seconds for audit in audits) / 3600
     groups = sum(sum(audit.outcomes.values()) for audit in audits)
@@ -119,10 +124,9 @@ def _head(results: Results, kinds: int) -> list[str]:
     never = sum(line.recovery is None for line in counted)
     together = statistics.median(line.among for line in counted) if counted else 0
     return [
-        "# The fault matrix",
-        "",
-        f"`make faults` made {len(counted)} injections of {kinds} kinds in {len(audits)} runs ({hours:.1f} hours,",
-        f"{groups} groups), on Apache Kafka and Postgres with a tiny model. The table is as it came out. Every run",
+        f"`{command}` made",
+        f"{len(counted)} injections of {kinds} kinds in {len(audits)} runs ({hours:.1f} hours, {groups} groups), on",
+        "Apache Kafka and Postgres with a tiny model. The table is as it came out. Every run",
         f"was audited at its end: {violations} violations. {never} faults had no recovery.",
         "",
         f"Faults may overlap: when one was made, the median number that were still open was {together:g}, itself",

@@ -55,7 +55,7 @@ def test_what_the_audit_says_is_counted_for_each_kind_of_the_run(results: Result
         results.append(line)
     results.append(replace(AUDIT, violations=violations))
     page = table(read_again(results), WHAT)
-    assert "made 3 injections of 2 kinds in 2 runs" in page
+    assert "\n3 injections of 2 kinds in 2 runs" in page
     assert "3 violations" in page
     assert f"| `kill-router` | {WHAT['kill-router']} | 2 | 0 | 2 | 1 | 2.0 | 2.0 |" in page
     assert "- Run `r` finished: 1 never_closed, 1 ticket_lost, 1 trained_twice." in page
