@@ -118,8 +118,14 @@ def read_measures(
         idle=_idle(_tail(folder / SERIES_FILE)),
         busy=_busy(steps),
         logprob_diff=_logprob_diff(steps),
-        float32=settings.model.dtype == "float32" and settings.learner.param_dtype == "float32",
+        float32=all_float32(settings),
     )
+
+
+def all_float32(settings: Settings) -> bool:
+    """Whether neither the engine nor the learner computes anything in bfloat16."""
+    learner = settings.learner
+    return settings.model.dtype == learner.param_dtype == "float32" and not learner.autocast
 
 
 def _window(connection: Connection, run_id: str, window: int) -> Sequence[Any]:

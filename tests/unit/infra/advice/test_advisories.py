@@ -3,7 +3,9 @@
 import pytest
 
 from infra.advice.advisories import advise, why_untrained
-from infra.advice.measures import Measures, ScorerMeasures
+from infra.advice.measures import Measures, ScorerMeasures, all_float32
+from infra.settings.load import with_changes
+from infra.settings.tree import Settings
 
 HEALTHY = {
     "phase": "train",
@@ -94,3 +96,17 @@ def test_a_run_that_trains_nothing_says_why_and_what_to_do() -> None:
 
 def test_no_closed_group_is_said_as_such() -> None:
     assert why_untrained(Measures(phase="train")) == "no group closed"
+
+
+@pytest.mark.parametrize(
+    ("model", "learner", "expected"),
+    [
+        ({}, {}, False),
+        ({"dtype": "float32"}, {}, False),
+        ({}, {"autocast": False}, False),
+        ({"dtype": "float32"}, {"autocast": False}, True),
+        ({"dtype": "float32"}, {"autocast": False, "param_dtype": "bfloat16"}, False),
+    ],
+)
+def test_the_float32_limit_is_for_runs_that_compute_nothing_in_bfloat16(model, learner, expected):
+    assert all_float32(with_changes(Settings(), model=model, learner=learner)) == expected
