@@ -22,8 +22,8 @@ from infra.scrape import Metrics, Scrape, Scraper
 from infra.settings.tree import Settings
 
 DAEMON = (sys.executable, "-m", "infra.local.daemon")
-_START_SECONDS = 90.0
-"""Enough for Kafka's start on a loaded machine, a new database and its schema."""
+_START_SECONDS = 300.0
+"""Enough for Kafka's start on a loaded machine, a new database and its schema. A stack that fails says so earlier."""
 _STOP_SECONDS = 15.0
 """A stack stops within ten seconds."""
 _POLL_SECONDS = 0.05

@@ -32,8 +32,8 @@ DRIVER = "postgresql+psycopg"
 _MAJOR = "18"
 _NAME = "rewardstream"
 """Name of the role and of the database."""
-_START_SECONDS = 30.0
-"""Normally it takes one second; recovery after a crash on a loaded machine takes longer."""
+_START_SECONDS = 120.0
+"""Normally it takes one second; recovery after a crash on a loaded machine takes longer, and would begin anew."""
 _INITDB_SECONDS = 60.0
 """Normally it takes one second."""
 _FAST_SHUTDOWN_SECONDS = 3.0
