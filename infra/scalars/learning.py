@@ -136,9 +136,10 @@ class LearningMetrics(MetricSection):
         logged="logprob_diff/{kind}",
         field={"mean": "logprob_diff_mean", "max": "logprob_diff_max"},
         unit="nats",
-        meaning="|learner - engine| log-probability of the same tokens under the same version, before any update: "
-        "`mean`, `max`.",
-        healthy="mean below 0.02 in bfloat16 and below 1e-4 in float32; max below 1.",
+        meaning="|learner - engine| log-probability of the same tokens under the same version, before any update, over "
+        "responses that met no update of the engine's weights: `mean`, `max`.",
+        healthy="mean below 0.02, and below 1e-4 if both compute in float32; max below 1. A small model that generates "
+        "in bfloat16 is at 0.04.",
         otherwise="Higher: engine and learner do not run the same policy, because of a different precision or "
         "temperature, or weights that did not arrive. Fix this first: training on such samples is not on-policy.",
     )

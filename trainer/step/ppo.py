@@ -191,7 +191,7 @@ class PPO:
         self, row: TrainingRow, minibatch: _Minibatch, plan: _StepPlan
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Returns three results for a row: its part of the mini-batch's loss; metrics as sums over its tokens; and
-        |learner - engine| log-prob differences of the targets that the version at the start of the step sampled.
+        |learner - engine| log-prob differences of the responses that the step's first version sampled whole.
         """
         output = self._policy_output(row, plan)
         loss = torch.zeros(())
@@ -202,8 +202,8 @@ class PPO:
             loss = policy.total
             measures = policy.sums | {name: value * minibatch.counts.tokens for name, value in policy.averages.items()}
         if output is not None:
-            fresh_N = row.known_weights_N & (row.versions_N == plan.version)
-            logprob_diff_N = (output.logprobs_N.detach() - row.behaviour_N)[fresh_N].abs()
+            whole_N = _sampled_whole(row, plan.version)
+            logprob_diff_N = (output.logprobs_N.detach() - row.behaviour_N)[whole_N].abs()
         if self.value is not None:
             error = self._value_loss(self.value, row, output, minibatch, plan)
             loss = loss + self._settings.value.coefficient * error
@@ -284,3 +284,16 @@ def _set_warm_rate(optimizer: Optimizer, rate: float, done: int, settings: Learn
     """Sets the learning rate after `done` steps of this model: linear warm-up over its first steps, then `rate`."""
     fraction = min(1.0, (max(done, 0) + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
     optimizer.set_rate(rate * fraction)
+
+
+def _sampled_whole(row: TrainingRow, version: int) -> Tensor:
+    """Which of the N targets are of responses that `version` sampled from the first token to the last.
+
+    A response that met an update on its way was sampled over keys and values of the older weights, so its log-probs
+    differ for that reason, too, and say nothing about whether engine and learner compute the same.
+    """
+    if not len(row.versions_N):
+        return row.known_weights_N
+    oldest = row.versions_N.new_full((int(row.trajectory_N.max()) + 1,), version)
+    oldest.scatter_reduce_(0, row.trajectory_N, row.versions_N, "amin")
+    return row.known_weights_N & (oldest[row.trajectory_N] == version) & (row.versions_N == version)

@@ -43,8 +43,8 @@ class StepReport:
     policy_gradient_norm: float = 0.0
     value_gradient_norm: float = 0.0
     logprob_diff_mean: float | None = None
-    """|learner - engine|, over tokens sampled by the version at the start of the step, before any update; None if there
-    is no such token."""
+    """|learner - engine|, over responses that the version at the start of the step sampled whole, before any update;
+    None if there is no such response."""
     logprob_diff_max: float | None = None
     explained_variance: float | None = None
     shaped_reward: float = 0.0

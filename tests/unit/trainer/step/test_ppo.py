@@ -62,6 +62,16 @@ def test_engine_and_learner_are_compared_on_tokens_of_the_very_weights_held(tiny
     assert report.logprob_diff_max == expected
 
 
+def test_a_response_that_met_an_update_says_nothing_about_engine_and_learner(tiny_policy_folder):
+    """Its later tokens were sampled over keys and values of older weights."""
+    ppo = ppo_of(tiny_policy_folder, changed(GROUP, minibatches=1))
+    trajectories = batch_of(ppo).trajectories
+    whole = [replace(t, versions=np.ones_like(t.versions), logprobs=t.logprobs - np.float32(0.5)) for t in trajectories]
+    met = [replace(t, versions=np.arange(len(t.versions)) > 0, logprobs=t.logprobs - np.float32(9)) for t in whole]
+    report = ppo.step(pack_batch([[*whole[:1], *met[1:2]], met[2:]], 64), version=1, seed=0)
+    assert report.logprob_diff_max == pytest.approx(0.5, abs=1e-4)
+
+
 def test_values_approach_the_returns(tiny_policy_folder):
     ppo = ppo_of(tiny_policy_folder, VALUE)
     batch = batch_of(ppo)
