@@ -54,6 +54,13 @@ def advise(measures: Measures) -> list[Advisory]:
     return [found for rule in _RULES if (found := rule(measures)) is not None]
 
 
+def healthy_logprob_diff(*, float32: bool) -> float:
+    """The largest mean difference between engine and learner that is healthy, in nats per token. `float32`: whether
+    both compute in it.
+    """
+    return _LOGPROB_DIFF_FLOAT32 if float32 else _LOGPROB_DIFF
+
+
 def why_untrained(measures: Measures) -> str:
     """Why groups were not trained on: the window's endings, and what their responses have in common."""
     endings = ", ".join(f"{count} {ending}" for ending, count in sorted(measures.outcomes.items())) or "no group closed"
@@ -222,7 +229,7 @@ def _engines_idle(measures: Measures) -> Advisory | None:
 
 
 def _policies_differ(measures: Measures) -> Advisory | None:
-    limit = _LOGPROB_DIFF_FLOAT32 if measures.float32 else _LOGPROB_DIFF
+    limit = healthy_logprob_diff(float32=measures.float32)
     if measures.logprob_diff is None or measures.logprob_diff <= limit:
         return None
     return Advisory(

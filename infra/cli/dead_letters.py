@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,11 +31,13 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List a run's dead letters, oldest first in each partition."""
+    from infra.advice.letters import letter_fields
+
     settings = _run_settings(run, runs, bootstrap_servers, assignments)
     with _open_reader(settings) as reader:
         letters = _read_letters(reader)
     if as_json:
-        print(json.dumps([_letter_fields(letter) for letter in letters], indent=2))
+        print(json.dumps([letter_fields(letter) for letter in letters], indent=2))
         return
     for letter in letters:
         where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
@@ -56,10 +57,12 @@ def show(
     assignments: Set = None,
 ) -> None:
     """Print one dead letter as JSON: where it came from, why it failed, and its bytes, decoded if they decode."""
+    from infra.advice.letters import letter_content, letter_fields
+
     settings = _run_settings(run, runs, bootstrap_servers, assignments)
     with _open_reader(settings) as reader:
         [letter] = _choose_letters(_read_letters(reader), [letter_id])
-    print(json.dumps(_letter_fields(letter) | _letter_content(letter), indent=2))
+    print(json.dumps(letter_fields(letter) | letter_content(letter), indent=2))
 
 
 @app.command()
@@ -123,34 +126,3 @@ def _choose_letters(letters: "list[DeadLetter]", ids: list[str]) -> "list[DeadLe
         return choose(letters, ids)
     except LookupError as error:
         raise CommandError(str(error.args[0]), ExitCode.UNREACHABLE) from error
-
-
-def _letter_fields(letter: "DeadLetter") -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "stage": letter.stage,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "attempts": letter.attempts,
-        "error": letter.error_class,
-        "reason": letter.reason,
-        "first_failed_at": datetime.fromtimestamp(letter.first_failed_at, UTC).isoformat(),
-        "bytes": len(letter.record.value or b""),
-    }
-
-
-def _letter_content(letter: "DeadLetter") -> dict[str, Any]:
-    import msgspec
-
-    from streams.codec import DecodeError, decode_by_schema
-
-    record = letter.record
-    headers = {
-        name: (value or b"").decode("utf-8", "replace") for name, value in record.headers if "dead_letter." not in name
-    }
-    try:
-        body: Any = msgspec.to_builtins(decode_by_schema(record.value, record.headers), enc_hook=repr)
-    except DecodeError as error:
-        body = {"does_not_decode": str(error), "hex": (record.value or b"")[:4096].hex()}
-    return {"key": (record.key or b"").decode("utf-8", "replace"), "headers": headers, "body": body}

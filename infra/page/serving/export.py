@@ -60,7 +60,7 @@ def export(
 def _write(data: PageData, out: Path, most_groups: int, tell: Callable[[int, int], None]) -> int:
     _write_page(out)
     seqs = _groups(data, most_groups)
-    run = {path: data.read(path, {}) for path in ("overview", "loop", "trend", "open")}
+    run = {path: data.read(path, {}) for path in ("overview", "loop", "trend", "open", "selection", "monitors")}
     run["rollouts"] = {"rows": list(_rows(data, seqs)), "groups": len(seqs)}
     _write_pack(out, "run", run)
     versions = [step.version for step in run["trend"].steps]

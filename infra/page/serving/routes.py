@@ -11,13 +11,17 @@ from typing import Any
 
 from infra.advice.story import UnknownNameError
 from infra.page.models.tokens import Decode
+from infra.page.readers.comparison import ComparisonReader
 from infra.page.readers.groups import read_group_view, read_open, read_step
 from infra.page.readers.kept_rollouts import KeptRollouts
+from infra.page.readers.letters import LettersLog
 from infra.page.readers.live import LiveProcesses
+from infra.page.readers.monitors import MonitorsReader
 from infra.page.readers.overview import OverviewReader
 from infra.page.readers.prompts import read_prompt
 from infra.page.readers.rollout_log import RolloutLog
 from infra.page.readers.rollouts import read_rollout
+from infra.page.readers.selection import read_selection
 from infra.page.readers.shown_run import ShownRun
 from infra.page.readers.steps_file import StepsFile
 from infra.page.readers.table import TableQuery, read_table
@@ -43,6 +47,9 @@ class PageData:
         self._processes = LiveProcesses(run.folder.parent, run.run_id)
         self._overview = OverviewReader(run, self._steps, self._processes)
         self._log = RolloutLog(run.settings, bootstrap, KeptRollouts(run.folder))
+        self._monitors = MonitorsReader(run, self._steps)
+        self._comparison = ComparisonReader(run)
+        self._letters = LettersLog(run.settings, bootstrap)
         self._decode: Decode | None = find_token_texts(run.settings, run.folder)
         self._routes = [
             JsonRoute(pattern=re.compile(pattern), read=read)
@@ -55,6 +62,12 @@ class PageData:
                 (r"steps/(\d{1,9})", lambda _, version: read_step(run, self._steps, int(version))),
                 (r"groups/(\d{1,18})", lambda _, seq: read_group_view(run, int(seq))),
                 (r"rollouts/(\d{1,18})/(\d{1,6})", self._rollout),
+                ("selection", lambda _: read_selection(run)),
+                ("monitors", lambda _: self._monitors.view()),
+                ("compare", lambda _: self._comparison.runs()),
+                (r"compare/([A-Za-z0-9_.:-]{1,64})", lambda _, other: self._comparison.comparison(other)),
+                ("dead-letters", lambda _: self._letters.view()),
+                (r"dead-letters/(\d{1,9})-(\d{1,18})", lambda _, part, at: self._letters.one(int(part), int(at))),
                 (r"prompts/([A-Za-z0-9_.:-]{1,64})", lambda _, prompt: read_prompt(run, prompt)),
             )
         ]

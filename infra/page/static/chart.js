@@ -10,8 +10,9 @@ const HEIGHT = 210;
 const PAD = { top: 10, right: 14, bottom: 26, left: 42 };
 
 // series: [{name, colour, points: [{x, y, low, high, route}]}]; low and high are the ends of an interval, or absent.
+// `limit`: {y, name}, a line across the chart, or null.
 // `smooth`: the line is the mean of so many points, and the points themselves are faint.
-export function chart({ title, unit, series, xName = "version", from, to, format = short, height = HEIGHT, smooth = 1 }) {
+export function chart({ title, unit, series, xName = "version", from, to, format = short, height = HEIGHT, smooth = 1, limit = null }) {
   const drawn = series.filter((one) => one.points.some((point) => point.y !== null && point.y !== undefined));
   const id = `chart-${title.replace(/\W+/g, "-")}`;
   const readout = h("span", { class: "readout", id: `${id}-at`, "aria-live": "polite" });
@@ -39,7 +40,7 @@ export function chart({ title, unit, series, xName = "version", from, to, format
   for (const [key, value] of Object.entries({ tabindex: 0, role: "img", "aria-label": name, "aria-describedby": `${id}-at` })) canvas.setAttribute(key, value);
   let mark = show;
   const draw = (width) => {
-    const made = picture({ drawn, xs, width, height, from, to, smooth, state, show });
+    const made = picture({ drawn, xs, width, height, from, to, smooth, limit, state, show });
     mark = made.mark;
     canvas.replaceChildren(made.root);
   };
@@ -70,9 +71,9 @@ export function chart({ title, unit, series, xName = "version", from, to, format
   return figure;
 }
 
-function picture({ drawn, xs, width, height, from, to, smooth, state, show }) {
+function picture({ drawn, xs, width, height, from, to, smooth, limit, state, show }) {
   const all = drawn.flatMap((one) => one.points.flatMap((point) => [point.y, point.low, point.high])).filter((value) => value !== null && value !== undefined);
-  const ticks = niceTicks(Math.min(...all, from ?? Infinity), Math.max(...all, to ?? -Infinity));
+  const ticks = niceTicks(Math.min(...all, limit?.y ?? Infinity, from ?? Infinity), Math.max(...all, limit?.y ?? -Infinity, to ?? -Infinity));
   const [low, high] = [ticks[0], ticks.at(-1)];
   const digits = Math.max(0, ...ticks.map((tick) => (String(tick).split(".")[1] || "").length));
   const span = xs.at(-1) - xs[0] || 1;
@@ -85,6 +86,7 @@ function picture({ drawn, xs, width, height, from, to, smooth, state, show }) {
     { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" },
     ticks.map((tick) => [s("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: py(tick), y2: py(tick) }), s("text", { class: "tick", x: PAD.left - 7, y: py(tick) + 4, "text-anchor": "end" }, digits > 4 ? short(tick) : number(tick, digits))]),
     xTicks(xs, width).map((x) => s("text", { class: "tick", x: px(x), y: height - 8, "text-anchor": "middle" }, String(x))),
+    limit ? s("line", { class: "limit", x1: PAD.left, x2: width - PAD.right, y1: py(limit.y), y2: py(limit.y) }, s("title", null, limit.name)) : null,
     drawn.map((one) => line(one, px, py, smooth)),
     rule,
     dots,

@@ -110,7 +110,7 @@ function header(overview, view) {
   const text = overview.live ? `${overview.phase_words}, version ${overview.version}` : overview.health.word.toLowerCase();
   if (pulse.textContent !== text) pulse.textContent = text;
   const nav = document.getElementById("nav");
-  if (!nav.children.length) nav.append(...VIEWS.filter((one) => one.menu).map((one) => h("a", { href: `#/${one.route.source.replace(/[\^$]/g, "")}`, "data-view": one.name }, one.menu)));
+  if (!nav.children.length) nav.append(...VIEWS.filter((one) => one.menu && !(EXPORTED && one.served)).map((one) => h("a", { href: `#/${one.route.source.replace(/[\^$]/g, "")}`, "data-view": one.name }, one.menu)));
   for (const one of nav.children) one.toggleAttribute("aria-current", one.dataset.view === view.name);
   const foot = document.getElementById("foot");
   const button = h("button", { type: "button", onclick: showKeys }, "Keys ", h("kbd", null, "?"));

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.hostile_messages import good_record, hostile_records
 from support.messages import announced, closed, rollout, started, ticket, verdict
 
-from infra.cli.dead_letters import _letter_content, _letter_fields
+from infra.advice.letters import letter_content, letter_fields
 from infra.db.sink import ScoredRecord, score_row
 from streams.apps.difficulty_sink import DifficultyHandler
 from streams.apps.routing import RoutingHandler
@@ -128,7 +128,7 @@ def test_every_record_can_be_set_aside_listed_shown_and_put_back(message, data) 
     for attempt in (1, 2):
         output = within(dead_letter(record, DecodeError("why \ud800" * 1000), "stage", DEAD), LARGEST)
         letter = parse(as_record(output))
-        json.dumps([_letter_fields(letter), _letter_content(letter)])
+        json.dumps([letter_fields(letter), letter_content(letter)])
         assert letter.attempts >= attempt
         assert (letter.record.key, letter.record.value) == (record.key, record.value)
         back = put_back(letter)
@@ -139,7 +139,7 @@ def test_every_record_can_be_set_aside_listed_shown_and_put_back(message, data) 
 @given(st.lists(hostile_records(SCORED, "dead-letters", MESSAGES), min_size=1, max_size=3))
 def test_what_is_no_dead_letter_can_be_listed_in_their_topic(bad) -> None:
     for record in bad:
-        json.dumps([_letter_fields(parse(record)), _letter_content(parse(record))])
+        json.dumps([letter_fields(parse(record)), letter_content(parse(record))])
 
 
 @given(data=st.data())
