@@ -25,6 +25,7 @@ LEFT_OUT = (
     "infra/compose/Dockerfile",
     "infra/compose/wheels/.gitignore",
     "infra/docs/*.jsonl",  # what a page's tables were made from
+    "infra/helm/rewardstream/*",  # Helm installs it, never pip
     "infra/requirements/*.txt",  # for a checkout
     "workers/verifiers/example/pyproject.toml",  # of a project that is copied from a checkout
 )
