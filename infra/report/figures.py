@@ -37,6 +37,9 @@ _BELOW: dict[str, Any] = {"loc": "outside lower center", "ncols": 6, "frameon": 
 """A legend below the figure, for any number of domains."""
 _BEFORE, _AFTER = "#9aa5b1", "#2f6fde"
 
+_MARKERS = "osD^vP*X"
+"""One for each line of a plot, so that they are told apart without their colours."""
+
 Groups = Sequence[GroupRow]
 History = Sequence[Mapping[str, Any]]
 
@@ -89,7 +92,16 @@ def heldout_curve(points: Sequence[Mapping[str, Any]]) -> bytes | None:
     versions = [point["version"] for point in whole]
     for index, domain in enumerate(sorted({domain for point in whole for domain in point["by_domain"]})):
         means = [point["by_domain"].get(domain) for point in whole]
-        axes.plot(versions, means, ".-", color=colour_of(index), alpha=0.6, linewidth=1, label=domain)
+        axes.plot(
+            versions,
+            means,
+            marker=_marker(index),
+            markersize=4,
+            color=colour_of(index),
+            alpha=0.6,
+            linewidth=1,
+            label=domain,
+        )
     axes.plot(versions, [point["overall"] for point in whole], "o-", color=INK, linewidth=2, label="overall")
     if all(point["overall_ci95"] for point in whole):
         low, high = zip(*(point["overall_ci95"] for point in whole), strict=True)
@@ -115,7 +127,8 @@ def reward(groups: Groups) -> bytes | None:
         steps = sorted(by_domain[domain])
         means = [fmean(by_domain[domain][step]) for step in steps]
         axes.plot(steps, means, ".", color=colour_of(index), alpha=0.25, markersize=4)
-        axes.plot(steps, running_mean(means, REWARD_WINDOW_STEPS), color=colour_of(index), label=domain)
+        line = running_mean(means, REWARD_WINDOW_STEPS)
+        axes.plot(steps, line, color=colour_of(index), label=domain, **_sparse(index, len(steps)))
     axes.set_ylim(0, 1)
     _label_versions(axes)
     axes.set_title(f"training reward (lines: mean of {REWARD_WINDOW_STEPS} steps; dots: single steps)", loc="left")
@@ -133,7 +146,7 @@ def shares(groups: Groups, asked: Mapping[str, DomainShare]) -> bytes | None:
     for index, (domain, points) in enumerate(found.items()):
         dashed, line = zip(*points.values(), strict=True)
         axes.plot(list(points), dashed, "--", color=colour_of(index), linewidth=1)
-        axes.plot(list(points), line, color=colour_of(index), label=domain)
+        axes.plot(list(points), line, color=colour_of(index), label=domain, **_sparse(index, len(points)))
     axes.set_ylim(bottom=0)
     _label_versions(axes)
     axes.set_title(f"shares asked for (dashed) and trained in the last {REWARD_WINDOW_STEPS} versions", loc="left")
@@ -169,7 +182,7 @@ def throughput(history: History) -> bytes | None:
     axes = figure.subplots()
     for index, (label, points) in enumerate(series.items()):
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label)
+            axes.plot(*zip(*points, strict=True), color=colour_of(index), label=label, **_sparse(index, len(points)))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds since the start")
     axes.set_title("tokens per second", loc="left")
@@ -227,3 +240,12 @@ def _transpose(values: Mapping[int, Mapping[str, float]]) -> dict[str, dict[int,
         for key, value in entries.items():
             turned[key][version] = value
     return dict(turned)
+
+
+def _marker(index: int) -> str:
+    return _MARKERS[index % len(_MARKERS)]
+
+
+def _sparse(index: int, points: int) -> dict[str, Any]:
+    """A line's own marker, at a dozen of its points."""
+    return {"marker": _marker(index), "markersize": 5, "markevery": max(1, points // 12)}

@@ -1,9 +1,10 @@
 """Renders a view as a rich screen, and as one plain line."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +12,8 @@ from rich.text import Text
 from infra.screen.view import View
 
 _MIB = 2**20
+_SIDES = (("processes", "groups"), ("scores", "topics"))
+"""The panels of a terminal that is wide enough, left and right."""
 _MOST_ADVICE = 3
 """The most urgent ones; `rewardstream why RUN` shows all."""
 _STATE_STYLES = {"running": "green", "waiting": "yellow", "stopped": "dim"}
@@ -32,9 +35,44 @@ _OUTCOME_STYLES = {
 
 
 def screen(view: View) -> RenderableType:
-    left = Group(_panel("processes", _processes(view)), _panel("groups", _groups(view)))
-    right = Group(_panel("scores", _domains(view)), _panel("topics", _topics(view)))
-    return Group(_header(view), *_advice(view), Columns([left, right], padding=(0, 1)))
+    return _Screen(view)
+
+
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    """The view on a terminal of any size. If it has no room for every part, the less important ones are left out whole
+    and named, so that nothing is cut without a hint.
+    """
+
+    view: View
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        def lines(part: RenderableType) -> int:
+            return len(console.render_lines(part, options.update(height=None), pad=False))
+
+        view = self.view
+        head = Group(_header(view), *_advice(view))
+        panels = {
+            "scores": _panel("scores", _domains(view)),
+            "groups": _panel("groups", _groups(view)),
+            "processes": _panel("processes", _processes(view)),
+            "topics": _panel("topics", _topics(view)),
+        }
+        left, right = (Group(*(panels[name] for name in names)) for names in _SIDES)
+        whole = Group(head, Columns([left, right], padding=(0, 1)))
+        if lines(whole) <= console.height:
+            yield whole
+            return
+        yield head
+        room, hidden = console.height - lines(head) - 1, []
+        for name, panel in panels.items():
+            if lines(panel) <= room:
+                yield panel
+                room -= lines(panel)
+            else:
+                hidden.append(name)
+        if hidden:
+            yield Text(f"no room for {', '.join(hidden)}: enlarge the terminal", "yellow")
 
 
 def line(view: View, told: Collection[str] = ()) -> str:

@@ -57,7 +57,7 @@ def test_the_routes_are_compared_where_both_scored(record: RunRecord, tmp_path: 
     assert "GenRM compared with RTV" not in page(record, tmp_path)
     found = Calibration("writing", "exact@1", "genrm-hf@abc", 40, 30, 5, 3, -0.25)
     shown = page(replace(record, calibration=(found,)), tmp_path)
-    section = shown[shown.index("GenRM compared with RTV") :]
+    section = shown[shown.index("<h2>GenRM compared with RTV") :]
     section = section[: section.index("</section>")]
     for cell in ("exact@1", "genrm-hf@abc", "40", "0.8", "0.5", "0.1", "-0.25"):
         assert cell in section
@@ -75,7 +75,7 @@ def test_evaluated_versions_are_shown_with_the_run_that_evaluated_them(record: R
 def test_everything_is_inside_the_page(record: RunRecord, tmp_path: Path) -> None:
     text = page(record, tmp_path)
     assert len(re.findall(r'src="data:image/png;base64,', text)) == 5
-    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert not re.search(r'(src|href)="(?!data:|#part-)', text)
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == {
         "heldout",
         "reward",
@@ -83,6 +83,18 @@ def test_everything_is_inside_the_page(record: RunRecord, tmp_path: Path) -> Non
         "outcomes",
         "throughput",
     }
+
+
+def test_the_contents_lead_to_every_section_and_colours_follow_the_reader(record: RunRecord, tmp_path: Path) -> None:
+    text = page(record, tmp_path)
+    linked = re.findall(r'<a href="#(part-\d+)">([^<]+)</a>', text)
+    sections = re.findall(r'<section id="(part-\d+)">\s*<h2>([^<]+)</h2>', text)
+    assert linked == sections
+    assert len(sections) > 3
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    dark = style.partition("(prefers-color-scheme: dark)")[2].partition("\n")[0]
+    used = set(re.findall(r"var\((--\w+)\)", style))
+    assert used == set(re.findall(r"(--\w+):", dark)), "a colour that the dark page does not have"
 
 
 def test_what_a_model_writes_is_text(record: RunRecord, tmp_path: Path) -> None:
@@ -126,7 +138,7 @@ def test_prompts_that_were_set_aside_are_named(record: RunRecord, tmp_path: Path
 
 def test_the_selection_is_counted_by_kind_and_by_reason(record: RunRecord, tmp_path: Path) -> None:
     shown = re.sub(r"\s*\n\s*", "", page(record, tmp_path))
-    section = shown[shown.index("Selection of prompts") :]
+    section = shown[shown.index("<h2>Selection of prompts") :]
     rows = re.findall(r"<tr>(.*?)</tr>", section[: section.index("</section>")])
     cells = [[re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in rows]
     assert ["writing", "new", "7", "3", "0.125", "0.458"] in cells

@@ -135,7 +135,7 @@ def test_advice_and_the_reward_of_all_groups_are_on_line_and_screen() -> None:
     assert "reward: - (all groups: writing 0.06)" in line(shown)
     assert line(shown).splitlines()[1:] == ["  ! 95% cut off: raise it", "  ! b: c", "  ! d: e"]
     assert line(shown, {"second", "cut_off"}).splitlines()[1:] == ["  ! d: e"], "what was told is not repeated"
-    console = Console(width=130, file=io.StringIO(), record=True)
+    console = Console(width=130, height=60, file=io.StringIO(), record=True)
     console.print(screen(shown))
     text = console.export_text()
     assert "! 95% cut off: raise it" in text
@@ -143,7 +143,7 @@ def test_advice_and_the_reward_of_all_groups_are_on_line_and_screen() -> None:
 
 
 def test_the_screen_shows_every_part() -> None:
-    console = Console(width=130, file=io.StringIO(), record=True)
+    console = Console(width=130, height=60, file=io.StringIO(), record=True)
     console.print(screen(view()))
     text = console.export_text()
     for part in (
@@ -157,3 +157,14 @@ def test_the_screen_shows_every_part() -> None:
         "75% at 1",
     ):
         assert part in text
+
+
+def test_a_small_terminal_names_what_it_has_no_room_for() -> None:
+    """The scores come first, and the screen is never higher than the terminal."""
+    for height in range(12, 40):
+        console = Console(width=78, height=height, file=io.StringIO(), record=True)
+        console.print(screen(view()))
+        text = console.export_text()
+        assert len(text.splitlines()) <= height
+        assert "0.250" in text
+        assert ("rtv.requests" in text) != ("no room for" in text and "topics" in text.partition("no room for")[2])
