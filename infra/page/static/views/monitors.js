@@ -17,6 +17,7 @@ export const monitors = {
       of.alarms.length
         ? [h("p", { class: "health bad" }, h("b", null, "Alarm"), " The reward of held-out responses rose, and the second scorer does not confirm it. Read responses of these versions."), table("Alarms of the guard", alarms(), of.alarms)]
         : h("p", { class: "health over" }, h("b", null, "No alarm"), " of the guard against reward hacking."),
+      beyond([...of.hacking, ...of.policy].filter((one) => one.alarm)),
       h("h2", null, "Is the reward true?"),
       h("div", { class: "small" }, of.hacking.map(panel)),
       h("h2", null, "Is the policy healthy?"),
@@ -24,6 +25,11 @@ export const monitors = {
     ];
   },
 };
+
+function beyond(panels) {
+  if (!panels.length) return null;
+  return h("p", { class: "health attention" }, h("b", null, "Beyond their lines:"), " ", panels.map((one) => one.title).join("; "), ".");
+}
 
 function panel(one) {
   const byVersion = !one.unit.includes("by minute");
@@ -40,8 +46,9 @@ function panel(one) {
 
 function note(one) {
   if (!one.curves.length) return h("p", { class: "note" }, `Not measured: ${one.lacks}.`);
-  const line = one.limit === null ? one.speaks : `${one.speaks} at ${short(one.limit)}`;
-  return h("p", { class: "note" }, one.alarm ? h("b", { class: "late" }, "Beyond it. ") : null, `Healthy: ${one.healthy}. `, line ? `Line: ${line}.` : null);
+  const line = one.limit === null ? one.speaks && `Alert: ${one.speaks}.` : `Line: ${one.speaks} at ${short(one.limit)}.`;
+  const beyond = one.limit === null ? "Alarm. " : "Beyond the line. ";
+  return h("p", { class: "note" }, one.alarm ? h("b", { class: "late" }, beyond) : null, `Healthy: ${one.healthy}. `, line);
 }
 
 function alarms() {
