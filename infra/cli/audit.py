@@ -1,6 +1,9 @@
 """`rewardstream audit`: checks the delivery promise in a run's log and database."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +41,39 @@ def audit(
 
 
 def _audit_run(place: RunPlace, settings: Settings, runs: Path) -> "AuditReport":
-    """Raises CommandError if there is neither a log nor a stored report."""
+    """Audits the run's log, for which a local Kafka that is down is started; or its stored report, if the log is gone.
+
+    Raises CommandError if there is neither.
+    """
     from streams.clients import BrokerUnavailableError
     from trainer.audit.audit import audit_or_stored
 
     try:
-        with engine_of(place, runs) as engine:
-            return audit_or_stored(settings, settings.broker.bootstrap_servers, engine, place.folder)
+        with engine_of(place, runs) as engine, _open_log_or_none(place, settings, runs) as bootstrap:
+            return audit_or_stored(settings, bootstrap, engine, place.folder)
     except (BrokerUnavailableError, LookupError) as error:
         raise CommandError(
             f"run {place.run_id} cannot be audited: {error.args[0]}. No audit was stored when it ended",
             ExitCode.UNREACHABLE,
         ) from error
+
+
+@contextmanager
+def _open_log_or_none(place: RunPlace, settings: Settings, runs: Path) -> Iterator[str]:
+    """Yields the address of the broker that has the log; if none has it, the address in the settings, where the audit
+    then finds nothing.
+    """
+    from infra.cli.logs import open_log
+    from infra.local.processes import LocalStackError
+    from streams.clients import BrokerUnavailableError
+
+    with ExitStack() as stack:
+        try:
+            bootstrap = stack.enter_context(open_log(place, settings, runs))
+        except (CommandError, BrokerUnavailableError, LocalStackError) as error:
+            print(f"{error}", file=sys.stderr)
+            bootstrap = settings.broker.bootstrap_servers
+        yield bootstrap
 
 
 def _print_report(report: "AuditReport") -> None:
