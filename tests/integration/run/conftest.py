@@ -127,13 +127,23 @@ def train_command(tiny_folder: Path, runs: Path, *arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tiny_folder: Path) -> Iterator[Path]:
+def run_to_end(tiny_folder: Path) -> Callable[..., None]:
+    """Executes a whole run in the folder of runs."""
+
+    def run(runs: Path, *arguments: str) -> None:
+        command = train_command(tiny_folder, runs, "--no-screen", *arguments)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400, env=_environment())
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished_run(run_to_end: Callable[..., None]) -> Iterator[Path]:
     """The folder of runs with one finished run, whose Postgres is up; tests only read it."""
     with TemporaryDirectory(prefix="rewardstream-run-") as folder:
         runs = Path(folder) / "runs"
-        command = train_command(tiny_folder, runs, "--no-screen", "--set", "selector.eval_at_end=false")
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=_environment())
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+        run_to_end(runs, "--set", "selector.eval_at_end=false")
         server = EmbeddedPostgres(runs / "postgres")
         server.start()
         yield runs
