@@ -87,7 +87,8 @@ def test_characters_that_hide_or_reorder_are_shown_and_long_texts_are_cut(tab: T
 def test_every_view_has_landmarks_names_and_a_title(tab: Tab, page) -> None:
     nameless = """[...document.querySelectorAll('a, button, input, select, svg[role], [role=region], table')].filter(
         (one) => !(one.getAttribute('aria-label') || (one.closest('label') || one).textContent.trim())).length"""
-    for route, view in (("", "overview"), ("step/2", "step"), ("group/2", "group"), ("rollouts", "rollouts")):
+    menu = (("selection", "selection"), ("monitors", "monitors"), ("compare", "compare"), ("dead-letters", "letters"))
+    for route, view in (("", "overview"), ("step/2", "step"), ("group/2", "group"), ("rollouts", "rollouts"), *menu):
         tab.open(f"{page.url}#/{route}")
         shown(tab, view)
         assert tab.run("['header', 'main', 'nav', 'footer'].every((name) => document.querySelector(name))")
@@ -113,7 +114,13 @@ def test_a_chart_is_read_with_the_arrows_and_as_a_table(tab: Tab, page) -> None:
     shown(tab, "step")
 
 
-@pytest.mark.parametrize("route", ["", "step/2", "group/2", "rollout/2/2", "rollouts", "open", "prompt/prompt-sums"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        *("", "step/2", "group/2", "rollout/2/2", "rollouts", "open", "prompt/prompt-sums"),
+        *("selection", "monitors", "compare", "dead-letters"),
+    ],
+)
 def test_a_phone_scrolls_one_way_only(tab: Tab, page, route: str) -> None:
     tab.size(390, 844, phone=True)
     tab.open(f"{page.url}#/{route}")
