@@ -22,7 +22,7 @@
 {{- if .Values.database.passwordSecret.name -}}{{- $_ := set $database "password_file" (printf "%s/database-password" $secrets) -}}{{- end -}}
 {{- $own := dict
   "run" (dict "id" (include "rewardstream.runId" .) "folder" "/var/lib/rewardstream/runs" "prepared" "/var/lib/rewardstream/prepared")
-  "topics" (dict "prefix" (include "rewardstream.prefix" .) "partitions" .Values.topics.partitions "replication" .Values.topics.replication "retention_hours" .Values.topics.retentionHours)
+  "topics" (dict "prefix" (include "rewardstream.prefix" .) "partitions" .Values.topics.partitions "replication" .Values.topics.replication "retention_hours" .Values.topics.retentionHours "compression" .Values.topics.compression)
   "broker" $broker
   "database" $database
   "metrics" (dict "host" "0.0.0.0" "port" 9464) -}}

@@ -85,7 +85,7 @@ def test_the_page_tells_the_alarm_and_shows_its_picture(watched: HackingRecord, 
     run = replace(record(groups, responses), selections=SelectionSummary(), hacking=replace(watched, action="stop"))
     summary = summarise(run, [], FACTS)
     text = write_page(tmp_path, summary, run, [], {}).read_text()
-    section = text[text.index("Reward hacking") :]
+    section = text[text.index("<h2>Reward hacking") :]
     section = section[: section.index("</section>")]
     assert "Alarm: route genrm, domain qa, at version 4 (since version 0: reward +0.400, true score -0.100)" in section
     assert "Training was stopped." in section
