@@ -41,11 +41,14 @@ def test_the_lock_of_a_machine_that_is_gone_is_free_within_the_wait_for_it(engin
 
 
 def _vanish(session: SelectorSession) -> None:
-    """Takes the connection away from under the session, without a packet to the server."""
+    """Takes the connection away from under the session, without a packet to the server.
+
+    Its number stays taken: another connection that got it would be closed with the session.
+    """
     number = session._connection.connection.driver_connection.pgconn.socket  # type: ignore[union-attr]
-    with socket.socket(fileno=os.dup(number)) as own:
+    with socket.socket(fileno=os.dup(number)) as own, Path(os.devnull).open("rb") as nothing:
         try:
             own.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
         except PermissionError:
             pytest.skip("TCP_REPAIR needs CAP_NET_ADMIN")
-        os.close(number)
+        os.dup2(nothing.fileno(), number)
