@@ -18,7 +18,7 @@ def launch(arguments: Sequence[str]) -> int:
     process, as shells do; 0 if all ended in order.
     """
     try:
-        run(parse_args(list(arguments)))  # type: ignore[no-untyped-call]
+        run(parse_args(list(arguments)))  # type: ignore[no-untyped-call]  # torch's
     except ChildFailedError as error:
         print(error, file=sys.stderr)
         code = error.get_first_failure()[1].exitcode

@@ -101,9 +101,9 @@ class LogReader:
         self._consumer.pause(*(held - before))
         self._consumer.resume(*(before - held))
         # kafka-python gives back what it kept only if the fetch that it hands out is None, not if that is used up.
-        fetcher = self._consumer._fetcher  # noqa: SLF001
-        if not fetcher._next_partition_records:  # noqa: SLF001
-            fetcher._next_partition_records = None  # noqa: SLF001
+        fetcher = self._consumer._fetcher  # noqa: SLF001 (no public way to drop it)
+        if not fetcher._next_partition_records:  # noqa: SLF001 (likewise)
+            fetcher._next_partition_records = None  # noqa: SLF001 (likewise)
 
     def read_to_end(self) -> Iterator[Record]:
         """Yields every record up to the present ends of the partitions, and perhaps a few that arrive meanwhile."""

@@ -35,7 +35,7 @@ def open_reader(url: str, connect_timeout_seconds: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def restrict(connection: DBAPIConnection, _: object) -> None:
-        with connection.cursor() as cursor:  # type: ignore[attr-defined]
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]  # psycopg's has it
             cursor.execute("SET default_transaction_read_only = on")
             cursor.execute(f"SET statement_timeout = '{QUERY_SECONDS}s'")
         connection.commit()

@@ -45,7 +45,7 @@ def _vanish(session: SelectorSession) -> None:
 
     Its number stays taken: another connection that got it would be closed with the session.
     """
-    number = session._connection.connection.driver_connection.pgconn.socket  # type: ignore[union-attr]
+    number = session._connection.connection.driver_connection.pgconn.socket  # type: ignore[union-attr]  # it is open
     with socket.socket(fileno=os.dup(number)) as own, Path(os.devnull).open("rb") as nothing:
         try:
             own.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)

@@ -32,7 +32,7 @@ class WordGuard:
 
     def are_in(self, text: str) -> bool:
         lower = text.lower()
-        for word in self.may_be_in(lower):  # noqa: SIM110  a generator takes longer than the search
+        for word in self.may_be_in(lower):  # noqa: SIM110 (a generator takes longer than the search)
             if word in lower:
                 return True
         return False

@@ -111,7 +111,7 @@ def test_a_collector_that_refuses_is_said_once_and_counted(
     tracing, before = switch_on(collector.url, timeout_seconds=0.2), dropped("export")
     for number in range(2):
         tracing.end(tracing.group_span("send", f"r1:{number}"))
-        wait_until(lambda: dropped("export") - before > number, "the drop")  # noqa: B023
+        wait_until(lambda: dropped("export") - before > number, "the drop")  # noqa: B023 (it is called before the next turn)
     collector.status = 200
     tracing.end(tracing.group_span("send", "r1:2"))
     wait_until(lambda: len(collector.spans) == 1, "the third span")
