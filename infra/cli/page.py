@@ -1,5 +1,6 @@
 """`rewardstream page serve | export`: the local web page of a run, also of one that is over."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,8 @@ def _log(place: RunPlace, runs: Path) -> Iterator[str]:
     try:
         opened = open_log(place, place.settings, runs)
         address = opened.__enter__()
-    except CommandError:
+    except CommandError as error:
+        print(f"the page has no log to read tokens and dead letters from: {error}", file=sys.stderr)
         yield ""
         return
     try:
